@@ -1,0 +1,3 @@
+//! The imperative shell: one file per stage of the pipeline.
+
+pub mod engine;

@@ -1,0 +1,47 @@
+//! The one place that reads the wall clock. Everything else takes `now` as an argument.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::DateTime;
+
+use crate::domain::Timestamp;
+
+/// The engine's clock: the system's, or one that stands still until it is told to move.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The machine's wall clock.
+    #[default]
+    System,
+    /// A clock for tests; microseconds since the epoch.
+    Test(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A test clock that stands at `start`.
+    pub fn test(start: Timestamp) -> Self {
+        Self::Test(Arc::new(AtomicI64::new(start.timestamp_micros())))
+    }
+
+    /// The instant it shows, to the microsecond.
+    pub fn now(&self) -> Timestamp {
+        let micros = match self {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+            Self::System => chrono::Utc::now().timestamp_micros(),
+            Self::Test(micros) => micros.load(Ordering::Acquire),
+        };
+        DateTime::from_timestamp_micros(micros).unwrap_or_default()
+    }
+
+    /// Whether it moves only when told.
+    pub const fn is_test(&self) -> bool {
+        matches!(self, Self::Test(_))
+    }
+
+    /// Moves a test clock forward to `to`; it never goes back. Does nothing to the system clock.
+    pub fn move_to(&self, to: Timestamp) {
+        if let Self::Test(micros) = self {
+            micros.fetch_max(to.timestamp_micros(), Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The ledger: immutable double-entry lines, so that the books balance by construction.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::Timestamp;
+use super::effect::Cause;
+use super::ids::{MemberId, SourceId, TransferId};
+use super::money::Points;
+
+/// The one wallet of this version. Its code is stored with every line, so that more can follow.
+pub const POINTS_WALLET: &str = "points";
+
+/// The chain's side of a line: why points came into being or went out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChainAccount {
+    /// Points awarded.
+    Issued,
+    /// Points deducted by a rule.
+    Deducted,
+    /// Points taken back for refunded orders.
+    ClawedBack,
+}
+
+impl ChainAccount {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Issued, Self::Deducted, Self::ClawedBack];
+
+    /// The word used in the store and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Deducted => "deducted",
+            Self::ClawedBack => "clawed_back",
+        }
+    }
+}
+
+/// One account of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Account {
+    /// The member's wallet.
+    Member(MemberId),
+    /// One of the chain's accounts.
+    Chain(ChainAccount),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(id) => write!(f, "member:{id}"),
+            Self::Chain(account) => write!(f, "chain:{}", account.as_str()),
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once(':').ok_or(())? {
+            ("member", id) => id.parse().map(Self::Member).map_err(|_| ()),
+            ("chain", word) => {
+                ChainAccount::ALL.into_iter().find(|a| a.as_str() == word).map(Self::Chain).ok_or(())
+            }
+            _ => Err(()),
+        }
+    }
+}
+
+impl Serialize for Account {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One immutable ledger line: `amount` points leave `debit` and arrive in `credit`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Transfer {
+    /// Its id.
+    pub id: TransferId,
+    /// Whose history it belongs to.
+    #[serde(skip)]
+    pub member: MemberId,
+    /// The wallet's code.
+    pub wallet: &'static str,
+    /// The account that is less after it.
+    pub debit: Account,
+    /// The account that is more after it.
+    pub credit: Account,
+    /// How much; always positive.
+    pub amount: Points,
+    /// What caused it.
+    pub cause: Cause,
+    /// The reason shown to people.
+    pub reason: Box<str>,
+    /// The source event; `None` for a scheduled tick.
+    pub source: Option<SourceId>,
+    /// When it was decided.
+    pub at: Timestamp,
+}

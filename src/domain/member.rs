@@ -1,0 +1,345 @@
+//! A member: one guest of one chain, with everything that rules may know about them.
+//!
+//! The size of a member is bounded: history is kept as one summary a day for [`HISTORY_DAYS`], so that a decision
+//! costs the same for a guest of ten years as for one of ten days.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike, Days, Months, NaiveDate};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::identity::{Identity, IdentityKind};
+use super::ids::MemberId;
+use super::money::{Money, Points};
+use super::text::Name;
+
+/// How many days of history a member keeps: a rolling year, and a month for late events.
+pub const HISTORY_DAYS: u64 = 400;
+
+/// Where a member stands in their life with the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Comes as usual.
+    #[default]
+    Active,
+    /// Stays away longer than usual.
+    AtRisk,
+    /// Given up for lost.
+    Churned,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::AtRisk, Self::Churned];
+
+    /// The word used in JSON and in rules.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::AtRisk => "at_risk",
+            Self::Churned => "churned",
+        }
+    }
+}
+
+/// What rules can change: points, tier, status, achievements. Small, so that a failing rule is undone by a copy.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// Balance of the points wallet.
+    pub points: Points,
+    /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
+    pub tier: Option<Name>,
+    /// Active, at risk, churned.
+    pub status: Status,
+    /// Achievements and when each was earned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub achievements: BTreeMap<Name, Timestamp>,
+}
+
+/// One day of a member's history, in the chain's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DaySummary {
+    /// The day.
+    pub day: NaiveDate,
+    /// Orders and visits.
+    pub visits: u32,
+    /// Money spent, less what was refunded of that day's orders.
+    pub spend: Money,
+}
+
+/// What a member did, summed by day.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct History {
+    /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back.
+    days: Vec<DaySummary>,
+    /// Orders and visits since enrolment.
+    pub lifetime_visits: u64,
+    /// Money spent since enrolment, less refunds.
+    pub lifetime_spend: Money,
+}
+
+impl History {
+    /// Counts one visit and what was spent at it. Late events find their day.
+    pub fn visit(&mut self, day: NaiveDate, spend: Money) {
+        self.lifetime_visits += 1;
+        self.lifetime_spend = self.lifetime_spend.plus(spend);
+        if let Some(summary) = self.on(day) {
+            summary.visits += 1;
+            summary.spend = summary.spend.plus(spend);
+        }
+    }
+
+    /// Takes refunded money out of the day it was spent on.
+    pub fn refund(&mut self, day: NaiveDate, amount: Money) {
+        self.lifetime_spend = self.lifetime_spend.minus(amount);
+        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
+            self.days[at].spend = self.days[at].spend.minus(amount);
+        }
+    }
+
+    fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
+        let newest = self.days.last().map_or(day, |s| s.day.max(day));
+        let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
+        self.days.retain(|s| s.day >= oldest);
+        if day < oldest {
+            return None;
+        }
+        let at = match self.days.binary_search_by_key(&day, |s| s.day) {
+            Ok(at) => at,
+            Err(at) => {
+                self.days.insert(at, DaySummary { day, visits: 0, spend: Money::ZERO });
+                at
+            }
+        };
+        self.days.get_mut(at)
+    }
+
+    /// The days of `window` that ends with (and includes) `today`.
+    fn within(&self, window: Window, today: NaiveDate) -> impl Iterator<Item = &DaySummary> {
+        let after = window.start(today);
+        self.days.iter().filter(move |s| s.day > after && s.day <= today)
+    }
+
+    /// Orders and visits in the window that ends today.
+    pub fn visits_in(&self, window: Window, today: NaiveDate) -> u64 {
+        self.within(window, today).map(|s| u64::from(s.visits)).sum()
+    }
+
+    /// Money spent in the window that ends today, less refunds.
+    pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
+        self.within(window, today).fold(Money::ZERO, |sum, s| sum.plus(s.spend))
+    }
+
+    fn visited_days(&self) -> impl DoubleEndedIterator<Item = NaiveDate> {
+        self.days.iter().filter(|s| s.visits > 0).map(|s| s.day)
+    }
+
+    /// The last day with a visit.
+    pub fn last_visit(&self) -> Option<NaiveDate> {
+        self.visited_days().next_back()
+    }
+
+    /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.
+    pub fn days_since_last_visit(&self, today: NaiveDate) -> i64 {
+        self.last_visit().map_or(0, |last| (today - last).num_days().max(0))
+    }
+
+    /// The member's rhythm: the median number of days between visits. `None` before the third visited day: one gap
+    /// is no rhythm.
+    pub fn typical_gap_days(&self) -> Option<Decimal> {
+        let days: Vec<_> = self.visited_days().collect();
+        let mut gaps: Vec<i64> = days.windows(2).map(|pair| (pair[1] - pair[0]).num_days()).collect();
+        if gaps.len() < 2 {
+            return None;
+        }
+        gaps.sort_unstable();
+        let middle = gaps.len() / 2;
+        Some(match gaps.len() % 2 {
+            1 => Decimal::from(gaps[middle]),
+            _ => Decimal::from(gaps[middle - 1] + gaps[middle]) / Decimal::TWO,
+        })
+    }
+
+    /// Consecutive calendar weeks (Monday to Sunday) with a visit, up to the week of `today` or the one before.
+    pub fn weeks_in_a_row(&self, today: NaiveDate) -> i64 {
+        let week = |day: NaiveDate| i64::from(day.num_days_from_ce() - 1).div_euclid(7);
+        let mut expected = week(today);
+        let mut streak = 0;
+        for seen in self.visited_days().rev().map(week) {
+            match expected - seen {
+                ..0 => {} // another visit in a week already counted, or a future one
+                0 => (streak, expected) = (streak + 1, expected - 1),
+                1 if streak == 0 => (streak, expected) = (1, seen - 1), // this week may still bring one
+                _ => break,
+            }
+        }
+        streak
+    }
+}
+
+/// A span of days or calendar months that ends today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// So many days, today included.
+    Days(u32),
+    /// So many calendar months: from the same day of the month, exclusive (31 March less a month is 28 February).
+    Months(u32),
+}
+
+impl Window {
+    /// The longest window that [`HISTORY_DAYS`] can answer.
+    pub const MAX_MONTHS: u32 = 13;
+
+    /// Whether the history reaches back far enough.
+    pub const fn is_kept(self) -> bool {
+        match self {
+            Self::Days(days) => days as u64 <= HISTORY_DAYS,
+            Self::Months(months) => months <= Self::MAX_MONTHS,
+        }
+    }
+
+    /// The last day that is *not* in the window.
+    fn start(self, today: NaiveDate) -> NaiveDate {
+        let start = match self {
+            Self::Days(days) => today.checked_sub_days(Days::new(days.into())),
+            Self::Months(months) => today.checked_sub_months(Months::new(months)),
+        };
+        start.unwrap_or(NaiveDate::MIN)
+    }
+}
+
+/// A member as decided on and as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Our id.
+    pub id: MemberId,
+    /// Counts commits; a commit names the version it was decided from. 0 = not stored yet.
+    pub version: i64,
+    /// When first seen.
+    pub enrolled_at: Timestamp,
+    /// When the next scheduled tick is due; `None` when the program has no schedule.
+    pub next_wake_at: Option<Timestamp>,
+    /// By what the chain knows them.
+    pub identities: Vec<Identity>,
+    /// Points, tier, status, achievements.
+    pub standing: Standing,
+    /// What they did.
+    pub history: History,
+}
+
+impl Member {
+    /// A member first seen now.
+    pub fn new(id: MemberId, identities: Vec<Identity>, tier: Option<Name>, now: Timestamp) -> Self {
+        Self {
+            id,
+            version: 0,
+            enrolled_at: now,
+            next_wake_at: None,
+            identities,
+            standing: Standing { tier, ..Standing::default() },
+            history: History::default(),
+        }
+    }
+
+    /// The value of the first identity of a kind.
+    pub fn identity(&self, kind: IdentityKind) -> Option<&str> {
+        self.identities.iter().find(|i| i.kind == kind).map(|i| &*i.value)
+    }
+
+    /// How outsiders see the member.
+    pub fn face(&self) -> MemberFace {
+        let text = |kind| self.identity(kind).map(Into::into);
+        MemberFace {
+            id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
+            email: text(IdentityKind::Email),
+            phone: text(IdentityKind::Phone),
+            tier: self.standing.tier.clone(),
+            points: self.standing.points,
+        }
+    }
+}
+
+/// What receipts and loyalty events show of a member.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemberFace {
+    /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
+    pub id: Box<str>,
+    /// E-mail address, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Box<str>>,
+    /// Phone number, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Box<str>>,
+    /// Tier, in a program with tiers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Name>,
+    /// Balance.
+    pub points: Points,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn history(days: &[(&str, &str)]) -> History {
+        let mut history = History::default();
+        for (on, spend) in days {
+            history.visit(day(on), spend.parse().unwrap());
+        }
+        history
+    }
+
+    #[test]
+    fn a_rolling_window_forgets_the_day_that_drops_out() {
+        let history = history(&[("2025-03-02", "480"), ("2025-03-03", "10"), ("2026-03-02", "40")]);
+        assert_eq!(history.spend_in(Window::Months(12), day("2026-03-02")).to_string(), "50");
+        assert_eq!(history.visits_in(Window::Days(30), day("2026-03-02")), 1);
+        assert_eq!(history.visits_in(Window::Days(1), day("2026-03-02")), 1);
+    }
+
+    #[test]
+    fn a_refund_comes_off_the_day_of_its_order() {
+        let mut history = history(&[("2026-01-01", "30"), ("2026-03-02", "40")]);
+        history.refund(day("2026-01-01"), "30".parse().unwrap());
+        assert_eq!(history.spend_in(Window::Months(12), day("2026-03-02")).to_string(), "40");
+    }
+
+    #[test]
+    fn history_is_bounded_and_late_events_find_their_day() {
+        let mut long = History::default();
+        let mut on = day("2020-01-01");
+        for _ in 0..2_000 {
+            long.visit(on, Money::ZERO);
+            on = on.succ_opt().unwrap();
+        }
+        assert_eq!(long.days.len() as u64, HISTORY_DAYS + 1);
+        assert_eq!(long.lifetime_visits, 2_000);
+        let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
+        assert_eq!(late.days[0].day, day("2026-03-01"));
+    }
+
+    #[test]
+    fn a_rhythm_needs_three_visited_days() {
+        assert_eq!(history(&[("2026-01-01", "1"), ("2026-01-08", "1")]).typical_gap_days(), None);
+        let weekly =
+            history(&[("2026-01-01", "1"), ("2026-01-08", "1"), ("2026-01-15", "1"), ("2026-02-15", "1")]);
+        assert_eq!(weekly.typical_gap_days(), Some(Decimal::from(7)));
+        assert_eq!(weekly.days_since_last_visit(day("2026-02-20")), 5);
+    }
+
+    #[test]
+    fn a_weekly_streak_counts_calendar_weeks() {
+        let weeks = [("2026-02-09", "1"), ("2026-02-15", "1"), ("2026-02-16", "1"), ("2026-02-25", "1")];
+        let history = history(&weeks); // Mon, Sun of one week, then the two weeks after
+        assert_eq!(history.weeks_in_a_row(day("2026-02-25")), 3);
+        assert_eq!(history.weeks_in_a_row(day("2026-03-03")), 3); // this week is still open
+        assert_eq!(history.weeks_in_a_row(day("2026-03-10")), 0);
+    }
+}

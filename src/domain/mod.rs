@@ -1,0 +1,27 @@
+//! What loyalty means, as values and pure functions.
+//!
+//! Nothing here reads a clock, a file or a database: time arrives as an argument and every change leaves as a
+//! value ([`commit::Commit`]) that one place writes. So the same code serves ingest, rule tests and simulation.
+
+pub mod chain;
+pub mod commit;
+pub mod decide;
+pub mod delivery;
+pub mod effect;
+pub mod endpoint;
+pub mod identity;
+pub mod ids;
+pub mod ledger;
+pub mod loyalty_event;
+pub mod member;
+pub mod money;
+pub mod order;
+pub mod receipt;
+pub mod schedule;
+pub mod source_event;
+pub mod text;
+
+use chrono::{DateTime, Utc};
+
+/// An instant in UTC. Kept to the microsecond, which is what the store holds.
+pub type Timestamp = DateTime<Utc>;

@@ -1,0 +1,241 @@
+//! Money as exact decimals and points as whole numbers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::{RoundingStrategy, ToPrimitive};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// An amount in the chain's currency, in major units (`24.50` dollars). Exact: it is read from its text and never
+/// passes through a binary float.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Money(Decimal);
+
+/// Why a text is not an amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadMoney {
+    /// Not a plain decimal number.
+    #[error("must be a plain decimal number such as 24.50")]
+    NotDecimal,
+    /// Beyond [`Money::LIMIT`].
+    #[error("must lie between -{limit} and {limit}", limit = Money::LIMIT)]
+    TooLarge,
+    /// More decimals than the currency has.
+    #[error("has {found} decimals, but {currency} has {allowed}")]
+    Scale {
+        /// Decimals found.
+        found: u32,
+        /// Decimals of the currency.
+        allowed: u32,
+        /// ISO 4217 code.
+        currency: String,
+    },
+    /// Below zero where only an amount makes sense.
+    #[error("must not be negative")]
+    Negative,
+}
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+    /// No single amount may exceed this many major units; sums stay far from the 28 digits of `Decimal`.
+    pub const LIMIT: i64 = 1_000_000_000_000;
+
+    /// Wraps a decimal that the engine computed.
+    pub const fn new(amount: Decimal) -> Self {
+        Self(amount)
+    }
+
+    /// The exact amount.
+    pub const fn decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// Refuses amounts below zero and amounts with more decimals than `currency` has. Trailing zeros do not count.
+    pub fn checked(self, currency: &Currency) -> Result<Self, BadMoney> {
+        let amount = self.0.normalize();
+        if amount.is_sign_negative() && !amount.is_zero() {
+            return Err(BadMoney::Negative);
+        }
+        if amount.scale() > currency.exponent {
+            let currency_code = currency.code.clone();
+            return Err(BadMoney::Scale {
+                found: amount.scale(),
+                allowed: currency.exponent,
+                currency: currency_code,
+            });
+        }
+        Ok(self)
+    }
+
+    /// Sum; saturates at the limits of `Decimal`, which checked amounts cannot reach.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Difference; saturates likewise.
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl FromStr for Money {
+    type Err = BadMoney;
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let plain = digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.ends_with(|c: char| c.is_ascii_digit())
+            && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if !plain || digits.len() > 40 {
+            return Err(if digits.len() > 40 { BadMoney::TooLarge } else { BadMoney::NotDecimal });
+        }
+        let amount = Decimal::from_str_exact(text).map_err(|e| match e {
+            rust_decimal::Error::ExceedsMaximumPossibleValue | rust_decimal::Error::Underflow => {
+                BadMoney::TooLarge
+            }
+            _ if digits.len() > 20 => BadMoney::TooLarge,
+            _ => BadMoney::NotDecimal,
+        })?;
+        if amount.abs() > Decimal::from(Self::LIMIT) {
+            return Err(BadMoney::TooLarge);
+        }
+        Ok(Self(amount))
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// As a JSON number with exactly its decimals. Works with serde_json's text serializer only, which is all we use.
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// From a JSON number or string, by its text.
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        let text = raw.get();
+        let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+        inner.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A currency and how many decimals its amounts have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Currency {
+    /// ISO 4217 code, upper case.
+    pub code: String,
+    /// Decimals of the minor unit: 2 for USD, 0 for JPY, 3 for KWD.
+    pub exponent: u32,
+}
+
+/// Why a text is not a currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be an ISO 4217 code of three capital letters, such as USD")]
+pub struct BadCurrency;
+
+impl FromStr for Currency {
+    type Err = BadCurrency;
+    fn from_str(code: &str) -> Result<Self, BadCurrency> {
+        if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(BadCurrency);
+        }
+        // The exceptions to two decimals, from ISO 4217 (list one, minor unit column).
+        let exponent = match code {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+            | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            _ => 2,
+        };
+        Ok(Self { code: code.to_owned(), exponent })
+    }
+}
+
+/// A number of points. Never a fraction: rules state how they round.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Points(pub i64);
+
+impl Points {
+    /// None.
+    pub const ZERO: Self = Self(0);
+    /// No single award, deduction or balance may exceed this; it keeps sums far from overflow.
+    pub const LIMIT: i64 = 1_000_000_000_000;
+
+    /// Whole points of a computed amount: fractions are dropped towards zero, so 54.80 gives 54 and nobody gains by
+    /// splitting an order. `None` beyond [`Points::LIMIT`].
+    pub fn floor(amount: Decimal) -> Option<Self> {
+        let whole = amount.round_dp_with_strategy(0, RoundingStrategy::ToZero).to_i64()?;
+        (whole.abs() <= Self::LIMIT).then_some(Self(whole))
+    }
+
+    /// Sum, or `None` beyond [`Points::LIMIT`].
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let sum = self.0.checked_add(other.0)?;
+        (sum.abs() <= Self::LIMIT).then_some(Self(sum))
+    }
+}
+
+impl fmt::Display for Points {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_read_from_its_text_and_written_with_its_decimals() {
+        for (json, text) in [("24.50", "24.50"), ("\"0.10\"", "0.10"), ("7", "7"), ("0", "0")] {
+            let money: Money = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&money).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plain_amount_is_refused() {
+        for json in
+            ["1e5", "1E400", "\"\"", "null", "true", "[]", "\"1,5\"", "\" 1\"", "\".5\"", "\"NaN\"", "\"+1\""]
+        {
+            assert!(serde_json::from_str::<Money>(json).is_err(), "{json}");
+        }
+        assert_eq!("123456789012345678901234567890".parse::<Money>(), Err(BadMoney::TooLarge));
+    }
+
+    #[test]
+    fn a_currency_limits_the_decimals() {
+        let usd: Currency = "USD".parse().unwrap();
+        let jpy: Currency = "JPY".parse().unwrap();
+        let money = |text: &str| text.parse::<Money>().unwrap();
+        assert!(money("24.50").checked(&usd).is_ok());
+        assert!(money("24.500").checked(&usd).is_ok());
+        assert!(money("24.505").checked(&usd).is_err());
+        assert!(money("24.5").checked(&jpy).is_err());
+        assert_eq!(money("-1").checked(&usd), Err(BadMoney::Negative));
+    }
+
+    #[test]
+    fn points_drop_fractions_and_never_wrap() {
+        let points = |text: &str| Points::floor(text.parse().unwrap());
+        assert_eq!(points("54.80"), Some(Points(54)));
+        assert_eq!(points("-54.80"), Some(Points(-54)));
+        assert_eq!(points("99999999999999"), None);
+        assert_eq!(Points(Points::LIMIT).plus(Points(1)), None);
+    }
+}

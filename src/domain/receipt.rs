@@ -1,0 +1,159 @@
+//! The receipt: what a POS is told about its event, and what a repeat of the same event is told again.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::effect::RuleFailure;
+use super::ids::{EventId, SourceId};
+use super::member::MemberFace;
+use super::text::{Key, Name};
+
+/// What became of a source event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceStatus {
+    /// Durable, not yet decided (`Prefer: respond-async`).
+    Accepted,
+    /// Decided; everything applied.
+    Processed,
+    /// No member yet; kept until somebody claims it.
+    Parked,
+    /// A rule failed; the other rules' effects stand and the failed rules can be run again.
+    Failed,
+}
+
+impl SourceStatus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Processed, Self::Parked, Self::Failed];
+
+    /// The word used in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Processed => "processed",
+            Self::Parked => "parked",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl FromStr for SourceStatus {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word).ok_or(())
+    }
+}
+
+/// One effect, as a till prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EffectLine {
+    /// The rule that asked for it.
+    pub rule: Box<str>,
+    /// `file:line`.
+    pub at: Box<str>,
+    /// `award`, `set_tier`, …
+    pub effect: &'static str,
+    /// Points moved, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// The wallet they moved in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wallet: Option<&'static str>,
+    /// The tier, status or achievement set, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Name>,
+}
+
+/// One loyalty event that came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventLine {
+    /// Its id.
+    pub id: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The numbers a till wants, for movements of points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PointsLine>,
+}
+
+/// A movement of points in a receipt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PointsLine {
+    /// How many.
+    pub amount: i64,
+    /// The balance after it.
+    pub new_balance: i64,
+}
+
+/// The answer to a source event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Receipt {
+    /// Our id of the source event.
+    pub id: SourceId,
+    /// The POS's key of it.
+    pub key: Key,
+    /// What became of it.
+    pub status: SourceStatus,
+    /// Whether this answers a repeat. In the store always `false`; [`Receipt::as_duplicate`] rewrites the text.
+    pub duplicate: bool,
+    /// The version of the program that decided; 0 for a chain without a program.
+    pub program_version: i64,
+    /// The member after it; absent while parked or undecided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberFace>,
+    /// What the rules did.
+    pub effects: Vec<EffectLine>,
+    /// What was told to the world.
+    pub events: Vec<EventLine>,
+    /// The rules that failed.
+    pub errors: Vec<RuleFailure>,
+    /// What was taken differently than the POS may expect, in sentences for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Box<str>>,
+}
+
+impl Receipt {
+    /// A receipt that says only that the event is kept.
+    pub fn kept(id: SourceId, key: Key, status: SourceStatus, program_version: i64) -> Self {
+        Self {
+            id,
+            key,
+            status,
+            duplicate: false,
+            program_version,
+            member: None,
+            effects: Vec::new(),
+            events: Vec::new(),
+            errors: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The JSON that is stored and sent.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+    }
+
+    /// Turns the stored JSON of a first receipt into the answer to a repeat.
+    pub fn as_duplicate(stored: &str) -> String {
+        // `duplicate` stands before anything a stranger can write, except `key`, whose quotes are escaped.
+        stored.replacen(r#","duplicate":false,"#, r#","duplicate":true,"#, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_answered_with_the_first_receipt_marked_as_duplicate() {
+        let key = Key::parse(r#"","duplicate":false,""#).unwrap();
+        let first = Receipt::kept(SourceId::new(ulid::Ulid(1)), key, SourceStatus::Parked, 3).to_json();
+        let again: serde_json::Value = serde_json::from_str(&Receipt::as_duplicate(&first)).unwrap();
+        assert_eq!(again["duplicate"], true);
+        assert_eq!(again["key"], r#"","duplicate":false,""#);
+        assert_eq!(again["status"], "parked");
+    }
+}

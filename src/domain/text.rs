@@ -1,0 +1,119 @@
+//! Short texts from outside, checked once at the door.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Why a text from outside is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadText {
+    /// Nothing in it.
+    #[error("must not be empty")]
+    Empty,
+    /// Longer than the field allows.
+    #[error("must be at most {max} bytes long")]
+    TooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// NUL and its kin: PostgreSQL refuses NUL in text, and no till needs the others.
+    #[error("must not contain control characters (U+{:04X})", *code)]
+    Control {
+        /// The offending code point.
+        code: u32,
+    },
+    /// `" m-42"` and `"m-42"` would be two guests to us and one to people.
+    #[error("must not start or end with white space")]
+    Padded,
+}
+
+/// A text of 1 to `MAX` bytes without control characters or surrounding white space.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Text<const MAX: usize>(Box<str>);
+
+/// A name or an id given by somebody else's system.
+pub type Name = Text<200>;
+/// What a POS calls its event or order; long enough for compound keys such as `square:evt_…`.
+pub type Key = Text<255>;
+/// A sentence for people, such as a reason.
+pub type Note = Text<500>;
+
+impl<const MAX: usize> Text<MAX> {
+    /// Checks `text` and wraps it.
+    pub fn parse(text: &str) -> Result<Self, BadText> {
+        if text.is_empty() {
+            return Err(BadText::Empty);
+        }
+        if text.len() > MAX {
+            return Err(BadText::TooLong { max: MAX });
+        }
+        if let Some(c) = text.chars().find(|c| c.is_control()) {
+            return Err(BadText::Control { code: c as u32 });
+        }
+        if text.trim().len() != text.len() {
+            return Err(BadText::Padded);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> Deref for Text<MAX> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> fmt::Display for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<const MAX: usize>;
+        impl<const MAX: usize> serde::de::Visitor<'_> for Visitor<MAX> {
+            type Value = Text<MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a text of 1 to {MAX} bytes")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text<MAX>, E> {
+                Text::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_would_hurt_later_are_refused() {
+        for (text, why) in [
+            ("", BadText::Empty),
+            ("a\0b", BadText::Control { code: 0 }),
+            ("a\nb", BadText::Control { code: 10 }),
+            (" a", BadText::Padded),
+            ("123456789", BadText::TooLong { max: 8 }),
+        ] {
+            assert_eq!(Text::<8>::parse(text), Err(why), "{text:?}");
+        }
+        assert_eq!(Text::<8>::parse("Ana 🍜").as_deref(), Ok("Ana 🍜"));
+    }
+}

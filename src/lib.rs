@@ -1,0 +1,18 @@
+//! punchcard: a self-hosted loyalty event engine.
+//!
+//! ```text
+//! POS ──► http ──► ChainActor ──► MemberActor ── rules → decide → triggers (pure) ──► Journal ══ one fsync for many ══► answer
+//!                                                                                        │
+//!                                                        nudge                           ▼
+//! receiver ◄── sign, send ◄── EndpointActor ◄──────────────────────────────── deliveries due (store)
+//!                                 └── attempt ──► Journal
+//! ```
+//!
+//! Decide first, commit once, act afterwards. See `ARCHITECTURE.md`.
+
+pub mod actors;
+pub mod clock;
+pub mod domain;
+pub mod rules;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,5 @@
+//! The rule language: load, check, evaluate.
+
+pub mod decide;
+pub mod diagnostic;
+pub mod program;
