@@ -16,3 +16,4 @@ pub mod domain;
 pub mod rules;
 pub mod store;
 pub mod telemetry;
+pub mod wire;
