@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a database: time arrives as an argument and every change leaves as a
 //! value ([`commit::Commit`]) that one place writes. So the same code serves ingest, rule tests and simulation.
 
+pub mod api_key;
 pub mod chain;
 pub mod commit;
 pub mod decide;
@@ -17,6 +18,7 @@ pub mod member;
 pub mod money;
 pub mod order;
 pub mod receipt;
+pub mod role;
 pub mod schedule;
 pub mod source_event;
 pub mod text;
