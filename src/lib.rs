@@ -13,6 +13,8 @@
 pub mod actors;
 pub mod clock;
 pub mod domain;
+pub mod http;
+pub mod read;
 pub mod rules;
 pub mod store;
 pub mod telemetry;

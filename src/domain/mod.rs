@@ -4,6 +4,7 @@
 //! value ([`commit::Commit`]) that one place writes. So the same code serves ingest, rule tests and simulation.
 
 pub mod address;
+pub mod api_key;
 pub mod chain;
 pub mod commit;
 pub mod decide;
@@ -19,6 +20,7 @@ pub mod member;
 pub mod money;
 pub mod order;
 pub mod receipt;
+pub mod role;
 pub mod schedule;
 pub mod source_event;
 pub mod text;

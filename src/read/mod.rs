@@ -1,0 +1,44 @@
+//! What outsiders may see: views made from stored rows. Secrets are not among their fields.
+
+pub mod api_key;
+pub mod page;
+
+use crate::store::{DbConn, Store, StoreError};
+
+/// Why a read failed. Says nothing about what is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store is away or refused.
+    #[error("the store could not be read")]
+    Store(#[from] StoreError),
+    /// A row does not hold what it should.
+    #[error("a stored {0} cannot be understood")]
+    Corrupt(&'static str),
+}
+
+/// Reads for outsiders. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader(Store);
+
+impl Reader {
+    /// Reads from this store.
+    pub const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), ReadError> {
+        self.run(|conn| Ok(crate::store::chain::list(conn).map(drop)?)).await
+    }
+
+    /// Runs `f` on a connection of the readers' pool, on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut DbConn) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.0.read(move |conn| Ok(f(conn))).await?
+    }
+}
