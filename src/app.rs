@@ -178,6 +178,7 @@ fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Opti
         chain: None,
         name: Name::parse("first start").ok(),
         created_at: now,
+        revoked_at: None,
     };
     store.writer()?.run(|conn, _| store::key::insert(conn, &key))?;
     Ok(Some(text))

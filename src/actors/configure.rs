@@ -145,7 +145,7 @@ impl Engine {
     pub async fn revoke_key(&self, id: KeyId) -> Result<(), EngineError> {
         let now = self.0.clock.now();
         let revoked = self.0.journal.run(move |conn, _| store::key::revoke(conn, id, now)).await?;
-        if revoked { Ok(()) } else { Err(EngineError::NotFound("key")) }
+        revoked.map(drop).ok_or(EngineError::NotFound("key"))
     }
 
     pub(super) fn snapshot(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {

@@ -295,7 +295,7 @@ impl Engine {
         let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
             .map_err(|bad| EngineError::Conflict(format!("the stored body cannot be read any more: {bad}")))?;
         let only_rules = match stored.status {
-            SourceStatus::Failed => Some(stored.failed_rules()),
+            SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
             SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
         };
         let input = SourceInput {

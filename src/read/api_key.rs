@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
-use crate::domain::api_key::KeyHash;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
+use crate::domain::text::Name;
 use crate::store;
 
 /// A key in a list.
@@ -21,7 +22,7 @@ pub struct KeyView {
     /// The one chain it is for; `null` = all.
     pub chain: Option<ChainId>,
     /// For people.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was revoked, if it was.
@@ -30,10 +31,9 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    fn of(key: store::key::ApiKey) -> Result<Self, ReadError> {
-        let role = key.role.parse().map_err(|_| ReadError::Corrupt("key"))?;
-        let (id, chain, name) = (key.id, key.chain, key.name);
-        Ok(Self { id, role, chain, name, created_at: key.created_at, revoked_at: key.revoked_at })
+    fn of(key: ApiKey) -> Self {
+        let ApiKey { id, role, chain, name, created_at, revoked_at, hash: _ } = key;
+        Self { id, role, chain, name, created_at, revoked_at }
     }
 }
 
@@ -43,8 +43,8 @@ impl Reader {
     /// # Errors
     /// The store failed.
     pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
-        let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash.0)?)).await?;
-        found.filter(|key| key.revoked_at.is_none()).map(KeyView::of).transpose()
+        let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash)?)).await?;
+        Ok(found.filter(|key| key.revoked_at.is_none()).map(KeyView::of))
     }
 
     /// The keys of one chain, or all keys; newest first.
@@ -59,7 +59,7 @@ impl Reader {
         let mut rows = self.run(|conn| Ok(store::key::list(conn)?)).await?;
         rows.retain(|key| chain.is_none() || key.chain == chain);
         rows.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
-        let keys = rows.into_iter().map(KeyView::of).collect::<Result<Vec<_>, _>>()?;
+        let keys = rows.into_iter().map(KeyView::of).collect::<Vec<_>>();
         Ok(wanted.of_all(keys, |key| key.id, |key| key.id.to_string()))
     }
 }

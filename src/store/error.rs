@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The tables could not be created or upgraded; nothing was changed by the step that failed.
     #[error("the database could not be migrated: {0}")]
     Migrate(String),
+    /// A thread for a write connection could not be started.
+    #[error("no thread for the database: {0}")]
+    Thread(#[source] std::io::Error),
     /// No reader became free in time.
     #[error("no database connection became free")]
     Pool(#[source] r2d2::Error),

@@ -7,27 +7,9 @@ use super::error::StoreError;
 use super::row::Row;
 use super::schema::api_keys;
 use crate::domain::Timestamp;
-use crate::domain::chain::ChainId;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::ids::KeyId;
-
-/// An API key as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApiKey {
-    /// Its id.
-    pub id: KeyId,
-    /// SHA-256 of the key.
-    pub hash: [u8; 32],
-    /// What it may do.
-    pub role: String,
-    /// The one chain it is for; `None` for all.
-    pub chain: Option<ChainId>,
-    /// For people.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stopped working.
-    pub revoked_at: Option<Timestamp>,
-}
+use crate::domain::text::Name;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys, treat_none_as_default_value = false)]
@@ -45,10 +27,10 @@ impl KeyRow {
     fn of(key: &ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
-            hash: key.hash.to_vec(),
-            role: key.role.clone(),
+            hash: key.hash.0.to_vec(),
+            role: key.role.as_str().to_owned(),
             chain: key.chain.as_ref().map(ToString::to_string),
-            name: key.name.clone(),
+            name: key.name.as_deref().unwrap_or_default().to_owned(),
             created_at: key.created_at.timestamp_micros(),
             revoked_at: key.revoked_at.map(|at| at.timestamp_micros()),
         }
@@ -58,12 +40,12 @@ impl KeyRow {
         let row = Row { table: "api_keys", id: &self.id };
         Ok(ApiKey {
             id: row.parse("id", &self.id)?,
-            hash: row.hash("hash", self.hash)?,
+            hash: KeyHash(row.hash("hash", self.hash)?),
             chain: row.parse_opt("chain", self.chain.as_deref())?,
             created_at: row.time("created_at", self.created_at)?,
             revoked_at: row.time_opt("revoked_at", self.revoked_at)?,
-            role: self.role,
-            name: self.name,
+            role: row.parse("role", &self.role)?,
+            name: Name::parse(&self.name).ok(), // empty: it has none
         })
     }
 }
@@ -94,9 +76,9 @@ pub fn revoke(conn: &mut DbConn, id: KeyId, now: Timestamp) -> Result<Option<Api
 }
 
 /// The key with this hash, revoked or not.
-pub fn find_by_hash(conn: &mut DbConn, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+pub fn find_by_hash(conn: &mut DbConn, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
     let row = api_keys::table
-        .filter(api_keys::hash.eq(hash.as_slice()))
+        .filter(api_keys::hash.eq(hash.0.as_slice()))
         .select(KeyRow::as_select())
         .first(conn)
         .optional()?;

@@ -168,7 +168,7 @@ impl Batch {
         let bytes = event.as_ref().map_or(0, Bytes::len);
         self.bytes_inside += bytes;
         self.reading &= !matches!(event, Err(Problem::BrokenBatch(_)));
-        let now = self.state.engine.clock.now();
+        let now = self.state.engine.clock().now();
         let parsed = event.and_then(|event| Ok(SourceEvent::parse(&event, &self.chain.chain.currency, now)?));
         let (state, chain, when) = (self.state.clone(), Arc::clone(&self.chain), self.when);
         async move {
