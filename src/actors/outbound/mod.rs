@@ -8,6 +8,8 @@ mod connect;
 mod error;
 mod line;
 #[cfg(test)]
+pub(crate) mod receiver;
+#[cfg(test)]
 mod tests;
 
 use std::cell::{Cell, RefCell};

@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
+use super::receiver::{OK, answering, receiver, take_request};
 use super::*;
 use crate::domain::endpoint::{Dialect, EndpointState, Secret};
 use crate::domain::ids::EndpointId;
@@ -43,48 +44,6 @@ async fn send(outbound: &Outbound, url: &str) -> Exchange {
     outbound.attempt(&outbound.target(&endpoint(url)).unwrap(), &request()).await
 }
 
-/// Reads one request with the body `{}`; false when the client hung up instead.
-async fn take_request(tcp: &mut TcpStream) -> bool {
-    let mut seen = Vec::new();
-    let mut byte = [0];
-    while !seen.ends_with(b"\r\n\r\n{}") {
-        match tcp.read(&mut byte).await {
-            Ok(1) => seen.push(byte[0]),
-            _ => return false,
-        }
-    }
-    true
-}
-
-/// A receiver that treats each connection as `rude` says; answers its URL and the count of its connections.
-async fn receiver<F: Future<Output = ()> + 'static>(
-    rude: impl Fn(TcpStream) -> F + 'static,
-) -> (String, Rc<Cell<usize>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let count = Rc::new(Cell::new(0));
-    let counter = Rc::clone(&count);
-    actix_rt::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            counter.set(counter.get() + 1);
-            actix_rt::spawn(rude(tcp));
-        }
-    });
-    (url, count)
-}
-
-/// A receiver that answers every request with these bytes and keeps the connection.
-async fn answering(bytes: &'static [u8]) -> (String, Rc<Cell<usize>>) {
-    receiver(move |mut tcp| async move {
-        while take_request(&mut tcp).await {
-            if tcp.write_all(bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
-}
-
 /// A receiver that takes one request, writes `head`, then `bytes` again and again, pausing in between.
 async fn repeating(head: &'static [u8], bytes: &'static [u8], pause: Duration) -> String {
     let (url, _) = receiver(move |mut tcp| async move {
@@ -120,7 +79,6 @@ fn assert_bounded(exchange: &Exchange, what: &str) {
 
 const DRIP: Duration = Duration::from_millis(20);
 const CHUNK: &[u8] = &[b'a'; 16 * 1024];
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[actix::test]
 async fn who_never_finishes_is_cut_off_at_the_deadline() {
