@@ -17,7 +17,7 @@ pub(super) async fn every_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let now_ms = u64::try_from(state.engine.clock.now().timestamp_millis()).unwrap_or_default();
+    let now_ms = u64::try_from(state.engine.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
     let span = tracing::info_span!("request", id = %id, method = %request.method(), path = request.path());
     let mut answer = match acceptable(request.headers()) {

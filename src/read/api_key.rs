@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
-use crate::domain::api_key::KeyHash;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
@@ -29,11 +29,25 @@ pub struct KeyView {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl From<&ApiKey> for KeyView {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            id: key.id,
+            role: key.role,
+            chain: key.chain.clone(),
+            name: key.name.as_ref().map(ToString::to_string),
+            created_at: key.created_at,
+            revoked_at: None,
+        }
+    }
+}
+
 impl KeyView {
     fn of(key: store::key::ApiKey) -> Result<Self, ReadError> {
         let role = key.role.parse().map_err(|_| ReadError::Corrupt("key"))?;
-        let (id, chain, name) = (key.id, key.chain, key.name);
-        Ok(Self { id, role, chain, name, created_at: key.created_at, revoked_at: key.revoked_at })
+        let name = Some(key.name).filter(|name| !name.is_empty());
+        let (id, chain, created_at) = (key.id, key.chain, key.created_at);
+        Ok(Self { id, role, chain, name, created_at, revoked_at: key.revoked_at })
     }
 }
 
@@ -45,6 +59,15 @@ impl Reader {
     pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
         let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash.0)?)).await?;
         found.filter(|key| key.revoked_at.is_none()).map(KeyView::of).transpose()
+    }
+
+    /// The key with this id, revoked or not.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn key(&self, id: KeyId) -> Result<Option<KeyView>, ReadError> {
+        let keys = self.run(|conn| Ok(store::key::list(conn)?)).await?;
+        keys.into_iter().find(|key| key.id == id).map(KeyView::of).transpose()
     }
 
     /// The keys of one chain, or all keys; newest first.

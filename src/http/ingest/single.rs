@@ -14,7 +14,7 @@ use crate::http::body;
 use crate::http::problem::Problem;
 
 /// `POST /v1/chains/{chain}/events`
-pub(super) async fn receive(
+pub(in crate::http) async fn receive(
     state: web::Data<AppState>,
     caller: Caller,
     chain: web::Path<String>,
@@ -38,7 +38,7 @@ async fn answer(
     let permit = state.engine.try_admit()?;
     let body = body::read(request, &mut payload.into_inner(), MAX_BYTES).await?;
     // White space around an event is no part of it: alone or as a line of a batch, it is the same event.
-    let now = state.engine.clock.now();
+    let now = state.engine.clock().now();
     let event = SourceEvent::parse(body.trim_ascii(), &chain.chain.currency, now)?;
     take(state, &chain, event, answer_when(request), permit).await
 }
