@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn only_one_bearer_key_is_taken() {
         let key = |value: &str| {
-            let request = TestRequest::default().insert_header((header::AUTHORIZATION, value)).to_http_request();
+            let request =
+                TestRequest::default().insert_header((header::AUTHORIZATION, value)).to_http_request();
             bearer(&request).map(<[u8]>::to_vec)
         };
         assert_eq!(key("Bearer pck_1"), Ok(b"pck_1".to_vec()));

@@ -71,6 +71,23 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
+/// The JSON object in the body of a request whose body may be left out.
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            let body = read(&request, &mut payload, ADMIN_BYTES).await?;
+            if body.trim_ascii().is_empty() { Ok(Self(T::default())) } else { parse(&body).map(Self) }
+        }
+        .boxed_local()
+    }
+}
+
 /// Deserialises strictly and names the field at fault.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = str::from_utf8(body).map_err(|_| Problem::NotJson("the body is not UTF-8".into()))?;
@@ -96,13 +113,8 @@ fn refused(path: &str, error: &serde_json::Error) -> Problem {
     if error.is_syntax() || error.is_eof() {
         return Problem::NotJson(problem);
     }
-    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    match (path, missing) {
-        ("." | "?" | "", Some(name)) => Problem::field(name, "is missing"),
-        ("." | "?" | "", None) => Problem::InvalidBody(problem),
-        (path, Some(name)) => Problem::field(format!("{path}.{name}"), "is missing"),
-        (path, None) => Problem::field(path, problem),
-    }
+    let whole = matches!(path, "." | "?");
+    Problem::from_parser(if whole { "" } else { path }, problem)
 }
 
 #[cfg(test)]
@@ -128,6 +140,7 @@ mod tests {
             ("[\"a\",[]]", "invalid_body", None),
             ("{}", "invalid_field", Some("name")),
             (r#"{"name":1}"#, "invalid_field", Some("name")),
+            (r#"{"name":"a","name":"b"}"#, "invalid_field", Some("name")),
             (r#"{"name":"a","nam":1}"#, "invalid_field", Some("nam")),
             (r#"{"name":"a","tags":["x",2]}"#, "invalid_field", Some("tags[1]")),
         ] {
@@ -143,7 +156,8 @@ mod tests {
     async fn a_body_beyond_the_limit_is_refused_whether_announced_or_not() {
         for announced in [true, false] {
             let request = actix_web::test::TestRequest::default();
-            let request = if announced { request.insert_header((header::CONTENT_LENGTH, 11)) } else { request };
+            let request =
+                if announced { request.insert_header((header::CONTENT_LENGTH, 11)) } else { request };
             let (request, mut payload) = request.set_payload("0123456789a").to_http_parts();
             let refused = read(&request, &mut payload, 10).await;
             assert_eq!(refused, Err(Problem::TooLarge { limit: 10 }));

@@ -1,6 +1,5 @@
 //! The engine's clock, for tests that cannot wait two hours for a retry.
 
-use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +7,15 @@ use super::AppState;
 use super::auth::Caller;
 use super::body::Json;
 use super::problem::Problem;
-use super::routes::Routes;
 use crate::domain::Timestamp;
 use crate::domain::role::Right;
 
 /// The furthest that one request moves the clock: ten years, in milliseconds.
 const MAX_ADVANCE_MS: i64 = 10 * 366 * 86_400_000;
 
-pub(super) fn configure(service: &mut web::ServiceConfig) {
-    Routes::at("/v1/clock", "GET, POST").on(Method::GET, show).on(Method::POST, advance).add(service);
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Advance {
+pub(super) struct Advance {
     /// Milliseconds.
     advance_ms: i64,
 }
@@ -33,14 +27,15 @@ struct ClockView {
     test: bool,
 }
 
-async fn show(state: web::Data<AppState>, caller: Caller) -> Result<HttpResponse, Problem> {
+/// `GET /v1/clock`
+pub(super) async fn show(state: web::Data<AppState>, caller: Caller) -> Result<HttpResponse, Problem> {
     caller.require_role(Right::View)?;
     let clock = state.engine.clock();
     Ok(HttpResponse::Ok().json(ClockView { now: clock.now(), test: clock.is_test() }))
 }
 
-/// Answers when everything that falls due in between is done.
-async fn advance(
+/// `POST /v1/clock`: answers when everything that falls due in between is done.
+pub(super) async fn advance(
     state: web::Data<AppState>,
     caller: Caller,
     body: Json<Advance>,

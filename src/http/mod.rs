@@ -13,7 +13,6 @@ mod edge;
 mod health;
 mod ingest;
 mod query;
-mod random;
 mod request_id;
 mod routes;
 mod server;
@@ -25,7 +24,6 @@ use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::KeyHash;
 use crate::domain::role::Right;
 use crate::read::Reader;
-use crate::store::Store;
 use crate::telemetry::Metrics;
 
 use self::auth::{Caller, Keys};
@@ -44,16 +42,16 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// `store` is only read from. `admin_key` is the key of the configuration, accepted as an admin key of all chains.
+    /// `reads` is made from the store. `admin_key` is the key of the configuration, accepted as an admin key of all chains.
     pub fn new(
         engine: Engine,
-        store: Store,
+        reads: impl Into<Reader>,
         metrics: Arc<Metrics>,
         admin_key: Option<&str>,
         policy: Arc<AddressPolicy>,
     ) -> Self {
         let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())));
-        Self { engine, reader: Reader::new(store), metrics, keys, policy }
+        Self { engine, reader: reads.into(), metrics, keys, policy }
     }
 
     /// The chain that a path names, if this caller may do that there. Another chain's things do not exist for a key
@@ -62,4 +60,14 @@ impl AppState {
         caller.require(right, id)?;
         self.engine.chain(id).ok_or(Problem::NotFound("chain"))
     }
+}
+
+/// Random bytes for a secret that is about to be made.
+fn random_bytes() -> Result<[u8; 32], Problem> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "the operating system gives no random bytes");
+        Problem::Unavailable
+    })?;
+    Ok(bytes)
 }

@@ -40,7 +40,7 @@ pub enum Problem {
     #[error("this route takes {allow}")]
     MethodNotAllowed {
         /// The methods it knows, as in the `Allow` header.
-        allow: &'static str,
+        allow: String,
     },
     /// It cannot be done in the state things are in.
     #[error("{0}")]
@@ -134,6 +134,21 @@ impl Problem {
     /// A wrong field or parameter.
     pub fn field(field: impl Into<String>, problem: impl ToString) -> Self {
         Self::InvalidField { field: field.into(), problem: problem.to_string() }
+    }
+
+    /// What a parser said about the value at `path`; an empty path is the whole body. When the parser names a field
+    /// below it, that one is at fault.
+    pub(super) fn from_parser(path: &str, problem: String) -> Self {
+        let below = [("missing field `", "is missing"), ("duplicate field `", "is given twice")];
+        let named = below.into_iter().find_map(|(beginning, what)| {
+            let (name, _) = problem.strip_prefix(beginning)?.split_once('`')?;
+            Some((if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }, what))
+        });
+        match named {
+            Some((field, what)) => Self::field(field, what),
+            None if path.is_empty() => Self::InvalidBody(problem),
+            None => Self::field(path, problem),
+        }
     }
 
     #[rustfmt::skip]
@@ -241,7 +256,7 @@ impl ResponseError for Problem {
                 answer.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
             Self::MethodNotAllowed { allow } => {
-                answer.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+                answer.insert_header((header::ALLOW, allow.as_str()));
             }
             _ => {}
         }
@@ -280,8 +295,7 @@ impl From<BadEvent> for Problem {
         match bad.code {
             BadEventCode::NotJson => Self::NotJson(bad.problem),
             BadEventCode::TooLarge => Self::TooLarge { limit: crate::domain::source_event::MAX_BYTES },
-            BadEventCode::InvalidField if bad.field.is_empty() => Self::InvalidBody(bad.problem),
-            BadEventCode::InvalidField => Self::InvalidField { field: bad.field, problem: bad.problem },
+            BadEventCode::InvalidField => Self::from_parser(&bad.field, bad.problem),
         }
     }
 }
@@ -293,7 +307,8 @@ mod tests {
     #[test]
     fn a_problem_says_what_where_and_what_to_do() {
         let json: serde_json::Value =
-            serde_json::from_str(&Problem::field("data.total", "must not be negative").to_json(Some(7))).unwrap();
+            serde_json::from_str(&Problem::field("data.total", "must not be negative").to_json(Some(7)))
+                .unwrap();
         assert_eq!(json["type"], "urn:punchcard:problem:invalid_field");
         assert_eq!(json["status"], 422);
         assert_eq!(json["code"], "invalid_field");
@@ -309,10 +324,12 @@ mod tests {
             problem.error_response().headers().get(name).map(|v| v.to_str().unwrap().to_owned())
         };
         assert!(header(Problem::NoKey, header::WWW_AUTHENTICATE).is_some());
-        assert!(header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token")));
+        assert!(
+            header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token"))
+        );
         assert_eq!(header(Problem::Overloaded, header::RETRY_AFTER).as_deref(), Some("1"));
         assert_eq!(
-            header(Problem::MethodNotAllowed { allow: "GET, POST" }, header::ALLOW).as_deref(),
+            header(Problem::MethodNotAllowed { allow: "GET, POST".into() }, header::ALLOW).as_deref(),
             Some("GET, POST")
         );
         assert_eq!(
@@ -335,6 +352,19 @@ mod tests {
             let status = problem.status_code();
             assert!(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{problem}");
             assert_eq!(status.is_server_error(), problem.retry_after_s().is_some(), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_repeated_field_is_named() {
+        for (path, said, field) in [
+            ("", "missing field `type` at line 1 column 2", Some("type")),
+            ("data", "missing field `total` at line 1 column 2", Some("data.total")),
+            ("data", "duplicate field `total` at line 1 column 2", Some("data.total")),
+            ("data.x", "unknown field `x`", Some("data.x")),
+            ("", "must be a JSON object", None),
+        ] {
+            assert_eq!(Problem::from_parser(path, said.to_owned()).at_field(), field, "{said}");
         }
     }
 

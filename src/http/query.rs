@@ -19,7 +19,8 @@ const MAX_LIMIT: usize = 100;
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    /// Reads a query string.
+    pub(super) fn parse(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 

@@ -30,7 +30,8 @@ impl RequestId {
         static PROCESS: LazyLock<u32> = LazyLock::new(|| getrandom::u32().unwrap_or_default());
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let text = format!("req_{}", Ulid::from_parts(now_ms, u128::from(*PROCESS) << 32 | u128::from(count)));
+        let text =
+            format!("req_{}", Ulid::from_parts(now_ms, u128::from(*PROCESS) << 32 | u128::from(count)));
         Self(HeaderValue::try_from(text).unwrap_or_else(|_| unreachable!("letters and digits make a header")))
     }
 
@@ -58,7 +59,9 @@ mod tests {
     #[test]
     fn a_sane_id_is_kept_and_a_wild_one_replaced() {
         let long = "x".repeat(MAX_LEN + 1);
-        for (given, kept) in [("abc-1:2", true), ("", false), ("a b", false), ("a\"b", false), (&*long, false)] {
+        for (given, kept) in
+            [("abc-1:2", true), ("", false), ("a b", false), ("a\"b", false), (&*long, false)]
+        {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_str(given).unwrap());
             let id = RequestId::of(&headers, 1_000).to_string();

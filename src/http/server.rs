@@ -40,11 +40,7 @@ impl Default for ServerLimits {
 ///
 /// # Errors
 /// The listener cannot be used.
-pub fn serve(
-    state: web::Data<AppState>,
-    listener: TcpListener,
-    limits: ServerLimits,
-) -> io::Result<Server> {
+pub fn serve(state: web::Data<AppState>, listener: TcpListener, limits: ServerLimits) -> io::Result<Server> {
     let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(configure))
         .workers(limits.workers)
         .max_connections(limits.connections.div_ceil(limits.workers))

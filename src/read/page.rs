@@ -11,6 +11,19 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// A list that fits on one page.
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+
+    /// The same page of what `view` makes of each item.
+    pub(super) fn map<V, E>(self, view: impl Fn(T) -> Result<V, E>) -> Result<Page<V>, E> {
+        let items = self.items.into_iter().map(view).collect::<Result<_, _>>()?;
+        Ok(Page { items, next_cursor: self.next_cursor })
+    }
+}
+
 /// Which page is wanted: at most `limit` items behind the one named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted<I> {

@@ -21,7 +21,7 @@ use tracing::Instrument;
 use super::answers::Answers;
 use super::splitter::{Format, Piece, Splitter};
 use super::{answer_when, count, take};
-use crate::actors::engine::{Answer, AnswerWhen, ChainSnapshot, EngineError};
+use crate::actors::engine::{Answer, AnswerWhen, ChainSnapshot};
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
 use crate::http::AppState;
@@ -39,7 +39,7 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_BLANK: usize = 64 * 1024;
 
 /// `POST /v1/chains/{chain}/events/batch`
-pub(super) async fn receive(
+pub(in crate::http) async fn receive(
     state: web::Data<AppState>,
     caller: Caller,
     chain: web::Path<String>,
@@ -48,7 +48,7 @@ pub(super) async fn receive(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::SendEvents, &chain)?;
     // A batch waits for room, but nothing new begins while the server shuts down.
-    if let Err(EngineError::Draining) = state.engine.try_admit() {
+    if state.engine.is_draining() {
         return Err(Problem::Draining);
     }
     let mut body = payload.into_inner();

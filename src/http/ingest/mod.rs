@@ -2,30 +2,22 @@
 
 mod answers;
 mod array;
-mod batch;
+pub(super) mod batch;
 mod lines;
-mod single;
+pub(super) mod single;
 mod splitter;
 
 use std::time::Instant;
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
-use actix_web::web;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::AppState;
 use super::problem::Problem;
-use super::routes::Routes;
 use crate::actors::engine::{Answer, AnswerWhen, ChainSnapshot};
 use crate::domain::source_event::SourceEvent;
 use crate::telemetry::{IngestLabels, Metrics};
-
-pub(super) fn configure(service: &mut web::ServiceConfig) {
-    Routes::at("/v1/chains/{chain}/events/batch", "POST").on(Method::POST, batch::receive).add(service);
-    Routes::at("/v1/chains/{chain}/events", "POST").on(Method::POST, single::receive).add(service);
-}
 
 /// What the caller asks of the answer, from `Prefer` (RFC 7240); unknown preferences are ignored, as it demands.
 fn answer_when(request: &HttpRequest) -> AnswerWhen {
@@ -34,7 +26,11 @@ fn answer_when(request: &HttpRequest) -> AnswerWhen {
         value.split([',', ';']).any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
     };
     let values = request.headers().get_all(PREFER);
-    if values.filter_map(|value| value.to_str().ok()).any(asks) { AnswerWhen::Kept } else { AnswerWhen::Decided }
+    if values.filter_map(|value| value.to_str().ok()).any(asks) {
+        AnswerWhen::Kept
+    } else {
+        AnswerWhen::Decided
+    }
 }
 
 /// Takes a parsed event through the engine and counts it. The permit is given back with the answer.

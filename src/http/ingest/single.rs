@@ -14,7 +14,7 @@ use crate::http::body;
 use crate::http::problem::Problem;
 
 /// `POST /v1/chains/{chain}/events`
-pub(super) async fn receive(
+pub(in crate::http) async fn receive(
     state: web::Data<AppState>,
     caller: Caller,
     chain: web::Path<String>,
