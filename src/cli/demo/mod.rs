@@ -1,0 +1,7 @@
+//! x
+/// Demo
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {}
+pub(super) fn run(_: &Demo) -> Result<(), super::Failure> {
+    Ok(())
+}
