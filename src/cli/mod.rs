@@ -9,6 +9,7 @@ mod net;
 mod out;
 mod sample;
 mod serve;
+mod till;
 mod verify;
 
 use std::error::Error;

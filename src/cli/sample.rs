@@ -9,6 +9,9 @@ pub(super) const CHAIN: &str = "harvest";
 const FILES: &[(&str, &str)] = &[
     ("program.toml", include_str!("../../rules/harvest/program.toml")),
     ("earning.rhai", include_str!("../../rules/harvest/earning.rhai")),
+    ("lifecycle.rhai", include_str!("../../rules/harvest/lifecycle.rhai")),
+    ("tiers.rhai", include_str!("../../rules/harvest/tiers.rhai")),
+    ("triggers.rhai", include_str!("../../rules/harvest/triggers.rhai")),
 ];
 
 /// Writes a rules folder with the sample chain.

@@ -18,6 +18,8 @@ mod run;
 mod sender;
 mod server;
 mod single;
+#[cfg(test)]
+mod tests;
 mod workload;
 
 use std::path::PathBuf;
