@@ -11,7 +11,9 @@
 //! Decide first, commit once, act afterwards. See `ARCHITECTURE.md`.
 
 pub mod actors;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod read;
