@@ -11,6 +11,7 @@
 //! Decide first, commit once, act afterwards. See `ARCHITECTURE.md`.
 
 pub mod actors;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

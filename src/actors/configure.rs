@@ -205,8 +205,7 @@ impl Handler<DisableEndpoint> for Disabler {
         let engine = self.0.clone();
         Box::pin(async move {
             let at = engine.0.clock.now();
-            let reason = Note::parse(&gone.reason).ok();
-            let Some(reason) = reason.or_else(|| Note::parse("the receiver asked for it").ok()) else { return };
+            let Ok(reason) = Note::parse(gone.reason) else { return };
             let disabled = move |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
             match engine.update_endpoint(&gone.chain, gone.id, disabled).await {
                 Ok(_) => tracing::warn!(endpoint = %gone.id, "endpoint disabled: its receiver wants nothing more"),

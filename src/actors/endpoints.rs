@@ -15,7 +15,7 @@ use crate::domain::ids::EndpointId;
 use crate::store::Store;
 use crate::telemetry::{EndpointLabels, Metrics};
 
-use super::endpoint::{Configure, DisableEndpoint, EndpointActor, EndpointParts, Shutdown};
+use super::endpoint::{Configure, DisableEndpoint, Drain, EndpointActor, EndpointParts};
 use super::journal::{Journal, Nudges};
 
 /// What all endpoint actors share.
@@ -108,7 +108,8 @@ impl Endpoints {
         let labels = EndpointLabels { chain: endpoint.chain.to_string(), endpoint: endpoint.id.to_string() };
         self.parts.metrics.oldest_pending_seconds.remove(&labels);
         if let Some(addr) = self.running().actors.remove(&endpoint.id) {
-            let _ = addr.try_send(Shutdown); // without an address left it ends by itself
+            // What is under way may end; when the mailbox is full, the dropped address ends it as well.
+            let _ = addr.try_send(Drain { within: self.parts.timeout });
         }
     }
 
@@ -130,7 +131,7 @@ impl Endpoints {
             running.stopped = true;
             running.actors.drain().map(|(_, addr)| addr).collect()
         };
-        let stopping = actors.iter().map(|addr| addr.send(Shutdown));
+        let stopping = actors.iter().map(|addr| addr.send(Drain { within: patience }));
         let _ = tokio::time::timeout(patience, futures_util::future::join_all(stopping)).await;
     }
 

@@ -313,8 +313,8 @@ impl From<JournalError> for EngineError {
     }
 }
 
-impl From<crate::store::StoreError> for EngineError {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<store::StoreError> for EngineError {
+    fn from(error: store::StoreError) -> Self {
         Self::Unavailable(Box::new(error))
     }
 }

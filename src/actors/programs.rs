@@ -12,7 +12,8 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Stamp};
 use crate::rules::program::{Program, Sources};
-use crate::rules::{manifest::Manifest, testing};
+use crate::rules::manifest::{self, Manifest};
+use crate::rules::testing;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
@@ -125,7 +126,7 @@ impl Engine {
     }
 
     fn chain_of(&self, id: &ChainId, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
-        let manifest = Manifest::of(sources)?;
+        let manifest = Manifest::parse(sources.get(manifest::FILE).unwrap_or_default())?;
         Ok(Chain {
             id: id.clone(),
             name: manifest.name,
@@ -138,7 +139,7 @@ impl Engine {
     async fn store_version(&self, id: &ChainId, version: i64, sources: &Sources) -> Result<(), EngineError> {
         let files = serde_json::to_string(sources).unwrap_or_else(|_| unreachable!("texts serialize"));
         let (id, hash, now) = (id.clone(), sources.hash(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::program::insert(conn, &id, version, hash, &files, now)).await?;
+        self.0.journal.run(move |conn, _| store::program::insert(conn, &id, version, &hash, &files, now)).await?;
         Ok(())
     }
 
@@ -161,7 +162,7 @@ impl Engine {
 
 fn check_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<Program, Vec<Diagnostic>> {
     let program = Program::load(sources, chain, version)?;
-    let failures: Vec<_> = testing::run(&program, chain).into_iter().filter_map(|test| test.failure).collect();
+    let failures: Vec<_> = testing::run(&program, sources, chain).into_iter().filter_map(|test| test.failure).collect();
     if failures.is_empty() { Ok(program) } else { Err(failures) }
 }
 

@@ -4,13 +4,13 @@ use ulid::Ulid;
 
 use crate::clock::Clock;
 use crate::config::flags::StoreFlags;
-use crate::domain::api_key::KeyText;
+use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::store::Store;
-use crate::store::key::{self, ApiKey};
+use crate::store::key;
 
 use super::{Failure, out};
 
@@ -92,10 +92,10 @@ fn create(store: &Store, create: &Create) -> Result<(), Failure> {
     let created_at = Clock::System.now();
     let key = ApiKey {
         id: KeyId::new(new_ulid(created_at.timestamp_millis())?),
-        hash: text.hash().0,
-        role: create.role.as_str().to_owned(),
+        hash: text.hash(),
+        role: create.role,
         chain: create.chain.clone(),
-        name: create.name.as_deref().unwrap_or_default().to_owned(),
+        name: create.name.clone(),
         created_at,
         revoked_at: None,
     };
@@ -129,7 +129,7 @@ fn list(store: &Store) -> Result<(), Failure> {
             key.chain.as_ref().map_or("(all)", ChainId::as_str),
             at(key.created_at),
             key.revoked_at.map_or_else(|| "-".to_owned(), at),
-            key.name,
+            key.name.as_deref().unwrap_or_default(),
         ));
     }
     Ok(())

@@ -31,7 +31,8 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    fn of(key: ApiKey) -> Self {
+    /// What may be shown of a key.
+    pub fn of(key: ApiKey) -> Self {
         let ApiKey { id, role, chain, name, created_at, revoked_at, hash: _ } = key;
         Self { id, role, chain, name, created_at, revoked_at }
     }
@@ -45,6 +46,15 @@ impl Reader {
     pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
         let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash)?)).await?;
         Ok(found.filter(|key| key.revoked_at.is_none()).map(KeyView::of))
+    }
+
+    /// The key with this id, revoked or not.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn key(&self, id: KeyId) -> Result<Option<KeyView>, ReadError> {
+        let keys = self.run(|conn| Ok(store::key::list(conn)?)).await?;
+        Ok(keys.into_iter().find(|key| key.id == id).map(KeyView::of))
     }
 
     /// The keys of one chain, or all keys; newest first.

@@ -1,6 +1,9 @@
 //! Reads a chain's folder. The only I/O of this module.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::domain::chain::ChainId;
 
 use super::engine::MAX_FILE_BYTES;
 use super::manifest;
@@ -40,6 +43,35 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// What a folder looks like from outside: names, sizes and times of change. An edit changes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp(Vec<(String, u64, Option<SystemTime>)>);
+
+/// The chains that have a folder under `root`, and what each folder looks like. A missing root has none; names that
+/// are no chain ids are passed over.
+pub fn stamps(root: &Path) -> Vec<(ChainId, Stamp)> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let chain = |entry: std::fs::DirEntry| {
+        let id: ChainId = entry.file_name().to_str()?.parse().ok()?;
+        entry.path().is_dir().then(|| (id, stamp(&entry.path())))
+    };
+    let mut found: Vec<_> = entries.filter_map(chain).collect();
+    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+fn stamp(folder: &Path) -> Stamp {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let file = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().to_str().filter(|name| is_source(name))?.to_owned();
+        let meta = std::fs::metadata(entry.path()).ok()?;
+        Some((name, meta.len(), meta.modified().ok()))
+    };
+    let mut files: Vec<_> = entries.filter_map(file).collect();
+    files.sort_unstable();
+    Stamp(files)
 }
 
 /// Reads `program.toml` and `*.rhai` of `folder`, sorted by name. Other files and sub-folders are ignored.

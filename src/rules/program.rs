@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::decide::Frame;
@@ -23,6 +25,16 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// SHA-256 over names and texts: two folders with the same hash are the same program.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for part in self.files.iter().flat_map(|(name, text)| [name, text]) {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    }
+
     /// The text of a file.
     pub fn get(&self, file: &str) -> Option<&str> {
         self.files.iter().find(|(name, _)| name == file).map(|(_, text)| &**text)
