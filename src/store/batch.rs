@@ -20,8 +20,8 @@ macro_rules! insert_all {
     };
 }
 
-/// Runs an insert that may pass rows over, and answers for each row, in order, whether it took effect. No two rows may
-/// have the same key. Needs the columns of the key and the key of a row.
+/// Runs an insert that may pass rows over, and answers for each row, in order, whether it took effect; of rows with the
+/// same key only the first does. Needs the columns of the key and the key of a row.
 macro_rules! which_took_effect {
     ($conn:expr, $rows:expr, |$values:ident| $insert:expr, $columns:expr, |$row:ident| -> $Key:ty { $key:expr }) => {
         match $conn {
@@ -34,7 +34,7 @@ macro_rules! which_took_effect {
                 for $values in $rows.chunks($crate::store::batch::ROWS_PER_STATEMENT) {
                     effective.extend($insert.returning($columns).load::<$Key>(c)?);
                 }
-                Ok($rows.iter().map(|$row| effective.contains(&$key)).collect())
+                Ok($rows.iter().map(|$row| effective.remove(&$key)).collect())
             }
         }
     };

@@ -22,6 +22,8 @@ pub mod program;
 mod row;
 mod schema;
 pub mod source_event;
+#[cfg(test)]
+mod tests;
 mod url;
 pub mod vault;
 

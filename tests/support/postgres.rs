@@ -21,18 +21,13 @@ const HELP: &str = "these tests need PostgreSQL: `apt-get install postgresql`, o
 const SERVER: &str = r#"
 set -eu
 if [ "$(id -u)" = 0 ]; then exec runuser -u postgres -- sh -c "$1" server "$1"; fi
-bin=$(command -v initdb >/dev/null 2>&1 && dirname "$(command -v initdb)" || ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+PATH="$PATH:$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)"
 dir=$(mktemp -d /tmp/punchcard-test-postgres.XXXXXX)
-trap 'rm -rf "$dir"' EXIT
-"$bin/initdb" -D "$dir/data" -U punchcard -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1
-"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=300 -c fsync=off >>"$dir/log" 2>&1 &
-server=$!
-trap 'kill -INT $server 2>/dev/null; wait $server; rm -rf "$dir"' EXIT
-tries=0
-until "$bin/pg_isready" -q -h "$dir"; do
-  tries=$((tries + 1)); [ $tries -lt 300 ] && kill -0 $server || { cat "$dir/log" >&2; exit 1; }
-  sleep 0.1
-done
+trap 'pg_ctl -D "$dir/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$dir"' EXIT
+{
+  initdb -D "$dir/data" -U punchcard -A trust -E UTF8 --locale=C --no-sync
+  pg_ctl -D "$dir/data" -w -l "$dir/log" start -o "-k $dir -c listen_addresses= -c max_connections=300 -c fsync=off"
+} >"$dir/start" 2>&1 || { cat "$dir/start" >&2; exit 1; }
 echo "$dir"
 cat >/dev/null
 "#;
@@ -49,7 +44,7 @@ struct Server {
 ///
 /// # Panics
 /// Without PostgreSQL, with a sentence that says how to get it.
-pub fn fresh_database() -> String {
+pub(crate) fn fresh_database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let server = SERVER.get_or_init(server);

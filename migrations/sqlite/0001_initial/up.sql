@@ -125,7 +125,7 @@ CREATE TABLE deliveries (
 ) WITHOUT ROWID;
 -- `created_at` is in it so that the age of the oldest is read from the index alone.
 CREATE INDEX deliveries_due ON deliveries (chain, endpoint, due_at, id, created_at) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_failed ON deliveries (chain, endpoint, id) WHERE status = 'failed';
+CREATE INDEX deliveries_failed ON deliveries (chain, endpoint, status, id) WHERE status = 'failed';
 
 CREATE TABLE attempts (
     chain TEXT NOT NULL,

@@ -1,0 +1,148 @@
+//! Groups of commits: what holds, what loses, and that one does not harm another.
+
+use super::on_both;
+use super::sample::*;
+use crate::domain::identity::Identity;
+use crate::domain::money::Points;
+use crate::store::commit::Written::{Conflict, Done};
+use crate::store::{chain, ledger, loyalty_event, member, order as orders};
+
+on_both! {
+    fn a_commit_is_read_back_as_it_was_decided(store) {
+        let mut first = order(1, &newcomer(1));
+        first.new_identities = vec![card(1)];
+        first.member.as_mut().unwrap().next_wake_at = Some(at(60));
+        assert_eq!(store.write(&[first.clone().into()]), [Done]);
+
+        let mut stored = store.member(1);
+        assert_eq!(stored.version, 1);
+        stored.version = 0;
+        assert_eq!(Some(stored), first.member);
+        let owners = store.look(|c| member::owners(c, &harvest(), &[card(9), card(1)]));
+        assert_eq!(owners, [(card(1), member_id(1))]);
+        let record = store.look(|c| orders::load(c, &harvest(), &first.order.as_ref().unwrap().order_id)).unwrap();
+        assert_eq!(record.version, 1);
+        assert_eq!(record.earned, Points(10));
+        let lines = store.look(|c| ledger::list(c, &harvest(), member_id(1), 10, None));
+        assert_eq!(lines[0].id, first.transfers[0].id);
+        assert_eq!(lines[0].credit.to_string(), format!("member:{}", member_id(1)));
+        assert_eq!(lines[0].cause, first.transfers[0].cause);
+        let event = store.look(|c| loyalty_event::get(c, &harvest(), first.events[0].id)).unwrap();
+        assert_eq!(event.body, first.events[0].to_json());
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10)), [member_id(1)]);
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10)), []);
+        assert_eq!(store.look(|c| member::next_wake(c, &harvest())), Some(at(60)));
+    }
+
+    fn a_commit_decided_from_an_old_member_loses(store) {
+        store.write(&[order(1, &newcomer(1)).into()]);
+        let seen = store.member(1);
+        assert_eq!(store.write(&[order(2, &seen).into()]), [Done]);
+        assert_eq!(store.write(&[order(3, &seen).into()]), [Conflict]);
+        assert_eq!(store.write(&[order(4, &newcomer(1)).into()]), [Conflict]);
+        let now = store.member(1);
+        assert_eq!((now.version, now.standing.points), (2, Points(20)));
+        let lines = store.look(|c| ledger::list(c, &harvest(), member_id(1), 10, None));
+        assert_eq!(lines.len(), 2);
+    }
+
+    fn a_commit_decided_from_an_old_order_loses(store) {
+        let first = order(1, &newcomer(1));
+        store.write(&[first.clone().into()]);
+        let mut other = order(2, &newcomer(2));
+        other.order = first.order.clone();
+        assert_eq!(store.write(&[other.clone().into()]), [Conflict]);
+        other.order.as_mut().unwrap().version = 1;
+        assert_eq!(store.write(&[other.into()]), [Done]);
+    }
+
+    fn an_identity_belongs_to_whoever_came_first(store) {
+        let with = |n: u64, identity: Identity| {
+            let mut commit = order(n, &newcomer(n));
+            commit.new_identities = vec![identity];
+            commit.into()
+        };
+        assert_eq!(store.write(&[with(1, card(1)), with(2, card(1)), with(3, card(3))]), [Done, Conflict, Done]);
+        assert_eq!(store.write(&[with(4, card(3))]), [Conflict]);
+        assert!(store.look(|c| member::load(c, &harvest(), member_id(2))).is_none());
+    }
+
+    fn losers_and_repeats_in_a_group_do_not_harm_the_others(store) {
+        store.write(&[order(1, &newcomer(1)).into(), order(2, &newcomer(2)).into()]);
+        let (one, two) = (store.member(1), store.member(2));
+        let group = [
+            order(10, &one).into(),         // holds
+            order(2, &two).into(),          // seen before
+            order(11, &newcomer(2)).into(), // loses
+            order(12, &newcomer(3)).into(), // holds
+        ];
+        let written = store.write(&group);
+        assert!(matches!(&written[..], [Done, crate::store::commit::Written::Duplicate { .. }, Conflict, Done]), "{written:?}");
+        assert_eq!(store.member(1).version, 2);
+        assert_eq!(store.member(2).version, 1);
+        assert_eq!(store.member(3).version, 1);
+        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+    }
+
+    fn commits_of_one_member_in_one_group_follow_one_another(store) {
+        let first = order(1, &newcomer(1));
+        let mut then = first.member.clone().unwrap();
+        then.version = 1;
+        let stale = order(3, &newcomer(1));
+        let written = store.write(&[first.into(), order(2, &then).into(), stale.into(), order(4, &newcomer(4)).into()]);
+        assert_eq!(written, [Done, Done, Conflict, Done]);
+        assert_eq!(store.member(1).version, 2);
+    }
+
+    fn a_large_group_is_written_whole(store) {
+        let group: Vec<_> = (1..=2_500).map(|n| order(n, &newcomer(n)).into()).collect();
+        assert!(store.write(&group).iter().all(|w| *w == Done));
+        let page = store.look(|c| member::list(c, &harvest(), 2_000, None));
+        let rest = store.look(|c| member::list(c, &harvest(), 2_000, Some(page[1_999].id)));
+        assert_eq!((page[0].id, rest.len()), (member_id(2_500), 500));
+        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+    }
+
+    fn a_failed_transaction_leaves_nothing_and_the_writer_goes_on(store) {
+        let mut writer = store.writer().unwrap();
+        let mut broken = order(1, &newcomer(1));
+        broken.transfers[0].amount = Points(0); // the table refuses it
+        let group = [order(2, &newcomer(2)).into(), broken.into()];
+        let error = writer.write(&group).unwrap_err();
+        assert!(!error.is_unknown_fate(), "{error}");
+        assert!(store.look(|c| member::load(c, &harvest(), member_id(2))).is_none());
+        assert_eq!(writer.write(&group[..1]).unwrap(), [Done]);
+    }
+
+    fn verify_names_the_member_whose_balance_was_tampered_with(store) {
+        use diesel::connection::SimpleConnection;
+        store.write(&(1..=1_200).map(|n| order(n, &newcomer(n)).into()).collect::<Vec<_>>());
+        store.change(|c| chain::insert(c, &crate::store::tests::administration::chain()));
+        assert_eq!(store.look(|c| ledger::verify(c, None)), []);
+        store.change(|c| {
+            let victim = member_id(700);
+            c.batch_execute(&format!("UPDATE transfers SET amount = 11 WHERE member = '{victim}'"))?;
+            c.batch_execute(&format!("DELETE FROM members WHERE id = '{}'", member_id(1_100)))?;
+            Ok(c.batch_execute(&format!("DELETE FROM transfers WHERE member = '{}'", member_id(1_200)))?)
+        });
+        let found: Vec<_> = store
+            .look(|c| ledger::verify(c, None))
+            .into_iter()
+            .map(|m| (m.member, m.ledger.0, m.stored.map(|p| p.0)))
+            .collect();
+        assert_eq!(
+            found,
+            [(member_id(700), 11, Some(10)), (member_id(1_200), 0, Some(10)), (member_id(1_100), 10, None)]
+        );
+    }
+
+    fn a_damaged_member_is_named_and_not_healed(store) {
+        use diesel::connection::SimpleConnection;
+        store.write(&[order(1, &newcomer(1)).into()]);
+        for state in [r#"{"form":1}"#, r#"{"form":9,"standing":{"points":0,"tier":null,"status":"active"},"history":{"days":[],"lifetime_visits":0,"lifetime_spend":0},"identities":[]}"#] {
+            store.change(|c| Ok(c.batch_execute(&format!("UPDATE members SET state = '{state}'"))?));
+            let error = store.read_now(|c| member::load(c, &harvest(), member_id(1))).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("members `{}` is damaged: column state", member_id(1))), "{error}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Deliveries: due, tried, settled, and sent again.
+
+use super::on_both;
+use super::sample::*;
+use crate::domain::delivery::{DeliveryStatus, NextStep};
+use crate::domain::loyalty_event::EventType;
+use crate::store::commit::Written::{Conflict, Done};
+use crate::store::delivery::{self, StoredDelivery};
+use crate::store::{Store, endpoint as endpoints};
+
+/// A store with endpoint 1 and so many deliveries to it, the first due last.
+fn with_deliveries(store: &Store, count: u64) {
+    store.change(|c| endpoints::insert(c, store.vault(), &endpoint(1)));
+    let commit = |n: u64| owed(order(n, &newcomer(n)), endpoint_id(1), at(100 - n as i64)).into();
+    store.write(&(1..=count).map(commit).collect::<Vec<_>>());
+}
+
+fn stored(store: &Store, n: u64) -> StoredDelivery {
+    store.look(|c| delivery::get(c, &harvest(), delivery_id(n))).unwrap()
+}
+
+fn due(store: &Store, seconds: i64) -> Vec<crate::domain::ids::DeliveryId> {
+    let due = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(seconds), 10));
+    due.into_iter().map(|d| d.id).collect()
+}
+
+on_both! {
+    fn what_is_due_comes_the_longest_due_first(store) {
+        with_deliveries(store, 3);
+        assert_eq!(due(store, 98), [delivery_id(3), delivery_id(2)]);
+        let first = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(98), 1)).remove(0);
+        assert_eq!((first.attempts, first.created_at, first.member), (0, at(97), member_id(3)));
+        assert_eq!(first.body, order(3, &newcomer(3)).events[0].to_json());
+        assert_eq!(store.look(|c| delivery::next_due(c, &harvest(), endpoint_id(1))), Some(at(97)));
+        assert_eq!(store.look(|c| delivery::next_due(c, &harvest(), endpoint_id(2))), None);
+    }
+
+    fn an_attempt_moves_its_delivery_along(store) {
+        with_deliveries(store, 3);
+        let written = store.write(&[
+            attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(160))).into(),
+            attempt(endpoint_id(1), 2, 1, NextStep::Delivered).into(),
+            attempt(endpoint_id(1), 3, 1, NextStep::Failed).into(),
+            attempt(endpoint_id(1), 77, 1, NextStep::Failed).into(), // no such delivery
+        ]);
+        assert_eq!(written, [Done, Done, Done, Conflict]);
+        let state = |n| {
+            let d = stored(store, n);
+            (d.status, d.attempts, d.due_at, d.settled_at)
+        };
+        assert_eq!(state(1), (DeliveryStatus::Pending, 1, Some(at(160)), None));
+        assert_eq!(state(2), (DeliveryStatus::Delivered, 1, None, Some(at(1))));
+        assert_eq!(state(3), (DeliveryStatus::Failed, 1, None, Some(at(1))));
+        assert_eq!(due(store, 159), []);
+        assert_eq!(due(store, 160), [delivery_id(1)]);
+        assert_eq!(store.look(|c| delivery::oldest_pending(c, &harvest(), endpoint_id(1))), Some(at(99)));
+        let tries = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(2)));
+        assert_eq!((tries.len(), tries[0].number, tries[0].status_code), (1, 1, Some(204)));
+        assert_eq!(tries[0].response_body.as_deref(), Some("to\u{fffd}o bad"));
+        assert_eq!(stored(store, 2).event_kind, EventType::PointsEarned);
+    }
+
+    fn two_tries_of_one_delivery_in_one_group_are_both_kept(store) {
+        with_deliveries(store, 1);
+        store.write(&[
+            attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60))).into(),
+            attempt(endpoint_id(1), 1, 2, NextStep::Delivered).into(),
+        ]);
+        let tries = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1)));
+        assert_eq!(tries.iter().map(|t| t.number).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
+    }
+
+    fn what_a_person_discarded_is_never_revived(store) {
+        with_deliveries(store, 2);
+        for n in [1, 2] {
+            assert_eq!(store.change(|c| delivery::discard(c, &harvest(), delivery_id(n), at(5))), Some(endpoint_id(1)));
+        }
+        store.write(&[
+            attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60))).into(),
+            attempt(endpoint_id(1), 2, 1, NextStep::Delivered).into(),
+        ]);
+        for n in [1, 2] {
+            let now = stored(store, n);
+            assert_eq!((now.status, now.due_at, now.settled_at), (DeliveryStatus::Discarded, None, Some(at(5))));
+            assert_eq!(store.look(|c| delivery::attempts(c, &harvest(), delivery_id(n))).len(), 1, "the try is in the log");
+        }
+    }
+
+    fn a_retry_by_hand_starts_the_ladder_anew_and_the_log_goes_on(store) {
+        with_deliveries(store, 1);
+        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60))).into()]);
+        store.write(&[attempt(endpoint_id(1), 1, 2, NextStep::Failed).into()]);
+        assert_eq!(store.change(|c| delivery::retry(c, &harvest(), delivery_id(1), at(70))), Some(endpoint_id(1)));
+        let again = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(70), 1)).remove(0);
+        assert_eq!((again.id, again.attempts), (delivery_id(1), 0));
+        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::Delivered).into()]);
+        assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
+        let tries = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1)));
+        assert_eq!(tries.iter().map(|t| t.number).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    fn a_late_try_of_the_old_ladder_does_not_disturb_the_new_one(store) {
+        with_deliveries(store, 1);
+        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60))).into()]);
+        store.change(|c| delivery::retry(c, &harvest(), delivery_id(1), at(30)));
+        store.write(&[attempt(endpoint_id(1), 1, 2, NextStep::Failed).into()]);
+        let now = stored(store, 1);
+        assert_eq!((now.status, now.attempts, now.due_at), (DeliveryStatus::Pending, 0, Some(at(30))));
+        store.write(&[attempt(endpoint_id(1), 1, 3, NextStep::Delivered).into()]);
+        assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
+    }
+
+    fn what_was_delivered_can_be_sent_again_but_not_discarded(store) {
+        with_deliveries(store, 1);
+        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::Delivered).into()]);
+        assert_eq!(store.change(|c| delivery::discard(c, &harvest(), delivery_id(1), at(5))), None);
+        assert_eq!(store.change(|c| delivery::retry(c, &harvest(), delivery_id(1), at(70))), Some(endpoint_id(1)));
+        assert_eq!(stored(store, 1).settled_at, None);
+        assert_eq!(store.change(|c| delivery::retry(c, &harvest(), delivery_id(9), at(70))), None);
+    }
+
+    fn a_deleted_endpoint_owes_nothing_and_keeps_its_log(store) {
+        with_deliveries(store, 2);
+        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::Delivered).into()]);
+        store.change(|c| endpoints::delete(c, &harvest(), endpoint_id(1), at(50)));
+        assert_eq!(due(store, 1_000), []);
+        assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
+        let discarded = stored(store, 2);
+        assert_eq!((discarded.status, discarded.settled_at), (DeliveryStatus::Discarded, Some(at(50))));
+        assert_eq!(store.change(|c| delivery::retry(c, &harvest(), delivery_id(2), at(70))), None);
+        assert!(store.look(|c| endpoints::list(c, store.vault(), &harvest())).is_empty());
+    }
+
+    fn the_log_of_an_endpoint_is_listed_by_status(store) {
+        with_deliveries(store, 5);
+        store.change(|c| delivery::discard(c, &harvest(), delivery_id(4), at(5)));
+        store.write(&[
+            attempt(endpoint_id(1), 1, 1, NextStep::Failed).into(),
+            attempt(endpoint_id(1), 2, 1, NextStep::Delivered).into(),
+        ]);
+        let list = |status, limit, after| {
+            let page = store.look(|c| delivery::list(c, &harvest(), endpoint_id(1), status, limit, after));
+            page.into_iter().map(|d| d.id).collect::<Vec<_>>()
+        };
+        let ids = |ns: &[u64]| ns.iter().map(|n| delivery_id(*n)).collect::<Vec<_>>();
+        assert_eq!(list(None, 3, None), ids(&[5, 4, 3]));
+        assert_eq!(list(None, 3, Some(delivery_id(3))), ids(&[2, 1]));
+        assert_eq!(list(Some(DeliveryStatus::Failed), 9, None), ids(&[1]));
+        assert_eq!(list(Some(DeliveryStatus::Delivered), 9, None), ids(&[2]));
+        assert_eq!(list(Some(DeliveryStatus::Discarded), 9, None), ids(&[4]));
+        assert_eq!(list(Some(DeliveryStatus::Pending), 9, None), ids(&[5, 3]));
+    }
+}

@@ -1,0 +1,120 @@
+//! The queries of the delivery loop, of wake-ups and of lists read an index, and nothing else, on both databases.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
+
+use super::on_both;
+use super::sample::*;
+use crate::domain::delivery::DeliveryStatus;
+use crate::domain::receipt::SourceStatus;
+use crate::store::{DbConn, Store, StoreError, delivery, ledger, loyalty_event, member, source_event};
+
+/// Remembers the text of what is run.
+struct Listener(Arc<Mutex<Vec<String>>>);
+
+impl Instrumentation for Listener {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            self.0.lock().unwrap().push(query.to_string());
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct SqlitePlan {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct PostgresPlan {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    line: String,
+}
+
+/// The plan of the one query that `f` runs.
+fn plan<T>(store: &Store, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> String {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    store.change(|conn| {
+        conn.set_instrumentation(Listener(heard.clone()));
+        f(conn)?;
+        let text = heard.lock().unwrap().last().unwrap().split(" -- binds").next().unwrap().to_owned();
+        Ok(explain(conn, &text)?)
+    })
+}
+
+fn explain(conn: &mut DbConn, text: &str) -> diesel::QueryResult<String> {
+    match conn {
+        DbConn::Sqlite(c) => {
+            let lines: Vec<SqlitePlan> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(c)?;
+            Ok(lines.into_iter().map(|l| l.detail).collect::<Vec<_>>().join("\n"))
+        }
+        DbConn::Postgres(c) => {
+            let parameters = (1..).take_while(|n| text.contains(&format!("${n}"))).count();
+            let nulls = vec!["NULL"; parameters].join(", ");
+            // A table of a few rows is read whole, unless that is forbidden; a plan with parameters in it is wanted.
+            for setting in
+                ["enable_seqscan = off", "enable_bitmapscan = off", "plan_cache_mode = force_generic_plan"]
+            {
+                sql_query(format!("SET LOCAL {setting}")).execute(c)?;
+            }
+            sql_query(format!("PREPARE explained AS {text}")).execute(c)?;
+            let lines: Vec<PostgresPlan> =
+                sql_query(format!("EXPLAIN EXECUTE explained ({nulls})")).load(c)?;
+            Ok(lines.into_iter().map(|l| l.line).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+fn assert_reads(plan: &str, index: &str) {
+    assert!(plan.contains(index), "{index} is not used:\n{plan}");
+    for bad in ["SCAN ", "USE TEMP B-TREE", "Seq Scan", "Sort"] {
+        assert!(!plan.contains(bad), "{bad}:\n{plan}");
+    }
+}
+
+on_both! {
+    fn due_deliveries_are_read_from_their_index_in_order(store) {
+        let due = plan(store, |c| delivery::due(c, &harvest(), endpoint_id(1), at(0), 10));
+        assert_reads(&due, "deliveries_due");
+        let next = plan(store, |c| delivery::next_due(c, &harvest(), endpoint_id(1)));
+        assert_reads(&next, "deliveries_due");
+        let oldest = plan(store, |c| delivery::oldest_pending(c, &harvest(), endpoint_id(1)));
+        assert_reads(&oldest, "deliveries_due");
+    }
+
+    fn the_delivery_log_is_read_from_keys_in_order(store) {
+        let failed = plan(store, |c| {
+            delivery::list(c, &harvest(), endpoint_id(1), Some(DeliveryStatus::Failed), 10, Some(delivery_id(1)))
+        });
+        assert_reads(&failed, "deliveries_failed");
+        let all = plan(store, |c| delivery::list(c, &harvest(), endpoint_id(1), None, 10, Some(delivery_id(1))));
+        assert!(all.contains("PRIMARY KEY") || all.contains("deliveries_pkey"), "{all}");
+        let one = plan(store, |c| delivery::get(c, &harvest(), delivery_id(1)));
+        assert!(one.contains("PRIMARY KEY (chain=? AND endpoint=? AND id=?)") || one.contains("deliveries_pkey"), "{one}");
+    }
+
+    fn open_source_events_are_read_from_their_index_in_order(store) {
+        let undecided = plan(store, |c| source_event::undecided(c, &harvest(), 10));
+        assert_reads(&undecided, "source_events_open");
+        let failed = plan(store, |c| source_event::list(c, &harvest(), Some(SourceStatus::Failed), 10, None));
+        assert_reads(&failed, "source_events_open");
+        let all = plan(store, |c| source_event::list(c, &harvest(), None, 10, None));
+        assert_reads(&all, if all.contains("pkey") { "source_events_pkey" } else { "sqlite_autoindex_source_events_1" });
+    }
+
+    fn wake_ups_and_histories_are_read_from_their_indexes_in_order(store) {
+        let wakes = plan(store, |c| member::due_wakes(c, &harvest(), at(0), 10));
+        assert_reads(&wakes, "members_by_wake");
+        let next = plan(store, |c| member::next_wake(c, &harvest()));
+        assert_reads(&next, "members_by_wake");
+        let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
+        let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
+        assert_reads(&events, "loyalty_events_by_member");
+        let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
+        assert_reads(&lines, if lines.contains("pkey") { "transfers_pkey" } else { "PRIMARY KEY" });
+    }
+}
