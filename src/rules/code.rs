@@ -28,7 +28,7 @@ pub(super) enum RuleEvent {
 }
 
 impl RuleEvent {
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
         SourceType::ALL.into_iter().map(Self::Source).chain(TickType::ALL.into_iter().map(Self::Tick))
     }
 
@@ -146,7 +146,7 @@ struct Builder<'a> {
     rules: Vec<(usize, Block)>,
     triggers: Vec<(usize, Block)>,
     tests: Vec<(usize, Block)>,
-    functions: Vec<(usize, AST)>,
+    functions: Vec<(usize, AST, Position)>,
     constants: Vec<(usize, String, Position, Expr)>,
     problems: Vec<Diagnostic>,
 }
@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
                 Ok(Declaration::Rule(block)) => self.rules.push((index, block)),
                 Ok(Declaration::Trigger(block)) => self.triggers.push((index, block)),
                 Ok(Declaration::Test(block)) => self.tests.push((index, block)),
-                Ok(Declaration::Function(ast)) => self.functions.push((index, ast)),
+                Ok(Declaration::Function(ast, position)) => self.functions.push((index, ast, position)),
                 Ok(Declaration::Constant { name, position, value }) => {
                     self.constants.push((index, name, position, value));
                 }
@@ -202,7 +202,7 @@ impl<'a> Builder<'a> {
         }
         let mut functions = Module::new();
         let mut function_files = BTreeMap::new();
-        for (file, ast) in &self.functions {
+        for (file, ast, _) in &self.functions {
             for definition in ast.iter_fn_def() {
                 function_files.insert(definition.name.to_string(), self.files[*file].name.clone());
                 functions.set_script_fn(definition.clone());

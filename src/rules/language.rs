@@ -26,7 +26,7 @@ pub(super) enum Declaration {
     Rule(Block),
     Trigger(Block),
     Test(Block),
-    Function(AST),
+    Function(AST, Position),
     Constant { name: String, position: Position, value: Expr },
 }
 
@@ -113,7 +113,7 @@ fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
             let wanted =
                 wanted.strip_suffix(", ").map_or("`{`".to_owned(), |words| format!("{words} or `{{`"));
             let found = if found.is_empty() { "the end of the file" } else { found };
-            let message = format!("I expected {wanted}, but found `{found}`");
+            let message = format!("expected {wanted}, but found `{found}`");
             return Err(LexError::Runtime(message).into_err(Position::NONE));
         }
     };
@@ -145,15 +145,16 @@ pub(super) fn parse(
     // Behind as much blank as stands before it, the parser's positions are the file's.
     let padded = format!("{}{}{}", "\n".repeat(lines_before), " ".repeat(columns_before), piece.text);
     let ast = engine.compile(padded).map_err(|error| syntax_error(file, text, piece, &error))?;
-    declaration(ast, piece.keyword).map_err(|position| {
-        let spot = Spot::of_position(text, position.or_else(Position::new(lines_before as u16 + 1, 1)));
+    let start = Position::new(lines_before as u16 + 1, columns_before as u16 + 1);
+    declaration(ast, piece.keyword, start).map_err(|position| {
+        let spot = Spot::of_position(text, position.or_else(start));
         let message = "only `rule`, `trigger`, `test`, `fn` and `const` can stand here";
         Diagnostic::new(file, spot, message).help("put it inside a rule, or begin it with one of these words")
     })
 }
 
 /// The one declaration of a parsed piece, or the position of what is not part of it.
-fn declaration(ast: AST, keyword: Keyword) -> Result<Declaration, Position> {
+fn declaration(ast: AST, keyword: Keyword, start: Position) -> Result<Declaration, Position> {
     let mut statements = ast.statements().iter().filter(|s| !matches!(s, Stmt::Noop(_)));
     let first = statements.next();
     if let Some(second) = statements.next() {
@@ -161,7 +162,7 @@ fn declaration(ast: AST, keyword: Keyword) -> Result<Declaration, Position> {
     }
     let position = first.map_or(Position::NONE, Stmt::position);
     match (keyword, first) {
-        (Keyword::Function, None) if ast.iter_fn_def().count() == 1 => Ok(Declaration::Function(ast)),
+        (Keyword::Function, None) if ast.iter_fn_def().count() == 1 => Ok(Declaration::Function(ast, start)),
         (Keyword::Constant, Some(Stmt::Var(parts, _, position))) => {
             let (name, value, _) = &**parts;
             Ok(Declaration::Constant {
@@ -238,7 +239,7 @@ fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) ->
         ParseErrorType::MissingToken(token, why) if token == "}" || token == ")" || token == ";" => {
             (format!("`{token}` is missing {why}"), "is the line before complete?")
         }
-        ParseErrorType::MissingToken(token, _) => (format!("I expected `{token}` here"), ""),
+        ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), ""),
         ParseErrorType::ExprTooDeep => ("this is nested too deeply".to_owned(), "use `let` for its parts"),
         ParseErrorType::Reserved(word) => (format!("`{word}` cannot be used in rules"), ""),
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => {

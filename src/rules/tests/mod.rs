@@ -1,6 +1,8 @@
 //! Tests of the rule language as a whole.
 
+mod check;
 mod harvest;
+mod hostile;
 
 use std::path::Path;
 use std::sync::Arc;

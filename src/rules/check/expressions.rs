@@ -1,0 +1,295 @@
+//! Expressions: variables, properties, methods, functions.
+
+use rhai::{Expr, FnCallExpr, Position};
+
+use super::{Checker, Known, Place, Type};
+use crate::rules::api::VOCABULARY;
+use crate::rules::engine::MAX_DEPTH;
+use crate::rules::suggest;
+use crate::rules::vocabulary::Word;
+
+impl Checker<'_> {
+    pub(super) fn expression(&mut self, expr: &Expr) -> Known {
+        if self.here.depth >= MAX_DEPTH {
+            self.too_deep(expr.start_position());
+            return Known::ANY;
+        }
+        self.here.depth += 1;
+        let known = self.expression_here(expr);
+        self.here.depth -= 1;
+        known
+    }
+
+    fn expression_here(&mut self, expr: &Expr) -> Known {
+        match expr {
+            Expr::BoolConstant(..) => Known::of(Type::Bool),
+            Expr::IntegerConstant(..) => Known::of(Type::Whole),
+            Expr::StringConstant(..) => Known::of(Type::Text),
+            Expr::DynamicConstant(value, _) => Known::of(super::type_of(value)),
+            Expr::Unit(_) => Known::of(Type::Nothing),
+            Expr::InterpolatedString(parts, _) => {
+                parts.iter().for_each(|part| drop(self.expression(part)));
+                Known::of(Type::Text)
+            }
+            Expr::Array(parts, _) => {
+                parts.iter().for_each(|part| drop(self.expression(part)));
+                Known::of(Type::List)
+            }
+            Expr::Map(parts, _) => {
+                parts.0.iter().for_each(|(_, part)| drop(self.expression(part)));
+                Known::of(Type::Map)
+            }
+            Expr::Variable(variable, _, position) => self.name(&variable.1, *position),
+            Expr::Stmt(block) => self.statements(block),
+            Expr::FnCall(call, position) => self.call(call, *position),
+            Expr::Dot(pair, ..) => {
+                let owner = self.expression(&pair.lhs);
+                self.member_of(owner, Some(&pair.lhs), &pair.rhs)
+            }
+            Expr::Index(pair, flags, _) => {
+                let owner = self.expression(&pair.lhs);
+                self.element_of(owner, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
+            }
+            Expr::And(parts, _) | Expr::Or(parts, _) => {
+                parts.iter().for_each(|part| self.condition(part, "this"));
+                Known::of(Type::Bool)
+            }
+            Expr::Coalesce(parts, _) => {
+                parts.iter().for_each(|part| drop(self.expression(part)));
+                Known::ANY
+            }
+            Expr::Custom(custom, position) => self.custom(custom, *position),
+            other => {
+                self.problem(other.start_position(), "this cannot be used in rules", None);
+                Known::ANY
+            }
+        }
+    }
+
+    fn custom(&mut self, custom: &rhai::CustomExpr, position: Position) -> Known {
+        let keyword = custom.tokens.first().map_or("", |token| token.as_str());
+        match (keyword, custom.inputs.first()) {
+            ("expect", Some(_)) if self.here.place != Place::Test => {
+                self.problem(position, "`expect` can only be used in a test", None);
+            }
+            ("expect", Some(condition)) => self.condition(condition, "what `expect` expects"),
+            _ => {
+                let help = Some("is a `}` missing before it?".to_owned());
+                self.problem(position, format!("a `{keyword}` cannot stand inside another declaration"), help);
+            }
+        }
+        Known::of(Type::Nothing)
+    }
+
+    fn name(&mut self, name: &str, position: Position) -> Known {
+        if let Some(variable) = self.here.variables.iter().rfind(|variable| variable.name == name) {
+            return Known::of(variable.kind);
+        }
+        if let Some(kind) = self.constants.get(name) {
+            return Known::of(*kind);
+        }
+        let is_function = self.functions.iter().any(|function| function.name == name) || function_words(name).count() > 0;
+        let names = || {
+            let variables = self.here.variables.iter().map(|variable| variable.name.as_str());
+            variables.chain(self.constants.keys().map(String::as_str))
+        };
+        let help = match is_function {
+            true => Some(format!("`{name}` is a function: write {name}(…)")),
+            false => suggest::did_you_mean(name, names()).or_else(|| {
+                let here: Vec<_> = self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
+                (!here.is_empty()).then(|| format!("here you can use {}", here.join(", ")))
+            }),
+        };
+        self.problem(position, format!("there is nothing called `{name}` here"), help);
+        Known::ANY
+    }
+
+    /// The right side of a dot. The parser nests chains to the right: `a.b.c` is `a . (b . c)`.
+    fn member_of(&mut self, owner: Known, literal: Option<&Expr>, member: &Expr) -> Known {
+        match member {
+            Expr::Property(names, position) => self.property(owner.kind, &names.2, *position),
+            Expr::MethodCall(call, position) => self.method(owner, literal, call, *position),
+            Expr::Dot(pair, ..) => {
+                let inner = self.member_of(owner, literal, &pair.lhs);
+                self.member_of(inner, None, &pair.rhs)
+            }
+            Expr::Index(pair, flags, _) => {
+                let inner = self.member_of(owner, literal, &pair.lhs);
+                self.element_of(inner, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
+            }
+            other => self.expression(other),
+        }
+    }
+
+    /// `owner[index]`, and what follows: `x[i].y` is `x [ (i . y) ]`.
+    fn element_of(&mut self, owner: Known, index: &Expr, is_last: bool) -> Known {
+        if !matches!(owner.kind, Type::List | Type::Map | Type::Any) {
+            let message = format!("{} has no numbered parts", owner.kind.as_str());
+            self.problem(super::start(index), message, None);
+        }
+        match index {
+            Expr::Dot(pair, ..) if !is_last => {
+                self.expression(&pair.lhs);
+                self.member_of(Known::ANY, None, &pair.rhs)
+            }
+            Expr::Index(pair, flags, _) if !is_last => {
+                self.expression(&pair.lhs);
+                self.element_of(Known::ANY, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
+            }
+            other => {
+                self.expression(other);
+                Known::ANY
+            }
+        }
+    }
+
+    fn property(&mut self, owner: Type, name: &str, position: Position) -> Known {
+        let candidates: Vec<&Word> = properties_of(owner).filter(|word| word.name == name).collect();
+        let Some(word) = candidates.first() else {
+            if owner == Type::Map {
+                return Known::ANY;
+            }
+            let names = properties_of(owner).map(|word| word.name).chain(methods_of(owner).map(|word| word.name));
+            let is_method = methods_of(owner).any(|word| word.name == name);
+            let help = match is_method {
+                true => Some(format!("write {name}(…)")),
+                false => suggest::did_you_mean(name, names),
+            };
+            self.problem(position, format!("{} has nothing called `{name}`", owner.as_str()), help);
+            return Known::ANY;
+        };
+        if let Some(event) = self.here.event.filter(|event| !word.events.is_empty() && !word.events.contains(event)) {
+            let has: Vec<_> = word.events.iter().map(|event| event.as_str()).collect();
+            let help = Some(format!("only {} has it", has.join(", ")));
+            self.problem(position, format!("the event {event} has no `{name}`"), help);
+        }
+        let is_same = candidates.iter().all(|other| other.returns == word.returns);
+        let role = word.role.filter(|_| candidates.len() == 1);
+        Known { kind: if is_same { word.returns } else { Type::Any }, role }
+    }
+
+    fn method(&mut self, owner: Known, literal: Option<&Expr>, call: &FnCallExpr, position: Position) -> Known {
+        let mut kinds = vec![owner.kind];
+        kinds.extend(call.args.iter().map(|arg| self.expression(arg).kind));
+        let words: Vec<&Word> = function_words(&call.name).filter(|word| !word.params.is_empty()).collect();
+        let fits_owner = |word: &&Word| word.params.first().is_some_and(|first| owner.kind.fits(*first));
+        if !words.iter().any(fits_owner) {
+            let properties = properties_of(owner.kind).map(|word| word.name);
+            let help = match properties_of(owner.kind).any(|word| word.name == call.name) {
+                true => Some(format!("write {} without brackets", call.name)),
+                false => suggest::did_you_mean(&call.name, methods_of(owner.kind).map(|w| w.name).chain(properties)),
+            };
+            let message = format!("{} has nothing called `{}`", owner.kind.as_str(), call.name);
+            self.problem(position, message, help);
+            return Known::ANY;
+        }
+        let args: Vec<&Expr> = literal.into_iter().chain(call.args.iter()).collect();
+        self.fitting(&call.name, &words, &kinds, &args, position, 1)
+    }
+
+    pub(super) fn call(&mut self, call: &FnCallExpr, position: Position) -> Known {
+        let args: Vec<&Expr> = call.args.iter().collect();
+        if call.op_token.is_some() {
+            return self.operator(&call.name, &args, position);
+        }
+        let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
+        let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
+        if call.name == "contains" {
+            self.listed_names(&args, &known); // `x in list` is parsed as contains(list, x)
+        }
+        let own: Vec<usize> =
+            self.functions.iter().filter(|f| f.name == *call.name).map(|f| f.params.len()).collect();
+        if !own.is_empty() {
+            if !own.contains(&args.len()) {
+                let message = format!("`{}` takes {} arguments, but here are {}", call.name, own[0], args.len());
+                self.problem(position, message, None);
+            }
+            return Known::ANY;
+        }
+        let words: Vec<&Word> = function_words(&call.name).collect();
+        if words.is_empty() {
+            let names = function_words_all().map(|word| word.name);
+            let help = suggest::did_you_mean(&call.name, names.chain(self.functions.iter().map(|f| f.name.as_str())));
+            self.problem(position, format!("there is no function called `{}`", call.name), help);
+            return Known::ANY;
+        }
+        self.fitting(&call.name, &words, &kinds, &args, position, 0)
+    }
+
+    /// The one of `words` that takes these arguments, of which the first `before` stand before the dot.
+    fn fitting(
+        &mut self,
+        name: &str,
+        words: &[&Word],
+        kinds: &[Type],
+        args: &[&Expr],
+        position: Position,
+        before: usize,
+    ) -> Known {
+        self.place(name, words, position);
+        let fits = |word: &&&Word| {
+            word.params.len() == kinds.len() && kinds.iter().zip(&word.params).all(|(kind, wanted)| kind.fits(*wanted))
+        };
+        let fitting: Vec<&&Word> = words.iter().filter(fits).collect();
+        let Some(word) = fitting.first() else {
+            let given: Vec<_> = kinds.iter().skip(before).map(|kind| kind.as_str()).collect();
+            let message = format!("`{name}` cannot be used with ({})", given.join(", "));
+            let owner = kinds.first().copied().unwrap_or(Type::Any);
+            let wanted = words
+                .iter()
+                .filter(|word| before == 0 || word.params.first().is_some_and(|first| owner.fits(*first)))
+                .max_by_key(|word| word.params.len());
+            let help = wanted.map(|word| {
+                let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
+                format!("it wants {name}({})", wants.join(", "))
+            });
+            self.problem(position, message, help);
+            return Known::ANY;
+        };
+        if let Some(role) = word.role {
+            let texts = args.iter().rev().find(|arg| matches!(arg, Expr::StringConstant(..)));
+            texts.into_iter().for_each(|text| self.named(role, text));
+        }
+        let is_same = fitting.iter().all(|other| other.returns == word.returns);
+        let is_number = fitting.iter().all(|other| other.returns.is_number());
+        match (is_same, is_number) {
+            // The role of a method is that of its argument; of a function without arguments, that of its value.
+            (true, _) => Known { kind: word.returns, role: word.role.filter(|_| word.params.is_empty()) },
+            (false, true) if !kinds.contains(&Type::Any) => Known::of(word.returns),
+            _ => Known::ANY,
+        }
+    }
+
+    fn place(&mut self, name: &str, words: &[&Word], position: Position) {
+        let allowed = words.first().map_or(Place::Anywhere, |word| word.place);
+        let here = self.here.place;
+        // A function does not know who calls it; what it may not do there is found when it runs.
+        if allowed == Place::Anywhere || here == Place::Anywhere || allowed == here {
+            return;
+        }
+        let place = match allowed {
+            Place::Rule | Place::Anywhere => "a `rule`",
+            Place::Trigger => "a `trigger`",
+            Place::Test => "a `test`",
+        };
+        self.problem(position, format!("`{name}` can only be used in {place}"), None);
+    }
+}
+
+fn function_words_all() -> impl Iterator<Item = &'static Word> {
+    VOCABULARY.words.iter().filter(|word| !word.is_property)
+}
+
+fn function_words(name: &str) -> impl Iterator<Item = &'static Word> {
+    function_words_all().filter(move |word| word.name == name)
+}
+
+/// Properties of a value; of one that is not known, all there are.
+fn properties_of(owner: Type) -> impl Iterator<Item = &'static Word> {
+    let is_of = move |word: &&Word| word.params.first().is_some_and(|first| *first == owner || owner == Type::Any);
+    VOCABULARY.words.iter().filter(|word| word.is_property).filter(is_of)
+}
+
+fn methods_of(owner: Type) -> impl Iterator<Item = &'static Word> {
+    function_words_all().filter(move |word| word.params.first().is_some_and(|first| owner.fits(*first)))
+}

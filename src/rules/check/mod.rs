@@ -1,0 +1,248 @@
+//! Static checks: what the interpreter would find out only when a guest stands at the till.
+//!
+//! Rhai compiles a misspelt property, compares a text with a number by silently answering `false`, and divides 1 by 2
+//! to 0. The checker walks the parsed tree with the types of [`super::vocabulary`] and complains first. It must never
+//! complain about what is right: where a type is not known (parameters of functions, elements of lists) it keeps
+//! quiet.
+
+mod expressions;
+mod names;
+mod operators;
+mod statements;
+
+use std::collections::BTreeMap;
+
+use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
+
+use crate::domain::loyalty_event::EventType;
+use crate::domain::schedule::TickType;
+use crate::domain::source_event::SourceType;
+
+use super::code::{File, RuleEvent};
+use super::diagnostic::{Diagnostic, Spot};
+use super::engine::MAX_DEPTH;
+use super::language::Block;
+use super::manifest::Manifest;
+use super::suggest;
+use super::vocabulary::{Place, Role, Type};
+
+/// What is known of a value before it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    kind: Type,
+    /// What a text must name.
+    role: Option<Role>,
+}
+
+impl Known {
+    const ANY: Self = Self::of(Type::Any);
+
+    const fn of(kind: Type) -> Self {
+        Self { kind, role: None }
+    }
+}
+
+/// A variable in sight.
+#[derive(Debug, Clone)]
+struct Variable {
+    name: String,
+    kind: Type,
+    /// `order`, `member` and their like cannot be assigned to.
+    is_fixed: bool,
+}
+
+/// A function of the folder.
+#[derive(Debug, Clone)]
+struct Function<'a> {
+    file: usize,
+    name: String,
+    params: Vec<String>,
+    ast: &'a AST,
+}
+
+/// Walks over everything and collects what is wrong.
+pub(super) struct Checker<'a> {
+    manifest: &'a Manifest,
+    files: &'a [File],
+    constants: BTreeMap<String, Type>,
+    functions: Vec<Function<'a>>,
+    rule_names: Vec<String>,
+    problems: Vec<Diagnostic>,
+    /// Of the declaration at hand.
+    here: Here,
+}
+
+/// Where the checker is.
+#[derive(Debug)]
+struct Here {
+    file: usize,
+    place: Place,
+    /// The event of a trigger.
+    event: Option<EventType>,
+    variables: Vec<Variable>,
+    depth: usize,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(
+        manifest: &'a Manifest,
+        constants: &BTreeMap<String, Dynamic>,
+        files: &'a [File],
+        functions: &'a [(usize, AST, Position)],
+    ) -> Self {
+        let constants = constants.iter().map(|(name, value)| (name.clone(), type_of(value))).collect();
+        let here = Here { file: 0, place: Place::Anywhere, event: None, variables: Vec::new(), depth: 0 };
+        let mut checker = Self {
+            manifest,
+            files,
+            constants,
+            functions: Vec::new(),
+            rule_names: Vec::new(),
+            problems: Vec::new(),
+            here,
+        };
+        checker.declare_functions(functions);
+        checker
+    }
+
+    pub(super) fn problems(self) -> Vec<Diagnostic> {
+        self.problems
+    }
+
+    /// Checks a rule; gives the event it starts on.
+    pub(super) fn rule(&mut self, file: usize, block: &Block) -> Option<RuleEvent> {
+        let event = RuleEvent::all().find(|event| event.as_str() == block.event);
+        self.enter(file, Place::Rule, None);
+        self.variable("member", Type::Member);
+        match event {
+            Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
+            Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
+            Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
+            Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => self.variable("tick", Type::Tick),
+            None => {
+                let known = RuleEvent::all().map(RuleEvent::as_str);
+                let is_told = block.event.parse::<EventType>().is_ok();
+                let help = match is_told {
+                    true => Some("rules start on what a POS tells us; use a `trigger` for this".to_owned()),
+                    false => suggest::or_list(&block.event, known),
+                };
+                self.unknown_event(block, help);
+                return None;
+            }
+        }
+        self.block(block);
+        event
+    }
+
+    /// Checks a trigger; gives the loyalty event it waits for.
+    pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<EventType> {
+        let event = block.event.parse().ok();
+        self.enter(file, Place::Trigger, event);
+        self.variable("member", Type::Member);
+        self.variable("event", Type::Event);
+        if event.is_none() {
+            self.unknown_event(block, suggest::or_list(&block.event, EventType::ALL.iter().map(|e| e.as_str())));
+            return None;
+        }
+        self.block(block);
+        event
+    }
+
+    /// Checks a test.
+    pub(super) fn test(&mut self, file: usize, block: &Block) {
+        self.enter(file, Place::Test, None);
+        self.block(block);
+    }
+
+    /// Checks the bodies of functions. Their parameters can be anything.
+    pub(super) fn functions(&mut self) {
+        for Function { file, params, ast, .. } in self.functions.clone() {
+            self.enter(file, Place::Anywhere, None);
+            let params = params.into_iter().map(|name| Variable { name, kind: Type::Any, is_fixed: false });
+            self.here.variables.extend(params);
+            // The parser hands out the statements of a function in no other way.
+            ast.walk(&mut |path| {
+                if let [ASTNode::Stmt(statement)] = path {
+                    self.statement(statement);
+                }
+                true
+            });
+        }
+    }
+
+    fn unknown_event(&mut self, block: &Block, help: Option<String>) {
+        let spot = Spot { length: block.event.len(), ..self.spot(block.event_position) };
+        let message = format!("there is no event called `{}`", block.event);
+        self.push(spot, message, help);
+    }
+
+    fn block(&mut self, block: &Block) {
+        if let Some(condition) = &block.condition {
+            self.condition(condition, "the condition after `when`");
+        }
+        self.expression(&block.body);
+    }
+
+    fn enter(&mut self, file: usize, place: Place, event: Option<EventType>) {
+        self.here = Here { file, place, event, variables: Vec::new(), depth: 0 };
+    }
+
+    fn variable(&mut self, name: &str, kind: Type) {
+        self.here.variables.push(Variable { name: name.to_owned(), kind, is_fixed: true });
+    }
+
+    fn spot(&self, position: Position) -> Spot {
+        Spot::of_position(&self.files[self.here.file].text, position)
+    }
+
+    fn push(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {
+        let file = &self.files[self.here.file].name;
+        let problem = Diagnostic::new(file, spot, message).maybe_help(help);
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn problem(&mut self, position: Position, message: impl Into<String>, help: Option<String>) {
+        self.push(self.spot(position), message, help);
+    }
+
+    /// Something that must be true or false.
+    fn condition(&mut self, expr: &Expr, what: &str) {
+        let kind = self.expression(expr).kind;
+        if !kind.fits(Type::Bool) {
+            let help = matches!(kind, Type::Whole | Type::Decimal).then(|| "compare it, such as `> 0`".to_owned());
+            self.problem(start(expr), format!("{what} must be true or false, but it is {}", kind.as_str()), help);
+        }
+    }
+}
+
+fn type_of(value: &Dynamic) -> Type {
+    match value {
+        value if value.is_int() => Type::Whole,
+        value if value.is_decimal() => Type::Decimal,
+        value if value.is_string() => Type::Text,
+        value if value.is_bool() => Type::Bool,
+        value if value.is_array() => Type::List,
+        value if value.is_map() => Type::Map,
+        value if value.is_unit() => Type::Nothing,
+        _ => Type::Any,
+    }
+}
+
+/// Where an expression begins; the parser gives an operator's own place for `a == b`.
+pub(super) fn start(expr: &Expr) -> Position {
+    match expr {
+        Expr::FnCall(call, _) if call.op_token.is_some() && call.args.len() == 2 => start(&call.args[0]),
+        Expr::Dot(pair, ..) | Expr::Index(pair, ..) => start(&pair.lhs),
+        Expr::And(parts, _) | Expr::Or(parts, _) => parts.first().map_or(Position::NONE, start),
+        _ => expr.start_position(),
+    }
+}
+
+/// Whether the interpreter would need more stack for this than it is known to have.
+pub(super) fn too_deep(expr: &Expr) -> bool {
+    let statement = Stmt::Expr(Box::new(expr.clone()));
+    let ast = AST::new([statement], rhai::Module::new());
+    !ast.walk(&mut |path: &[ASTNode<'_>]| path.len() <= MAX_DEPTH)
+}

@@ -1,0 +1,70 @@
+//! Names: of rules, triggers, tests and functions.
+
+use std::collections::BTreeMap;
+
+use rhai::{AST, Position};
+
+use crate::domain::text::Name;
+
+use super::{Checker, Function, Place};
+use crate::rules::api::VOCABULARY;
+use crate::rules::language::Block;
+
+impl<'a> Checker<'a> {
+    /// Names must be usable, and tell apart what they name.
+    pub(in crate::rules) fn names(
+        &mut self,
+        rules: &[(usize, Block)],
+        triggers: &[(usize, Block)],
+        tests: &[(usize, Block)],
+    ) {
+        self.rule_names = rules.iter().map(|(_, block)| block.name.to_string()).collect();
+        for (kind, blocks) in [("rule", rules), ("trigger", triggers), ("test", tests)] {
+            let mut seen: BTreeMap<&str, (usize, Position)> = BTreeMap::new();
+            for (file, block) in blocks {
+                self.enter(*file, Place::Anywhere, None);
+                if let Err(bad) = Name::parse(&block.name) {
+                    self.problem(block.name_position, format!("the name of a {kind} {bad}"), None);
+                }
+                match seen.get(&*block.name) {
+                    Some((first_file, first)) => {
+                        let place = format!("{}:{}", self.files[*first_file].name, first.line().unwrap_or(1));
+                        let message = format!("there is already a {kind} called \"{}\" at {place}", block.name);
+                        self.problem(block.name_position, message, Some("give it a name of its own".to_owned()));
+                    }
+                    None => drop(seen.insert(&block.name, (*file, block.position))),
+                }
+            }
+        }
+    }
+
+    /// Takes stock of the functions, before any of their uses are checked.
+    pub(super) fn declare_functions(&mut self, functions: &'a [(usize, AST, Position)]) {
+        for (file, ast, position) in functions {
+            self.enter(*file, Place::Anywhere, None);
+            for definition in ast.iter_fn_def() {
+                let name = definition.name.to_string();
+                let params: Vec<String> = definition.params.iter().map(ToString::to_string).collect();
+                if let Some((message, help)) = self.misnamed(&name, params.len()) {
+                    self.problem(*position, message, Some(help.to_owned()));
+                }
+                if definition.this_type.is_some() {
+                    self.problem(*position, "a function cannot belong to a type", None);
+                }
+                self.functions.push(Function { file: *file, name, params, ast });
+            }
+        }
+    }
+
+    fn misnamed(&self, name: &str, params: usize) -> Option<(String, &'static str)> {
+        let help = "give your function another name";
+        if VOCABULARY.words.iter().any(|word| word.name == name) {
+            return Some((format!("`{name}` is a word of the rule language"), help));
+        }
+        if self.constants.contains_key(name) {
+            return Some((format!("there is already a constant called `{name}`"), help));
+        }
+        let known = self.functions.iter().any(|other| other.name == name && other.params.len() == params);
+        known.then(|| (format!("there is already a function called `{name}` in this folder"), help))
+    }
+}
