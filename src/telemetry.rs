@@ -2,6 +2,7 @@
 //!
 //! Every metric is a plain handle in [`Metrics`]: counting costs an atomic add, and the names stand in one place.
 
+use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +11,53 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The word used in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Text, Self::Json].into_iter().find(|format| format.as_str() == word).ok_or(())
+    }
+}
+
+/// Whether `filter` is a log filter.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_log_filter(filter: &str) -> Result<(), String> {
+    EnvFilter::builder().parse(filter).map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// Sends log lines to stderr. Only the first call of a process counts; a bad filter lets `info` and above through.
+pub fn init_logs(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::builder().parse(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call means that somebody (a test, an embedding program) has already decided where lines go.
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+}
 
 /// What became of an ingested event: `processed`, `parked`, `failed`, `accepted`, `duplicate`, `refused`, `shed`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

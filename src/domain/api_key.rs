@@ -80,6 +80,8 @@ pub struct ApiKey {
     pub name: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it stopped working.
+    pub revoked_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

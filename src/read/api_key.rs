@@ -9,6 +9,7 @@ use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
+use crate::domain::text::Name;
 use crate::store;
 
 /// A key in a list.
@@ -21,7 +22,7 @@ pub struct KeyView {
     /// The one chain it is for; `null` = all.
     pub chain: Option<ChainId>,
     /// For people.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was revoked, if it was.
@@ -29,25 +30,11 @@ pub struct KeyView {
     pub revoked_at: Option<Timestamp>,
 }
 
-impl From<&ApiKey> for KeyView {
-    fn from(key: &ApiKey) -> Self {
-        Self {
-            id: key.id,
-            role: key.role,
-            chain: key.chain.clone(),
-            name: key.name.as_ref().map(ToString::to_string),
-            created_at: key.created_at,
-            revoked_at: None,
-        }
-    }
-}
-
 impl KeyView {
-    fn of(key: store::key::ApiKey) -> Result<Self, ReadError> {
-        let role = key.role.parse().map_err(|_| ReadError::Corrupt("key"))?;
-        let name = Some(key.name).filter(|name| !name.is_empty());
-        let (id, chain, created_at) = (key.id, key.chain, key.created_at);
-        Ok(Self { id, role, chain, name, created_at, revoked_at: key.revoked_at })
+    /// What may be shown of a key.
+    pub fn of(key: ApiKey) -> Self {
+        let ApiKey { id, role, chain, name, created_at, revoked_at, hash: _ } = key;
+        Self { id, role, chain, name, created_at, revoked_at }
     }
 }
 
@@ -57,8 +44,8 @@ impl Reader {
     /// # Errors
     /// The store failed.
     pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
-        let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash.0)?)).await?;
-        found.filter(|key| key.revoked_at.is_none()).map(KeyView::of).transpose()
+        let found = self.run(move |conn| Ok(store::key::find_by_hash(conn, &hash)?)).await?;
+        Ok(found.filter(|key| key.revoked_at.is_none()).map(KeyView::of))
     }
 
     /// The key with this id, revoked or not.
@@ -67,7 +54,7 @@ impl Reader {
     /// The store failed.
     pub async fn key(&self, id: KeyId) -> Result<Option<KeyView>, ReadError> {
         let keys = self.run(|conn| Ok(store::key::list(conn)?)).await?;
-        keys.into_iter().find(|key| key.id == id).map(KeyView::of).transpose()
+        Ok(keys.into_iter().find(|key| key.id == id).map(KeyView::of))
     }
 
     /// The keys of one chain, or all keys; newest first.
@@ -82,7 +69,7 @@ impl Reader {
         let mut rows = self.run(|conn| Ok(store::key::list(conn)?)).await?;
         rows.retain(|key| chain.is_none() || key.chain == chain);
         rows.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
-        let keys = rows.into_iter().map(KeyView::of).collect::<Result<Vec<_>, _>>()?;
+        let keys = rows.into_iter().map(KeyView::of).collect::<Vec<_>>();
         Ok(wanted.of_all(keys, |key| key.id, |key| key.id.to_string()))
     }
 }

@@ -49,9 +49,9 @@ pub(in crate::http) async fn create(
     check_chain(&state, &caller, chain.as_ref())?;
     let text = KeyText::of(&random_bytes()?);
     let now = state.engine.clock().now();
-    let key =
-        ApiKey { id: KeyId::new(fresh_ulid(now)), hash: text.hash(), role, chain, name, created_at: now };
-    let view = KeyView::from(&key);
+    let id = KeyId::new(fresh_ulid(now));
+    let key = ApiKey { id, hash: text.hash(), role, chain, name, created_at: now, revoked_at: None };
+    let view = KeyView::of(key.clone());
     state.engine.create_key(key).await?;
     state.keys.forget();
     Ok(created(format!("/v1/keys/{}", view.id), &NewKeyView { view, key: text.reveal() }))

@@ -1,0 +1,194 @@
+//! The server under load: one that is started for the run, or one that runs already.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::cli::net::api::{Access, CallError, Client};
+use crate::cli::{Failure, sample};
+use crate::config::setting::Setting;
+use crate::domain::api_key::KeyText;
+
+use super::Bench;
+use super::process::Process;
+
+/// Encrypts secrets in a PostgreSQL database that is used for benchmarks: no secret worth keeping is in it.
+const BENCH_MASTER_KEY: &str = "62656e63682062656e63682062656e63682062656e63682062656e6368202121";
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+
+/// A server that can be sent to.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Where it is.
+    pub(super) access: Access,
+    /// The chain to send to.
+    pub(super) chain: String,
+    child: Option<Child>,
+    /// Deleted with everything in it after the child has ended.
+    _folder: Option<TempDir>,
+}
+
+impl Server {
+    /// Finds or starts the server that the command line asks for, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub(super) fn of(bench: &Bench) -> Result<Self, Failure> {
+        match (&bench.target, &bench.key) {
+            (Some(target), Some(key)) => Self::running(target, key, bench),
+            _ => Self::start(bench),
+        }
+    }
+
+    fn running(target: &url::Url, key: &str, bench: &Bench) -> Result<Self, Failure> {
+        let usage = |problem: &str| Failure::Usage(format!("--target {target}: {problem}"));
+        let (Some(host), Some(port)) = (target.host_str(), target.port_or_known_default()) else {
+            return Err(usage("has no host; write for example http://127.0.0.1:8080"));
+        };
+        if target.scheme() != "http" {
+            return Err(usage("only http is spoken here, so that TLS is not what is measured"));
+        }
+        let chain = bench.chain.as_ref().map_or(sample::CHAIN, |chain| chain.as_str()).to_owned();
+        let access = Access { authority: format!("{host}:{port}"), key: key.to_owned() };
+        Ok(Self { access, chain, child: None, _folder: None })
+    }
+
+    fn start(bench: &Bench) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new()
+            .prefix("punchcard-bench-")
+            .tempdir()
+            .map_err(|e| Failure::because("cannot make a temporary folder", &e))?;
+        let rules = rules_folder(bench, folder.path())?;
+        let chain = match &bench.chain {
+            Some(chain) => chain.to_string(),
+            None => crate::cli::serve::first_chain(&rules).ok_or_else(|| {
+                Failure::Usage(format!("--rules {}: there is no chain in it", rules.display()))
+            })?,
+        };
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)
+            .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
+        let key = KeyText::of(&random).reveal().to_owned();
+        let mut child = command(bench, folder.path(), &rules, &key)?
+            .spawn()
+            .map_err(|e| Failure::because("cannot start the server", &e))?;
+        // From here on dropping the server ends the child.
+        let address = address_of(&mut child);
+        let mut server = Self {
+            access: Access { authority: String::new(), key },
+            chain,
+            child: Some(child),
+            _folder: Some(folder),
+        };
+        server.access.authority = address.ok_or_else(|| {
+            Failure::Failed("the server ended before it was ready; its reason is above".to_owned())
+        })?;
+        Ok(server)
+    }
+
+    /// The server's process, when it is ours.
+    pub(super) fn process(&self) -> Option<Process> {
+        self.child.as_ref().map(|child| Process(child.id()))
+    }
+
+    /// Waits until the server takes work, and makes the chain if it has none of that name.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn prepare(&self, client: &mut Client) -> Result<(), CallError> {
+        let begun = Instant::now();
+        while let Err(error) = client.call("GET", "/readyz", None).await {
+            if begun.elapsed() > READY_WITHIN {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        match client.call("GET", &format!("/v1/chains/{}", self.chain), None).await {
+            Err(CallError::Refused { status: 404, .. }) => {
+                let chain =
+                    json!({ "id": self.chain, "name": self.chain, "timezone": "UTC", "currency": "USD" });
+                client.call("POST", "/v1/chains", Some(&chain)).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(child) = &mut self.child else { return };
+        let _ = rustix::process::kill_process(
+            rustix::process::Pid::from_child(child),
+            rustix::process::Signal::TERM,
+        );
+        let (ended, wait) = std::sync::mpsc::channel::<()>();
+        let begun = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < STOP_WITHIN {
+            // Nobody sends: this is a pause that blocks no event loop, which has ended by now.
+            let _ = wait.recv_timeout(Duration::from_millis(10));
+        }
+        drop(ended);
+        // A server that will not stop is killed: what it acknowledged is in its store.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn rules_folder(bench: &Bench, folder: &Path) -> Result<PathBuf, Failure> {
+    let here = Path::new(Setting::Rules.default());
+    let given = bench.rules.as_deref().or_else(|| Some(here).filter(|rules| rules.is_dir()));
+    match given {
+        // The child has its own working directory.
+        Some(rules) => {
+            std::path::absolute(rules).map_err(|e| Failure::because("cannot find the rules folder", &e))
+        }
+        None => {
+            let rules = folder.join("rules");
+            sample::write_rules(&rules).map_err(|e| Failure::because("cannot write the sample chain", &e))?;
+            Ok(rules)
+        }
+    }
+}
+
+fn command(bench: &Bench, folder: &Path, rules: &Path, key: &str) -> Result<Command, Failure> {
+    let program = std::env::current_exe().map_err(|e| Failure::because("cannot find this program", &e))?;
+    let database = match &bench.database {
+        Some(url) => absolute_database(url),
+        None => format!("sqlite://{}", folder.join("bench.db").display()),
+    };
+    let mut command = Command::new(program);
+    // Nothing but what stands here decides how the server runs: no configuration file, no variables of the shell.
+    command.current_dir(folder).env_remove("PUNCHCARD_CONFIG");
+    for setting in Setting::ALL {
+        command.env_remove(setting.environment());
+    }
+    command.env(Setting::AdminKey.environment(), key);
+    if database.starts_with("postgres") {
+        command.env(Setting::MasterKey.environment(), BENCH_MASTER_KEY);
+    }
+    command.args(["serve", "--bind", "127.0.0.1:0", "--allow-private", "127.0.0.0/8", "--allow-http"]);
+    command.args(["--log-level", "warn", "--database", &database, "--rules"]).arg(rules);
+    command.args(&bench.serve_flags).stdin(Stdio::null()).stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// A SQLite path relative to our working directory, made absolute for the child.
+fn absolute_database(url: &str) -> String {
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    match path.map(std::path::absolute) {
+        Some(Ok(path)) => format!("sqlite://{}", path.display()),
+        _ => url.to_owned(),
+    }
+}
+
+/// The address in the child's first line; `None` when it ended without one.
+fn address_of(child: &mut Child) -> Option<String> {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
+    line.trim().rsplit_once("http://").map(|(_, address)| address.to_owned())
+}

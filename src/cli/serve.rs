@@ -1,0 +1,127 @@
+//! `punchcard serve`: runs the engine until it is told to stop.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::config::flags::{EngineFlags, Flags};
+
+use super::{Failure, out};
+
+/// What the contract allows, less a margin for the process to end.
+const DRAIN: Duration = Duration::from_millis(9_500);
+
+/// Run the engine: HTTP, actors, scheduler, deliveries
+///
+/// Creates or upgrades the database first. The very first start makes an admin key and shows it once.
+/// SIGTERM and Ctrl-C finish what was accepted and exit 0 within 10 seconds; a second one exits at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) flags: EngineFlags,
+}
+
+pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+    let Some(loaded) = super::configuration(flags)? else { return Ok(()) };
+    loaded.require_rules_folder()?;
+    actix::System::new().block_on(serve(loaded.config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let mut stops = Stops::listen()?;
+    let app = tokio::select! {
+        started = App::start(&config) => started.map_err(|e| Failure::because("cannot start", &e))?,
+        // Whatever the start was doing, a kill at any point of it is safe.
+        () = stops.next() => return Ok(()),
+    };
+    out::text(&welcome(&app, &config));
+    stops.next().await;
+    out::error(format_args!("stopping: finishing what was accepted; once more to stop at once"));
+    tokio::select! {
+        drained = tokio::time::timeout(DRAIN, app.stop()) => {
+            if drained.is_err() {
+                tracing::warn!("stopped before everything was drained; the rest is in the store");
+            }
+            Ok(())
+        }
+        () = stops.next() => Err(Failure::Failed("stopped at once; what was accepted is in the store".to_owned())),
+    }
+}
+
+/// The signals that ask the process to end.
+struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stops {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|e| Failure::because("cannot listen for signals", &e));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What a person needs next: the address, the key that was made, a first order to send.
+fn welcome(app: &App, config: &Config) -> String {
+    let address = app.address();
+    let mut text = format!("punchcard {} listens on http://{address}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(key) = app.first_admin_key() {
+        text.push_str(&format!(
+            "\nThis is the admin key of the first start. It is shown only now; keep it safe:\n\n  {key}\n\n{}",
+            first_order(address, key, first_chain(&config.rules).as_deref())
+        ));
+    }
+    text
+}
+
+/// A command to copy: an order for the first chain, or how to make a chain.
+fn first_order(address: std::net::SocketAddr, key: &str, chain: Option<&str>) -> String {
+    let post = |path: &str, body: &str| {
+        format!(
+            "  curl -sS http://{address}{path} \\\n    -H 'Authorization: Bearer {key}' \\\n    \
+             -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
+        )
+    };
+    match chain {
+        Some(chain) => {
+            let order = r#"{"key":"ORD-1001","type":"order.completed","member":{"id":"m-42"},"data":{"order_id":"ORD-1001","total":24.50,"items":[{"name":"Power Bowl","category":"food","price":14.50},{"name":"Flat White","category":"coffee","price":10.00}]}}"#;
+            format!("Send a first order:\n\n{}", post(&format!("/v1/chains/{chain}/events"), order))
+        }
+        None => {
+            let body = r#"{"id":"my-chain","name":"My chain","timezone":"Europe/Vienna","currency":"EUR"}"#;
+            format!("Make a first chain:\n\n{}", post("/v1/chains", body))
+        }
+    }
+}
+
+/// The first chain, by name, that has a program.
+pub(super) fn first_chain(rules: &Path) -> Option<String> {
+    let folders = std::fs::read_dir(rules).ok()?.flatten();
+    let chains = folders.filter(|folder| folder.path().join("program.toml").is_file());
+    chains.filter_map(|folder| folder.file_name().into_string().ok()).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::source_event::SourceEvent;
+
+    #[test]
+    fn the_order_to_copy_is_an_order() {
+        let text = first_order("127.0.0.1:8080".parse().unwrap(), "pck_x", Some("harvest"));
+        assert!(text.contains("http://127.0.0.1:8080/v1/chains/harvest/events"));
+        let body = text.split("-d '").nth(1).unwrap().trim_end().trim_end_matches('\'');
+        let now = "2026-03-03T19:00:00Z".parse().unwrap();
+        SourceEvent::parse(body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
+    }
+}

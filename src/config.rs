@@ -1,0 +1,328 @@
+//! The configuration: `punchcard.toml` < environment < flags, checked once, typed from then on.
+//!
+//! [`setting`] says what can be set, [`layers`] finds the text that counts and where it came from, and this file
+//! turns the texts into a [`Config`]. The environment is read here and nowhere else.
+
+pub mod flags;
+pub mod layers;
+pub mod master_key;
+pub mod setting;
+mod value;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::Timestamp;
+use crate::store::DatabaseUrl;
+use crate::telemetry::LogFormat;
+
+use flags::Flags;
+use layers::{Layered, Origin};
+use setting::Setting;
+
+/// A value that no log, error or print-out may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden<T>(T);
+
+impl<T> Hidden<T> {
+    /// Hides a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the one place that needs it.
+    pub const fn reveal(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// Everything an operator decides, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP listens. Port 0 = any free port.
+    pub bind: SocketAddr,
+    /// Where the data lives.
+    pub database: DatabaseUrl,
+    /// The folder with one folder per chain.
+    pub rules: PathBuf,
+    /// Accepted as an admin key beside those in the store.
+    pub admin_key: Option<Hidden<String>>,
+    /// Encrypts secrets at rest. `None`: the key file beside the SQLite file decides, see [`master_key::resolve`].
+    pub master_key: Option<Hidden<[u8; 32]>>,
+    /// Private networks that deliveries may reach all the same.
+    pub allow_private: Vec<IpNet>,
+    /// Whether an endpoint's url may be plain http.
+    pub allow_http: bool,
+    /// Where the test clock starts; `None` = the system's clock.
+    pub test_clock: Option<Timestamp>,
+    /// How log lines look.
+    pub log: LogFormat,
+    /// Which log lines there are, as `tracing` filters are written.
+    pub log_level: String,
+    /// Source events inside the engine at once; above it requests are answered 429.
+    pub max_in_flight: NonZeroUsize,
+    /// How long a member stays in memory after their last event.
+    pub member_idle: Duration,
+    /// Threads that run HTTP and actors.
+    pub workers: NonZeroUsize,
+}
+
+/// Why there is no configuration: what is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {why}; name an existing file, or leave `--config` out", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        why: std::io::Error,
+    },
+    /// The file is not TOML, or a value has a shape that no setting has.
+    #[error("{}:{line}: {problem}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A value that its setting cannot take.
+    #[error("{origin}: {} {given} {problem}", setting.name())]
+    Value {
+        /// The setting.
+        setting: Setting,
+        /// Where the value was given.
+        origin: Origin,
+        /// The value in quotes; nothing for secrets.
+        given: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+/// A configuration, and where each part of it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The checked values.
+    pub config: Config,
+    layered: Layered,
+}
+
+impl Config {
+    /// What an operator who sets nothing gets.
+    pub fn defaults() -> Self {
+        Self::of(&Layered::defaults()).unwrap_or_else(|e| unreachable!("the defaults are valid: {e}"))
+    }
+
+    /// Reads the file, the environment and the flags.
+    ///
+    /// # Errors
+    /// One clear sentence about the first thing that is wrong.
+    pub fn load(flags: &Flags) -> Result<Loaded, ConfigError> {
+        Self::load_with(flags, environment)
+    }
+
+    fn load_with(
+        flags: &Flags,
+        environment: impl Fn(&'static str) -> Option<String>,
+    ) -> Result<Loaded, ConfigError> {
+        let layered = Layered::read(flags, environment)?;
+        Ok(Loaded { config: Self::of(&layered)?, layered })
+    }
+
+    fn of(layered: &Layered) -> Result<Self, ConfigError> {
+        Ok(Self {
+            bind: layered.parse(Setting::Bind, value::bind)?,
+            database: layered.parse(Setting::Database, value::database)?,
+            rules: layered.parse(Setting::Rules, |text| Ok(PathBuf::from(text)))?,
+            admin_key: layered.parse_optional(Setting::AdminKey, value::admin_key)?,
+            master_key: layered.parse_optional(Setting::MasterKey, master_key::parse)?,
+            allow_private: layered.parse(Setting::AllowPrivate, value::networks)?,
+            allow_http: layered.parse(Setting::AllowHttp, value::switch)?,
+            test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
+            log: layered.parse(Setting::Log, value::log_format)?,
+            log_level: layered.parse(Setting::LogLevel, value::log_level)?,
+            max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
+            member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
+            workers: layered.parse(Setting::Workers, value::workers)?,
+        })
+    }
+
+    /// A value as people may see it: secrets and passwords hidden.
+    fn shown(&self, setting: Setting) -> String {
+        let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
+        match setting {
+            Setting::Bind => self.bind.to_string(),
+            Setting::Database => self.database.to_string(),
+            Setting::Rules => self.rules.display().to_string(),
+            Setting::AdminKey => hidden(self.admin_key.is_some()),
+            Setting::MasterKey => hidden(self.master_key.is_some()),
+            Setting::AllowPrivate if self.allow_private.is_empty() => hidden(false),
+            Setting::AllowPrivate => {
+                self.allow_private.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
+            Setting::AllowHttp => self.allow_http.to_string(),
+            Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
+            Setting::Log => self.log.as_str().to_owned(),
+            Setting::LogLevel => self.log_level.clone(),
+            Setting::MaxInFlight => self.max_in_flight.to_string(),
+            Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
+            Setting::Workers => self.workers.to_string(),
+        }
+    }
+}
+
+impl Loaded {
+    /// The effective values and where each came from, a line each, secrets hidden.
+    pub fn describe(&self) -> String {
+        let rows: Vec<_> = Setting::ALL
+            .iter()
+            .map(|s| (s.name(), self.config.shown(*s), self.layered.origin(*s).to_string()))
+            .collect();
+        let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
+        rows.iter().map(|(name, value, origin)| format!("{name:<14} {value:<width$}  {origin}\n")).collect()
+    }
+
+    /// Refuses a rules folder that was asked for and is not there. The default folder may be missing: chains
+    /// without a program are legitimate.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for `rules`.
+    pub fn require_rules_folder(&self) -> Result<(), ConfigError> {
+        let origin = self.layered.origin(Setting::Rules);
+        if matches!(origin, Origin::Default) || self.config.rules.is_dir() {
+            return Ok(());
+        }
+        let problem = "is not a folder; name the folder that holds one folder per chain".to_owned();
+        let given = format!("`{}`", self.config.rules.display());
+        Err(ConfigError::Value { setting: Setting::Rules, origin: origin.clone(), given, problem })
+    }
+}
+
+/// A variable of the environment; empty means unset, as `docker compose` passes what nobody filled in.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment(name: &'static str) -> Option<String> {
+    std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn load(
+        file: &str,
+        environment: &[(&'static str, &str)],
+        flags: &[(Setting, &str)],
+    ) -> Result<Loaded, String> {
+        let mut toml = tempfile::NamedTempFile::new().unwrap();
+        toml.write_all(file.as_bytes()).unwrap();
+        let mut given = Flags { config: Some(toml.path().to_owned()), ..Flags::default() };
+        given.values.extend(flags.iter().map(|(setting, text)| (*setting, (*text).to_owned())));
+        let lookup = |name| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let path = toml.path().display().to_string();
+        Config::load_with(&given, lookup).map_err(|e| e.to_string().replace(&path, "punchcard.toml"))
+    }
+
+    #[test]
+    fn flags_beat_the_environment_and_the_environment_beats_the_file() {
+        let file = "bind = \"127.0.0.1:1\"\nrules = \"a\"\nmax_in_flight = 7";
+        let environment = [("PUNCHCARD_BIND", "127.0.0.1:2"), ("PUNCHCARD_RULES", "b")];
+        let loaded = load(file, &environment, &[(Setting::Bind, "127.0.0.1:3")]).unwrap();
+        assert_eq!(loaded.config.bind.port(), 3);
+        assert_eq!(loaded.config.rules, PathBuf::from("b"));
+        assert_eq!(loaded.config.max_in_flight.get(), 7);
+        let text = loaded.describe();
+        for (name, origin) in [
+            ("bind", "flag --bind"),
+            ("rules", "environment PUNCHCARD_RULES"),
+            ("max_in_flight", ":3"),
+            ("allow_http", "default"),
+        ] {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            assert!(line.ends_with(origin), "{line}");
+        }
+    }
+
+    #[test]
+    fn secrets_and_passwords_are_never_shown() {
+        let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let file = format!(
+            "admin_key = \"pck_tell-nobody\"\nmaster_key = \"{key}\"\ndatabase = \"postgres://u:hunter2@h/d\""
+        );
+        let loaded = load(&file, &[], &[]).unwrap();
+        let shown = format!("{}{:?}", loaded.describe(), loaded.config);
+        for secret in ["tell-nobody", key, "hunter2"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_says_where_it_is() {
+        for (file, environment, flags, expected) in [
+            ("bind = \"x\"", vec![], vec![], "punchcard.toml:1: bind `x` is not an address and a port"),
+            (
+                "\nbnid = \"x\"",
+                vec![],
+                vec![],
+                "punchcard.toml:2: there is no setting `bnid`; did you mean `bind`?",
+            ),
+            ("rules = [", vec![], vec![], "punchcard.toml:1: "),
+            ("allow_http = 3.5", vec![], vec![], "punchcard.toml:1: allow_http must be"),
+            (
+                "",
+                vec![("PUNCHCARD_ALLOW_PRIVATE", "10.0.0.0/33")],
+                vec![],
+                "environment PUNCHCARD_ALLOW_PRIVATE: allow_private `10.0.0.0/33`",
+            ),
+            (
+                "",
+                vec![],
+                vec![(Setting::TestClock, "tomorrow")],
+                "flag --test-clock: test_clock `tomorrow` is not an instant",
+            ),
+            ("", vec![], vec![(Setting::Database, "mysql://x")], "flag --database: database `mysql://x` "),
+            ("", vec![], vec![(Setting::Database, "mysql://u:p@h/x")], "flag --database: database (hidden) "),
+            ("", vec![], vec![(Setting::MasterKey, "short")], "flag --master-key: master_key (hidden) "),
+            ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
+            ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),
+        ] {
+            let error = load(file, &environment, &flags).expect_err(expected);
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_asked_for_must_exist_and_the_default_need_not() {
+        assert!(load("", &[], &[]).unwrap().require_rules_folder().is_ok());
+        let asked = load("", &[], &[(Setting::Rules, "/nowhere/rules")]).unwrap();
+        let error = asked.require_rules_folder().unwrap_err().to_string();
+        assert!(error.starts_with("flag --rules: rules `/nowhere/rules` is not a folder"), "{error}");
+    }
+
+    #[test]
+    fn lists_switches_and_numbers_are_written_as_toml_writes_them() {
+        let file = "allow_private = [\"127.0.0.0/8\", \"10.1.2.3\"]\nallow_http = true\nmember_idle_s = 90";
+        let config = load(file, &[], &[]).unwrap().config;
+        assert_eq!(
+            config.allow_private,
+            ["127.0.0.0/8".parse().unwrap(), "10.1.2.3/32".parse::<IpNet>().unwrap()]
+        );
+        assert!(config.allow_http);
+        assert_eq!(config.member_idle, Duration::from_secs(90));
+    }
+}

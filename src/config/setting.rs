@@ -1,0 +1,253 @@
+//! The settings: one table from which the file's keys, the variables, the flags and their help are made.
+
+use std::fmt;
+
+/// Which verbs a setting matters to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every verb that opens the database.
+    Store,
+    /// Only verbs that run the engine.
+    Engine,
+}
+
+/// How a flag is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `--bind ADDRESS`
+    Value(&'static str),
+    /// `--allow-http`, which may also be said as `--allow-http=false`.
+    Switch,
+}
+
+/// Something an operator can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// Where HTTP listens.
+    Bind,
+    /// Where the data lives.
+    Database,
+    /// The rules folder.
+    Rules,
+    /// An admin key from outside.
+    AdminKey,
+    /// The key that encrypts secrets at rest.
+    MasterKey,
+    /// Private networks that deliveries may reach.
+    AllowPrivate,
+    /// Plain http endpoints.
+    AllowHttp,
+    /// Where the test clock starts.
+    TestClock,
+    /// The look of log lines.
+    Log,
+    /// Which log lines there are.
+    LogLevel,
+    /// Source events inside the engine at once.
+    MaxInFlight,
+    /// How long a member stays in memory.
+    MemberIdleS,
+    /// Threads.
+    Workers,
+}
+
+struct Row {
+    name: &'static str,
+    flag: &'static str,
+    environment: &'static str,
+    default: &'static str,
+    shape: Shape,
+    scope: Scope,
+    help: &'static str,
+}
+
+impl Setting {
+    /// All of them, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self::Bind,
+        Self::Database,
+        Self::Rules,
+        Self::AdminKey,
+        Self::MasterKey,
+        Self::AllowPrivate,
+        Self::AllowHttp,
+        Self::TestClock,
+        Self::Log,
+        Self::LogLevel,
+        Self::MaxInFlight,
+        Self::MemberIdleS,
+        Self::Workers,
+    ];
+
+    /// The key in `punchcard.toml`.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The flag, without its dashes.
+    pub const fn flag(self) -> &'static str {
+        self.row().flag
+    }
+
+    /// The variable in the environment.
+    pub const fn environment(self) -> &'static str {
+        self.row().environment
+    }
+
+    /// The text that counts when nobody says anything; empty = none.
+    pub const fn default(self) -> &'static str {
+        self.row().default
+    }
+
+    /// How its flag is written.
+    pub const fn shape(self) -> Shape {
+        self.row().shape
+    }
+
+    /// Which verbs it matters to.
+    pub const fn scope(self) -> Scope {
+        self.row().scope
+    }
+
+    /// One sentence for `--help`.
+    pub const fn help(self) -> &'static str {
+        self.row().help
+    }
+
+    /// Whether its value must not be shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::AdminKey | Self::MasterKey)
+    }
+
+    const fn row(self) -> Row {
+        match self {
+            Self::Bind => Row {
+                name: "bind",
+                flag: "bind",
+                environment: "PUNCHCARD_BIND",
+                default: "127.0.0.1:8080",
+                shape: Shape::Value("ADDRESS:PORT"),
+                scope: Scope::Engine,
+                help: "Where to listen for HTTP; port 0 takes any free port",
+            },
+            Self::Database => Row {
+                name: "database",
+                flag: "database",
+                environment: "PUNCHCARD_DATABASE_URL",
+                default: "sqlite://data/punchcard.db",
+                shape: Shape::Value("URL"),
+                scope: Scope::Store,
+                help: "Where the data lives: sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME",
+            },
+            Self::Rules => Row {
+                name: "rules",
+                flag: "rules",
+                environment: "PUNCHCARD_RULES",
+                default: "rules",
+                shape: Shape::Value("DIR"),
+                scope: Scope::Engine,
+                help: "The folder that holds one folder of rules per chain",
+            },
+            Self::AdminKey => Row {
+                name: "admin_key",
+                flag: "admin-key",
+                environment: "PUNCHCARD_ADMIN_KEY",
+                default: "",
+                shape: Shape::Value("KEY"),
+                scope: Scope::Engine,
+                help: "A key to accept as an admin key; prefer the environment, other users can see flags. \
+                       Without it the first start makes one and shows it once",
+            },
+            Self::MasterKey => Row {
+                name: "master_key",
+                flag: "master-key",
+                environment: "PUNCHCARD_MASTER_KEY",
+                default: "",
+                shape: Shape::Value("KEY"),
+                scope: Scope::Store,
+                help: "32 bytes in base64 or hex that encrypt secrets in the database; prefer the environment. \
+                       Without it the first start makes punchcard.key beside the SQLite file; PostgreSQL needs it",
+            },
+            Self::AllowPrivate => Row {
+                name: "allow_private",
+                flag: "allow-private",
+                environment: "PUNCHCARD_ALLOW_PRIVATE",
+                default: "",
+                shape: Shape::Value("CIDR,…"),
+                scope: Scope::Engine,
+                help: "Private networks that deliveries may reach all the same, such as 127.0.0.0/8 [default: none]",
+            },
+            Self::AllowHttp => Row {
+                name: "allow_http",
+                flag: "allow-http",
+                environment: "PUNCHCARD_ALLOW_HTTP",
+                default: "false",
+                shape: Shape::Switch,
+                scope: Scope::Engine,
+                help: "Let endpoint urls be plain http",
+            },
+            Self::TestClock => Row {
+                name: "test_clock",
+                flag: "test-clock",
+                environment: "PUNCHCARD_TEST_CLOCK",
+                default: "",
+                shape: Shape::Value("INSTANT"),
+                scope: Scope::Engine,
+                help: "For tests: the engine's clock starts at this RFC 3339 instant and moves only by \
+                       POST /v1/clock [default: off]",
+            },
+            Self::Log => Row {
+                name: "log",
+                flag: "log",
+                environment: "PUNCHCARD_LOG_FORMAT",
+                default: "text",
+                shape: Shape::Value("FORMAT"),
+                scope: Scope::Store,
+                help: "How log lines on stderr look: text or json",
+            },
+            Self::LogLevel => Row {
+                name: "log_level",
+                flag: "log-level",
+                environment: "PUNCHCARD_LOG",
+                default: "info",
+                shape: Shape::Value("FILTER"),
+                scope: Scope::Store,
+                help: "Which log lines there are: error, warn, info, debug, trace, or a filter such as \
+                       warn,punchcard=debug",
+            },
+            Self::MaxInFlight => Row {
+                name: "max_in_flight",
+                flag: "max-in-flight",
+                environment: "PUNCHCARD_MAX_IN_FLIGHT",
+                default: "4096",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Source events inside the engine at once; above it requests are answered 429",
+            },
+            Self::MemberIdleS => Row {
+                name: "member_idle_s",
+                flag: "member-idle-s",
+                environment: "PUNCHCARD_MEMBER_IDLE_S",
+                default: "600",
+                shape: Shape::Value("SECONDS"),
+                scope: Scope::Engine,
+                help: "How long a member stays in memory after their last event",
+            },
+            Self::Workers => Row {
+                name: "workers",
+                flag: "workers",
+                environment: "PUNCHCARD_WORKERS",
+                default: "auto",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Threads that run HTTP and actors; auto = one per processor",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
