@@ -30,13 +30,12 @@ async fn keys_are_bound_to_role_and_chain(app: TestApp) {
     let auth = ("authorization", till.as_str());
     let json = ("content-type", "application/json");
     let body = order("o1", "ana", "10.00").to_string().into_bytes();
-    let send = |chain: &str| {
-        app.request(Method::POST, &format!("/v1/chains/{chain}/events"), &[auth, json], body.clone())
-    };
     let path = "/v1/chains/harvest/endpoints";
-    assert_eq!(send("harvest").await.status, 200);
-    assert_eq!(send("other").await.status, 404, "another chain's things do not exist");
-    assert_eq!(send("nowhere").await.status, 404);
+    for (chain, status) in [("harvest", 200), ("other", 404), ("nowhere", 404)] {
+        let events = format!("/v1/chains/{chain}/events");
+        let answer = app.request(Method::POST, &events, &[auth, json], body.clone()).await;
+        assert_eq!(answer.status, status, "to another chain's key, {chain} does not exist");
+    }
     assert_eq!(app.request(Method::GET, path, &[auth], Vec::new()).await.status, 403);
     for wrong in ["Bearer pck_wrong", "Bearer ", "Basic dTpw", "nonsense"] {
         let answer = app.request(Method::GET, path, &[("authorization", wrong)], Vec::new()).await;
@@ -47,7 +46,7 @@ async fn keys_are_bound_to_role_and_chain(app: TestApp) {
 }
 
 async fn the_secret_of_an_endpoint_is_shown_once(app: TestApp) {
-    let (id, secret) = app.endpoint("http://127.0.0.1:9/hook", &["*"]).await;
+    let (id, secret) = app.endpoint("http://127.0.0.1:9000/hook", &["*"]).await;
     for path in ["/v1/chains/harvest/endpoints".to_owned(), format!("/v1/chains/harvest/endpoints/{id}")] {
         let shown = app.get(&path).await;
         assert_eq!(shown.status, 200);

@@ -6,7 +6,7 @@ pub mod receiver;
 #[path = "../../support/postgres.rs"]
 pub mod postgres;
 
-pub use app::{Backend, Reply, TestApp};
+pub use app::{Backend, TestApp};
 pub use builders::{order, refund, visit};
 pub use receiver::Receiver;
 

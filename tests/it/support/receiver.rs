@@ -14,7 +14,6 @@ pub struct Arrival {
     pub id: String,
     pub timestamp: i64,
     pub signature: String,
-    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -25,10 +24,6 @@ impl Arrival {
 
     pub fn kind(&self) -> String {
         self.json()["type"].as_str().unwrap_or_default().to_owned()
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -89,12 +84,10 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
     let header = |name: &str| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
-    let headers = request.headers().iter();
     shared.arrivals.lock().unwrap().push(Arrival {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
         signature: header("webhook-signature"),
-        headers: headers.map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned())).collect(),
         body: body.to_vec(),
     });
     let scripted = shared.script.lock().unwrap().pop_front().unwrap_or_else(|| 200.into());
