@@ -1,5 +1,6 @@
 //! Reading bodies: bounded in size and in time.
 
+use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -8,7 +9,6 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
-use futures_util::future::{FutureExt, LocalBoxFuture};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -18,26 +18,53 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body of an administrative request, in bytes.
 const ADMIN_BYTES: usize = 64 * 1024;
 
-/// Reads a body of at most `limit` bytes, all of it within [`BODY_TIMEOUT`].
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: &mut Payload,
-    limit: usize,
-) -> Result<Bytes, Problem> {
-    read_within(BODY_TIMEOUT, request, payload, limit).await
+/// A body that is not read yet: first comes the question whether the caller may ask at all.
+pub(super) struct Body {
+    /// What `Content-Length` says.
+    announced: Option<u64>,
+    payload: Payload,
 }
 
-async fn read_within(
-    time: Duration,
-    request: &HttpRequest,
-    payload: &mut Payload,
-    limit: usize,
-) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > limit as u64) {
-        return Err(Problem::TooLarge { limit });
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let announced = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        ready(Ok(Self { announced, payload: payload.take() }))
     }
-    tokio::time::timeout(time, collect(payload, limit)).await.map_err(|_| Problem::BodyTimeout)?
+}
+
+impl Body {
+    /// Reads a body of at most `limit` bytes, all of it within [`BODY_TIMEOUT`].
+    pub(super) async fn bytes(self, limit: usize) -> Result<Bytes, Problem> {
+        self.bytes_within(BODY_TIMEOUT, limit).await
+    }
+
+    async fn bytes_within(mut self, time: Duration, limit: usize) -> Result<Bytes, Problem> {
+        if self.announced.is_some_and(|bytes| bytes > limit as u64) {
+            return Err(Problem::TooLarge { limit });
+        }
+        let collected = tokio::time::timeout(time, collect(&mut self.payload, limit));
+        collected.await.map_err(|_| Problem::BodyTimeout)?
+    }
+
+    /// The JSON object in the body of an administrative request.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        parse(&self.bytes(ADMIN_BYTES).await?)
+    }
+
+    /// The JSON object in a body that may be left out.
+    pub(super) async fn optional_json<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
+        let body = self.bytes(ADMIN_BYTES).await?;
+        if body.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&body) }
+    }
+
+    /// The stream itself, for whoever bounds it otherwise.
+    pub(super) fn into_payload(self) -> Payload {
+        self.payload
+    }
 }
 
 async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, Problem> {
@@ -56,36 +83,6 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, Problem> 
 pub(super) fn broken(error: PayloadError) -> Problem {
     tracing::debug!(%error, "a body ended early");
     Problem::BodyIncomplete
-}
-
-/// The JSON object in the body of an administrative request.
-pub(super) struct Json<T>(pub(super) T);
-
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        async move { parse(&read(&request, &mut payload, ADMIN_BYTES).await?).map(Self) }.boxed_local()
-    }
-}
-
-/// The JSON object in the body of a request whose body may be left out.
-pub(super) struct OptionalJson<T>(pub(super) T);
-
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        async move {
-            let body = read(&request, &mut payload, ADMIN_BYTES).await?;
-            if body.trim_ascii().is_empty() { Ok(Self(T::default())) } else { parse(&body).map(Self) }
-        }
-        .boxed_local()
-    }
 }
 
 /// Deserialises strictly and names the field at fault.
@@ -120,6 +117,7 @@ fn refused(path: &str, error: &serde_json::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::test::TestRequest;
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -154,23 +152,18 @@ mod tests {
 
     #[actix_web::test]
     async fn a_body_beyond_the_limit_is_refused_whether_announced_or_not() {
-        for announced in [true, false] {
-            let request = actix_web::test::TestRequest::default();
-            let request =
-                if announced { request.insert_header((header::CONTENT_LENGTH, 11)) } else { request };
-            let (request, mut payload) = request.set_payload("0123456789a").to_http_parts();
-            let refused = read(&request, &mut payload, 10).await;
-            assert_eq!(refused, Err(Problem::TooLarge { limit: 10 }));
+        for announced in [Some(11), None] {
+            let (_, payload) = TestRequest::default().set_payload("0123456789a").to_http_parts();
+            let body = Body { announced, payload };
+            assert_eq!(body.bytes(10).await, Err(Problem::TooLarge { limit: 10 }));
         }
     }
 
     #[actix_web::test]
     async fn a_body_that_does_not_end_is_given_up() {
-        let endless = futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]);
-        let stream = endless.chain(futures_util::stream::pending());
-        let request = actix_web::test::TestRequest::default().to_http_request();
-        let mut payload = Payload::Stream { payload: stream.boxed_local() };
-        let refused = read_within(Duration::from_millis(20), &request, &mut payload, 1_000).await;
-        assert_eq!(refused, Err(Problem::BodyTimeout));
+        let byte = futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]);
+        let payload = Payload::Stream { payload: byte.chain(futures_util::stream::pending()).boxed_local() };
+        let body = Body { announced: None, payload };
+        assert_eq!(body.bytes_within(Duration::from_millis(20), 1_000).await, Err(Problem::BodyTimeout));
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AppState;
 use super::auth::Caller;
-use super::body::Json;
+use super::body::Body;
 use super::problem::Problem;
 use crate::domain::Timestamp;
 use crate::domain::role::Right;
@@ -15,7 +15,7 @@ const MAX_ADVANCE_MS: i64 = 10 * 366 * 86_400_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Advance {
+struct Advance {
     /// Milliseconds.
     advance_ms: i64,
 }
@@ -38,13 +38,13 @@ pub(super) async fn show(state: web::Data<AppState>, caller: Caller) -> Result<H
 pub(super) async fn advance(
     state: web::Data<AppState>,
     caller: Caller,
-    body: Json<Advance>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     caller.require_everywhere(Right::Administer)?;
     if !state.engine.clock().is_test() {
         return Err(Problem::NotATestClock);
     }
-    let Json(Advance { advance_ms }) = body;
+    let Advance { advance_ms } = body.json().await?;
     if !(0..=MAX_ADVANCE_MS).contains(&advance_ms) {
         let wanted = format!("must be a whole number of milliseconds from 0 to {MAX_ADVANCE_MS}");
         return Err(Problem::field("advance_ms", wanted));

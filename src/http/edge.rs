@@ -2,7 +2,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use tracing::Instrument;
@@ -31,6 +31,8 @@ pub(super) async fn every_request(
     };
     span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), "answered"));
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
+    // Answers are about people and secrets: nothing on the way should keep them.
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
 

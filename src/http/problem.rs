@@ -1,5 +1,9 @@
 //! Everything that can go wrong with a request, as RFC 9457 problem documents. One enum is the whole list.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -267,6 +271,16 @@ impl ResponseError for Problem {
     }
 }
 
+/// Logs a failure of the store, at most once a second: while it is away, every event fails, and a full log helps nobody.
+fn store_failed(error: &(dyn std::error::Error + 'static)) {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    static QUIET_UNTIL_S: AtomicU64 = AtomicU64::new(0);
+    let now_s = START.elapsed().as_secs();
+    if QUIET_UNTIL_S.fetch_max(now_s + 1, Ordering::Relaxed) <= now_s {
+        tracing::error!(error, "the store failed");
+    }
+}
+
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
@@ -276,7 +290,7 @@ impl From<EngineError> for Problem {
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,
             EngineError::Unavailable(cause) => {
-                tracing::error!(error = &*cause as &dyn std::error::Error, "the store failed");
+                store_failed(&*cause);
                 Self::Unavailable
             }
         }
@@ -285,7 +299,7 @@ impl From<EngineError> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "a read failed");
+        store_failed(&error);
         Self::Unavailable
     }
 }

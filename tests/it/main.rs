@@ -4,6 +4,7 @@
 mod support;
 
 mod delivery;
+mod door;
 mod ingest;
 mod lifecycle;
 mod program;

@@ -10,14 +10,14 @@ use crate::domain::role::Right;
 use crate::domain::text::Name;
 use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::Json;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::chain::ChainView;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct NewChain {
+struct NewChain {
     id: ChainId,
     name: Name,
     timezone: String,
@@ -26,7 +26,7 @@ pub(in crate::http) struct NewChain {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct ChainPatch {
+struct ChainPatch {
     name: Name,
 }
 
@@ -34,10 +34,10 @@ pub(in crate::http) struct ChainPatch {
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     caller: Caller,
-    body: Json<NewChain>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     caller.require_everywhere(Right::Administer)?;
-    let Json(NewChain { id, name, timezone, currency }) = body;
+    let NewChain { id, name, timezone, currency } = body.json().await?;
     let unknown_zone = |_| Problem::field("timezone", "must be an IANA time zone such as America/New_York");
     let timezone: Tz = timezone.parse().map_err(unknown_zone)?;
     let currency = currency.parse().map_err(|error| Problem::field("currency", error))?;
@@ -76,9 +76,10 @@ pub(in crate::http) async fn patch(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<String>,
-    body: Json<ChainPatch>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
-    let changed = state.engine.rename_chain(&chain.chain.id, body.0.name).await?;
+    let ChainPatch { name } = body.json().await?;
+    let changed = state.engine.rename_chain(&chain.chain.id, name).await?;
     Ok(HttpResponse::Ok().json(ChainView::from(&*changed.chain)))
 }

@@ -8,7 +8,7 @@ use crate::domain::ids::{DeliveryId, EndpointId};
 use crate::domain::role::Right;
 use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::OptionalJson;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -48,10 +48,11 @@ pub(in crate::http) async fn retry(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    _: OptionalJson<Nothing>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path.0)?;
     let delivery = id(&path.1, WHAT)?;
+    let Nothing {} = body.optional_json().await?;
     state.engine.retry_delivery(&chain.chain.id, delivery).await?;
     show(&state, chain.chain.id.clone(), delivery).await
 }
@@ -61,10 +62,11 @@ pub(in crate::http) async fn discard(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    _: OptionalJson<Nothing>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path.0)?;
     let delivery = id(&path.1, WHAT)?;
+    let Nothing {} = body.optional_json().await?;
     state.engine.discard_delivery(&chain.chain.id, delivery).await?;
     show(&state, chain.chain.id.clone(), delivery).await
 }

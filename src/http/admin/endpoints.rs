@@ -14,7 +14,7 @@ use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
 use crate::domain::text::{Name, Note};
 use crate::http::auth::Caller;
-use crate::http::body::{Json, OptionalJson};
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, random_bytes};
@@ -26,7 +26,7 @@ const MOST_ENTRIES: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct NewEndpoint {
+struct NewEndpoint {
     url: String,
     #[serde(default)]
     events: Option<Vec<EventPattern>>,
@@ -44,7 +44,7 @@ pub(in crate::http) struct NewEndpoint {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct EndpointPatch {
+struct EndpointPatch {
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
@@ -61,7 +61,7 @@ pub(in crate::http) struct EndpointPatch {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Disable {
+struct Disable {
     #[serde(default)]
     reason: Option<Note>,
 }
@@ -79,10 +79,10 @@ pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<String>,
-    body: Json<NewEndpoint>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
-    let endpoint = endpoint(&state, chain.chain.id.clone(), body.0)?;
+    let endpoint = endpoint(&state, chain.chain.id.clone(), body.json().await?)?;
     let made = state.engine.create_endpoint(endpoint).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
     Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret: made.secret.reveal() }))
@@ -173,13 +173,14 @@ pub(in crate::http) async fn patch(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    body: Json<EndpointPatch>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let patch = body.0;
+    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let patch: EndpointPatch = body.json().await?;
     check_lists(patch.events.as_deref(), patch.tags.as_deref())?;
     patch.headers.as_ref().map(check_headers).transpose()?;
     let url = patch.url.as_deref().map(|url| check_url(&state, url)).transpose()?;
-    change(&state, &caller, &path, move |endpoint| {
+    change(&state, &chain, endpoint, move |endpoint| {
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, patch.events);
         replace(&mut endpoint.dialect, patch.dialect);
@@ -201,9 +202,11 @@ pub(in crate::http) async fn enable(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    _: OptionalJson<Nothing>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    change(&state, &caller, &path, |endpoint| endpoint.state = EndpointState::Enabled).await
+    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let Nothing {} = body.optional_json().await?;
+    change(&state, &chain, endpoint, |endpoint| endpoint.state = EndpointState::Enabled).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
@@ -211,22 +214,37 @@ pub(in crate::http) async fn disable(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    body: OptionalJson<Disable>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
+    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let Disable { reason } = body.optional_json().await?;
     let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
-    let (reason, at) = (body.0.reason.unwrap_or(by_hand), state.engine.clock().now());
-    change(&state, &caller, &path, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at })
+    let (reason, at) = (reason.unwrap_or(by_hand), state.engine.clock().now());
+    change(&state, &chain, endpoint, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at })
         .await
+}
+
+/// The chain and the endpoint that a path names, for somebody who may change them.
+fn known(
+    state: &AppState,
+    caller: &Caller,
+    (chain, endpoint): &(String, String),
+) -> Result<(ChainId, EndpointId), Problem> {
+    let chain = state.chain(caller, Right::Administer, chain)?;
+    let endpoint = id(endpoint, WHAT)?;
+    if !chain.endpoints.iter().any(|known| known.id == endpoint) {
+        return Err(Problem::NotFound(WHAT));
+    }
+    Ok((chain.chain.id.clone(), endpoint))
 }
 
 async fn change(
     state: &AppState,
-    caller: &Caller,
-    (chain, endpoint): &(String, String),
+    chain: &ChainId,
+    endpoint: EndpointId,
     change: impl FnOnce(&mut Endpoint) + Send + 'static,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(caller, Right::Administer, chain)?;
-    let changed = state.engine.update_endpoint(&chain.chain.id, id(endpoint, WHAT)?, change).await?;
+    let changed = state.engine.update_endpoint(chain, endpoint, change).await?;
     Ok(HttpResponse::Ok().json(EndpointView::from(&*changed)))
 }
 
@@ -236,7 +254,7 @@ pub(in crate::http) async fn delete(
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Administer, &path.0)?;
-    state.engine.delete_endpoint(&chain.chain.id, id(&path.1, WHAT)?).await?;
+    let (chain, endpoint) = known(&state, &caller, &path)?;
+    state.engine.delete_endpoint(&chain, endpoint).await?;
     Ok(HttpResponse::NoContent().finish())
 }

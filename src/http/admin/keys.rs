@@ -11,7 +11,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
 use crate::http::auth::Caller;
-use crate::http::body::Json;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, random_bytes};
@@ -21,7 +21,7 @@ const WHAT: &str = "key";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct NewKey {
+struct NewKey {
     role: String,
     #[serde(default)]
     chain: Option<ChainId>,
@@ -41,10 +41,10 @@ struct NewKeyView<'a> {
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     caller: Caller,
-    body: Json<NewKey>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     caller.require_role(Right::Administer)?;
-    let Json(NewKey { role, chain, name }) = body;
+    let NewKey { role, chain, name } = body.json().await?;
     let role: Role = role.parse().map_err(|error| Problem::field("role", error))?;
     check_chain(&state, &caller, chain.as_ref())?;
     let text = KeyText::of(&random_bytes()?);

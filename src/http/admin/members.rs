@@ -79,9 +79,9 @@ pub(in crate::http) async fn ledger(
     path: web::Path<(String, String)>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
+    let (chain, member) = member(&state, &caller, &path).await?;
     let wanted = query.page()?;
     query.finish()?;
-    let (chain, member) = member(&state, &caller, &path).await?;
     Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
 }
 
@@ -92,10 +92,10 @@ pub(in crate::http) async fn events(
     path: web::Path<(String, String)>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
+    let (chain, member) = member(&state, &caller, &path).await?;
     let filter = loyalty_events::filter(&mut query)?;
     let wanted = query.page()?;
     query.finish()?;
-    let (chain, member) = member(&state, &caller, &path).await?;
     let filter = Filter { member: Some(member.member_id), ..filter };
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
 }

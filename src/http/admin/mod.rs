@@ -1,4 +1,6 @@
 //! Reading and configuring: one file per noun.
+//!
+//! `Idempotency-Key` is accepted and has no effect yet: repeating a create makes a second thing.
 
 pub(super) mod chains;
 pub(super) mod deliveries;
@@ -21,7 +23,7 @@ use super::problem::Problem;
 /// A body that says nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
+struct Nothing {}
 
 /// An id in a path. What cannot be an id names nothing.
 fn id<I: FromStr>(text: &str, what: &'static str) -> Result<I, Problem> {

@@ -7,7 +7,7 @@ use super::{Nothing, found, id};
 use crate::domain::role::Right;
 use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::OptionalJson;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -42,10 +42,11 @@ pub(in crate::http) async fn replay(
     state: web::Data<AppState>,
     caller: Caller,
     path: web::Path<(String, String)>,
-    _: OptionalJson<Nothing>,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path.0)?;
     let source = id(&path.1, WHAT)?;
+    let Nothing {} = body.optional_json().await?;
     let _permit = state.engine.try_admit()?;
     let answer = state.engine.replay(&chain.chain.id, source).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer.receipt))

@@ -5,7 +5,7 @@
 //! sender down. When the sender goes away, reading stops and what was taken is finished.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -26,7 +26,7 @@ use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
 use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::broken;
+use crate::http::body::{Body, broken};
 use crate::http::problem::Problem;
 
 /// Events of one connection inside the engine at once.
@@ -44,14 +44,14 @@ pub(in crate::http) async fn receive(
     caller: Caller,
     chain: web::Path<String>,
     request: HttpRequest,
-    payload: web::Payload,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::SendEvents, &chain)?;
     // A batch waits for room, but nothing new begins while the server shuts down.
     if state.engine.is_draining() {
         return Err(Problem::Draining);
     }
-    let mut body = payload.into_inner();
+    let mut body = body.into_payload();
     let (format, beginning) = begin(&request, &mut body).await?;
     let (answers, mut fetched) = mpsc::channel(2);
     let batch = Batch {
@@ -168,12 +168,13 @@ impl Batch {
         let bytes = event.as_ref().map_or(0, Bytes::len);
         self.bytes_inside += bytes;
         self.reading &= !matches!(event, Err(Problem::BrokenBatch(_)));
+        let started = Instant::now();
         let now = self.state.engine.clock().now();
         let parsed = event.and_then(|event| Ok(SourceEvent::parse(&event, &self.chain.chain.currency, now)?));
         let (state, chain, when) = (self.state.clone(), Arc::clone(&self.chain), self.when);
         async move {
             let outcome = match parsed {
-                Ok(event) => decide(&state, &chain, event, when).await,
+                Ok(event) => decide(&state, &chain, event, when, started).await,
                 Err(problem) => Err(problem),
             };
             Done { line, bytes, outcome }
@@ -198,9 +199,10 @@ async fn decide(
     chain: &ChainSnapshot,
     event: SourceEvent,
     when: AnswerWhen,
+    started: Instant,
 ) -> Result<Answer, Problem> {
     let permit = state.engine.admit().await?;
-    take(state, chain, event, when, permit).await
+    take(state, chain, event, when, permit, started).await
 }
 
 fn event_of(piece: Piece) -> Result<Bytes, Problem> {

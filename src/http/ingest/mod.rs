@@ -33,15 +33,16 @@ fn answer_when(request: &HttpRequest) -> AnswerWhen {
     }
 }
 
-/// Takes a parsed event through the engine and counts it. The permit is given back with the answer.
+/// Takes a parsed event through the engine. The permit is given back with the answer; `started` is when its bytes were
+/// there.
 async fn take(
     state: &AppState,
     chain: &ChainSnapshot,
     event: SourceEvent,
     when: AnswerWhen,
     permit: OwnedSemaphorePermit,
+    started: Instant,
 ) -> Result<Answer, Problem> {
-    let started = Instant::now();
     let inside = Inside::enter(&state.metrics);
     let answer = state.engine.ingest(&chain.chain.id, event, when).await;
     drop((inside, permit));

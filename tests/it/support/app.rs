@@ -85,6 +85,16 @@ impl TestApp {
         self.dir.path().join("rules")
     }
 
+    /// Where it listens, for tests that speak HTTP by hand.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// The `Authorization` header of the admin.
+    pub fn admin() -> String {
+        format!("Bearer {ADMIN_KEY}")
+    }
+
     pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if !headers.iter().any(|(name, _)| *name == "authorization") {
