@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_may_be_one_flag_or_several() {
+        let several = ["punchcard", "--allow-private", "10.0.0.0/8,::1", "--allow-private", "127.0.0.0/8"];
+        let parsed = CommandLine::parse_from(several);
+        let text = parsed.serve.0.values.get(&Setting::AllowPrivate).map(String::as_str);
+        assert_eq!(text, Some("10.0.0.0/8,::1,127.0.0.0/8"));
+    }
+
+    #[test]
     fn every_verb_explains_itself() {
         for verb in CommandLine::command().get_subcommands() {
             assert!(verb.get_about().is_some(), "{} has no description", verb.get_name());

@@ -60,7 +60,8 @@ impl Screen {
         }
         let picture = picture(counts, Stage::Running);
         self.drawn = picture.matches('\n').count();
-        out::text(&(text + &picture));
+        text.push_str(&picture);
+        out::text(&text);
     }
 }
 
