@@ -45,3 +45,11 @@ impl Clock {
         }
     }
 }
+
+/// A new ULID at `now`. The one place that draws ids: everything else derives them.
+pub fn fresh_ulid(now: Timestamp) -> ulid::Ulid {
+    let mut random = [0; 16];
+    // The kernel's generator does not fail once the system is up; without it no id and no key can be made.
+    getrandom::fill(&mut random).expect("the operating system provides randomness");
+    ulid::Ulid::from_parts(now.timestamp_millis().max(0).unsigned_abs(), u128::from_le_bytes(random))
+}

@@ -11,10 +11,14 @@
 //! Decide first, commit once, act afterwards. See `ARCHITECTURE.md`.
 
 pub mod actors;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod http;
+pub mod read;
 pub mod rules;
 pub mod store;
 pub mod telemetry;
+pub mod wire;

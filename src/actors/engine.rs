@@ -1,15 +1,37 @@
 //! The engine as the outside sees it: a cheap handle; every call is a message to an actor or to the journal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
-use crate::domain::Timestamp;
+use actix::{Actor, Addr};
+use actix_rt::{Arbiter, ArbiterHandle};
+use arc_swap::ArcSwap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::commit::SourceOrigin;
+use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{DeliveryId, EndpointId, SourceId};
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::program::Program;
+use crate::store::commit::Written;
+use crate::store::source_event::StoredSource;
+use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
+
+use super::chain::{ChainActor, Find, FindById, Forget, MemberRoute, Residency, Route};
+use super::endpoints::Endpoints;
+use super::journal::{Journal, Nudges};
+use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
+
+/// How often an event is routed again when its member's actor turned out to be dead.
+const MAX_ROUTES: usize = 4;
 
 /// A chain's current configuration, replaced as a whole when anything in it changes.
 #[derive(Debug, Clone)]
@@ -41,7 +63,7 @@ pub struct Answer {
     /// Whether it repeats an earlier answer.
     pub duplicate: bool,
     /// `processed`, `parked`, `failed`, `accepted`.
-    pub status: crate::domain::receipt::SourceStatus,
+    pub status: SourceStatus,
 }
 
 /// Why there is no receipt. Each variant says what the caller can do.
@@ -70,96 +92,344 @@ pub enum EngineError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The engine.
+/// A running chain.
 #[derive(Clone)]
-pub struct Engine {
+pub(super) struct ChainHandle {
+    pub(super) snapshot: Arc<ArcSwap<ChainSnapshot>>,
+    pub(super) addr: Addr<ChainActor>,
+}
+
+/// What the engine is built from.
+#[derive(Debug)]
+pub struct EngineParts {
+    /// Where everything is.
+    pub store: Store,
     /// The engine's clock.
     pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Source events that may be inside the engine at once; beyond that the door answers 503.
+    pub max_in_flight: usize,
+    /// How many members stay in memory.
+    pub residency: Residency,
+    /// Threads for members.
+    pub threads: usize,
+}
+
+/// The engine.
+#[derive(Clone)]
+pub struct Engine(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) clock: Clock,
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) nudges: Nudges,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) chains: ArcSwap<BTreeMap<ChainId, ChainHandle>>,
+    pub(super) endpoints: Endpoints,
+    /// One change of configuration at a time.
+    pub(super) configuring: tokio::sync::Mutex<()>,
+    /// One move of the test clock at a time.
+    pub(super) advancing: tokio::sync::Mutex<()>,
+    admission: Arc<Semaphore>,
+    max_in_flight: usize,
+    draining: AtomicBool,
+    member_parts: Arc<MemberParts>,
+    member_arbiters: Arc<[ArbiterHandle]>,
+    control: ArbiterHandle,
+    residency: Residency,
 }
 
 impl Engine {
+    /// Starts the threads. Chains are added by [`Engine::load_chains`].
+    pub fn start(parts: EngineParts, endpoints: Endpoints, nudges: Nudges, journal: Journal) -> Self {
+        let arbiters: Vec<_> = (0..parts.threads.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let member_parts = MemberParts {
+            journal: journal.clone(),
+            store: parts.store.clone(),
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
+        };
+        Self(Arc::new(Inner {
+            clock: parts.clock,
+            store: parts.store,
+            journal,
+            nudges,
+            metrics: parts.metrics,
+            chains: ArcSwap::default(),
+            endpoints,
+            configuring: tokio::sync::Mutex::new(()),
+            advancing: tokio::sync::Mutex::new(()),
+            admission: Arc::new(Semaphore::new(parts.max_in_flight)),
+            max_in_flight: parts.max_in_flight,
+            draining: AtomicBool::new(false),
+            member_parts: Arc::new(member_parts),
+            member_arbiters: arbiters.into(),
+            control: Arbiter::new().handle(),
+            residency: parts.residency,
+        }))
+    }
+
+    /// The engine's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Whether new work is refused because the process is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
     /// The current configuration of a chain.
-    pub fn chain(&self, _id: &str) -> Option<Arc<ChainSnapshot>> {
-        todo!()
+    pub fn chain(&self, id: &str) -> Option<Arc<ChainSnapshot>> {
+        self.0.chains.load().get(id).map(|handle| handle.snapshot.load_full())
     }
 
     /// All chains, by id.
     pub fn chains(&self) -> Vec<Arc<ChainSnapshot>> {
-        todo!()
+        self.0.chains.load().values().map(|handle| handle.snapshot.load_full()).collect()
     }
 
-    /// Takes one source event through decision and commit. Waits when the engine is busy; callers that must not wait
-    /// hold a permit from [`Engine::try_admit`] first.
-    pub async fn ingest(
-        &self,
-        _chain: &ChainId,
-        _event: SourceEvent,
-        _when: AnswerWhen,
-    ) -> Result<Answer, EngineError> {
-        todo!()
+    /// Adds a chain's actor for this configuration.
+    pub(super) fn run_chain(&self, snapshot: ChainSnapshot) -> Arc<ChainSnapshot> {
+        let id = snapshot.chain.id.clone();
+        let shared = Arc::new(ArcSwap::from_pointee(snapshot));
+        let handle = ChainHandle { addr: self.spawn_chain(shared.clone()), snapshot: shared.clone() };
+        self.0.chains.rcu(|chains| {
+            let mut chains = BTreeMap::clone(chains);
+            chains.insert(id.clone(), handle.clone());
+            chains
+        });
+        shared.load_full()
     }
 
-    /// Runs a failed (or undecided) source event again.
-    pub async fn replay(&self, _chain: &ChainId, _source: SourceId) -> Result<Answer, EngineError> {
-        todo!()
+    fn spawn_chain(&self, snapshot: Arc<ArcSwap<ChainSnapshot>>) -> Addr<ChainActor> {
+        let inner = &self.0;
+        let (parts, arbiters, residency) =
+            (inner.member_parts.clone(), inner.member_arbiters.clone(), inner.residency);
+        ChainActor::start_in_arbiter(&inner.control, move |_| {
+            ChainActor::new(snapshot, parts, arbiters, residency)
+        })
     }
 
-    /// Room for one source event, or [`EngineError::Overloaded`] / [`EngineError::Draining`] at once.
-    pub fn try_admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, EngineError> {
-        todo!()
+    fn handle(&self, chain: &ChainId) -> Result<ChainHandle, EngineError> {
+        self.0.chains.load().get(chain).cloned().ok_or(EngineError::NotFound("chain"))
+    }
+
+    /// Builds a new chain actor in place of a dead one.
+    fn respawn_chain(&self, chain: &ChainId) {
+        self.0.chains.rcu(|chains| {
+            let mut chains = BTreeMap::clone(chains);
+            if let Some(handle) = chains.get_mut(chain).filter(|handle| !handle.addr.connected()) {
+                self.0.metrics.respawns.inc();
+                handle.addr = self.spawn_chain(handle.snapshot.clone());
+            }
+            chains
+        });
+    }
+
+    /// Room for one source event, at once or not at all.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`], [`EngineError::Draining`].
+    pub fn try_admit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        if self.is_draining() {
+            return Err(EngineError::Draining);
+        }
+        self.0.admission.clone().try_acquire_owned().map_err(|_| EngineError::Overloaded)
     }
 
     /// Room for one source event, waiting for it: for streamed batches, whose sender is slowed down instead.
-    pub async fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, EngineError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`EngineError::Draining`].
+    pub async fn admit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        if self.is_draining() {
+            return Err(EngineError::Draining);
+        }
+        self.0.admission.clone().acquire_owned().await.map_err(|_| EngineError::Draining)
     }
 
-    /// Creates a chain. `Conflict` when the id is taken.
-    pub async fn create_chain(&self, _chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
-        todo!()
+    /// Takes one source event through decision and commit.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn ingest(&self, chain: &ChainId, event: SourceEvent, when: AnswerWhen) -> Result<Answer, EngineError> {
+        let received_at = self.0.clock.now();
+        let input = SourceInput {
+            id: SourceId::new(fresh_ulid(received_at)),
+            event: Arc::new(event),
+            received_at,
+            from: SourceOrigin::Outside,
+        };
+        match when {
+            AnswerWhen::Decided => self.decide(chain, input, None).await,
+            AnswerWhen::Kept => {
+                let answer = self.keep(chain, &input, SourceStatus::Accepted).await?;
+                if !answer.duplicate {
+                    self.decide_later(chain.clone(), input);
+                }
+                Ok(answer)
+            }
+        }
     }
 
-    /// Changes a chain's name (the calendar and the currency stay: balances and windows depend on them).
-    pub async fn rename_chain(
+    /// Runs a source event again that failed, was parked, or was kept undecided.
+    ///
+    /// # Errors
+    /// `NotFound`, and `Conflict` for an event that was processed.
+    pub async fn replay(&self, chain: &ChainId, source: SourceId) -> Result<Answer, EngineError> {
+        let (of, id) = (chain.clone(), source);
+        let stored = self.0.store.read(move |conn| store::source_event::get(conn, &of, id)).await?;
+        let stored = stored.ok_or(EngineError::NotFound("source event"))?;
+        if stored.status == SourceStatus::Processed {
+            return Err(EngineError::Conflict("the event was processed; only a failed one can run again".to_owned()));
+        }
+        self.decide_stored(chain, stored).await
+    }
+
+    /// Decides a source event that is in the store already.
+    pub(super) async fn decide_stored(&self, chain: &ChainId, stored: StoredSource) -> Result<Answer, EngineError> {
+        let snapshot = self.handle(chain)?.snapshot.load_full();
+        let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
+            .map_err(|bad| EngineError::Conflict(format!("the stored body cannot be read any more: {bad}")))?;
+        let only_rules = match stored.status {
+            SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
+            SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
+        };
+        let input = SourceInput {
+            id: stored.id,
+            event: Arc::new(event),
+            received_at: stored.received_at,
+            from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
+        };
+        self.decide(chain, input, only_rules).await
+    }
+
+    fn decide_later(&self, chain: ChainId, input: SourceInput) {
+        let engine = self.clone();
+        // Kept events hold a place inside the engine until they are decided, so their number is bounded.
+        let permit = self.0.admission.clone().try_acquire_owned().ok();
+        if permit.is_none() {
+            return; // the scheduler finds it in the store
+        }
+        self.0.control.spawn(async move {
+            let _permit = permit;
+            let from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
+            let input = SourceInput { from, ..input };
+            if let Err(error) = engine.decide(&chain, input, None).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an event kept for later is still undecided");
+            }
+        });
+    }
+
+    async fn decide(
         &self,
-        _chain: &ChainId,
-        _name: crate::domain::text::Name,
-    ) -> Result<Arc<ChainSnapshot>, EngineError> {
-        todo!()
+        chain: &ChainId,
+        input: SourceInput,
+        only_rules: Option<Vec<String>>,
+    ) -> Result<Answer, EngineError> {
+        for _ in 0..MAX_ROUTES {
+            let handle = self.handle(chain)?;
+            let route = match handle.addr.send(Find::of(&input)).await {
+                Ok(route) => route?,
+                Err(_) => {
+                    self.respawn_chain(chain);
+                    continue;
+                }
+            };
+            let Route::Member(route) = route else {
+                return self.park(chain, &input).await;
+            };
+            let MemberRoute { id, addr, attach, order, notes } = *route;
+            let apply = Apply {
+                input: input.clone(),
+                snapshot: handle.snapshot.load_full(),
+                attach,
+                order,
+                notes,
+                only_rules: only_rules.clone(),
+            };
+            match addr.send(apply).await {
+                Ok(Ok(Applied::Answered(answer))) => return Ok(answer),
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(Applied::Reroute)) | Err(_) => {
+                    self.0.metrics.respawns.inc();
+                    self.forget(&handle, id).await;
+                }
+            }
+        }
+        Err(EngineError::Overloaded)
     }
 
-    /// Stores a new endpoint and starts delivering to it.
-    pub async fn create_endpoint(&self, _endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
-        todo!()
+    async fn forget(&self, handle: &ChainHandle, member: MemberId) {
+        // A dead chain actor has forgotten everything already.
+        let _ = handle.addr.send(Forget(member)).await;
     }
 
-    /// Replaces an endpoint by what `change` makes of it (patch, enable, disable).
-    pub async fn update_endpoint(
-        &self,
-        _chain: &ChainId,
-        _id: EndpointId,
-        _change: impl FnOnce(&mut Endpoint) + Send + 'static,
-    ) -> Result<Arc<Endpoint>, EngineError> {
-        todo!()
+    /// Keeps an event that nobody is known for. One that is parked already stays as it is.
+    async fn park(&self, chain: &ChainId, input: &SourceInput) -> Result<Answer, EngineError> {
+        if matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Parked, .. }) {
+            return Err(EngineError::Conflict("the event has no member yet; it stays parked".to_owned()));
+        }
+        self.keep(chain, input, SourceStatus::Parked).await
     }
 
-    /// Deletes an endpoint; its pending deliveries are discarded.
-    pub async fn delete_endpoint(&self, _chain: &ChainId, _id: EndpointId) -> Result<(), EngineError> {
-        todo!()
+    async fn keep(&self, chain: &ChainId, input: &SourceInput, status: SourceStatus) -> Result<Answer, EngineError> {
+        let snapshot = self.handle(chain)?.snapshot.load_full();
+        let commit = keep(snapshot.program.frame(chain), input.clone(), status, self.0.clock.now());
+        let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
+        match (written, commit.source) {
+            (Written::Duplicate { receipt, same_body, status }, _) => repeat(input, receipt, same_body, status),
+            (Written::Done, Some(source)) => Ok(first_answer(&source)),
+            (Written::Conflict, _) | (_, None) => {
+                Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))
+            }
+        }
     }
 
-    /// Makes a delivery due now, whatever became of it: the ladder starts anew.
-    pub async fn retry_delivery(&self, _chain: &ChainId, _id: DeliveryId) -> Result<(), EngineError> {
-        todo!()
+    /// Runs the ticks that are due for one member.
+    pub(super) async fn wake(&self, chain: &ChainId, member: MemberId) -> Result<(), EngineError> {
+        let handle = self.handle(chain)?;
+        let Ok(found) = handle.addr.send(FindById(member)).await else {
+            self.respawn_chain(chain);
+            return Ok(()); // the next pass finds it again
+        };
+        let Some(addr) = found? else { return Ok(()) };
+        match addr.send(Wake { snapshot: handle.snapshot.load_full() }).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.0.metrics.respawns.inc();
+                self.forget(&handle, member).await;
+                Ok(())
+            }
+        }
     }
 
-    /// Settles a pending or failed delivery without sending it.
-    pub async fn discard_delivery(&self, _chain: &ChainId, _id: DeliveryId) -> Result<(), EngineError> {
-        todo!()
+    /// Refuses new work, waits until what is inside has been answered, then stops the endpoints. Answers whether
+    /// everything ended before `deadline`.
+    pub async fn drain(&self, deadline: Instant) -> bool {
+        self.0.draining.store(true, Ordering::Release);
+        let everything = self.0.admission.clone().acquire_many_owned(self.0.max_in_flight as u32);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let empty = tokio::time::timeout(left, everything).await.is_ok();
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        self.0.endpoints.stop_all(left).await;
+        empty
     }
+}
 
-    /// Moves the test clock and answers when everything due in between has been done. `Conflict` on the system clock.
-    pub async fn advance_clock(&self, _by: chrono::Duration) -> Result<Timestamp, EngineError> {
-        todo!()
-    }
+/// Reads every chain of the store into its configuration, without a program.
+pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>)>, StoreError> {
+    store.read_now(|conn| {
+        let chains = store::chain::list(conn)?;
+        chains
+            .into_iter()
+            .map(|chain| {
+                let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
+                Ok((chain, endpoints))
+            })
+            .collect()
+    })
 }

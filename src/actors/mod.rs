@@ -1,3 +1,29 @@
 //! The imperative shell: one file per stage of the pipeline.
+//!
+//! | file | stage |
+//! |---|---|
+//! | `engine` | the handle that the outside holds: admits, ingests, replays |
+//! | `chain` | finds the member an event belongs to; spawns, passivates, respawns members |
+//! | `member` | decides for one member, one event at a time |
+//! | `journal` | writes many decisions in one transaction, answers all, nudges endpoints |
+//! | `endpoint`, `outbound` | what is due → sign → send → attempt → schedule |
+//! | `endpoints` | which endpoint actors run; respawns the dead |
+//! | `scheduler` | wakes members whose ticks are due; looks after what was kept undecided |
+//! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `programs` | loads, checks and publishes rules folders; follows edits |
+//! | `test_clock` | moves the test clock and waits until everything due is done |
+//!
+//! No actor holds anything that the store cannot rebuild. A panic closes an actor's mailbox for good; whoever finds it
+//! closed builds a new one from the store.
 
+pub mod chain;
+pub mod configure;
+pub mod endpoint;
+pub mod endpoints;
 pub mod engine;
+pub mod journal;
+pub mod member;
+pub mod outbound;
+pub mod programs;
+pub mod scheduler;
+pub mod test_clock;

@@ -1,19 +1,38 @@
 //! One decision: facts, rules, effects, triggers. Pure: the same input gives the same commit, byte for byte.
+//!
+//! All rules of an event see the member as of the event, the event itself counted, and never each other's effects.
+//! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
+//! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
+//!
+//! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
+//! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
+//! again could not bring the forward back, because its loyalty events are already told.
 
 use std::sync::Arc;
+
+use rhai::Dynamic;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
-use crate::domain::decide::Occasion;
+use crate::domain::decide::{Draft, Frame, Occasion};
+use crate::domain::delivery::NewDelivery;
+use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
+use crate::domain::ids::DeliveryId;
+use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
-use crate::domain::order::OrderRecord;
+use crate::domain::order::{Order, OrderRecord, Refund, Visit};
+use crate::domain::source_event::SourceType;
+use crate::domain::text::Name;
 
+use super::code::{RuleEvent, Unit};
+use super::evaluate::Run;
 use super::program::Program;
+use super::views::{EventView, Fact, MemberView, Moment, Tick};
 
-/// Everything a decision depends on.
+/// Everything that a decision depends on.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The member before it (version 0 = first seen now).
@@ -32,7 +51,195 @@ pub struct Case {
     pub now: Timestamp,
 }
 
+/// A decision, and how it came about.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) commit: Commit,
+    /// The rules whose condition held, in order.
+    pub(super) fired: Vec<Arc<str>>,
+    /// The rules that failed.
+    pub(super) failures: Vec<RuleFailure>,
+    /// The tags that each loyalty event was forwarded to.
+    pub(super) forwards: Vec<Vec<Name>>,
+}
+
 /// Decides one case. Never fails: a failing rule is part of the answer.
-pub fn decide(_program: &Program, _chain: &ChainId, _endpoints: &[Arc<Endpoint>], _case: Case) -> Commit {
-    todo!()
+pub fn decide(program: &Program, chain: &ChainId, endpoints: &[Arc<Endpoint>], case: Case) -> Commit {
+    decide_and_tell(program, chain, endpoints, case).commit
+}
+
+/// [`decide`], for those who want to know why.
+pub(super) fn decide_and_tell(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    case: Case,
+) -> Decided {
+    let frame = program.frame(chain);
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now);
+    draft.attach(case.attach);
+    for note in case.notes {
+        draft.note(note);
+    }
+    let (mut fired, mut failures) = (Vec::new(), Vec::new());
+    if draft.runs_rules {
+        for (unit, outcome) in ask_rules(program, &draft, case.only_rules.as_deref()) {
+            match outcome.and_then(|actions| settle(frame, &mut draft, unit, actions)) {
+                Ok(Held::Yes) => fired.push(unit.name.clone()),
+                Ok(Held::No) => {}
+                Err(failure) => failures.push(failure),
+            }
+        }
+    }
+    record(&mut draft, chain, &failures);
+    arm(program, &mut draft);
+    let mut commit = draft.finish(frame);
+    let forwards = address(program, endpoints, &mut commit);
+    Decided { commit, fired, failures, forwards }
+}
+
+/// Writes failures into the draft. A tick has no receipt that could tell of them, so the log does.
+fn record(draft: &mut Draft, chain: &ChainId, failures: &[RuleFailure]) {
+    for failure in failures {
+        if let Occasion::Tick { kind, .. } = &draft.occasion {
+            let RuleFailure { rule, at, error } = failure;
+            tracing::warn!(%chain, %kind, member = %draft.member.id, rule, at, error, "a rule failed");
+        }
+        draft.fail(failure.clone());
+    }
+}
+
+/// Whether the condition of a rule held.
+enum Held {
+    Yes,
+    No,
+}
+
+/// What a rule asks for: `None` when its condition does not hold.
+type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
+
+/// What each rule of the event asks for, in order.
+fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -> Vec<(&'p Unit, Outcome)> {
+    let event = match &draft.occasion {
+        Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
+        Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
+    };
+    let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
+    let variables = [("member", Dynamic::from(member)), event_variable(program, draft)];
+    let mut run = Run::new(&program.code, variables);
+    rules
+        .iter()
+        .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
+        .map(|rule| (rule, run.rule(rule)))
+        .collect()
+}
+
+/// `order`, `refund`, `visit` or `tick`.
+fn event_variable(program: &Program, draft: &Draft) -> (&'static str, Dynamic) {
+    let at = Moment::new(draft.at, program.schedule.timezone);
+    match &draft.occasion {
+        Occasion::Tick { .. } => ("tick", Dynamic::from(Tick { at })),
+        Occasion::Source(input) => {
+            let event = input.event.clone();
+            let record = || draft.order.clone().map(Arc::new);
+            match event.kind() {
+                SourceType::OrderCompleted => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
+                SourceType::OrderRefunded => {
+                    ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at)))
+                }
+                SourceType::Visit => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
+            }
+        }
+    }
+}
+
+/// Applies what one rule asked for, all of it or nothing.
+fn settle(
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    unit: &Unit,
+    actions: Option<Vec<Action>>,
+) -> Result<Held, RuleFailure> {
+    let Some(actions) = actions else { return Ok(Held::No) };
+    let effects = RuleEffects { cause: unit.cause.clone(), actions };
+    match draft.apply(frame, &effects) {
+        Ok(()) => Ok(Held::Yes),
+        Err(refusal) => Err(RuleFailure {
+            rule: unit.name.to_string(),
+            at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
+            error: refusal.to_string(),
+        }),
+    }
+}
+
+/// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
+fn arm(program: &Program, draft: &mut Draft) {
+    let is_tick = matches!(draft.occasion, Occasion::Tick { .. });
+    if is_tick || draft.member.next_wake_at.is_none() {
+        draft.member.next_wake_at = program.next_tick(draft.now);
+    }
+}
+
+/// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
+/// Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
+fn address(program: &Program, endpoints: &[Arc<Endpoint>], commit: &mut Commit) -> Vec<Vec<Name>> {
+    let Some(first) = commit.events.first() else { return Vec::new() };
+    let cause = first.id.ulid();
+    let (forwards, failures) = ask_triggers(program, commit);
+    let mut deliveries = Vec::new();
+    for (event, tags) in commit.events.iter().zip(&forwards) {
+        for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event, tags)) {
+            deliveries.push(NewDelivery {
+                id: DeliveryId::derived(cause, deliveries.len() as u32),
+                endpoint: endpoint.id,
+                event: event.id,
+                member: event.member,
+                due_at: commit.decided_at,
+            });
+        }
+    }
+    commit.deliveries = deliveries;
+    report(commit, failures);
+    forwards
+}
+
+fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bool {
+    endpoint.subscribes(event.kind()) || endpoint.tags.iter().any(|tag| forwarded_to.contains(tag))
+}
+
+/// The tags that each loyalty event is forwarded to.
+fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
+    let mut forwards = vec![Vec::new(); commit.events.len()];
+    let mut failures = Vec::new();
+    let triggers = &program.code.triggers;
+    if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
+        return (forwards, failures);
+    }
+    let Some(member) = commit.member.clone().map(Arc::new) else { return (forwards, failures) };
+    let zone = program.schedule.timezone;
+    for (event, tags) in commit.events.iter().zip(&mut forwards) {
+        let Some(units) = triggers.get(&event.kind()) else { continue };
+        let today = event.at.with_timezone(&zone).date_naive();
+        let member = MemberView::new(member.clone(), today, zone);
+        let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
+        let mut run =
+            Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);
+        for unit in units {
+            match run.trigger(unit) {
+                Ok(more) => tags.extend(more),
+                Err(failure) => failures.push(failure),
+            }
+        }
+    }
+    (forwards, failures)
+}
+
+fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
+    for RuleFailure { rule, at, error } in failures {
+        tracing::warn!(chain = %commit.chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+        if let Some(source) = &mut commit.source {
+            source.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
+        }
+    }
 }

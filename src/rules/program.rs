@@ -1,11 +1,21 @@
 //! A chain's program: one immutable, checked version of its folder.
 
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::decide::Frame;
 use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::text::Name;
 
-use super::diagnostic::Diagnostic;
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Spot};
+use super::manifest::{self, Manifest};
+
+/// Stack of the thread that parses and checks: the parser recurses, and what it reads is not ours.
+const LOADER_STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// The files of one chain's folder, by name, sorted. No I/O: `folder.rs` reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -14,8 +24,25 @@ pub struct Sources {
     pub files: Vec<(String, String)>,
 }
 
+impl Sources {
+    /// SHA-256 over names and texts: two folders with the same hash are the same program.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for part in self.files.iter().flat_map(|(name, text)| [name, text]) {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    }
+
+    /// The text of a file.
+    pub fn get(&self, file: &str) -> Option<&str> {
+        self.files.iter().find(|(name, _)| name == file).map(|(_, text)| &**text)
+    }
+}
+
 /// A checked program, ready to decide. Immutable; shared by `Arc` between threads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     /// The number under which it was published; 0 = the chain has no program.
     pub version: i64,
@@ -27,24 +54,85 @@ pub struct Program {
     pub ticks_with_rules: Vec<TickType>,
     /// Whether an unknown member is enrolled on first sight (default yes).
     pub enrol_on_first_sight: bool,
+    pub(super) code: Arc<Code>,
 }
 
 impl Program {
     /// The program of a chain without a folder: no rules, no tiers.
-    pub fn empty(_chain: &Chain) -> Self {
-        todo!()
+    pub fn empty(chain: &Chain) -> Self {
+        Self {
+            version: 0,
+            tiers: Vec::new(),
+            schedule: manifest::default_schedule(chain.timezone),
+            ticks_with_rules: Vec::new(),
+            enrol_on_first_sight: true,
+            code: Arc::new(Code::empty()),
+        }
     }
 
-    /// Loads, checks and compiles. All problems of the folder at once.
+    /// Loads, checks and compiles. All problems of the folder at once. Does not run the `test` blocks: see
+    /// [`super::testing::run`].
     ///
     /// # Errors
     /// Every problem found.
-    pub fn load(_sources: &Sources, _chain: &Chain, _version: i64) -> Result<Self, Vec<Diagnostic>> {
-        todo!()
+    pub fn load(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
+        let manifest = match sources.get(manifest::FILE) {
+            Some(text) => Manifest::parse(text)?,
+            None => {
+                let message = "the folder has no program.toml";
+                let help = "create one with at least `name`, `timezone` and `currency`";
+                return Err(vec![Diagnostic::new(manifest::FILE, Spot::START, message).help(help)]);
+            }
+        };
+        let mut problems = manifest.agree(chain);
+        let code = on_big_stack(|| Code::compile(sources, &manifest, version)).map_err(|more| {
+            problems.extend(more);
+            std::mem::take(&mut problems)
+        })?;
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let ticks_with_rules: Vec<_> =
+            TickType::ALL.into_iter().filter(|tick| code.has_rules_on_tick(*tick)).collect();
+        Ok(Self {
+            version,
+            schedule: manifest.schedule(&ticks_with_rules),
+            tiers: manifest.tiers,
+            ticks_with_rules,
+            enrol_on_first_sight: manifest.enrol_on_first_sight,
+            code: Arc::new(code),
+        })
     }
 
     /// What stays the same for every decision of this version.
     pub fn frame<'a>(&'a self, chain: &'a ChainId) -> Frame<'a> {
         Frame { chain, timezone: self.schedule.timezone, tiers: &self.tiers, program_version: self.version }
     }
+
+    /// When the next tick after `now` is due.
+    pub(super) fn next_tick(&self, now: Timestamp) -> Option<Timestamp> {
+        self.code.next_tick.get(now, || self.schedule.next(now))
+    }
+
+    /// Names of all rules, in the order of their files.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.code.rule_names()
+    }
+}
+
+/// Runs the loader on a thread whose stack no accepted source can exhaust. Should the loader panic after all, the
+/// folder is refused and the process lives.
+fn on_big_stack<T: Send>(
+    load: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send,
+) -> Result<T, Vec<Diagnostic>> {
+    let failed = |why: &str| {
+        vec![Diagnostic::new(manifest::FILE, Spot::START, format!("cannot load the rules: {why}"))]
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("rules".to_owned()).stack_size(LOADER_STACK_BYTES);
+        match thread.spawn_scoped(scope, load) {
+            Ok(loader) => loader.join().unwrap_or_else(|_| Err(failed("the loader stopped unexpectedly"))),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    })
 }

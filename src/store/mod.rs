@@ -1,1 +1,152 @@
 //! The only SQL. One file per noun, one schema for SQLite and PostgreSQL.
+//!
+//! Reading is a function of the noun's module on a connection from [`Store::read`]; whatever an event or an attempt
+//! changes goes through [`commit::Writer::write`], everything else through [`commit::Writer::run`].
+
+mod attempt;
+mod batch;
+pub mod chain;
+pub mod commit;
+mod connection;
+pub mod delivery;
+pub mod endpoint;
+mod error;
+mod fixed;
+mod group;
+pub mod key;
+pub mod ledger;
+pub mod loyalty_event;
+pub mod member;
+pub mod order;
+pub mod program;
+mod row;
+mod schema;
+pub mod source_event;
+mod url;
+pub mod vault;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use commit::Writer;
+use connection::{Opener, Role};
+use vault::Vault;
+
+pub use connection::{DbConn, OpenError};
+pub use error::StoreError;
+pub use url::{BadDatabaseUrl, DatabaseUrl};
+
+/// How many connections read. SQLite's readers share one disk, and PostgreSQL's have enough to do with four.
+const READERS: u32 = 4;
+/// How long a reader may be waited for.
+const READER_WAIT: Duration = Duration::from_secs(5);
+/// Connections that write: SQLite has one writer at a time anyway.
+const POSTGRES_WRITERS: usize = 3;
+/// The lock that keeps two nodes from migrating one PostgreSQL database at once: any number nobody else uses.
+const MIGRATION_LOCK: i64 = 0x70_75_6e_63_68;
+
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    url: DatabaseUrl,
+    vault: Vault,
+    readers: r2d2::Pool<Opener>,
+}
+
+impl Store {
+    /// Opens the database; a missing SQLite file is made. Does not migrate.
+    pub fn open(url: &DatabaseUrl, vault: Vault) -> Result<Self, StoreError> {
+        // Before any reader: this makes the file, and finds out whether there is a usable database at all.
+        Opener { url: url.clone(), role: Role::Writer }.open()?;
+        let readers = r2d2::Pool::builder()
+            .max_size(READERS)
+            .min_idle(Some(0))
+            .connection_timeout(READER_WAIT)
+            .build_unchecked(Opener { url: url.clone(), role: Role::Reader });
+        Ok(Self { shared: Arc::new(Shared { url: url.clone(), vault, readers }) })
+    }
+
+    /// Creates or upgrades the tables. Each step is one transaction, so a kill at any point leaves the step before it.
+    pub fn migrate(&self) -> Result<(), StoreError> {
+        match self.opener(Role::Writer).open()? {
+            DbConn::Sqlite(mut conn) => run_migrations(&mut conn, SQLITE_MIGRATIONS),
+            DbConn::Postgres(mut conn) => {
+                conn.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))?;
+                run_migrations(&mut conn, POSTGRES_MIGRATIONS) // the lock ends with the connection
+            }
+        }
+    }
+
+    /// A connection of its own for writing.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        Writer::open(self.opener(Role::Writer), self.shared.vault.clone())
+    }
+
+    /// How many writers are of use.
+    pub fn writer_count(&self) -> usize {
+        match self.shared.url {
+            DatabaseUrl::Sqlite(_) => 1,
+            DatabaseUrl::Postgres(_) => POSTGRES_WRITERS,
+        }
+    }
+
+    /// Reads without blocking the caller's thread.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        let task = tokio::task::spawn_blocking(move || store.read_now(f));
+        task.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// Reads on this thread, which may block: for the command line and for starting up.
+    pub fn read_now<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut conn = self.shared.readers.get().map_err(StoreError::Pool)?;
+        f(&mut conn)
+    }
+
+    /// What opens secrets.
+    pub fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
+    fn opener(&self, role: Role) -> Opener {
+        Opener { url: self.shared.url.clone(), role }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.shared.url).finish()
+    }
+}
+
+fn run_migrations<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
+    conn: &mut C,
+    known: impl MigrationSource<DB>,
+) -> Result<(), StoreError> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| StoreError::Migrate(e.to_string());
+    let all = known.migrations().map_err(failed)?;
+    for applied in conn.applied_migrations().map_err(failed)? {
+        if !all.iter().any(|m| m.name().version() == applied) {
+            let problem = format!(
+                "it was upgraded by a newer version of this program (step {applied}); run that version or restore a backup"
+            );
+            return Err(StoreError::Migrate(problem));
+        }
+    }
+    conn.run_pending_migrations(known).map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+DROP TABLE program_versions;
+DROP TABLE api_keys;
+DROP TABLE attempts;
+DROP TABLE deliveries;
+DROP TABLE endpoints;
+DROP TABLE loyalty_events;
+DROP TABLE transfers;
+DROP TABLE orders;
+DROP TABLE source_events;
+DROP TABLE identities;
+DROP TABLE members;
+DROP TABLE chains;

@@ -1,0 +1,162 @@
+-- Times are microseconds since the epoch, JSON is text, and every key starts with the chain.
+-- What is only ever found by its key is WITHOUT ROWID: one b-tree instead of two. Wide rows are not: they would spill
+-- into overflow pages.
+
+CREATE TABLE chains (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The state is the member as decided on: standing, history, identities.
+CREATE TABLE members (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    enrolled_at BIGINT NOT NULL,
+    next_wake_at BIGINT,
+    PRIMARY KEY (chain, id)
+);
+CREATE INDEX members_by_wake ON members (chain, next_wake_at) WHERE next_wake_at IS NOT NULL;
+
+CREATE TABLE identities (
+    chain TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (chain, kind, value)
+) WITHOUT ROWID;
+
+-- A key is remembered for ever: tills send again weeks later.
+CREATE TABLE source_events (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    status TEXT NOT NULL,
+    runs BIGINT NOT NULL,
+    member TEXT,
+    location TEXT,
+    occurred_at BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    program_version BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    body_hash BLOB NOT NULL,
+    receipt TEXT NOT NULL,
+    PRIMARY KEY (chain, id),
+    UNIQUE (chain, key)
+);
+-- Nearly every event is processed at once and never enters this index.
+CREATE INDEX source_events_open ON source_events (chain, status, id) WHERE status <> 'processed';
+
+CREATE TABLE orders (
+    chain TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (chain, order_id)
+) WITHOUT ROWID;
+
+-- Lines are never changed. Clustered by member, whose lines are always read together.
+CREATE TABLE transfers (
+    chain TEXT NOT NULL,
+    member TEXT NOT NULL,
+    id TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    debit TEXT NOT NULL,
+    credit TEXT NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    rule TEXT NOT NULL,
+    rule_at TEXT NOT NULL,
+    program_version BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    source TEXT,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (chain, member, id)
+) WITHOUT ROWID;
+
+CREATE TABLE loyalty_events (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    member TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (chain, id)
+);
+CREATE INDEX loyalty_events_by_member ON loyalty_events (chain, member, id);
+
+-- Credentials (signing secret and headers) are sealed. A deleted endpoint keeps its row, because its deliveries stay.
+CREATE TABLE endpoints (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    description TEXT,
+    dialect TEXT NOT NULL,
+    events TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    credentials BLOB NOT NULL,
+    disabled_reason TEXT,
+    disabled_at BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,
+    PRIMARY KEY (chain, id)
+) WITHOUT ROWID;
+
+-- `attempts` counts the tries of the current retry ladder, `tries` all of them. `due_at` is null once settled, so that
+-- the index below holds nothing but what is owed.
+CREATE TABLE deliveries (
+    chain TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    member TEXT NOT NULL,
+    status TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    tries BIGINT NOT NULL,
+    due_at BIGINT,
+    created_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    PRIMARY KEY (chain, endpoint, id)
+) WITHOUT ROWID;
+-- `created_at` is in it so that the age of the oldest is read from the index alone.
+CREATE INDEX deliveries_due ON deliveries (chain, endpoint, due_at, id, created_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_failed ON deliveries (chain, endpoint, id) WHERE status = 'failed';
+
+CREATE TABLE attempts (
+    chain TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    delivery TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    status_code BIGINT,
+    response_body TEXT,
+    error TEXT,
+    PRIMARY KEY (chain, endpoint, delivery, number)
+) WITHOUT ROWID;
+
+-- Only the hash of a key is kept. A key without a chain is for all of them.
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    chain TEXT,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+) WITHOUT ROWID;
+
+CREATE TABLE program_versions (
+    chain TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    hash BLOB NOT NULL,
+    files TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, version)
+);

@@ -1,0 +1,436 @@
+//! The chain actor: finds the member an event belongs to; spawns, passivates and respawns members.
+//!
+//! Members that are not in memory are looked up in groups: everything that queued while one look-up ran is the next
+//! one. Events whose identities are just being looked up wait for that, so one guest never becomes two members.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
+};
+use actix_rt::ArbiterHandle;
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+
+use crate::domain::decide::SourceInput;
+use crate::domain::identity::Identity;
+use crate::domain::ids::MemberId;
+use crate::domain::member::Member;
+use crate::domain::order::OrderRecord;
+use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::store::{self, DbConn, StoreError};
+
+use super::engine::{ChainSnapshot, EngineError};
+use super::member::{MemberActor, MemberParts};
+
+/// The most events in one look-up.
+const MAX_LOOKUP: usize = 256;
+/// Look-ups at the same time: one runs while the next one's answers are handed out.
+const LOOKUPS: usize = 2;
+/// Messages that may wait; the door admits fewer events.
+const MAILBOX: usize = 16_384;
+/// How often idle members are looked for, and how many are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_MAX: usize = 20_000;
+
+/// How many members stay in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Residency {
+    /// Beyond this many, whoever was idle longest leaves at once.
+    pub max_members: usize,
+    /// Whoever was idle for so long leaves.
+    pub idle: Duration,
+}
+
+impl Default for Residency {
+    fn default() -> Self {
+        Self { max_members: 100_000, idle: Duration::from_secs(600) }
+    }
+}
+
+/// Finds members of one chain.
+pub struct ChainActor {
+    snapshot: Arc<ArcSwap<ChainSnapshot>>,
+    parts: Arc<MemberParts>,
+    arbiters: Arc<[ArbiterHandle]>,
+    residency: Residency,
+    members: HashMap<MemberId, Resident>,
+    by_identity: HashMap<Identity, MemberId>,
+    /// Who came when, oldest first; a member that was active since is put back.
+    by_age: VecDeque<(MemberId, Instant)>,
+    /// Identities whose look-up runs, and who waits for it.
+    resolving: HashSet<Identity>,
+    waiting: Vec<Pending>,
+    queued: Vec<Pending>,
+    lookups: usize,
+}
+
+struct Resident {
+    addr: Addr<MemberActor>,
+    used_at: Instant,
+    identities: Vec<Identity>,
+}
+
+struct Pending {
+    event: Arc<SourceEvent>,
+    newcomer: MemberId,
+    reply: oneshot::Sender<Result<Route, EngineError>>,
+}
+
+/// Where a source event goes.
+#[derive(Debug)]
+pub enum Route {
+    /// To this member.
+    Member(Box<MemberRoute>),
+    /// Nobody is known and nobody may be enrolled: the event is parked.
+    Nobody,
+}
+
+/// The way to a member.
+#[derive(Debug)]
+pub struct MemberRoute {
+    /// Which.
+    pub id: MemberId,
+    /// Their actor.
+    pub addr: Addr<MemberActor>,
+    /// Identities of the event that belong to nobody yet.
+    pub attach: Vec<Identity>,
+    /// The order it names, when it had to be looked up.
+    pub order: Option<OrderRecord>,
+    /// What was resolved differently than the sender may expect.
+    pub notes: Vec<Box<str>>,
+}
+
+/// Find the member of a source event.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Route, EngineError>")]
+pub struct Find {
+    /// The event.
+    pub event: Arc<SourceEvent>,
+    /// The id that a new member would get.
+    pub newcomer: MemberId,
+}
+
+impl Find {
+    /// For this event.
+    pub fn of(input: &SourceInput) -> Self {
+        Self { event: input.event.clone(), newcomer: MemberId::new(input.id.ulid()) }
+    }
+}
+
+/// Find a member by id, for a scheduled tick.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Addr<MemberActor>>, EngineError>")]
+pub struct FindById(pub MemberId);
+
+/// Forget a member whose actor has died or is out of date; the next event rebuilds it from the store.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Forget(pub MemberId);
+
+/// What the store knows about the guests of some events.
+#[derive(Default)]
+struct Found {
+    owners: HashMap<Identity, MemberId>,
+    members: HashMap<MemberId, Member>,
+    orders: Vec<Option<OrderRecord>>,
+}
+
+impl ChainActor {
+    /// An actor for the chain whose configuration is in `snapshot`; its members live on `arbiters`.
+    pub fn new(
+        snapshot: Arc<ArcSwap<ChainSnapshot>>,
+        parts: Arc<MemberParts>,
+        arbiters: Arc<[ArbiterHandle]>,
+        residency: Residency,
+    ) -> Self {
+        Self {
+            snapshot,
+            parts,
+            arbiters,
+            residency,
+            members: HashMap::new(),
+            by_identity: HashMap::new(),
+            by_age: VecDeque::new(),
+            resolving: HashSet::new(),
+            waiting: Vec::new(),
+            queued: Vec::new(),
+            lookups: 0,
+        }
+    }
+
+    /// Routes at once when everything about the guest is in memory, else queues for the next look-up.
+    fn route(&mut self, pending: Pending) {
+        let event = pending.event.clone();
+        let is_refund = matches!(event.data, SourceData::OrderRefunded(_));
+        if !is_refund && let Some(id) = self.known(&event.identities) {
+            let route = self.resident_route(id).map(|addr| self.member_route(id, addr, Vec::new()));
+            if let Some(route) = route {
+                // The asker may have gone away; then nothing happens.
+                let _ = pending.reply.send(Ok(Route::Member(Box::new(route))));
+                return;
+            }
+        }
+        if event.identities.iter().any(|identity| self.resolving.contains(identity)) {
+            self.waiting.push(pending);
+            return;
+        }
+        if event.identities.is_empty() && !is_refund {
+            let _ = pending.reply.send(Ok(Route::Nobody));
+            return;
+        }
+        self.resolving.extend(event.identities.iter().cloned());
+        self.queued.push(pending);
+    }
+
+    /// The one resident member to whom all these identities belong.
+    fn known(&self, identities: &[Identity]) -> Option<MemberId> {
+        let mut ids = identities.iter().map(|identity| self.by_identity.get(identity));
+        let first = *ids.next()??;
+        ids.all(|id| id == Some(&first)).then_some(first)
+    }
+
+    fn resident_route(&mut self, id: MemberId) -> Option<Addr<MemberActor>> {
+        let resident = self.members.get_mut(&id)?;
+        if !resident.addr.connected() {
+            self.forget(id);
+            self.parts.metrics.respawns.inc();
+            return None;
+        }
+        resident.used_at = Instant::now();
+        Some(resident.addr.clone())
+    }
+
+    fn member_route(&self, id: MemberId, addr: Addr<MemberActor>, attach: Vec<Identity>) -> MemberRoute {
+        MemberRoute { id, addr, attach, order: None, notes: Vec::new() }
+    }
+
+    /// Starts look-ups while there is something queued and room for one.
+    fn look_up(&mut self, ctx: &mut Context<Self>) {
+        while self.lookups < LOOKUPS && !self.queued.is_empty() {
+            let count = self.queued.len().min(MAX_LOOKUP);
+            let group: Vec<_> = self.queued.drain(..count).collect();
+            self.lookups += 1;
+            let events: Vec<_> = group.iter().map(|pending| pending.event.clone()).collect();
+            let chain = self.snapshot.load().chain.id.clone();
+            let store = self.parts.store.clone();
+            let found = async move { store.read(move |conn| find(conn, &chain, &events)).await };
+            ctx.spawn(found.into_actor(self).map(move |found, this, ctx| {
+                this.lookups -= 1;
+                this.found(group, found);
+                this.look_up(ctx);
+            }));
+        }
+    }
+
+    fn found(&mut self, group: Vec<Pending>, found: Result<Found, StoreError>) {
+        for identity in group.iter().flat_map(|pending| &pending.event.identities) {
+            self.resolving.remove(identity);
+        }
+        match found {
+            Ok(mut found) => {
+                let orders = std::mem::take(&mut found.orders);
+                for (pending, order) in group.into_iter().zip(orders) {
+                    let route = self.resolve(&pending, order, &mut found);
+                    let _ = pending.reply.send(Ok(route));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for pending in group {
+                    let _ = pending.reply.send(Err(EngineError::Unavailable(Box::new(error.clone()))));
+                }
+            }
+        }
+        for pending in std::mem::take(&mut self.waiting) {
+            self.route(pending);
+        }
+    }
+
+    /// Decides whose event it is: a refund goes to the order's owner, everything else to the owner of the first
+    /// identity that anybody owns, by priority. Unowned identities are attached; those of others are left alone.
+    fn resolve(&mut self, pending: &Pending, order: Option<OrderRecord>, found: &mut Found) -> Route {
+        let owner_of = |identity: &Identity| {
+            self.by_identity.get(identity).or_else(|| found.owners.get(identity)).copied()
+        };
+        let identities = &pending.event.identities;
+        let by_order = order.as_ref().and_then(|order| order.member);
+        let by_identity = identities.iter().find_map(owner_of);
+        let mut attach: Vec<_> = identities.iter().filter(|i| owner_of(i).is_none()).cloned().collect();
+        let mut notes = Vec::new();
+        if let Some(id) = by_order.or(by_identity) {
+            for identity in identities.iter().filter(|i| owner_of(i).is_some_and(|owner| owner != id)) {
+                notes.push(format!("{identity} belongs to another member and was left there").into());
+            }
+            if by_order.is_some_and(|owner| by_identity != Some(owner)) {
+                attach.clear(); // the one who brings the refund need not be the guest
+            }
+            let addr = match (self.resident_route(id), found.members.remove(&id)) {
+                (Some(addr), _) => addr,
+                (None, Some(member)) => self.spawn(member),
+                (None, None) => return Route::Nobody,
+            };
+            self.remember(id, &attach);
+            return Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }));
+        }
+        let program = self.snapshot.load().program.clone();
+        if identities.is_empty() || !program.enrol_on_first_sight {
+            return Route::Nobody;
+        }
+        let now = self.parts.clock.now();
+        let newcomer = Member::new(pending.newcomer, attach, program.tiers.first().cloned(), now);
+        let (id, addr) = (newcomer.id, self.spawn(newcomer));
+        Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes }))
+    }
+
+    fn spawn(&mut self, member: Member) -> Addr<MemberActor> {
+        if self.members.len() >= self.residency.max_members {
+            self.evict_two();
+        }
+        let (id, identities) = (member.id, member.identities.clone());
+        let arbiter = &self.arbiters[(id.ulid().0 >> 24) as usize % self.arbiters.len()];
+        let (chain, parts) = (self.snapshot.load().chain.id.clone(), self.parts.clone());
+        let addr = MemberActor::start_in_arbiter(arbiter, move |_| MemberActor::new(chain, member, parts));
+        let used_at = Instant::now();
+        self.members.insert(id, Resident { addr: addr.clone(), used_at, identities: Vec::new() });
+        self.by_age.push_back((id, used_at));
+        self.remember(id, &identities);
+        self.parts.metrics.members_resident.inc();
+        addr
+    }
+
+    fn remember(&mut self, id: MemberId, identities: &[Identity]) {
+        if let Some(resident) = self.members.get_mut(&id) {
+            resident.identities.extend(identities.iter().cloned());
+            self.by_identity.extend(identities.iter().map(|identity| (identity.clone(), id)));
+        }
+    }
+
+    fn forget(&mut self, id: MemberId) {
+        if let Some(resident) = self.members.remove(&id) {
+            for identity in &resident.identities {
+                self.by_identity.remove(identity);
+            }
+            self.parts.metrics.members_resident.dec();
+        }
+    }
+
+    /// Makes room for one more: the actor of an evicted member ends when its last message is done, and the fence
+    /// keeps it from committing over a newer one.
+    fn evict_two(&mut self) {
+        for _ in 0..2 {
+            self.evict_oldest(Duration::ZERO);
+        }
+    }
+
+    /// Looks at the member at the head of the queue. Answers whether there may be another one to evict.
+    fn evict_oldest(&mut self, idle: Duration) -> bool {
+        let Some(&(id, seen_at)) = self.by_age.front() else { return false };
+        if seen_at.elapsed() < idle {
+            return false;
+        }
+        self.by_age.pop_front();
+        match self.members.get(&id).map(|resident| resident.used_at) {
+            Some(used_at) if used_at > seen_at => self.by_age.push_back((id, used_at)),
+            Some(_) => self.forget(id),
+            None => {}
+        }
+        true
+    }
+
+    fn sweep(&mut self) {
+        let idle = self.residency.idle;
+        for _ in 0..SWEEP_MAX {
+            if !self.evict_oldest(idle) {
+                break;
+            }
+        }
+    }
+}
+
+/// Looks up everything that some events need, on a reader connection.
+fn find(
+    conn: &mut DbConn,
+    chain: &crate::domain::chain::ChainId,
+    events: &[Arc<SourceEvent>],
+) -> Result<Found, StoreError> {
+    let mut found = Found::default();
+    for event in events {
+        found.orders.push(match &event.data {
+            SourceData::OrderRefunded(refund) => store::order::load(conn, chain, &refund.order_id)?,
+            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+        });
+    }
+    let identities: Vec<_> = events.iter().flat_map(|event| event.identities.iter().cloned()).collect();
+    found.owners = store::member::owners(conn, chain, &identities)?.into_iter().collect();
+    let by_order = found.orders.iter().flatten().filter_map(|order| order.member);
+    let wanted: HashSet<_> = found.owners.values().copied().chain(by_order).collect();
+    for id in wanted {
+        if let Some(member) = store::member::load(conn, chain, id)? {
+            found.members.insert(id, member);
+        }
+    }
+    Ok(found)
+}
+
+impl Actor for ChainActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(SWEEP_EVERY, |this, _| this.sweep());
+    }
+}
+
+impl Handler<Find> for ChainActor {
+    type Result = ResponseFuture<Result<Route, EngineError>>;
+
+    fn handle(&mut self, find: Find, ctx: &mut Context<Self>) -> Self::Result {
+        let (reply, answer) = oneshot::channel();
+        self.route(Pending { event: find.event, newcomer: find.newcomer, reply });
+        self.look_up(ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(EngineError::Draining)) })
+    }
+}
+
+impl Handler<FindById> for ChainActor {
+    type Result = actix::ResponseActFuture<Self, Result<Option<Addr<MemberActor>>, EngineError>>;
+
+    fn handle(&mut self, FindById(id): FindById, _: &mut Context<Self>) -> Self::Result {
+        if let Some(addr) = self.resident_route(id) {
+            return Box::pin(actix::fut::ready(Ok(Some(addr))));
+        }
+        let chain = self.snapshot.load().chain.id.clone();
+        let store = self.parts.store.clone();
+        let loaded = async move { store.read(move |conn| store::member::load(conn, &chain, id)).await };
+        Box::pin(loaded.into_actor(self).map(move |loaded, this, _| {
+            let member = loaded?;
+            // Somebody may have spawned it meanwhile.
+            Ok(this.resident_route(id).or_else(|| member.map(|member| this.spawn(member))))
+        }))
+    }
+}
+
+impl Handler<Forget> for ChainActor {
+    type Result = ();
+
+    fn handle(&mut self, Forget(id): Forget, _: &mut Context<Self>) {
+        self.forget(id);
+    }
+}
+
+/// Stop: members end when their last message is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl Handler<Stop> for ChainActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.members.clear();
+        ctx.stop();
+    }
+}

@@ -1,0 +1,217 @@
+//! Changes of configuration: written to the store first, then put into the chain's snapshot.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message};
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::chain::{Chain, ChainId};
+use crate::domain::endpoint::{Endpoint, EndpointState};
+use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
+use crate::domain::text::{Name, Note};
+use crate::rules::program::Program;
+use crate::store;
+
+use super::endpoint::DisableEndpoint;
+use super::engine::{ChainSnapshot, Engine, EngineError, stored_chains};
+
+impl Engine {
+    /// Starts every chain of the store, without programs: [`Engine::follow_rules`] brings them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn load_chains(&self) -> Result<(), EngineError> {
+        self.0.endpoints.on_gone(Disabler(self.clone()).start().recipient());
+        for (chain, endpoints) in stored_chains(&self.0.store)? {
+            let endpoints: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
+            endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint));
+            self.run_chain(without_program(chain, endpoints));
+        }
+        Ok(())
+    }
+
+    /// Creates a chain.
+    ///
+    /// # Errors
+    /// `Conflict` when the id is taken.
+    pub async fn create_chain(&self, chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        if self.chain(chain.id.as_str()).is_some() {
+            return Err(EngineError::Conflict(format!("a chain called `{}` exists already", chain.id)));
+        }
+        let row = chain.clone();
+        self.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
+        Ok(self.run_chain(without_program(chain, Vec::new())))
+    }
+
+    /// Changes a chain's name. The calendar and the currency stay: balances and windows depend on them.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn rename_chain(&self, chain: &ChainId, name: Name) -> Result<Arc<ChainSnapshot>, EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        let mut changed = Chain::clone(&self.snapshot(chain)?.chain);
+        changed.name = name;
+        let row = changed.clone();
+        self.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
+        self.reconfigure(chain, |snapshot| snapshot.chain = Arc::new(changed))
+    }
+
+    /// Stores a new endpoint and starts delivering to it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown chain.
+    pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        self.snapshot(&endpoint.chain)?;
+        let row = endpoint.clone();
+        self.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
+        let endpoint = Arc::new(endpoint);
+        self.put_endpoint(&endpoint)?;
+        Ok(endpoint)
+    }
+
+    /// Replaces an endpoint by what `change` makes of it (patch, enable, disable).
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn update_endpoint(
+        &self,
+        chain: &ChainId,
+        id: EndpointId,
+        change: impl FnOnce(&mut Endpoint) + Send + 'static,
+    ) -> Result<Arc<Endpoint>, EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        let mut endpoint = Endpoint::clone(&*self.endpoint(chain, id)?);
+        change(&mut endpoint);
+        endpoint.updated_at = self.0.clock.now();
+        let row = endpoint.clone();
+        self.0.journal.run(move |conn, vault| store::endpoint::update(conn, vault, &row)).await?;
+        let endpoint = Arc::new(endpoint);
+        self.put_endpoint(&endpoint)?;
+        Ok(endpoint)
+    }
+
+    /// Deletes an endpoint; its pending deliveries are discarded.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        let endpoint = self.endpoint(chain, id)?;
+        // First out of the snapshot, so that no commit after the deletion owes it anything.
+        self.reconfigure(chain, |snapshot| {
+            snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
+        })?;
+        self.0.endpoints.stop(&endpoint);
+        let (chain, now) = (chain.clone(), self.0.clock.now());
+        self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &chain, id, now)).await?;
+        Ok(())
+    }
+
+    /// Makes a delivery due now, whatever became of it: the ladder starts anew.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
+        let (chain, now) = (chain.clone(), self.0.clock.now());
+        let endpoint = self.0.journal.run(move |conn, _| store::delivery::retry(conn, &chain, id, now)).await?;
+        self.0.nudges.nudge(endpoint.ok_or(EngineError::NotFound("delivery"))?);
+        Ok(())
+    }
+
+    /// Settles a pending or failed delivery without sending it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
+        let (chain, now) = (chain.clone(), self.0.clock.now());
+        let endpoint = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &chain, id, now)).await?;
+        endpoint.map(drop).ok_or(EngineError::NotFound("delivery"))
+    }
+
+    /// Stores an API key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn create_key(&self, key: ApiKey) -> Result<(), EngineError> {
+        Ok(self.0.journal.run(move |conn, _| store::key::insert(conn, &key)).await?)
+    }
+
+    /// Revokes an API key.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<(), EngineError> {
+        let now = self.0.clock.now();
+        let revoked = self.0.journal.run(move |conn, _| store::key::revoke(conn, id, now)).await?;
+        revoked.map(drop).ok_or(EngineError::NotFound("key"))
+    }
+
+    pub(super) fn snapshot(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {
+        self.chain(chain.as_str()).ok_or(EngineError::NotFound("chain"))
+    }
+
+    fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
+        let snapshot = self.snapshot(chain)?;
+        snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
+    }
+
+    fn put_endpoint(&self, endpoint: &Arc<Endpoint>) -> Result<(), EngineError> {
+        self.reconfigure(&endpoint.chain, |snapshot| {
+            let others = snapshot.endpoints.iter().filter(|e| e.id != endpoint.id).cloned();
+            snapshot.endpoints = others.chain([endpoint.clone()]).collect();
+        })?;
+        self.0.endpoints.apply(endpoint);
+        Ok(())
+    }
+
+    /// Replaces the chain's snapshot. Callers hold `configuring`.
+    pub(super) fn reconfigure(
+        &self,
+        chain: &ChainId,
+        change: impl FnOnce(&mut ChainSnapshot),
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
+        let chains = self.0.chains.load();
+        let handle = chains.get(chain).ok_or(EngineError::NotFound("chain"))?;
+        let mut snapshot = ChainSnapshot::clone(&handle.snapshot.load());
+        change(&mut snapshot);
+        let snapshot = Arc::new(snapshot);
+        handle.snapshot.store(snapshot.clone());
+        Ok(snapshot)
+    }
+}
+
+fn without_program(chain: Chain, endpoints: Vec<Arc<Endpoint>>) -> ChainSnapshot {
+    ChainSnapshot {
+        program: Arc::new(Program::empty(&chain)),
+        chain: Arc::new(chain),
+        problems: Arc::new([]),
+        endpoints: endpoints.into(),
+    }
+}
+
+/// Disables endpoints whose receivers answered that they want nothing more.
+struct Disabler(Engine);
+
+impl Actor for Disabler {
+    type Context = Context<Self>;
+}
+
+impl Handler<DisableEndpoint> for Disabler {
+    type Result = actix::ResponseFuture<<DisableEndpoint as Message>::Result>;
+
+    fn handle(&mut self, gone: DisableEndpoint, _: &mut Context<Self>) -> Self::Result {
+        let engine = self.0.clone();
+        Box::pin(async move {
+            let at = engine.0.clock.now();
+            let Ok(reason) = Note::parse(gone.reason) else { return };
+            let disabled = move |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
+            match engine.update_endpoint(&gone.chain, gone.id, disabled).await {
+                Ok(_) => tracing::warn!(endpoint = %gone.id, "endpoint disabled: its receiver wants nothing more"),
+                Err(error) => tracing::error!(endpoint = %gone.id, error = &error as &dyn std::error::Error,
+                    "endpoint could not be disabled"),
+            }
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! Which deliveries are in memory, and which of those that a read brings are new.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::domain::ids::DeliveryId;
+use crate::store::delivery::DueDelivery;
+
+/// New rows that one read may bring.
+const BATCH: usize = 512;
+/// With fewer waiting than this, more are read: early enough that sending never waits for a read.
+const LOW_WATER: usize = 256;
+
+/// Deliveries between being read and being written.
+///
+/// A row stays due in the store until its attempt is written, so every read brings rows back that are under way. They
+/// are *held*: known by id and skipped.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: VecDeque<DueDelivery>,
+    held: HashSet<DeliveryId>,
+    read: Option<Read>,
+}
+
+/// A read under way.
+#[derive(Debug)]
+struct Read {
+    limit: usize,
+    /// Released since it began: its snapshot may be older than what was written about them.
+    released: HashSet<DeliveryId>,
+}
+
+impl Backlog {
+    /// Whether another read makes sense: none is under way and there is room.
+    pub(super) fn has_room(&self) -> bool {
+        self.read.is_none() && self.waiting.len() < LOW_WATER
+    }
+
+    /// Begins a read; answers how many rows to ask for. Held rows come back first, so they come on top.
+    pub(super) fn begin_read(&mut self) -> usize {
+        let limit = BATCH + self.held.len();
+        self.read = Some(Read { limit, released: HashSet::new() });
+        limit
+    }
+
+    /// Takes what a read brought. Answers whether there may be more.
+    pub(super) fn end_read(&mut self, rows: Vec<DueDelivery>) -> bool {
+        let Some(read) = self.read.take() else { return false };
+        let full = rows.len() >= read.limit;
+        for row in rows {
+            if !read.released.contains(&row.id) && self.held.insert(row.id) {
+                self.waiting.push_back(row);
+            }
+        }
+        full
+    }
+
+    /// A read that failed brought nothing.
+    pub(super) fn abandon_read(&mut self) {
+        self.read = None;
+    }
+
+    /// The next one to send; it stays held.
+    pub(super) fn next(&mut self) -> Option<DueDelivery> {
+        self.waiting.pop_front()
+    }
+
+    /// Lets go of a delivery: its attempt is written, or could not be written and it will be read again.
+    pub(super) fn release(&mut self, id: DeliveryId) {
+        self.held.remove(&id);
+        if let Some(read) = &mut self.read {
+            read.released.insert(id);
+        }
+    }
+
+    /// Lets go of everything that was not begun.
+    pub(super) fn release_waiting(&mut self) {
+        for row in std::mem::take(&mut self.waiting) {
+            self.release(row.id);
+        }
+    }
+
+    /// How many are in memory.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none is in memory.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{EventId, MemberId};
+    use ulid::Ulid;
+
+    fn row(n: u128) -> DueDelivery {
+        DueDelivery {
+            id: DeliveryId::new(Ulid(n)),
+            event: EventId::new(Ulid(n)),
+            member: MemberId::new(Ulid(1)),
+            attempts: 0,
+            created_at: Default::default(),
+            body: String::new(),
+        }
+    }
+
+    #[test]
+    fn rows_under_way_are_skipped_until_they_are_released() {
+        let mut backlog = Backlog::default();
+        backlog.begin_read();
+        assert!(!backlog.end_read(vec![row(1), row(2)]));
+        assert_eq!(backlog.next(), Some(row(1)));
+        backlog.begin_read();
+        backlog.end_read(vec![row(1), row(2), row(3)]);
+        assert_eq!([backlog.next(), backlog.next(), backlog.next()], [Some(row(2)), Some(row(3)), None]);
+        backlog.release(row(1).id);
+        backlog.begin_read();
+        backlog.end_read(vec![row(1)]);
+        assert_eq!(backlog.next(), Some(row(1)));
+    }
+
+    #[test]
+    fn a_read_that_began_before_the_write_does_not_bring_the_row_back() {
+        let mut backlog = Backlog::default();
+        backlog.begin_read();
+        backlog.end_read(vec![row(1)]);
+        backlog.next();
+        backlog.begin_read();
+        backlog.release(row(1).id);
+        backlog.end_read(vec![row(1)]);
+        assert_eq!(backlog.next(), None);
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn held_rows_do_not_crowd_out_new_ones() {
+        let mut backlog = Backlog::default();
+        let limit = backlog.begin_read();
+        assert!(backlog.end_read((0..limit as u128).map(row).collect()));
+        assert!(!backlog.has_room());
+        while backlog.next().is_some() {}
+        assert_eq!(backlog.begin_read(), 2 * limit);
+    }
+
+    #[test]
+    fn what_was_not_begun_can_be_let_go() {
+        let mut backlog = Backlog::default();
+        backlog.begin_read();
+        backlog.end_read(vec![row(1), row(2)]);
+        backlog.next();
+        backlog.release_waiting();
+        assert_eq!((backlog.next(), backlog.held()), (None, 1));
+    }
+}

@@ -1,0 +1,297 @@
+//! The loop of one endpoint: due → sign → send → attempt → schedule.
+//!
+//! It takes no work from messages. A nudge, a timer and a restart all lead to the same read, so there is one code path,
+//! and whatever was missed is found in the store.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{LocalBoxFuture, OptionFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::backlog::Backlog;
+use super::depot::{Ask, Depot, Stock};
+use super::errand::{Errand, Report};
+use super::tally::Tally;
+use super::window::Window;
+use super::{Orders, Warn};
+use crate::domain::Timestamp;
+use crate::domain::delivery::{NextStep, Verdict};
+use crate::domain::ids::DeliveryId;
+
+/// Attempts that may wait for the journal; a slow journal slows sending down.
+const WRITES: usize = 512;
+/// Nobody sleeps longer, so that a clock that was set or a row that another node wrote is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// When due rows are held, how soon to look whether others have become due meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Held rows come back with every read; with many of them, reads are spaced so that they bring more new ones.
+const MANY_HELD: usize = 64;
+const SPACING: Duration = Duration::from_millis(8);
+/// How often the age of the backlog is measured.
+const AGE_EVERY: Duration = Duration::from_secs(5);
+/// The first pause after a failure of the store; it doubles up to the longest sleep.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// An attempt whose outcome the journal took or refused.
+struct Kept {
+    id: DeliveryId,
+    next: NextStep,
+    /// The status with which the receiver said that it wants no more.
+    gone: Option<Option<u16>>,
+    trouble: Option<String>,
+}
+
+/// Delivers for one endpoint until it is told to stop.
+pub(super) struct Courier<D: Depot> {
+    depot: Rc<D>,
+    errand: Rc<Errand>,
+    orders: watch::Receiver<Orders>,
+    nudge: Rc<Notify>,
+    tally: Tally,
+    warn: Warn,
+    backlog: Backlog,
+    window: Window,
+    reading: OptionFuture<LocalBoxFuture<'static, Result<Stock, D::ReadError>>>,
+    sending: FuturesUnordered<LocalBoxFuture<'static, Report>>,
+    writing: FuturesUnordered<LocalBoxFuture<'static, Kept>>,
+    /// Something may be due that was not read yet.
+    wanted: bool,
+    /// No read before this.
+    read_after: Instant,
+    /// Nothing leaves before this: the receiver is gone, or attempts cannot be written.
+    paused_until: Instant,
+    /// Failures of the store in a row. While there are any, one attempt at a time proves whether it is back.
+    troubles: u32,
+    /// When to want a read without being nudged.
+    alarm: Instant,
+    age_after: Instant,
+}
+
+impl<D: Depot + 'static> Courier<D> {
+    pub(super) fn new(
+        depot: D,
+        errand: Errand,
+        orders: watch::Receiver<Orders>,
+        nudge: Rc<Notify>,
+        tally: Tally,
+        warn: Warn,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            depot: Rc::new(depot),
+            errand: Rc::new(errand),
+            orders,
+            nudge,
+            tally,
+            warn,
+            backlog: Backlog::default(),
+            window: Window::new(),
+            reading: None.into(),
+            sending: FuturesUnordered::new(),
+            writing: FuturesUnordered::new(),
+            wanted: true,
+            read_after: now,
+            paused_until: now,
+            troubles: 0,
+            alarm: now + LONGEST_SLEEP,
+            age_after: now,
+        }
+    }
+
+    /// Runs until drained, or until nobody gives orders any more.
+    pub(super) async fn run(mut self) {
+        let mut sleep: Pin<Box<Sleep>> = Box::pin(sleep_until(self.alarm));
+        while !self.is_drained() {
+            self.read();
+            self.send();
+            let wake = self.wake_at();
+            if sleep.deadline() != wake {
+                sleep.as_mut().reset(wake);
+            }
+            tokio::select! {
+                Some(report) = self.sending.next() => self.take_report(report),
+                Some(kept) = self.writing.next() => self.take_kept(kept),
+                Some(stock) = &mut self.reading => {
+                    self.reading = None.into();
+                    self.take_stock(stock);
+                }
+                () = self.nudge.notified() => self.wanted = true,
+                changed = self.orders.changed() => match changed {
+                    Ok(()) => self.take_orders(),
+                    Err(_) => return,
+                },
+                () = &mut sleep => self.ring(),
+            }
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        let idle = || self.sending.is_empty() && self.writing.is_empty();
+        self.orders.borrow().drain_by.is_some_and(|deadline| idle() || Instant::now() >= deadline)
+    }
+
+    fn may_send(&self) -> bool {
+        let orders = self.orders.borrow();
+        orders.endpoint.is_enabled() && orders.drain_by.is_none() && Instant::now() >= self.paused_until
+    }
+
+    /// When to look up although nothing happened.
+    fn wake_at(&self) -> Instant {
+        let look = if self.wanted && self.backlog.has_room() {
+            // Something holds the read back: spacing, or a pause.
+            self.read_after.max(self.paused_until)
+        } else {
+            self.alarm
+        };
+        let look = if look <= Instant::now() { self.alarm } else { look };
+        self.orders.borrow().drain_by.map_or(look, |deadline| deadline.min(look))
+    }
+
+    fn ring(&mut self) {
+        if Instant::now() >= self.alarm {
+            self.wanted = true;
+            self.alarm = Instant::now() + LONGEST_SLEEP;
+        }
+    }
+
+    /// Begins a read when one is wanted and nothing speaks against it.
+    fn read(&mut self) {
+        let now = Instant::now();
+        if !self.wanted || !self.backlog.has_room() || now < self.read_after || !self.may_send() {
+            return;
+        }
+        self.wanted = false;
+        let age = now >= self.age_after;
+        if age {
+            self.age_after = now + AGE_EVERY;
+        }
+        let spacing = if self.backlog.held() < MANY_HELD { Duration::ZERO } else { SPACING };
+        self.read_after = now + spacing;
+        let ask = Ask { now: self.errand.clock.now(), limit: self.backlog.begin_read(), age };
+        let depot = Rc::clone(&self.depot);
+        let reading: LocalBoxFuture<_> = Box::pin(async move { depot.read(ask).await });
+        self.reading = Some(reading).into();
+    }
+
+    fn take_stock(&mut self, stock: Result<Stock, D::ReadError>) {
+        let stock = match stock {
+            Ok(stock) => stock,
+            Err(error) => {
+                self.backlog.abandon_read();
+                return self.back_off("due deliveries could not be read", &error.to_string());
+            }
+        };
+        let now = self.errand.clock.now();
+        if let Some(oldest) = stock.oldest {
+            self.tally.oldest(now - oldest);
+        } else if stock.due.is_empty() && stock.next_due.is_none() {
+            self.tally.oldest(chrono::Duration::zero());
+        }
+        if self.backlog.end_read(stock.due) {
+            self.wanted = true;
+        } else {
+            self.alarm = self.alarm_for(stock.next_due, now);
+        }
+    }
+
+    /// When to read again after a read that brought everything due.
+    fn alarm_for(&self, next_due: Option<Timestamp>, now: Timestamp) -> Instant {
+        let wait = match next_due.map(|at| (at - now).to_std()) {
+            // The test clock stands still until it is moved, and then everybody is nudged.
+            None => LONGEST_SLEEP,
+            Some(_) if self.errand.clock.is_test() && self.backlog.is_empty() => LONGEST_SLEEP,
+            Some(Ok(wait)) => wait.min(LONGEST_SLEEP),
+            Some(Err(_)) => LOOK_AGAIN,
+        };
+        Instant::now() + wait.max(Duration::from_millis(1))
+    }
+
+    /// Fills the window.
+    fn send(&mut self) {
+        if !self.may_send() {
+            return;
+        }
+        let window = if self.troubles > 0 { 1 } else { self.window.size() };
+        while self.sending.len() < window && self.writing.len() < WRITES {
+            let Some(due) = self.backlog.next() else { return };
+            self.sending.push(Box::pin(Rc::clone(&self.errand).run(due)));
+        }
+    }
+
+    fn take_report(&mut self, report: Report) {
+        self.tally.count(&report);
+        if report.keeps_up {
+            self.window.widen();
+        } else {
+            self.window.narrow();
+        }
+        let gone = report.verdict == Verdict::Gone;
+        if gone {
+            // Until new orders come, or long enough to notice that the engine missed the message.
+            self.pause(LONGEST_SLEEP);
+        }
+        let depot = Rc::clone(&self.depot);
+        self.writing.push(Box::pin(async move {
+            let (id, next) = (report.outcome.attempt.delivery, report.outcome.next.clone());
+            let gone = gone.then_some(report.outcome.attempt.status_code);
+            let trouble = depot.write(report.outcome).await.err().map(|error| error.to_string());
+            Kept { id, next, gone, trouble }
+        }));
+    }
+
+    fn take_kept(&mut self, kept: Kept) {
+        self.backlog.release(kept.id);
+        if let Some(status) = kept.gone {
+            self.warn.gone(status);
+        }
+        if let Some(trouble) = kept.trouble {
+            return self.back_off("an attempt could not be written", &trouble);
+        }
+        self.troubles = 0;
+        if let NextStep::RetryAt(at) = kept.next {
+            let now = self.errand.clock.now();
+            // A test clock may have been moved past it while it was written, and that nudge is spent.
+            self.wanted |= at <= now;
+            self.alarm = self.alarm.min(self.alarm_for(Some(at), now));
+        }
+    }
+
+    /// Without a store, sending on would only repeat what cannot be written down.
+    fn back_off(&mut self, what: &'static str, why: &str) {
+        self.wanted = true;
+        if Instant::now() < self.paused_until {
+            return;
+        }
+        let pause = PAUSE.saturating_mul(1 << self.troubles.min(6)).min(LONGEST_SLEEP);
+        self.troubles = self.troubles.saturating_add(1);
+        let endpoint = self.errand.endpoint.id;
+        tracing::error!(%endpoint, why, pause_s = pause.as_secs(), "{what}");
+        self.pause(pause);
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        self.paused_until = Instant::now() + pause;
+        self.backlog.release_waiting();
+        self.wanted = true;
+    }
+
+    fn take_orders(&mut self) {
+        let orders = self.orders.borrow_and_update().clone();
+        self.backlog.release_waiting();
+        self.wanted = true;
+        if self.troubles == 0 {
+            self.paused_until = Instant::now();
+        }
+        let old = &self.errand;
+        self.errand = Rc::new(Errand::new(
+            Rc::clone(&old.outbound),
+            orders.endpoint,
+            old.clock.clone(),
+            old.retry.clone(),
+        ));
+    }
+}

@@ -1,0 +1,292 @@
+//! The courier against a store in memory and receivers on loopback.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use tokio::io::AsyncWriteExt as _;
+use ulid::Ulid;
+
+use super::depot::{Ask, Depot, Stock};
+use super::*;
+use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
+use crate::domain::Timestamp;
+use crate::domain::delivery::{Attempt, AttemptOutcome, NextStep};
+use crate::domain::endpoint::{Dialect, EndpointState, Secret};
+use crate::domain::ids::{DeliveryId, EventId, MemberId};
+use crate::domain::text::Note;
+use crate::store::delivery::DueDelivery;
+
+/// Rows in memory; reads answer late, so that their snapshots are old.
+#[derive(Default)]
+struct Rows {
+    pending: RefCell<BTreeMap<DeliveryId, (Timestamp, u32)>>,
+    settled: RefCell<BTreeMap<DeliveryId, NextStep>>,
+    attempts: RefCell<Vec<Attempt>>,
+    failing_writes: Cell<usize>,
+    written: Notify,
+}
+
+impl Rows {
+    fn of(count: u128) -> Rc<Self> {
+        let rows = Self::default();
+        let due = (Timestamp::UNIX_EPOCH, 0);
+        rows.pending.borrow_mut().extend((1..=count).map(|n| (DeliveryId::new(Ulid(n)), due)));
+        Rc::new(rows)
+    }
+
+    /// Waits until so many attempts are written.
+    async fn attempts(&self, count: usize) {
+        while self.attempts.borrow().len() < count {
+            self.written.notified().await;
+        }
+    }
+}
+
+impl Depot for Rc<Rows> {
+    type ReadError = &'static str;
+    type WriteError = &'static str;
+
+    async fn read(&self, ask: Ask) -> Result<Stock, &'static str> {
+        let stock = {
+            let pending = self.pending.borrow();
+            let due = pending.iter().filter(|(_, (at, _))| *at <= ask.now).take(ask.limit);
+            let row = |(id, (_, attempts)): (&DeliveryId, &(Timestamp, u32))| DueDelivery {
+                id: *id,
+                event: EventId::new(id.ulid()),
+                member: MemberId::new(Ulid(1)),
+                attempts: *attempts,
+                created_at: Timestamp::UNIX_EPOCH,
+                body: "{}".to_owned(),
+            };
+            let next_due = pending.values().map(|(at, _)| *at).min();
+            Stock { due: due.map(row).collect(), next_due, oldest: None }
+        };
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        Ok(stock)
+    }
+
+    async fn write(&self, outcome: AttemptOutcome) -> Result<(), &'static str> {
+        tokio::task::yield_now().await;
+        if self.failing_writes.get() > 0 {
+            self.failing_writes.set(self.failing_writes.get() - 1);
+            return Err("the disk is full");
+        }
+        let id = outcome.attempt.delivery;
+        match outcome.next {
+            NextStep::RetryAt(at) => {
+                self.pending.borrow_mut().insert(id, (at, outcome.attempt.number));
+            }
+            next => {
+                self.pending.borrow_mut().remove(&id);
+                self.settled.borrow_mut().insert(id, next);
+            }
+        }
+        self.attempts.borrow_mut().push(outcome.attempt);
+        self.written.notify_one();
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+/// Remembers which endpoints were to be disabled.
+#[derive(Default)]
+struct Desk(Rc<RefCell<Vec<DisableEndpoint>>>);
+
+impl Actor for Desk {
+    type Context = Context<Self>;
+}
+
+impl Handler<DisableEndpoint> for Desk {
+    type Result = ();
+    fn handle(&mut self, message: DisableEndpoint, _: &mut Context<Self>) {
+        self.0.borrow_mut().push(message);
+    }
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint {
+        id: EndpointId::new(Ulid(1)),
+        chain: "harvest".parse().unwrap(),
+        url: url.parse().unwrap(),
+        description: None,
+        dialect: Dialect::Standard,
+        events: Vec::new(),
+        tags: Vec::new(),
+        headers: Default::default(),
+        state: EndpointState::Enabled,
+        secret: Secret::of(&[1; 32]),
+        created_at: Default::default(),
+        updated_at: Default::default(),
+    }
+}
+
+fn disabled(mut endpoint: Endpoint) -> Endpoint {
+    let reason = Note::parse("maintenance").unwrap();
+    endpoint.state = EndpointState::Disabled { reason, at: Default::default() };
+    endpoint
+}
+
+/// A running courier and its strings.
+struct Run {
+    clock: Clock,
+    orders: watch::Sender<Orders>,
+    nudge: Rc<Notify>,
+    disabled: Rc<RefCell<Vec<DisableEndpoint>>>,
+    metrics: Arc<Metrics>,
+    task: actix_rt::task::JoinHandle<()>,
+}
+
+fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
+    let clock = Clock::test(Timestamp::UNIX_EPOCH + chrono::Duration::days(1));
+    let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
+    let outbound = Outbound::shared(&Arc::new(policy), Duration::from_secs(5));
+    let endpoint = Arc::new(endpoint);
+    let (orders, receiver) = watch::channel(Orders { endpoint: Arc::clone(&endpoint), drain_by: None });
+    let (nudge, disabled, metrics) = (Rc::new(Notify::new()), Rc::default(), Arc::new(Metrics::new()));
+    let warn = Warn {
+        to: Desk(Rc::clone(&disabled)).start().recipient(),
+        chain: endpoint.chain.clone(),
+        id: endpoint.id,
+    };
+    let courier = Courier::new(
+        Rc::clone(rows),
+        Errand::new(outbound, Arc::clone(&endpoint), clock.clone(), RetryPolicy::default().without_jitter()),
+        receiver,
+        Rc::clone(&nudge),
+        Tally::new(Arc::clone(&metrics), &endpoint),
+        warn,
+    );
+    let task = actix_rt::spawn(courier.run());
+    Run { clock, orders, nudge, disabled, metrics, task }
+}
+
+impl Run {
+    /// Drains and waits for the end.
+    async fn drain(self) {
+        self.orders.send_modify(|orders| orders.drain_by = Some(Instant::now() + Duration::from_secs(5)));
+        self.task.await.unwrap();
+    }
+}
+
+#[actix::test]
+async fn every_delivery_is_sent_exactly_once_however_often_it_is_nudged() {
+    let requests = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&requests);
+    let (url, connections) = receiver(move |mut tcp| {
+        let counter = Rc::clone(&counter);
+        async move {
+            while take_request(&mut tcp).await {
+                counter.set(counter.get() + 1);
+                let _ = tcp.write_all(OK).await;
+            }
+        }
+    })
+    .await;
+    let rows = Rows::of(3000);
+    let run = run(&rows, endpoint(&url));
+    while rows.attempts.borrow().len() < 3000 {
+        run.nudge.notify_one();
+        tokio::task::yield_now().await;
+    }
+    let text = run.metrics.encode();
+    run.drain().await;
+    assert_eq!(requests.get(), 3000);
+    assert_eq!(rows.settled.borrow().len(), 3000);
+    assert!(connections.get() <= 64, "{} connections", connections.get());
+    assert!(text.contains("punchcard_attempts_total{outcome=\"delivered\"} 3000"), "{text}");
+}
+
+#[actix::test]
+async fn the_ladder_is_walked_as_the_clock_moves_and_every_try_is_written() {
+    let (url, _) = answering(b"HTTP/1.1 500 Oops\r\ncontent-length: 6\r\n\r\nsorry!").await;
+    let rows = Rows::of(1);
+    let run = run(&rows, endpoint(&url));
+    for tries in 1..=5 {
+        rows.attempts(tries).await;
+        run.clock.move_to(run.clock.now() + chrono::Duration::hours(2));
+        run.nudge.notify_one();
+    }
+    run.drain().await;
+    assert_eq!(rows.settled.borrow().values().collect::<Vec<_>>(), [&NextStep::Failed]);
+    let attempts = rows.attempts.borrow();
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let last = attempts.last().unwrap();
+    assert_eq!((last.status_code, last.response_body.as_deref()), (Some(500), Some("sorry!")));
+    assert_eq!(last.error.as_deref(), Some("the receiver answered 500"));
+}
+
+#[actix::test]
+async fn a_delivery_whose_attempt_could_not_be_written_is_sent_again() {
+    let (url, _) = answering(OK).await;
+    let rows = Rows::of(3);
+    rows.failing_writes.set(3);
+    let run = run(&rows, endpoint(&url));
+    rows.attempts(3).await;
+    run.drain().await;
+    assert_eq!(rows.settled.borrow().len(), 3);
+}
+
+#[actix::test]
+async fn a_receiver_that_is_gone_is_reported_and_gets_nothing_more() {
+    let (url, _) = answering(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
+    let rows = Rows::of(2000);
+    let run = run(&rows, endpoint(&url));
+    rows.attempts(1).await;
+    let disabled = Rc::clone(&run.disabled);
+    run.drain().await;
+    let sent = rows.attempts.borrow().len();
+    assert!(sent <= 64, "{sent} were sent");
+    assert_eq!(disabled.borrow()[0].reason, "the receiver answered 410 Gone");
+    assert_eq!(rows.pending.borrow().len(), 2000 - sent);
+}
+
+#[actix::test]
+async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
+    let (url, connections) = answering(OK).await;
+    let rows = Rows::of(10);
+    let run = run(&rows, disabled(endpoint(&url)));
+    run.nudge.notify_one();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((rows.attempts.borrow().len(), connections.get()), (0, 0));
+    run.orders.send_modify(|orders| orders.endpoint = Arc::new(endpoint(&url)));
+    rows.attempts(10).await;
+    run.drain().await;
+}
+
+#[actix::test]
+async fn a_url_that_cannot_be_reached_any_more_fails_in_the_log() {
+    let rows = Rows::of(1);
+    let run = run(&rows, endpoint("http://10.0.0.1/"));
+    rows.attempts(1).await;
+    run.drain().await;
+    let error = rows.attempts.borrow()[0].error.clone().unwrap();
+    assert!(error.starts_with("address 10.0.0.1 is private"), "{error}");
+    assert_eq!(rows.pending.borrow().len(), 1, "it is tried again");
+}
+
+#[actix::test]
+async fn draining_cuts_off_what_does_not_finish_and_keeps_it_due() {
+    let (url, connections) = receiver(|mut tcp| async move { while take_request(&mut tcp).await {} }).await;
+    let rows = Rows::of(3);
+    let run = run(&rows, endpoint(&url));
+    while connections.get() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    run.orders.send_modify(|orders| orders.drain_by = Some(Instant::now() + Duration::from_millis(50)));
+    run.task.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(rows.pending.borrow().len(), 3);
+}
+
+#[actix::test]
+async fn the_courier_ends_when_nobody_gives_orders() {
+    let rows = Rows::of(0);
+    let run = run(&rows, endpoint("http://127.0.0.1:9/"));
+    drop(run.orders);
+    run.task.await.unwrap();
+}

@@ -1,0 +1,320 @@
+//! The member actor: decides for one member, one event at a time.
+//!
+//! It holds nothing that the store cannot rebuild. Whenever a commit fails or loses against another writer, the state
+//! is dropped and the next decision starts from the store.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, WrapFuture};
+
+use crate::clock::{Clock, fresh_ulid};
+use crate::domain::chain::ChainId;
+use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
+use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::identity::Identity;
+use crate::domain::ids::MemberId;
+use crate::domain::member::Member;
+use crate::domain::order::OrderRecord;
+use crate::domain::receipt::{Receipt, SourceStatus};
+use crate::domain::schedule::TickType;
+use crate::domain::text::Key;
+use crate::rules::decide::{Case, decide};
+use crate::store::commit::Written;
+use crate::store::{self, Store};
+use crate::telemetry::Metrics;
+
+use super::engine::{Answer, ChainSnapshot, EngineError};
+use super::journal::{Journal, JournalError};
+
+/// How often a decision that lost against another writer is made again before the caller is asked to.
+const MAX_TRIES: usize = 8;
+/// Messages that may wait for one member; the door admits events, so this only bounds one very hot member.
+const MAILBOX: usize = 1_024;
+
+/// What all members share.
+#[derive(Debug, Clone)]
+pub struct MemberParts {
+    /// Where commits go.
+    pub journal: Journal,
+    /// Where state comes from.
+    pub store: Store,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Decides for one member.
+#[derive(Debug)]
+pub struct MemberActor {
+    id: MemberId,
+    chain: ChainId,
+    /// `None` when the store knows better.
+    state: Option<Member>,
+    parts: Arc<MemberParts>,
+}
+
+impl MemberActor {
+    /// An actor that starts from `state`.
+    pub fn new(chain: ChainId, state: Member, parts: Arc<MemberParts>) -> Self {
+        Self { id: state.id, chain, state: Some(state), parts }
+    }
+}
+
+impl Actor for MemberActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+/// What became of an event that was given to a member.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is durable.
+    Answered(Answer),
+    /// Meanwhile its identities came to belong to another member: find the member again.
+    Reroute,
+}
+
+/// Apply one source event; answered only once its commit is durable.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Applied, EngineError>")]
+pub struct Apply {
+    /// The event.
+    pub input: SourceInput,
+    /// The configuration to decide under.
+    pub snapshot: Arc<ChainSnapshot>,
+    /// Identities of the event that belong to nobody yet.
+    pub attach: Vec<Identity>,
+    /// The order it names, when that had to be looked up to find the member.
+    pub order: Option<OrderRecord>,
+    /// Sentences for the receipt.
+    pub notes: Vec<Box<str>>,
+    /// For a replay: only these rules.
+    pub only_rules: Option<Vec<String>>,
+}
+
+/// Run the ticks that are due for the member.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), EngineError>")]
+pub struct Wake {
+    /// The configuration to decide under.
+    pub snapshot: Arc<ChainSnapshot>,
+}
+
+impl Handler<Apply> for MemberActor {
+    type Result = AtomicResponse<Self, Result<Applied, EngineError>>;
+
+    fn handle(&mut self, apply: Apply, _: &mut Context<Self>) -> Self::Result {
+        let work = self.work();
+        let applied = work.apply(apply).into_actor(self).map(|(state, answer), this, _| {
+            this.state = state;
+            answer
+        });
+        AtomicResponse::new(Box::pin(applied))
+    }
+}
+
+impl Handler<Wake> for MemberActor {
+    type Result = AtomicResponse<Self, Result<(), EngineError>>;
+
+    fn handle(&mut self, wake: Wake, _: &mut Context<Self>) -> Self::Result {
+        let work = self.work();
+        let woken = work.wake(wake.snapshot).into_actor(self).map(|(state, answer), this, _| {
+            this.state = state;
+            answer
+        });
+        AtomicResponse::new(Box::pin(woken))
+    }
+}
+
+impl MemberActor {
+    /// Takes the state out for one message; no other message is handled until it is put back.
+    fn work(&mut self) -> Work {
+        Work { id: self.id, chain: self.chain.clone(), state: self.state.take(), parts: self.parts.clone() }
+    }
+}
+
+/// The state of the member while one message is worked on.
+struct Work {
+    id: MemberId,
+    chain: ChainId,
+    state: Option<Member>,
+    parts: Arc<MemberParts>,
+}
+
+impl Work {
+    async fn apply(mut self, apply: Apply) -> (Option<Member>, Result<Applied, EngineError>) {
+        let answer = self.try_apply(apply).await;
+        (self.state, answer)
+    }
+
+    async fn try_apply(&mut self, apply: Apply) -> Result<Applied, EngineError> {
+        let Apply { input, snapshot, mut attach, mut order, notes, only_rules } = apply;
+        // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
+        let order_id = input.event.data.order_id().cloned();
+        let stored = matches!(input.from, SourceOrigin::Stored { .. });
+        for attempt in 0..MAX_TRIES {
+            if attempt > 0 {
+                self.parts.metrics.conflicts.inc();
+            }
+            if attempt > 0 || stored {
+                order = self.load_order(order_id.as_ref()).await?;
+                attach = self.still_free(std::mem::take(&mut attach)).await?;
+            }
+            let Some(member) = self.take_or_load().await? else { return Ok(Applied::Reroute) };
+            let case = Case {
+                member,
+                order: order.clone(),
+                attach: attach.clone(),
+                notes: notes.clone(),
+                occasion: Occasion::Source(input.clone()),
+                only_rules: only_rules.clone(),
+                now: self.parts.clock.now(),
+            };
+            match self.commit(&snapshot, case).await? {
+                (Written::Done, commit) => {
+                    let source = self.fold(*commit);
+                    return Ok(source.map_or(Applied::Reroute, |source| Applied::Answered(first_answer(&source))));
+                }
+                (Written::Duplicate { receipt, same_body, status }, _) => {
+                    return repeat(&input, receipt, same_body, status).map(Applied::Answered);
+                }
+                (Written::Conflict, _) => {}
+            }
+        }
+        Err(EngineError::Overloaded)
+    }
+
+    async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {
+        let answer = self.try_wake(&snapshot).await;
+        (self.state, answer)
+    }
+
+    async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
+        for kind in self.due_ticks(snapshot).await? {
+            let Some(member) = self.state.take() else { return Ok(()) };
+            let now = self.parts.clock.now();
+            let case = Case {
+                member,
+                order: None,
+                attach: Vec::new(),
+                notes: Vec::new(),
+                occasion: Occasion::Tick { kind, id: fresh_ulid(now) },
+                only_rules: None,
+                now,
+            };
+            match self.commit(snapshot, case).await? {
+                (Written::Done, commit) => drop(self.fold(*commit)),
+                // Somebody else was faster: the next pass of the scheduler looks again.
+                (Written::Duplicate { .. } | Written::Conflict, _) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The ticks that fell due since the member was to be woken. One that no rule starts on still moves the alarm.
+    async fn due_ticks(&mut self, snapshot: &ChainSnapshot) -> Result<Vec<TickType>, EngineError> {
+        if self.state.is_none() {
+            self.state = self.load().await?;
+        }
+        let now = self.parts.clock.now();
+        let due_at = self.state.as_ref().and_then(|member| member.next_wake_at);
+        let Some(due_at) = due_at.filter(|due_at| *due_at <= now) else { return Ok(Vec::new()) };
+        let just_before = due_at - chrono::Duration::microseconds(1);
+        let mut due = snapshot.program.schedule.due(just_before, now);
+        if due.is_empty() {
+            due.push(TickType::Daily); // the schedule was edited since: move the alarm
+        }
+        Ok(due)
+    }
+
+    /// Decides and writes. The state is out of our hands until the journal answers well.
+    async fn commit(&self, snapshot: &ChainSnapshot, case: Case) -> Result<(Written, Box<Commit>), EngineError> {
+        let started = Instant::now();
+        let commit = decide(&snapshot.program, &self.chain, &snapshot.endpoints, case);
+        self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(self.parts.journal.commit(Box::new(commit)).await?)
+    }
+
+    /// Keeps what the commit made of the member; hands on what it made of the source event.
+    fn fold(&mut self, commit: Commit) -> Option<SourceChange> {
+        self.state = commit.member.map(|mut member| {
+            member.version += 1;
+            member
+        });
+        commit.source
+    }
+
+    /// The state at hand, else the store's. `None` when neither has it: another node enrolled the guest first.
+    async fn take_or_load(&mut self) -> Result<Option<Member>, EngineError> {
+        match self.state.take() {
+            Some(member) => Ok(Some(member)),
+            None => self.load().await,
+        }
+    }
+
+    async fn load(&self) -> Result<Option<Member>, EngineError> {
+        let (chain, id) = (self.chain.clone(), self.id);
+        Ok(self.parts.store.read(move |conn| store::member::load(conn, &chain, id)).await?)
+    }
+
+    async fn load_order(&self, order_id: Option<&Key>) -> Result<Option<OrderRecord>, EngineError> {
+        let Some(order_id) = order_id.cloned() else { return Ok(None) };
+        let chain = self.chain.clone();
+        Ok(self.parts.store.read(move |conn| store::order::load(conn, &chain, &order_id)).await?)
+    }
+
+    async fn owners(&self, identities: Vec<Identity>) -> Result<Vec<(Identity, MemberId)>, EngineError> {
+        let chain = self.chain.clone();
+        Ok(self.parts.store.read(move |conn| store::member::owners(conn, &chain, &identities)).await?)
+    }
+
+    async fn still_free(&self, identities: Vec<Identity>) -> Result<Vec<Identity>, EngineError> {
+        if identities.is_empty() {
+            return Ok(identities);
+        }
+        let owners = self.owners(identities.clone()).await?;
+        Ok(identities.into_iter().filter(|i| !owners.iter().any(|(taken, _)| taken == i)).collect())
+    }
+}
+
+/// The answer to a source event that was committed just now.
+pub fn first_answer(source: &SourceChange) -> Answer {
+    Answer { receipt: source.receipt.to_json(), duplicate: false, status: source.receipt.status }
+}
+
+/// The answer to a source event whose key is known already.
+///
+/// # Errors
+/// [`EngineError::KeyReused`] when the bodies differ.
+pub fn repeat(
+    input: &SourceInput,
+    receipt: String,
+    same_body: bool,
+    status: SourceStatus,
+) -> Result<Answer, EngineError> {
+    if !same_body {
+        return Err(EngineError::KeyReused { key: input.event.key.to_string() });
+    }
+    let receipt = Receipt::as_duplicate(&receipt);
+    Ok(Answer { receipt, duplicate: true, status })
+}
+
+impl From<JournalError> for EngineError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Stopped => Self::Draining,
+            JournalError::Store(_) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl From<store::StoreError> for EngineError {
+    fn from(error: store::StoreError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}

@@ -1,0 +1,137 @@
+//! Dialling: resolve the host ourselves, vet every answer, connect to what was vetted and to nothing else.
+//!
+//! awc's own connector asks a custom resolver for names only, never for literal addresses, so it is replaced as a
+//! whole: every dial, whatever the host looks like, passes through [`Dialer::dial`].
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_rt::net::TcpStream;
+use actix_service::{Service, always_ready};
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::Semaphore;
+
+use super::error::AttemptError;
+use super::line::{Line, Wire};
+use crate::domain::address::AddressPolicy;
+
+/// Name look-ups at a time: each holds a thread of the blocking pool, which the store needs as well.
+const LOOKUPS: usize = 32;
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 3;
+/// How long one of several addresses is tried before the next has its turn.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The lines that were opened and may still be open.
+#[derive(Default)]
+pub(super) struct Lines(RefCell<Vec<Weak<Wire>>>);
+
+impl Lines {
+    /// Hangs up every line on which nothing has moved since `then`.
+    pub(super) fn hang_up_idle(&self, then: Instant) {
+        self.0.borrow_mut().retain(|wire| match wire.upgrade() {
+            Some(wire) if wire.used() < then => {
+                wire.hang_up();
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
+    }
+}
+
+/// Opens connections to vetted addresses.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    policy: Arc<AddressPolicy>,
+    lookups: Arc<Semaphore>,
+    lines: Rc<Lines>,
+}
+
+impl Dialer {
+    pub(super) fn new(policy: Arc<AddressPolicy>) -> Self {
+        Self { policy, lookups: Arc::new(Semaphore::new(LOOKUPS)), lines: Rc::default() }
+    }
+
+    /// What it has opened.
+    pub(super) fn lines(&self) -> &Rc<Lines> {
+        &self.lines
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<Line, ConnectError> {
+        let addrs = self.resolve(host, port).await.map_err(own)?;
+        let ips: Vec<IpAddr> = addrs.iter().map(SocketAddr::ip).collect();
+        self.policy.check_all(&ips).map_err(|refusal| own(refusal.into()))?;
+        let tcp = connect(&addrs).await.map_err(ConnectError::Io)?;
+        // A request leaves in one piece; waiting for more only costs time.
+        let _ = tcp.set_nodelay(true);
+        let line = Line::new(tcp);
+        self.lines.0.borrow_mut().push(Rc::downgrade(line.wire()));
+        Ok(line)
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AttemptError> {
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        if let Ok(addr) = bare.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(addr, port)]);
+        }
+        let permit =
+            Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| AttemptError::UnknownHost)?;
+        let name = bare.to_owned();
+        let answers = actix_rt::task::spawn_blocking(move || {
+            // Held by the thread, not by the attempt, which may give up long before the resolver does.
+            let _permit = permit;
+            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)
+        });
+        match answers.await {
+            Ok(Ok(addrs)) if !addrs.is_empty() => Ok(addrs),
+            _ => Err(AttemptError::UnknownHost),
+        }
+    }
+}
+
+/// Connects to the first of these addresses that answers.
+async fn connect(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
+    let addrs = &addrs[..addrs.len().min(ADDRESSES)];
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (n, addr) in addrs.iter().enumerate() {
+        let dial = TcpStream::connect(addr);
+        let dialled = if n + 1 == addrs.len() {
+            dial.await // the deadline of the whole attempt watches over the last one
+        } else {
+            tokio::time::timeout(PATIENCE, dial).await.unwrap_or_else(|late| Err(late.into()))
+        };
+        match dialled {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Carries our error through awc; `AttemptError::from` unpacks it.
+fn own(error: AttemptError) -> ConnectError {
+    ConnectError::Resolver(Box::new(error))
+}
+
+impl Service<ConnectInfo<Uri>> for Dialer {
+    type Response = Connection<Uri, Line>;
+    type Error = ConnectError;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    always_ready!();
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let dialer = self.clone();
+        Box::pin(async move {
+            let line = dialer.dial(info.hostname(), info.port()).await?;
+            Ok(Connection::new(info.request().clone(), line))
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Why an attempt failed, in words for the delivery log.
+//!
+//! The texts say what happened to *us* and never quote what the other side sent, so that a log cannot be used to read
+//! from hosts that its reader cannot reach.
+
+use std::io;
+use std::time::Duration;
+
+use awc::error::{ConnectError, SendRequestError};
+use rustls::CertificateError;
+
+use crate::domain::address::{AddrRefusal, UrlRefusal};
+
+/// Why there is no answer to judge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttemptError {
+    /// The exchange, its body included, took longer than allowed.
+    #[error("timed out after {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// The name leads to an address that may not be reached.
+    #[error(transparent)]
+    Address(#[from] AddrRefusal),
+    /// The URL is no longer allowed.
+    #[error("the endpoint's url {0}")]
+    Url(#[from] UrlRefusal),
+    /// The URL or an extra header cannot be sent.
+    #[error("the endpoint's {0} cannot be sent; change it")]
+    Unsendable(&'static str),
+    /// DNS has no address for the name.
+    #[error("the host name does not resolve")]
+    UnknownHost,
+    /// Nobody listens there.
+    #[error("connection refused")]
+    ConnectionRefused,
+    /// No way there.
+    #[error("cannot connect: {0}")]
+    Unreachable(io::ErrorKind),
+    /// The connection ended before an answer came.
+    #[error("the receiver closed the connection without an answer")]
+    Disconnected,
+    /// The receiver cannot prove who it is.
+    #[error("the receiver's certificate {0}")]
+    Certificate(&'static str),
+    /// No TLS there, or none that we speak.
+    #[error("the TLS handshake failed")]
+    Tls,
+    /// Bytes came that are no HTTP answer, or a head without end.
+    #[error("the answer is not HTTP, or its head is too large")]
+    NotHttp,
+    /// A status that promises another answer.
+    #[error("the receiver answered {0}, which is not a final answer")]
+    Interim(u16),
+    /// A redirect: following it would hand the signed event to somebody else.
+    #[error(
+        "the receiver answered {status}; the redirect to {to} was not followed; change the endpoint's url"
+    )]
+    Redirect {
+        /// The status.
+        status: u16,
+        /// Where to, shortened.
+        to: String,
+    },
+}
+
+impl From<SendRequestError> for AttemptError {
+    fn from(error: SendRequestError) -> Self {
+        match error {
+            SendRequestError::Connect(error) => of_connect(error),
+            SendRequestError::Send(error) => of_io(&error),
+            SendRequestError::Response(error) => {
+                match std::error::Error::source(&error).and_then(|cause| cause.downcast_ref()) {
+                    Some(error) => of_io(error),
+                    None => Self::NotHttp,
+                }
+            }
+            SendRequestError::Url(_) | SendRequestError::Http(_) => Self::Unsendable("url"),
+            _ => Self::Disconnected,
+        }
+    }
+}
+
+fn of_connect(error: ConnectError) -> AttemptError {
+    match error {
+        // The dialer hands its own errors through here.
+        ConnectError::Resolver(error) => error.downcast().map_or(AttemptError::UnknownHost, |error| *error),
+        ConnectError::Io(error) => of_io(&error),
+        ConnectError::Timeout => AttemptError::Unreachable(io::ErrorKind::TimedOut),
+        _ => AttemptError::Disconnected,
+    }
+}
+
+fn of_io(error: &io::Error) -> AttemptError {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return match tls {
+            rustls::Error::InvalidCertificate(why) => AttemptError::Certificate(of_certificate(why)),
+            _ => AttemptError::Tls,
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => AttemptError::ConnectionRefused,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other // how the codec says that the stream ended inside a head
+        | io::ErrorKind::WriteZero => AttemptError::Disconnected,
+        kind => AttemptError::Unreachable(kind),
+    }
+}
+
+fn of_certificate(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another host name"
+        }
+        CertificateError::UnknownIssuer => "is not signed by a known authority",
+        CertificateError::Revoked => "was revoked",
+        _ => "is not valid",
+    }
+}

@@ -1,0 +1,133 @@
+//! One TCP connection to a receiver, which can be hung up although awc's pool owns it.
+//!
+//! awc puts a connection back into its pool as soon as it has read a head without a body, and never looks at idle ones
+//! again. Two things follow that we must not let happen: after an interim answer (`100 Continue`) the real one would be
+//! read as the answer to the *next* delivery, and idle connections would hold file descriptors for ever. So a line
+//! can be hung up from outside; to the pool it then looks closed by the peer.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use actix_rt::net::{ActixStream, Ready, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+tokio::task_local! {
+    /// The exchange that the current task is carrying out.
+    static EXCHANGE: Rc<Trace>;
+}
+
+/// What is known of an exchange's connection while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    line: RefCell<Option<Rc<Wire>>>,
+    dialled: Cell<bool>,
+}
+
+impl Trace {
+    /// Runs `exchange`; every line it dials or reads from is noted here.
+    pub(super) async fn follow<F: Future>(self: &Rc<Self>, exchange: F) -> F::Output {
+        EXCHANGE.scope(Rc::clone(self), exchange).await
+    }
+
+    /// Whether the exchange opened a connection of its own.
+    pub(super) fn dialled(&self) -> bool {
+        self.dialled.get()
+    }
+
+    /// Hangs up the line that was read from last: what else comes over it belongs to this exchange, not to the next.
+    pub(super) fn hang_up(&self) {
+        if let Some(wire) = self.line.take() {
+            wire.hang_up();
+        }
+    }
+}
+
+/// The state of a line, shared with those who may hang it up.
+#[derive(Debug)]
+pub(super) struct Wire {
+    tcp: RefCell<Option<TcpStream>>,
+    used: Cell<Instant>,
+}
+
+impl Wire {
+    /// When bytes last moved.
+    pub(super) fn used(&self) -> Instant {
+        self.used.get()
+    }
+
+    /// Closes the connection.
+    pub(super) fn hang_up(&self) {
+        self.tcp.take();
+    }
+}
+
+/// A TCP connection to a vetted address.
+#[derive(Debug)]
+pub(super) struct Line(Rc<Wire>);
+
+impl Line {
+    /// Wraps a fresh connection and notes that the current exchange dialled it.
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        let _ = EXCHANGE.try_with(|trace| trace.dialled.set(true));
+        Self(Rc::new(Wire { tcp: RefCell::new(Some(tcp)), used: Cell::new(Instant::now()) }))
+    }
+
+    /// What may hang it up.
+    pub(super) fn wire(&self) -> &Rc<Wire> {
+        &self.0
+    }
+
+    /// Asks the open connection, or answers `closed`.
+    fn with<T>(&self, closed: T, ask: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
+        match self.0.tcp.borrow_mut().as_mut() {
+            Some(tcp) => {
+                self.0.used.set(Instant::now());
+                ask(Pin::new(tcp))
+            }
+            None => closed,
+        }
+    }
+}
+
+fn broken<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let _ = EXCHANGE.try_with(|trace| *trace.line.borrow_mut() = Some(Rc::clone(&self.0)));
+        self.with(Poll::Ready(Ok(())), |tcp| tcp.poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(broken(), |tcp| tcp.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(broken(), |tcp| tcp.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(Poll::Ready(Ok(())), |tcp| tcp.poll_shutdown(cx))
+    }
+}
+
+impl ActixStream for Line {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        self.with(broken(), |tcp| ActixStream::poll_read_ready(&*tcp, cx))
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        self.with(broken(), |tcp| ActixStream::poll_write_ready(&*tcp, cx))
+    }
+}

@@ -1,0 +1,71 @@
+//! The test clock: moves from one due instant to the next, and waits at each until everything due is done.
+
+use std::time::{Duration, Instant};
+
+use crate::domain::Timestamp;
+use crate::store;
+
+use super::engine::{Engine, EngineError};
+
+/// How long to wait before asking the store again whether anything is still due.
+const POLL: Duration = Duration::from_millis(3);
+/// No single instant keeps us longer: an attempt ends within its own deadline.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Engine {
+    /// Moves the test clock by `by` and answers when everything due in between has been done, in the order it fell
+    /// due: retries, ticks.
+    ///
+    /// # Errors
+    /// `Conflict` on the system clock.
+    pub async fn advance_clock(&self, by: chrono::Duration) -> Result<Timestamp, EngineError> {
+        if !self.0.clock.is_test() {
+            return Err(EngineError::Conflict("the engine runs on the system clock; start it with --test-clock".into()));
+        }
+        let _one_at_a_time = self.0.advancing.lock().await;
+        let target = self.0.clock.now() + by;
+        self.settle().await?;
+        while let Some(next) = self.next_due().await?.filter(|next| *next <= target) {
+            self.0.clock.move_to(next);
+            self.settle().await?;
+        }
+        self.0.clock.move_to(target);
+        Ok(target)
+    }
+
+    /// Waits until nothing is due any more.
+    async fn settle(&self) -> Result<(), EngineError> {
+        let started = Instant::now();
+        loop {
+            for snapshot in self.chains() {
+                self.wake_due(&snapshot).await?;
+            }
+            let now = self.0.clock.now();
+            if self.next_due().await?.is_none_or(|next| next > now) {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(EngineError::Conflict(format!("something due at {now} is still not done")));
+            }
+            self.0.nudges.nudge_all();
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The first instant at which anything is due: a delivery of an enabled endpoint, or a member's tick.
+    async fn next_due(&self) -> Result<Option<Timestamp>, EngineError> {
+        let mut next = None;
+        for snapshot in self.chains() {
+            let wake = self.next_wake(&snapshot).await?;
+            let (chain, endpoints) = (snapshot.chain.id.clone(), snapshot.endpoints.clone());
+            let delivery = self.0.store.read(move |conn| {
+                let enabled = endpoints.iter().filter(|endpoint| endpoint.is_enabled());
+                let due = enabled.map(|endpoint| store::delivery::next_due(conn, &chain, endpoint.id));
+                due.collect::<Result<Vec<_>, _>>()
+            });
+            let delivery = delivery.await?.into_iter().flatten().min();
+            next = [next, wake, delivery].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,191 @@
+//! The one place that wires everything: store, journal, actors, rules, HTTP.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+
+use crate::actors::chain::Residency;
+use crate::actors::endpoints::{Endpoints, EndpointsParts};
+use crate::actors::engine::{Engine, EngineError, EngineParts};
+use crate::actors::journal::{Journal, Nudges};
+use crate::clock::{Clock, fresh_ulid};
+use crate::config::master_key::{self, MasterKeyError};
+use crate::config::Config;
+use crate::domain::address::AddressPolicy;
+use crate::domain::api_key::{ApiKey, KeyText};
+use crate::domain::delivery::RetryPolicy;
+use crate::domain::ids::KeyId;
+use crate::domain::role::Role;
+use crate::domain::text::Name;
+use crate::http::{self, AppState, ServerLimits};
+use crate::store::vault::Vault;
+use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// The whole exchange of one delivery attempt, body included.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Draining may take this long; the promise is an exit within ten seconds.
+const DRAIN: Duration = Duration::from_secs(7);
+
+/// Why the engine does not start: what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored chain cannot be brought up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {why}; choose another address with --bind")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        why: std::io::Error,
+    },
+    /// The rules folder is there but cannot be read.
+    #[error("cannot read the rules folder {}: {why}; name another one with --rules", path.display())]
+    Rules {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        why: std::io::Error,
+    },
+}
+
+/// The whole running engine.
+pub struct App {
+    engine: Engine,
+    address: SocketAddr,
+    first_admin_key: Option<KeyText>,
+    server: ServerHandle,
+}
+
+impl App {
+    /// Opens the store, migrates it, loads the programs, starts actors and the HTTP server. Must be called inside an
+    /// actix System.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        if config.rules.exists() {
+            std::fs::read_dir(&config.rules)
+                .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
+        }
+        let listener = TcpListener::bind(config.bind)
+            .map_err(|why| StartError::Listen { address: config.bind, why })?;
+        let address = listener.local_addr().map_err(|why| StartError::Listen { address: config.bind, why })?;
+
+        let store = Store::open(&config.database, Vault::new(master_key::resolve(config)?))?;
+        store.migrate()?;
+        let clock = config.test_clock.map_or(Clock::System, Clock::test);
+        let first_admin_key = first_admin_key(config, &store, &clock)?;
+        let policy =
+            Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
+        let metrics = Arc::new(Metrics::new());
+
+        let engine = start_engine(config, &store, &clock, &policy, &metrics)?;
+        engine.load_chains()?;
+        let follower = engine.follow_rules(&config.rules).await?;
+        actix_rt::spawn(engine.clone().keep_following(follower));
+        actix_rt::spawn(engine.clone().keep_schedule());
+
+        let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
+        let state = AppState::new(engine.clone(), store, metrics, admin_key, policy);
+        let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
+        let server = http::serve(Data::new(state), listener, limits)
+            .map_err(|why| StartError::Listen { address, why })?;
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(Self { engine, address, first_admin_key, server: handle })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The admin key that the very first start made. Shown once, stored as a hash.
+    pub fn first_admin_key(&self) -> Option<&str> {
+        self.first_admin_key.as_ref().map(KeyText::reveal)
+    }
+
+    /// Refuses new work, finishes what is inside, ends. Within ten seconds.
+    pub async fn stop(self) {
+        let drained = self.engine.drain(Instant::now() + DRAIN).await;
+        if !drained {
+            tracing::warn!("some requests were still under way; whoever sent them may send them again");
+        }
+        self.server.stop(false).await;
+    }
+}
+
+fn start_engine(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    policy: &Arc<AddressPolicy>,
+    metrics: &Arc<Metrics>,
+) -> Result<Engine, StoreError> {
+    let threads = config.workers.get();
+    let nudges = Nudges::default();
+    let journal = Journal::start(store, metrics.clone(), &nudges)?;
+    let retry = RetryPolicy::default();
+    let endpoints = EndpointsParts {
+        store: store.clone(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        policy: policy.clone(),
+        // Under the test clock a pause ends exactly when the ladder says.
+        retry: if clock.is_test() { retry.without_jitter() } else { retry },
+        metrics: metrics.clone(),
+        timeout: ATTEMPT_TIMEOUT,
+        threads,
+    };
+    let parts = EngineParts {
+        store: store.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        max_in_flight: config.max_in_flight.get(),
+        residency: Residency { idle: config.member_idle, ..Residency::default() },
+        threads,
+    };
+    let endpoints = Endpoints::new(endpoints, nudges.clone());
+    Ok(Engine::start(parts, endpoints, nudges, journal))
+}
+
+/// Makes an admin key when nobody could get in otherwise.
+fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Option<KeyText>, StoreError> {
+    if config.admin_key.is_some() || !store.read_now(store::key::list)?.is_empty() {
+        return Ok(None);
+    }
+    let text = KeyText::of(&random());
+    let now = clock.now();
+    let key = ApiKey {
+        id: KeyId::new(fresh_ulid(now)),
+        hash: text.hash(),
+        role: Role::Admin,
+        chain: None,
+        name: Name::parse("first start").ok(),
+        created_at: now,
+        revoked_at: None,
+    };
+    store.writer()?.run(|conn, _| store::key::insert(conn, &key))?;
+    Ok(Some(text))
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system provides randomness");
+    bytes
+}

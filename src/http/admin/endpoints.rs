@@ -1,0 +1,242 @@
+//! Endpoints: where loyalty events go.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::{Nothing, clearable, created, found, id};
+use crate::clock::fresh_ulid;
+use crate::domain::chain::ChainId;
+use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern, Secret};
+use crate::domain::headers::validate_headers;
+use crate::domain::ids::EndpointId;
+use crate::domain::role::Right;
+use crate::domain::text::{Name, Note};
+use crate::http::auth::Caller;
+use crate::http::body::{Json, OptionalJson};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::{AppState, random_bytes};
+use crate::read::endpoint::EndpointView;
+
+const WHAT: &str = "endpoint";
+/// The most entries of `events` and of `tags`.
+const MOST_ENTRIES: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewEndpoint {
+    url: String,
+    #[serde(default)]
+    events: Option<Vec<EventPattern>>,
+    #[serde(default)]
+    dialect: Dialect,
+    #[serde(default)]
+    description: Option<Note>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    secret: Option<String>,
+    #[serde(default)]
+    tags: Vec<Name>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct EndpointPatch {
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    events: Option<Vec<EventPattern>>,
+    #[serde(default)]
+    dialect: Option<Dialect>,
+    #[serde(default, deserialize_with = "clearable")]
+    description: Option<Option<Note>>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    tags: Option<Vec<Name>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Disable {
+    #[serde(default)]
+    reason: Option<Note>,
+}
+
+/// The one answer that shows the secret.
+#[derive(Serialize)]
+struct NewEndpointView<'a> {
+    #[serde(flatten)]
+    view: EndpointView,
+    secret: &'a str,
+}
+
+/// `POST /v1/chains/{chain}/endpoints`
+pub(in crate::http) async fn create(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<NewEndpoint>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Administer, &path)?;
+    let endpoint = endpoint(&state, chain.chain.id.clone(), body.0)?;
+    let made = state.engine.create_endpoint(endpoint).await?;
+    let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
+    Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret: made.secret.reveal() }))
+}
+
+fn endpoint(state: &AppState, chain: ChainId, new: NewEndpoint) -> Result<Endpoint, Problem> {
+    let now = state.engine.clock().now();
+    check_lists(new.events.as_deref(), Some(&new.tags))?;
+    check_headers(&new.headers)?;
+    let events = match new.events {
+        Some(events) => events,
+        None if new.tags.is_empty() => {
+            return Err(Problem::field("events", "is missing; `[\"*\"]` means all"));
+        }
+        None => Vec::new(), // it gets what triggers forward to its tags
+    };
+    Ok(Endpoint {
+        id: EndpointId::new(fresh_ulid(now)),
+        chain,
+        url: check_url(state, &new.url)?,
+        description: new.description,
+        dialect: new.dialect,
+        events,
+        tags: new.tags,
+        headers: new.headers,
+        state: EndpointState::Enabled,
+        secret: secret(new.secret.as_deref())?,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+fn secret(given: Option<&str>) -> Result<Secret, Problem> {
+    match given {
+        Some(text) => Secret::parse(text).map_err(|error| Problem::field("secret", error)),
+        None => Ok(Secret::of(&random_bytes()?)),
+    }
+}
+
+fn check_url(state: &AppState, url: &str) -> Result<url::Url, Problem> {
+    state.policy.check_url(url).map_err(|refusal| Problem::field("url", refusal))
+}
+
+fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
+    validate_headers(headers).map_err(|refusal| Problem::field("headers", refusal))
+}
+
+fn check_lists(events: Option<&[EventPattern]>, tags: Option<&[Name]>) -> Result<(), Problem> {
+    let too_many = || format!("must have at most {MOST_ENTRIES} entries");
+    if events.is_some_and(|events| events.len() > MOST_ENTRIES) {
+        return Err(Problem::field("events", too_many()));
+    }
+    if tags.is_some_and(|tags| tags.len() > MOST_ENTRIES) {
+        return Err(Problem::field("tags", too_many()));
+    }
+    Ok(())
+}
+
+/// `GET /v1/chains/{chain}/endpoints`: newest first.
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Administer, &path)?;
+    let wanted = query.page::<EndpointId>()?;
+    query.finish()?;
+    let mut views: Vec<_> = chain.endpoints.iter().map(|endpoint| EndpointView::from(&**endpoint)).collect();
+    views.sort_unstable_by_key(|view| std::cmp::Reverse(view.id));
+    Ok(HttpResponse::Ok().json(wanted.of_all(views, |view| view.id, |view| view.id.to_string())))
+}
+
+/// `GET /v1/chains/{chain}/endpoints/{id}`
+pub(in crate::http) async fn get(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Administer, &path.0)?;
+    let wanted: EndpointId = id(&path.1, WHAT)?;
+    let endpoint = chain.endpoints.iter().find(|endpoint| endpoint.id == wanted);
+    found(endpoint.map(|endpoint| EndpointView::from(&**endpoint)), WHAT)
+}
+
+/// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description.
+pub(in crate::http) async fn patch(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: Json<EndpointPatch>,
+) -> Result<HttpResponse, Problem> {
+    let patch = body.0;
+    check_lists(patch.events.as_deref(), patch.tags.as_deref())?;
+    patch.headers.as_ref().map(check_headers).transpose()?;
+    let url = patch.url.as_deref().map(|url| check_url(&state, url)).transpose()?;
+    change(&state, &caller, &path, move |endpoint| {
+        replace(&mut endpoint.url, url);
+        replace(&mut endpoint.events, patch.events);
+        replace(&mut endpoint.dialect, patch.dialect);
+        replace(&mut endpoint.description, patch.description);
+        replace(&mut endpoint.headers, patch.headers);
+        replace(&mut endpoint.tags, patch.tags);
+    })
+    .await
+}
+
+fn replace<T>(field: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *field = new;
+    }
+}
+
+/// `POST /v1/chains/{chain}/endpoints/{id}/enable`: what waits leaves.
+pub(in crate::http) async fn enable(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    _: OptionalJson<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    change(&state, &caller, &path, |endpoint| endpoint.state = EndpointState::Enabled).await
+}
+
+/// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
+pub(in crate::http) async fn disable(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: OptionalJson<Disable>,
+) -> Result<HttpResponse, Problem> {
+    let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
+    let (reason, at) = (body.0.reason.unwrap_or(by_hand), state.engine.clock().now());
+    change(&state, &caller, &path, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at })
+        .await
+}
+
+async fn change(
+    state: &AppState,
+    caller: &Caller,
+    (chain, endpoint): &(String, String),
+    change: impl FnOnce(&mut Endpoint) + Send + 'static,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(caller, Right::Administer, chain)?;
+    let changed = state.engine.update_endpoint(&chain.chain.id, id(endpoint, WHAT)?, change).await?;
+    Ok(HttpResponse::Ok().json(EndpointView::from(&*changed)))
+}
+
+/// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.
+pub(in crate::http) async fn delete(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Administer, &path.0)?;
+    state.engine.delete_endpoint(&chain.chain.id, id(&path.1, WHAT)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,135 @@
+//! Members and their history.
+
+use actix_web::{HttpResponse, web};
+
+use super::{found, loyalty_events};
+use crate::domain::chain::ChainId;
+use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::role::Right;
+use crate::http::AppState;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::read::loyalty_event::Filter;
+use crate::read::member::{MemberName, MemberView};
+use crate::read::page::Page;
+
+const WHAT: &str = "member";
+
+/// `GET /v1/chains/{chain}/members`: all, or the one with the identity given.
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::ViewMembers, &path)?.chain.id.clone();
+    let named = named(&mut query)?;
+    let wanted = query.page()?;
+    query.finish()?;
+    let Some(name) = named else {
+        caller.require_role(Right::View)?; // a till looks up guests, it does not list them
+        return Ok(HttpResponse::Ok().json(state.reader.members(chain, wanted).await?));
+    };
+    let found = state.reader.member(chain, name).await?;
+    Ok(HttpResponse::Ok().json(Page::whole(found.into_iter().collect())))
+}
+
+/// The one identity among the parameters.
+fn named(query: &mut Query) -> Result<Option<MemberName>, Problem> {
+    let mut named = None;
+    for kind in IdentityKind::ALL {
+        let Some(value) = query.text(kind.as_str())? else { continue };
+        if named.is_some() {
+            return Err(Problem::field(kind.as_str(), "is one identity too many; look for one at a time"));
+        }
+        named = Some(name(kind, value)?);
+    }
+    Ok(named)
+}
+
+fn name(kind: IdentityKind, mut value: String) -> Result<MemberName, Problem> {
+    if kind == IdentityKind::Id
+        && let Ok(ours) = value.parse()
+    {
+        return Ok(MemberName::Ours(ours));
+    }
+    // In a query string a plus sign means a space unless it is escaped, and nobody remembers that of phone numbers.
+    if kind == IdentityKind::Phone && value.starts_with(' ') {
+        value.replace_range(..1, "+");
+    }
+    let identity = Identity::parse(kind, &value).map_err(|error| Problem::field(kind.as_str(), error))?;
+    Ok(MemberName::Known(vec![identity]))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}`
+pub(in crate::http) async fn get(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
+    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/ledger`
+pub(in crate::http) async fn ledger(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let wanted = query.page()?;
+    query.finish()?;
+    let (chain, member) = member(&state, &caller, &path).await?;
+    Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/events`
+pub(in crate::http) async fn events(
+    state: web::Data<AppState>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let filter = loyalty_events::filter(&mut query)?;
+    let wanted = query.page()?;
+    query.finish()?;
+    let (chain, member) = member(&state, &caller, &path).await?;
+    let filter = Filter { member: Some(member.member_id), ..filter };
+    Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
+}
+
+/// The member whose history is asked for.
+async fn member(
+    state: &AppState,
+    caller: &Caller,
+    (chain, name): &(String, String),
+) -> Result<(ChainId, MemberView), Problem> {
+    let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_looked_for_by_one_identity() {
+        let look = |text: &str| named(&mut Query::parse(text));
+        let known =
+            |kind, value: &str| Ok(Some(MemberName::Known(vec![Identity::parse(kind, value).unwrap()])));
+        assert_eq!(look("email=Ana@example.com"), known(IdentityKind::Email, "ana@example.com"));
+        assert_eq!(look("phone=+15551234567"), known(IdentityKind::Phone, "+15551234567"));
+        assert_eq!(look("phone=%2B15551234567"), known(IdentityKind::Phone, "+15551234567"));
+        assert_eq!(look("external_id=square:C1"), known(IdentityKind::External, "square:C1"));
+        let ours = "mem_00000000000000000000000007";
+        assert_eq!(look(&format!("id={ours}")), Ok(Some(MemberName::Ours(ours.parse().unwrap()))));
+        assert_eq!(look("limit=3"), Ok(None));
+        for (text, field) in [("email=ana", "email"), ("phone=555", "phone"), ("id=a&card=b", "card")] {
+            let Err(Problem::InvalidField { field: at, .. }) = look(text) else { panic!("{text}") };
+            assert_eq!(at, field);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Reading and configuring: one file per noun.
+
+pub(super) mod chains;
+pub(super) mod deliveries;
+pub(super) mod endpoints;
+pub(super) mod event_types;
+pub(super) mod keys;
+pub(super) mod loyalty_events;
+pub(super) mod members;
+pub(super) mod program;
+pub(super) mod source_events;
+
+use std::str::FromStr;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+
+/// A body that says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Nothing {}
+
+/// An id in a path. What cannot be an id names nothing.
+fn id<I: FromStr>(text: &str, what: &'static str) -> Result<I, Problem> {
+    text.parse().map_err(|_| Problem::NotFound(what))
+}
+
+/// What was found, or 404.
+fn found<T: Serialize>(view: Option<T>, what: &'static str) -> Result<HttpResponse, Problem> {
+    view.map(|view| HttpResponse::Ok().json(view)).ok_or(Problem::NotFound(what))
+}
+
+/// What was created, and where it is.
+fn created(location: String, view: &impl Serialize) -> HttpResponse {
+    HttpResponse::Created().insert_header((header::LOCATION, location)).json(view)
+}
+
+/// A field of a patch that `null` clears: absent is `None`, `null` is `Some(None)`.
+fn clearable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,37 @@
+//! Liveness, readiness, metrics: for machines that watch.
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use super::AppState;
+use super::problem::Problem;
+
+/// A store that does not answer a trivial read within this is not there.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `GET /healthz`: whether the process serves at all.
+pub(super) async fn alive() -> HttpResponse {
+    status("alive")
+}
+
+/// `GET /readyz`: whether it makes sense to send work here.
+pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    if state.engine.is_draining() {
+        return Err(Problem::Draining);
+    }
+    let answer = tokio::time::timeout(PING_TIMEOUT, state.reader.ping()).await;
+    answer.map_err(|_| Problem::Unavailable)??;
+    Ok(status("ready"))
+}
+
+/// `GET /metrics`: Prometheus text.
+pub(super) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(state.metrics.encode())
+}
+
+fn status(word: &'static str) -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": word }))
+}

@@ -1,0 +1,73 @@
+//! The door: HTTP in, messages to the engine, answers out.
+//!
+//! Every write is a call of [`Engine`], every read goes through [`Reader`]. Each answer that is not a success is a
+//! [`problem::Problem`].
+
+pub mod problem;
+
+mod admin;
+mod auth;
+mod body;
+mod clock;
+mod edge;
+mod health;
+mod ingest;
+mod query;
+mod request_id;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+
+use crate::actors::engine::{ChainSnapshot, Engine};
+use crate::domain::address::AddressPolicy;
+use crate::domain::api_key::KeyHash;
+use crate::domain::role::Right;
+use crate::read::Reader;
+use crate::telemetry::Metrics;
+
+use self::auth::{Caller, Keys};
+use self::problem::Problem;
+
+pub use self::routes::configure;
+pub use self::server::{ServerLimits, serve};
+
+/// What every handler may use.
+pub struct AppState {
+    engine: Engine,
+    reader: Reader,
+    metrics: Arc<Metrics>,
+    keys: Keys,
+    policy: Arc<AddressPolicy>,
+}
+
+impl AppState {
+    /// `reads` is made from the store. `admin_key` is the key of the configuration, accepted as an admin key of all chains.
+    pub fn new(
+        engine: Engine,
+        reads: impl Into<Reader>,
+        metrics: Arc<Metrics>,
+        admin_key: Option<&str>,
+        policy: Arc<AddressPolicy>,
+    ) -> Self {
+        let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())));
+        Self { engine, reader: reads.into(), metrics, keys, policy }
+    }
+
+    /// The chain that a path names, if this caller may do that there. Another chain's things do not exist for a key
+    /// of one chain.
+    fn chain(&self, caller: &Caller, right: Right, id: &str) -> Result<Arc<ChainSnapshot>, Problem> {
+        caller.require(right, id)?;
+        self.engine.chain(id).ok_or(Problem::NotFound("chain"))
+    }
+}
+
+/// Random bytes for a secret that is about to be made.
+fn random_bytes() -> Result<[u8; 32], Problem> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "the operating system gives no random bytes");
+        Problem::Unavailable
+    })?;
+    Ok(bytes)
+}

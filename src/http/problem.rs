@@ -1,0 +1,379 @@
+//! Everything that can go wrong with a request, as RFC 9457 problem documents. One enum is the whole list.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::actors::engine::EngineError;
+use crate::domain::role::Role;
+use crate::domain::source_event::{BadEvent, BadEventCode};
+use crate::read::ReadError;
+
+/// Why a request is refused. `Display` is the `detail` that people read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No key came with the request.
+    #[error("this route needs an API key")]
+    NoKey,
+    /// The key is not one of ours, or not any more.
+    #[error("the API key is not known, or it was revoked")]
+    BadKey,
+    /// The key is good for less.
+    #[error("this route needs the role `{needed}`; the key has `{has}`")]
+    Forbidden {
+        /// The least role that would do.
+        needed: Role,
+        /// The caller's role.
+        has: Role,
+    },
+    /// The route is for keys of all chains.
+    #[error("this route needs a key for all chains; this one is for a single chain")]
+    OneChainKey,
+    /// No such thing, or it belongs to another chain.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// No such route.
+    #[error("there is no such route")]
+    NoRoute,
+    /// The route does not know this method.
+    #[error("this route takes {allow}")]
+    MethodNotAllowed {
+        /// The methods it knows, as in the `Allow` header.
+        allow: String,
+    },
+    /// It cannot be done in the state things are in.
+    #[error("{0}")]
+    Conflict(String),
+    /// The idempotency key came before with another body.
+    #[error("the key `{key}` was used before with another body")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// The engine runs on the system's clock.
+    #[error("the engine runs on the system's clock, which does not move on request")]
+    NotATestClock,
+    /// Not JSON.
+    #[error("{0}")]
+    NotJson(String),
+    /// A batch that is neither a list nor lines.
+    #[error("{0}")]
+    BrokenBatch(&'static str),
+    /// A field or parameter is wrong.
+    #[error("`{field}`: {problem}")]
+    InvalidField {
+        /// Its path in the body, or the name of the parameter.
+        field: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The body as a whole has the wrong shape.
+    #[error("{0}")]
+    InvalidBody(String),
+    /// More bytes than this route takes.
+    #[error("at most {limit} bytes are taken here")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A compressed or otherwise coded body.
+    #[error("the body must come without Content-Encoding")]
+    ContentEncoding,
+    /// The body came too slowly.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// The body ended early or was coded wrongly.
+    #[error("the body ended before it was complete")]
+    BodyIncomplete,
+    /// Another protocol is asked for.
+    #[error("this server speaks HTTP/1.1 only and does not upgrade connections")]
+    UpgradeRefused,
+    /// More work than fits. Nothing was accepted.
+    #[error("the engine is at capacity; nothing was accepted")]
+    Overloaded,
+    /// Shutting down. Nothing was accepted.
+    #[error("the engine is shutting down; nothing was accepted")]
+    Draining,
+    /// The store is away or the fate of the commit is unknown.
+    #[error("the store is unavailable; whether the request took effect is unknown")]
+    Unavailable,
+}
+
+/// The fixed part of a problem.
+struct Class {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    action: &'static str,
+}
+
+impl Class {
+    const fn new(status: StatusCode, code: &'static str, title: &'static str, action: &'static str) -> Self {
+        Self { status, code, title, action }
+    }
+}
+
+/// A problem document; RFC 9457 with our own members `code`, `action`, `field` and `line`.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+}
+
+impl Problem {
+    /// A wrong field or parameter.
+    pub fn field(field: impl Into<String>, problem: impl ToString) -> Self {
+        Self::InvalidField { field: field.into(), problem: problem.to_string() }
+    }
+
+    /// What a parser said about the value at `path`; an empty path is the whole body. When the parser names a field
+    /// below it, that one is at fault.
+    pub(super) fn from_parser(path: &str, problem: String) -> Self {
+        let below = [("missing field `", "is missing"), ("duplicate field `", "is given twice")];
+        let named = below.into_iter().find_map(|(beginning, what)| {
+            let (name, _) = problem.strip_prefix(beginning)?.split_once('`')?;
+            Some((if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }, what))
+        });
+        match named {
+            Some((field, what)) => Self::field(field, what),
+            None if path.is_empty() => Self::InvalidBody(problem),
+            None => Self::field(path, problem),
+        }
+    }
+
+    #[rustfmt::skip]
+    fn class(&self) -> Class {
+        use StatusCode as S;
+        match self {
+            Self::NoKey => Class::new(S::UNAUTHORIZED, "unauthorized", "No API key",
+                "Send `Authorization: Bearer <key>`; `punchcard key create` makes keys."),
+            Self::BadKey => Class::new(S::UNAUTHORIZED, "unauthorized", "Unknown API key",
+                "Check the key; `punchcard key create` makes a new one."),
+            Self::Forbidden { .. } | Self::OneChainKey => Class::new(S::FORBIDDEN, "forbidden", "Not allowed",
+                "Use a key with the role that the route needs."),
+            Self::NotFound(_) => Class::new(S::NOT_FOUND, "not_found", "Not found",
+                "Check the id; a key sees its own chain only."),
+            Self::NoRoute => Class::new(S::NOT_FOUND, "no_such_route", "No such route",
+                "Check the path; there is no slash at its end."),
+            Self::MethodNotAllowed { .. } => Class::new(S::METHOD_NOT_ALLOWED, "method_not_allowed",
+                "Wrong method", "Use one of the methods of the Allow header."),
+            Self::Conflict(_) => Class::new(S::CONFLICT, "conflict", "Conflict",
+                "Read the detail; the same request will fail again until the state changes."),
+            Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before with another body",
+                "Give every event a key of its own; repeat an event with exactly the same body."),
+            Self::NotATestClock => Class::new(S::CONFLICT, "not_a_test_clock", "Not a test clock",
+                "Start the server with --test-clock to move its clock."),
+            Self::NotJson(_) => Class::new(S::BAD_REQUEST, "not_json", "Not JSON", "Send valid JSON in UTF-8."),
+            Self::BrokenBatch(_) => Class::new(S::BAD_REQUEST, "broken_batch", "Not a list of events",
+                "Send a JSON array, or one event a line as application/x-ndjson; \
+                 send again what has no receipt: repeats are recognised."),
+            Self::InvalidField { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field",
+                "Correct the field and send the request again."),
+            Self::InvalidBody(_) => Class::new(S::UNPROCESSABLE_ENTITY, "invalid_body", "Invalid body",
+                "Correct the body and send the request again."),
+            Self::TooLarge { .. } => Class::new(S::PAYLOAD_TOO_LARGE, "too_large", "Too large",
+                "Send less in one piece."),
+            Self::ContentEncoding => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding",
+                "Content-Encoding", "Send the body as it is."),
+            Self::BodyTimeout => Class::new(S::REQUEST_TIMEOUT, "body_timeout", "Body too slow",
+                "Send the same request again: repeats are recognised."),
+            Self::BodyIncomplete => Class::new(S::BAD_REQUEST, "body_incomplete", "Body incomplete",
+                "Send the same request again: repeats are recognised."),
+            Self::UpgradeRefused => Class::new(S::BAD_REQUEST, "upgrade_refused", "Upgrade refused",
+                "Leave the Upgrade header out."),
+            Self::Overloaded => Class::new(S::SERVICE_UNAVAILABLE, "overloaded", "At capacity",
+                "Send the same request again after the pause of Retry-After."),
+            Self::Draining => Class::new(S::SERVICE_UNAVAILABLE, "draining", "Shutting down",
+                "Send the same request again after the pause of Retry-After."),
+            Self::Unavailable => Class::new(S::SERVICE_UNAVAILABLE, "unavailable", "Store unavailable",
+                "Send the same request again after the pause of Retry-After; an event counts once."),
+        }
+    }
+
+    /// The stable word for programs.
+    pub fn code(&self) -> &'static str {
+        self.class().code
+    }
+
+    fn at_field(&self) -> Option<&str> {
+        match self {
+            Self::InvalidField { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which trying again makes sense.
+    const fn retry_after_s(&self) -> Option<u16> {
+        match self {
+            Self::Overloaded => Some(1),
+            Self::Unavailable => Some(2),
+            Self::Draining => Some(5),
+            _ => None,
+        }
+    }
+
+    /// The problem document. `line` counts the events of a batch from 1.
+    pub fn to_json(&self, line: Option<u64>) -> String {
+        let class = self.class();
+        let document = Document {
+            kind: format!("urn:punchcard:problem:{}", class.code),
+            title: class.title,
+            status: class.status.as_u16(),
+            code: class.code,
+            detail: self.to_string(),
+            field: self.at_field(),
+            action: class.action,
+            line,
+        };
+        serde_json::to_string(&document).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.class().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        match self {
+            Self::NoKey => {
+                answer.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="punchcard""#));
+            }
+            Self::BadKey => {
+                let challenge = r#"Bearer realm="punchcard", error="invalid_token""#;
+                answer.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            Self::MethodNotAllowed { allow } => {
+                answer.insert_header((header::ALLOW, allow.as_str()));
+            }
+            _ => {}
+        }
+        if let Some(seconds) = self.retry_after_s() {
+            answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        answer.body(self.to_json(None))
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::KeyReused { key } => Self::KeyReused { key },
+            EngineError::NotFound(what) => Self::NotFound(what),
+            EngineError::Conflict(why) => Self::Conflict(why),
+            EngineError::Overloaded => Self::Overloaded,
+            EngineError::Draining => Self::Draining,
+            EngineError::Unavailable(cause) => {
+                tracing::error!(error = &*cause as &dyn std::error::Error, "the store failed");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "a read failed");
+        Self::Unavailable
+    }
+}
+
+impl From<BadEvent> for Problem {
+    fn from(bad: BadEvent) -> Self {
+        match bad.code {
+            BadEventCode::NotJson => Self::NotJson(bad.problem),
+            BadEventCode::TooLarge => Self::TooLarge { limit: crate::domain::source_event::MAX_BYTES },
+            BadEventCode::InvalidField => Self::from_parser(&bad.field, bad.problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_where_and_what_to_do() {
+        let json: serde_json::Value =
+            serde_json::from_str(&Problem::field("data.total", "must not be negative").to_json(Some(7)))
+                .unwrap();
+        assert_eq!(json["type"], "urn:punchcard:problem:invalid_field");
+        assert_eq!(json["status"], 422);
+        assert_eq!(json["code"], "invalid_field");
+        assert_eq!(json["field"], "data.total");
+        assert_eq!(json["detail"], "`data.total`: must not be negative");
+        assert_eq!(json["line"], 7);
+        assert!(json["action"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+
+    #[test]
+    fn headers_that_clients_act_on_are_there() {
+        let header = |problem: Problem, name: header::HeaderName| {
+            problem.error_response().headers().get(name).map(|v| v.to_str().unwrap().to_owned())
+        };
+        assert!(header(Problem::NoKey, header::WWW_AUTHENTICATE).is_some());
+        assert!(
+            header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token"))
+        );
+        assert_eq!(header(Problem::Overloaded, header::RETRY_AFTER).as_deref(), Some("1"));
+        assert_eq!(
+            header(Problem::MethodNotAllowed { allow: "GET, POST".into() }, header::ALLOW).as_deref(),
+            Some("GET, POST")
+        );
+        assert_eq!(
+            header(Problem::NoRoute, header::CONTENT_TYPE).as_deref(),
+            Some("application/problem+json")
+        );
+    }
+
+    #[test]
+    fn the_only_server_errors_are_deliberate_503() {
+        for error in [
+            EngineError::Overloaded,
+            EngineError::Draining,
+            EngineError::Unavailable("gone".into()),
+            EngineError::Conflict("x".into()),
+            EngineError::NotFound("endpoint"),
+            EngineError::KeyReused { key: "k".into() },
+        ] {
+            let problem = Problem::from(error);
+            let status = problem.status_code();
+            assert!(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+            assert_eq!(status.is_server_error(), problem.retry_after_s().is_some(), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_repeated_field_is_named() {
+        for (path, said, field) in [
+            ("", "missing field `type` at line 1 column 2", Some("type")),
+            ("data", "missing field `total` at line 1 column 2", Some("data.total")),
+            ("data", "duplicate field `total` at line 1 column 2", Some("data.total")),
+            ("data.x", "unknown field `x`", Some("data.x")),
+            ("", "must be a JSON object", None),
+        ] {
+            assert_eq!(Problem::from_parser(path, said.to_owned()).at_field(), field, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_bad_event_names_its_field() {
+        let bad = |code, field: &str| BadEvent { code, field: field.into(), problem: "wrong".into() };
+        assert_eq!(Problem::from(bad(BadEventCode::InvalidField, "key")).code(), "invalid_field");
+        assert_eq!(Problem::from(bad(BadEventCode::InvalidField, "")).code(), "invalid_body");
+        assert_eq!(Problem::from(bad(BadEventCode::NotJson, "")).status_code(), 400);
+        assert_eq!(Problem::from(bad(BadEventCode::TooLarge, "")).status_code(), 413);
+    }
+}

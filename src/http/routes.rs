@@ -1,0 +1,141 @@
+//! All routes, with the methods that each knows.
+
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
+
+use super::admin::{
+    chains, deliveries, endpoints, event_types, keys, loyalty_events, members, program, source_events,
+};
+use super::ingest::{batch, single};
+use super::problem::Problem;
+use super::{clock, edge, health};
+
+/// A path and what its methods do. Any other method is answered 405 with the ones that exist.
+struct Routes {
+    resource: Resource,
+    methods: Vec<Method>,
+}
+
+/// A path.
+fn at(path: &str) -> Routes {
+    Routes { resource: web::resource(path), methods: Vec::new() }
+}
+
+/// A path of one chain.
+fn of_chain(path: &str) -> Routes {
+    at(&format!("/v1/chains/{{chain}}{path}"))
+}
+
+impl Routes {
+    fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::GET, handler)
+    }
+
+    fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::POST, handler)
+    }
+
+    fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PATCH, handler)
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::DELETE, handler)
+    }
+
+    fn on<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.push(method.clone());
+        Self { resource: self.resource.route(Route::new().method(method).to(handler)), ..self }
+    }
+
+    fn add(self, service: &mut web::ServiceConfig) {
+        let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let other =
+            move || std::future::ready(Err::<&str, _>(Problem::MethodNotAllowed { allow: allow.clone() }));
+        service.service(self.resource.default_service(web::to(other)));
+    }
+}
+
+/// Adds everything that the engine says over HTTP. The application's data must hold an
+/// [`AppState`](super::AppState).
+pub fn configure(service: &mut web::ServiceConfig) {
+    let everything = web::scope("")
+        .wrap(actix_web::middleware::from_fn(edge::every_request))
+        .configure(of_the_process)
+        .configure(of_events)
+        .configure(of_members)
+        .configure(of_deliveries)
+        .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
+    // A path whose percent-encoding is not UTF-8 names nothing.
+    let paths = web::PathConfig::default().error_handler(|_, _| Problem::NoRoute.into());
+    service.app_data(paths).service(everything);
+}
+
+fn of_the_process(service: &mut web::ServiceConfig) {
+    at("/healthz").get(health::alive).add(service);
+    at("/readyz").get(health::ready).add(service);
+    at("/metrics").get(health::metrics).add(service);
+    at("/v1/clock").get(clock::show).post(clock::advance).add(service);
+    at("/v1/keys").get(keys::list).post(keys::create).add(service);
+    at("/v1/keys/{id}").delete(keys::revoke).add(service);
+    at("/v1/event_types").get(event_types::list).add(service);
+    at("/v1/chains").get(chains::list).post(chains::create).add(service);
+    of_chain("").get(chains::get).patch(chains::patch).add(service);
+    of_chain("/program").get(program::get).add(service);
+}
+
+fn of_events(service: &mut web::ServiceConfig) {
+    of_chain("/events").get(loyalty_events::list).post(single::receive).add(service);
+    of_chain("/events/batch").post(batch::receive).add(service);
+    of_chain("/events/{id}").get(loyalty_events::get).add(service);
+    of_chain("/source_events").get(source_events::list).add(service);
+    of_chain("/source_events/{id}").get(source_events::get).add(service);
+    of_chain("/source_events/{id}/replay").post(source_events::replay).add(service);
+}
+
+fn of_members(service: &mut web::ServiceConfig) {
+    of_chain("/members").get(members::list).add(service);
+    of_chain("/members/{member}").get(members::get).add(service);
+    of_chain("/members/{member}/ledger").get(members::ledger).add(service);
+    of_chain("/members/{member}/events").get(members::events).add(service);
+}
+
+fn of_deliveries(service: &mut web::ServiceConfig) {
+    of_chain("/endpoints").get(endpoints::list).post(endpoints::create).add(service);
+    of_chain("/endpoints/{id}")
+        .get(endpoints::get)
+        .patch(endpoints::patch)
+        .delete(endpoints::delete)
+        .add(service);
+    of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
+    of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
+    of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
+    of_chain("/deliveries/{id}").get(deliveries::get).add(service);
+    of_chain("/deliveries/{id}/retry").post(deliveries::retry).add(service);
+    of_chain("/deliveries/{id}/discard").post(deliveries::discard).add(service);
+}

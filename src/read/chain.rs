@@ -1,0 +1,34 @@
+//! Chains as outsiders see them.
+
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+use crate::domain::chain::{Chain, ChainId};
+use crate::domain::text::Name;
+
+/// A chain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChainView {
+    /// Its id.
+    pub id: ChainId,
+    /// Its name for people.
+    pub name: Name,
+    /// The IANA name of its time zone.
+    pub timezone: &'static str,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl From<&Chain> for ChainView {
+    fn from(chain: &Chain) -> Self {
+        Self {
+            id: chain.id.clone(),
+            name: chain.name.clone(),
+            timezone: chain.timezone.name(),
+            currency: chain.currency.code.clone(),
+            created_at: chain.created_at,
+        }
+    }
+}

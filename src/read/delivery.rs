@@ -1,0 +1,132 @@
+//! The delivery log as outsiders see it.
+
+use serde::Serialize;
+
+use super::page::{Page, Wanted};
+use super::{ReadError, Reader};
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::delivery::DeliveryStatus;
+use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
+use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
+
+/// A delivery in a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeliveryView {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where to.
+    pub endpoint: EndpointId,
+    /// The loyalty event.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: &'static str,
+    /// Our id of the member it is about.
+    pub member: MemberId,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Tries since it was last started, by the engine or by hand.
+    pub tries: u32,
+    /// When the next try is due; `null` once settled.
+    pub due_at: Option<Timestamp>,
+    /// When its loyalty event was committed.
+    pub created_at: Timestamp,
+    /// When it was settled.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// One try.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttemptView {
+    /// Its id.
+    pub id: AttemptId,
+    /// 1 for the first try.
+    pub number: u32,
+    /// When it began, by the engine's clock.
+    pub at: Timestamp,
+    /// How long the whole exchange took.
+    pub duration_ms: u64,
+    /// The status code, when an answer came.
+    pub status_code: Option<u16>,
+    /// The first 500 characters of the answer.
+    pub response_body: Option<String>,
+    /// What went wrong; `null` on success.
+    pub error: Option<String>,
+}
+
+/// A delivery with its tries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeliveryDetail {
+    /// As in a list.
+    #[serde(flatten)]
+    pub delivery: DeliveryView,
+    /// Its tries, in order.
+    pub attempts: Vec<AttemptView>,
+}
+
+impl From<StoredDelivery> for DeliveryView {
+    fn from(stored: StoredDelivery) -> Self {
+        Self {
+            id: stored.id,
+            endpoint: stored.endpoint,
+            event: stored.event,
+            event_type: stored.event_kind.as_str(),
+            member: stored.member,
+            status: stored.status,
+            tries: stored.attempts,
+            due_at: stored.due_at,
+            created_at: stored.created_at,
+            settled_at: stored.settled_at,
+        }
+    }
+}
+
+impl From<StoredAttempt> for AttemptView {
+    fn from(stored: StoredAttempt) -> Self {
+        Self {
+            id: stored.id,
+            number: stored.number,
+            at: stored.at,
+            duration_ms: stored.duration_ms,
+            status_code: stored.status_code,
+            response_body: stored.response_body,
+            error: stored.error,
+        }
+    }
+}
+
+impl Reader {
+    /// An endpoint's deliveries, newest first, of one status or all.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn deliveries(
+        &self,
+        chain: ChainId,
+        endpoint: EndpointId,
+        status: Option<DeliveryStatus>,
+        wanted: Wanted<DeliveryId>,
+    ) -> Result<Page<DeliveryView>, ReadError> {
+        let (rows, after) = (wanted.rows(), wanted.after);
+        let read = move |conn: &mut _| Ok(delivery::list(conn, &chain, endpoint, status, rows, after)?);
+        let found = self.run(read).await?;
+        wanted.page(found, |delivery| delivery.id.to_string()).map(|delivery| Ok(delivery.into()))
+    }
+
+    /// One delivery with its tries.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn delivery(
+        &self,
+        chain: ChainId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryDetail>, ReadError> {
+        self.run(move |conn| {
+            let Some(found) = delivery::get(conn, &chain, id)? else { return Ok(None) };
+            let attempts = delivery::attempts(conn, &chain, id)?.into_iter().map(Into::into).collect();
+            Ok(Some(DeliveryDetail { delivery: found.into(), attempts }))
+        })
+        .await
+    }
+}

@@ -1,0 +1,151 @@
+//! Members as outsiders see them.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::page::{Page, Wanted};
+use super::{ReadError, Reader};
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::ids::MemberId;
+use crate::domain::member::{Member, Status};
+use crate::domain::money::{Money, Points};
+use crate::domain::text::Name;
+use crate::store::member;
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemberView {
+    /// The chain's own id of the guest, or ours when it has none.
+    pub id: Box<str>,
+    /// Our id.
+    pub member_id: MemberId,
+    /// E-mail address, when known.
+    pub email: Option<Box<str>>,
+    /// Phone number, when known.
+    pub phone: Option<Box<str>>,
+    /// Everything the chain knows the guest by.
+    pub identities: Vec<Identity>,
+    /// Balance.
+    pub points: Points,
+    /// Tier, in a program with tiers.
+    pub tier: Option<Name>,
+    /// Active, at risk, churned.
+    pub status: Status,
+    /// Achievements and when each was earned.
+    pub achievements: BTreeMap<Name, Timestamp>,
+    /// Orders and visits since enrolment.
+    pub lifetime_visits: u64,
+    /// Money spent since enrolment, less refunds.
+    pub lifetime_spend: Money,
+    /// The last day with a visit, in the chain's zone.
+    pub last_visit: Option<NaiveDate>,
+    /// When first seen.
+    pub enrolled_at: Timestamp,
+}
+
+impl From<Member> for MemberView {
+    fn from(member: Member) -> Self {
+        let face = member.face();
+        Self {
+            id: face.id,
+            member_id: member.id,
+            email: face.email,
+            phone: face.phone,
+            points: face.points,
+            tier: face.tier,
+            status: member.standing.status,
+            achievements: member.standing.achievements,
+            lifetime_visits: member.history.lifetime_visits,
+            lifetime_spend: member.history.lifetime_spend,
+            last_visit: member.history.last_visit(),
+            enrolled_at: member.enrolled_at,
+            identities: member.identities,
+        }
+    }
+}
+
+/// How somebody names a member: our id, or anything the chain knows them by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberName {
+    /// `mem_…`
+    Ours(MemberId),
+    /// Any of these, by priority.
+    Known(Vec<Identity>),
+}
+
+impl MemberName {
+    /// Reads a name of any kind: whatever identities the text could be.
+    pub fn parse(text: &str) -> Self {
+        if let Ok(id) = text.parse() {
+            return Self::Ours(id);
+        }
+        let identities = IdentityKind::ALL.into_iter().filter_map(|kind| Identity::parse(kind, text).ok());
+        Self::Known(identities.collect())
+    }
+}
+
+impl Reader {
+    /// Members, the newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn members(
+        &self,
+        chain: ChainId,
+        wanted: Wanted<MemberId>,
+    ) -> Result<Page<MemberView>, ReadError> {
+        let (rows, after) = (wanted.rows(), wanted.after);
+        let found = self.run(move |conn| Ok(member::list(conn, &chain, rows, after)?)).await?;
+        wanted.page(found, |member| member.id.to_string()).map(|member| Ok(member.into()))
+    }
+
+    /// The member of that name.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn member(&self, chain: ChainId, name: MemberName) -> Result<Option<MemberView>, ReadError> {
+        self.run(move |conn| {
+            let id = match name {
+                MemberName::Ours(id) => Some(id),
+                MemberName::Known(identities) => {
+                    member::owners(conn, &chain, &identities)?.first().map(|(_, owner)| *owner)
+                }
+            };
+            let Some(id) = id else { return Ok(None) };
+            Ok(member::load(conn, &chain, id)?.map(Into::into))
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_whatever_it_can_be() {
+        let kinds = |text: &str| match MemberName::parse(text) {
+            MemberName::Ours(_) => vec![],
+            MemberName::Known(identities) => identities.iter().map(|i| i.kind).collect(),
+        };
+        use IdentityKind::{Card, Email, External, Id, Phone};
+        assert_eq!(kinds("mem_00000000000000000000000007"), []);
+        assert_eq!(kinds("m-42"), [Id, Card]);
+        assert_eq!(kinds("ana@example.com"), [Id, Card, Email]);
+        assert_eq!(kinds("+15551234567"), [Id, Card, Phone]);
+        assert_eq!(kinds("square:CUST1"), [Id, Card, External]);
+    }
+
+    #[test]
+    fn a_member_without_an_id_of_the_chain_goes_by_ours() {
+        let email = Identity::parse(IdentityKind::Email, "ana@example.com").unwrap();
+        let id = MemberId::new(ulid::Ulid(7));
+        let view = MemberView::from(Member::new(id, vec![email], None, Timestamp::UNIX_EPOCH));
+        assert_eq!(*view.id, id.to_string());
+        assert_eq!(view.email.as_deref(), Some("ana@example.com"));
+    }
+}

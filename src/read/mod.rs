@@ -1,0 +1,60 @@
+//! What outsiders may see: views made from stored rows. Secrets are not among their fields.
+
+pub mod api_key;
+pub mod chain;
+pub mod delivery;
+pub mod endpoint;
+pub mod ledger;
+pub mod loyalty_event;
+pub mod member;
+pub mod page;
+pub mod program;
+pub mod source_event;
+
+use serde_json::value::RawValue;
+
+use crate::store::{DbConn, Store, StoreError};
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store is away, or refused.
+    #[error("the store could not be read")]
+    Store(#[from] StoreError),
+    /// A row does not hold what it should.
+    #[error("a stored {0} cannot be understood")]
+    Corrupt(&'static str),
+}
+
+/// Reads for outsiders. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader(Store);
+
+impl From<Store> for Reader {
+    fn from(store: Store) -> Self {
+        Self(store)
+    }
+}
+
+impl Reader {
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), ReadError> {
+        self.run(|conn| Ok(crate::store::chain::list(conn).map(drop)?)).await
+    }
+
+    /// Runs `f` on a connection of the readers' pool, on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut DbConn) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.0.read(move |conn| Ok(f(conn))).await?
+    }
+}
+
+/// JSON that the engine wrote and that is shown as it is.
+fn raw(json: String, what: &'static str) -> Result<Box<RawValue>, ReadError> {
+    RawValue::from_string(json).map_err(|_| ReadError::Corrupt(what))
+}

@@ -1,0 +1,331 @@
+//! Every word that rules know: the properties of orders, members and events, and the effects they can ask for.
+//!
+//! Words of `test` blocks are in [`super::testing`].
+
+use std::any::TypeId;
+use std::ops::{Range, RangeInclusive};
+use std::sync::LazyLock;
+
+use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::RoundingStrategy;
+
+use crate::domain::loyalty_event::EventType::{self, *};
+use crate::domain::member::{HISTORY_DAYS, Window};
+use crate::domain::money::Money;
+use crate::domain::order::{Order, Refund, Visit};
+
+use super::requests::{self, Failure};
+use super::testing;
+use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
+use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
+
+/// All words, registered once for all chains.
+pub(super) static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let mut author = Author::new(types());
+    effects(&mut author);
+    order(&mut author);
+    refund_visit_and_tick(&mut author);
+    member(&mut author);
+    event(&mut author);
+    moments_and_windows(&mut author);
+    numbers(&mut author);
+    texts_and_lists(&mut author);
+    testing::words(&mut author);
+    author.finish()
+});
+
+fn types() -> Vec<(TypeId, Type)> {
+    vec![
+        (TypeId::of::<()>(), Type::Nothing),
+        (TypeId::of::<bool>(), Type::Bool),
+        (TypeId::of::<i64>(), Type::Whole),
+        (TypeId::of::<Decimal>(), Type::Decimal),
+        (TypeId::of::<ImmutableString>(), Type::Text),
+        (TypeId::of::<Array>(), Type::List),
+        (TypeId::of::<Map>(), Type::Map),
+        (TypeId::of::<Range<i64>>(), Type::Range),
+        (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
+        (TypeId::of::<Window>(), Type::Window),
+        (TypeId::of::<Moment>(), Type::Moment),
+        (TypeId::of::<Fact<Order>>(), Type::Order),
+        (TypeId::of::<Items>(), Type::Items),
+        (TypeId::of::<ItemView>(), Type::Item),
+        (TypeId::of::<Fact<Refund>>(), Type::Refund),
+        (TypeId::of::<Fact<Visit>>(), Type::Visit),
+        (TypeId::of::<Tick>(), Type::Tick),
+        (TypeId::of::<MemberView>(), Type::Member),
+        (TypeId::of::<EventView>(), Type::Event),
+    ]
+}
+
+type Text = ImmutableString;
+type Context<'a> = NativeCallContext<'a>;
+
+fn effects(author: &mut Author) {
+    use Type::Nothing;
+    let in_rule = Place::Rule;
+    author
+        .function("award", Nothing, |c: Context<'_>, n: i64, why: Text| {
+            requests::award(&c, n.into(), Some(&why))
+        })
+        .place(in_rule);
+    author
+        .function("award", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
+            requests::award(&c, n, Some(&why))
+        })
+        .place(in_rule);
+    author
+        .function("award", Nothing, |c: Context<'_>, n: i64| requests::award(&c, n.into(), None))
+        .place(in_rule);
+    author
+        .function("award", Nothing, |c: Context<'_>, n: Decimal| requests::award(&c, n, None))
+        .place(in_rule);
+    author
+        .function("deduct", Nothing, |c: Context<'_>, n: i64, why: Text| {
+            requests::deduct(&c, n.into(), Some(&why))
+        })
+        .place(in_rule);
+    author
+        .function("deduct", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
+            requests::deduct(&c, n, Some(&why))
+        })
+        .place(in_rule);
+    author
+        .function("deduct", Nothing, |c: Context<'_>, n: i64| requests::deduct(&c, n.into(), None))
+        .place(in_rule);
+    author
+        .function("deduct", Nothing, |c: Context<'_>, n: Decimal| requests::deduct(&c, n, None))
+        .place(in_rule);
+    author
+        .function("take_back", Nothing, |c: Context<'_>, why: Text| requests::take_back(&c, Some(&why)))
+        .place(in_rule);
+    author.function("take_back", Nothing, |c: Context<'_>| requests::take_back(&c, None)).place(in_rule);
+    author
+        .function("set_tier", Nothing, |c: Context<'_>, tier: Text| requests::set_tier(&c, &tier))
+        .place(in_rule)
+        .role(Role::Tier);
+    author
+        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status))
+        .place(in_rule)
+        .role(Role::Status);
+    author
+        .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
+        .place(in_rule)
+        .role(Role::Achievement);
+    author
+        .function("forward", Nothing, |c: Context<'_>, tag: Text| requests::forward(&c, &tag))
+        .place(Place::Trigger)
+        .role(Role::Endpoint);
+}
+
+fn order(author: &mut Author) {
+    author.property("id", Type::Text, |o: &mut Fact<Order>| Text::from(o.id()));
+    author.property("total", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| Some(o.total)));
+    author.property("subtotal", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.subtotal));
+    author.property("tax", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tax));
+    author.property("tip", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tip));
+    author.property("discount", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.discount));
+    author.property("channel", Type::Text, |o: &mut Fact<Order>| Text::from(o.channel()));
+    author.property("location", Type::Text, |o: &mut Fact<Order>| Text::from(o.location()));
+    author.property("at", Type::Moment, |o: &mut Fact<Order>| o.at);
+    author.property("items", Type::Items, |o: &mut Fact<Order>| o.items());
+    author
+        .function("spent_on", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.spent_on(&category))
+        .role(Role::Category);
+    author
+        .function("count_of", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.count_of(&category))
+        .role(Role::Category);
+    author.function("len", Type::Whole, |items: &mut Items| items.len());
+    author.property("len", Type::Whole, |items: &mut Items| items.len());
+    author.module().set_iterator::<Items>();
+    author.property("sku", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.sku.as_ref())));
+    author.property("name", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.name.as_ref())));
+    author
+        .property("category", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.category.as_ref())))
+        .role(Role::Category);
+    author.property("quantity", Type::Decimal, |i: &mut ItemView| i.number(|i| i.quantity.decimal()));
+    author.property("price", Type::Decimal, |i: &mut ItemView| i.number(|i| i.price.decimal()));
+    author.property("total", Type::Decimal, |i: &mut ItemView| i.number(|i| i.total()));
+}
+
+fn refund_visit_and_tick(author: &mut Author) {
+    author.property("order_id", Type::Text, |r: &mut Fact<Refund>| Text::from(r.order_id()));
+    author.property("total", Type::Decimal, |r: &mut Fact<Refund>| r.total());
+    author.property("order_total", Type::Decimal, |r: &mut Fact<Refund>| r.order_total());
+    author.property("order_points", Type::Whole, |r: &mut Fact<Refund>| r.order_points());
+    author.property("reason", Type::Text, |r: &mut Fact<Refund>| Text::from(r.reason()));
+    author.property("location", Type::Text, |r: &mut Fact<Refund>| Text::from(r.location()));
+    author.property("at", Type::Moment, |r: &mut Fact<Refund>| r.at);
+    author.property("channel", Type::Text, |v: &mut Fact<Visit>| Text::from(v.channel()));
+    author.property("location", Type::Text, |v: &mut Fact<Visit>| Text::from(v.location()));
+    author.property("at", Type::Moment, |v: &mut Fact<Visit>| v.at);
+    author.property("at", Type::Moment, |t: &mut Tick| t.at);
+}
+
+fn member(author: &mut Author) {
+    author.property("id", Type::Text, |m: &mut MemberView| Text::from(&*m.member.face().id));
+    author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
+    author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points.0);
+    author
+        .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
+        .role(Role::Status);
+    author.property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64);
+    author.property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal());
+    author.property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
+        m.member.history.days_since_last_visit(m.today)
+    });
+    author.property("typical_gap_days", Type::Decimal, |m: &mut MemberView| m.typical_gap_days());
+    author.property("has_rhythm", Type::Bool, |m: &mut MemberView| {
+        m.member.history.typical_gap_days().is_some()
+    });
+    author.property("weeks_in_a_row", Type::Whole, |m: &mut MemberView| {
+        m.member.history.weeks_in_a_row(m.today)
+    });
+    author.property("is_new", Type::Bool, |m: &mut MemberView| m.member.version == 0);
+    author.property("enrolled_days", Type::Whole, |m: &mut MemberView| m.enrolled_days());
+    author
+        .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
+        .role(Role::Achievement);
+    author.function("visits_in", Type::Whole, |m: &mut MemberView, window: Window| -> Result<i64, Failure> {
+        Ok(m.member.history.visits_in(kept(window)?, m.today) as i64)
+    });
+    author.function(
+        "spend_in",
+        Type::Decimal,
+        |m: &mut MemberView, window: Window| -> Result<Decimal, Failure> {
+            Ok(m.member.history.spend_in(kept(window)?, m.today).decimal())
+        },
+    );
+}
+
+/// A window that the history can answer: anything longer would silently forget.
+fn kept(window: Window) -> Result<Window, Failure> {
+    if window.is_kept() {
+        return Ok(window);
+    }
+    let months = Window::MAX_MONTHS;
+    Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
+}
+
+const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack];
+const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
+const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
+const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
+const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
+const REASONS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, OrderRefunded];
+
+fn event(author: &mut Author) {
+    author
+        .property("type", Type::Text, |e: &mut EventView| Text::from(e.event.kind().as_str()))
+        .role(Role::LoyaltyEvent);
+    author.property("at", Type::Moment, |e: &mut EventView| e.at);
+    author
+        .property("amount", Type::Whole, |e: &mut EventView| e.points().map_or(0, |moved| moved.amount.0))
+        .events(POINTS);
+    author
+        .property("new_balance", Type::Whole, |e: &mut EventView| {
+            e.points().map_or(0, |moved| moved.new_balance.0)
+        })
+        .events(POINTS);
+    author.property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason())).events(REASONS);
+    author
+        .property("previous_tier", Type::Text, |e: &mut EventView| {
+            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref())))
+        })
+        .role(Role::Tier)
+        .events(TIERS);
+    author
+        .property("new_tier", Type::Text, |e: &mut EventView| {
+            Text::from(e.tier().map_or("", |t| &t.new_tier))
+        })
+        .role(Role::Tier)
+        .events(TIERS);
+    author
+        .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
+        .role(Role::Achievement)
+        .events(&[AchievementEarned]);
+    author
+        .property("days_since_last_visit", Type::Whole, |e: &mut EventView| {
+            e.absence().map_or(0, |absence| absence.days_since_last_visit)
+        })
+        .events(ABSENCES);
+    author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
+    author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
+    author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+}
+
+fn moments_and_windows(author: &mut Author) {
+    author.property("weekday", Type::Text, |m: &mut Moment| Text::from(m.weekday())).role(Role::Weekday);
+    author.property("hour", Type::Whole, |m: &mut Moment| m.hour());
+    author.property("minute", Type::Whole, |m: &mut Moment| m.minute());
+    author.property("day", Type::Whole, |m: &mut Moment| m.day());
+    author.property("month", Type::Whole, |m: &mut Moment| m.month());
+    author.property("year", Type::Whole, |m: &mut Moment| m.year());
+    author.property("date", Type::Text, |m: &mut Moment| Text::from(m.date()));
+    author.property("days", Type::Window, |n: &mut i64| count(*n).map(Window::Days));
+    author.property("weeks", Type::Window, |n: &mut i64| count(n.saturating_mul(7)).map(Window::Days));
+    author.property("months", Type::Window, |n: &mut i64| count(*n).map(Window::Months));
+}
+
+fn count(n: i64) -> Result<u32, Failure> {
+    u32::try_from(n).map_err(|_| format!("{n} is no length of time").into())
+}
+
+fn numbers(author: &mut Author) {
+    use RoundingStrategy::{MidpointAwayFromZero, ToNegativeInfinity, ToPositiveInfinity};
+    for (name, strategy) in
+        [("floor", ToNegativeInfinity), ("ceil", ToPositiveInfinity), ("round", MidpointAwayFromZero)]
+    {
+        author.function(name, Type::Decimal, move |n: Decimal| n.round_dp_with_strategy(0, strategy));
+        author.function(name, Type::Whole, |n: i64| n);
+    }
+    author.function("round", Type::Decimal, |n: Decimal, decimals: i64| {
+        n.round_dp_with_strategy(decimals.clamp(0, 28) as u32, MidpointAwayFromZero)
+    });
+    author.function("abs", Type::Decimal, |n: Decimal| n.abs());
+    author.function("abs", Type::Whole, |n: i64| n.saturating_abs());
+    author.function("min", Type::Whole, |a: i64, b: i64| a.min(b));
+    author.function("max", Type::Whole, |a: i64, b: i64| a.max(b));
+    author.function("min", Type::Decimal, |a: Decimal, b: Decimal| a.min(b));
+    author.function("max", Type::Decimal, |a: Decimal, b: Decimal| a.max(b));
+    author.function("min", Type::Decimal, |a: i64, b: Decimal| b.min(a.into()));
+    author.function("max", Type::Decimal, |a: i64, b: Decimal| b.max(a.into()));
+    author.function("min", Type::Decimal, |a: Decimal, b: i64| a.min(b.into()));
+    author.function("max", Type::Decimal, |a: Decimal, b: i64| a.max(b.into()));
+    author.module().set_iterator::<Range<i64>>().set_iterator::<RangeInclusive<i64>>();
+    author.function("contains", Type::Bool, |range: &mut Range<i64>, n: i64| range.contains(&n));
+    author.function("contains", Type::Bool, |range: &mut RangeInclusive<i64>, n: i64| range.contains(&n));
+}
+
+fn texts_and_lists(author: &mut Author) {
+    author.property("len", Type::Whole, |text: &mut Text| text.chars().count() as i64);
+    author.function("contains", Type::Bool, |text: &mut Text, part: Text| text.contains(part.as_str()));
+    author.function("starts_with", Type::Bool, |text: &mut Text, part: Text| text.starts_with(part.as_str()));
+    author.function("ends_with", Type::Bool, |text: &mut Text, part: Text| text.ends_with(part.as_str()));
+    author.function("to_lower", Type::Text, |text: &mut Text| Text::from(text.to_lowercase()));
+    author.function("to_upper", Type::Text, |text: &mut Text| Text::from(text.to_uppercase()));
+    author.module().set_iterable::<Array>();
+    author.property("len", Type::Whole, |list: &mut Array| list.len() as i64);
+    author.function("contains", Type::Bool, |list: &mut Array, value: Dynamic| {
+        list.iter().any(|v| same(v, &value))
+    });
+}
+
+/// Equality as rules mean it: texts, numbers of either kind, truth values.
+fn same(a: &Dynamic, b: &Dynamic) -> bool {
+    let number = |v: &Dynamic| v.as_int().map(Decimal::from).or_else(|_| v.as_decimal()).ok();
+    if let (Some(a), Some(b)) = (number(a), number(b)) {
+        return a == b;
+    }
+    if let (Ok(a), Ok(b)) = (a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
+        return *a == *b;
+    }
+    matches!((a.as_bool(), b.as_bool()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// An amount of money from a test's map, where whole numbers are as good as decimals.
+pub(super) fn money(value: &Dynamic) -> Option<Money> {
+    let amount = value.as_decimal().or_else(|_| value.as_int().map(Decimal::from)).ok()?;
+    Some(Money::new(amount))
+}

@@ -1,0 +1,323 @@
+//! The world of one test: a member, their orders, a clock, and what the last event led to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use chrono::{NaiveDate, NaiveDateTime, TimeZone};
+use rhai::{Array, Dynamic, Map, Position};
+use serde_json::{Map as JsonMap, Value};
+use ulid::Ulid;
+
+use crate::domain::Timestamp;
+use crate::domain::chain::Chain;
+use crate::domain::commit::SourceOrigin;
+use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::effect::RuleFailure;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::member::{Member, Status};
+use crate::domain::money::{Money, Points};
+use crate::domain::order::OrderRecord;
+use crate::domain::schedule::TickType;
+use crate::domain::source_event::{SourceEvent, SourceType};
+use crate::domain::text::{Key, Name};
+
+use super::api::money;
+use super::decide::{Case, Decided, decide_and_tell};
+use super::program::Program;
+
+/// The most events that one test may send.
+const MAX_SENDS: u128 = 1_000;
+
+/// The world as the interpreter carries it while a test runs.
+#[derive(Debug, Clone)]
+pub(super) struct Bench(pub(super) Arc<Mutex<World>>);
+
+/// What a test acts on.
+#[derive(Debug)]
+pub(super) struct World {
+    program: Arc<Program>,
+    chain: Chain,
+    now: Timestamp,
+    member: Member,
+    orders: BTreeMap<Key, OrderRecord>,
+    /// Events sent so far; also numbers orders without an id.
+    sends: u128,
+    last: Option<Decided>,
+    /// The expectation that did not hold.
+    pub(super) unmet: Option<(Position, String)>,
+}
+
+impl World {
+    pub(super) fn new(program: Arc<Program>, chain: Chain) -> Self {
+        let noon =
+            NaiveDate::from_ymd_opt(2026, 1, 5).and_then(|day| day.and_hms_opt(12, 0, 0)).unwrap_or_default();
+        let now = instant(&chain, noon).unwrap_or_default();
+        let member = fresh_member(&program, now);
+        Self { program, chain, now, member, orders: BTreeMap::new(), sends: 0, last: None, unmet: None }
+    }
+
+    /// `at("2026-03-02 09:30")`
+    pub(super) fn set_time(&mut self, text: &str) -> Result<(), String> {
+        let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M")
+            .map_err(|_| format!("`{text}` is no time; write it as \"2026-03-02 09:30\""))?;
+        self.now = instant(&self.chain, time).ok_or_else(|| {
+            format!("{text} does not exist in {}: clocks are set forward then", self.chain.timezone)
+        })?;
+        Ok(())
+    }
+
+    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ] })`: a known member instead of the one
+    /// so far.
+    pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
+        let mut member = fresh_member(&self.program, self.now);
+        member.version = 1;
+        for (key, value) in facts {
+            match &*key {
+                "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
+                "status" => member.standing.status = known_status(&text("status", value)?)?,
+                "points" => {
+                    member.standing.points =
+                        Points(value.as_int().map_err(|_| "`points` must be a whole number")?)
+                }
+                "achievements" => {
+                    for name in list("achievements", value)? {
+                        let name = Name::parse(&text("achievements", name)?).map_err(|e| e.to_string())?;
+                        member.standing.achievements.insert(name, self.now);
+                    }
+                }
+                "visits" => {
+                    for visit in list("visits", value)? {
+                        past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
+                    }
+                }
+                "orders" => {
+                    for order in list("orders", value)? {
+                        past_order(&mut member, &self.chain, order)?;
+                    }
+                }
+                other => {
+                    let known = "tier, status, points, achievements, visits, orders";
+                    return Err(format!("a member has no `{other}`; there is {known}"));
+                }
+            }
+        }
+        self.member = member;
+        self.last = None;
+        Ok(())
+    }
+
+    fn known_tier(&self, tier: &str) -> Result<Name, String> {
+        let known = self.program.tiers.iter().find(|known| known.as_str() == tier);
+        known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
+    }
+
+    /// `send("order.completed", #{ total: 24.50 })`. A rule that fails fails the test.
+    pub(super) fn send(&mut self, kind: &str, data: Map) -> Result<(), String> {
+        self.sends += 1;
+        if self.sends > MAX_SENDS {
+            return Err(format!("a test may send {MAX_SENDS} events"));
+        }
+        // Ids lie far apart: each event derives the ids of its effects from its own.
+        let id = Ulid(self.sends << 64);
+        let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
+            (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id },
+            (Ok(tick), _) => return Err(format!("{tick} has no data: write send(\"{tick}\")")),
+            (_, Ok(source)) => Occasion::Source(SourceInput {
+                id: SourceId::new(id),
+                event: Arc::new(self.source_event(source, data)?),
+                received_at: self.now,
+                from: SourceOrigin::Outside,
+            }),
+            _ => return Err(format!("there is no event called `{kind}`")),
+        };
+        let order_id = match &occasion {
+            Occasion::Source(input) => input.event.data.order_id().cloned(),
+            Occasion::Tick { .. } => None,
+        };
+        let decided = decide_and_tell(
+            &self.program,
+            &self.chain.id,
+            &[],
+            Case {
+                member: self.member.clone(),
+                order: order_id.and_then(|id| self.orders.get(&id).cloned()),
+                attach: Vec::new(),
+                notes: Vec::new(),
+                occasion,
+                only_rules: None,
+                now: self.now,
+            },
+        );
+        self.remember(decided)
+    }
+
+    fn remember(&mut self, decided: Decided) -> Result<(), String> {
+        if let Some(member) = &decided.commit.member {
+            self.member = Member { version: member.version + 1, ..member.clone() };
+        }
+        if let Some(order) = &decided.commit.order {
+            let stored = OrderRecord { version: order.version + 1, ..order.clone() };
+            self.orders.insert(order.order_id.clone(), stored);
+        }
+        let failed = decided
+            .failures
+            .first()
+            .map(|RuleFailure { rule, at, error }| format!("\"{rule}\" failed at {at}: {error}"));
+        self.last = Some(decided);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The event as a POS would have sent it, by the same strict parser.
+    fn source_event(&self, kind: SourceType, mut data: Map) -> Result<SourceEvent, String> {
+        let location = data.remove("location");
+        let mut data: JsonMap<String, Value> = json_map(data)?;
+        if kind == SourceType::OrderCompleted {
+            data.entry("order_id").or_insert_with(|| format!("order-{}", self.sends).into());
+            if !data.contains_key("total") {
+                data.insert("total".to_owned(), sum_of_items(&data).to_string().into());
+            }
+        }
+        let mut event = JsonMap::new();
+        event.insert("key".to_owned(), format!("test-{}", self.sends).into());
+        event.insert("type".to_owned(), kind.as_str().into());
+        event.insert("data".to_owned(), data.into());
+        if let Some(location) = location {
+            event.insert("location".to_owned(), json(location)?);
+        }
+        let body = Value::Object(event).to_string();
+        SourceEvent::parse(body.as_bytes(), &self.chain.currency, self.now).map_err(|bad| bad.to_string())
+    }
+
+    fn told_events(&self) -> impl Iterator<Item = &EventData> {
+        self.last.iter().flat_map(|decided| decided.commit.events.iter().map(|event| &event.data))
+    }
+
+    /// Points that the last event earned.
+    pub(super) fn awarded(&self) -> i64 {
+        self.told_events()
+            .map(|data| match data {
+                EventData::PointsEarned(moved) => moved.amount.0,
+                _ => 0,
+            })
+            .sum()
+    }
+
+    pub(super) fn points(&self) -> i64 {
+        self.member.standing.points.0
+    }
+
+    pub(super) fn tier(&self) -> &str {
+        self.member.standing.tier.as_ref().map_or("", |tier| tier.as_str())
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        self.member.standing.status.as_str()
+    }
+
+    pub(super) fn achieved(&self, name: &str) -> bool {
+        self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
+    }
+
+    /// Whether the condition of `rule` held on the last event.
+    pub(super) fn fired(&self, rule: &str) -> bool {
+        self.last.iter().any(|decided| decided.fired.iter().any(|name| **name == *rule))
+    }
+
+    pub(super) fn forwarded(&self, tag: &str) -> bool {
+        self.last.iter().any(|decided| decided.forwards.iter().flatten().any(|to| to.as_str() == tag))
+    }
+
+    pub(super) fn told(&self, kind: &str) -> bool {
+        self.told_events().any(|data| data.kind().as_str() == kind)
+    }
+
+    /// For the explanation of a failing test.
+    pub(super) fn fired_in_words(&self) -> String {
+        match &self.last {
+            None => "no event was sent before this".to_owned(),
+            Some(decided) if decided.fired.is_empty() => "no rule fired on the last event".to_owned(),
+            Some(decided) => {
+                let names: Vec<_> = decided.fired.iter().map(|name| format!("\"{name}\"")).collect();
+                format!("on the last event fired {}", names.join(", "))
+            }
+        }
+    }
+}
+
+fn fresh_member(program: &Program, now: Timestamp) -> Member {
+    Member::new(MemberId::new(Ulid(1)), Vec::new(), program.tiers.first().cloned(), now)
+}
+
+/// The instant of a local time: the earlier one when clocks are set back, `None` in the hour that is left out.
+fn instant(chain: &Chain, local: NaiveDateTime) -> Option<Timestamp> {
+    chain.timezone.from_local_datetime(&local).earliest().map(|at| at.to_utc())
+}
+
+fn past_order(member: &mut Member, chain: &Chain, order: Dynamic) -> Result<(), String> {
+    let wanted = "an order of the past is written #{ at: \"2025-06-15\", total: 40.00 }";
+    let order = order.try_cast::<Map>().ok_or(wanted)?;
+    if order.keys().any(|key| key != "at" && key != "total") {
+        return Err(wanted.to_owned());
+    }
+    let day = order.get("at").and_then(|at| at.clone().into_string().ok()).ok_or(wanted)?;
+    let total = order.get("total").and_then(money).ok_or(wanted)?;
+    past_visit(member, chain, &day, total)
+}
+
+fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Result<(), String> {
+    let day: NaiveDate = day.parse().map_err(|_| format!("`{day}` is no day; write it as \"2026-03-02\""))?;
+    member.history.visit(day, spend);
+    let noon = day.and_hms_opt(12, 0, 0).and_then(|noon| instant(chain, noon));
+    member.enrolled_at = noon.map_or(member.enrolled_at, |noon| noon.min(member.enrolled_at));
+    Ok(())
+}
+
+fn known_status(status: &str) -> Result<Status, String> {
+    let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
+    known.ok_or_else(|| format!("there is no status called `{status}`"))
+}
+
+fn text(what: &str, value: Dynamic) -> Result<String, String> {
+    value.into_string().map_err(|found| format!("`{what}` must be a text, not {found}"))
+}
+
+fn list(what: &str, value: Dynamic) -> Result<Array, String> {
+    value.into_array().map_err(|found| format!("`{what}` must be a list, not {found}"))
+}
+
+/// What the items of an order without a total come to.
+fn sum_of_items(data: &JsonMap<String, Value>) -> Money {
+    let number = |item: &Value, key: &str| -> Option<Money> {
+        let value = item.get(key)?;
+        value.as_str().map_or_else(|| value.to_string().parse().ok(), |text| text.parse().ok())
+    };
+    let items = data.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    items.iter().fold(Money::ZERO, |sum, item| {
+        let price = number(item, "price").unwrap_or_default().decimal();
+        let quantity = number(item, "quantity").map_or(rust_decimal::Decimal::ONE, Money::decimal);
+        sum.plus(Money::new(price.saturating_mul(quantity).round_dp(2)))
+    })
+}
+
+fn json_map(map: Map) -> Result<JsonMap<String, Value>, String> {
+    map.into_iter().map(|(key, value)| Ok((key.to_string(), json(value)?))).collect()
+}
+
+/// A value of a rule as JSON; decimals as texts, which the parser reads exactly.
+fn json(value: Dynamic) -> Result<Value, String> {
+    if let Ok(number) = value.as_int() {
+        return Ok(number.into());
+    }
+    if let Ok(number) = value.as_decimal() {
+        return Ok(number.to_string().into());
+    }
+    if value.is_map() {
+        return Ok(Value::Object(json_map(value.cast())?));
+    }
+    if value.is_array() {
+        return value.cast::<Array>().into_iter().map(json).collect::<Result<Vec<_>, _>>().map(Value::Array);
+    }
+    let kind = value.type_name();
+    value.into_string().map(Value::String).map_err(|_| format!("an event cannot hold a value of type {kind}"))
+}

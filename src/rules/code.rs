@@ -1,0 +1,315 @@
+//! The compiled form of a folder: rules by event, triggers, functions, constants.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::{AST, Caches, Dynamic, Engine, EvalContext, Expr, Expression, Module, Position, Scope, Shared};
+
+use crate::domain::Timestamp;
+use crate::domain::effect::Cause;
+use crate::domain::loyalty_event::EventType;
+use crate::domain::schedule::TickType;
+use crate::domain::source_event::SourceType;
+
+use super::check::{self, Checker};
+use super::diagnostic::{Diagnostic, Spot};
+use super::engine::sandbox;
+use super::language::{self, Block, Declaration};
+use super::manifest::Manifest;
+use super::program::Sources;
+use super::split;
+
+/// What a rule starts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum RuleEvent {
+    Source(SourceType),
+    Tick(TickType),
+}
+
+impl RuleEvent {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        SourceType::ALL.into_iter().map(Self::Source).chain(TickType::ALL.into_iter().map(Self::Tick))
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source(kind) => kind.as_str(),
+            Self::Tick(kind) => kind.as_str(),
+        }
+    }
+}
+
+/// A rule, trigger or test, ready to run.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) name: Arc<str>,
+    pub(super) file: Arc<str>,
+    pub(super) position: Position,
+    pub(super) condition: Option<Expr>,
+    pub(super) body: Expr,
+    pub(super) cause: Cause,
+}
+
+/// Everything that runs of a program.
+#[derive(Debug)]
+pub(super) struct Code {
+    /// Tells programs apart in the caches of a thread.
+    pub(super) id: u64,
+    pub(super) engine: Engine,
+    pub(super) functions: Shared<Module>,
+    /// The file of each function, for the place of a failure.
+    pub(super) function_files: BTreeMap<String, Arc<str>>,
+    pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
+    pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
+    pub(super) tests: Vec<Unit>,
+    pub(super) next_tick: NextTick,
+}
+
+impl Code {
+    pub(super) fn empty() -> Self {
+        Self {
+            id: next_id(),
+            engine: sandbox(None),
+            functions: Module::new().into(),
+            function_files: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            triggers: BTreeMap::new(),
+            tests: Vec::new(),
+            next_tick: NextTick::default(),
+        }
+    }
+
+    /// Compiles all files of a folder.
+    pub(super) fn compile(
+        sources: &Sources,
+        manifest: &Manifest,
+        version: i64,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut builder = Builder::new(manifest, version);
+        let mut files: Vec<_> = sources.files.iter().filter(|(name, _)| name.ends_with(".rhai")).collect();
+        files.sort_unstable();
+        for (file, text) in files {
+            builder.read(file, text.strip_prefix('\u{feff}').unwrap_or(text));
+        }
+        builder.finish()
+    }
+
+    pub(super) fn has_rules_on_tick(&self, tick: TickType) -> bool {
+        self.rules.contains_key(&RuleEvent::Tick(tick))
+    }
+
+    pub(super) fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().flatten().map(|rule| &*rule.name)
+    }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A cron answer costs tens of microseconds and stays right until the tick it names.
+#[derive(Debug, Default)]
+pub(super) struct NextTick(Mutex<Option<(Timestamp, Timestamp)>>);
+
+impl NextTick {
+    pub(super) fn get(
+        &self,
+        now: Timestamp,
+        compute: impl FnOnce() -> Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((asked, next)) if asked <= now && now < next => Some(next),
+            _ => {
+                let next = compute();
+                *known = next.map(|next| (now, next));
+                next
+            }
+        }
+    }
+}
+
+/// A file as read.
+pub(super) struct File {
+    pub(super) name: Arc<str>,
+    pub(super) text: String,
+}
+
+/// Collects declarations and problems over all files.
+struct Builder<'a> {
+    manifest: &'a Manifest,
+    version: i64,
+    parser: Engine,
+    files: Vec<File>,
+    rules: Vec<(usize, Block)>,
+    triggers: Vec<(usize, Block)>,
+    tests: Vec<(usize, Block)>,
+    functions: Vec<(usize, AST)>,
+    constants: Vec<(usize, String, Position, Expr)>,
+    problems: Vec<Diagnostic>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(manifest: &'a Manifest, version: i64) -> Self {
+        Self {
+            manifest,
+            version,
+            parser: sandbox(None),
+            files: Vec::new(),
+            rules: Vec::new(),
+            triggers: Vec::new(),
+            tests: Vec::new(),
+            functions: Vec::new(),
+            constants: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, name: &str, text: &str) {
+        let index = self.files.len();
+        self.files.push(File { name: name.into(), text: text.to_owned() });
+        let pieces = match split::pieces(name, text) {
+            Ok(pieces) => pieces,
+            Err(problem) => return self.problems.push(problem),
+        };
+        for piece in pieces {
+            match language::parse(&self.parser, name, text, piece) {
+                Ok(Declaration::Rule(block)) => self.rules.push((index, block)),
+                Ok(Declaration::Trigger(block)) => self.triggers.push((index, block)),
+                Ok(Declaration::Test(block)) => self.tests.push((index, block)),
+                Ok(Declaration::Function(ast)) => self.functions.push((index, ast)),
+                Ok(Declaration::Constant { name, position, value }) => {
+                    self.constants.push((index, name, position, value));
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Code, Vec<Diagnostic>> {
+        let constants = self.constants();
+        let checked = self.check(&constants);
+        if !self.problems.is_empty() {
+            self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+            return Err(self.problems);
+        }
+        let (rule_events, trigger_events) = checked;
+        let mut module = Module::new();
+        for (name, value) in constants {
+            module.set_var(name, value);
+        }
+        let mut functions = Module::new();
+        let mut function_files = BTreeMap::new();
+        for (file, ast) in &self.functions {
+            for definition in ast.iter_fn_def() {
+                function_files.insert(definition.name.to_string(), self.files[*file].name.clone());
+                functions.set_script_fn(definition.clone());
+            }
+        }
+        Ok(Code {
+            id: next_id(),
+            engine: sandbox(Some(module)),
+            functions: functions.into(),
+            function_files,
+            rules: grouped(&self.files, self.version, self.rules, rule_events),
+            triggers: grouped(&self.files, self.version, self.triggers, trigger_events),
+            tests: self
+                .tests
+                .into_iter()
+                .map(|(file, block)| unit(&self.files, self.version, file, block))
+                .collect(),
+            next_tick: NextTick::default(),
+        })
+    }
+
+    /// Evaluates the constants, each of which may use those before it.
+    fn constants(&mut self) -> BTreeMap<String, Dynamic> {
+        let mut known = BTreeMap::new();
+        let mut scope = Scope::new();
+        for (file, name, position, value) in &self.constants {
+            let File { name: file, text } = &self.files[*file];
+            let problem =
+                |message: String| Diagnostic::new(file, Spot::of_position(text, *position), message);
+            if known.contains_key(name) {
+                self.problems.push(problem(format!("there is already a constant called `{name}`")));
+                continue;
+            }
+            match evaluate_constant(&self.parser, &mut scope, value) {
+                Ok(value) if is_plain(&value) => {
+                    scope.push_constant_dynamic(name.as_str(), value.clone());
+                    known.insert(name.clone(), value);
+                }
+                Ok(_) => self
+                    .problems
+                    .push(problem(format!("`{name}` must be a number, a text, true, false, or a list"))),
+                Err(message) => self.problems.push(problem(message)),
+            }
+        }
+        known
+    }
+
+    fn check(&mut self, constants: &BTreeMap<String, Dynamic>) -> (Vec<RuleEvent>, Vec<EventType>) {
+        let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
+        checker.names(&self.rules, &self.triggers, &self.tests);
+        let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
+        let triggers =
+            self.triggers.iter().map(|(file, block)| checker.trigger(*file, block)).collect::<Vec<_>>();
+        for (file, block) in &self.tests {
+            checker.test(*file, block);
+        }
+        checker.functions();
+        self.problems.extend(checker.problems());
+        (rules.into_iter().flatten().collect(), triggers.into_iter().flatten().collect())
+    }
+}
+
+fn evaluate_constant(engine: &Engine, scope: &mut Scope<'static>, value: &Expr) -> Result<Dynamic, String> {
+    if check::too_deep(value) {
+        return Err("this is nested too deeply".to_owned());
+    }
+    let mut global = engine.new_global_runtime_state();
+    let mut caches = Caches::new();
+    let mut context = EvalContext::new(engine, &mut global, &mut caches, scope, None);
+    context.eval_expression_tree(&Expression::from(value)).map_err(|error| language::failure(&error).2)
+}
+
+fn is_plain(value: &Dynamic) -> bool {
+    match value.as_array_ref() {
+        Ok(list) => list.iter().all(is_plain),
+        Err(_) => value.is_int() || value.is_decimal() || value.is_string() || value.is_bool(),
+    }
+}
+
+/// Units by event, those of higher priority first, then by file and line. `events` runs beside `blocks`.
+fn grouped<E: Ord>(
+    files: &[File],
+    version: i64,
+    blocks: Vec<(usize, Block)>,
+    events: Vec<E>,
+) -> BTreeMap<E, Vec<Unit>> {
+    let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
+    ordered
+        .sort_by_key(|((file, block), _)| (std::cmp::Reverse(block.priority), *file, block.position.line()));
+    let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
+    for ((file, block), event) in ordered {
+        by_event.entry(event).or_default().push(unit(files, version, file, block));
+    }
+    by_event
+}
+
+fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
+    let file = files[file].name.clone();
+    let line = block.position.line().unwrap_or(1);
+    let cause =
+        Cause { rule: block.name.clone(), at: format!("{file}:{line}").into(), program_version: version };
+    Unit {
+        name: block.name,
+        file,
+        position: block.position,
+        condition: block.condition,
+        body: block.body,
+        cause,
+    }
+}

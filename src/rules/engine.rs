@@ -1,0 +1,129 @@
+//! The sandbox: an interpreter that can do arithmetic, compare texts and ask for effects, and nothing else.
+//!
+//! It is an allow-list. The engine starts empty; operators come from two of Rhai's packages, every function and
+//! property from [`super::api`]. There is no `eval`, no module, no closure, no function pointer, no clock, no output,
+//! no unbounded loop, and no function that grows a text or a list. What is left is bounded by operations, depth,
+//! sizes and a deadline, so that a hostile rule costs its chain milliseconds and other chains nothing.
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use rhai::packages::{ArithmeticPackage, LogicPackage, Package};
+use rhai::{Dynamic, Engine, Module, OptimizationLevel, Shared, Token};
+
+use super::{api, language};
+
+/// The largest rules file, in bytes. Parsing cannot be interrupted, so it is bounded by its input.
+pub(super) const MAX_FILE_BYTES: usize = 64 * 1024;
+/// The largest rule, trigger, test or function, in bytes: bounds the depth of what the parser builds.
+pub(super) const MAX_PIECE_BYTES: usize = 8 * 1024;
+/// Interpreter steps of one rule. The sample chain's rules use a few dozen each.
+const MAX_OPERATIONS: u64 = 20_000;
+/// How long one rule may run. Steps are not time: comparing two long lists is one step.
+const DEADLINE: Duration = Duration::from_millis(50);
+/// Steps between two looks at the clock; ordinary rules never get that far, so they never read it.
+const STEPS_PER_LOOK: u64 = 128;
+/// Functions may call each other this deep.
+const MAX_CALL_LEVELS: usize = 8;
+/// Nesting of expressions and blocks in a rule.
+pub(super) const MAX_DEPTH: usize = 32;
+/// Nesting of expressions and blocks in a function.
+pub(super) const MAX_FUNCTION_DEPTH: usize = 20;
+
+/// Everything that all chains share; built once.
+static SHARED: LazyLock<[Shared<Module>; 3]> = LazyLock::new(|| {
+    [
+        ArithmeticPackage::new().as_shared_module(),
+        LogicPackage::new().as_shared_module(),
+        api::VOCABULARY.module.clone(),
+    ]
+});
+
+/// Words of Rhai that rules do without.
+const DISABLED: [&str; 25] = [
+    "eval",
+    "import",
+    "export",
+    "as",
+    "global",
+    "private",
+    "while",
+    "loop",
+    "do",
+    "until",
+    "try",
+    "catch",
+    "throw",
+    "this",
+    "debug",
+    "print",
+    "type_of",
+    "Fn",
+    "call",
+    "curry",
+    "is_shared",
+    "is_def_var",
+    "is_def_fn",
+    "go",
+    "spawn",
+];
+
+/// An interpreter for one program; `constants` holds what its files declare with `const`.
+pub(super) fn sandbox(constants: Option<Module>) -> Engine {
+    let mut engine = Engine::new_raw();
+    for module in SHARED.iter() {
+        engine.register_global_module(module.clone());
+    }
+    if let Some(constants) = constants {
+        engine.register_global_module(constants.into());
+    }
+    for word in DISABLED {
+        engine.disable_symbol(word);
+    }
+    limit(&mut engine);
+    language::register(&mut engine);
+    #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Identifier(word) if *word == "and" => Token::And,
+        Token::Identifier(word) if *word == "or" => Token::Or,
+        token => token,
+    });
+    engine
+}
+
+fn limit(engine: &mut Engine) {
+    engine
+        .set_max_operations(MAX_OPERATIONS)
+        .set_max_call_levels(MAX_CALL_LEVELS)
+        .set_max_expr_depths(MAX_DEPTH, MAX_FUNCTION_DEPTH)
+        .set_max_string_size(2_000)
+        .set_max_array_size(500)
+        .set_max_map_size(100)
+        .set_max_variables(50)
+        .set_max_functions(200)
+        .set_allow_anonymous_fn(false)
+        .set_allow_shadowing(false)
+        .set_fail_on_invalid_map_property(true)
+        // The checker wants the program as written; folding constants gains nothing measurable.
+        .set_optimization_level(OptimizationLevel::None);
+    engine.on_progress(past_deadline);
+}
+
+thread_local! {
+    /// When the clock was first looked at in the run that this thread is in.
+    static FIRST_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Ends a run that lasts too long.
+fn past_deadline(steps: u64) -> Option<Dynamic> {
+    if !steps.is_multiple_of(STEPS_PER_LOOK) {
+        return None;
+    }
+    if steps == STEPS_PER_LOOK {
+        FIRST_LOOK.set(Some(Instant::now()));
+        return None;
+    }
+    let late = FIRST_LOOK.get().is_some_and(|first| first.elapsed() > DEADLINE);
+    late.then(|| Dynamic::from(format!("took longer than {} ms", DEADLINE.as_millis())))
+}

@@ -1,0 +1,155 @@
+//! Runs rules and triggers. Each thread keeps an interpreter state per program, because building one and looking up
+//! every function anew would cost more than the rules themselves.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rhai::{Caches, Dynamic, EvalAltResult, EvalContext, Expression, GlobalRuntimeState, Scope};
+
+use crate::domain::effect::{Action, RuleFailure};
+use crate::domain::text::Name;
+
+use super::code::{Code, Unit};
+use super::language;
+use super::requests::{Failure, Requests};
+
+/// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
+const MAX_KEPT: usize = 64;
+
+/// What a thread keeps of one program.
+struct Kept {
+    program: u64,
+    global: GlobalRuntimeState,
+    caches: Caches,
+    requests: Requests,
+}
+
+impl Kept {
+    fn new(code: &Code) -> Self {
+        let requests = Requests::new();
+        let mut global = code.engine.new_global_runtime_state();
+        global.lib.push(code.functions.clone());
+        global.tag = Dynamic::from(requests.clone());
+        Self { program: code.id, global, caches: Caches::new(), requests }
+    }
+}
+
+thread_local! {
+    /// Most recently used last.
+    static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An interpreter at work on one event.
+pub(super) struct Run<'a> {
+    code: &'a Code,
+    /// `None` after a panic: its state cannot be trusted any more.
+    kept: Option<Kept>,
+    scope: Scope<'static>,
+}
+
+impl<'a> Run<'a> {
+    /// Begins with these variables.
+    pub(super) fn new<const N: usize>(code: &'a Code, variables: [(&'static str, Dynamic); N]) -> Self {
+        let kept = KEPT.with_borrow_mut(|all| {
+            let at = all.iter().rposition(|kept| kept.program == code.id);
+            at.map(|at| all.remove(at))
+        });
+        let mut scope = Scope::new();
+        for (name, value) in variables {
+            scope.push_constant_dynamic(name, value);
+        }
+        Self { code, kept, scope }
+    }
+
+    /// What the rule asks for; `None` when its condition does not hold.
+    pub(super) fn rule(&mut self, unit: &Unit) -> Result<Option<Vec<Action>>, RuleFailure> {
+        let held = self.guarded(unit, |requests| requests.open_rule(unit.name.clone()));
+        let actions = self.requests().map(Requests::take_actions).unwrap_or_default();
+        held.map(|held| held.then_some(actions))
+    }
+
+    /// The tags that the trigger forwards to: none when its condition does not hold.
+    pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Vec<Name>, RuleFailure> {
+        let held = self.guarded(unit, Requests::open_trigger);
+        let tags = self.requests().map(Requests::take_tags).unwrap_or_default();
+        held.map(|_| tags)
+    }
+
+    fn requests(&self) -> Option<&Requests> {
+        self.kept.as_ref().map(|kept| &kept.requests)
+    }
+
+    /// Whether the condition held. Whatever happens, the variables are as before.
+    fn guarded(&mut self, unit: &Unit, open: impl FnOnce(&Requests)) -> Result<bool, RuleFailure> {
+        let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
+        open(&kept.requests);
+        let (code, scope) = (self.code, &mut self.scope);
+        let variables = scope.len();
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(code, kept, scope, unit)));
+        scope.rewind(variables);
+        match outcome {
+            Ok(Ok(held)) => Ok(held),
+            Ok(Err(error)) => Err(failure(code, unit, &error)),
+            Err(_) => {
+                self.kept = None;
+                Err(RuleFailure {
+                    rule: unit.name.to_string(),
+                    at: place(&unit.file, unit.position),
+                    error: "the interpreter stopped unexpectedly; please report this rule".to_owned(),
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            KEPT.with_borrow_mut(|all| {
+                if all.len() >= MAX_KEPT {
+                    all.remove(0);
+                }
+                all.push(kept);
+            });
+        }
+    }
+}
+
+/// Evaluates condition and body; says whether the condition held.
+fn run(code: &Code, kept: &mut Kept, scope: &mut Scope<'static>, unit: &Unit) -> Result<bool, Failure> {
+    kept.global.num_operations = 0;
+    kept.global.level = 0;
+    kept.global.scope_level = 0;
+    let mut context = EvalContext::new(&code.engine, &mut kept.global, &mut kept.caches, scope, None);
+    if let Some(condition) = &unit.condition {
+        let holds = context.eval_expression_tree(&Expression::from(condition))?;
+        let holds = holds.as_bool().map_err(|found| {
+            let message = format!("the condition after `when` must be true or false, but it is {found}");
+            EvalAltResult::ErrorRuntime(message.into(), condition.position())
+        })?;
+        if !holds {
+            return Ok(false);
+        }
+    }
+    match context.eval_expression_tree(&Expression::from(&unit.body)) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(*error, EvalAltResult::Return(..)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn failure(code: &Code, unit: &Unit, error: &EvalAltResult) -> RuleFailure {
+    let (function, position, error) = language::failure(error);
+    let (file, error) = match function {
+        Some(name) => {
+            let file = code.function_files.get(&name).unwrap_or(&unit.file);
+            (file, format!("{error} (in function `{name}`)"))
+        }
+        None => (&unit.file, error),
+    };
+    RuleFailure { rule: unit.name.to_string(), at: place(file, position.or_else(unit.position)), error }
+}
+
+fn place(file: &str, position: rhai::Position) -> String {
+    format!("{file}:{}:{}", position.line().unwrap_or(1), position.position().unwrap_or(1))
+}

@@ -1,0 +1,282 @@
+//! Our top-level syntax, as additions to Rhai's parser:
+//!
+//! ```text
+//! rule "name" on order.completed [when <condition>] [priority 10] { … }
+//! trigger "name" on points.earned [when <condition>] { … }
+//! test "name" { … expect <condition>; … }
+//! ```
+//!
+//! Nothing is ever run to find out what a file declares: the parser's tree *is* the declaration. All knowledge of the
+//! shape of that tree is here and in [`super::check`].
+
+use std::sync::Arc;
+
+use rhai::{
+    AST, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, LexError,
+    ParseError, ParseErrorType, Position, Stmt,
+};
+
+use super::diagnostic::{Diagnostic, Spot};
+use super::split::{Keyword, Piece};
+use super::testing;
+
+/// A declaration as parsed.
+#[derive(Debug)]
+pub(super) enum Declaration {
+    Rule(Block),
+    Trigger(Block),
+    Test(Block),
+    Function(AST),
+    Constant { name: String, position: Position, value: Expr },
+}
+
+/// `rule`, `trigger` or `test`: a head and a body.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Position of the keyword.
+    pub(super) position: Position,
+    pub(super) name: Arc<str>,
+    pub(super) name_position: Position,
+    /// The event after `on`, such as `order.completed`; empty for a test.
+    pub(super) event: String,
+    pub(super) event_position: Position,
+    pub(super) condition: Option<Expr>,
+    pub(super) priority: i64,
+    pub(super) body: Expr,
+}
+
+/// Teaches the parser the four words.
+pub(super) fn register(engine: &mut Engine) {
+    let nothing =
+        |_: &mut EvalContext<'_, '_, '_, '_, '_, '_>, _: &[Expression<'_>], _: &Dynamic| Ok(Dynamic::UNIT);
+    engine.register_custom_syntax_with_state_raw(
+        "rule",
+        |_, next, state| head(next, state, true),
+        false,
+        nothing,
+    );
+    engine.register_custom_syntax_with_state_raw(
+        "trigger",
+        |_, next, state| head(next, state, false),
+        false,
+        nothing,
+    );
+    engine.register_custom_syntax_with_state_raw("test", |_, _, state| test_head(state), false, nothing);
+    engine.register_custom_syntax_with_state_raw(
+        "expect",
+        |symbols, _, _| Ok((symbols.len() == 1).then(|| "$expr$".into())),
+        false,
+        |context, inputs, _| testing::expect(context, inputs),
+    );
+}
+
+/// Where the parser is in the head of a rule or trigger. Kept as a number, which is what the parser can hold; the
+/// clauses seen so far are added to it.
+mod step {
+    pub(super) const NAME: i64 = 0;
+    pub(super) const ON: i64 = 1;
+    pub(super) const EVENT: i64 = 2;
+    pub(super) const AFTER_EVENT: i64 = 3;
+    pub(super) const CONDITION: i64 = 4;
+    pub(super) const PRIORITY: i64 = 5;
+    pub(super) const CLAUSE: i64 = 6;
+    pub(super) const END: i64 = 7;
+    pub(super) const MASK: i64 = 7;
+    pub(super) const SEEN_WHEN: i64 = 8;
+    pub(super) const SEEN_PRIORITY: i64 = 16;
+}
+
+type NextSymbol = Result<Option<ImmutableString>, ParseError>;
+
+/// What must follow in the head of a rule or trigger, given the next word.
+fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
+    let at = state.as_int().unwrap_or(step::NAME);
+    let seen = at & !step::MASK;
+    let may_when = seen & step::SEEN_WHEN == 0;
+    let may_priority = has_priority && seen & step::SEEN_PRIORITY == 0;
+    let (symbol, then) = match (at & step::MASK, next) {
+        (step::NAME, _) => ("$string$", step::ON),
+        (step::ON, _) => ("on", step::EVENT),
+        (step::EVENT, _) => ("$ident$", step::AFTER_EVENT),
+        (step::AFTER_EVENT, ".") => (".", step::EVENT),
+        (step::AFTER_EVENT | step::CLAUSE, "when") if may_when => ("when", step::CONDITION | step::SEEN_WHEN),
+        (step::AFTER_EVENT | step::CLAUSE, "priority") if may_priority => {
+            ("priority", step::PRIORITY | step::SEEN_PRIORITY)
+        }
+        (step::CONDITION, _) => ("$expr$", step::CLAUSE),
+        (step::PRIORITY, _) => ("$int$", step::CLAUSE),
+        (step::AFTER_EVENT | step::CLAUSE, "{") => ("$block$", step::END),
+        (step::END, _) => return Ok(None),
+        (_, found) => {
+            let clauses = [(may_when, "`when`, "), (may_priority, "`priority`, ")];
+            let wanted: String = clauses.into_iter().filter(|(may, _)| *may).map(|(_, word)| word).collect();
+            let wanted =
+                wanted.strip_suffix(", ").map_or("`{`".to_owned(), |words| format!("{words} or `{{`"));
+            let found = if found.is_empty() { "the end of the file" } else { found };
+            let message = format!("I expected {wanted}, but found `{found}`");
+            return Err(LexError::Runtime(message).into_err(Position::NONE));
+        }
+    };
+    *state = (then | seen).into();
+    Ok(Some(symbol.into()))
+}
+
+fn test_head(state: &mut Dynamic) -> NextSymbol {
+    let at = state.as_int().unwrap_or(step::NAME);
+    let (symbol, then) = match at {
+        step::NAME => ("$string$", step::CLAUSE),
+        step::CLAUSE => ("$block$", step::END),
+        _ => return Ok(None),
+    };
+    *state = then.into();
+    Ok(Some(symbol.into()))
+}
+
+/// Parses one declaration of `file`, whose whole text is `text`.
+pub(super) fn parse(
+    engine: &Engine,
+    file: &str,
+    text: &str,
+    piece: Piece<'_>,
+) -> Result<Declaration, Diagnostic> {
+    let lines_before = text[..piece.start].matches('\n').count();
+    let line_start = text[..piece.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let columns_before = text[line_start..piece.start].chars().count();
+    // Behind as much blank as stands before it, the parser's positions are the file's.
+    let padded = format!("{}{}{}", "\n".repeat(lines_before), " ".repeat(columns_before), piece.text);
+    let ast = engine.compile(padded).map_err(|error| syntax_error(file, text, piece, &error))?;
+    declaration(ast, piece.keyword).map_err(|position| {
+        let spot = Spot::of_position(text, position.or_else(Position::new(lines_before as u16 + 1, 1)));
+        let message = "only `rule`, `trigger`, `test`, `fn` and `const` can stand here";
+        Diagnostic::new(file, spot, message).help("put it inside a rule, or begin it with one of these words")
+    })
+}
+
+/// The one declaration of a parsed piece, or the position of what is not part of it.
+fn declaration(ast: AST, keyword: Keyword) -> Result<Declaration, Position> {
+    let mut statements = ast.statements().iter().filter(|s| !matches!(s, Stmt::Noop(_)));
+    let first = statements.next();
+    if let Some(second) = statements.next() {
+        return Err(second.position());
+    }
+    let position = first.map_or(Position::NONE, Stmt::position);
+    match (keyword, first) {
+        (Keyword::Function, None) if ast.iter_fn_def().count() == 1 => Ok(Declaration::Function(ast)),
+        (Keyword::Constant, Some(Stmt::Var(parts, _, position))) => {
+            let (name, value, _) = &**parts;
+            Ok(Declaration::Constant {
+                name: name.name.to_string(),
+                position: name.pos.or_else(*position),
+                value: value.clone(),
+            })
+        }
+        (keyword, Some(Stmt::Expr(expr))) => match &**expr {
+            Expr::Custom(custom, position) => {
+                let block = block(custom, *position).ok_or(*position)?;
+                match keyword {
+                    Keyword::Rule => Ok(Declaration::Rule(block)),
+                    Keyword::Trigger => Ok(Declaration::Trigger(block)),
+                    Keyword::Test => Ok(Declaration::Test(block)),
+                    Keyword::Function | Keyword::Constant => Err(*position),
+                }
+            }
+            other => Err(other.position()),
+        },
+        _ => Err(position),
+    }
+}
+
+/// Reads head and body from what the parser kept: `tokens` has one entry a symbol, `inputs` one for each `$…$`.
+fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
+    let mut inputs = custom.inputs.iter();
+    let name = inputs.next()?;
+    let mut block = Block {
+        position,
+        name: Arc::from(text_of(name)?),
+        name_position: name.position(),
+        event: String::new(),
+        event_position: Position::NONE,
+        condition: None,
+        priority: 0,
+        body: Expr::Unit(position),
+    };
+    for token in custom.tokens.iter().skip(2).filter(|token| token.starts_with('$')) {
+        let input = inputs.next()?;
+        match (&**token, input) {
+            ("$ident$", Expr::Variable(variable, ..)) => {
+                let joint = if block.event.is_empty() { "" } else { "." };
+                block.event_position = block.event_position.or_else(input.position());
+                block.event.push_str(joint);
+                block.event.push_str(&variable.1);
+            }
+            ("$expr$", condition) => block.condition = Some(condition.clone()),
+            ("$int$", Expr::IntegerConstant(priority, _)) => block.priority = *priority,
+            ("$block$", body) => block.body = body.clone(),
+            _ => return None,
+        }
+    }
+    Some(block)
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::StringConstant(text, _) => Some(text),
+        _ => None,
+    }
+}
+
+/// The parser's complaint in our words.
+fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) -> Diagnostic {
+    let spot = match error.position() {
+        position if position.is_none() => Spot::of_offset(text, piece.start),
+        position => Spot::of_position(text, position),
+    };
+    let (message, help) = match error.err_type() {
+        ParseErrorType::UnexpectedEOF => {
+            ("something is missing before the end".to_owned(), "is a `}` missing?")
+        }
+        ParseErrorType::MissingToken(token, why) if token == "}" || token == ")" || token == ";" => {
+            (format!("`{token}` is missing {why}"), "is the line before complete?")
+        }
+        ParseErrorType::MissingToken(token, _) => (format!("I expected `{token}` here"), ""),
+        ParseErrorType::ExprTooDeep => ("this is nested too deeply".to_owned(), "use `let` for its parts"),
+        ParseErrorType::Reserved(word) => (format!("`{word}` cannot be used in rules"), ""),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => {
+            (format!("`{word}` cannot be used in rules"), "")
+        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            ("this text has no closing quote".to_owned(), "")
+        }
+        other => (lower_first(&other.to_string()), ""),
+    };
+    Diagnostic::new(file, spot, message).maybe_help((!help.is_empty()).then(|| help.to_owned()))
+}
+
+fn lower_first(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// What went wrong when a rule ran, and where: the innermost place, which may be in a function of another file.
+pub(super) fn failure(error: &EvalAltResult) -> (Option<String>, Position, String) {
+    let mut function = None;
+    let mut innermost = error;
+    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
+        function = Some(name.clone());
+        innermost = inner;
+    }
+    let message = match innermost {
+        EvalAltResult::ErrorRuntime(message, _) => message.to_string(),
+        EvalAltResult::ErrorTerminated(message, _) => message.to_string(),
+        EvalAltResult::ErrorTooManyOperations(_) => "ran for too many steps".to_owned(),
+        EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".to_owned(),
+        other => {
+            let mut bare = other.to_string();
+            if let Some(at) = bare.rfind(" (line ") {
+                bare.truncate(at);
+            }
+            bare
+        }
+    };
+    (function, innermost.position(), message)
+}

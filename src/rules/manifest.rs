@@ -1,0 +1,339 @@
+//! `program.toml`: the names that rules refer to, and the calendar of the chain.
+//!
+//! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
+
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::domain::Timestamp;
+use crate::domain::chain::Chain;
+use crate::domain::money::Currency;
+use crate::domain::schedule::{Schedule, TickType};
+use crate::domain::text::Name;
+
+use super::diagnostic::{Diagnostic, Spot};
+use super::suggest;
+
+/// The file's name.
+pub const FILE: &str = "program.toml";
+/// At three in the morning.
+const DAILY: &str = "0 0 3 * * *";
+/// On the first of the month, half past three.
+const TIER_REVIEW: &str = "0 30 3 1 * *";
+/// The most names in one list.
+const MAX_NAMES: usize = 200;
+
+/// What `program.toml` says.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The chain's name for people.
+    pub name: Name,
+    /// The chain's calendar.
+    pub timezone: Tz,
+    /// The currency of every amount.
+    pub currency: Currency,
+    /// Tiers, lowest first.
+    pub tiers: Vec<Name>,
+    /// Achievements that rules may give.
+    pub achievements: Vec<Name>,
+    /// Tags that triggers may forward to.
+    pub endpoints: Vec<Name>,
+    /// Categories of items that rules may mention. Empty = any.
+    pub categories: Vec<Name>,
+    /// Whether an unknown member is enrolled on first sight.
+    pub enrol_on_first_sight: bool,
+    /// When `tick.daily` runs.
+    pub daily: cron::Schedule,
+    /// When `tier.review` runs.
+    pub tier_review: cron::Schedule,
+    places: Places,
+}
+
+/// Where the manifest says what must agree with the chain.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    timezone: Spot,
+    currency: Spot,
+}
+
+impl Manifest {
+    /// Reads the text of `program.toml`.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        if !syntax.is_empty() {
+            return Err(syntax.iter().map(|error| syntax_problem(text, error)).collect());
+        }
+        let mut reader = Reader { text, problems: Vec::new() };
+        let manifest = reader.manifest(table.get_ref());
+        match manifest {
+            Some(manifest) if reader.problems.is_empty() => Ok(manifest),
+            _ => Err(reader.problems),
+        }
+    }
+
+    /// Complains when the manifest belongs to a chain with another calendar or currency: balances and windows depend
+    /// on them, so neither can change under a running chain.
+    pub(super) fn agree(&self, chain: &Chain) -> Vec<Diagnostic> {
+        let mut problems = Vec::new();
+        let mut compare = |spot, what, here: &str, there: &str| {
+            if here != there {
+                let message =
+                    format!("the {what} is `{here}` here, but the chain was created with `{there}`");
+                problems.push(Diagnostic::new(FILE, spot, message).help(format!("write `{there}`")));
+            }
+        };
+        compare(self.places.timezone, "time zone", self.timezone.name(), chain.timezone.name());
+        compare(self.places.currency, "currency", &self.currency.code, &chain.currency.code);
+        problems
+    }
+
+    /// The schedule for a program whose rules start on `ticks`. The daily tick is always in it.
+    pub(super) fn schedule(&self, ticks: &[TickType]) -> Schedule {
+        let mut entries = vec![(TickType::Daily, self.daily.clone())];
+        if ticks.contains(&TickType::TierReview) {
+            entries.push((TickType::TierReview, self.tier_review.clone()));
+        }
+        Schedule { timezone: self.timezone, ticks: entries }
+    }
+}
+
+/// The schedule of a chain without a program.
+pub(super) fn default_schedule(timezone: Tz) -> Schedule {
+    Schedule {
+        timezone,
+        ticks: cron::Schedule::from_str(DAILY).map(|daily| (TickType::Daily, daily)).into_iter().collect(),
+    }
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let spot = error.span().map_or(Spot::START, |span| Spot::of_offset(text, span.start));
+    Diagnostic::new(FILE, spot, error.message().lines().next().unwrap_or("is not TOML"))
+}
+
+/// Reads values and collects what is wrong with them.
+struct Reader<'a> {
+    text: &'a str,
+    problems: Vec<Diagnostic>,
+}
+
+type Table<'a> = DeTable<'a>;
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
+        const KEYS: [&str; 9] = [
+            "name",
+            "timezone",
+            "currency",
+            "tiers",
+            "achievements",
+            "endpoints",
+            "categories",
+            "enrol_on_first_sight",
+            "schedule",
+        ];
+        self.known_keys(table, &KEYS);
+        let name = self.required(table, "name").and_then(|value| self.name(value));
+        let timezone = self.required(table, "timezone").and_then(|value| self.timezone(value));
+        let currency = self.required(table, "currency").and_then(|value| self.parsed(value));
+        let schedule = self.schedule_table(table);
+        let (daily, tier_review) =
+            (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
+        let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
+        let [tiers, achievements, endpoints, categories] = lists;
+        let enrol_on_first_sight = self.enrol(table);
+        let spot =
+            |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
+        Some(Manifest {
+            places: Places { timezone: spot("timezone"), currency: spot("currency") },
+            name: name?,
+            timezone: timezone?,
+            currency: currency?,
+            tiers,
+            achievements,
+            endpoints,
+            categories,
+            enrol_on_first_sight,
+            daily: daily?,
+            tier_review: tier_review?,
+        })
+    }
+
+    fn spot(&self, offset: usize) -> Spot {
+        Spot::of_offset(self.text, offset)
+    }
+
+    fn problem(&mut self, offset: usize, message: impl Into<String>, help: Option<String>) {
+        let spot = self.spot(offset);
+        self.problems.push(Diagnostic::new(FILE, spot, message).maybe_help(help));
+    }
+
+    fn known_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+        for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+            let help = suggest::or_list(key.get_ref(), known.iter().copied());
+            self.problem(key.span().start, format!("there is no setting called `{}`", key.get_ref()), help);
+        }
+    }
+
+    fn required<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Value<'i>> {
+        let value = table.get(key);
+        if value.is_none() {
+            let example = match key {
+                "name" => r#"name = "Harvest Kitchen""#,
+                "timezone" => r#"timezone = "America/New_York""#,
+                _ => r#"currency = "USD""#,
+            };
+            self.problem(0, format!("`{key}` is missing"), Some(format!("write `{example}`")));
+        }
+        value
+    }
+
+    fn text<'t>(&mut self, value: &'t Value<'_>) -> Option<&'t str> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.problem(value.span().start, "this must be a text in quotes", None);
+        }
+        text
+    }
+
+    fn name(&mut self, value: &Value<'_>) -> Option<Name> {
+        let name = Name::parse(self.text(value)?);
+        name.map_err(|problem| self.problem(value.span().start, problem.to_string(), None)).ok()
+    }
+
+    fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, value: &Value<'_>) -> Option<T> {
+        let parsed = self.text(value)?.parse::<T>();
+        parsed.map_err(|problem| self.problem(value.span().start, problem.to_string(), None)).ok()
+    }
+
+    fn timezone(&mut self, value: &Value<'_>) -> Option<Tz> {
+        let text = self.text(value)?;
+        let zone = text.parse::<Tz>().ok();
+        if zone.is_none() {
+            let help = suggest::did_you_mean(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()))
+                .or_else(|| Some("write a name such as America/New_York".to_owned()));
+            self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
+        }
+        zone
+    }
+
+    fn names(&mut self, table: &Table<'_>, key: &str) -> Vec<Name> {
+        let Some(list) = table.get(key) else { return Vec::new() };
+        let Some(values) = list.get_ref().as_array() else {
+            self.problem(list.span().start, "this must be a list such as [\"one\", \"two\"]", None);
+            return Vec::new();
+        };
+        if values.len() > MAX_NAMES {
+            self.problem(list.span().start, format!("a list may have {MAX_NAMES} names"), None);
+        }
+        let mut names = Vec::new();
+        for value in values.iter().take(MAX_NAMES) {
+            let Some(name) = self.name(value) else { continue };
+            if names.contains(&name) {
+                self.problem(value.span().start, format!("`{name}` is in the list twice"), None);
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    fn enrol(&mut self, table: &Table<'_>) -> bool {
+        let Some(value) = table.get("enrol_on_first_sight") else { return true };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.problem(value.span().start, "this must be `true` or `false`", None);
+            true
+        })
+    }
+
+    fn schedule_table<'t, 'i>(&mut self, table: &'t Table<'i>) -> Option<&'t Table<'i>> {
+        let value = table.get("schedule")?;
+        let schedule = value.get_ref().as_table();
+        match schedule {
+            Some(schedule) => self.known_keys(schedule, &["daily", "tier_review"]),
+            None => self.problem(value.span().start, "this must be a table: [schedule]", None),
+        }
+        schedule
+    }
+
+    fn cron(&mut self, schedule: Option<&Table<'_>>, key: &str, default: &str) -> Option<cron::Schedule> {
+        let Some(value) = schedule.and_then(|table| table.get(key)) else { return default.parse().ok() };
+        let text = self.text(value)?;
+        let help = format!("write six fields: second minute hour day month weekday, such as \"{default}\"");
+        let problem = match text.parse::<cron::Schedule>() {
+            Ok(cron) => match too_often(&cron) {
+                None => return Some(cron),
+                Some(problem) => problem,
+            },
+            Err(_) => "this is no schedule",
+        };
+        self.problem(value.span().start, problem, Some(help));
+        None
+    }
+}
+
+/// Every member is woken by every tick, so a schedule of seconds would keep a chain busy with nothing.
+fn too_often(cron: &cron::Schedule) -> Option<&'static str> {
+    const LOOKED_AT: usize = 50;
+    let times: Vec<Timestamp> = cron.after(&Timestamp::UNIX_EPOCH).take(LOOKED_AT).collect();
+    if times.is_empty() {
+        return Some("this schedule never comes");
+    }
+    let close = times.windows(2).any(|pair| pair[1] - pair[0] < chrono::Duration::hours(1));
+    close.then_some("ticks must lie an hour or more apart")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "name = \"Acme\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n";
+
+    #[test]
+    fn a_short_manifest_has_the_documented_defaults() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert!(manifest.enrol_on_first_sight && manifest.tiers.is_empty());
+        assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
+    }
+
+    #[test]
+    fn every_mistake_is_found_with_its_place() {
+        let text = "name = 5\ntimezone = \"America/New_Yrok\"\ncurrency = \"usd\"\ntires = []\ntiers = [\"a\", \"a\", 1]\n\
+                    [schedule]\ndaily = \"* * * * * *\"\ntier_review = \"whenever\"\nweekly = \"x\"\n";
+        let problems = Manifest::parse(text).unwrap_err();
+        let mut places: Vec<_> = problems.iter().map(|p| (p.line, p.column)).collect();
+        places.sort_unstable();
+        assert_eq!(places, [(1, 8), (2, 12), (3, 12), (4, 1), (5, 15), (5, 20), (7, 9), (8, 15), (9, 1)]);
+        let help = |line| problems.iter().find(|p| p.line == line).unwrap().help.clone().unwrap();
+        assert_eq!(help(2), "did you mean `America/New_York`?");
+        assert_eq!(help(4), "did you mean `tiers`?");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let problems = Manifest::parse("").unwrap_err();
+        assert_eq!(problems.len(), 3);
+        assert_eq!(problems[0].message, "`name` is missing");
+    }
+
+    #[test]
+    fn broken_toml_is_reported_where_it_breaks() {
+        let problems = Manifest::parse("name = \"Acme\"\ntiers = [\"a\"\ncurrency = ").unwrap_err();
+        assert!(problems.iter().all(|p| p.line >= 2), "{problems:?}");
+    }
+
+    #[test]
+    fn schedules_that_never_come_or_come_too_often_are_refused() {
+        for (cron, says) in
+            [("0 0 3 30 2 *", "never"), ("0 */5 * * * *", "hour"), ("0 0 3 * *", "no schedule")]
+        {
+            let problems = Manifest::parse(&format!("{GOOD}[schedule]\ndaily = \"{cron}\"")).unwrap_err();
+            assert!(problems[0].message.contains(says), "{cron}: {problems:?}");
+        }
+    }
+}

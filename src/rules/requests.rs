@@ -1,0 +1,176 @@
+//! What the running rule or trigger asked for. The interpreter carries it as its tag, so that `award` finds it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{EvalAltResult, NativeCallContext};
+use rust_decimal::Decimal;
+
+use crate::domain::effect::Action;
+use crate::domain::member::Status;
+use crate::domain::money::Points;
+use crate::domain::text::{Name, Note};
+
+/// The most effects that one rule may ask for on one event.
+pub(super) const MAX_EFFECTS: usize = 100;
+
+/// Why the interpreter stops.
+pub(super) type Failure = Box<EvalAltResult>;
+
+/// What may be asked for now, and what was.
+#[derive(Debug)]
+enum Asked {
+    /// Nothing runs that may ask for anything.
+    Nobody,
+    Rule {
+        name: Arc<str>,
+        actions: Vec<Action>,
+    },
+    Trigger {
+        tags: Vec<Name>,
+    },
+}
+
+/// The order pad of the code that runs. Shared with the interpreter, of which each thread has its own.
+#[derive(Debug, Clone)]
+pub(super) struct Requests(Arc<Mutex<Asked>>);
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Asked::Nobody)))
+    }
+
+    // A poisoned pad belongs to a rule that panicked; the next rule begins with a fresh page anyway.
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fresh page for the rule `name`.
+    pub(super) fn open_rule(&self, name: Arc<str>) {
+        *self.lock() = Asked::Rule { name, actions: Vec::new() };
+    }
+
+    /// A fresh page for a trigger.
+    pub(super) fn open_trigger(&self) {
+        *self.lock() = Asked::Trigger { tags: Vec::new() };
+    }
+
+    /// The effects that the rule asked for.
+    pub(super) fn take_actions(&self) -> Vec<Action> {
+        match std::mem::replace(&mut *self.lock(), Asked::Nobody) {
+            Asked::Rule { actions, .. } => actions,
+            Asked::Trigger { .. } | Asked::Nobody => Vec::new(),
+        }
+    }
+
+    /// The tags that the trigger forwards to.
+    pub(super) fn take_tags(&self) -> Vec<Name> {
+        match std::mem::replace(&mut *self.lock(), Asked::Nobody) {
+            Asked::Trigger { tags } => tags,
+            Asked::Rule { .. } | Asked::Nobody => Vec::new(),
+        }
+    }
+}
+
+/// Adds an effect to the page of the running rule; `effect` gets the rule's name.
+fn ask(
+    context: &NativeCallContext<'_>,
+    effect: impl FnOnce(&str) -> Result<Option<Action>, String>,
+) -> Result<(), Failure> {
+    let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
+    let mut asked = match &pad {
+        Some(pad) => pad.lock(),
+        None => return Err("effects such as `award` can only be used in a rule".into()),
+    };
+    let Asked::Rule { name, actions } = &mut *asked else {
+        return Err("effects such as `award` can only be used in a rule".into());
+    };
+    if actions.len() >= MAX_EFFECTS {
+        return Err(format!("a rule may ask for at most {MAX_EFFECTS} effects").into());
+    }
+    actions.extend(effect(name)?);
+    Ok(())
+}
+
+/// Whole points of what a rule computed; `None` when not even one.
+fn points(verb: &str, amount: Decimal) -> Result<Option<Points>, String> {
+    if amount < Decimal::ZERO {
+        return Err(format!("`{verb}` needs zero or more, but got {amount}"));
+    }
+    let points = Points::floor(amount)
+        .ok_or_else(|| format!("`{verb}` of {amount} is too much: the limit is {} points", Points::LIMIT))?;
+    Ok((points > Points::ZERO).then_some(points))
+}
+
+fn note(reason: &str) -> Result<Note, String> {
+    Note::parse(reason).map_err(|problem| format!("the reason {problem}"))
+}
+
+fn name(what: &str, text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|problem| format!("the {what} {problem}"))
+}
+
+/// `award(amount, reason)`; without a reason, the rule's name is the reason.
+pub(super) fn award(
+    context: &NativeCallContext<'_>,
+    amount: Decimal,
+    reason: Option<&str>,
+) -> Result<(), Failure> {
+    ask(context, |rule| {
+        let reason = note(reason.unwrap_or(rule))?;
+        Ok(points("award", amount)?.map(|amount| Action::Award { amount, reason }))
+    })
+}
+
+/// `deduct(amount, reason)`
+pub(super) fn deduct(
+    context: &NativeCallContext<'_>,
+    amount: Decimal,
+    reason: Option<&str>,
+) -> Result<(), Failure> {
+    ask(context, |rule| {
+        let reason = note(reason.unwrap_or(rule))?;
+        Ok(points("deduct", amount)?.map(|amount| Action::Deduct { amount, reason }))
+    })
+}
+
+/// `take_back(reason)`
+pub(super) fn take_back(context: &NativeCallContext<'_>, reason: Option<&str>) -> Result<(), Failure> {
+    ask(context, |rule| Ok(Some(Action::TakeBack { reason: note(reason.unwrap_or(rule))? })))
+}
+
+/// `set_tier(tier)`
+pub(super) fn set_tier(context: &NativeCallContext<'_>, tier: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::SetTier(name("tier", tier)?))))
+}
+
+/// `mark(status)`
+pub(super) fn mark(context: &NativeCallContext<'_>, status: &str) -> Result<(), Failure> {
+    ask(context, |_| {
+        let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
+        known
+            .map(|status| Some(Action::Mark(status)))
+            .ok_or_else(|| format!("there is no status called `{status}`"))
+    })
+}
+
+/// `achieve(name)`
+pub(super) fn achieve(context: &NativeCallContext<'_>, achievement: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::Achieve(name("achievement", achievement)?))))
+}
+
+/// `forward(tag)`
+pub(super) fn forward(context: &NativeCallContext<'_>, tag: &str) -> Result<(), Failure> {
+    let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
+    let mut asked = match &pad {
+        Some(pad) => pad.lock(),
+        None => return Err("`forward` can only be used in a trigger".into()),
+    };
+    let Asked::Trigger { tags } = &mut *asked else {
+        return Err("`forward` can only be used in a trigger".into());
+    };
+    if tags.len() >= MAX_EFFECTS {
+        return Err(format!("a trigger may forward at most {MAX_EFFECTS} times").into());
+    }
+    tags.push(name("endpoint tag", tag)?);
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Cuts a rules file into its top-level declarations, so that each is parsed alone and one mistake hides no other.
+
+use super::diagnostic::{Diagnostic, Spot};
+use super::engine::{MAX_FILE_BYTES, MAX_PIECE_BYTES};
+
+/// The most declarations in one file.
+const MAX_PIECES: usize = 300;
+/// The longest file in lines: every piece is parsed behind as many empty lines as stand before it.
+const MAX_LINES: usize = 5_000;
+
+/// What a declaration begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keyword {
+    Rule,
+    Trigger,
+    Test,
+    Function,
+    Constant,
+}
+
+impl Keyword {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Rule, "rule"),
+        (Self::Trigger, "trigger"),
+        (Self::Test, "test"),
+        (Self::Function, "fn"),
+        (Self::Constant, "const"),
+    ];
+
+    /// The keyword that `text` begins with.
+    fn at_start_of(text: &str) -> Option<Self> {
+        let ends_there = |word: &str| {
+            let rest = text.strip_prefix(word)?;
+            (!rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')).then_some(())
+        };
+        Self::ALL.iter().find(|(_, word)| ends_there(word).is_some()).map(|(keyword, _)| *keyword)
+    }
+}
+
+/// One declaration: from its keyword to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub(super) keyword: Keyword,
+    /// Byte offset in the file.
+    pub(super) start: usize,
+    pub(super) text: &'a str,
+}
+
+/// Cuts `text`. A keyword begins a declaration outside of any braces, and also at the very start of a line, so that a
+/// forgotten `}` spoils one declaration and not the rest of the file.
+pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Diagnostic> {
+    let at = |start: usize| Spot::of_offset(text, start);
+    if text.len() > MAX_FILE_BYTES {
+        let message = format!("the file has {} bytes; a rules file may have {MAX_FILE_BYTES}", text.len());
+        return Err(Diagnostic::new(file, at(0), message).help("split it into several files"));
+    }
+    if let Some((start, c)) = text.char_indices().find(|(_, c)| is_hidden(*c)) {
+        let message = format!("there is an invisible character here (U+{:04X})", c as u32);
+        return Err(Diagnostic::new(file, at(start), message).help("delete it"));
+    }
+    if text.lines().count() > MAX_LINES {
+        let message = format!("the file has more than {MAX_LINES} lines");
+        return Err(Diagnostic::new(file, at(0), message).help("split it into several files"));
+    }
+    let starts = Scanner::new(text).declarations();
+    if let Some(stray) =
+        Scanner::new(text).first_word().filter(|first| starts.first().is_none_or(|s| first < &s.0))
+    {
+        let message = "only `rule`, `trigger`, `test`, `fn` and `const` can stand here";
+        return Err(Diagnostic::new(file, at(stray), message).help("put it inside a rule"));
+    }
+    if let Some((start, _)) = starts.get(MAX_PIECES) {
+        let message = format!("the file has more than {MAX_PIECES} declarations");
+        return Err(Diagnostic::new(file, at(*start), message).help("split it into several files"));
+    }
+    let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([text.len()]);
+    let cut: Vec<_> = starts
+        .iter()
+        .zip(ends)
+        .map(|((start, keyword), end)| Piece { keyword: *keyword, start: *start, text: &text[*start..end] })
+        .collect();
+    match cut.iter().find(|piece| piece.text.len() > MAX_PIECE_BYTES) {
+        None => Ok(cut),
+        Some(piece) => {
+            let message = format!("this is longer than {MAX_PIECE_BYTES} characters");
+            Err(Diagnostic::new(file, at(piece.start), message).help("make several of it"))
+        }
+    }
+}
+
+/// Characters that make a text read differently from what it says: control characters, zero width, right-to-left.
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        || matches!(c, '\u{200b}'..='\u{200c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Walks over the text, knowing just enough of its grammar to skip texts and comments.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn first_word(mut self) -> Option<usize> {
+        self.skip_blank();
+        (!self.rest().is_empty()).then_some(self.at)
+    }
+
+    fn declarations(mut self) -> Vec<(usize, Keyword)> {
+        let mut found = Vec::new();
+        let mut depth = 0_usize;
+        let mut fresh = true; // nothing stands before this on the line, or a `}` or `;` does
+        loop {
+            fresh |= self.skip_blank();
+            let rest = self.rest();
+            let Some(c) = rest.chars().next() else { return found };
+            let starts_line = self.at == 0 || self.text[..self.at].ends_with('\n');
+            if let Some(keyword) = Keyword::at_start_of(rest).filter(|_| fresh)
+                && (depth == 0 || (starts_line && keyword != Keyword::Constant))
+            {
+                found.push((self.at, keyword));
+                depth = 0;
+            }
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            fresh = matches!(c, '}' | ';');
+            self.skip_token(c);
+        }
+    }
+
+    /// Skips white space and comments; says whether a line ended.
+    fn skip_blank(&mut self) -> bool {
+        let before = self.at;
+        loop {
+            let rest = self.rest();
+            let blank = rest.len() - rest.trim_start().len();
+            let skipped = match &rest[blank..] {
+                comment if comment.starts_with("//") => comment.find('\n').unwrap_or(comment.len()),
+                comment if comment.starts_with("/*") => block_comment(comment),
+                _ => 0,
+            };
+            self.at += blank + skipped;
+            if skipped == 0 {
+                return self.text[before..self.at].contains('\n');
+            }
+        }
+    }
+
+    fn skip_token(&mut self, first: char) {
+        let rest = self.rest();
+        self.at += match first {
+            '"' => quoted(rest, '"'),
+            '`' => quoted(rest, '`'),
+            '\'' => quoted(rest, '\''),
+            c if c.is_ascii_alphanumeric() || c == '_' => {
+                rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len())
+            }
+            c => c.len_utf8(),
+        };
+    }
+}
+
+/// Length of a comment that may hold further comments.
+fn block_comment(text: &str) -> usize {
+    let (mut depth, mut at) = (0_usize, 0);
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'/', b'*', ..] => (depth, at) = (depth + 1, at + 2),
+            [b'*', b'/', ..] => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+/// Length of a text in quotes. Only one in back-ticks may span lines; the parser complains about the others.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\n' if quote != '`' => return at,
+            _ if escaped => escaped = false,
+            '\\' if quote != '`' => escaped = true,
+            c if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starts(text: &str) -> Vec<(Keyword, usize)> {
+        let found = pieces("a.rhai", text).unwrap();
+        found.iter().map(|p| (p.keyword, Spot::of_offset(text, p.start).line)).collect()
+    }
+
+    #[test]
+    fn declarations_begin_at_keywords_outside_of_braces_texts_and_comments() {
+        let text = "// rule \"a\"\nconst X = 1; fn f() { 1 }\n/* test /* fn */ */\nrule \"rule {\" on visit {\n  const Y = 1;\n  award(1, `\nrule`);\n}\ntest \"t\" { }\n";
+        let expected =
+            [(Keyword::Constant, 2), (Keyword::Function, 2), (Keyword::Rule, 4), (Keyword::Test, 9)];
+        assert_eq!(starts(text), expected);
+    }
+
+    #[test]
+    fn a_forgotten_brace_spoils_one_declaration_only() {
+        let text = "rule \"a\" on visit {\n  award(1, \"a\");\n\nrule \"b\" on visit {\n}\n";
+        assert_eq!(starts(text), [(Keyword::Rule, 1), (Keyword::Rule, 4)]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_parsed_in_bounded_time_is_refused() {
+        let long = format!("rule \"a\" on visit {{ {} }}", "award(1); ".repeat(1_000));
+        let many = "const A = 1;\n".repeat(MAX_PIECES + 1);
+        for (text, says) in [
+            ("award(1);", "only `rule`"),
+            ("rule \"a\u{202e}\" on visit {}", "invisible"),
+            ("rule \"a\0\" on visit {}", "invisible"),
+            (&*"\n".repeat(MAX_LINES + 1), "lines"),
+            (&*" ".repeat(MAX_FILE_BYTES + 1), "bytes"),
+            (&*long, "longer"),
+            (&*many, "declarations"),
+        ] {
+            let problem = pieces("a.rhai", text).unwrap_err();
+            assert!(problem.message.contains(says), "{problem:?}");
+        }
+    }
+}

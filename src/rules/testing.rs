@@ -1,0 +1,199 @@
+//! Runs the `test` blocks of a program, through the same [`decide`](super::decide::decide) as everything else.
+//!
+//! Each test starts with a member nobody has seen before and no orders. Without `at`, it is noon of Monday,
+//! 5 January 2026, in the chain's zone.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{
+    Caches, Dynamic, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map, NativeCallContext,
+    Position, Scope,
+};
+use serde::Serialize;
+
+use crate::domain::chain::Chain;
+
+use super::bench::{Bench, World};
+use super::code::Unit;
+use super::diagnostic::{Diagnostic, Spot};
+use super::language;
+use super::program::{Program, Sources};
+use super::requests::Failure;
+use super::vocabulary::{Author, Place, Role, Type};
+
+/// How one test ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestOutcome {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// The line of its `test`.
+    pub line: usize,
+    /// What did not hold; `None` when it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Diagnostic>,
+}
+
+/// Runs all tests of `program`, which was loaded from `sources` for `chain`.
+pub fn run(program: &Program, sources: &Sources, chain: &Chain) -> Vec<TestOutcome> {
+    let program = Arc::new(program.clone());
+    let world = || World::new(program.clone(), chain.clone());
+    program.code.tests.iter().map(|test| outcome(test, &program, sources, world())).collect()
+}
+
+fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> TestOutcome {
+    let bench = Bench(Arc::new(Mutex::new(world)));
+    let failure = perform(test, program, &bench).err().map(|error| {
+        let (function, position, message) = match bench.lock().unmet.take() {
+            Some((position, message)) => (None, position, message),
+            None => language::failure(&error),
+        };
+        let file = function.and_then(|name| program.code.function_files.get(&name)).unwrap_or(&test.file);
+        let text = sources.get(file).unwrap_or_default();
+        let fired = bench.lock().fired_in_words();
+        Diagnostic::new(file, Spot::of_position(text, position.or_else(test.position)), message).help(fired)
+    });
+    let line = test.position.line().unwrap_or(1);
+    TestOutcome { name: test.name.to_string(), file: test.file.to_string(), line, failure }
+}
+
+fn perform(test: &Unit, program: &Program, bench: &Bench) -> Result<(), Failure> {
+    let mut global = program.code.engine.new_global_runtime_state();
+    global.lib.push(program.code.functions.clone());
+    global.tag = Dynamic::from(bench.clone());
+    let (mut caches, mut scope) = (Caches::new(), Scope::new());
+    let mut context = EvalContext::new(&program.code.engine, &mut global, &mut caches, &mut scope, None);
+    match context.eval_expression_tree(&Expression::from(&test.body)) {
+        Err(error) if !matches!(*error, EvalAltResult::Return(..)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Bench {
+    /// A world that a panic left half-changed fails its own test and no other.
+    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `expect <condition>`: ends the test with an explanation when it does not hold.
+pub(super) fn expect(
+    context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
+    inputs: &[Expression<'_>],
+) -> Result<Dynamic, Failure> {
+    let Some(bench) = context.tag().read_lock::<Bench>().map(|bench| bench.clone()) else {
+        return Err("`expect` can only be used in a test".into());
+    };
+    let Some(condition) = inputs.first() else { return Ok(Dynamic::UNIT) };
+    if holds(context, condition)? {
+        return Ok(Dynamic::UNIT);
+    }
+    let (position, message) = explain(context, condition)?;
+    bench.lock().unmet = Some((position, message));
+    Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, condition.position()).into())
+}
+
+fn holds(context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, condition: &Expr) -> Result<bool, Failure> {
+    let value = context.eval_expression_tree(&Expression::from(condition))?;
+    value.as_bool().map_err(|found| {
+        let message = format!("`expect` needs true or false, but this is {found}");
+        EvalAltResult::ErrorRuntime(message.into(), condition.start_position()).into()
+    })
+}
+
+/// Which part of a condition does not hold, and the values on both sides of it.
+fn explain(
+    context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
+    condition: &Expr,
+) -> Result<(Position, String), Failure> {
+    let position = condition.start_position();
+    match condition {
+        Expr::And(parts, _) => {
+            for part in parts.iter() {
+                if !holds(context, part)? {
+                    return explain(context, part);
+                }
+            }
+        }
+        Expr::FnCall(call, _) if call.op_token.is_some() && call.args.len() == 2 => {
+            let left = context.eval_expression_tree(&Expression::from(&call.args[0]))?;
+            let right = context.eval_expression_tree(&Expression::from(&call.args[1]))?;
+            return Ok((
+                position,
+                format!("this is {}, expected {} {}", quoted(&left), call.name, quoted(&right)),
+            ));
+        }
+        _ => {}
+    }
+    Ok((position, "expected this to hold, but it is false".to_owned()))
+}
+
+/// A value as it would be written in a rule.
+fn quoted(value: &Dynamic) -> String {
+    match value.as_immutable_string_ref() {
+        Ok(text) => format!("\"{}\"", text.as_str()),
+        Err(_) => value.to_string(),
+    }
+}
+
+/// Registers the words of tests.
+pub(super) fn words(author: &mut Author) {
+    type Text = ImmutableString;
+    fn with<T>(
+        context: &NativeCallContext<'_>,
+        act: impl FnOnce(&mut World) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let bench = context.tag().and_then(|tag| tag.read_lock::<Bench>());
+        let bench = bench.ok_or_else(|| Failure::from("this word can only be used in a test"))?;
+        let mut world = bench.lock();
+        act(&mut world).map_err(Failure::from)
+    }
+    type Context<'a> = NativeCallContext<'a>;
+    author
+        .function("at", Type::Nothing, |c: Context<'_>, time: Text| with(&c, |world| world.set_time(&time)))
+        .place(Place::Test);
+    author
+        .function("given_member", Type::Nothing, |c: Context<'_>, map: Map| {
+            with(&c, |world| world.given_member(map))
+        })
+        .place(Place::Test);
+    author
+        .function("send", Type::Nothing, |c: Context<'_>, kind: Text, data: Map| {
+            with(&c, |world| world.send(&kind, data))
+        })
+        .place(Place::Test)
+        .role(Role::SourceEvent);
+    author
+        .function("send", Type::Nothing, |c: Context<'_>, kind: Text| with(&c, |w| w.send(&kind, Map::new())))
+        .place(Place::Test)
+        .role(Role::SourceEvent);
+    author
+        .function("awarded", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.awarded())))
+        .place(Place::Test);
+    author.function("points", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.points()))).place(Place::Test);
+    author
+        .function("tier", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.tier()))))
+        .place(Place::Test)
+        .role(Role::Tier);
+    author
+        .function("status", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.status()))))
+        .place(Place::Test)
+        .role(Role::Status);
+    author
+        .function("achieved", Type::Bool, |c: Context<'_>, name: Text| with(&c, |w| Ok(w.achieved(&name))))
+        .place(Place::Test)
+        .role(Role::Achievement);
+    author
+        .function("fired", Type::Bool, |c: Context<'_>, rule: Text| with(&c, |w| Ok(w.fired(&rule))))
+        .place(Place::Test)
+        .role(Role::Rule);
+    author
+        .function("forwarded", Type::Bool, |c: Context<'_>, tag: Text| with(&c, |w| Ok(w.forwarded(&tag))))
+        .place(Place::Test)
+        .role(Role::Endpoint);
+    author
+        .function("told", Type::Bool, |c: Context<'_>, kind: Text| with(&c, |w| Ok(w.told(&kind))))
+        .place(Place::Test)
+        .role(Role::LoyaltyEvent);
+}

@@ -1,0 +1,146 @@
+//! Tests of the rule language as a whole.
+
+mod harvest;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ulid::Ulid;
+
+use crate::domain::Timestamp;
+use crate::domain::chain::Chain;
+use crate::domain::commit::{Commit, SourceOrigin};
+use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::member::Member;
+use crate::domain::order::OrderRecord;
+use crate::domain::schedule::TickType;
+use crate::domain::source_event::SourceEvent;
+
+use super::decide::{Case, decide};
+use super::diagnostic::Diagnostic;
+use super::folder;
+use super::program::{Program, Sources};
+
+pub(super) const MANIFEST: &str = r#"
+name = "Acme"
+timezone = "America/New_York"
+currency = "USD"
+tiers = ["bronze", "silver", "gold"]
+achievements = ["regular"]
+endpoints = ["crm"]
+categories = ["coffee", "food"]
+"#;
+
+pub(super) fn chain() -> Chain {
+    Chain {
+        id: "acme".parse().unwrap(),
+        name: crate::domain::text::Name::parse("Acme").unwrap(),
+        timezone: chrono_tz::America::New_York,
+        currency: "USD".parse().unwrap(),
+        created_at: at("2026-01-01T00:00:00Z"),
+    }
+}
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A folder of the manifest above and one file `a.rhai`.
+pub(super) fn sources(rules: &str) -> Sources {
+    Sources {
+        files: vec![
+            ("a.rhai".to_owned(), rules.to_owned()),
+            ("program.toml".to_owned(), MANIFEST.to_owned()),
+        ],
+    }
+}
+
+pub(super) fn load(rules: &str) -> Result<Program, Vec<Diagnostic>> {
+    Program::load(&sources(rules), &chain(), 7)
+}
+
+pub(super) fn program(rules: &str) -> Program {
+    load(rules).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+pub(super) fn harvest() -> Sources {
+    folder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/harvest")).unwrap()
+}
+
+/// One member's life under a program.
+pub(super) struct Life {
+    pub(super) program: Program,
+    pub(super) chain: Chain,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) member: Member,
+    pub(super) orders: Vec<OrderRecord>,
+    pub(super) now: Timestamp,
+    events: u128,
+}
+
+impl Life {
+    pub(super) fn new(program: Program) -> Self {
+        let now = at("2026-03-03T19:00:00Z");
+        let member = Member::new(MemberId::new(Ulid(1)), Vec::new(), program.tiers.first().cloned(), now);
+        Self { program, chain: chain(), endpoints: Vec::new(), member, orders: Vec::new(), now, events: 0 }
+    }
+
+    pub(super) fn send(&mut self, body: &str) -> Commit {
+        let event = SourceEvent::parse(body.as_bytes(), &self.chain.currency, self.now).unwrap();
+        self.events += 1;
+        let input = SourceInput {
+            id: SourceId::new(Ulid(self.events << 64)),
+            event: Arc::new(event),
+            received_at: self.now,
+            from: SourceOrigin::Outside,
+        };
+        self.decide(Occasion::Source(input), None)
+    }
+
+    pub(super) fn order(&mut self, data: &str) -> Commit {
+        let key = self.events;
+        self.send(&format!(
+            r#"{{"key":"k{key}","type":"order.completed","data":{{"order_id":"o{key}",{data}}}}}"#
+        ))
+    }
+
+    pub(super) fn tick(&mut self, kind: TickType) -> Commit {
+        self.events += 1;
+        self.decide(Occasion::Tick { kind, id: Ulid(self.events << 64) }, None)
+    }
+
+    pub(super) fn case(&self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Case {
+        let order_id = match &occasion {
+            Occasion::Source(input) => input.event.data.order_id().cloned(),
+            Occasion::Tick { .. } => None,
+        };
+        Case {
+            member: self.member.clone(),
+            order: self.orders.iter().find(|order| Some(&order.order_id) == order_id.as_ref()).cloned(),
+            attach: Vec::new(),
+            notes: Vec::new(),
+            occasion,
+            only_rules,
+            now: self.now,
+        }
+    }
+
+    pub(super) fn decide(&mut self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Commit {
+        let case = self.case(occasion, only_rules);
+        let commit = decide(&self.program, &self.chain.id, &self.endpoints, case);
+        if let Some(member) = &commit.member {
+            self.member = Member { version: member.version + 1, ..member.clone() };
+        }
+        if let Some(order) = &commit.order {
+            self.orders.retain(|known| known.order_id != order.order_id);
+            self.orders.push(order.clone());
+        }
+        commit
+    }
+}
+
+pub(super) fn receipt(commit: &Commit) -> serde_json::Value {
+    serde_json::from_str(&commit.source.as_ref().unwrap().receipt.to_json()).unwrap()
+}

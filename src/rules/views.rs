@@ -1,0 +1,338 @@
+//! What rules see of the world: cheap handles that read a fact when asked for it.
+//!
+//! Absent money reads as 0 and absent text as "", so that a rule needs no guards: an order without a tip has a tip
+//! of 0. Times are shown in the chain's calendar.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, NaiveDate, Timelike};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+
+use crate::domain::Timestamp;
+use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
+use crate::domain::member::Member;
+use crate::domain::money::Money;
+use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::text::Text;
+
+/// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
+/// usual time" is never true of somebody who has no usual time.
+const NO_RHYTHM_DAYS: i64 = 36_500;
+
+/// `order.at`, `visit.at`, …: an instant in the chain's calendar.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    at: Timestamp,
+    zone: Tz,
+}
+
+impl Moment {
+    pub(super) const fn new(at: Timestamp, zone: Tz) -> Self {
+        Self { at, zone }
+    }
+
+    fn local(self) -> DateTime<Tz> {
+        self.at.with_timezone(&self.zone)
+    }
+
+    pub(super) fn weekday(&self) -> &'static str {
+        match self.local().weekday() {
+            chrono::Weekday::Mon => "Monday",
+            chrono::Weekday::Tue => "Tuesday",
+            chrono::Weekday::Wed => "Wednesday",
+            chrono::Weekday::Thu => "Thursday",
+            chrono::Weekday::Fri => "Friday",
+            chrono::Weekday::Sat => "Saturday",
+            chrono::Weekday::Sun => "Sunday",
+        }
+    }
+
+    pub(super) fn hour(&self) -> i64 {
+        self.local().hour().into()
+    }
+
+    pub(super) fn minute(&self) -> i64 {
+        self.local().minute().into()
+    }
+
+    pub(super) fn day(&self) -> i64 {
+        self.local().day().into()
+    }
+
+    pub(super) fn month(&self) -> i64 {
+        self.local().month().into()
+    }
+
+    pub(super) fn year(&self) -> i64 {
+        self.local().year().into()
+    }
+
+    /// As `2026-03-02`, which also sorts by time.
+    pub(super) fn date(&self) -> String {
+        self.local().date_naive().to_string()
+    }
+}
+
+/// `order`, `refund` or `visit`: a source event with the chain's calendar. The type parameter says which of them, so
+/// that `order.reason` is an error and not an empty text.
+#[derive(Debug)]
+pub(super) struct Fact<T> {
+    event: Arc<SourceEvent>,
+    /// The order as remembered; of a refund, the order it belongs to.
+    record: Option<Arc<OrderRecord>>,
+    pub(super) at: Moment,
+    of: PhantomData<fn() -> T>,
+}
+
+// Derived, it would ask for `T: Clone`.
+impl<T> Clone for Fact<T> {
+    fn clone(&self) -> Self {
+        Self { event: self.event.clone(), record: self.record.clone(), at: self.at, of: self.of }
+    }
+}
+
+impl<T> Fact<T> {
+    pub(super) fn new(event: Arc<SourceEvent>, record: Option<Arc<OrderRecord>>, at: Moment) -> Self {
+        Self { event, record, at, of: PhantomData }
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.event.location.as_ref())
+    }
+}
+
+impl Fact<Order> {
+    pub(super) fn order(&self) -> Option<&Order> {
+        match &self.event.data {
+            SourceData::OrderCompleted(order) => Some(order),
+            SourceData::OrderRefunded(_) | SourceData::Visit(_) => None,
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.order().map_or("", |order| &order.order_id)
+    }
+
+    pub(super) fn channel(&self) -> &str {
+        or_empty(self.order().and_then(|order| order.channel.as_ref()))
+    }
+
+    pub(super) fn money(&self, field: impl Fn(&Order) -> Option<Money>) -> Decimal {
+        self.order().and_then(field).unwrap_or_default().decimal()
+    }
+
+    fn lines(&self) -> &[Item] {
+        self.order().map_or(&[], |order| &order.items)
+    }
+
+    /// Money spent on one category.
+    pub(super) fn spent_on(&self, category: &str) -> Decimal {
+        let of_category = self.lines().iter().filter(|item| or_empty(item.category.as_ref()) == category);
+        of_category.fold(Decimal::ZERO, |sum, item| sum.saturating_add(item.total()))
+    }
+
+    /// How many things of one category.
+    pub(super) fn count_of(&self, category: &str) -> Decimal {
+        let of_category = self.lines().iter().filter(|item| or_empty(item.category.as_ref()) == category);
+        of_category.fold(Decimal::ZERO, |sum, item| sum.saturating_add(item.quantity.decimal()))
+    }
+
+    pub(super) fn items(&self) -> Items {
+        Items { order: self.clone(), next: 0 }
+    }
+}
+
+impl Fact<Refund> {
+    fn refund(&self) -> Option<&Refund> {
+        match &self.event.data {
+            SourceData::OrderRefunded(refund) => Some(refund),
+            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+        }
+    }
+
+    pub(super) fn order_id(&self) -> &str {
+        self.refund().map_or("", |refund| &refund.order_id)
+    }
+
+    pub(super) fn total(&self) -> Decimal {
+        self.refund().map_or(Decimal::ZERO, |refund| refund.amount.decimal())
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        or_empty(self.refund().and_then(|refund| refund.reason.as_ref()))
+    }
+
+    pub(super) fn order_total(&self) -> Decimal {
+        self.record.as_ref().and_then(|record| record.total).unwrap_or_default().decimal()
+    }
+
+    pub(super) fn order_points(&self) -> i64 {
+        self.record.as_ref().map_or(0, |record| record.earned.0)
+    }
+}
+
+impl Fact<Visit> {
+    pub(super) fn channel(&self) -> &str {
+        match &self.event.data {
+            SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
+            SourceData::OrderCompleted(_) | SourceData::OrderRefunded(_) => "",
+        }
+    }
+}
+
+/// `tick`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tick {
+    pub(super) at: Moment,
+}
+
+/// `order.items`, also while a `for` walks over them.
+#[derive(Debug, Clone)]
+pub(super) struct Items {
+    order: Fact<Order>,
+    next: usize,
+}
+
+impl Items {
+    pub(super) fn len(&self) -> i64 {
+        self.order.lines().len() as i64
+    }
+}
+
+impl Iterator for Items {
+    type Item = ItemView;
+    fn next(&mut self) -> Option<ItemView> {
+        let index = self.next;
+        self.next += 1;
+        (index < self.order.lines().len()).then(|| ItemView { order: self.order.clone(), index })
+    }
+}
+
+/// One line of an order.
+#[derive(Debug, Clone)]
+pub(super) struct ItemView {
+    order: Fact<Order>,
+    index: usize,
+}
+
+impl ItemView {
+    pub(super) fn text<const MAX: usize>(&self, field: impl Fn(&Item) -> Option<&Text<MAX>>) -> &str {
+        or_empty(self.order.lines().get(self.index).and_then(field))
+    }
+
+    pub(super) fn number(&self, field: impl Fn(&Item) -> Decimal) -> Decimal {
+        self.order.lines().get(self.index).map_or(Decimal::ZERO, field)
+    }
+}
+
+/// `member`: as of the event, with the event itself counted.
+#[derive(Debug, Clone)]
+pub(super) struct MemberView {
+    pub(super) member: Arc<Member>,
+    /// The day of the event in the chain's calendar.
+    pub(super) today: NaiveDate,
+    /// The day the member was first seen.
+    pub(super) enrolled: NaiveDate,
+}
+
+impl MemberView {
+    pub(super) fn new(member: Arc<Member>, today: NaiveDate, zone: Tz) -> Self {
+        let enrolled = member.enrolled_at.with_timezone(&zone).date_naive();
+        Self { member, today, enrolled }
+    }
+
+    pub(super) fn tier(&self) -> &str {
+        or_empty(self.member.standing.tier.as_ref())
+    }
+
+    pub(super) fn typical_gap_days(&self) -> Decimal {
+        self.member.history.typical_gap_days().unwrap_or(Decimal::from(NO_RHYTHM_DAYS))
+    }
+
+    pub(super) fn enrolled_days(&self) -> i64 {
+        (self.today - self.enrolled).num_days().max(0)
+    }
+
+    pub(super) fn has_achievement(&self, name: &str) -> bool {
+        self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
+    }
+}
+
+/// `event` in triggers.
+#[derive(Debug, Clone)]
+pub(super) struct EventView {
+    pub(super) event: Arc<LoyaltyEvent>,
+    pub(super) at: Moment,
+}
+
+impl EventView {
+    pub(super) fn points(&self) -> Option<&PointsMoved> {
+        match &self.event.data {
+            EventData::PointsEarned(moved)
+            | EventData::PointsDeducted(moved)
+            | EventData::PointsClawedBack(moved) => Some(moved),
+            _ => None,
+        }
+    }
+
+    pub(super) fn tier(&self) -> Option<&TierMoved> {
+        match &self.event.data {
+            EventData::TierUpgraded(moved) | EventData::TierDowngraded(moved) => Some(moved),
+            _ => None,
+        }
+    }
+
+    pub(super) fn absence(&self) -> Option<&Absence> {
+        match &self.event.data {
+            EventData::MemberAtRisk(absence)
+            | EventData::MemberChurned(absence)
+            | EventData::MemberReactivated(absence) => Some(absence),
+            _ => None,
+        }
+    }
+
+    pub(super) fn achievement(&self) -> &str {
+        match &self.event.data {
+            EventData::AchievementEarned(earned) => &earned.achievement,
+            _ => "",
+        }
+    }
+
+    pub(super) fn order_id(&self) -> &str {
+        match &self.event.data {
+            EventData::OrderCompleted(order) => &order.order_id,
+            EventData::OrderRefunded(refund) => &refund.order_id,
+            _ => "",
+        }
+    }
+
+    pub(super) fn total(&self) -> Decimal {
+        match &self.event.data {
+            EventData::OrderCompleted(order) => order.total.decimal(),
+            EventData::OrderRefunded(refund) => refund.amount.decimal(),
+            _ => Decimal::ZERO,
+        }
+    }
+
+    pub(super) fn channel(&self) -> &str {
+        match &self.event.data {
+            EventData::OrderCompleted(order) => or_empty(order.channel.as_ref()),
+            EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
+            _ => "",
+        }
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        match &self.event.data {
+            EventData::OrderRefunded(refund) => or_empty(refund.reason.as_ref()),
+            _ => self.points().map_or("", |moved| &moved.reason),
+        }
+    }
+}
+
+pub(super) fn or_empty<const MAX: usize>(text: Option<&Text<MAX>>) -> &str {
+    text.map_or("", Text::as_str)
+}

@@ -1,0 +1,213 @@
+//! What rules can say, with the types and places that the checker needs. Registering a word for the interpreter and
+//! describing it for the checker is one call, so the two cannot differ.
+
+use rhai::{FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
+use std::any::TypeId;
+
+use crate::domain::loyalty_event::EventType;
+
+/// The types that the checker tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Type {
+    /// Not known before it runs.
+    Any,
+    Nothing,
+    Bool,
+    /// A whole number.
+    Whole,
+    /// A number with decimals.
+    Decimal,
+    Text,
+    List,
+    Map,
+    Range,
+    Window,
+    Moment,
+    Order,
+    Items,
+    Item,
+    Refund,
+    Visit,
+    Tick,
+    Member,
+    Event,
+}
+
+impl Type {
+    /// As said to people.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::Nothing => "nothing",
+            Self::Bool => "true or false",
+            Self::Whole | Self::Decimal => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Range => "a range",
+            Self::Window => "a span of time such as 30.days",
+            Self::Moment => "a time",
+            Self::Order => "an order",
+            Self::Items => "the items of an order",
+            Self::Item => "an item",
+            Self::Refund => "a refund",
+            Self::Visit => "a visit",
+            Self::Tick => "a tick",
+            Self::Member => "a member",
+            Self::Event => "an event",
+        }
+    }
+
+    pub(super) const fn is_number(self) -> bool {
+        matches!(self, Self::Whole | Self::Decimal)
+    }
+
+    /// Whether a value of this type may stand where `wanted` is asked for. A whole number will do for any number.
+    pub(super) fn fits(self, wanted: Self) -> bool {
+        self == wanted
+            || self == Self::Any
+            || wanted == Self::Any
+            || (self == Self::Whole && wanted == Self::Decimal)
+    }
+}
+
+/// Where a word may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Anywhere,
+    Rule,
+    Trigger,
+    Test,
+}
+
+/// What a text argument must name, so that a misspelt tier is found before it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Tier,
+    Status,
+    Achievement,
+    Endpoint,
+    Category,
+    Weekday,
+    Rule,
+    LoyaltyEvent,
+    SourceEvent,
+}
+
+/// One function, method or property.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) name: &'static str,
+    pub(super) is_property: bool,
+    pub(super) params: Vec<Type>,
+    pub(super) returns: Type,
+    pub(super) place: Place,
+    /// What the last text argument, or the text that a property gives, must name.
+    pub(super) role: Option<Role>,
+    /// For properties of `event`: the events that have it; empty = all.
+    pub(super) events: &'static [EventType],
+}
+
+impl Word {
+    pub(super) fn place(&mut self, place: Place) -> &mut Self {
+        self.place = place;
+        self
+    }
+
+    pub(super) fn role(&mut self, role: Role) -> &mut Self {
+        self.role = Some(role);
+        self
+    }
+
+    pub(super) fn events(&mut self, events: &'static [EventType]) -> &mut Self {
+        self.events = events;
+        self
+    }
+}
+
+/// All words.
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    pub(super) module: Shared<Module>,
+    pub(super) words: Vec<Word>,
+}
+
+/// Collects words.
+pub(super) struct Author {
+    module: Module,
+    words: Vec<Word>,
+    types: Vec<(TypeId, Type)>,
+}
+
+impl Author {
+    pub(super) fn new(types: Vec<(TypeId, Type)>) -> Self {
+        Self { module: Module::new(), words: Vec::new(), types }
+    }
+
+    pub(super) fn module(&mut self) -> &mut Module {
+        &mut self.module
+    }
+
+    pub(super) fn finish(self) -> Vocabulary {
+        Vocabulary { module: self.module.into(), words: self.words }
+    }
+
+    fn type_of(&self, id: TypeId) -> Type {
+        self.types.iter().find(|(known, _)| *known == id).map_or(Type::Any, |(_, kind)| *kind)
+    }
+
+    /// A function; with a value of ours first, a method.
+    pub(super) fn function<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+        &mut self,
+        name: &'static str,
+        returns: Type,
+        func: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    ) -> &mut Word
+    where
+        R: Variant + Clone,
+    {
+        let registered =
+            FuncRegistration::new(name).in_global_namespace().set_into_module(&mut self.module, func);
+        let params: Vec<TypeId> = registered.param_types.iter().copied().collect();
+        let params = params.into_iter().map(|id| self.type_of(id)).collect();
+        self.push(Word {
+            name,
+            is_property: false,
+            params,
+            returns,
+            place: Place::Anywhere,
+            role: None,
+            events: &[],
+        })
+    }
+
+    /// A property of `owner`.
+    pub(super) fn property<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+        &mut self,
+        name: &'static str,
+        returns: Type,
+        func: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    ) -> &mut Word
+    where
+        R: Variant + Clone,
+    {
+        let registered = FuncRegistration::new_getter(name).set_into_module(&mut self.module, func);
+        let params: Vec<TypeId> = registered.param_types.iter().copied().collect();
+        let params = params.into_iter().map(|id| self.type_of(id)).collect();
+        self.push(Word {
+            name,
+            is_property: true,
+            params,
+            returns,
+            place: Place::Anywhere,
+            role: None,
+            events: &[],
+        })
+    }
+
+    fn push(&mut self, word: Word) -> &mut Word {
+        let at = self.words.len();
+        self.words.push(word);
+        &mut self.words[at]
+    }
+}

@@ -1,0 +1,125 @@
+//! The hot path: groups of commits and attempts, each group in one transaction.
+
+use super::connection::{DbConn, Opener, begin, commit, rollback};
+use super::error::StoreError;
+use super::group::{self, Fate};
+use super::vault::Vault;
+use crate::domain::commit::Commit;
+use crate::domain::delivery::AttemptOutcome;
+use crate::domain::receipt::SourceStatus;
+
+/// One thing to write.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// What a decision changed.
+    Commit(Box<Commit>),
+    /// How a delivery went.
+    Attempt(Box<AttemptOutcome>),
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// It is durable.
+    Done,
+    /// The key of its source event was seen before; nothing was written.
+    Duplicate {
+        /// The JSON of the first receipt.
+        receipt: String,
+        /// Whether the body is the first one, to the byte.
+        same_body: bool,
+        /// What became of the first.
+        status: SourceStatus,
+    },
+    /// What it was decided from does not hold any more; nothing was written. Reload and decide again. For an attempt:
+    /// there is no such delivery.
+    Conflict,
+}
+
+/// A connection of its own that writes.
+pub struct Writer {
+    opener: Opener,
+    vault: Vault,
+    /// Absent after a failure that may have spoilt it.
+    conn: Option<DbConn>,
+}
+
+impl Writer {
+    pub(super) fn open(opener: Opener, vault: Vault) -> Result<Self, StoreError> {
+        let conn = Some(opener.open()?);
+        Ok(Self { opener, vault, conn })
+    }
+
+    /// Writes a group in one transaction and answers for each, in order. A `Conflict` or `Duplicate` of one does not
+    /// harm the others.
+    ///
+    /// Two writes of the same member, order or delivery do not fit into one transaction: the later ones follow in
+    /// further ones. When one of those fails, [`StoreError::Partly`] says so.
+    pub fn write(&mut self, group: &[Write]) -> Result<Vec<Written>, StoreError> {
+        let mut answers = vec![Written::Done; group.len()];
+        for (nth, round) in group::rounds(group).into_iter().enumerate() {
+            self.write_round(group, round, &mut answers).map_err(|e| match nth {
+                0 => e,
+                _ => StoreError::Partly(Box::new(e)),
+            })?;
+        }
+        Ok(answers)
+    }
+
+    /// Writes one round, without those that lose against what is stored: one loser undoes the transaction, and the rest
+    /// is written again. Every turn has fewer writes, so it ends.
+    fn write_round(
+        &mut self,
+        group: &[Write],
+        mut round: Vec<usize>,
+        answers: &mut [Written],
+    ) -> Result<(), StoreError> {
+        while !round.is_empty() {
+            match self.with_conn(|conn, _| group::write(conn, group, &round))? {
+                Fate::Written(duplicates) => {
+                    for (at, duplicate) in duplicates {
+                        answers[at] = duplicate;
+                    }
+                    return Ok(());
+                }
+                Fate::Undone(losers) => {
+                    round.retain(|at| !losers.contains(at));
+                    for at in losers {
+                        answers[at] = Written::Conflict;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An administrative change in a transaction of its own.
+    pub fn run<T>(
+        &mut self,
+        f: impl FnOnce(&mut DbConn, &Vault) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with_conn(|conn, vault| {
+            begin(conn)?;
+            match f(conn, vault) {
+                Ok(value) => commit(conn).map(|()| value),
+                Err(error) => rollback(conn).and(Err(error)),
+            }
+        })
+    }
+
+    /// Lends the connection, a new one after a failure.
+    fn with_conn<T>(
+        &mut self,
+        f: impl FnOnce(&mut DbConn, &Vault) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            absent => absent.insert(self.opener.open()?),
+        };
+        let outcome = f(conn, &self.vault);
+        if outcome.as_ref().is_err_and(StoreError::spoils_connection) {
+            self.conn = None;
+        }
+        outcome
+    }
+}

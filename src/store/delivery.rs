@@ -1,0 +1,327 @@
+//! Deliveries: what is owed to whom, and how it went.
+//!
+//! A delivery is found by (chain, endpoint, id). Who knows only its id asks for each endpoint of the chain: they are
+//! few, and it saves the busiest table an index.
+
+use diesel::dsl::{min, sql};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+pub use super::attempt::StoredAttempt;
+use super::batch::insert_all;
+use super::connection::DbConn;
+use super::error::StoreError;
+use super::row::Row;
+use super::schema::{deliveries, endpoints, loyalty_events};
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::delivery::{DeliveryStatus, NewDelivery};
+use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
+use crate::domain::loyalty_event::EventType;
+
+/// The condition of the index `deliveries_failed`, literally: neither planner trusts a parameter.
+const IS_FAILED: &str = "deliveries.status = 'failed'";
+
+/// A delivery whose time has come, with what to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The loyalty event.
+    pub event: EventId,
+    /// The member it is about.
+    pub member: MemberId,
+    /// Tries of the current ladder so far.
+    pub attempts: u32,
+    /// When its loyalty event was committed.
+    pub created_at: Timestamp,
+    /// The canonical JSON of the loyalty event.
+    pub body: String,
+}
+
+/// A delivery as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The loyalty event.
+    pub event: EventId,
+    /// Its type.
+    pub event_kind: EventType,
+    /// Where to.
+    pub endpoint: EndpointId,
+    /// The member it is about.
+    pub member: MemberId,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Tries of the current ladder so far.
+    pub attempts: u32,
+    /// When it is due; `None` once settled.
+    pub due_at: Option<Timestamp>,
+    /// When its loyalty event was committed.
+    pub created_at: Timestamp,
+    /// When it was settled: the begin of the attempt that did it, or when a person discarded it.
+    pub settled_at: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
+pub(super) struct DeliveryRow {
+    chain: String,
+    endpoint: String,
+    id: String,
+    event: String,
+    member: String,
+    status: String,
+    attempts: i64,
+    tries: i64,
+    due_at: Option<i64>,
+    created_at: i64,
+    settled_at: Option<i64>,
+}
+
+impl DeliveryRow {
+    pub(super) fn new(chain: &ChainId, delivery: &NewDelivery) -> Self {
+        let due_at = delivery.due_at.timestamp_micros();
+        Self {
+            chain: chain.to_string(),
+            endpoint: delivery.endpoint.to_string(),
+            id: delivery.id.to_string(),
+            event: delivery.event.to_string(),
+            member: delivery.member.to_string(),
+            status: DeliveryStatus::Pending.as_str().to_owned(),
+            attempts: 0,
+            tries: 0,
+            due_at: Some(due_at),
+            created_at: due_at,
+            settled_at: None,
+        }
+    }
+
+    fn read(self, event_kind: &str) -> Result<StoredDelivery, StoreError> {
+        let row = Row { table: "deliveries", id: &self.id };
+        Ok(StoredDelivery {
+            id: row.parse("id", &self.id)?,
+            event: row.parse("event", &self.event)?,
+            event_kind: row.parse("event_kind", event_kind)?,
+            endpoint: row.parse("endpoint", &self.endpoint)?,
+            member: row.parse("member", &self.member)?,
+            status: row.parse("status", &self.status)?,
+            attempts: row.number("attempts", self.attempts)?,
+            due_at: row.time_opt("due_at", self.due_at)?,
+            created_at: row.time("created_at", self.created_at)?,
+            settled_at: row.time_opt("settled_at", self.settled_at)?,
+        })
+    }
+}
+
+/// Stores new deliveries.
+pub(super) fn insert(conn: &mut DbConn, rows: &[DeliveryRow]) -> QueryResult<()> {
+    insert_all!(conn, deliveries::table, rows)
+}
+
+/// Deliveries with their loyalty events.
+macro_rules! with_event {
+    () => {
+        deliveries::table.inner_join(
+            loyalty_events::table.on(loyalty_events::chain
+                .eq(deliveries::chain)
+                .and(loyalty_events::id.eq(deliveries::event))),
+        )
+    };
+}
+
+/// What is due for an endpoint at `now`, the longest due first.
+pub fn due(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<DueDelivery>, StoreError> {
+    type Found = (String, String, String, i64, i64, String);
+    let rows: Vec<Found> = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::due_at.le(now.timestamp_micros()))
+        .order((deliveries::due_at, deliveries::id))
+        .limit(limit)
+        .select((
+            deliveries::id,
+            deliveries::event,
+            deliveries::member,
+            deliveries::attempts,
+            deliveries::created_at,
+            loyalty_events::body,
+        ))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, event, member, attempts, created_at, body)| {
+            let row = Row { table: "deliveries", id: &id };
+            Ok(DueDelivery {
+                id: row.parse("id", &id)?,
+                event: row.parse("event", &event)?,
+                member: row.parse("member", &member)?,
+                attempts: row.number("attempts", attempts)?,
+                created_at: row.time("created_at", created_at)?,
+                body,
+            })
+        })
+        .collect()
+}
+
+/// When the next delivery to an endpoint is due, be it past or to come; `None` when nothing is owed.
+pub fn next_due(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = deliveries::table
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::due_at.is_not_null())
+        .select(min(deliveries::due_at))
+        .first(conn)?;
+    Row { table: "deliveries", id: chain.as_str() }.time_opt("due_at", at)
+}
+
+/// Since when the oldest delivery that is still owed to an endpoint exists. Reads everything owed, from an index alone.
+pub fn oldest_pending(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = deliveries::table
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::due_at.is_not_null())
+        .select(min(deliveries::created_at))
+        .first(conn)?;
+    Row { table: "deliveries", id: chain.as_str() }.time_opt("created_at", at)
+}
+
+/// An endpoint's deliveries, newest first, from before `after`.
+pub fn list(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    status: Option<DeliveryStatus>,
+    limit: i64,
+    after: Option<DeliveryId>,
+) -> Result<Vec<StoredDelivery>, StoreError> {
+    let mut query = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .select((DeliveryRow::as_select(), loyalty_events::kind))
+        .order(deliveries::id.desc())
+        .limit(limit)
+        .into_boxed();
+    query = match status {
+        None => query,
+        Some(DeliveryStatus::Pending) => query.filter(deliveries::due_at.is_not_null()),
+        Some(DeliveryStatus::Failed) => query.filter(sql::<Bool>(IS_FAILED)),
+        Some(settled) => query.filter(deliveries::status.eq(settled.as_str())),
+    };
+    if let Some(after) = after {
+        query = query.filter(deliveries::id.lt(after.to_string()));
+    }
+    let rows: Vec<(DeliveryRow, String)> = query.load(conn)?;
+    rows.into_iter().map(|(row, kind)| row.read(&kind)).collect()
+}
+
+/// The endpoints of a chain, deleted ones too, as the first part of a delivery's key.
+macro_rules! endpoints_of {
+    ($chain:expr) => {
+        endpoints::table.filter(endpoints::chain.eq($chain.as_str())).select(endpoints::id)
+    };
+}
+
+/// One delivery.
+pub fn get(conn: &mut DbConn, chain: &ChainId, id: DeliveryId) -> Result<Option<StoredDelivery>, StoreError> {
+    let row: Option<(DeliveryRow, String)> = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
+        .filter(deliveries::id.eq(id.to_string()))
+        .select((DeliveryRow::as_select(), loyalty_events::kind))
+        .first(conn)
+        .optional()?;
+    row.map(|(row, kind)| row.read(&kind)).transpose()
+}
+
+/// Makes a delivery due now, whatever became of it: its ladder starts anew. `None` when there is no such delivery, or
+/// its endpoint is deleted.
+pub fn retry(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<EndpointId>, StoreError> {
+    let living = endpoints_of!(chain).filter(endpoints::deleted_at.is_null());
+    let endpoint: Option<String> = diesel::update(deliveries::table)
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq_any(living))
+        .filter(deliveries::id.eq(id.to_string()))
+        .set((
+            deliveries::status.eq(DeliveryStatus::Pending.as_str()),
+            deliveries::attempts.eq(0),
+            deliveries::due_at.eq(now.timestamp_micros()),
+            deliveries::settled_at.eq(None::<i64>),
+        ))
+        .returning(deliveries::endpoint)
+        .get_result(conn)
+        .optional()?;
+    Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
+}
+
+/// Settles a pending or failed delivery without sending it. `None` when there is no such delivery, or it was delivered.
+pub fn discard(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<EndpointId>, StoreError> {
+    let open = [DeliveryStatus::Pending.as_str(), DeliveryStatus::Failed.as_str()];
+    let endpoint: Option<String> = diesel::update(deliveries::table)
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
+        .filter(deliveries::id.eq(id.to_string()))
+        .filter(deliveries::status.eq_any(open))
+        .set((
+            deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
+            deliveries::due_at.eq(None::<i64>),
+            deliveries::settled_at.eq(now.timestamp_micros()),
+        ))
+        .returning(deliveries::endpoint)
+        .get_result(conn)
+        .optional()?;
+    Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
+}
+
+/// Discards whatever an endpoint is still owed.
+pub(super) fn discard_pending(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::update(deliveries::table)
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::due_at.is_not_null())
+        .set((
+            deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
+            deliveries::due_at.eq(None::<i64>),
+            deliveries::settled_at.eq(now.timestamp_micros()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// All tries of a delivery, in order.
+pub fn attempts(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    delivery: DeliveryId,
+) -> Result<Vec<StoredAttempt>, StoreError> {
+    super::attempt::of_delivery(conn, chain, delivery)
+}

@@ -1,0 +1,161 @@
+//! Endpoints. Their credentials (signing secret and headers) are sealed by the vault.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::connection::DbConn;
+use super::delivery;
+use super::error::StoreError;
+use super::row::{Row, to_json};
+use super::schema::endpoints;
+use super::vault::Vault;
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
+use crate::domain::ids::EndpointId;
+use crate::domain::text::Note;
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = endpoints, primary_key(chain, id))]
+#[diesel(treat_none_as_default_value = false, treat_none_as_null = true)]
+struct EndpointRow {
+    chain: String,
+    id: String,
+    url: String,
+    description: Option<String>,
+    dialect: String,
+    events: String,
+    tags: String,
+    credentials: Vec<u8>,
+    disabled_reason: Option<String>,
+    disabled_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// What is sealed: receivers' own keys often travel in headers.
+#[derive(Serialize, Deserialize)]
+struct Credentials {
+    secret: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl EndpointRow {
+    fn of(endpoint: &Endpoint, vault: &Vault) -> Result<Self, StoreError> {
+        let (disabled_reason, disabled_at) = match &endpoint.state {
+            EndpointState::Enabled => (None, None),
+            EndpointState::Disabled { reason, at } => (Some(reason.to_string()), Some(at.timestamp_micros())),
+        };
+        Ok(Self {
+            chain: endpoint.chain.to_string(),
+            id: endpoint.id.to_string(),
+            url: endpoint.url.to_string(),
+            description: endpoint.description.as_ref().map(|d| d.to_string()),
+            dialect: endpoint.dialect.as_str().to_owned(),
+            events: to_json(&endpoint.events),
+            tags: to_json(&endpoint.tags),
+            credentials: seal(endpoint, vault)?,
+            disabled_reason,
+            disabled_at,
+            created_at: endpoint.created_at.timestamp_micros(),
+            updated_at: endpoint.updated_at.timestamp_micros(),
+        })
+    }
+
+    fn read(self, vault: &Vault) -> Result<Endpoint, StoreError> {
+        let row = Row { table: "endpoints", id: &self.id };
+        let credentials = vault.open(&sealed_for(&self.chain, &self.id), &self.credentials)?;
+        let credentials: Credentials = row.json("credentials", &credentials)?;
+        let state = match (&self.disabled_reason, self.disabled_at) {
+            (Some(reason), Some(at)) => EndpointState::Disabled {
+                reason: row.check("disabled_reason", Note::parse(reason))?,
+                at: row.time("disabled_at", at)?,
+            },
+            _ => EndpointState::Enabled,
+        };
+        let description = self.description.as_deref().map(Note::parse).transpose();
+        Ok(Endpoint {
+            id: row.parse("id", &self.id)?,
+            chain: row.parse("chain", &self.chain)?,
+            url: row.parse("url", &self.url)?,
+            description: row.check("description", description)?,
+            dialect: row.parse("dialect", &self.dialect)?,
+            events: row.json("events", &self.events)?,
+            tags: row.json("tags", &self.tags)?,
+            headers: credentials.headers,
+            state,
+            secret: row.check("credentials", Secret::parse(&credentials.secret))?,
+            created_at: row.time("created_at", self.created_at)?,
+            updated_at: row.time("updated_at", self.updated_at)?,
+        })
+    }
+}
+
+fn sealed_for(chain: &str, id: &str) -> String {
+    format!("endpoint {chain}/{id}")
+}
+
+fn seal(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>, StoreError> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(StoreError::Random)?;
+    let credentials =
+        Credentials { secret: endpoint.secret.reveal().to_owned(), headers: endpoint.headers.clone() };
+    let aad = sealed_for(endpoint.chain.as_str(), &endpoint.id.to_string());
+    Ok(vault.seal(&aad, &to_json(&credentials), nonce))
+}
+
+/// Stores a new endpoint.
+pub fn insert(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(), StoreError> {
+    diesel::insert_into(endpoints::table)
+        .values(EndpointRow::of(endpoint, vault)?)
+        .execute(conn)
+        .map_err(|e| StoreError::taken(e, "endpoint", endpoint.id))?;
+    Ok(())
+}
+
+/// Replaces an endpoint; a deleted one stays as it is.
+pub fn update(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(), StoreError> {
+    diesel::update(endpoints::table.find((endpoint.chain.as_str(), endpoint.id.to_string())))
+        .filter(endpoints::deleted_at.is_null())
+        .set(EndpointRow::of(endpoint, vault)?)
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Deletes an endpoint: nobody sees it any more, its pending deliveries are discarded, its log stays.
+pub fn delete(conn: &mut DbConn, chain: &ChainId, id: EndpointId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(endpoints::table.find((chain.as_str(), id.to_string())))
+        .filter(endpoints::deleted_at.is_null())
+        .set(endpoints::deleted_at.eq(now.timestamp_micros()))
+        .execute(conn)?;
+    delivery::discard_pending(conn, chain, id, now)
+}
+
+/// A chain's endpoints, oldest first.
+pub fn list(conn: &mut DbConn, vault: &Vault, chain: &ChainId) -> Result<Vec<Endpoint>, StoreError> {
+    let rows = endpoints::table
+        .filter(endpoints::chain.eq(chain.as_str()))
+        .filter(endpoints::deleted_at.is_null())
+        .select(EndpointRow::as_select())
+        .order(endpoints::id)
+        .load(conn)?;
+    rows.into_iter().map(|row| row.read(vault)).collect()
+}
+
+/// One endpoint, unless it is deleted.
+pub fn get(
+    conn: &mut DbConn,
+    vault: &Vault,
+    chain: &ChainId,
+    id: EndpointId,
+) -> Result<Option<Endpoint>, StoreError> {
+    let row = endpoints::table
+        .find((chain.as_str(), id.to_string()))
+        .filter(endpoints::deleted_at.is_null())
+        .select(EndpointRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(|row| row.read(vault)).transpose()
+}

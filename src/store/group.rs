@@ -1,0 +1,240 @@
+//! One transaction of many writes.
+//!
+//! The order of the tables, and of the rows in each, is the same in every transaction, so that two of them never wait
+//! for each other in a circle.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::attempt;
+use super::commit::{Write, Written};
+use super::connection::{DbConn, begin, commit, rollback};
+use super::delivery::{self, DeliveryRow};
+use super::error::StoreError;
+use super::ledger::{self, TransferRow};
+use super::loyalty_event::{self, EventRow};
+use super::member::{self, IdentityRow, MemberRow};
+use super::order::{self, OrderRow};
+use super::row::Row;
+use super::source_event::{self, SourceRow};
+use crate::domain::chain::ChainId;
+use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
+use crate::domain::delivery::AttemptOutcome;
+use crate::domain::ids::{DeliveryId, MemberId};
+use crate::domain::text::Key;
+
+/// How a transaction ended.
+pub(super) enum Fate {
+    /// It is durable, but for the commits whose source event was there before, by their place in the group.
+    Written(Vec<(usize, Written)>),
+    /// It was undone, because these lost against what is stored.
+    Undone(HashSet<usize>),
+}
+
+/// What two writes of one transaction must not share.
+#[derive(PartialEq, Eq, Hash)]
+enum Claim<'a> {
+    Member(&'a ChainId, MemberId),
+    Order(&'a ChainId, &'a Key),
+    Delivery(&'a ChainId, DeliveryId),
+}
+
+fn claims(write: &Write) -> [Option<Claim<'_>>; 2] {
+    match write {
+        Write::Commit(commit) => [
+            commit.member.as_ref().map(|m| Claim::Member(&commit.chain, m.id)),
+            commit.order.as_ref().map(|o| Claim::Order(&commit.chain, &o.order_id)),
+        ],
+        Write::Attempt(outcome) => [Some(Claim::Delivery(&outcome.chain, outcome.attempt.delivery)), None],
+    }
+}
+
+/// Splits a group into rounds that share nothing within themselves; what shares something keeps its order.
+pub(super) fn rounds(group: &[Write]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    let mut free_from: HashMap<Claim<'_>, usize> = HashMap::with_capacity(2 * group.len());
+    for (at, write) in group.iter().enumerate() {
+        let claims = || claims(write).into_iter().flatten();
+        let round = claims().filter_map(|claim| free_from.get(&claim).copied()).max().unwrap_or(0);
+        claims().for_each(|claim| _ = free_from.insert(claim, round + 1));
+        if round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[round].push(at);
+    }
+    rounds
+}
+
+/// Writes one round of a group in one transaction, or undoes it when some of it lost.
+pub(super) fn write(conn: &mut DbConn, group: &[Write], round: &[usize]) -> Result<Fate, StoreError> {
+    begin(conn)?;
+    match Round::of(group, round).write(conn) {
+        Ok(Fate::Written(duplicates)) => {
+            commit(conn)?;
+            Ok(Fate::Written(duplicates))
+        }
+        undone => {
+            rollback(conn)?;
+            undone
+        }
+    }
+}
+
+/// The writes of one transaction by kind, each with its place in the group.
+struct Round<'a> {
+    commits: Vec<(usize, &'a Commit)>,
+    attempts: Vec<(usize, &'a AttemptOutcome)>,
+    losers: HashSet<usize>,
+}
+
+impl<'a> Round<'a> {
+    fn of(group: &'a [Write], round: &[usize]) -> Self {
+        let mut sorted = Self { commits: Vec::new(), attempts: Vec::new(), losers: HashSet::new() };
+        for &at in round {
+            match &group[at] {
+                Write::Commit(commit) => sorted.commits.push((at, commit)),
+                Write::Attempt(outcome) => sorted.attempts.push((at, outcome)),
+            }
+        }
+        sorted
+    }
+
+    /// First whatever can lose, then whatever cannot.
+    fn write(mut self, conn: &mut DbConn) -> Result<Fate, StoreError> {
+        let duplicates = self.keep_sources(conn)?;
+        self.commits.retain(|(at, _)| !duplicates.iter().any(|(duplicate, _)| duplicate == at));
+        self.decide_stored_sources(conn)?;
+        self.write_members(conn)?;
+        self.claim_identities(conn)?;
+        self.write_orders(conn)?;
+        self.write_attempts(conn)?;
+        if !self.losers.is_empty() {
+            return Ok(Fate::Undone(self.losers));
+        }
+        self.insert_consequences(conn)?;
+        Ok(Fate::Written(duplicates))
+    }
+
+    /// Keeps new source events and answers those whose key was there before.
+    fn keep_sources(&self, conn: &mut DbConn) -> Result<Vec<(usize, Written)>, StoreError> {
+        let new = self.sources().filter(|(_, _, change)| change.from == SourceOrigin::Outside);
+        let (places, rows) = ordered(
+            new.clone().map(|(at, commit, change)| (at, SourceRow::new(&commit.chain, change))),
+            |a, b| a.key().cmp(&b.key()),
+        );
+        let kept = source_event::keep_new(conn, &rows)?;
+        let repeated: HashSet<usize> =
+            places.into_iter().zip(kept).filter(|(_, kept)| !kept).map(|(at, _)| at).collect();
+        new.filter(|(at, ..)| repeated.contains(at))
+            .map(|(at, commit, change)| Ok((at, duplicate(conn, &commit.chain, change)?)))
+            .collect()
+    }
+
+    fn decide_stored_sources(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let mut lost = Vec::new();
+        for (at, commit, change) in self.sources() {
+            if let SourceOrigin::Stored { status, runs } = change.from
+                && !source_event::decide_again(conn, &commit.chain, change, (status, runs))?
+            {
+                lost.push(at);
+            }
+        }
+        self.losers.extend(lost);
+        Ok(())
+    }
+
+    fn write_members(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, rows) = ordered(
+            self.commits.iter().filter_map(|(at, commit)| {
+                Some((*at, MemberRow::after(&commit.chain, commit.member.as_ref()?)))
+            }),
+            |a, b| a.key().cmp(&b.key()),
+        );
+        let written = member::write(conn, &rows)?;
+        self.lose(places, written);
+        Ok(())
+    }
+
+    fn claim_identities(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, rows) = ordered(
+            self.commits.iter().flat_map(|(at, commit)| {
+                commit.member.iter().flat_map(move |member| {
+                    let row = |identity| IdentityRow::of(&commit.chain, identity, member.id);
+                    commit.new_identities.iter().map(move |identity| (*at, row(identity)))
+                })
+            }),
+            |a, b| a.key().cmp(&b.key()),
+        );
+        let claimed = member::claim(conn, &rows)?;
+        self.lose(places, claimed);
+        Ok(())
+    }
+
+    fn write_orders(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, rows) = ordered(
+            self.commits.iter().filter_map(|(at, commit)| {
+                Some((*at, OrderRow::after(&commit.chain, commit.order.as_ref()?)))
+            }),
+            |a, b| a.key().cmp(&b.key()),
+        );
+        let written = order::write(conn, &rows)?;
+        self.lose(places, written);
+        Ok(())
+    }
+
+    fn write_attempts(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        self.attempts.sort_by_key(|(_, outcome)| (outcome.endpoint, outcome.attempt.delivery));
+        let (places, outcomes): (Vec<_>, Vec<_>) = self.attempts.iter().copied().unzip();
+        let written = attempt::write(conn, &outcomes)?;
+        self.lose(places, written);
+        Ok(())
+    }
+
+    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before.
+    fn insert_consequences(&self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let commits = || self.commits.iter().map(|(_, commit)| *commit);
+        let transfers: Vec<_> = commits()
+            .flat_map(|commit| commit.transfers.iter().map(|t| TransferRow::of(&commit.chain, t)))
+            .collect();
+        ledger::insert(conn, &transfers)?;
+        let events: Vec<_> = commits().flat_map(|commit| commit.events.iter().map(EventRow::of)).collect();
+        loyalty_event::insert(conn, &events)?;
+        let deliveries: Vec<_> = commits()
+            .flat_map(|commit| commit.deliveries.iter().map(|d| DeliveryRow::new(&commit.chain, d)))
+            .collect();
+        delivery::insert(conn, &deliveries)?;
+        Ok(())
+    }
+
+    fn sources(&self) -> impl Iterator<Item = (usize, &'a Commit, &'a SourceChange)> + Clone {
+        self.commits.iter().filter_map(|&(at, commit)| Some((at, commit, commit.source.as_ref()?)))
+    }
+
+    fn lose(&mut self, places: Vec<usize>, held: Vec<bool>) {
+        self.losers.extend(places.into_iter().zip(held).filter(|(_, held)| !held).map(|(at, _)| at));
+    }
+}
+
+/// The answer to a source event whose key was there before.
+fn duplicate(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> Result<Written, StoreError> {
+    let key = &change.event.key;
+    let first = source_event::answered(conn, chain, key)?.ok_or_else(|| {
+        Row { table: "source_events", id: key }.corrupt("its key is taken, yet no event has it")
+    })?;
+    Ok(Written::Duplicate {
+        same_body: first.body_hash == change.event.body_hash,
+        receipt: first.receipt,
+        status: first.status,
+    })
+}
+
+/// Rows in the order in which they are written, and the places in the group that they belong to. Equals keep their
+/// order: the first of two events with one key wins.
+fn ordered<R>(
+    rows: impl Iterator<Item = (usize, R)>,
+    order: impl Fn(&R, &R) -> Ordering,
+) -> (Vec<usize>, Vec<R>) {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|(_, a), (_, b)| order(a, b));
+    rows.into_iter().unzip()
+}

@@ -1,0 +1,123 @@
+//! Loyalty events: what the world is told.
+
+use diesel::prelude::*;
+
+use super::batch::insert_all;
+use super::connection::DbConn;
+use super::error::StoreError;
+use super::row::Row;
+use super::schema::loyalty_events;
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::ids::{EventId, MemberId};
+use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
+
+/// A loyalty event as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Its type.
+    pub kind: EventType,
+    /// The member it is about.
+    pub member: MemberId,
+    /// When it happened, by the source event's clock.
+    pub at: Timestamp,
+    /// Its canonical JSON.
+    pub body: String,
+}
+
+/// Which events to list; empty lists all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventFilter {
+    /// Only this type.
+    pub kind: Option<EventType>,
+    /// Only of this member.
+    pub member: Option<MemberId>,
+    /// Only at or after this instant.
+    pub since: Option<Timestamp>,
+    /// Only before this instant.
+    pub until: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = loyalty_events)]
+pub(super) struct EventRow {
+    chain: String,
+    id: String,
+    kind: String,
+    member: String,
+    at: i64,
+    body: String,
+}
+
+impl EventRow {
+    pub(super) fn of(event: &LoyaltyEvent) -> Self {
+        Self {
+            chain: event.chain.to_string(),
+            id: event.id.to_string(),
+            kind: event.kind().as_str().to_owned(),
+            member: event.member.to_string(),
+            at: event.at.timestamp_micros(),
+            body: event.to_json(),
+        }
+    }
+
+    fn read(self) -> Result<StoredEvent, StoreError> {
+        let row = Row { table: "loyalty_events", id: &self.id };
+        Ok(StoredEvent {
+            id: row.parse("id", &self.id)?,
+            kind: row.parse("kind", &self.kind)?,
+            member: row.parse("member", &self.member)?,
+            at: row.time("at", self.at)?,
+            body: self.body,
+        })
+    }
+}
+
+/// Stores new events.
+pub(super) fn insert(conn: &mut DbConn, rows: &[EventRow]) -> QueryResult<()> {
+    insert_all!(conn, loyalty_events::table, rows)
+}
+
+/// One event.
+pub fn get(conn: &mut DbConn, chain: &ChainId, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+    let row = loyalty_events::table
+        .find((chain.as_str(), id.to_string()))
+        .select(EventRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(EventRow::read).transpose()
+}
+
+/// Events, newest first, from before `after`.
+pub fn list(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    filter: &EventFilter,
+    limit: i64,
+    after: Option<EventId>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut query = loyalty_events::table
+        .filter(loyalty_events::chain.eq(chain.as_str()))
+        .select(EventRow::as_select())
+        .order(loyalty_events::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(kind) = filter.kind {
+        query = query.filter(loyalty_events::kind.eq(kind.as_str()));
+    }
+    if let Some(member) = filter.member {
+        query = query.filter(loyalty_events::member.eq(member.to_string()));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(loyalty_events::at.ge(since.timestamp_micros()));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(loyalty_events::at.lt(until.timestamp_micros()));
+    }
+    if let Some(after) = after {
+        query = query.filter(loyalty_events::id.lt(after.to_string()));
+    }
+    query.load(conn)?.into_iter().map(EventRow::read).collect()
+}

@@ -1,0 +1,228 @@
+//! Members and the identities they are found by.
+
+use diesel::dsl::min;
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use serde::{Deserialize, Serialize};
+
+use super::batch::which_took_effect;
+use super::connection::DbConn;
+use super::error::StoreError;
+use super::row::{Row, to_json};
+use super::schema::{identities, members};
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::identity::Identity;
+use crate::domain::ids::MemberId;
+use crate::domain::member::{History, Member, Standing};
+
+/// The form of `members.state` that this version writes.
+const STATE_FORM: u32 = 1;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = members, treat_none_as_default_value = false)]
+pub(super) struct MemberRow {
+    chain: String,
+    pub(super) id: String,
+    version: i64,
+    state: String,
+    enrolled_at: i64,
+    next_wake_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct StateOut<'a> {
+    form: u32,
+    standing: &'a Standing,
+    history: &'a History,
+    identities: &'a [Identity],
+}
+
+#[derive(Deserialize)]
+struct StateIn {
+    form: u32,
+    standing: Standing,
+    history: History,
+    identities: Vec<Identity>,
+}
+
+impl MemberRow {
+    /// The row after a commit that was decided from `member.version`.
+    pub(super) fn after(chain: &ChainId, member: &Member) -> Self {
+        let state = StateOut {
+            form: STATE_FORM,
+            standing: &member.standing,
+            history: &member.history,
+            identities: &member.identities,
+        };
+        Self {
+            chain: chain.to_string(),
+            id: member.id.to_string(),
+            version: member.version + 1,
+            state: to_json(&state),
+            enrolled_at: member.enrolled_at.timestamp_micros(),
+            next_wake_at: member.next_wake_at.map(|at| at.timestamp_micros()),
+        }
+    }
+
+    /// The order in which members are written, the same in every transaction.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.chain, &self.id)
+    }
+
+    pub(super) fn read(self) -> Result<Member, StoreError> {
+        let row = Row { table: "members", id: &self.id };
+        let state: StateIn = row.json("state", &self.state)?;
+        if state.form != STATE_FORM {
+            return Err(row.corrupt(format!("column state has form {}, not {STATE_FORM}", state.form)));
+        }
+        Ok(Member {
+            id: row.parse("id", &self.id)?,
+            version: self.version,
+            enrolled_at: row.time("enrolled_at", self.enrolled_at)?,
+            next_wake_at: row.time_opt("next_wake_at", self.next_wake_at)?,
+            identities: state.identities,
+            standing: state.standing,
+            history: state.history,
+        })
+    }
+}
+
+/// Writes members, new ones and changed ones, each only if it is still at the version it was decided from.
+/// Answers which were written, in order.
+pub(super) fn write(conn: &mut DbConn, rows: &[MemberRow]) -> QueryResult<Vec<bool>> {
+    use diesel::query_dsl::methods::FilterDsl; // the `WHERE` of an upsert
+
+    which_took_effect!(
+        conn,
+        rows,
+        |values| diesel::insert_into(members::table)
+            .values(values)
+            .on_conflict((members::chain, members::id))
+            .do_update()
+            .set((
+                members::version.eq(excluded(members::version)),
+                members::state.eq(excluded(members::state)),
+                members::next_wake_at.eq(excluded(members::next_wake_at)),
+            ))
+            .filter((members::version + 1).eq(excluded(members::version))),
+        members::id,
+        |row| -> String { row.id }
+    )
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = identities)]
+pub(super) struct IdentityRow {
+    chain: String,
+    kind: &'static str,
+    value: String,
+    member: String,
+}
+
+impl IdentityRow {
+    pub(super) fn of(chain: &ChainId, identity: &Identity, member: MemberId) -> Self {
+        Self {
+            chain: chain.to_string(),
+            kind: identity.kind.as_str(),
+            value: identity.value.to_string(),
+            member: member.to_string(),
+        }
+    }
+
+    /// The order in which identities are written, the same in every transaction.
+    pub(super) fn key(&self) -> (&str, &str, &str) {
+        (&self.chain, self.kind, &self.value)
+    }
+}
+
+/// Gives identities to members, unless they are somebody's. Answers which were free, in order.
+pub(super) fn claim(conn: &mut DbConn, rows: &[IdentityRow]) -> QueryResult<Vec<bool>> {
+    which_took_effect!(
+        conn,
+        rows,
+        |values| diesel::insert_into(identities::table)
+            .values(values)
+            .on_conflict((identities::chain, identities::kind, identities::value))
+            .do_nothing(),
+        (identities::chain, identities::kind, identities::value),
+        |row| -> (String, String, String) { (row.chain.clone(), row.kind.to_owned(), row.value.clone()) }
+    )
+}
+
+/// One member, as of its last commit.
+pub fn load(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Option<Member>, StoreError> {
+    let row = members::table
+        .find((chain.as_str(), id.to_string()))
+        .select(MemberRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(MemberRow::read).transpose()
+}
+
+/// Whose these identities are; those that are nobody's are left out. In the order asked.
+pub fn owners(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    wanted: &[Identity],
+) -> Result<Vec<(Identity, MemberId)>, StoreError> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for identity in wanted {
+        let member: Option<String> = identities::table
+            .find((chain.as_str(), identity.kind.as_str(), &*identity.value))
+            .select(identities::member)
+            .first(conn)
+            .optional()?;
+        if let Some(member) = member {
+            let row = Row { table: "identities", id: &identity.value };
+            found.push((identity.clone(), row.parse("member", &member)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Members, newest first, from before `after`.
+pub fn list(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    limit: i64,
+    after: Option<MemberId>,
+) -> Result<Vec<Member>, StoreError> {
+    let mut query = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .select(MemberRow::as_select())
+        .order(members::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(members::id.lt(after.to_string()));
+    }
+    query.load(conn)?.into_iter().map(MemberRow::read).collect()
+}
+
+/// Members whose wake-up is due at `now`, the longest due first.
+pub fn due_wakes(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<MemberId>, StoreError> {
+    let ids: Vec<String> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::next_wake_at.le(now.timestamp_micros()))
+        .order(members::next_wake_at)
+        .limit(limit)
+        .select(members::id)
+        .load(conn)?;
+    ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()
+}
+
+/// When the next member wakes up.
+pub fn next_wake(conn: &mut DbConn, chain: &ChainId) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::next_wake_at.is_not_null())
+        .select(min(members::next_wake_at))
+        .first(conn)?;
+    Row { table: "members", id: chain.as_str() }.time_opt("next_wake_at", at)
+}

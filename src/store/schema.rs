@@ -1,0 +1,162 @@
+//! The tables, as both databases have them. Kept in step with `migrations/` by hand; a test compares them.
+#![allow(missing_docs, unreachable_pub, reason = "written by a macro of diesel")]
+
+diesel::table! {
+    chains (id) {
+        id -> Text,
+        name -> Text,
+        timezone -> Text,
+        currency -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    members (chain, id) {
+        chain -> Text,
+        id -> Text,
+        version -> BigInt,
+        state -> Text,
+        enrolled_at -> BigInt,
+        next_wake_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    identities (chain, kind, value) {
+        chain -> Text,
+        kind -> Text,
+        value -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
+    source_events (chain, id) {
+        chain -> Text,
+        id -> Text,
+        key -> Text,
+        kind -> Text,
+        status -> Text,
+        runs -> BigInt,
+        member -> Nullable<Text>,
+        location -> Nullable<Text>,
+        occurred_at -> BigInt,
+        received_at -> BigInt,
+        program_version -> BigInt,
+        body -> Text,
+        body_hash -> Binary,
+        receipt -> Text,
+    }
+}
+
+diesel::table! {
+    orders (chain, order_id) {
+        chain -> Text,
+        order_id -> Text,
+        version -> BigInt,
+        state -> Text,
+    }
+}
+
+diesel::table! {
+    transfers (chain, member, id) {
+        chain -> Text,
+        member -> Text,
+        id -> Text,
+        wallet -> Text,
+        debit -> Text,
+        credit -> Text,
+        amount -> BigInt,
+        rule -> Text,
+        rule_at -> Text,
+        program_version -> BigInt,
+        reason -> Text,
+        source -> Nullable<Text>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    loyalty_events (chain, id) {
+        chain -> Text,
+        id -> Text,
+        kind -> Text,
+        member -> Text,
+        at -> BigInt,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    endpoints (chain, id) {
+        chain -> Text,
+        id -> Text,
+        url -> Text,
+        description -> Nullable<Text>,
+        dialect -> Text,
+        events -> Text,
+        tags -> Text,
+        credentials -> Binary,
+        disabled_reason -> Nullable<Text>,
+        disabled_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    deliveries (chain, endpoint, id) {
+        chain -> Text,
+        endpoint -> Text,
+        id -> Text,
+        event -> Text,
+        member -> Text,
+        status -> Text,
+        attempts -> BigInt,
+        tries -> BigInt,
+        due_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    attempts (chain, endpoint, delivery, number) {
+        chain -> Text,
+        endpoint -> Text,
+        delivery -> Text,
+        number -> BigInt,
+        id -> Text,
+        at -> BigInt,
+        duration_ms -> BigInt,
+        status_code -> Nullable<BigInt>,
+        response_body -> Nullable<Text>,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        hash -> Binary,
+        role -> Text,
+        chain -> Nullable<Text>,
+        name -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    program_versions (chain, version) {
+        chain -> Text,
+        version -> BigInt,
+        hash -> Binary,
+        files -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);

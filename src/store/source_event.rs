@@ -1,0 +1,252 @@
+//! Source events: what came in, what became of it, and the receipt that a repeat is answered with.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use serde::Deserialize;
+
+use super::batch::which_took_effect;
+use super::connection::{DbConn, on_backend};
+use super::error::StoreError;
+use super::fixed::Fixed;
+use super::row::Row;
+use super::schema::source_events;
+use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
+use crate::domain::commit::SourceChange;
+use crate::domain::effect::RuleFailure;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::receipt::SourceStatus;
+use crate::domain::source_event::SourceType;
+use crate::domain::text::{Key, Name};
+
+/// The condition of the index `source_events_open`. It must stand in the query literally: neither planner trusts a
+/// parameter.
+const IS_OPEN: &str = "source_events.status <> 'processed'";
+
+/// A source event as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSource {
+    /// Its id.
+    pub id: SourceId,
+    /// The POS's key of it.
+    pub key: Key,
+    /// Its type.
+    pub kind: SourceType,
+    /// When it happened, by the POS's clock.
+    pub occurred_at: Timestamp,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Where.
+    pub location: Option<Name>,
+    /// What became of it.
+    pub status: SourceStatus,
+    /// How often it was decided. 0 while it is only kept.
+    pub runs: u32,
+    /// Whose it is, once known.
+    pub member: Option<MemberId>,
+    /// The version of the program that decided last.
+    pub program_version: i64,
+    /// The body as it came.
+    pub body: String,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+    /// The JSON of the receipt.
+    pub receipt: String,
+    /// The rules that failed, from the receipt.
+    pub errors: Vec<RuleFailure>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = source_events, treat_none_as_default_value = false)]
+pub(super) struct SourceRow {
+    chain: String,
+    id: String,
+    key: String,
+    kind: String,
+    status: String,
+    runs: i64,
+    member: Option<String>,
+    location: Option<String>,
+    occurred_at: i64,
+    received_at: i64,
+    program_version: i64,
+    body: String,
+    body_hash: Vec<u8>,
+    receipt: String,
+}
+
+#[derive(Deserialize)]
+struct ReceiptErrors {
+    errors: Vec<RuleFailure>,
+}
+
+impl SourceRow {
+    /// The row of a new event.
+    pub(super) fn new(chain: &ChainId, change: &SourceChange) -> Self {
+        let event = &change.event;
+        Self {
+            chain: chain.to_string(),
+            id: change.id.to_string(),
+            key: event.key.to_string(),
+            kind: event.kind().as_str().to_owned(),
+            status: change.status().as_str().to_owned(),
+            runs: match change.status() {
+                SourceStatus::Accepted | SourceStatus::Parked => 0,
+                SourceStatus::Processed | SourceStatus::Failed => 1,
+            },
+            member: change.member.map(|m| m.to_string()),
+            location: event.location.as_ref().map(|l| l.to_string()),
+            occurred_at: event.occurred_at.timestamp_micros(),
+            received_at: change.received_at.timestamp_micros(),
+            program_version: change.receipt.program_version,
+            body: event.body.to_string(),
+            body_hash: event.body_hash.to_vec(),
+            receipt: change.receipt.to_json(),
+        }
+    }
+
+    /// The order in which events are written, the same in every transaction.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.chain, &self.key)
+    }
+
+    fn read(self) -> Result<StoredSource, StoreError> {
+        let row = Row { table: "source_events", id: &self.id };
+        let receipt: ReceiptErrors = row.json("receipt", &self.receipt)?;
+        Ok(StoredSource {
+            id: row.parse("id", &self.id)?,
+            key: row.check("key", Key::parse(&self.key))?,
+            kind: row.parse("kind", &self.kind)?,
+            occurred_at: row.time("occurred_at", self.occurred_at)?,
+            received_at: row.time("received_at", self.received_at)?,
+            location: row.check("location", self.location.as_deref().map(Name::parse).transpose())?,
+            status: row.parse("status", &self.status)?,
+            runs: row.number("runs", self.runs)?,
+            member: row.parse_opt("member", self.member.as_deref())?,
+            program_version: self.program_version,
+            body_hash: row.hash("body_hash", self.body_hash)?,
+            body: self.body,
+            errors: receipt.errors,
+            receipt: self.receipt,
+        })
+    }
+}
+
+/// Keeps new events. Answers which keys were new, in order; of two rows with one key the first wins.
+pub(super) fn keep_new(conn: &mut DbConn, rows: &[SourceRow]) -> QueryResult<Vec<bool>> {
+    which_took_effect!(
+        conn,
+        rows,
+        |values| diesel::insert_into(source_events::table)
+            .values(values)
+            .on_conflict((source_events::chain, source_events::key))
+            .do_nothing(),
+        source_events::id,
+        |row| -> String { row.id }
+    )
+}
+
+/// Writes what became of a stored event, if it still is in this status after so many runs. Answers whether it was.
+pub(super) fn decide_again(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    change: &SourceChange,
+    (status, runs): (SourceStatus, u32),
+) -> QueryResult<bool> {
+    let statement = diesel::update(source_events::table.find((chain.as_str(), change.id.to_string())))
+        .filter(source_events::status.eq(status.as_str()))
+        .filter(source_events::runs.eq(i64::from(runs)))
+        .set((
+            source_events::status.eq(change.status().as_str()),
+            source_events::runs.eq(i64::from(runs) + 1),
+            source_events::member.eq(change.member.map(|m| m.to_string())),
+            source_events::program_version.eq(change.receipt.program_version),
+            source_events::receipt.eq(change.receipt.to_json()),
+        ));
+    Ok(on_backend!(conn, |c| Fixed(statement).execute(c))? == 1)
+}
+
+/// The answer to a repeat: the first receipt, the hash of the first body, and what became of it.
+pub(super) struct Answered {
+    pub(super) receipt: String,
+    pub(super) body_hash: Vec<u8>,
+    pub(super) status: SourceStatus,
+}
+
+/// What the event of this key was answered with.
+pub(super) fn answered(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    key: &Key,
+) -> Result<Option<Answered>, StoreError> {
+    let found: Option<(String, Vec<u8>, String)> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::key.eq(key.as_str()))
+        .select((source_events::receipt, source_events::body_hash, source_events::status))
+        .first(conn)
+        .optional()?;
+    let Some((receipt, body_hash, status)) = found else { return Ok(None) };
+    let status = Row { table: "source_events", id: key.as_str() }.parse("status", &status)?;
+    Ok(Some(Answered { receipt, body_hash, status }))
+}
+
+/// The event of this key.
+pub fn by_key(conn: &mut DbConn, chain: &ChainId, key: &Key) -> Result<Option<StoredSource>, StoreError> {
+    let row = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::key.eq(key.as_str()))
+        .select(SourceRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(SourceRow::read).transpose()
+}
+
+/// The event of this id.
+pub fn get(conn: &mut DbConn, chain: &ChainId, id: SourceId) -> Result<Option<StoredSource>, StoreError> {
+    let row = source_events::table
+        .find((chain.as_str(), id.to_string()))
+        .select(SourceRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(SourceRow::read).transpose()
+}
+
+/// Events, newest first, from before `after`.
+pub fn list(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    status: Option<SourceStatus>,
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<StoredSource>, StoreError> {
+    let mut query = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .select(SourceRow::as_select())
+        .order(source_events::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(status) = status {
+        query = query.filter(source_events::status.eq(status.as_str()));
+        if status != SourceStatus::Processed {
+            query = query.filter(sql::<Bool>(IS_OPEN));
+        }
+    }
+    if let Some(after) = after {
+        query = query.filter(source_events::id.lt(after.to_string()));
+    }
+    query.load(conn)?.into_iter().map(SourceRow::read).collect()
+}
+
+/// Events that were kept and not yet decided, oldest first.
+pub fn undecided(conn: &mut DbConn, chain: &ChainId, limit: i64) -> Result<Vec<StoredSource>, StoreError> {
+    let rows = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::status.eq(SourceStatus::Accepted.as_str()))
+        .filter(sql::<Bool>(IS_OPEN))
+        .select(SourceRow::as_select())
+        .order(source_events::id)
+        .limit(limit)
+        .load(conn)?;
+    rows.into_iter().map(SourceRow::read).collect()
+}

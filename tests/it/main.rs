@@ -1,0 +1,10 @@
+//! Integration tests: the whole engine over real HTTP, with a real receiver, on SQLite and on PostgreSQL, under a test
+//! clock. The tests speak to it as outsiders do; none of them looks into the database.
+
+mod support;
+
+mod delivery;
+mod ingest;
+mod lifecycle;
+mod program;
+mod surface;

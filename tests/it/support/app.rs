@@ -1,0 +1,167 @@
+//! A running engine on a throwaway database, spoken to over HTTP.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use awc::http::Method;
+use punchcard::app::App;
+use punchcard::config::{Config, Hidden};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::builders::START;
+use super::postgres;
+
+const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {} {}", self.status, self.text))
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+pub struct TestApp {
+    app: Option<App>,
+    base: String,
+    dir: TempDir,
+    client: awc::Client,
+}
+
+impl TestApp {
+    /// The sample chain, the test clock at [`START`], deliveries to this machine allowed.
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, |_| ()).await
+    }
+
+    pub async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        copy_folder(&repository().join("rules"), &dir.path().join("rules"));
+        let mut config = Config::defaults();
+        config.bind = "127.0.0.1:0".parse().unwrap();
+        config.database = match backend {
+            Backend::Sqlite => format!("sqlite://{}/punchcard.db", dir.path().display()).parse().unwrap(),
+            Backend::Postgres => postgres::fresh_database().parse().unwrap(),
+        };
+        config.rules = dir.path().join("rules");
+        config.admin_key = Some(Hidden::new(ADMIN_KEY.to_owned()));
+        config.master_key = Some(Hidden::new([7; 32]));
+        config.allow_private = vec!["127.0.0.0/8".parse().unwrap()];
+        config.allow_http = true;
+        config.test_clock = Some(START.parse().unwrap());
+        config.workers = std::num::NonZeroUsize::new(1).unwrap();
+        change(&mut config);
+        let app = App::start(&config).await.unwrap_or_else(|e| panic!("the engine starts: {e:?}"));
+        let base = format!("http://{}", app.address());
+        let client = awc::Client::builder().timeout(Duration::from_secs(60)).finish();
+        Self { app: Some(app), base, dir, client }
+    }
+
+    pub fn rules(&self) -> PathBuf {
+        self.dir.path().join("rules")
+    }
+
+    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.bearer_auth(ADMIN_KEY);
+        }
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let mut answer = request.send_body(body).await.unwrap_or_else(|e| panic!("{path} answers: {e}"));
+        let text = answer.body().limit(64 << 20).await.expect("a body");
+        Reply {
+            status: answer.status().as_u16(),
+            headers: answer
+                .headers()
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned()))
+                .collect(),
+            text: String::from_utf8(text.to_vec()).expect("UTF-8"),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path, &[], Vec::new()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        let json = ("content-type", "application/json");
+        self.request(Method::POST, path, &[json], body.to_string().into_bytes()).await
+    }
+
+    /// Sends one source event of the sample chain.
+    pub async fn send(&self, event: &Value) -> Reply {
+        self.post("/v1/chains/harvest/events", event).await
+    }
+
+    /// Creates an endpoint of the sample chain; answers its id and its secret.
+    pub async fn endpoint(&self, url: &str, events: &[&str]) -> (String, String) {
+        let body = json!({ "url": url, "events": events });
+        let made = self.post("/v1/chains/harvest/endpoints", &body).await.expect(201);
+        let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{name} in {made}")).to_owned();
+        (text("id"), text("secret"))
+    }
+
+    /// Moves the clock; everything due in between is done when this returns.
+    pub async fn advance(&self, seconds: i64) {
+        self.post("/v1/clock", &json!({ "advance_ms": seconds * 1000 })).await.expect(200);
+    }
+
+    /// The delivery log of an endpoint, newest first.
+    pub async fn deliveries(&self, endpoint: &str) -> Vec<Value> {
+        let path = format!("/v1/chains/harvest/endpoints/{endpoint}/deliveries?limit=100");
+        self.get(&path).await.expect(200)["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub async fn delivery(&self, id: &str) -> Value {
+        self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
+    }
+
+    pub async fn stop(mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+    }
+}
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("the folder is there").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A real receiver: an HTTP server that records what arrives and answers as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde_json::Value;
+
+/// One request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub id: String,
+    pub timestamp: i64,
+    pub signature: String,
+    pub body: Vec<u8>,
+}
+
+impl Arrival {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("bodies are JSON")
+    }
+
+    pub fn kind(&self) -> String {
+        self.json()["type"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// What to answer.
+#[derive(Debug, Clone)]
+pub struct Scripted {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl From<u16> for Scripted {
+    fn from(status: u16) -> Self {
+        Self { status, headers: Vec::new() }
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    arrivals: Mutex<Vec<Arrival>>,
+    script: Mutex<VecDeque<Scripted>>,
+}
+
+/// The server; it stops when dropped with its System.
+pub struct Receiver {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let shared = Arc::new(Shared::default());
+        let data = Data::from(shared.clone());
+        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
+            .workers(1)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .expect("a free port");
+        let url = format!("http://{}/hook", server.addrs()[0]);
+        actix_web::rt::spawn(server.run());
+        Self { url, shared }
+    }
+
+    /// Answers the next requests so; afterwards 200.
+    pub fn answer(&self, script: impl IntoIterator<Item = impl Into<Scripted>>) {
+        self.shared.script.lock().unwrap().extend(script.into_iter().map(Into::into));
+    }
+
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.shared.arrivals.lock().unwrap().clone()
+    }
+
+    pub fn kinds(&self) -> Vec<String> {
+        self.arrivals().iter().map(Arrival::kind).collect()
+    }
+}
+
+async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
+    let header = |name: &str| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    shared.arrivals.lock().unwrap().push(Arrival {
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
+        signature: header("webhook-signature"),
+        body: body.to_vec(),
+    });
+    let scripted = shared.script.lock().unwrap().pop_front().unwrap_or_else(|| 200.into());
+    let mut answer = HttpResponse::build(StatusCode::from_u16(scripted.status).unwrap());
+    for header in scripted.headers {
+        answer.insert_header(header);
+    }
+    answer.body("seen")
+}

@@ -1,0 +1,101 @@
+//! Checks the source itself: the import table of `ARCHITECTURE.md`, the length of files, and words that must not be
+//! in it. A rule that nobody checks is a wish.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `module` never names any of `forbidden`.
+const IMPORTS: &[(&str, &[&str])] = &[
+    (
+        "domain",
+        &[
+            "crate::rules", "crate::wire", "crate::sources", "crate::store", "crate::actors", "crate::read",
+            "crate::export", "crate::http", "crate::clock", "crate::config", "actix", "diesel::", "std::env",
+        ],
+    ),
+    ("rules", &["crate::store", "crate::actors", "crate::http", "crate::wire", "crate::read", "crate::clock"]),
+    ("wire", &["crate::store", "crate::actors", "crate::http", "crate::clock", "crate::rules"]),
+    ("store", &["crate::rules", "crate::wire", "crate::actors", "crate::http", "crate::read"]),
+    ("actors", &["crate::http", "crate::read", "crate::export"]),
+    ("http", &["crate::wire", "crate::store::", "diesel::"]),
+    ("read", &["crate::actors", "crate::wire", "crate::http"]),
+    ("export", &["crate::actors", "crate::wire"]),
+];
+
+/// The longest file, tests inside it included.
+const MAX_LINES: usize = 620;
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The lines of a file that are neither comments nor after the first `#[cfg(test)]`.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    text[..end].lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn no_module_imports_what_its_layer_forbids() {
+    let mut wrong = Vec::new();
+    for (module, forbidden) in IMPORTS {
+        let mut files = rust_files(&source().join(module));
+        files.extend(Some(source().join(format!("{module}.rs"))).filter(|file| file.exists()));
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in code_lines(&text) {
+                for word in forbidden.iter().filter(|word| line.contains(**word)) {
+                    wrong.push(format!("{}:{}: {module} must not use {word}", file.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_layer_of_the_table_exists() {
+    for module in ["domain", "rules", "wire", "store", "actors", "read", "http"] {
+        assert!(!rust_files(&source().join(module)).is_empty(), "src/{module} is gone: mend the table");
+    }
+}
+
+#[test]
+fn no_file_grows_beyond_what_one_can_read_in_one_sitting() {
+    let long: Vec<_> = rust_files(&source())
+        .into_iter()
+        .map(|file| (fs::read_to_string(&file).unwrap().lines().count(), file))
+        .filter(|(lines, _)| *lines > MAX_LINES)
+        .map(|(lines, file)| format!("{}: {lines} lines", file.display()))
+        .collect();
+    assert!(long.is_empty(), "split these, they have a second reason to change:\n{}", long.join("\n"));
+}
+
+#[test]
+fn nothing_unfinished_is_left_behind() {
+    let mut wrong = Vec::new();
+    for file in rust_files(&source()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            for word in ["todo!(", "unimplemented!(", "FIXME", "XXX", "allow(dead_code)"] {
+                if line.contains(word) {
+                    wrong.push(format!("{}:{}: {word}", file.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
