@@ -15,6 +15,7 @@ use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::text::Name;
 
 use super::diagnostic::{Diagnostic, Spot};
+use super::program::Sources;
 use super::suggest;
 
 /// The file's name.
@@ -60,6 +61,20 @@ struct Places {
 }
 
 impl Manifest {
+    /// Reads the manifest of a folder.
+    ///
+    /// # Errors
+    /// Every problem found, or that there is none.
+    pub fn of(sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
+        sources.get(FILE).map_or_else(
+            || {
+                let help = "create one with at least `name`, `timezone` and `currency`";
+                Err(vec![Diagnostic::new(FILE, Spot::START, "the folder has no program.toml").help(help)])
+            },
+            Self::parse,
+        )
+    }
+
     /// Reads the text of `program.toml`.
     ///
     /// # Errors

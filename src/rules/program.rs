@@ -76,14 +76,7 @@ impl Program {
     /// # Errors
     /// Every problem found.
     pub fn load(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
-        let manifest = match sources.get(manifest::FILE) {
-            Some(text) => Manifest::parse(text)?,
-            None => {
-                let message = "the folder has no program.toml";
-                let help = "create one with at least `name`, `timezone` and `currency`";
-                return Err(vec![Diagnostic::new(manifest::FILE, Spot::START, message).help(help)]);
-            }
-        };
+        let manifest = Manifest::of(sources)?;
         let mut problems = manifest.agree(chain);
         let code = on_big_stack(|| Code::compile(sources, &manifest, version)).map_err(|more| {
             problems.extend(more);

@@ -107,7 +107,7 @@ fn explain(
     context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
     condition: &Expr,
 ) -> Result<(Position, String), Failure> {
-    let position = condition.start_position();
+    let position = start(condition);
     match condition {
         Expr::And(parts, _) => {
             for part in parts.iter() {
@@ -127,6 +127,14 @@ fn explain(
         _ => {}
     }
     Ok((position, "expected this to hold, but it is false".to_owned()))
+}
+
+/// Where an expression begins; the parser gives an operator's own place for `a == b`.
+fn start(expr: &Expr) -> Position {
+    match expr {
+        Expr::FnCall(call, _) if call.op_token.is_some() && call.args.len() == 2 => start(&call.args[0]),
+        _ => expr.start_position(),
+    }
 }
 
 /// A value as it would be written in a rule.

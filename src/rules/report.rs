@@ -1,0 +1,202 @@
+//! What `punchcard check` says of a folder: as a value for machines, as text for people.
+
+use std::path::Path;
+
+use ariadne::{Color, Config, IndexType, Label, Report, ReportKind, Source};
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+use crate::domain::chain::{Chain, ChainId};
+
+use super::diagnostic::Diagnostic;
+use super::folder::{self, FolderError};
+use super::manifest::{self, Manifest};
+use super::program::{Program, Sources};
+use super::testing::{self, TestOutcome};
+
+/// Everything found in one chain's folder.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChainReport {
+    /// The folder's name, which is the chain's id.
+    pub chain: String,
+    /// Rules in force when it is published.
+    pub rules: Vec<String>,
+    /// What is wrong; with anything here, no test was run.
+    pub problems: Vec<Diagnostic>,
+    /// How its tests ended.
+    pub tests: Vec<TestOutcome>,
+    #[serde(skip)]
+    sources: Sources,
+}
+
+/// Whether text is coloured for a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// With escape sequences.
+    Terminal,
+    /// Plain, for files and pipes.
+    Plain,
+}
+
+impl ChainReport {
+    /// Whether the folder can be published: no problem, no failing test.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty() && self.tests.iter().all(|test| test.failure.is_none())
+    }
+
+    /// All that is wrong, failing tests included.
+    pub fn complaints(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.problems.iter().chain(self.tests.iter().filter_map(|test| test.failure.as_ref()))
+    }
+
+    /// The report for people: every complaint with its line of source, then one line of summary.
+    pub fn render(&self, colour: Colour) -> String {
+        let mut text: String = self.complaints().map(|problem| render(problem, &self.sources, colour)).collect();
+        text.push_str(&self.summary());
+        text
+    }
+
+    fn summary(&self) -> String {
+        let failed = self.tests.iter().filter(|test| test.failure.is_some()).count();
+        let chain = &self.chain;
+        if !self.problems.is_empty() {
+            return format!("{chain}: {}; the tests were not run\n", counted(self.problems.len(), "problem"));
+        }
+        let rules = counted(self.rules.len(), "rule");
+        let tests = counted(self.tests.len(), "test");
+        match failed {
+            0 => format!("{chain}: {rules}, {tests} passed\n"),
+            _ => format!("{chain}: {rules}, {failed} of {tests} failed\n"),
+        }
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Reads, checks and tests one chain's folder. Calendar and currency are those of its `program.toml`.
+///
+/// # Errors
+/// When the folder cannot be read. Everything else is in the report.
+pub fn check_folder(dir: &Path) -> Result<ChainReport, FolderError> {
+    let sources = folder::read(dir)?;
+    let id = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
+    Ok(check(sources, id.unwrap_or_default()))
+}
+
+fn check(sources: Sources, id: String) -> ChainReport {
+    let mut report = ChainReport { chain: id, rules: Vec::new(), problems: Vec::new(), tests: Vec::new(), sources };
+    let chain = match chain_of(&report.chain, &report.sources) {
+        Ok(chain) => chain,
+        Err(problems) => {
+            report.problems = problems;
+            return report;
+        }
+    };
+    match Program::load(&report.sources, &chain, 0) {
+        Ok(program) => {
+            report.rules = program.rule_names().map(str::to_owned).collect();
+            report.tests = testing::run(&program, &report.sources, &chain);
+        }
+        Err(problems) => report.problems = problems,
+    }
+    report
+}
+
+/// The chain that a folder would be the program of.
+fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
+    let id: ChainId = id.parse().map_err(|bad| {
+        let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
+        vec![Diagnostic::new(manifest::FILE, super::diagnostic::Spot::START, message)]
+    })?;
+    let manifest = Manifest::of(sources)?;
+    let Manifest { name, timezone, currency, .. } = manifest;
+    Ok(Chain { id, name, timezone, currency, created_at: Timestamp::UNIX_EPOCH })
+}
+
+/// Loads a folder and runs its tests: what a running server publishes.
+///
+/// # Errors
+/// Every problem found; or, when there is none, what does not hold in its tests.
+pub fn load_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<Program, Vec<Diagnostic>> {
+    let program = Program::load(sources, chain, version)?;
+    let outcomes = testing::run(&program, sources, chain);
+    let failed: Vec<_> = outcomes
+        .into_iter()
+        .filter_map(|TestOutcome { name, failure, .. }| {
+            let failure = failure?;
+            Some(Diagnostic { message: format!("test \"{name}\": {}", failure.message), ..failure })
+        })
+        .collect();
+    if failed.is_empty() { Ok(program) } else { Err(failed) }
+}
+
+/// One problem with its line of source.
+pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String {
+    let Diagnostic { file, line, column, length, message, help } = problem;
+    let Some(text) = sources.get(file) else {
+        let help = help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+        return format!("{file}:{line}:{column}: {message}{help}\n");
+    };
+    let source = Source::from(text);
+    let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
+    let end = (start + length).min(text.chars().count()).max(start);
+    let span = (file.as_str(), start..end);
+    let config = Config::default().with_index_type(IndexType::Char).with_color(colour == Colour::Terminal);
+    let label = Label::new(span.clone()).with_message(help.as_deref().unwrap_or("here")).with_color(Color::Red);
+    let report = Report::build(ReportKind::Error, span).with_config(config).with_message(message).with_label(label);
+    let mut out = Vec::new();
+    match report.finish().write((file.as_str(), source), &mut out) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(_) => format!("{file}:{line}:{column}: {message}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(rules: &str) -> Sources {
+        let manifest = "name = \"A\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n";
+        let files = [("a.rhai", rules), (manifest::FILE, manifest)];
+        Sources { files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec() }
+    }
+
+    #[test]
+    fn a_failing_test_shows_the_line_both_values_and_what_fired() {
+        let rules = "rule \"One\" on visit { award(1); }\ntest \"two\" {\n  send(\"visit\");\n  expect awarded() == 2;\n}\n";
+        let report = check(folder(rules), "acme".to_owned());
+        assert!(!report.is_good());
+        let failure = report.tests[0].failure.clone().unwrap();
+        assert_eq!((failure.line, failure.column, &*failure.message), (4, 10, "this is 1, expected == 2"));
+        assert_eq!(failure.help.as_deref(), Some("on the last event fired \"One\""));
+        let text = report.render(Colour::Plain);
+        assert!(text.contains("a.rhai:4:10") && text.contains("expect awarded() == 2;"), "{text}");
+        assert!(text.ends_with("acme: 1 rule, 1 of 1 test failed\n"), "{text}");
+        let problems = load_and_test(&folder(rules), &chain_of("acme", &folder(rules)).unwrap(), 1).unwrap_err();
+        assert_eq!(problems[0].message, "test \"two\": this is 1, expected == 2");
+    }
+
+    #[test]
+    fn problems_are_shown_even_where_the_source_is_missing_or_odd() {
+        for (line, column, length) in [(1, 1, 1), (9, 9, 9), (1, 5_000, 1), (2, 1, 1)] {
+            let spot = super::super::diagnostic::Spot { line, column, length };
+            for file in ["a.rhai", "gone.rhai"] {
+                let problem = Diagnostic::new(file, spot, "odd");
+                assert!(render(&problem, &folder("é\n"), Colour::Plain).contains("odd"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_no_chain_id_is_refused() {
+        assert!(!check(folder(""), "Acme Inc".to_owned()).problems.is_empty());
+    }
+
+    #[test]
+    fn the_report_is_json_for_machines() {
+        let json = serde_json::to_value(check(folder("rule \"a\" on visit {"), "acme".to_owned())).unwrap();
+        assert_eq!(json["problems"][0]["file"], "a.rhai");
+    }
+}
