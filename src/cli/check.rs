@@ -39,7 +39,8 @@ pub(super) fn run(verb: &Check) -> Result<(), Failure> {
     let good = reports.iter().all(ChainReport::is_good);
     if verb.json {
         let findings = Findings { good, chains: &reports };
-        let json = serde_json::to_string_pretty(&findings).unwrap_or_else(|_| unreachable!("plain structs serialize"));
+        let json = serde_json::to_string_pretty(&findings)
+            .unwrap_or_else(|_| unreachable!("plain structs serialize"));
         out::line(format_args!("{json}"));
     } else {
         let colour = if out::is_watched() { Colour::Terminal } else { Colour::Plain };
@@ -54,7 +55,10 @@ fn chain_folders(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![dir.to_owned()]);
     }
     let entries = std::fs::read_dir(dir).map_err(|e| {
-        Failure::Usage(format!("cannot read the folder {}: {e}; name the rules folder to check", dir.display()))
+        Failure::Usage(format!(
+            "cannot read the folder {}: {e}; name the rules folder to check",
+            dir.display()
+        ))
     })?;
     let folders = entries.flatten().map(|entry| entry.path());
     let mut chains: Vec<_> = folders.filter(|folder| is_chain(folder)).collect();

@@ -154,10 +154,7 @@ fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {
     })
 }
 
-fn write<T>(
-    store: &Store,
-    change: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
-) -> Result<T, Failure> {
+fn write<T>(store: &Store, change: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, Failure> {
     let run = || store.writer()?.run(|conn, _| change(conn));
     run().map_err(|e| Failure::because("cannot write to the database", &e))
 }

@@ -25,6 +25,7 @@ use crate::telemetry::{LogFormat, init_logs};
 
 use super::net::api::{Access, CallError, Client};
 use super::net::receiver::{Receiver, SigningKey};
+use super::serve::Stops;
 use super::{Failure, out, sample};
 
 use screen::Screen;
@@ -92,6 +93,7 @@ pub(super) fn run(demo: &Demo) -> Result<(), Failure> {
 }
 
 async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure> {
+    let mut stops = Stops::listen()?;
     let key = random_key()?;
     let app =
         App::start(&config(folder, rules, &key)?).await.map_err(|e| Failure::because("cannot start", &e))?;
@@ -102,7 +104,7 @@ async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure>
     let till = Till::open(access, pace, Arc::clone(&tally))
         .map_err(|e| Failure::because("cannot start the till", &e))?;
 
-    watch(&till, &tally, &mut screen).await;
+    watch(&till, &tally, &mut screen, &mut stops).await;
     till.close();
     drained(&tally, &mut screen).await;
     app.stop().await;
@@ -121,14 +123,12 @@ async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure>
 }
 
 /// Shows how it goes until the till has sent everything or somebody presses Ctrl-C.
-async fn watch(till: &Till, tally: &Tally, screen: &mut Screen) {
+async fn watch(till: &Till, tally: &Tally, screen: &mut Screen, stops: &mut Stops) {
     let mut refresh = tokio::time::interval(REFRESH);
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
     while !till.is_done() {
         tokio::select! {
             _ = refresh.tick() => screen.show(&tally.look()),
-            _ = &mut interrupted => return,
+            () = stops.next() => return,
         }
     }
 }
