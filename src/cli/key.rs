@@ -2,14 +2,14 @@
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::config::flags::StoreFlags;
-use crate::domain::api_key::{ApiKey, KeyText};
+use crate::domain::api_key::ApiKey;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::store::{self, DbConn, Store, StoreError, key};
 
-use super::{Failure, out};
+use super::{Failure, new_key, out};
 
 /// Make, list and revoke API keys
 ///
@@ -82,10 +82,7 @@ pub(super) fn run(verb: &Key) -> Result<(), Failure> {
 }
 
 fn create(store: &Store, create: &Create) -> Result<(), Failure> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-    let text = KeyText::of(&random);
+    let text = new_key()?;
     let created_at = Clock::System.now();
     let key = ApiKey {
         id: KeyId::new(fresh_ulid(created_at)),

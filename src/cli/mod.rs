@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::flags::EngineFlags;
 use crate::config::{Config, ConfigError, Loaded, flags::Flags};
+use crate::domain::api_key::KeyText;
 
 const AFTER_HELP: &str = "\
 Without a verb, punchcard serves. New here? Try `punchcard demo`.
@@ -44,7 +45,7 @@ enum Verb {
     Migrate(migrate::Migrate),
     Verify(verify::Verify),
     Key(key::Key),
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
 }
 
 /// Why a verb ends with another exit code than 0.
@@ -136,6 +137,14 @@ fn open_store(config: &Config) -> Result<crate::store::Store, Failure> {
     let vault = crate::store::vault::Vault::new(key);
     crate::store::Store::open(&config.database, vault)
         .map_err(|e| Failure::because(&format!("cannot open the database {}", config.database), &e))
+}
+
+/// Makes an API key.
+fn new_key() -> Result<KeyText, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
+    Ok(KeyText::of(&random))
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@ use tempfile::TempDir;
 
 use crate::cli::net::api::{Access, CallError, Client};
 use crate::cli::serve::Stops;
-use crate::cli::{Failure, sample};
+use crate::cli::{Failure, new_key, sample};
 use crate::config::setting::Setting;
-use crate::domain::api_key::KeyText;
 
 use super::Bench;
 use super::process::Process;
@@ -74,10 +73,7 @@ impl Server {
                 Failure::Usage(format!("--rules {}: there is no chain in it", rules.display()))
             })?,
         };
-        let mut random = [0; 32];
-        getrandom::fill(&mut random)
-            .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-        let key = KeyText::of(&random).reveal().to_owned();
+        let key = new_key()?.reveal().to_owned();
         let mut child = command(bench, folder.path(), &rules, &key)?
             .spawn()
             .map_err(|e| Failure::because("cannot start the server", &e))?;
@@ -127,10 +123,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let Some(child) = &mut self.child else { return };
-        let _ = rustix::process::kill_process(
-            rustix::process::Pid::from_child(child),
-            rustix::process::Signal::TERM,
-        );
+        let _ = kill_process(Pid::from_child(child), Signal::TERM);
         let (ended, wait) = std::sync::mpsc::channel::<()>();
         let begun = Instant::now();
         while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < STOP_WITHIN {

@@ -19,14 +19,13 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::config::{Config, Hidden};
-use crate::domain::api_key::KeyText;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, init_logs};
 
 use super::net::api::{Access, CallError, Client};
 use super::net::receiver::{Receiver, SigningKey};
 use super::serve::Stops;
-use super::{Failure, out, sample};
+use super::{Failure, new_key, out, sample};
 
 use screen::Screen;
 use tally::{Listener, Tally};
@@ -94,7 +93,7 @@ pub(super) fn run(demo: &Demo) -> Result<(), Failure> {
 
 async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure> {
     let mut stops = Stops::listen()?;
-    let key = random_key()?;
+    let key = new_key()?.reveal().to_owned();
     let app =
         App::start(&config(folder, rules, &key)?).await.map_err(|e| Failure::because("cannot start", &e))?;
     let access = Access { authority: app.address().to_string(), key };
@@ -160,13 +159,6 @@ async fn receive(access: &Access, tally: &Arc<Tally>) -> Result<Receiver<Listene
     })?;
     Receiver::start(listener, Duration::ZERO, Listener::new(key, Arc::clone(tally)))
         .map_err(|e| Failure::because("cannot start the receiver", &e))
-}
-
-fn random_key() -> Result<String, Failure> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-    Ok(KeyText::of(&random).reveal().to_owned())
 }
 
 fn config(folder: &Path, rules: &Path, key: &str) -> Result<Config, Failure> {
