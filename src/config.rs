@@ -272,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_file_has_every_setting_at_its_default() {
+        let example = include_str!("../docs/punchcard.toml");
+        let config = load(example, &[], &[]).unwrap().config;
+        for setting in Setting::ALL {
+            assert!(example.contains(&format!("\n{setting} = ")), "{setting} is missing");
+            assert!(example.contains(setting.environment()), "{} is missing", setting.environment());
+            assert_eq!(config.shown(*setting), Config::defaults().shown(*setting));
+        }
+    }
+
+    #[test]
     fn every_mistake_says_where_it_is() {
         for (file, environment, flags, expected) in [
             ("bind = \"x\"", vec![], vec![], "punchcard.toml:1: bind `x` is not an address and a port"),

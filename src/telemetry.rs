@@ -2,6 +2,7 @@
 //!
 //! Every metric is a plain handle in [`Metrics`]: counting costs an atomic add, and the names stand in one place.
 
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 
@@ -51,7 +52,10 @@ pub fn check_log_filter(filter: &str) -> Result<(), String> {
 /// Sends log lines to stderr. Only the first call of a process counts; a bad filter lets `info` and above through.
 pub fn init_logs(format: LogFormat, filter: &str) {
     let filter = EnvFilter::builder().parse(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second call means that somebody (a test, an embedding program) has already decided where lines go.
     let _ = match format {
         LogFormat::Text => lines.try_init(),

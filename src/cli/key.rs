@@ -1,18 +1,15 @@
 //! `punchcard key`: API keys.
 
-use ulid::Ulid;
-
-use crate::clock::Clock;
+use crate::clock::{Clock, fresh_ulid};
 use crate::config::flags::StoreFlags;
-use crate::domain::api_key::{ApiKey, KeyText};
+use crate::domain::api_key::ApiKey;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
-use crate::store::Store;
-use crate::store::key;
+use crate::store::{self, DbConn, Store, StoreError, key};
 
-use super::{Failure, out};
+use super::{Failure, new_key, out};
 
 /// Make, list and revoke API keys
 ///
@@ -85,13 +82,10 @@ pub(super) fn run(verb: &Key) -> Result<(), Failure> {
 }
 
 fn create(store: &Store, create: &Create) -> Result<(), Failure> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-    let text = KeyText::of(&random);
+    let text = new_key()?;
     let created_at = Clock::System.now();
     let key = ApiKey {
-        id: KeyId::new(new_ulid(created_at.timestamp_millis())?),
+        id: KeyId::new(fresh_ulid(created_at)),
         hash: text.hash(),
         role: create.role,
         chain: create.chain.clone(),
@@ -124,12 +118,12 @@ fn list(store: &Store) -> Result<(), Failure> {
         let at = |at: crate::domain::Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         out::line(format_args!(
             "{:<30}  {:<7}  {:<16}  {:<20}  {:<20}  {}",
-            key.id,
-            key.role,
+            key.id.to_string(),
+            key.role.as_str(),
             key.chain.as_ref().map_or("(all)", ChainId::as_str),
             at(key.created_at),
             key.revoked_at.map_or_else(|| "-".to_owned(), at),
-            key.name.as_deref().unwrap_or_default(),
+            key.name.as_deref().unwrap_or("-"),
         ));
     }
     Ok(())
@@ -148,7 +142,7 @@ fn revoke(store: &Store, id: KeyId) -> Result<(), Failure> {
 
 fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {
     let found = store
-        .read_now(|conn| crate::store::chain::get(conn, chain))
+        .read_now(|conn| store::chain::get(conn, chain))
         .map_err(|e| Failure::because("cannot read the chains", &e))?;
     found.map(|_| ()).ok_or_else(|| {
         Failure::Failed(format!(
@@ -157,17 +151,7 @@ fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {
     })
 }
 
-fn write<T>(
-    store: &Store,
-    change: impl FnOnce(&mut crate::store::DbConn) -> Result<T, crate::store::StoreError>,
-) -> Result<T, Failure> {
+fn write<T>(store: &Store, change: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, Failure> {
     let run = || store.writer()?.run(|conn, _| change(conn));
     run().map_err(|e| Failure::because("cannot write to the database", &e))
-}
-
-fn new_ulid(millis: i64) -> Result<Ulid, Failure> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure::Failed(format!("the system gave no random numbers: {e}")))?;
-    Ok(Ulid::from_parts(millis.unsigned_abs(), u128::from_le_bytes(random)))
 }

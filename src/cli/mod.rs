@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::flags::EngineFlags;
 use crate::config::{Config, ConfigError, Loaded, flags::Flags};
+use crate::domain::api_key::KeyText;
 
 const AFTER_HELP: &str = "\
 Without a verb, punchcard serves. New here? Try `punchcard demo`.
@@ -44,7 +45,7 @@ enum Verb {
     Migrate(migrate::Migrate),
     Verify(verify::Verify),
     Key(key::Key),
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
 }
 
 /// Why a verb ends with another exit code than 0.
@@ -138,6 +139,14 @@ fn open_store(config: &Config) -> Result<crate::store::Store, Failure> {
         .map_err(|e| Failure::because(&format!("cannot open the database {}", config.database), &e))
 }
 
+/// Makes an API key.
+fn new_key() -> Result<KeyText, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
+    Ok(KeyText::of(&random))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +178,14 @@ mod tests {
             let parsed = CommandLine::parse_from(["punchcard", argument]);
             assert_eq!(parsed.serve.0.values.get(&Setting::AllowHttp).map(String::as_str), Some(value));
         }
+    }
+
+    #[test]
+    fn a_list_may_be_one_flag_or_several() {
+        let several = ["punchcard", "--allow-private", "10.0.0.0/8,::1", "--allow-private", "127.0.0.0/8"];
+        let parsed = CommandLine::parse_from(several);
+        let text = parsed.serve.0.values.get(&Setting::AllowPrivate).map(String::as_str);
+        assert_eq!(text, Some("10.0.0.0/8,::1,127.0.0.0/8"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     out::text(&welcome(&app, &config));
     stops.next().await;
-    out::error(format_args!("stopping: finishing what was accepted; once more to stop at once"));
+    tracing::info!("stopping: finishing what was accepted; signal once more to stop at once");
     tokio::select! {
         drained = tokio::time::timeout(DRAIN, app.stop()) => {
             if drained.is_err() {
@@ -52,18 +52,23 @@ async fn serve(config: Config) -> Result<(), Failure> {
 }
 
 /// The signals that ask the process to end.
-struct Stops {
+pub(super) struct Stops {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stops {
-    fn listen() -> Result<Self, Failure> {
+    /// From now on the signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The system's reason, for people.
+    pub(super) fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|e| Failure::because("cannot listen for signals", &e));
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    /// The next signal.
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

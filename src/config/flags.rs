@@ -54,9 +54,12 @@ impl Flags {
 
     fn from(matches: &ArgMatches, accepted: impl Fn(Scope) -> bool) -> Self {
         let settings = Setting::ALL.iter().filter(|setting| accepted(setting.scope()));
-        let values = settings.filter_map(|s| Some((*s, matches.get_one::<String>(s.flag())?.clone())));
+        let given = |setting: &Setting| {
+            let texts: Vec<_> = matches.get_many::<String>(setting.flag())?.map(String::as_str).collect();
+            Some((*setting, texts.join(",")))
+        };
         Self {
-            values: values.collect(),
+            values: settings.filter_map(given).collect(),
             config: matches.get_one(CONFIG).cloned(),
             print: matches.get_flag(PRINT),
         }
@@ -72,6 +75,7 @@ fn arg(setting: Setting) -> Arg {
     let arg = Arg::new(setting.flag()).long(setting.flag()).help(help);
     match setting.shape() {
         Shape::Value(name) => arg.value_name(name),
+        Shape::List(name) => arg.value_name(name).action(ArgAction::Append),
         Shape::Switch => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")
         }

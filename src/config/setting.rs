@@ -16,6 +16,8 @@ pub enum Scope {
 pub enum Shape {
     /// `--bind ADDRESS`
     Value(&'static str),
+    /// `--allow-private NETWORK,NETWORK`, which may be given several times.
+    List(&'static str),
     /// `--allow-http`, which may also be said as `--allow-http=false`.
     Switch,
 }
@@ -173,7 +175,7 @@ impl Setting {
                 flag: "allow-private",
                 environment: "PUNCHCARD_ALLOW_PRIVATE",
                 default: "",
-                shape: Shape::Value("CIDR,…"),
+                shape: Shape::List("CIDR,…"),
                 scope: Scope::Engine,
                 help: "Private networks that deliveries may reach all the same, such as 127.0.0.0/8 [default: none]",
             },
@@ -209,7 +211,8 @@ impl Setting {
                 name: "log_level",
                 flag: "log-level",
                 environment: "PUNCHCARD_LOG",
-                default: "info",
+                // The web server greets and takes leave in a dozen lines of its own.
+                default: "info,actix_server=warn",
                 shape: Shape::Value("FILTER"),
                 scope: Scope::Store,
                 help: "Which log lines there are: error, warn, info, debug, trace, or a filter such as \

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::cli::net::api::{Access, CallError, Client};
-use crate::cli::{Failure, sample};
+use crate::cli::serve::Stops;
+use crate::cli::{Failure, new_key, sample};
 use crate::config::setting::Setting;
-use crate::domain::api_key::KeyText;
 
 use super::Bench;
 use super::process::Process;
@@ -19,6 +20,8 @@ use super::process::Process;
 /// Encrypts secrets in a PostgreSQL database that is used for benchmarks: no secret worth keeping is in it.
 const BENCH_MASTER_KEY: &str = "62656e63682062656e63682062656e63682062656e63682062656e6368202121";
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// What shells answer for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// A server that can be sent to.
@@ -70,13 +73,11 @@ impl Server {
                 Failure::Usage(format!("--rules {}: there is no chain in it", rules.display()))
             })?,
         };
-        let mut random = [0; 32];
-        getrandom::fill(&mut random)
-            .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-        let key = KeyText::of(&random).reveal().to_owned();
+        let key = new_key()?.reveal().to_owned();
         let mut child = command(bench, folder.path(), &rules, &key)?
             .spawn()
             .map_err(|e| Failure::because("cannot start the server", &e))?;
+        end_with_us(&child, folder.path())?;
         // From here on dropping the server ends the child.
         let address = address_of(&mut child);
         let mut server = Self {
@@ -122,10 +123,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let Some(child) = &mut self.child else { return };
-        let _ = rustix::process::kill_process(
-            rustix::process::Pid::from_child(child),
-            rustix::process::Signal::TERM,
-        );
+        let _ = kill_process(Pid::from_child(child), Signal::TERM);
         let (ended, wait) = std::sync::mpsc::channel::<()>();
         let begun = Instant::now();
         while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < STOP_WITHIN {
@@ -137,6 +135,22 @@ impl Drop for Server {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// A benchmark that is told to stop takes its server and its files with it.
+fn end_with_us(child: &Child, folder: &Path) -> Result<(), Failure> {
+    let (child, folder) = (Pid::from_child(child), folder.to_owned());
+    let fail = |e| Failure::because("cannot listen for signals", &e);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+    let mut stops = runtime.block_on(async { Stops::listen() })?;
+    let wait = move || {
+        runtime.block_on(stops.next());
+        // Neither may be there any more; there is nobody left to tell.
+        let _ = kill_process(child, Signal::KILL);
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(INTERRUPTED);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(|_| ()).map_err(fail)
 }
 
 fn rules_folder(bench: &Bench, folder: &Path) -> Result<PathBuf, Failure> {

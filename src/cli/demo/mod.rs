@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::config::{Config, Hidden};
-use crate::domain::api_key::KeyText;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, init_logs};
 
 use super::net::api::{Access, CallError, Client};
 use super::net::receiver::{Receiver, SigningKey};
-use super::{Failure, out, sample};
+use super::serve::Stops;
+use super::{Failure, new_key, out, sample};
 
 use screen::Screen;
 use tally::{Listener, Tally};
@@ -92,7 +92,8 @@ pub(super) fn run(demo: &Demo) -> Result<(), Failure> {
 }
 
 async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure> {
-    let key = random_key()?;
+    let mut stops = Stops::listen()?;
+    let key = new_key()?.reveal().to_owned();
     let app =
         App::start(&config(folder, rules, &key)?).await.map_err(|e| Failure::because("cannot start", &e))?;
     let access = Access { authority: app.address().to_string(), key };
@@ -102,7 +103,7 @@ async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure>
     let till = Till::open(access, pace, Arc::clone(&tally))
         .map_err(|e| Failure::because("cannot start the till", &e))?;
 
-    watch(&till, &tally, &mut screen).await;
+    watch(&till, &tally, &mut screen, &mut stops).await;
     till.close();
     drained(&tally, &mut screen).await;
     app.stop().await;
@@ -121,14 +122,12 @@ async fn perform(pace: Pace, folder: &Path, rules: &Path) -> Result<(), Failure>
 }
 
 /// Shows how it goes until the till has sent everything or somebody presses Ctrl-C.
-async fn watch(till: &Till, tally: &Tally, screen: &mut Screen) {
+async fn watch(till: &Till, tally: &Tally, screen: &mut Screen, stops: &mut Stops) {
     let mut refresh = tokio::time::interval(REFRESH);
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
     while !till.is_done() {
         tokio::select! {
             _ = refresh.tick() => screen.show(&tally.look()),
-            _ = &mut interrupted => return,
+            () = stops.next() => return,
         }
     }
 }
@@ -160,13 +159,6 @@ async fn receive(access: &Access, tally: &Arc<Tally>) -> Result<Receiver<Listene
     })?;
     Receiver::start(listener, Duration::ZERO, Listener::new(key, Arc::clone(tally)))
         .map_err(|e| Failure::because("cannot start the receiver", &e))
-}
-
-fn random_key() -> Result<String, Failure> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure::Failed(format!("the system gave no random numbers for a key: {e}")))?;
-    Ok(KeyText::of(&random).reveal().to_owned())
 }
 
 fn config(folder: &Path, rules: &Path, key: &str) -> Result<Config, Failure> {

@@ -19,7 +19,7 @@ pub(super) struct Screen {
     is_watched: bool,
     /// Lines of the last picture, to be drawn over.
     drawn: usize,
-    last_line: Option<Instant>,
+    last_line: Instant,
 }
 
 impl Screen {
@@ -29,39 +29,38 @@ impl Screen {
             "punchcard demo: the engine is at http://{authority}, the chain is {}, Ctrl-C ends it\n",
             sample::CHAIN
         ));
-        Self { begun, is_watched: out::is_watched(), drawn: 0, last_line: None }
+        Self { begun, is_watched: out::is_watched(), drawn: 0, last_line: begun }
     }
 
     /// Shows the counts.
     pub(super) fn show(&mut self, counts: &Counts) {
         if self.is_watched {
             self.draw(counts);
-        } else if self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            self.last_line = Some(Instant::now());
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
             out::line(format_args!("{:>3} s: {}", self.begun.elapsed().as_secs(), line(counts)));
         }
     }
 
     /// Shows the whole picture a last time, also to those who saw lines only.
     pub(super) fn finish(&mut self, counts: &Counts) {
-        if !self.is_watched {
-            out::text(&format!("\n{}", picture(counts, Stage::Over)));
-        } else {
-            let over = picture(counts, Stage::Over);
-            out::text(&format!("\x1b[{}A\x1b[J{over}", self.drawn));
-        }
+        let before = if self.is_watched { self.erase() } else { "\n".to_owned() };
+        out::text(&(before + picture(counts, Stage::Over).as_str()));
     }
 
     fn draw(&mut self, counts: &Counts) {
-        let mut text = String::new();
-        if self.drawn > 0 {
-            // Up to the first line of the picture, and clear from there.
-            let _ = write!(text, "\x1b[{}A\x1b[J", self.drawn);
-        }
+        let before = self.erase();
         let picture = picture(counts, Stage::Running);
         self.drawn = picture.matches('\n').count();
-        text.push_str(&picture);
-        out::text(&text);
+        out::text(&(before + picture.as_str()));
+    }
+
+    /// Goes up to the first line of the last picture and clears the terminal from there.
+    fn erase(&self) -> String {
+        match self.drawn {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A\x1b[J"),
+        }
     }
 }
 
@@ -89,7 +88,8 @@ fn picture(counts: &Counts, stage: Stage) -> String {
     let mut text = String::new();
     let mut row = |name: &str, count: u64, note: String| {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {name:<20} {:>9}   {note}", thousands(count));
+        let line = format!("  {name:<20} {:>9}   {note}", thousands(count));
+        let _ = writeln!(text, "{}", line.trim_end());
     };
     let guests = format!("{} guests, {} of them for the first time", counts.guests, counts.newcomers);
     row("orders in", counts.orders, guests);
