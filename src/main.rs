@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// Events make many small, short-lived allocations on a few threads, which is what mimalloc is built for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     punchcard::cli::main()
 }

@@ -2,12 +2,14 @@
 
 use super::on_both;
 use super::sample::*;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::Chain;
 use crate::domain::endpoint::EndpointState;
 use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
+use crate::domain::role::Role;
 use crate::domain::text::{Name, Note};
-use crate::store::key::{self, ApiKey};
+use crate::store::key;
 use crate::store::loyalty_event::{self, EventFilter};
 use crate::store::vault::Vault;
 use crate::store::{StoreError, chain as chains, endpoint as endpoints, program};
@@ -53,16 +55,16 @@ on_both! {
     fn a_key_is_found_by_its_hash_and_revoked_once(store) {
         let new = ApiKey {
             id: KeyId::new(ulid(1)),
-            hash: [3; 32],
-            role: "ingest".into(),
+            hash: KeyHash([3; 32]),
+            role: Role::Ingest,
             chain: Some(harvest()),
-            name: "tills".into(),
+            name: Name::parse("tills").ok(),
             created_at: at(0),
             revoked_at: None,
         };
         store.change(|c| key::insert(c, &new));
-        assert_eq!(store.look(|c| key::find_by_hash(c, &[3; 32])), Some(new.clone()));
-        assert_eq!(store.look(|c| key::find_by_hash(c, &[4; 32])), None);
+        assert_eq!(store.look(|c| key::find_by_hash(c, &KeyHash([3; 32]))), Some(new.clone()));
+        assert_eq!(store.look(|c| key::find_by_hash(c, &KeyHash([4; 32]))), None);
         let revoked = ApiKey { revoked_at: Some(at(5)), ..new };
         assert_eq!(store.change(|c| key::revoke(c, revoked.id, at(5))), Some(revoked.clone()));
         assert_eq!(store.change(|c| key::revoke(c, revoked.id, at(9))), Some(revoked.clone()));
