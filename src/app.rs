@@ -31,6 +31,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Draining may take this long; the promise is an exit within ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
 
+/// Answers may take this long to leave.
+const FLUSH: Duration = Duration::from_secs(1);
+
 /// Why the engine does not start: what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -126,7 +129,10 @@ impl App {
         if !drained {
             tracing::warn!("some requests were still under way; whoever sent them may send them again");
         }
+        // What was answered by the engine still has to leave; idle connections must not hold us up.
+        let _ = tokio::time::timeout(FLUSH, self.server.stop(true)).await;
         self.server.stop(false).await;
+        self.engine.release();
     }
 }
 

@@ -135,6 +135,12 @@ impl Endpoints {
         let _ = tokio::time::timeout(patience, futures_util::future::join_all(stopping)).await;
     }
 
+    /// Ends the threads that deliver.
+    pub fn release(&self) {
+        self.running().on_gone = None;
+        self.arbiters.iter().for_each(|arbiter| drop(arbiter.stop()));
+    }
+
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

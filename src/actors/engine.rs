@@ -420,6 +420,24 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+impl Engine {
+    /// The actor of a chain.
+    pub(super) fn chain_addr(&self, chain: &ChainId) -> Addr<ChainActor> {
+        self.0.chains.load()[chain].addr.clone()
+    }
+}
+
+impl Engine {
+    /// Ends the actors and their threads. Nothing may be asked of the engine any more; the journal's threads end when
+    /// the last handle is gone.
+    pub fn release(&self) {
+        self.0.chains.store(Arc::default());
+        self.0.endpoints.release();
+        self.0.member_arbiters.iter().chain([&self.0.control]).for_each(|arbiter| drop(arbiter.stop()));
+    }
+}
+
 /// Reads every chain of the store into its configuration, without a program.
 pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>)>, StoreError> {
     store.read_now(|conn| {

@@ -131,6 +131,21 @@ impl Handler<Wake> for MemberActor {
     }
 }
 
+/// Panics, as a bug would. For tests of what follows.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Panic;
+
+#[cfg(test)]
+impl Handler<Panic> for MemberActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("asked to");
+    }
+}
+
 impl MemberActor {
     /// Takes the state out for one message; no other message is handled until it is put back.
     fn work(&mut self) -> Work {

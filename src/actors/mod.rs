@@ -27,3 +27,6 @@ pub mod outbound;
 pub mod programs;
 pub mod scheduler;
 pub mod test_clock;
+
+#[cfg(test)]
+mod tests;
