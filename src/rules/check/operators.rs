@@ -70,8 +70,9 @@ impl Checker<'_> {
             (Type::Text, Type::Text) if sign == "+" => Type::Text,
             (Type::Whole, Type::Whole) => {
                 if sign == "/" {
-                    let help =
-                        Some("write one of them with a decimal, such as 2.0, or use floor(…)".to_owned());
+                    let help = Some(
+                        "write 2.0 instead of 2; where whole points are wanted, floor(a / 2.0)".to_owned(),
+                    );
                     self.problem(position, "whole number divided by whole number drops the fraction", help);
                 }
                 Type::Whole

@@ -47,12 +47,16 @@ fn rules_run_by_priority_then_file_then_line() {
     let files = [
         ("b.rhai", "rule \"b\" on visit { award(2); }"),
         ("a.rhai", "rule \"a2\" on visit { award(1); }\nrule \"a3\" on visit { award(1); }"),
-        ("c.rhai", "rule \"low\" on visit priority 1 { award(3); }\nrule \"high\" on visit priority 9 { award(4); }"),
+        (
+            "c.rhai",
+            "rule \"low\" on visit priority 1 { award(3); }\nrule \"high\" on visit priority 9 { award(4); }",
+        ),
         ("program.toml", MANIFEST),
     ];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
     let mut life = Life::new(Program::load(&Sources { files }, &chain(), 1).unwrap());
-    let names: Vec<_> = effects(&life.send(r#"{"type":"visit"}"#)).into_iter().map(|(rule, _)| rule).collect();
+    let names: Vec<_> =
+        effects(&life.send(r#"{"type":"visit"}"#)).into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(names, ["high", "low", "a2", "a3", "b"]);
 }
 
@@ -121,7 +125,8 @@ fn a_replay_runs_only_the_rules_that_failed() {
 #[test]
 fn an_order_that_was_completed_before_starts_no_rules() {
     let mut life = Life::new(program("rule \"a\" on order.completed { award(1); }"));
-    let body = |key| format!(r#"{{"key":"{key}","type":"order.completed","data":{{"order_id":"o","total":1}}}}"#);
+    let body =
+        |key| format!(r#"{{"key":"{key}","type":"order.completed","data":{{"order_id":"o","total":1}}}}"#);
     life.send(&body("k1"));
     let commit = life.send(&body("k2"));
     assert_eq!(effects(&commit), []);
@@ -147,7 +152,8 @@ fn a_refund_takes_back_exactly_what_its_order_earned() {
 fn absent_money_reads_as_zero_and_absent_text_as_empty() {
     let condition = "order.tip == 0 and order.tax == 0 and order.subtotal == 0 and order.discount == 0 \
                      and order.channel == \"\" and order.location == \"\" and order.items.len == 0";
-    let mut life = Life::new(program(&format!("rule \"a\" on order.completed when {condition} {{ award(1); }}")));
+    let mut life =
+        Life::new(program(&format!("rule \"a\" on order.completed when {condition} {{ award(1); }}")));
     assert_eq!(effects(&life.order(ORDER)).len(), 1);
 }
 
@@ -193,7 +199,10 @@ fn every_endpoint_that_wants_an_event_gets_exactly_one_delivery_of_it() {
         endpoint(4, &["tier.*"], &["other"]),
     ];
     let commit = life.send(r#"{"type":"visit"}"#);
-    assert_eq!(kinds(&commit), [EventType::MemberEnrolled, EventType::VisitRecorded, EventType::PointsEarned]);
+    assert_eq!(
+        kinds(&commit),
+        [EventType::MemberEnrolled, EventType::VisitRecorded, EventType::PointsEarned]
+    );
     let sent: Vec<_> = commit
         .deliveries
         .iter()
@@ -251,7 +260,11 @@ fn a_chain_without_a_program_records_facts_and_earns_nothing() {
 #[test]
 fn programs_that_share_a_thread_do_not_mix() {
     let mut lives: Vec<_> = (1..100)
-        .map(|n| Life::new(program(&format!("const N = {n};\nfn f() {{ N }}\nrule \"a\" on visit {{ award(f()); }}"))))
+        .map(|n| {
+            Life::new(program(&format!(
+                "const N = {n};\nfn f() {{ N }}\nrule \"a\" on visit {{ award(f()); }}"
+            )))
+        })
         .collect();
     for round in 1..3 {
         for (life, n) in lives.iter_mut().zip(1..) {
@@ -263,7 +276,8 @@ fn programs_that_share_a_thread_do_not_mix() {
 
 #[test]
 fn reasons_default_to_the_rules_name() {
-    let mut life = Life::new(program("rule \"Just so\" on visit { award(1); award(2.9, \"Because\"); deduct(1); }"));
+    let mut life =
+        Life::new(program("rule \"Just so\" on visit { award(1); award(2.9, \"Because\"); deduct(1); }"));
     let commit = life.send(r#"{"type":"visit"}"#);
     let reasons: Vec<_> = commit.transfers.iter().map(|t| (&*t.reason, t.amount.0)).collect();
     assert_eq!(reasons, [("Just so", 1), ("Because", 2), ("Just so", 1)]);
