@@ -164,7 +164,7 @@ fn refund_visit_and_tick(author: &mut Author) {
 }
 
 fn member(author: &mut Author) {
-    author.property("id", Type::Text, |m: &mut MemberView| Text::from(&*m.member.face().id));
+    author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
     author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points.0);
     author

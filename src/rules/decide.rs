@@ -162,6 +162,9 @@ fn settle(
     actions: Option<Vec<Action>>,
 ) -> Result<Held, RuleFailure> {
     let Some(actions) = actions else { return Ok(Held::No) };
+    if actions.is_empty() {
+        return Ok(Held::Yes);
+    }
     let effects = RuleEffects { cause: unit.cause.clone(), actions };
     match draft.apply(frame, &effects) {
         Ok(()) => Ok(Held::Yes),

@@ -241,7 +241,9 @@ fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) ->
         }
         ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), ""),
         ParseErrorType::ExprTooDeep => ("this is nested too deeply".to_owned(), "use `let` for its parts"),
-        ParseErrorType::Reserved(word) => (format!("`{word}` cannot be used in rules"), ""),
+        ParseErrorType::Reserved(word) | ParseErrorType::UnknownOperator(word) => {
+            (format!("`{word}` cannot be used in rules"), "")
+        }
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => {
             (format!("`{word}` cannot be used in rules"), "")
         }

@@ -1,4 +1,26 @@
-//! The rule language: load, check, evaluate.
+//! The rule language: what program managers write, from text to decision.
+//!
+//! ```text
+//! folder ── split ── language ── check ──► Program ──► decide(case) ──► Commit
+//! (files)   (pieces)  (trees)    (types)      │             │
+//!                                             └─ testing ───┘  the same decide, on a bench
+//! ```
+//!
+//! - [`folder`] reads `program.toml` and `*.rhai`; everything after it is pure.
+//! - `split` cuts a file into declarations, so that one mistake hides no other; `language` parses each with our own
+//!   top-level syntax; `check` walks the trees with the types of `vocabulary`; `code` puts them in the order in which
+//!   they run.
+//! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
+//!   of it runs in, `evaluate` the interpreter at work.
+//! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, triggers,
+//!   deliveries.
+//! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text.
+//!
+//! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
+//! rule's effects; the same program, member and event give the same commit.
+//!
+//! The interpreter is Rhai with the `internals` feature, which promises no stability: its version is pinned in
+//! `Cargo.toml`, and only `language`, `check`, `code`, `evaluate` and `testing` touch its trees.
 
 mod api;
 mod bench;

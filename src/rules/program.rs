@@ -78,13 +78,17 @@ impl Program {
     pub fn load(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
         let manifest = Manifest::of(sources)?;
         let mut problems = manifest.agree(chain);
-        let code = on_big_stack(|| Code::compile(sources, &manifest, version)).map_err(|more| {
-            problems.extend(more);
-            std::mem::take(&mut problems)
-        })?;
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let compiled = on_big_stack(|| Code::compile(sources, &manifest, version)).unwrap_or_else(|why| {
+            Err(vec![Diagnostic::new(manifest::FILE, Spot::START, format!("cannot load the rules: {why}"))])
+        });
+        let code = match compiled {
+            Ok(code) if problems.is_empty() => code,
+            Ok(_) => return Err(problems),
+            Err(more) => {
+                problems.extend(more);
+                return Err(problems);
+            }
+        };
         let ticks_with_rules: Vec<_> =
             TickType::ALL.into_iter().filter(|tick| code.has_rules_on_tick(*tick)).collect();
         Ok(Self {
@@ -113,19 +117,14 @@ impl Program {
     }
 }
 
-/// Runs the loader on a thread whose stack no accepted source can exhaust. Should the loader panic after all, the
-/// folder is refused and the process lives.
-fn on_big_stack<T: Send>(
-    load: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send,
-) -> Result<T, Vec<Diagnostic>> {
-    let failed = |why: &str| {
-        vec![Diagnostic::new(manifest::FILE, Spot::START, format!("cannot load the rules: {why}"))]
-    };
+/// Runs `work` on a thread whose stack nothing that loads can exhaust. Should it panic after all, or should there be no
+/// thread, there is a sentence saying so, and the process lives.
+pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("rules".to_owned()).stack_size(LOADER_STACK_BYTES);
-        match thread.spawn_scoped(scope, load) {
-            Ok(loader) => loader.join().unwrap_or_else(|_| Err(failed("the loader stopped unexpectedly"))),
-            Err(error) => Err(failed(&error.to_string())),
+        match thread.spawn_scoped(scope, work) {
+            Ok(worker) => worker.join().map_err(|_| "the loader stopped unexpectedly".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     })
 }

@@ -51,7 +51,8 @@ impl ChainReport {
 
     /// The report for people: every complaint with its line of source, then one line of summary.
     pub fn render(&self, colour: Colour) -> String {
-        let mut text: String = self.complaints().map(|problem| render(problem, &self.sources, colour)).collect();
+        let mut text: String =
+            self.complaints().map(|problem| render(problem, &self.sources, colour)).collect();
         text.push_str(&self.summary());
         text
     }
@@ -86,7 +87,8 @@ pub fn check_folder(dir: &Path) -> Result<ChainReport, FolderError> {
 }
 
 fn check(sources: Sources, id: String) -> ChainReport {
-    let mut report = ChainReport { chain: id, rules: Vec::new(), problems: Vec::new(), tests: Vec::new(), sources };
+    let mut report =
+        ChainReport { chain: id, rules: Vec::new(), problems: Vec::new(), tests: Vec::new(), sources };
     let chain = match chain_of(&report.chain, &report.sources) {
         Ok(chain) => chain,
         Err(problems) => {
@@ -144,8 +146,10 @@ pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String
     let end = (start + length).min(text.chars().count()).max(start);
     let span = (file.as_str(), start..end);
     let config = Config::default().with_index_type(IndexType::Char).with_color(colour == Colour::Terminal);
-    let label = Label::new(span.clone()).with_message(help.as_deref().unwrap_or("here")).with_color(Color::Red);
-    let report = Report::build(ReportKind::Error, span).with_config(config).with_message(message).with_label(label);
+    let label =
+        Label::new(span.clone()).with_message(help.as_deref().unwrap_or("here")).with_color(Color::Red);
+    let report =
+        Report::build(ReportKind::Error, span).with_config(config).with_message(message).with_label(label);
     let mut out = Vec::new();
     match report.finish().write((file.as_str(), source), &mut out) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),
@@ -174,7 +178,8 @@ mod tests {
         let text = report.render(Colour::Plain);
         assert!(text.contains("a.rhai:4:10") && text.contains("expect awarded() == 2;"), "{text}");
         assert!(text.ends_with("acme: 1 rule, 1 of 1 test failed\n"), "{text}");
-        let problems = load_and_test(&folder(rules), &chain_of("acme", &folder(rules)).unwrap(), 1).unwrap_err();
+        let problems =
+            load_and_test(&folder(rules), &chain_of("acme", &folder(rules)).unwrap(), 1).unwrap_err();
         assert_eq!(problems[0].message, "test \"two\": this is 1, expected == 2");
     }
 

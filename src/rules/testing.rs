@@ -14,10 +14,11 @@ use serde::Serialize;
 use crate::domain::chain::Chain;
 
 use super::bench::{Bench, World};
+use super::check::start;
 use super::code::Unit;
 use super::diagnostic::{Diagnostic, Spot};
 use super::language;
-use super::program::{Program, Sources};
+use super::program::{Program, Sources, on_big_stack};
 use super::requests::Failure;
 use super::vocabulary::{Author, Place, Role, Type};
 
@@ -37,9 +38,16 @@ pub struct TestOutcome {
 
 /// Runs all tests of `program`, which was loaded from `sources` for `chain`.
 pub fn run(program: &Program, sources: &Sources, chain: &Chain) -> Vec<TestOutcome> {
+    if program.code.tests.is_empty() {
+        return Vec::new();
+    }
     let program = Arc::new(program.clone());
     let world = || World::new(program.clone(), chain.clone());
-    program.code.tests.iter().map(|test| outcome(test, &program, sources, world())).collect()
+    let outcomes =
+        || program.code.tests.iter().map(|test| outcome(test, &program, sources, world())).collect();
+    // A test runs rules while it runs itself, so it needs the stack of both.
+    on_big_stack(outcomes)
+        .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect())
 }
 
 fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> TestOutcome {
@@ -54,8 +62,17 @@ fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> T
         let fired = bench.lock().fired_in_words();
         Diagnostic::new(file, Spot::of_position(text, position.or_else(test.position)), message).help(fired)
     });
+    ended(test, failure)
+}
+
+fn ended(test: &Unit, failure: Option<Diagnostic>) -> TestOutcome {
     let line = test.position.line().unwrap_or(1);
     TestOutcome { name: test.name.to_string(), file: test.file.to_string(), line, failure }
+}
+
+fn not_run(test: &Unit, why: &str) -> TestOutcome {
+    let spot = Spot { line: test.position.line().unwrap_or(1), ..Spot::START };
+    ended(test, Some(Diagnostic::new(&test.file, spot, format!("the test could not run: {why}"))))
 }
 
 fn perform(test: &Unit, program: &Program, bench: &Bench) -> Result<(), Failure> {
@@ -127,14 +144,6 @@ fn explain(
         _ => {}
     }
     Ok((position, "expected this to hold, but it is false".to_owned()))
-}
-
-/// Where an expression begins; the parser gives an operator's own place for `a == b`.
-fn start(expr: &Expr) -> Position {
-    match expr {
-        Expr::FnCall(call, _) if call.op_token.is_some() && call.args.len() == 2 => start(&call.args[0]),
-        _ => expr.start_position(),
-    }
 }
 
 /// A value as it would be written in a rule.

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
+use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
@@ -234,14 +235,18 @@ pub(super) struct MemberView {
     pub(super) member: Arc<Member>,
     /// The day of the event in the chain's calendar.
     pub(super) today: NaiveDate,
-    /// The day the member was first seen.
-    pub(super) enrolled: NaiveDate,
+    zone: Tz,
 }
 
 impl MemberView {
     pub(super) fn new(member: Arc<Member>, today: NaiveDate, zone: Tz) -> Self {
-        let enrolled = member.enrolled_at.with_timezone(&zone).date_naive();
-        Self { member, today, enrolled }
+        Self { member, today, zone }
+    }
+
+    /// The chain's own id of the guest, or ours.
+    pub(super) fn id(&self) -> String {
+        let own = self.member.identity(IdentityKind::Id);
+        own.map_or_else(|| self.member.id.to_string(), str::to_owned)
     }
 
     pub(super) fn tier(&self) -> &str {
@@ -253,7 +258,8 @@ impl MemberView {
     }
 
     pub(super) fn enrolled_days(&self) -> i64 {
-        (self.today - self.enrolled).num_days().max(0)
+        let enrolled = self.member.enrolled_at.with_timezone(&self.zone).date_naive();
+        (self.today - enrolled).num_days().max(0)
     }
 
     pub(super) fn has_achievement(&self, name: &str) -> bool {

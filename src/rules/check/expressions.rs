@@ -28,15 +28,15 @@ impl Checker<'_> {
             Expr::DynamicConstant(value, _) => Known::of(super::type_of(value)),
             Expr::Unit(_) => Known::of(Type::Nothing),
             Expr::InterpolatedString(parts, _) => {
-                parts.iter().for_each(|part| drop(self.expression(part)));
+                self.expressions(parts);
                 Known::of(Type::Text)
             }
             Expr::Array(parts, _) => {
-                parts.iter().for_each(|part| drop(self.expression(part)));
+                self.expressions(parts);
                 Known::of(Type::List)
             }
             Expr::Map(parts, _) => {
-                parts.0.iter().for_each(|(_, part)| drop(self.expression(part)));
+                self.expressions(parts.0.iter().map(|(_, part)| part));
                 Known::of(Type::Map)
             }
             Expr::Variable(variable, _, position) => self.name(&variable.1, *position),
@@ -55,7 +55,7 @@ impl Checker<'_> {
                 Known::of(Type::Bool)
             }
             Expr::Coalesce(parts, _) => {
-                parts.iter().for_each(|part| drop(self.expression(part)));
+                self.expressions(parts.iter());
                 Known::ANY
             }
             Expr::Custom(custom, position) => self.custom(custom, *position),
@@ -63,6 +63,12 @@ impl Checker<'_> {
                 self.problem(other.start_position(), "this cannot be used in rules", None);
                 Known::ANY
             }
+        }
+    }
+
+    fn expressions<'e>(&mut self, parts: impl IntoIterator<Item = &'e Expr>) {
+        for part in parts {
+            self.expression(part);
         }
     }
 
@@ -75,7 +81,11 @@ impl Checker<'_> {
             ("expect", Some(condition)) => self.condition(condition, "what `expect` expects"),
             _ => {
                 let help = Some("is a `}` missing before it?".to_owned());
-                self.problem(position, format!("a `{keyword}` cannot stand inside another declaration"), help);
+                self.problem(
+                    position,
+                    format!("a `{keyword}` cannot stand inside another declaration"),
+                    help,
+                );
             }
         }
         Known::of(Type::Nothing)
@@ -88,7 +98,8 @@ impl Checker<'_> {
         if let Some(kind) = self.constants.get(name) {
             return Known::of(*kind);
         }
-        let is_function = self.functions.iter().any(|function| function.name == name) || function_words(name).count() > 0;
+        let is_function =
+            self.functions.iter().any(|function| function.name == name) || function_words(name).count() > 0;
         let names = || {
             let variables = self.here.variables.iter().map(|variable| variable.name.as_str());
             variables.chain(self.constants.keys().map(String::as_str))
@@ -96,7 +107,8 @@ impl Checker<'_> {
         let help = match is_function {
             true => Some(format!("`{name}` is a function: write {name}(…)")),
             false => suggest::did_you_mean(name, names()).or_else(|| {
-                let here: Vec<_> = self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
+                let here: Vec<_> =
+                    self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
                 (!here.is_empty()).then(|| format!("here you can use {}", here.join(", ")))
             }),
         };
@@ -149,7 +161,8 @@ impl Checker<'_> {
             if owner == Type::Map {
                 return Known::ANY;
             }
-            let names = properties_of(owner).map(|word| word.name).chain(methods_of(owner).map(|word| word.name));
+            let names =
+                properties_of(owner).map(|word| word.name).chain(methods_of(owner).map(|word| word.name));
             let is_method = methods_of(owner).any(|word| word.name == name);
             let help = match is_method {
                 true => Some(format!("write {name}(…)")),
@@ -158,7 +171,9 @@ impl Checker<'_> {
             self.problem(position, format!("{} has nothing called `{name}`", owner.as_str()), help);
             return Known::ANY;
         };
-        if let Some(event) = self.here.event.filter(|event| !word.events.is_empty() && !word.events.contains(event)) {
+        if let Some(event) =
+            self.here.event.filter(|event| !word.events.is_empty() && !word.events.contains(event))
+        {
             let has: Vec<_> = word.events.iter().map(|event| event.as_str()).collect();
             let help = Some(format!("only {} has it", has.join(", ")));
             self.problem(position, format!("the event {event} has no `{name}`"), help);
@@ -168,7 +183,13 @@ impl Checker<'_> {
         Known { kind: if is_same { word.returns } else { Type::Any }, role }
     }
 
-    fn method(&mut self, owner: Known, literal: Option<&Expr>, call: &FnCallExpr, position: Position) -> Known {
+    fn method(
+        &mut self,
+        owner: Known,
+        literal: Option<&Expr>,
+        call: &FnCallExpr,
+        position: Position,
+    ) -> Known {
         let mut kinds = vec![owner.kind];
         kinds.extend(call.args.iter().map(|arg| self.expression(arg).kind));
         let words: Vec<&Word> = function_words(&call.name).filter(|word| !word.params.is_empty()).collect();
@@ -177,7 +198,10 @@ impl Checker<'_> {
             let properties = properties_of(owner.kind).map(|word| word.name);
             let help = match properties_of(owner.kind).any(|word| word.name == call.name) {
                 true => Some(format!("write {} without brackets", call.name)),
-                false => suggest::did_you_mean(&call.name, methods_of(owner.kind).map(|w| w.name).chain(properties)),
+                false => suggest::did_you_mean(
+                    &call.name,
+                    methods_of(owner.kind).map(|w| w.name).chain(properties),
+                ),
             };
             let message = format!("{} has nothing called `{}`", owner.kind.as_str(), call.name);
             self.problem(position, message, help);
@@ -201,7 +225,8 @@ impl Checker<'_> {
             self.functions.iter().filter(|f| f.name == *call.name).map(|f| f.params.len()).collect();
         if !own.is_empty() {
             if !own.contains(&args.len()) {
-                let message = format!("`{}` takes {} arguments, but here are {}", call.name, own[0], args.len());
+                let message =
+                    format!("`{}` takes {} arguments, but here are {}", call.name, own[0], args.len());
                 self.problem(position, message, None);
             }
             return Known::ANY;
@@ -209,7 +234,10 @@ impl Checker<'_> {
         let words: Vec<&Word> = function_words(&call.name).collect();
         if words.is_empty() {
             let names = function_words_all().map(|word| word.name);
-            let help = suggest::did_you_mean(&call.name, names.chain(self.functions.iter().map(|f| f.name.as_str())));
+            let help = suggest::did_you_mean(
+                &call.name,
+                names.chain(self.functions.iter().map(|f| f.name.as_str())),
+            );
             self.problem(position, format!("there is no function called `{}`", call.name), help);
             return Known::ANY;
         }
@@ -228,7 +256,8 @@ impl Checker<'_> {
     ) -> Known {
         self.place(name, words, position);
         let fits = |word: &&&Word| {
-            word.params.len() == kinds.len() && kinds.iter().zip(&word.params).all(|(kind, wanted)| kind.fits(*wanted))
+            word.params.len() == kinds.len()
+                && kinds.iter().zip(&word.params).all(|(kind, wanted)| kind.fits(*wanted))
         };
         let fitting: Vec<&&Word> = words.iter().filter(fits).collect();
         let Some(word) = fitting.first() else {
@@ -286,7 +315,8 @@ fn function_words(name: &str) -> impl Iterator<Item = &'static Word> {
 
 /// Properties of a value; of one that is not known, all there are.
 fn properties_of(owner: Type) -> impl Iterator<Item = &'static Word> {
-    let is_of = move |word: &&Word| word.params.first().is_some_and(|first| *first == owner || owner == Type::Any);
+    let is_of =
+        move |word: &&Word| word.params.first().is_some_and(|first| *first == owner || owner == Type::Any);
     VOCABULARY.words.iter().filter(|word| word.is_property).filter(is_of)
 }
 

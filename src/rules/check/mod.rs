@@ -118,7 +118,9 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
-            Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => self.variable("tick", Type::Tick),
+            Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
+                self.variable("tick", Type::Tick)
+            }
             None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();
@@ -141,7 +143,10 @@ impl<'a> Checker<'a> {
         self.variable("member", Type::Member);
         self.variable("event", Type::Event);
         if event.is_none() {
-            self.unknown_event(block, suggest::or_list(&block.event, EventType::ALL.iter().map(|e| e.as_str())));
+            self.unknown_event(
+                block,
+                suggest::or_list(&block.event, EventType::ALL.iter().map(|e| e.as_str())),
+            );
             return None;
         }
         self.block(block);
@@ -211,8 +216,13 @@ impl<'a> Checker<'a> {
     fn condition(&mut self, expr: &Expr, what: &str) {
         let kind = self.expression(expr).kind;
         if !kind.fits(Type::Bool) {
-            let help = matches!(kind, Type::Whole | Type::Decimal).then(|| "compare it, such as `> 0`".to_owned());
-            self.problem(start(expr), format!("{what} must be true or false, but it is {}", kind.as_str()), help);
+            let help =
+                matches!(kind, Type::Whole | Type::Decimal).then(|| "compare it, such as `> 0`".to_owned());
+            self.problem(
+                start(expr),
+                format!("{what} must be true or false, but it is {}", kind.as_str()),
+                help,
+            );
         }
     }
 }

@@ -29,8 +29,13 @@ impl<'a> Checker<'a> {
                 match seen.get(&*block.name) {
                     Some((first_file, first)) => {
                         let place = format!("{}:{}", self.files[*first_file].name, first.line().unwrap_or(1));
-                        let message = format!("there is already a {kind} called \"{}\" at {place}", block.name);
-                        self.problem(block.name_position, message, Some("give it a name of its own".to_owned()));
+                        let message =
+                            format!("there is already a {kind} called \"{}\" at {place}", block.name);
+                        self.problem(
+                            block.name_position,
+                            message,
+                            Some("give it a name of its own".to_owned()),
+                        );
                     }
                     None => drop(seen.insert(&block.name, (*file, block.position))),
                 }

@@ -70,18 +70,23 @@ impl Checker<'_> {
             (Type::Text, Type::Text) if sign == "+" => Type::Text,
             (Type::Whole, Type::Whole) => {
                 if sign == "/" {
-                    let help = Some("write one of them with a decimal, such as 2.0, or use floor(…)".to_owned());
+                    let help = Some(
+                        "write 2.0 instead of 2; where whole points are wanted, floor(a / 2.0)".to_owned(),
+                    );
                     self.problem(position, "whole number divided by whole number drops the fraction", help);
                 }
                 Type::Whole
             }
             (a, b) if a.is_number() && b.is_number() => Type::Decimal,
-            (Type::Any, other) | (other, Type::Any) if other == Type::Any || other.is_number() || other == Type::Text => {
+            (Type::Any, other) | (other, Type::Any)
+                if other == Type::Any || other.is_number() || other == Type::Text =>
+            {
                 Type::Any
             }
             (Type::Bool, Type::Bool) if matches!(sign, "&" | "|" | "^") => Type::Bool,
             (Type::Text, _) | (_, Type::Text) if sign == "+" => {
-                let help = Some("put values into a text with back-ticks: `earned ${event.amount}`".to_owned());
+                let help =
+                    Some("put values into a text with back-ticks: `earned ${event.amount}`".to_owned());
                 let other = if a == Type::Text { b } else { a };
                 self.problem(position, format!("cannot add a text and {}", other.as_str()), help);
                 Type::Any
@@ -112,7 +117,9 @@ impl Checker<'_> {
     pub(super) fn named(&mut self, role: Role, text: &Expr) {
         let Expr::StringConstant(text, position) = text else { return };
         let manifest = self.manifest;
-        let names = |list: &'_ [crate::domain::text::Name]| list.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let names = |list: &'_ [crate::domain::text::Name]| {
+            list.iter().map(|name| name.to_string()).collect::<Vec<_>>()
+        };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
             Role::Tier => ("tier", names(&manifest.tiers)),
@@ -123,7 +130,9 @@ impl Checker<'_> {
             Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
             Role::Weekday => ("weekday", owned(&WEEKDAYS)),
             Role::Rule => ("rule", self.rule_names.clone()),
-            Role::LoyaltyEvent => ("loyalty event", EventType::ALL.iter().map(|e| e.as_str().to_owned()).collect()),
+            Role::LoyaltyEvent => {
+                ("loyalty event", EventType::ALL.iter().map(|e| e.as_str().to_owned()).collect())
+            }
             Role::SourceEvent => ("event", RuleEvent::all().map(|event| event.as_str().to_owned()).collect()),
         };
         if known.iter().any(|name| name == text.as_str()) {

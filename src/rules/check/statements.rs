@@ -66,7 +66,11 @@ impl Checker<'_> {
                 let kind = self.expression(value).kind;
                 if self.constants.contains_key(name.name.as_str()) {
                     let message = format!("there is already a constant called `{}`", name.name);
-                    self.problem(name.pos.or_else(*position), message, Some("choose another name".to_owned()));
+                    self.problem(
+                        name.pos.or_else(*position),
+                        message,
+                        Some("choose another name".to_owned()),
+                    );
                 }
                 self.declare(name.name.to_string(), kind);
             }
@@ -134,7 +138,8 @@ impl Checker<'_> {
         };
         // A loop may come back to a place where it was something else.
         let kind = if before == after || before.is_number() && after.is_number() { after } else { Type::Any };
-        self.here.variables[index].kind = if before == Type::Decimal && kind == Type::Whole { before } else { kind };
+        self.here.variables[index].kind =
+            if before == Type::Decimal && kind == Type::Whole { before } else { kind };
     }
 
     pub(super) fn too_deep(&mut self, position: Position) {

@@ -9,8 +9,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"trigger "a" on points.earnt { }"#, "1:16", "did you mean `points.earned`?"),
     (r#"rule "a" on visit { award(visit.totl, "x"); }"#, "1:33", "a visit has nothing called `totl`"),
     (r#"rule "a" on order.completed when order.totl > 5 { }"#, "1:40", "did you mean `total`?"),
-    (r#"rule "a" on order.completed { for i in order.items { award(i.prise); } }"#, "1:62", "did you mean `price`?"),
-    (r#"rule "a" on order.completed when order.at.weekdy == "Monday" { }"#, "1:43", "did you mean `weekday`?"),
+    (
+        r#"rule "a" on order.completed { for i in order.items { award(i.prise); } }"#,
+        "1:62",
+        "did you mean `price`?",
+    ),
+    (
+        r#"rule "a" on order.completed when order.at.weekdy == "Monday" { }"#,
+        "1:43",
+        "did you mean `weekday`?",
+    ),
     (r#"rule "a" on visit { awrd(5, "x"); }"#, "1:21", "did you mean `award`?"),
     (r#"rule "a" on visit { member.visit_in(30.days); }"#, "1:28", "did you mean `visits_in`?"),
     (r#"rule "a" on visit when member.visits_in > 5 { }"#, "1:31", "write visits_in(…)"),
@@ -27,14 +35,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"rule "a" on visit when member.has_achievement("x") { }"#, "1:47", "no achievement"),
     (r#"rule "a" on visit { mark("at-risk"); }"#, "1:26", "did you mean `at_risk`?"),
     (r#"rule "a" on visit when member.status == "lost" { }"#, "1:41", "there is no status called `lost`"),
-    (r#"rule "a" on order.completed when order.at.weekday == "Tusday" { }"#, "1:54", "did you mean `Tuesday`?"),
+    (
+        r#"rule "a" on order.completed when order.at.weekday == "Tusday" { }"#,
+        "1:54",
+        "did you mean `Tuesday`?",
+    ),
     (r#"rule "a" on order.completed when order.spent_on("cofee") > 0 { }"#, "1:49", "did you mean `coffee`?"),
     (r#"trigger "a" on points.earned { forward("cmr"); }"#, "1:40", "did you mean `crm`?"),
     (r#"rule "a" on visit { forward("crm"); }"#, "1:21", "only be used in a `trigger`"),
     (r#"trigger "a" on points.earned { award(1); }"#, "1:32", "only be used in a `rule`"),
     (r#"rule "a" on visit { send("visit"); }"#, "1:21", "only be used in a `test`"),
     (r#"rule "a" on visit { expect true; }"#, "1:21", "only be used in a test"),
-    (r#"trigger "a" on tier.upgraded when event.amount > 5 { }"#, "1:41", "the event tier.upgraded has no `amount`"),
+    (
+        r#"trigger "a" on tier.upgraded when event.amount > 5 { }"#,
+        "1:41",
+        "the event tier.upgraded has no `amount`",
+    ),
     (r#"rule "a" on visit when ordr.total > 5 { }"#, "1:24", "there is nothing called `ordr` here"),
     (r#"rule "a" on visit when order.total > 5 { }"#, "1:24", "here you can use `member`, `visit`"),
     (r#"rule "a" on visit when mumber.points > 5 { }"#, "1:24", "did you mean `member`?"),
@@ -47,7 +63,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"rule "a" on visit when member.points { }"#, "1:24", "must be true or false, but it is a number"),
     (r#"rule "a" on visit when !member.points { }"#, "1:25", "`!` needs true or false"),
     (r#"rule "a" on visit when member.points and member.is_new { }"#, "1:24", "must be true or false"),
-    (r#"rule "a" on visit { if member.tier { award(1); } }"#, "1:24", "must be true or false, but it is a text"),
+    (
+        r#"rule "a" on visit { if member.tier { award(1); } }"#,
+        "1:24",
+        "must be true or false, but it is a text",
+    ),
     (r#"rule "a" on visit { award(1 + member.tier); }"#, "1:29", "cannot add a text and a number"),
     (r#"rule "a" on visit { award(-member.tier); }"#, "1:28", "needs a number"),
     (r#"rule "a" on visit { for x in member.points { } }"#, "1:30", "cannot walk over a number"),
@@ -158,7 +178,10 @@ fn what_is_right_is_left_alone_and_runs() {
 #[test]
 fn all_problems_of_a_folder_are_found_at_once() {
     let files = [
-        ("a.rhai", "rule \"a\" on visit { awrd(1) }\nrule \"b\" on visit { award( }\nrule \"c\" on vist { }\n"),
+        (
+            "a.rhai",
+            "rule \"a\" on visit { awrd(1) }\nrule \"b\" on visit { award( }\nrule \"c\" on vist { }\n",
+        ),
         ("b.rhai", "rule \"a\" on visit { }\nfn f() { x }\n"),
         ("program.toml", MANIFEST),
     ];
@@ -174,5 +197,7 @@ fn a_program_for_another_calendar_or_currency_is_refused() {
     let problems = Program::load(&sources(""), &chain, 1).unwrap_err();
     assert_eq!(problems.len(), 2);
     assert!(problems.iter().all(|p| p.file == "program.toml" && p.help.is_some()));
-    assert!(problems[0].message.contains("America/New_York") && problems[0].message.contains("Europe/Berlin"));
+    assert!(
+        problems[0].message.contains("America/New_York") && problems[0].message.contains("Europe/Berlin")
+    );
 }

@@ -1,8 +1,10 @@
 //! Tests of the rule language as a whole.
 
 mod check;
+mod decide;
 mod harvest;
 mod hostile;
+mod properties;
 
 use std::path::Path;
 use std::sync::Arc;
