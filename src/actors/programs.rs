@@ -12,8 +12,8 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Stamp};
 use crate::rules::program::{Program, Sources};
-use crate::rules::manifest::{self, Manifest};
-use crate::rules::testing;
+use crate::rules::manifest::Manifest;
+use crate::rules::report::load_and_test;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
@@ -110,7 +110,7 @@ impl Engine {
         let known = latest.as_ref().filter(|latest| latest.hash == hash).map(|latest| latest.version);
         let version = known.unwrap_or(latest.map_or(1, |latest| latest.version + 1));
         let (of, files) = (chain.clone(), sources.clone());
-        match blocking(move || check_and_test(&files, &of, version)).await {
+        match blocking(move || load_and_test(&files, &of, version)).await {
             Ok(program) => {
                 if known.is_none() {
                     self.store_version(id, version, &sources).await?;
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     fn chain_of(&self, id: &ChainId, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
-        let manifest = Manifest::parse(sources.get(manifest::FILE).unwrap_or_default())?;
+        let manifest = Manifest::of(sources)?;
         Ok(Chain {
             id: id.clone(),
             name: manifest.name,
@@ -158,12 +158,6 @@ impl Engine {
         })?;
         Ok(())
     }
-}
-
-fn check_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<Program, Vec<Diagnostic>> {
-    let program = Program::load(sources, chain, version)?;
-    let failures: Vec<_> = testing::run(&program, sources, chain).into_iter().filter_map(|test| test.failure).collect();
-    if failures.is_empty() { Ok(program) } else { Err(failures) }
 }
 
 fn log_problems(chain: &ChainId, problems: &[Diagnostic]) {
