@@ -138,7 +138,7 @@ impl Endpoints {
     /// Ends the threads that deliver.
     pub fn release(&self) {
         self.running().on_gone = None;
-        self.arbiters.iter().for_each(|arbiter| drop(arbiter.stop()));
+        self.arbiters.iter().for_each(|arbiter| _ = arbiter.stop());
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

@@ -434,7 +434,7 @@ impl Engine {
     pub fn release(&self) {
         self.0.chains.store(Arc::default());
         self.0.endpoints.release();
-        self.0.member_arbiters.iter().chain([&self.0.control]).for_each(|arbiter| drop(arbiter.stop()));
+        self.0.member_arbiters.iter().chain([&self.0.control]).for_each(|arbiter| _ = arbiter.stop());
     }
 }
 

@@ -107,7 +107,7 @@ fn a_server_that_answers_before_it_is_durable_is_refused() {
 
 #[test]
 fn a_writer_whose_connection_broke_connects_again() {
-    let store = super::postgres();
+    let store = postgres();
     let mut writer = store.writer().unwrap();
     let broken = writer.run(|c, _| Ok(c.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())")?));
     assert!(broken.is_err());

@@ -15,37 +15,37 @@ use super::postgres;
 const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
+pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) text: String,
 }
 
 impl Reply {
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {} {}", self.status, self.text))
     }
 
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
-pub struct TestApp {
+pub(crate) struct TestApp {
     app: Option<App>,
     base: String,
     dir: TempDir,
@@ -54,11 +54,11 @@ pub struct TestApp {
 
 impl TestApp {
     /// The sample chain, the test clock at [`START`], deliveries to this machine allowed.
-    pub async fn start(backend: Backend) -> Self {
+    pub(crate) async fn start(backend: Backend) -> Self {
         Self::start_with(backend, |_| ()).await
     }
 
-    pub async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         copy_folder(&repository().join("rules"), &dir.path().join("rules"));
         let mut config = Config::defaults();
@@ -81,21 +81,21 @@ impl TestApp {
         Self { app: Some(app), base, dir, client }
     }
 
-    pub fn rules(&self) -> PathBuf {
+    pub(crate) fn rules(&self) -> PathBuf {
         self.dir.path().join("rules")
     }
 
     /// Where it listens, for tests that speak HTTP by hand.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.base.trim_start_matches("http://")
     }
 
     /// The `Authorization` header of the admin.
-    pub fn admin() -> String {
+    pub(crate) fn admin() -> String {
         format!("Bearer {ADMIN_KEY}")
     }
 
-    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+    pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if !headers.iter().any(|(name, _)| *name == "authorization") {
             request = request.bearer_auth(ADMIN_KEY);
@@ -116,22 +116,22 @@ impl TestApp {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.request(Method::GET, path, &[], Vec::new()).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         let json = ("content-type", "application/json");
         self.request(Method::POST, path, &[json], body.to_string().into_bytes()).await
     }
 
     /// Sends one source event of the sample chain.
-    pub async fn send(&self, event: &Value) -> Reply {
+    pub(crate) async fn send(&self, event: &Value) -> Reply {
         self.post("/v1/chains/harvest/events", event).await
     }
 
     /// Creates an endpoint of the sample chain; answers its id and its secret.
-    pub async fn endpoint(&self, url: &str, events: &[&str]) -> (String, String) {
+    pub(crate) async fn endpoint(&self, url: &str, events: &[&str]) -> (String, String) {
         let body = json!({ "url": url, "events": events });
         let made = self.post("/v1/chains/harvest/endpoints", &body).await.expect(201);
         let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{name} in {made}")).to_owned();
@@ -139,28 +139,28 @@ impl TestApp {
     }
 
     /// Moves the clock; everything due in between is done when this returns.
-    pub async fn advance(&self, seconds: i64) {
+    pub(crate) async fn advance(&self, seconds: i64) {
         self.post("/v1/clock", &json!({ "advance_ms": seconds * 1000 })).await.expect(200);
     }
 
     /// The delivery log of an endpoint, newest first.
-    pub async fn deliveries(&self, endpoint: &str) -> Vec<Value> {
+    pub(crate) async fn deliveries(&self, endpoint: &str) -> Vec<Value> {
         let path = format!("/v1/chains/harvest/endpoints/{endpoint}/deliveries?limit=100");
         self.get(&path).await.expect(200)["items"].as_array().cloned().unwrap_or_default()
     }
 
-    pub async fn delivery(&self, id: &str) -> Value {
+    pub(crate) async fn delivery(&self, id: &str) -> Value {
         self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
     }
 }
 
-pub fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

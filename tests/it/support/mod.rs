@@ -1,14 +1,14 @@
 //! The harness: a running engine, a real receiver, short ways to say what a test means.
 
-pub mod app;
-pub mod builders;
-pub mod receiver;
+pub(crate) mod app;
+pub(crate) mod builders;
+pub(crate) mod receiver;
 #[path = "../../support/postgres.rs"]
-pub mod postgres;
+pub(crate) mod postgres;
 
-pub use app::{Backend, TestApp};
-pub use builders::{order, refund, visit};
-pub use receiver::Receiver;
+pub(crate) use app::{Backend, TestApp};
+pub(crate) use builders::{order, refund, visit};
+pub(crate) use receiver::Receiver;
 
 /// Runs a test once on each backend.
 macro_rules! on_both_backends {

@@ -10,28 +10,28 @@ use serde_json::Value;
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Arrival {
-    pub id: String,
-    pub timestamp: i64,
-    pub signature: String,
-    pub body: Vec<u8>,
+pub(crate) struct Arrival {
+    pub(crate) id: String,
+    pub(crate) timestamp: i64,
+    pub(crate) signature: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Arrival {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("bodies are JSON")
     }
 
-    pub fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         self.json()["type"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// What to answer.
 #[derive(Debug, Clone)]
-pub struct Scripted {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+pub(crate) struct Scripted {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl From<u16> for Scripted {
@@ -47,13 +47,13 @@ struct Shared {
 }
 
 /// The server; it stops when dropped with its System.
-pub struct Receiver {
-    pub url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     shared: Arc<Shared>,
 }
 
 impl Receiver {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared::default());
         let data = Data::from(shared.clone());
         let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
@@ -67,15 +67,15 @@ impl Receiver {
     }
 
     /// Answers the next requests so; afterwards 200.
-    pub fn answer(&self, script: impl IntoIterator<Item = impl Into<Scripted>>) {
+    pub(crate) fn answer(&self, script: impl IntoIterator<Item = impl Into<Scripted>>) {
         self.shared.script.lock().unwrap().extend(script.into_iter().map(Into::into));
     }
 
-    pub fn arrivals(&self) -> Vec<Arrival> {
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
         self.shared.arrivals.lock().unwrap().clone()
     }
 
-    pub fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         self.arrivals().iter().map(Arrival::kind).collect()
     }
 }
