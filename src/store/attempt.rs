@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, HasSqlType, Nullable, Text};
 use super::batch::{ROWS_PER_STATEMENT, insert_all};
 use super::connection::DbConn;
 use super::error::StoreError;
+use super::fixed::fixed;
 use super::row::Row;
 use super::schema::{attempts, endpoints};
 use crate::domain::Timestamp;
@@ -110,7 +111,7 @@ pub(super) fn write(conn: &mut DbConn, outcomes: &[&AttemptOutcome]) -> Result<V
     let changes: Vec<Change> = outcomes.iter().map(|outcome| Change::of(outcome)).collect();
     let numbers: HashMap<String, i64> = match conn {
         DbConn::Sqlite(c) => {
-            let one = |change| Settle(std::slice::from_ref(change)).load(c);
+            let one = |change| fixed!(Settle(std::slice::from_ref(change))).load(c);
             changes.iter().map(one).collect::<QueryResult<Vec<_>>>()?.into_iter().flatten().collect()
         }
         DbConn::Postgres(c) => {
@@ -205,9 +206,7 @@ where
     Option<i64>: ToSql<Nullable<BigInt>, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        if self.0.len() > 1 {
-            out.unsafe_to_cache_prepared();
-        }
+        out.unsafe_to_cache_prepared(); // the number of changes varies
         out.push_sql(UPDATE);
         for (at, change) in self.0.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });

@@ -10,9 +10,9 @@ pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
 macro_rules! insert_all {
     ($conn:expr, $table:expr, $rows:expr) => {
         match $conn {
-            $crate::store::connection::DbConn::Sqlite(c) => {
-                $rows.iter().try_for_each(|row| diesel::insert_into($table).values(row).execute(c).map(drop))
-            }
+            $crate::store::connection::DbConn::Sqlite(c) => $rows.iter().try_for_each(|row| {
+                $crate::store::fixed::fixed!(diesel::insert_into($table).values(row)).execute(c).map(drop)
+            }),
             $crate::store::connection::DbConn::Postgres(c) => $rows
                 .chunks($crate::store::batch::ROWS_PER_STATEMENT)
                 .try_for_each(|rows| diesel::insert_into($table).values(rows).execute(c).map(drop)),
@@ -27,7 +27,7 @@ macro_rules! which_took_effect {
         match $conn {
             $crate::store::connection::DbConn::Sqlite(c) => $rows
                 .iter()
-                .map(|$values| Ok($crate::store::fixed::Fixed($insert).execute(c)? == 1))
+                .map(|$values| Ok($crate::store::fixed::fixed!($insert).execute(c)? == 1))
                 .collect::<diesel::QueryResult<Vec<bool>>>(),
             $crate::store::connection::DbConn::Postgres(c) => {
                 let mut effective = std::collections::HashSet::<$Key>::with_capacity($rows.len());

@@ -10,7 +10,7 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::domain::text::Name;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = chains)]
+#[diesel(table_name = chains, treat_none_as_default_value = false)]
 struct ChainRow {
     id: String,
     name: String,

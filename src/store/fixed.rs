@@ -1,24 +1,35 @@
 //! Statements whose text never varies.
 
+use std::marker::PhantomData;
+
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 
-/// A statement whose text is the same at every call, so that its prepared form is kept. Diesel prepares every `UPDATE`
-/// and every upsert anew, because their columns may vary from call to call; here they do not, and preparing costs SQLite
-/// several times what running does.
-pub(super) struct Fixed<Q>(pub(super) Q);
-
-impl<Q> QueryId for Fixed<Q> {
-    type QueryId = ();
-    /// Kept by its text.
-    const HAS_STATIC_QUERY_ID: bool = false;
+/// A statement whose text is the same whenever `Site` runs it, so that its prepared form is kept. Diesel prepares every
+/// `UPDATE` and every upsert anew, because their columns may vary from call to call; here they do not, and preparing
+/// costs SQLite several times what running does. Made by [`fixed!`].
+pub(super) struct Fixed<Site, Q> {
+    query: Q,
+    site: PhantomData<Site>,
 }
 
-impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Fixed<Q> {
+impl<Site, Q> Fixed<Site, Q> {
+    pub(super) const fn at(_: fn() -> Option<Site>, query: Q) -> Self {
+        Self { query, site: PhantomData }
+    }
+}
+
+/// The prepared form is found by the site's type, without writing out the text.
+impl<Site: 'static, Q> QueryId for Fixed<Site, Q> {
+    type QueryId = Fixed<Site, ()>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<DB: Backend, Site, Q: QueryFragment<DB>> QueryFragment<DB> for Fixed<Site, Q> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.0.walk_ast(pass)
+        self.query.walk_ast(pass)
     }
 
     fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
@@ -26,4 +37,19 @@ impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Fixed<Q> {
     }
 }
 
-impl<Q, Conn> RunQueryDsl<Conn> for Fixed<Q> {}
+impl<Site, Q: Query> Query for Fixed<Site, Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Site, Q, Conn> RunQueryDsl<Conn> for Fixed<Site, Q> {}
+
+/// Promises that the text of a statement is the same whenever this place in the program runs it.
+macro_rules! fixed {
+    ($query:expr) => {{
+        /// This place.
+        enum Site {}
+        $crate::store::fixed::Fixed::at(|| None::<Site>, $query)
+    }};
+}
+
+pub(super) use fixed;

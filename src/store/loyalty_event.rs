@@ -41,7 +41,7 @@ pub struct EventFilter {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = loyalty_events)]
+#[diesel(table_name = loyalty_events, treat_none_as_default_value = false)]
 pub(super) struct EventRow {
     chain: String,
     id: String,

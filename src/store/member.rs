@@ -112,7 +112,7 @@ pub(super) fn write(conn: &mut DbConn, rows: &[MemberRow]) -> QueryResult<Vec<bo
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = identities)]
+#[diesel(table_name = identities, treat_none_as_default_value = false)]
 pub(super) struct IdentityRow {
     chain: String,
     kind: &'static str,

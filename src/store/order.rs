@@ -13,7 +13,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::text::Key;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = orders)]
+#[diesel(table_name = orders, treat_none_as_default_value = false)]
 pub(super) struct OrderRow {
     chain: String,
     order_id: String,

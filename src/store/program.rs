@@ -23,7 +23,7 @@ pub struct StoredProgram {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = program_versions)]
+#[diesel(table_name = program_versions, treat_none_as_default_value = false)]
 struct ProgramRow {
     chain: String,
     version: i64,

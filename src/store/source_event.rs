@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::batch::which_took_effect;
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
-use super::fixed::Fixed;
+use super::fixed::fixed;
 use super::row::Row;
 use super::schema::source_events;
 use crate::domain::Timestamp;
@@ -164,7 +164,7 @@ pub(super) fn decide_again(
             source_events::program_version.eq(change.receipt.program_version),
             source_events::receipt.eq(change.receipt.to_json()),
         ));
-    Ok(on_backend!(conn, |c| Fixed(statement).execute(c))? == 1)
+    Ok(on_backend!(conn, |c| fixed!(statement).execute(c))? == 1)
 }
 
 /// The answer to a repeat: the first receipt, the hash of the first body, and what became of it.
