@@ -13,8 +13,8 @@ use crate::actors::endpoints::{Endpoints, EndpointsParts};
 use crate::actors::engine::{Engine, EngineError, EngineParts};
 use crate::actors::journal::{Journal, Nudges};
 use crate::clock::{Clock, fresh_ulid};
-use crate::config::master_key::{self, MasterKeyError};
 use crate::config::Config;
+use crate::config::master_key::{self, MasterKeyError};
 use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::delivery::RetryPolicy;
@@ -85,9 +85,10 @@ impl App {
             std::fs::read_dir(&config.rules)
                 .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
         }
-        let listener = TcpListener::bind(config.bind)
-            .map_err(|why| StartError::Listen { address: config.bind, why })?;
-        let address = listener.local_addr().map_err(|why| StartError::Listen { address: config.bind, why })?;
+        let listener =
+            TcpListener::bind(config.bind).map_err(|why| StartError::Listen { address: config.bind, why })?;
+        let address =
+            listener.local_addr().map_err(|why| StartError::Listen { address: config.bind, why })?;
 
         let store = Store::open(&config.database, Vault::new(master_key::resolve(config)?))?;
         store.migrate()?;

@@ -1,13 +1,19 @@
 //! Black-box crash tests: the real binary, killed with SIGKILL under load, again and again; then everything that was
 //! acknowledged is counted.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and says what it did"
+)]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -47,7 +53,9 @@ impl Server {
         let base = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.split_whitespace().find(|w| w.starts_with("http://127.0.0.1:")).map(str::to_owned))
+            .find_map(|line| {
+                line.split_whitespace().find(|w| w.starts_with("http://127.0.0.1:")).map(str::to_owned)
+            })
             .expect("it says where it listens");
         std::thread::spawn(move || lines.for_each(drop)); // keep the pipe from filling up
         Self { child, base: base.trim_end_matches(['/', '.', ',']).to_owned() }
@@ -152,7 +160,10 @@ async fn survives_kills(database: &str) {
         load.base.replace(server.base.clone());
         let restarted = Instant::now();
         while load.acknowledged.borrow().len() == before {
-            assert!(restarted.elapsed() < Duration::from_secs(30), "round {round}: no event is answered any more");
+            assert!(
+                restarted.elapsed() < Duration::from_secs(30),
+                "round {round}: no event is answered any more"
+            );
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -170,7 +181,7 @@ async fn survives_kills(database: &str) {
 
 /// Every acknowledged event is there once, balances are their sum, every owed delivery arrived.
 async fn reconcile(base: &str, load: &Load, arrived: &Arrived) {
-    let acknowledged = load.acknowledged.borrow();
+    let acknowledged = load.acknowledged.take();
     let count = acknowledged.len();
     assert!(count > 200, "only {count} events: this proves little");
     let mut expected: HashMap<u32, i64> = HashMap::new();
@@ -179,7 +190,8 @@ async fn reconcile(base: &str, load: &Load, arrived: &Arrived) {
     }
     for (member, points) in expected {
         let path = format!("/v1/chains/harvest/members/m{member}");
-        let (status, shown) = call(base, awc::http::Method::GET, &path, &Value::Null).await.expect("an answer");
+        let (status, shown) =
+            call(base, awc::http::Method::GET, &path, &Value::Null).await.expect("an answer");
         assert_eq!((status, shown["points"].as_i64()), (200, Some(points)), "member m{member}: {shown}");
     }
     for number in acknowledged.keys().take(100) {
@@ -223,21 +235,24 @@ async fn retries_resume(database: &str) {
     make_endpoint(&server.base, &format!("http://{address}/hook")).await;
     for number in 0..50 {
         let path = "/v1/chains/harvest/events";
-        let sent = call(&server.base, awc::http::Method::POST, path, &event(number)).await.expect("an answer");
+        let sent =
+            call(&server.base, awc::http::Method::POST, path, &event(number)).await.expect("an answer");
         assert_eq!(sent.0, 200, "{}", sent.1);
     }
     let advance = json!({ "advance_ms": 0 });
-    let settled = call(&server.base, awc::http::Method::POST, "/v1/clock", &advance).await.expect("an answer");
+    let settled =
+        call(&server.base, awc::http::Method::POST, "/v1/clock", &advance).await.expect("an answer");
     assert_eq!(settled.0, 200, "{}", settled.1);
     server.kill();
 
     let arrived = Arc::new(Arrived::default());
     let data = Data::from(arrived.clone());
-    let receiver = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
-        .workers(1)
-        .disable_signals()
-        .bind(address)
-        .expect("the port is still free");
+    let receiver =
+        HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
+            .workers(1)
+            .disable_signals()
+            .bind(address)
+            .expect("the port is still free");
     spawn(receiver.run());
     let server = Server::start(database, &["--test-clock", "2026-11-20T12:01:00Z"]);
     let restarted = Instant::now();
@@ -286,7 +301,7 @@ async fn sigterm_drains_and_exits_0_within_ten_seconds() {
     assert!(!load.acknowledged.borrow().is_empty());
 }
 
-fn sqlite(path: &PathBuf) -> String {
+fn sqlite(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 

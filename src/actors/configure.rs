@@ -115,7 +115,8 @@ impl Engine {
     /// `NotFound`.
     pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
         let (chain, now) = (chain.clone(), self.0.clock.now());
-        let endpoint = self.0.journal.run(move |conn, _| store::delivery::retry(conn, &chain, id, now)).await?;
+        let endpoint =
+            self.0.journal.run(move |conn, _| store::delivery::retry(conn, &chain, id, now)).await?;
         self.0.nudges.nudge(endpoint.ok_or(EngineError::NotFound("delivery"))?);
         Ok(())
     }
@@ -126,7 +127,8 @@ impl Engine {
     /// `NotFound`.
     pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
         let (chain, now) = (chain.clone(), self.0.clock.now());
-        let endpoint = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &chain, id, now)).await?;
+        let endpoint =
+            self.0.journal.run(move |conn, _| store::delivery::discard(conn, &chain, id, now)).await?;
         endpoint.map(drop).ok_or(EngineError::NotFound("delivery"))
     }
 
@@ -206,9 +208,12 @@ impl Handler<DisableEndpoint> for Disabler {
         Box::pin(async move {
             let at = engine.0.clock.now();
             let Ok(reason) = Note::parse(gone.reason) else { return };
-            let disabled = move |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
+            let disabled =
+                move |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
             match engine.update_endpoint(&gone.chain, gone.id, disabled).await {
-                Ok(_) => tracing::warn!(endpoint = %gone.id, "endpoint disabled: its receiver wants nothing more"),
+                Ok(_) => {
+                    tracing::warn!(endpoint = %gone.id, "endpoint disabled: its receiver wants nothing more")
+                }
                 Err(error) => tracing::error!(endpoint = %gone.id, error = &error as &dyn std::error::Error,
                     "endpoint could not be disabled"),
             }

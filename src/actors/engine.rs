@@ -255,7 +255,12 @@ impl Engine {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub async fn ingest(&self, chain: &ChainId, event: SourceEvent, when: AnswerWhen) -> Result<Answer, EngineError> {
+    pub async fn ingest(
+        &self,
+        chain: &ChainId,
+        event: SourceEvent,
+        when: AnswerWhen,
+    ) -> Result<Answer, EngineError> {
         let received_at = self.0.clock.now();
         let input = SourceInput {
             id: SourceId::new(fresh_ulid(received_at)),
@@ -284,16 +289,24 @@ impl Engine {
         let stored = self.0.store.read(move |conn| store::source_event::get(conn, &of, id)).await?;
         let stored = stored.ok_or(EngineError::NotFound("source event"))?;
         if stored.status == SourceStatus::Processed {
-            return Err(EngineError::Conflict("the event was processed; only a failed one can run again".to_owned()));
+            return Err(EngineError::Conflict(
+                "the event was processed; only a failed one can run again".to_owned(),
+            ));
         }
         self.decide_stored(chain, stored).await
     }
 
     /// Decides a source event that is in the store already.
-    pub(super) async fn decide_stored(&self, chain: &ChainId, stored: StoredSource) -> Result<Answer, EngineError> {
+    pub(super) async fn decide_stored(
+        &self,
+        chain: &ChainId,
+        stored: StoredSource,
+    ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
-            .map_err(|bad| EngineError::Conflict(format!("the stored body cannot be read any more: {bad}")))?;
+            .map_err(|bad| {
+                EngineError::Conflict(format!("the stored body cannot be read any more: {bad}"))
+            })?;
         let only_rules = match stored.status {
             SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
             SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
@@ -319,7 +332,10 @@ impl Engine {
             let from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
             let input = SourceInput { from, ..input };
             if let Err(error) = engine.decide(&chain, input, None).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an event kept for later is still undecided");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an event kept for later is still undecided"
+                );
             }
         });
     }
@@ -376,12 +392,19 @@ impl Engine {
         self.keep(chain, input, SourceStatus::Parked).await
     }
 
-    async fn keep(&self, chain: &ChainId, input: &SourceInput, status: SourceStatus) -> Result<Answer, EngineError> {
+    async fn keep(
+        &self,
+        chain: &ChainId,
+        input: &SourceInput,
+        status: SourceStatus,
+    ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let commit = keep(snapshot.program.frame(chain), input.clone(), status, self.0.clock.now());
         let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source) {
-            (Written::Duplicate { receipt, same_body, status }, _) => repeat(input, receipt, same_body, status),
+            (Written::Duplicate { receipt, same_body, status }, _) => {
+                repeat(input, receipt, same_body, status)
+            }
             (Written::Done, Some(source)) => Ok(first_answer(&source)),
             (Written::Conflict, _) | (_, None) => {
                 Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))

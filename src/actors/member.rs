@@ -193,7 +193,9 @@ impl Work {
             match self.commit(&snapshot, case).await? {
                 (Written::Done, commit) => {
                     let source = self.fold(*commit);
-                    return Ok(source.map_or(Applied::Reroute, |source| Applied::Answered(first_answer(&source))));
+                    return Ok(
+                        source.map_or(Applied::Reroute, |source| Applied::Answered(first_answer(&source)))
+                    );
                 }
                 (Written::Duplicate { receipt, same_body, status }, _) => {
                     return repeat(&input, receipt, same_body, status).map(Applied::Answered);
@@ -248,7 +250,11 @@ impl Work {
     }
 
     /// Decides and writes. The state is out of our hands until the journal answers well.
-    async fn commit(&self, snapshot: &ChainSnapshot, case: Case) -> Result<(Written, Box<Commit>), EngineError> {
+    async fn commit(
+        &self,
+        snapshot: &ChainSnapshot,
+        case: Case,
+    ) -> Result<(Written, Box<Commit>), EngineError> {
         let started = Instant::now();
         let commit = decide(&snapshot.program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());

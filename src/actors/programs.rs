@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::domain::chain::{Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Stamp};
-use crate::rules::program::{Program, Sources};
 use crate::rules::manifest::Manifest;
+use crate::rules::program::{Program, Sources};
 use crate::rules::report::load_and_test;
 use crate::store;
 
@@ -67,7 +67,9 @@ impl Engine {
             let dir = follower.root.join(chain.as_str());
             match blocking(move || folder::read(&dir)).await {
                 Ok(sources) => self.publish(&chain, sources).await?,
-                Err(error) => tracing::warn!(%chain, error = &error as &dyn std::error::Error, "rules cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%chain, error = &error as &dyn std::error::Error, "rules cannot be read")
+                }
             }
             // Only now: an edit during publication has another stamp and is looked at again.
             follower.seen.insert(chain, stamp);
@@ -139,7 +141,10 @@ impl Engine {
     async fn store_version(&self, id: &ChainId, version: i64, sources: &Sources) -> Result<(), EngineError> {
         let files = serde_json::to_string(sources).unwrap_or_else(|_| unreachable!("texts serialize"));
         let (id, hash, now) = (id.clone(), sources.hash(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::program::insert(conn, &id, version, &hash, &files, now)).await?;
+        self.0
+            .journal
+            .run(move |conn, _| store::program::insert(conn, &id, version, &hash, &files, now))
+            .await?;
         Ok(())
     }
 

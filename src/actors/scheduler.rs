@@ -53,10 +53,12 @@ impl Engine {
         }
         loop {
             let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
-            let due = self.0.store.read(move |conn| store::member::due_wakes(conn, &chain, now, BATCH)).await?;
+            let due =
+                self.0.store.read(move |conn| store::member::due_wakes(conn, &chain, now, BATCH)).await?;
             let full = due.len() as i64 == BATCH;
             let wakes = due.into_iter().map(|member| self.wake(&snapshot.chain.id, member));
-            let failed = stream::iter(wakes).buffer_unordered(CONCURRENT).filter_map(|woken| async { woken.err() });
+            let failed =
+                stream::iter(wakes).buffer_unordered(CONCURRENT).filter_map(|woken| async { woken.err() });
             if let Some(error) = std::pin::pin!(failed).next().await {
                 return Err(error);
             }
@@ -71,9 +73,14 @@ impl Engine {
         let before = self.0.clock.now() - after;
         let chain = snapshot.chain.id.clone();
         let kept = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
-        for stored in kept.into_iter().filter(|s| s.status == SourceStatus::Accepted && s.received_at <= before) {
+        for stored in
+            kept.into_iter().filter(|s| s.status == SourceStatus::Accepted && s.received_at <= before)
+        {
             if let Err(error) = self.decide_stored(&snapshot.chain.id, stored).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an event kept for later is still undecided");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an event kept for later is still undecided"
+                );
             }
         }
         Ok(())

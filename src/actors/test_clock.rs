@@ -20,7 +20,9 @@ impl Engine {
     /// `Conflict` on the system clock.
     pub async fn advance_clock(&self, by: chrono::Duration) -> Result<Timestamp, EngineError> {
         if !self.0.clock.is_test() {
-            return Err(EngineError::Conflict("the engine runs on the system clock; start it with --test-clock".into()));
+            return Err(EngineError::Conflict(
+                "the engine runs on the system clock; start it with --test-clock".into(),
+            ));
         }
         let _one_at_a_time = self.0.advancing.lock().await;
         let target = self.0.clock.now() + by;

@@ -46,7 +46,8 @@ impl Bench {
 
     async fn member(&self, member: &str) -> MemberId {
         let (chain, member) = (self.chain.clone(), member.to_owned());
-        let identity = crate::domain::identity::Identity::parse(crate::domain::identity::IdentityKind::Id, &member);
+        let identity =
+            crate::domain::identity::Identity::parse(crate::domain::identity::IdentityKind::Id, &member);
         let identity = [identity.unwrap()];
         self.store.read(move |conn| store::member::owners(conn, &chain, &identity)).await.unwrap()[0].1
     }
@@ -71,8 +72,14 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         timeout: Duration::from_secs(1),
         threads: 1,
     };
-    let parts =
-        EngineParts { store: store.clone(), clock, metrics: metrics.clone(), max_in_flight: 1_000, residency, threads: 1 };
+    let parts = EngineParts {
+        store: store.clone(),
+        clock,
+        metrics: metrics.clone(),
+        max_in_flight: 1_000,
+        residency,
+        threads: 1,
+    };
     Engine::start(parts, Endpoints::new(endpoints, nudges.clone()), nudges, journal)
 }
 

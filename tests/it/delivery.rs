@@ -26,8 +26,8 @@ async fn the_official_verifier_accepts_every_delivery(app: TestApp) {
     assert_eq!(crm.kinds().len(), 3, "{:?}", crm.kinds());
     let key = secret.strip_prefix("whsec_").unwrap();
     for arrival in crm.arrivals() {
-        use hmac::{KeyInit, Mac};
         use base64::Engine as _;
+        use hmac::{KeyInit, Mac};
         // The official crate judges the age by the wall clock, which the test clock does not follow: it verifies the
         // signature of the very bytes under the header's own timestamp.
         let verifier = standardwebhooks::Webhook::new(key).unwrap();
@@ -35,7 +35,10 @@ async fn the_official_verifier_accepts_every_delivery(app: TestApp) {
         assert_eq!(arrival.signature, expected);
         assert!(!arrival.id.contains('.'));
         assert_eq!(arrival.json()["id"], arrival.id.as_str());
-        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&base64::prelude::BASE64_STANDARD.decode(key).unwrap()).unwrap();
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(
+            &base64::prelude::BASE64_STANDARD.decode(key).unwrap(),
+        )
+        .unwrap();
         mac.update(format!("{}.{}.", arrival.id, arrival.timestamp).as_bytes());
         mac.update(&arrival.body);
         let own = base64::prelude::BASE64_STANDARD.encode(mac.finalize().into_bytes());

@@ -63,7 +63,8 @@ async fn fifty_senders_of_the_same_key_have_one_effect(app: TestApp) {
     let event = order("o1", "ana", "10.00");
     let sends = (0..50).map(|_| app.send(&event));
     let replies = futures_util::future::join_all(sends).await;
-    let fresh = replies.into_iter().map(|reply| reply.expect(200)).filter(|receipt| receipt["duplicate"] == false);
+    let fresh =
+        replies.into_iter().map(|reply| reply.expect(200)).filter(|receipt| receipt["duplicate"] == false);
     assert_eq!(fresh.count(), 1);
     assert_eq!(points(&app, "ana").await, 10);
     app.stop().await;
@@ -98,7 +99,9 @@ async fn an_order_without_a_member_is_parked(app: TestApp) {
 async fn a_refund_takes_back_exactly_what_its_order_earned(app: TestApp) {
     app.send(&order("o1", "ana", "10.00")).await.expect(200);
     app.send(&order("o2", "ana", "33.00")).await.expect(200);
-    for (key, amount, left) in [("r1", "11.00", 32), ("r2", "11.00", 21), ("r3", "99.00", 10), ("r4", "1.00", 10)] {
+    for (key, amount, left) in
+        [("r1", "11.00", 32), ("r2", "11.00", 21), ("r3", "99.00", 10), ("r4", "1.00", 10)]
+    {
         let receipt = app.send(&refund(key, "o2", amount)).await.expect(200);
         assert_eq!(receipt["member"]["points"], left, "{receipt}");
         assert_eq!(receipt["member"]["id"], "ana");
@@ -155,7 +158,10 @@ async fn an_event_kept_for_later_is_decided_soon(app: TestApp) {
 async fn a_bad_event_is_refused_by_field_and_changes_nothing(app: TestApp) {
     let cases = [
         (r#"{"type":"visit","key":"a","key":"b"}"#, ""),
-        (r#"{"type":"order.completed","data":{"order_id":"o","total":123456789012345678901234567890}}"#, "data.total"),
+        (
+            r#"{"type":"order.completed","data":{"order_id":"o","total":123456789012345678901234567890}}"#,
+            "data.total",
+        ),
         (r#"{"type":"visit","key":"a\u0000b"}"#, "key"),
         (r#"{"type":"order.completed","data":{"order_id":"o","total":1.005}}"#, "data.total"),
         (r#"{"type":"visit","occurred_at":"1970-01-01T00:00:00Z"}"#, "occurred_at"),

@@ -10,7 +10,8 @@ on_both_backends! {
 async fn a_weekly_guest_who_stays_away_is_at_risk_and_comes_back(app: TestApp) {
     let crm = Receiver::start().await;
     app.endpoint(&crm.url, &["member.*"]).await;
-    for (n, day) in ["2026-02-03", "2026-02-10", "2026-02-17", "2026-02-24", "2026-03-03"].iter().enumerate() {
+    for (n, day) in ["2026-02-03", "2026-02-10", "2026-02-17", "2026-02-24", "2026-03-03"].iter().enumerate()
+    {
         app.send(&visit(&format!("v{n}"), "ana", &format!("{day}T18:00:00Z"))).await.expect(200);
     }
     app.advance(10 * 24 * 3600).await;

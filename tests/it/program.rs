@@ -38,7 +38,10 @@ fn kiosk_order() -> serde_json::Value {
 }
 
 async fn an_edited_file_is_in_force_within_a_second(app: TestApp) {
-    write(&app, "rule \"Kiosk gift\" on order.completed\nwhen order.channel == \"kiosk\"\n{\n    award(100, \"welcome\");\n}\n");
+    write(
+        &app,
+        "rule \"Kiosk gift\" on order.completed\nwhen order.channel == \"kiosk\"\n{\n    award(100, \"welcome\");\n}\n",
+    );
     let took = until(&app, |program| program["version"] == 2).await;
     // On a machine busy with other tests; `LOOK_EVERY` is 300 ms.
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -63,7 +66,10 @@ async fn an_edit_that_does_not_check_changes_nothing_and_says_why(app: TestApp) 
 
 async fn a_failing_rule_keeps_the_event_and_replay_mends_it(app: TestApp) {
     // Dividing by a tip of zero fails when it runs, not when it is checked.
-    write(&app, "rule \"Tip bonus\" on order.completed when order.channel == \"kiosk\" {\n    award(100.0 / order.tip, \"tip\");\n}\n");
+    write(
+        &app,
+        "rule \"Tip bonus\" on order.completed when order.channel == \"kiosk\" {\n    award(100.0 / order.tip, \"tip\");\n}\n",
+    );
     until(&app, |program| program["version"] == 2).await;
     let receipt = app.send(&kiosk_order()).await.expect(200);
     assert_eq!(receipt["status"], "failed");
@@ -71,7 +77,10 @@ async fn a_failing_rule_keeps_the_event_and_replay_mends_it(app: TestApp) {
     assert_eq!(receipt["errors"][0]["rule"], "Tip bonus");
     let at = receipt["errors"][0]["at"].as_str().unwrap();
     assert!(at.starts_with("extra.rhai:2:"), "{at}");
-    write(&app, "rule \"Tip bonus\" on order.completed when order.channel == \"kiosk\" {\n    award(5, \"tip\");\n}\n");
+    write(
+        &app,
+        "rule \"Tip bonus\" on order.completed when order.channel == \"kiosk\" {\n    award(5, \"tip\");\n}\n",
+    );
     until(&app, |program| program["version"] == 3).await;
     let id = receipt["id"].as_str().unwrap();
     let path = format!("/v1/chains/harvest/source_events/{id}");

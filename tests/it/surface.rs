@@ -12,9 +12,16 @@ on_both_backends! {
 }
 
 async fn private_addresses_are_refused_when_an_endpoint_is_made(app: TestApp) {
-    for url in ["http://10.0.0.1/x", "http://169.254.169.254/", "http://[::ffff:10.0.0.1]/", "http://0xa000001/",
-        "http://user@127.0.0.1/", "ftp://example.com/", "http://[64:ff9b::a00:1]/", "not a url"]
-    {
+    for url in [
+        "http://10.0.0.1/x",
+        "http://169.254.169.254/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://0xa000001/",
+        "http://user@127.0.0.1/",
+        "ftp://example.com/",
+        "http://[64:ff9b::a00:1]/",
+        "not a url",
+    ] {
         let problem = app.post("/v1/chains/harvest/endpoints", &json!({ "url": url, "events": ["*"] })).await;
         assert!((400..500).contains(&problem.status), "{url}: {}", problem.text);
         assert_eq!(problem.json()["field"], "url", "{url}");
@@ -25,7 +32,10 @@ async fn private_addresses_are_refused_when_an_endpoint_is_made(app: TestApp) {
 async fn keys_are_bound_to_role_and_chain(app: TestApp) {
     let other = json!({ "id": "other", "name": "Other", "timezone": "Europe/Berlin", "currency": "EUR" });
     app.post("/v1/chains", &other).await.expect(201);
-    let made = app.post("/v1/keys", &json!({ "role": "ingest", "chain": "harvest", "name": "till" })).await.expect(201);
+    let made = app
+        .post("/v1/keys", &json!({ "role": "ingest", "chain": "harvest", "name": "till" }))
+        .await
+        .expect(201);
     let till = format!("Bearer {}", made["key"].as_str().unwrap());
     let auth = ("authorization", till.as_str());
     let json = ("content-type", "application/json");
@@ -58,13 +68,19 @@ async fn the_secret_of_an_endpoint_is_shown_once(app: TestApp) {
 #[actix_web::test]
 async fn every_answer_carries_a_request_id_and_problems_say_what_to_do() {
     let app = TestApp::start(Backend::Sqlite).await;
-    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/nowhere", 404), ("/v1/chains/x", 404)] {
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/nowhere", 404), ("/v1/chains/x", 404)]
+    {
         let answer = app.get(path).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
         assert!(answer.header("x-request-id").is_some(), "{path}");
         if status != 200 {
             assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-            assert!(answer.json()["code"].is_string() && answer.json()["detail"].is_string(), "{}", answer.text);
+            assert!(
+                answer.json()["code"].is_string() && answer.json()["detail"].is_string(),
+                "{}",
+                answer.text
+            );
         }
     }
     app.stop().await;

@@ -50,7 +50,7 @@ on_both! {
         let first = order(1, &newcomer(1));
         store.write(&[first.clone().into()]);
         let mut other = order(2, &newcomer(2));
-        other.order = first.order.clone();
+        other.order = first.order;
         assert_eq!(store.write(&[other.clone().into()]), [Conflict]);
         other.order.as_mut().unwrap().version = 1;
         assert_eq!(store.write(&[other.into()]), [Done]);

@@ -2,9 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
-pub(crate) mod receiver;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod receiver;
 
 pub(crate) use app::{Backend, TestApp};
 pub(crate) use builders::{order, refund, visit};

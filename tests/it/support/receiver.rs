@@ -56,11 +56,12 @@ impl Receiver {
     pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared::default());
         let data = Data::from(shared.clone());
-        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
-            .workers(1)
-            .disable_signals()
-            .bind("127.0.0.1:0")
-            .expect("a free port");
+        let server =
+            HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(receive)))
+                .workers(1)
+                .disable_signals()
+                .bind("127.0.0.1:0")
+                .expect("a free port");
         let url = format!("http://{}/hook", server.addrs()[0]);
         actix_web::rt::spawn(server.run());
         Self { url, shared }
