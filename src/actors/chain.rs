@@ -126,6 +126,24 @@ impl Find {
 #[rtype(result = "Result<Option<Addr<MemberActor>>, EngineError>")]
 pub struct FindById(pub MemberId);
 
+/// These identities came to belong to this member: a commit says so.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Learn {
+    /// Who.
+    pub member: MemberId,
+    /// By what they are known from now on.
+    pub identities: Vec<Identity>,
+}
+
+impl Handler<Learn> for ChainActor {
+    type Result = ();
+
+    fn handle(&mut self, learn: Learn, _: &mut Context<Self>) {
+        self.remember(learn.member, &learn.identities);
+    }
+}
+
 /// Forget a member whose actor has died or is out of date; the next event rebuilds it from the store.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -273,7 +291,6 @@ impl ChainActor {
                 (None, Some(member)) => self.spawn(member),
                 (None, None) => return Route::Nobody,
             };
-            self.remember(id, &attach);
             return Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }));
         }
         let program = self.snapshot.load().program.clone();

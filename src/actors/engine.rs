@@ -25,7 +25,7 @@ use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
-use super::chain::{ChainActor, Find, FindById, Forget, MemberRoute, Residency, Route};
+use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
 use super::endpoints::Endpoints;
 use super::journal::{Journal, Nudges};
 use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
@@ -359,6 +359,7 @@ impl Engine {
                 return self.park(chain, &input).await;
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
+            let learned = attach.clone();
             let apply = Apply {
                 input: input.clone(),
                 snapshot: handle.snapshot.load_full(),
@@ -368,7 +369,13 @@ impl Engine {
                 only_rules: only_rules.clone(),
             };
             match addr.send(apply).await {
-                Ok(Ok(Applied::Answered(answer))) => return Ok(answer),
+                Ok(Ok(Applied::Answered(answer))) => {
+                    // Only now: an event that was refused must not bind an identity to anybody.
+                    if !learned.is_empty() && !answer.duplicate {
+                        let _ = handle.addr.send(Learn { member: id, identities: learned }).await;
+                    }
+                    return Ok(answer);
+                }
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Applied::Reroute)) | Err(_) => {
                     self.0.metrics.respawns.inc();

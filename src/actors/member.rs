@@ -18,6 +18,7 @@ use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::schedule::TickType;
+use crate::domain::source_event::SourceType;
 use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide};
 use crate::store::commit::Written;
@@ -172,6 +173,8 @@ impl Work {
         // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
         let order_id = input.event.data.order_id().cloned();
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
+        // Somebody first seen now is in no store yet: after a conflict about the order we start from them again.
+        let newcomer = self.state.clone().filter(|member| member.version == 0);
         for attempt in 0..MAX_TRIES {
             if attempt > 0 {
                 self.parts.metrics.conflicts.inc();
@@ -180,7 +183,19 @@ impl Work {
                 order = self.load_order(order_id.as_ref()).await?;
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
-            let Some(member) = self.take_or_load().await? else { return Ok(Applied::Reroute) };
+            let is_refund = input.event.kind() == SourceType::OrderRefunded;
+            if is_refund
+                && order.as_ref().and_then(|order| order.member).is_some_and(|owner| owner != self.id)
+            {
+                return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
+            }
+            let member = match self.take_or_load().await? {
+                Some(member) => member,
+                None => match self.still_new(newcomer.as_ref()).await? {
+                    Some(newcomer) => newcomer,
+                    None => return Ok(Applied::Reroute),
+                },
+            };
             let case = Case {
                 member,
                 order: order.clone(),
@@ -276,6 +291,13 @@ impl Work {
             Some(member) => Ok(Some(member)),
             None => self.load().await,
         }
+    }
+
+    /// The newcomer, unless one of their identities came to belong to somebody else meanwhile.
+    async fn still_new(&self, newcomer: Option<&Member>) -> Result<Option<Member>, EngineError> {
+        let Some(newcomer) = newcomer else { return Ok(None) };
+        let free = self.still_free(newcomer.identities.clone()).await?;
+        Ok((free.len() == newcomer.identities.len()).then(|| newcomer.clone()))
     }
 
     async fn load(&self) -> Result<Option<Member>, EngineError> {

@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::receipt::SourceStatus;
 use crate::store;
+use crate::store::source_event::StoredSource;
 
 use super::engine::{ChainSnapshot, Engine, EngineError};
 
@@ -23,6 +24,15 @@ const CONCURRENT: usize = 32;
 /// An event kept for later that is older than this was forgotten by whoever kept it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
+/// Whether a chain has more to do at this very moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Another batch may be due.
+    More,
+    /// Nothing more is due, or nothing more can be done now.
+    Done,
+}
+
 impl Engine {
     /// Runs passes for as long as the engine runs.
     pub async fn keep_schedule(self) {
@@ -30,60 +40,85 @@ impl Engine {
         while !self.is_draining() {
             let forgotten_after = if first { Duration::ZERO } else { FORGOTTEN_AFTER };
             first = false;
-            if let Err(error) = self.pass(forgotten_after).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the scheduler's pass failed");
-            }
+            self.pass(forgotten_after).await;
             tokio::time::sleep(PASS_EVERY).await;
         }
     }
 
-    async fn pass(&self, forgotten_after: Duration) -> Result<(), EngineError> {
-        for snapshot in self.chains() {
-            self.0.endpoints.revive(snapshot.endpoints.iter());
-            self.wake_due(&snapshot).await?;
-            self.decide_forgotten(&snapshot, forgotten_after).await?;
+    /// One round for every chain: no chain waits for another one's thousands, and none for another one's trouble.
+    async fn pass(&self, forgotten_after: Duration) {
+        let mut behind = self.chains();
+        while !behind.is_empty() && !self.is_draining() {
+            let mut still_behind = Vec::new();
+            for snapshot in behind {
+                let Some(snapshot) = self.chain(snapshot.chain.id.as_str()) else { continue };
+                self.0.endpoints.revive(snapshot.endpoints.iter());
+                match self.look_after(&snapshot, forgotten_after).await {
+                    Ok(Round::More) => still_behind.push(snapshot),
+                    Ok(Round::Done) => {}
+                    Err(error) => {
+                        let chain = &snapshot.chain.id;
+                        tracing::error!(%chain, error = &error as &dyn std::error::Error, "the scheduler failed");
+                    }
+                }
+            }
+            behind = still_behind;
         }
-        Ok(())
     }
 
-    /// Wakes every member whose tick is due. Each wake moves that member's alarm, so this ends.
-    pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
+    async fn look_after(
+        &self,
+        snapshot: &ChainSnapshot,
+        forgotten_after: Duration,
+    ) -> Result<Round, EngineError> {
+        self.decide_forgotten(snapshot, forgotten_after).await?;
+        self.wake_due(snapshot).await
+    }
+
+    /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
+    /// logged and keeps their place, so a round that woke nobody ends the pass.
+    pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
         if snapshot.program.ticks_with_rules.is_empty() {
-            return Ok(());
+            return Ok(Round::Done);
         }
-        loop {
-            let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
-            let due =
-                self.0.store.read(move |conn| store::member::due_wakes(conn, &chain, now, BATCH)).await?;
-            let full = due.len() as i64 == BATCH;
-            let wakes = due.into_iter().map(|member| self.wake(&snapshot.chain.id, member));
-            let failed =
-                stream::iter(wakes).buffer_unordered(CONCURRENT).filter_map(|woken| async { woken.err() });
-            if let Some(error) = std::pin::pin!(failed).next().await {
-                return Err(error);
-            }
-            if !full || self.is_draining() {
-                return Ok(());
-            }
-        }
+        let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
+        let due = self.0.store.read(move |conn| store::member::due_wakes(conn, &chain, now, BATCH)).await?;
+        let full = due.len() as i64 == BATCH;
+        let wakes = due.into_iter().map(|member| async move {
+            let woken = self.wake(&snapshot.chain.id, member).await;
+            woken.inspect_err(|error| {
+                tracing::error!(%member, error = error as &dyn std::error::Error, "a member's tick failed");
+            })
+        });
+        let woken = stream::iter(wakes).buffer_unordered(CONCURRENT);
+        let woken = woken.filter(|woken| std::future::ready(woken.is_ok())).count().await;
+        Ok(if full && woken > 0 { Round::More } else { Round::Done })
     }
 
     /// Decides events that were kept for later by a process that is gone, or when there was no room.
-    async fn decide_forgotten(&self, snapshot: &ChainSnapshot, after: Duration) -> Result<(), EngineError> {
+    pub(super) async fn decide_forgotten(
+        &self,
+        snapshot: &ChainSnapshot,
+        after: Duration,
+    ) -> Result<(), EngineError> {
         let before = self.0.clock.now() - after;
-        let chain = snapshot.chain.id.clone();
-        let kept = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
-        for stored in
-            kept.into_iter().filter(|s| s.status == SourceStatus::Accepted && s.received_at <= before)
-        {
-            if let Err(error) = self.decide_stored(&snapshot.chain.id, stored).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an event kept for later is still undecided"
-                );
+        let kept = self.accepted(snapshot).await?.into_iter().filter(|stored| stored.received_at <= before);
+        let decided = kept.map(|stored| self.decide_stored(&snapshot.chain.id, stored));
+        let mut decided = stream::iter(decided).buffered(CONCURRENT);
+        while let Some(outcome) = decided.next().await {
+            if let Err(error) = outcome {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "an event kept for later is still undecided");
             }
         }
         Ok(())
+    }
+
+    /// Events that are durable and not yet decided, one batch.
+    pub(super) async fn accepted(&self, snapshot: &ChainSnapshot) -> Result<Vec<StoredSource>, EngineError> {
+        let chain = snapshot.chain.id.clone();
+        let open = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
+        Ok(open.into_iter().filter(|stored| stored.status == SourceStatus::Accepted).collect())
     }
 
     /// When the next member of a chain is to be woken, if its rules start on ticks at all.

@@ -6,9 +6,12 @@ use crate::domain::Timestamp;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
+use super::scheduler::Round;
 
 /// How long to wait before asking the store again whether anything is still due.
 const POLL: Duration = Duration::from_millis(3);
+/// An event kept for later is decided by whoever kept it within this; else we do it.
+const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 /// No single instant keeps us longer: an attempt ends within its own deadline.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -40,10 +43,11 @@ impl Engine {
         let started = Instant::now();
         loop {
             for snapshot in self.chains() {
-                self.wake_due(&snapshot).await?;
+                while self.wake_due(&snapshot).await? == Round::More {}
             }
+            let kept = self.kept_for_later(started.elapsed() > DECIDED_WITHIN).await?;
             let now = self.0.clock.now();
-            if self.next_due().await?.is_none_or(|next| next > now) {
+            if kept == 0 && self.next_due().await?.is_none_or(|next| next > now) {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {
@@ -52,6 +56,18 @@ impl Engine {
             self.0.nudges.nudge_all();
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// How many events are kept undecided; decides them when nobody else seems to.
+    async fn kept_for_later(&self, decide: bool) -> Result<usize, EngineError> {
+        let mut kept = 0;
+        for snapshot in self.chains() {
+            if decide {
+                self.decide_forgotten(&snapshot, Duration::ZERO).await?;
+            }
+            kept += self.accepted(&snapshot).await?.len();
+        }
+        Ok(kept)
     }
 
     /// The first instant at which anything is due: a delivery of an enabled endpoint, or a member's tick.

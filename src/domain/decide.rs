@@ -182,8 +182,11 @@ impl Draft {
                 record.total = Some(order.total);
                 record.member = Some(self.member.id);
                 record.day = Some(self.today);
+                record.refunded = record.refunded.min(order.total);
+                let refunded = record.refunded;
                 self.told.push(EventData::OrderCompleted(order.clone()));
                 self.visit(order.total);
+                self.member.history.refund(self.today, refunded);
             }
             SourceData::OrderRefunded(refund) => {
                 let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
@@ -274,8 +277,12 @@ impl Draft {
                 return Ok(());
             }
             Action::TakeBack { reason } => {
-                let order =
-                    self.order.as_mut().filter(|o| o.refunded > Money::ZERO).ok_or(Refusal::NoRefund)?;
+                let is_refund =
+                    |input: &SourceInput| matches!(input.event.data, SourceData::OrderRefunded(_));
+                if !matches!(&self.occasion, Occasion::Source(input) if is_refund(input)) {
+                    return Err(Refusal::NoRefund);
+                }
+                let order = self.order.as_mut().ok_or(Refusal::NoRefund)?;
                 let amount = order.due_back();
                 order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
                 if amount > Points::ZERO {
@@ -416,6 +423,29 @@ impl Draft {
                 Ulid(input.id.ulid().0.wrapping_add(STRETCH * u128::from(runs)))
             }
         }
+    }
+
+    /// Takes back what an order earned beyond the share that was refunded before we heard of the order itself. No rule
+    /// could do that when the refund came: it did not know the order.
+    pub fn settle_early_refund(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let Some(order) = self.order.as_mut().filter(|_| self.runs_rules) else { return Ok(()) };
+        let Occasion::Source(input) = &self.occasion else { return Ok(()) };
+        let amount = order.due_back();
+        if !matches!(input.event.data, SourceData::OrderCompleted(_)) || amount <= Points::ZERO {
+            return Ok(());
+        }
+        order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
+        let reason =
+            Note::parse("refunded before the order came").unwrap_or_else(|_| unreachable!("a fixed text"));
+        let cause = Cause {
+            rule: reason.as_str().into(),
+            at: "engine".into(),
+            program_version: frame.program_version,
+        };
+        let moved = self.debit(&cause, ChainAccount::ClawedBack, amount, &reason)?;
+        self.told.push(EventData::PointsClawedBack(moved));
+        self.line(&cause, &Action::TakeBack { reason }, Some(amount), None);
+        Ok(())
     }
 
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.

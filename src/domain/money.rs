@@ -53,9 +53,15 @@ impl Money {
         self.0
     }
 
-    /// Refuses amounts below zero and amounts with more decimals than `currency` has. Trailing zeros do not count.
+    /// Refuses amounts beyond [`Money::LIMIT`]. For what comes from outside: stored sums may be larger.
+    pub fn limited(self) -> Result<Self, BadMoney> {
+        if self.0.abs() > Decimal::from(Self::LIMIT) { Err(BadMoney::TooLarge) } else { Ok(self) }
+    }
+
+    /// Refuses amounts below zero, beyond [`Money::LIMIT`], and with more decimals than `currency` has. Trailing zeros
+    /// do not count.
     pub fn checked(self, currency: &Currency) -> Result<Self, BadMoney> {
-        let amount = self.0.normalize();
+        let amount = self.limited()?.0.normalize();
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err(BadMoney::Negative);
         }
@@ -98,9 +104,6 @@ impl FromStr for Money {
             _ if digits.len() > 20 => BadMoney::TooLarge,
             _ => BadMoney::NotDecimal,
         })?;
-        if amount.abs() > Decimal::from(Self::LIMIT) {
-            return Err(BadMoney::TooLarge);
-        }
         Ok(Self(amount))
     }
 }

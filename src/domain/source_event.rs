@@ -404,6 +404,7 @@ impl Checked<'_> {
         const QUANTITY_DECIMALS: u32 = 3;
         let at = |name: &str| format!("data.items[{index}].{name}");
         let quantity = item.quantity.unwrap_or(Money::new(rust_decimal::Decimal::ONE));
+        let quantity = quantity.limited().map_err(|e| BadEvent::field(at("quantity"), e))?;
         let amount = quantity.decimal().normalize();
         if amount.is_sign_negative() || amount.scale() > QUANTITY_DECIMALS {
             return Err(BadEvent::field(at("quantity"), "must be zero or more, with at most 3 decimals"));

@@ -91,11 +91,26 @@ pub(super) fn decide_and_tell(
             }
         }
     }
+    if let Err(refusal) = draft.settle_early_refund(frame) {
+        draft.note(refusal.to_string());
+    }
+    failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
     arm(program, &mut draft);
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Decided { commit, fired, failures, forwards }
+}
+
+/// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
+fn gone(program: &Program, names: &[String]) -> impl Iterator<Item = RuleFailure> {
+    let known = program.rule_names().collect::<Vec<_>>();
+    let gone = names.iter().filter(move |name| !known.contains(&name.as_str()));
+    gone.map(|name| RuleFailure {
+        rule: name.clone(),
+        at: String::new(),
+        error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
+    })
 }
 
 /// Writes failures into the draft. A tick has no receipt that could tell of them, so the log does.

@@ -16,6 +16,11 @@ on_both_backends! {
     an_event_kept_for_later_is_decided_soon,
     a_bad_event_is_refused_by_field_and_changes_nothing,
     an_order_counts_once_under_two_keys,
+    a_new_guest_who_names_a_stored_order_is_answered,
+    a_refund_that_comes_before_its_order_is_settled_with_it,
+    a_refund_of_nothing_is_no_failure,
+    sums_beyond_the_limit_of_one_amount_survive_a_reload,
+    a_refused_event_binds_no_identity,
 }
 
 async fn the_documented_order_earns_the_documented_points(app: TestApp) {
@@ -189,6 +194,62 @@ async fn an_order_counts_once_under_two_keys(app: TestApp) {
     assert_eq!(receipt["member"]["points"], 10, "{receipt}");
     assert!(receipt["notes"][0].as_str().unwrap().contains("counts once"));
     app.send(&visit("v1", "ana", "2026-03-03T18:30:00Z")).await.expect(200);
+    app.stop().await;
+}
+
+async fn a_new_guest_who_names_a_stored_order_is_answered(app: TestApp) {
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    let mut same_order = order("o1", "ben", "10.00");
+    same_order["key"] = json!("another till");
+    let receipt = app.send(&same_order).await.expect(200);
+    assert_eq!(receipt["member"]["id"], "ben");
+    assert_eq!(receipt["member"]["points"], 0, "the order counts once: {receipt}");
+    app.stop().await;
+}
+
+async fn a_refund_that_comes_before_its_order_is_settled_with_it(app: TestApp) {
+    let mut early = refund("r1", "o1", "4.00");
+    early["member"] = json!({ "id": "ana" });
+    app.send(&early).await.expect(200);
+    let receipt = app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    assert_eq!(receipt["member"]["points"], 6, "{receipt}");
+    let receipt = app.send(&refund("r2", "o1", "99.00")).await.expect(200);
+    assert_eq!(receipt["member"]["points"], 0, "{receipt}");
+    app.stop().await;
+}
+
+async fn a_refund_of_nothing_is_no_failure(app: TestApp) {
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    let receipt = app.send(&refund("r1", "o1", "0")).await.expect(200);
+    assert_eq!(
+        (&receipt["status"], &receipt["member"]["points"]),
+        (&json!("processed"), &json!(10)),
+        "{receipt}"
+    );
+    app.stop().await;
+}
+
+async fn sums_beyond_the_limit_of_one_amount_survive_a_reload(app: TestApp) {
+    for key in ["o1", "o2", "o3"] {
+        app.send(&order(key, "ana", "400000000000")).await.expect(200);
+    }
+    let before = points(&app, "ana").await;
+    assert_eq!(points(&app, "ana").await, before);
+    let page = app.get("/v1/chains/harvest/members").await.expect(200);
+    assert_eq!(page["items"].as_array().unwrap().len(), 1, "the stored member can be read: {page}");
+    app.stop().await;
+}
+
+async fn a_refused_event_binds_no_identity(app: TestApp) {
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    let mut other_body = order("o1", "ana", "11.00");
+    other_body["member"] = json!({ "id": "ana", "email": "x@example.com" });
+    app.send(&other_body).await.expect(409);
+    let mut somebody = order("o2", "", "10.00");
+    somebody["member"] = json!({ "email": "x@example.com" });
+    let receipt = app.send(&somebody).await.expect(200);
+    assert_ne!(receipt["member"]["id"], "ana", "{receipt}");
+    assert_eq!(points(&app, "ana").await, 10);
     app.stop().await;
 }
 

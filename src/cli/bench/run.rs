@@ -65,6 +65,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
     report.bench_cpu_s = spent(cpu_before.1, cpu_after.1);
     // An endpoint that nobody listens at would be retried for hours in a database that is kept.
     let path = format!("/v1/chains/{}/endpoints/{}", server.chain, endpoint.id);
+    client.reconnect(); // the old connection may have been idle for longer than the server keeps it
     runtime.block_on(client.call("DELETE", &path, None))?;
     Ok(report)
 }

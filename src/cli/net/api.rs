@@ -74,6 +74,11 @@ impl Client {
         Self { access, connection: None, request: Vec::new(), answer: Vec::new() }
     }
 
+    /// Lets the next request open a connection of its own.
+    pub(in crate::cli) fn reconnect(&mut self) {
+        self.connection = None;
+    }
+
     /// Sends a request whose head (up to its framing) and body are given; answers the head and the body of the answer.
     ///
     /// # Errors

@@ -172,9 +172,15 @@ impl Batch {
         let now = self.state.engine.clock().now();
         let parsed = event.and_then(|event| Ok(SourceEvent::parse(&event, &self.chain.chain.currency, now)?));
         let (state, chain, when) = (self.state.clone(), Arc::clone(&self.chain), self.when);
+        // A task of its own: it gives its place in the engine back when it is done, also while nobody fetches answers.
+        let decided = parsed.map(|event| {
+            actix_web::rt::spawn(
+                async move { decide(&state, &chain, event, when, started).await }.in_current_span(),
+            )
+        });
         async move {
-            let outcome = match parsed {
-                Ok(event) => decide(&state, &chain, event, when, started).await,
+            let outcome = match decided {
+                Ok(task) => task.await.unwrap_or(Err(Problem::Draining)),
                 Err(problem) => Err(problem),
             };
             Done { line, bytes, outcome }
