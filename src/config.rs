@@ -70,7 +70,7 @@ pub struct Config {
     pub log: LogFormat,
     /// Which log lines there are, as `tracing` filters are written.
     pub log_level: String,
-    /// Source events inside the engine at once; above it requests are answered 429.
+    /// Source events inside the engine at once; above it requests are answered 503.
     pub max_in_flight: NonZeroUsize,
     /// How long a member stays in memory after their last event.
     pub member_idle: Duration,

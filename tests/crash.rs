@@ -109,7 +109,6 @@ async fn make_endpoint(base: &str, url: &str) {
 
 fn event(number: u32) -> Value {
     json!({ "key": format!("k{number}"), "type": "order.completed", "member": { "id": format!("m{}", number % MEMBERS) },
-        "occurred_at": "2026-11-20T12:00:00Z",
         "data": { "order_id": format!("k{number}"), "total": "7.00",
                   "items": [{ "category": "food", "price": "7.00" }] } })
 }

@@ -140,7 +140,7 @@ fn revoke(store: &Store, id: KeyId) -> Result<(), Failure> {
     }
 }
 
-fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {
+pub(super) fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {
     let found = store
         .read_now(|conn| store::chain::get(conn, chain))
         .map_err(|e| Failure::because("cannot read the chains", &e))?;

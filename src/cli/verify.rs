@@ -32,6 +32,9 @@ pub(super) fn run(verb: &Verify) -> Result<(), Failure> {
         )));
     }
     let store = super::open_store(&loaded.config)?;
+    if let Some(chain) = &verb.chain {
+        super::key::require_chain(&store, chain)?;
+    }
     let mismatches = store
         .read_now(|conn| crate::store::ledger::verify(conn, verb.chain.as_ref()))
         .map_err(|e| Failure::because("cannot read the ledger", &e))?;

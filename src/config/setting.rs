@@ -225,7 +225,7 @@ impl Setting {
                 default: "4096",
                 shape: Shape::Value("N"),
                 scope: Scope::Engine,
-                help: "Source events inside the engine at once; above it requests are answered 429",
+                help: "Source events inside the engine at once; above it requests are answered 503",
             },
             Self::MemberIdleS => Row {
                 name: "member_idle_s",

@@ -1,6 +1,7 @@
 //! Endpoints: where loyalty events go.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,7 @@ pub(in crate::http) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let endpoint = endpoint(&state, chain.chain.id.clone(), body.json().await?)?;
+    check_name(&state, &endpoint.url).await?;
     let made = state.engine.create_endpoint(endpoint).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
     Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret: made.secret.reveal() }))
@@ -124,6 +126,21 @@ fn secret(given: Option<&str>) -> Result<Secret, Problem> {
 
 fn check_url(state: &AppState, url: &str) -> Result<url::Url, Problem> {
     state.policy.check_url(url).map_err(|refusal| Problem::field("url", refusal))
+}
+
+/// Refuses a name that leads to a private address now. Every dial checks again; this tells the person who makes the
+/// endpoint at once. A name that leads nowhere yet is taken.
+async fn check_name(state: &AppState, url: &url::Url) -> Result<(), Problem> {
+    /// A resolver that does not answer must not hold up an admin.
+    const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
+    let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else { return Ok(()) };
+    let resolved = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((host, port))).await;
+    let Ok(Ok(found)) = resolved else { return Ok(()) };
+    let found: Vec<_> = found.map(|address| address.ip()).collect();
+    state
+        .policy
+        .check_all(&found)
+        .map_err(|refusal| Problem::field("url", format!("its host leads to a private address: {refusal}")))
 }
 
 fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
@@ -180,6 +197,9 @@ pub(in crate::http) async fn patch(
     check_lists(patch.events.as_deref(), patch.tags.as_deref())?;
     patch.headers.as_ref().map(check_headers).transpose()?;
     let url = patch.url.as_deref().map(|url| check_url(&state, url)).transpose()?;
+    if let Some(url) = &url {
+        check_name(&state, url).await?;
+    }
     change(&state, &chain, endpoint, move |endpoint| {
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, patch.events);
