@@ -107,18 +107,19 @@ impl Writer {
         })
     }
 
-    /// Lends the connection, a new one after a failure.
+    /// Lends the connection, a new one after a failure. It is out of our hands meanwhile: a panic must not leave a
+    /// transaction open.
     fn with_conn<T>(
         &mut self,
         f: impl FnOnce(&mut DbConn, &Vault) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let conn = match &mut self.conn {
+        let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            absent => absent.insert(self.opener.open()?),
+            None => self.opener.open()?,
         };
-        let outcome = f(conn, &self.vault);
-        if outcome.as_ref().is_err_and(StoreError::spoils_connection) {
-            self.conn = None;
+        let outcome = f(&mut conn, &self.vault);
+        if !outcome.as_ref().is_err_and(StoreError::spoils_connection) {
+            self.conn = Some(conn);
         }
         outcome
     }
