@@ -124,12 +124,20 @@ impl Engine {
     /// Settles a pending or failed delivery without sending it.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Conflict` when it was delivered or discarded before.
     pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (chain, now) = (chain.clone(), self.0.clock.now());
-        let endpoint =
-            self.0.journal.run(move |conn, _| store::delivery::discard(conn, &chain, id, now)).await?;
-        endpoint.map(drop).ok_or(EngineError::NotFound("delivery"))
+        let (chain, of, now) = (chain.clone(), chain.clone(), self.0.clock.now());
+        let change = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &of, id, now));
+        if change.await?.is_some() {
+            return Ok(());
+        }
+        let known = self.0.store.read(move |conn| store::delivery::get(conn, &chain, id)).await?;
+        Err(match known {
+            Some(settled) => {
+                EngineError::Conflict(format!("the delivery is {} already", settled.status.as_str()))
+            }
+            None => EngineError::NotFound("delivery"),
+        })
     }
 
     /// Stores an API key.

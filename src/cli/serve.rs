@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::config::flags::{EngineFlags, Flags};
 
@@ -33,7 +33,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 async fn serve(config: Config) -> Result<(), Failure> {
     let mut stops = Stops::listen()?;
     let app = tokio::select! {
-        started = App::start(&config) => started.map_err(|e| Failure::because("cannot start", &e))?,
+        started = App::start(&config) => started.map_err(not_started)?,
         // Whatever the start was doing, a kill at any point of it is safe.
         () = stops.next() => return Ok(()),
     };
@@ -72,6 +72,16 @@ impl Stops {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What the operator configured wrongly is said to be so; everything else failed.
+fn not_started(error: StartError) -> Failure {
+    match error {
+        StartError::MasterKey(_) | StartError::Rules { .. } => Failure::Usage(error.to_string()),
+        StartError::Store(_) | StartError::Engine(_) | StartError::Listen { .. } => {
+            Failure::because("cannot start", &error)
         }
     }
 }

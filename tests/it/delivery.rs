@@ -16,6 +16,7 @@ on_both_backends! {
     a_redirect_is_a_failure_and_is_not_followed,
     only_subscribed_events_leave_and_triggers_forward_to_tags,
     a_deleted_endpoint_gets_nothing_more,
+    a_delivery_is_discarded_once_and_never_sent,
 }
 
 async fn the_official_verifier_accepts_every_delivery(app: TestApp) {
@@ -203,5 +204,21 @@ async fn a_deleted_endpoint_gets_nothing_more(app: TestApp) {
     app.advance(24 * 3600).await;
     assert_eq!(crm.arrivals().len(), 1);
     assert_eq!(app.get(&path).await.status, 404);
+    app.stop().await;
+}
+
+async fn a_delivery_is_discarded_once_and_never_sent(app: TestApp) {
+    let crm = Receiver::start().await;
+    let (endpoint, _) = app.endpoint(&crm.url, &["points.earned"]).await;
+    crm.answer([500_u16]);
+    app.send(&order("o1", "ana", "24.50")).await.expect(200);
+    app.advance(0).await;
+    let id = app.deliveries(&endpoint).await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/chains/harvest/deliveries/{id}/discard");
+    let discarded = app.post(&path, &json!({})).await;
+    assert!((200..300).contains(&discarded.status), "{}", discarded.text);
+    app.advance(24 * 3600).await;
+    assert_eq!(crm.arrivals().len(), 1);
+    app.post(&path, &json!({})).await.expect(409);
     app.stop().await;
 }
