@@ -22,7 +22,7 @@ use crate::telemetry::Metrics;
 use super::endpoint::Nudge;
 
 /// The most writes in one transaction: enough to drown the cost of a fsync, few enough to answer in time.
-const MAX_GROUP: usize = 2_048;
+const MAX_GROUP: usize = 512;
 /// Writes that may wait. The door admits fewer events than this, so only a stalled disk fills it.
 const QUEUE: usize = 8_192;
 
