@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
-use super::commit::{Commit, SourceChange, SourceOrigin};
+use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId, TransferId};
@@ -106,6 +106,7 @@ pub struct Draft {
     pub now: Timestamp,
     /// Whether the rules should run: not for an order that was completed before.
     pub runs_rules: bool,
+    wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
@@ -130,6 +131,7 @@ impl Draft {
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
+            wake_before: member.next_wake_at,
             member,
             order,
             at,
@@ -365,6 +367,7 @@ impl Draft {
         self.member.standing.points = new_balance;
         self.transfers.push(Transfer {
             id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
+            previous: None, // known when the decision is finished
             member: self.member.id,
             wallet: POINTS_WALLET,
             debit,
@@ -449,9 +452,13 @@ impl Draft {
     }
 
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
-    pub fn finish(self, frame: Frame<'_>) -> Commit {
+    pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let latest = &mut self.member.latest;
+        for transfer in &mut self.transfers {
+            transfer.previous = latest.transfer.replace(transfer.id);
+        }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
             Occasion::Tick { .. } => None,
@@ -460,14 +467,18 @@ impl Draft {
             .told
             .into_iter()
             .zip(0..)
-            .map(|(data, n)| LoyaltyEvent {
-                id: EventId::derived(cause_id, n),
-                chain: frame.chain.clone(),
-                member: self.member.id,
-                face: face.clone(),
-                at: self.at,
-                data,
-                source_key: source_key.cloned(),
+            .map(|(data, n)| {
+                let id = EventId::derived(cause_id, n);
+                LoyaltyEvent {
+                    id,
+                    previous: latest.event.replace(id),
+                    chain: frame.chain.clone(),
+                    member: self.member.id,
+                    face: face.clone(),
+                    at: self.at,
+                    data,
+                    source_key: source_key.cloned(),
+                }
             })
             .collect();
         let source = match self.occasion {
@@ -497,9 +508,14 @@ impl Draft {
                 })
             }
         };
+        let wake = match self.member.next_wake_at == self.wake_before {
+            true => Wake::Kept,
+            false => Wake::Moved,
+        };
         Commit {
             chain: frame.chain.clone(),
             source,
+            wake,
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
@@ -537,6 +553,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             receipt,
         }),
         member: None,
+        wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
         transfers: Vec::new(),

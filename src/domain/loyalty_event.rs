@@ -195,6 +195,8 @@ impl Serialize for DataWithSource<'_> {
 pub struct LoyaltyEvent {
     /// Its id; also the `webhook-id` of every delivery of it.
     pub id: EventId,
+    /// The member's event before it.
+    pub previous: Option<EventId>,
     /// The chain.
     pub chain: ChainId,
     /// Our id of the member it is about.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::identity::{Identity, IdentityKind};
-use super::ids::MemberId;
+use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::text::Name;
 
@@ -228,6 +228,18 @@ pub struct Member {
     pub standing: Standing,
     /// What they did.
     pub history: History,
+    /// The newest of what was written down about them.
+    pub latest: Latest,
+}
+
+/// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which
+/// would cost every commit a write in a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Latest {
+    /// The last loyalty event.
+    pub event: Option<EventId>,
+    /// The last ledger line.
+    pub transfer: Option<TransferId>,
 }
 
 impl Member {
@@ -241,6 +253,7 @@ impl Member {
             identities,
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
+            latest: Latest::default(),
         }
     }
 

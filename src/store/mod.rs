@@ -24,6 +24,7 @@ mod schema;
 pub mod source_event;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod url;
 pub mod vault;
 

@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
+use crate::domain::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use crate::domain::delivery::{Attempt, AttemptOutcome, NewDelivery, NextStep};
 use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
@@ -21,7 +21,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Key;
-use crate::store::commit::{Write, Writer, Written};
+use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
 
 pub(super) fn harvest() -> ChainId {
@@ -73,8 +73,12 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
     let event = Arc::new(source_event(&key, 10));
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved { amount: Points(10), new_balance: points, reason: "a point a dollar".into() };
+    let event_id = EventId::derived(ulid(n), 0);
+    let mut transfer = transfer(n, 0, member.id, 10);
+    transfer.previous = member.latest.transfer.replace(transfer.id);
     let loyalty_event = LoyaltyEvent {
-        id: EventId::derived(ulid(n), 0),
+        id: event_id,
+        previous: member.latest.event.replace(event_id),
         chain: harvest(),
         member: member.id,
         face: member.face(),
@@ -88,6 +92,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
     };
     Commit {
         chain: harvest(),
+        wake: Wake::Kept,
         source: Some(SourceChange {
             id: source,
             event,
@@ -103,7 +108,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
             earned: Points(10),
             ..OrderRecord::unseen(key)
         }),
-        transfers: vec![transfer(n, 0, member.id, 10)],
+        transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
@@ -115,6 +120,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
 pub(super) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
     Transfer {
         id: TransferId::derived(ulid(cause), n),
+        previous: None,
         member,
         wallet: POINTS_WALLET,
         debit: Account::Chain(ChainAccount::Issued),
@@ -202,7 +208,7 @@ impl Words for Store {
 
     fn write(&self, group: &[Write]) -> Vec<Written> {
         let mut writer: Writer = self.writer().unwrap();
-        writer.write(group).unwrap()
+        writer.write(&group.iter().cloned().map(Prepared::from).collect::<Vec<_>>()).unwrap()
     }
 
     fn member(&self, n: u64) -> Member {
@@ -213,6 +219,12 @@ impl Words for Store {
 impl From<Commit> for Write {
     fn from(commit: Commit) -> Self {
         Self::Commit(Box::new(commit))
+    }
+}
+
+impl From<Commit> for Prepared {
+    fn from(commit: Commit) -> Self {
+        Write::from(commit).into()
     }
 }
 
