@@ -37,7 +37,8 @@ pub enum JournalError {
     Stopped,
 }
 
-type Reply = oneshot::Sender<Result<(Written, Write), JournalError>>;
+/// The rows go back to whoever made them: freeing them takes time, too.
+type Reply = oneshot::Sender<Result<(Written, Prepared), JournalError>>;
 
 enum Job {
     Write(Prepared, Reply),
@@ -147,7 +148,8 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         self.metrics.journal_queue.inc();
         lane.send(Job::Write(Prepared::from(write), reply)).await.map_err(|_| JournalError::Stopped)?;
-        answer.await.map_err(|_| JournalError::Stopped)?
+        let (written, prepared) = answer.await.map_err(|_| JournalError::Stopped)??;
+        Ok((written, prepared.into_write()))
     }
 }
 
@@ -212,7 +214,7 @@ impl Lane {
             Some(Ok(written)) => {
                 let woken = endpoints_of(writes, &written);
                 for ((write, written), reply) in writes.drain(..).zip(written).zip(replies.drain(..)) {
-                    let _ = reply.send(Ok((written, write.into_write())));
+                    let _ = reply.send(Ok((written, write)));
                 }
                 woken.into_iter().for_each(|endpoint| self.nudges.nudge(endpoint));
             }

@@ -1,6 +1,7 @@
 //! The hot path: groups of commits and attempts, each group in one transaction.
 
 use super::attempt::AttemptChange;
+use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
 use super::delivery::DeliveryRow;
 use super::error::StoreError;
@@ -10,6 +11,7 @@ use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
 use super::source_event::SourceRow;
+use super::url::DatabaseUrl;
 use super::vault::Vault;
 use crate::domain::commit::Commit;
 use crate::domain::delivery::AttemptOutcome;
@@ -110,6 +112,8 @@ pub enum Written {
 pub struct Writer {
     opener: Opener,
     vault: Vault,
+    /// What PostgreSQL does not need.
+    checkpointer: Option<Checkpointer>,
     /// Absent after a failure that may have spoilt it.
     conn: Option<DbConn>,
 }
@@ -117,7 +121,11 @@ pub struct Writer {
 impl Writer {
     pub(super) fn open(opener: Opener, vault: Vault) -> Result<Self, StoreError> {
         let conn = Some(opener.open()?);
-        Ok(Self { opener, vault, conn })
+        let checkpointer = match &opener.url {
+            DatabaseUrl::Sqlite(path) => Some(Checkpointer::start(path)?),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        Ok(Self { opener, vault, checkpointer, conn })
     }
 
     /// Writes a group in one transaction and answers for each, in order. A `Conflict` or `Duplicate` of one does not
@@ -147,6 +155,7 @@ impl Writer {
         while !round.is_empty() {
             match self.with_conn(|conn, _| group::write(conn, group, &round))? {
                 Fate::Written(duplicates) => {
+                    self.checkpointer.iter().for_each(Checkpointer::wake);
                     for (at, duplicate) in duplicates {
                         answers[at] = duplicate;
                     }
@@ -161,6 +170,11 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn checkpointer(&self) -> &Checkpointer {
+        self.checkpointer.as_ref().unwrap()
     }
 
     /// An administrative change in a transaction of its own.

@@ -6,6 +6,7 @@
 mod attempt;
 mod batch;
 pub mod chain;
+mod checkpoint;
 pub mod commit;
 mod connection;
 pub mod delivery;

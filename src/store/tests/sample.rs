@@ -24,38 +24,38 @@ use crate::domain::text::Key;
 use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
 
-pub(super) fn harvest() -> ChainId {
+pub(in crate::store) fn harvest() -> ChainId {
     "harvest".parse().unwrap()
 }
 
 /// An instant, so many seconds into the story.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(in crate::store) fn at(seconds: i64) -> Timestamp {
     DateTime::from_timestamp(1_772_562_600, 0).unwrap() + Duration::seconds(seconds)
 }
 
 /// The `n`-th ULID of the story: later ones are greater.
-pub(super) fn ulid(n: u64) -> Ulid {
+pub(in crate::store) fn ulid(n: u64) -> Ulid {
     Ulid(((1_772_562_600_000 + u128::from(n)) << 80) + 1)
 }
 
-pub(super) fn member_id(n: u64) -> MemberId {
+pub(in crate::store) fn member_id(n: u64) -> MemberId {
     MemberId::new(ulid(n))
 }
 
-pub(super) fn endpoint_id(n: u64) -> EndpointId {
+pub(in crate::store) fn endpoint_id(n: u64) -> EndpointId {
     EndpointId::new(ulid(n))
 }
 
-pub(super) fn delivery_id(n: u64) -> DeliveryId {
+pub(in crate::store) fn delivery_id(n: u64) -> DeliveryId {
     DeliveryId::derived(ulid(n), 0)
 }
 
-pub(super) fn card(number: u64) -> Identity {
+pub(in crate::store) fn card(number: u64) -> Identity {
     Identity::parse(IdentityKind::Card, &number.to_string()).unwrap()
 }
 
 /// A source event with this key and this total; the total makes the body.
-pub(super) fn source_event(key: &str, total: u32) -> SourceEvent {
+pub(in crate::store) fn source_event(key: &str, total: u32) -> SourceEvent {
     let body = format!(
         r#"{{"key":"{key}","type":"order.completed","location":"walnut","member":{{"card":"1"}},
             "data":{{"order_id":"{key}","total":{total},"items":[{{"sku":"d1","name":"Power Bowl","category":"food","price":{total}}}]}}}}"#
@@ -64,7 +64,7 @@ pub(super) fn source_event(key: &str, total: u32) -> SourceEvent {
 }
 
 /// The commit of the `n`-th event, an order worth ten points, by a member as loaded.
-pub(super) fn order(n: u64, member: &Member) -> Commit {
+pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     let mut member = member.clone();
     let points = member.standing.points.plus(Points(10)).unwrap();
     member.standing.points = points;
@@ -117,7 +117,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
 }
 
 /// Points awarded to a member.
-pub(super) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
+pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
     Transfer {
         id: TransferId::derived(ulid(cause), n),
         previous: None,
@@ -134,7 +134,7 @@ pub(super) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Tra
 }
 
 /// The same commit with its event owed to an endpoint.
-pub(super) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) -> Commit {
+pub(in crate::store) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) -> Commit {
     let event = &commit.events[0];
     let cause = event.id.ulid().0 - 1;
     commit.deliveries.push(NewDelivery {
@@ -148,11 +148,11 @@ pub(super) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) 
 }
 
 /// A member nobody has stored yet.
-pub(super) fn newcomer(n: u64) -> Member {
+pub(in crate::store) fn newcomer(n: u64) -> Member {
     Member::new(member_id(n), vec![card(n)], None, at(0))
 }
 
-pub(super) fn endpoint(n: u64) -> Endpoint {
+pub(in crate::store) fn endpoint(n: u64) -> Endpoint {
     Endpoint {
         id: endpoint_id(n),
         chain: harvest(),
@@ -170,7 +170,7 @@ pub(super) fn endpoint(n: u64) -> Endpoint {
 }
 
 /// The `number`-th try of a delivery.
-pub(super) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep) -> AttemptOutcome {
+pub(in crate::store) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep) -> AttemptOutcome {
     let delivered = next == NextStep::Delivered;
     AttemptOutcome {
         chain: harvest(),
@@ -190,7 +190,7 @@ pub(super) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep)
 }
 
 /// Short words for a store in a test.
-pub(super) trait Words {
+pub(in crate::store) trait Words {
     fn look<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> T;
     fn change<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> T;
     fn write(&self, group: &[Write]) -> Vec<Written>;
