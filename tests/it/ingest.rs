@@ -310,9 +310,18 @@ async fn a_member_has_at_most_32_identities(app: TestApp) {
         event["member"]["card"] = json!(format!("card-{n}"));
         event
     };
-    for n in 1..=31 {
+    for n in 1..=30 {
         assert_eq!(app.send(&with_card(n)).await.expect(200)["notes"], Value::Null, "{n}");
     }
+    let phone = json!("+15551234567");
+    let mut last = with_card(31);
+    last["member"]["phone"] = phone.clone();
+    let receipt = app.send(&last).await.expect(200);
+    assert_eq!(
+        receipt["notes"].as_array().map(Vec::len),
+        Some(1),
+        "the card fits, the phone does not: {receipt}"
+    );
     for n in [32, 33] {
         let receipt = app.send(&with_card(n)).await.expect(200);
         let note = receipt["notes"][0].as_str().unwrap_or_default();
@@ -321,11 +330,15 @@ async fn a_member_has_at_most_32_identities(app: TestApp) {
             "{receipt}"
         );
     }
-    for (n, owner) in [(31, "ana"), (32, "another")] {
-        let mut by_card = visit(&format!("again{n}"), "", "2026-03-03T18:30:00Z");
-        by_card["member"] = json!({ "card": format!("card-{n}") });
-        let receipt = app.send(&by_card).await.expect(200);
-        assert_eq!(receipt["member"]["id"] == "ana", owner == "ana", "{receipt}");
+    for (identity, is_ana) in [
+        (json!({ "card": "card-31" }), true),
+        (json!({ "card": "card-32" }), false),
+        (json!({ "phone": phone }), false),
+    ] {
+        let mut event = visit(&format!("by {identity}"), "", "2026-03-03T18:30:00Z");
+        event["member"] = identity;
+        let receipt = app.send(&event).await.expect(200);
+        assert_eq!(receipt["member"]["id"] == "ana", is_ana, "{receipt}");
     }
     app.stop().await;
 }
