@@ -183,8 +183,8 @@ fn warn_of_name(root: &Path, name: &OsStr) {
 fn log_problems(chain: &ChainId, problems: &[Diagnostic]) {
     for problem in problems {
         let (file, line, column) = (&problem.file, problem.line, problem.column);
-        let help = problem.help.as_deref().unwrap_or_default();
-        tracing::error!(%chain, "rules/{chain}/{file}:{line}:{column}: {} {help}", problem.message);
+        let help = problem.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+        tracing::error!(%chain, "rules/{chain}/{file}:{line}:{column}: {}{help}", problem.message);
     }
     tracing::error!(%chain, problems = problems.len(), "the edit is not in force; the version before it stays");
 }

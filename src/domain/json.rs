@@ -81,11 +81,11 @@ fn refusal<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> BadJson {
     }
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         let said = error.to_string().replace("EOF while parsing", "it ends inside");
-        return BadJson::NotJson(format!("the body is not JSON: {said}"));
+        return BadJson::NotJson(format!("this is not JSON: {said}"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let outcome: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
-    let Err(error) = outcome else { return BadJson::NotJson("the body is not JSON".to_owned()) };
+    let Err(error) = outcome else { return BadJson::NotJson("this is not JSON".to_owned()) };
     let path = error.path().to_string();
     let error = error.into_inner();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -209,8 +209,8 @@ mod tests {
     fn what_is_no_json_is_said_to_be_none_and_where() {
         for (text, said) in [
             ("", "the body is empty; a JSON object is wanted"),
-            ("{", "the body is not JSON: it ends inside an object at line 1 column 1"),
-            (r#"{"name":"a"} x"#, "the body is not JSON: trailing characters at line 1 column 14"),
+            ("{", "this is not JSON: it ends inside an object at line 1 column 1"),
+            (r#"{"name":"a"} x"#, "this is not JSON: trailing characters at line 1 column 14"),
         ] {
             let refused = object::<Outer>(text, "").expect_err(text);
             assert_eq!(refused, BadJson::NotJson(said.to_owned()), "{text}");
