@@ -11,13 +11,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, fresh_ulid};
+use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::source_event::SourceEvent;
+use crate::domain::source_event::{KeyOrigin, SourceEvent};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::program::Program;
 use crate::store::commit::Written;
@@ -262,6 +263,7 @@ impl Engine {
         when: AnswerWhen,
     ) -> Result<Answer, EngineError> {
         let received_at = self.0.clock.now();
+        let event = self.named(chain, event, received_at).await?;
         let input = SourceInput {
             id: SourceId::new(fresh_ulid(received_at)),
             event: Arc::new(event),
@@ -278,6 +280,22 @@ impl Engine {
                 Ok(answer)
             }
         }
+    }
+
+    /// Gives an event without a key the one under which a repeat of it would be stored.
+    async fn named(
+        &self,
+        chain: &ChainId,
+        event: SourceEvent,
+        received_at: Timestamp,
+    ) -> Result<SourceEvent, EngineError> {
+        if event.key_origin == KeyOrigin::Sender {
+            return Ok(event);
+        }
+        let (of, first) = (chain.clone(), event.key.clone());
+        let find = move |conn: &mut _| store::source_event::newest_keyless(conn, &of, &first);
+        let newest = self.0.store.read(find).await?;
+        Ok(SourceEvent { key: event.key_after(newest, received_at), ..event })
     }
 
     /// Runs a source event again that failed, was parked, or was kept undecided.
@@ -313,7 +331,8 @@ impl Engine {
         };
         let input = SourceInput {
             id: stored.id,
-            event: Arc::new(event),
+            // What was made up for the sender at first stays as it was.
+            event: Arc::new(SourceEvent { key: stored.key, occurred_at: stored.occurred_at, ..event }),
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
@@ -359,7 +378,7 @@ impl Engine {
                 return self.park(chain, &input).await;
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
-            let learned = attach.clone();
+            let brings_identities = !attach.is_empty();
             let apply = Apply {
                 input: input.clone(),
                 snapshot: handle.snapshot.load_full(),
@@ -369,9 +388,9 @@ impl Engine {
                 only_rules: only_rules.clone(),
             };
             match addr.send(apply).await {
-                Ok(Ok(Applied::Answered(answer))) => {
+                Ok(Ok(Applied::Answered { answer, learned })) => {
                     // Only now: an event that was refused must not bind an identity to anybody.
-                    if !learned.is_empty() && !answer.duplicate {
+                    if brings_identities && !learned.is_empty() {
                         let _ = handle.addr.send(Learn { member: id, identities: learned }).await;
                     }
                     return Ok(answer);

@@ -4,11 +4,12 @@
 //! snapshot says why the edit is not in force.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::chain::{Chain, ChainId};
+use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Stamp};
 use crate::rules::manifest::Manifest;
@@ -30,6 +31,8 @@ type Seen = HashMap<ChainId, Stamp>;
 pub struct Follower {
     root: PathBuf,
     seen: Seen,
+    /// Folders whose name cannot be a chain's, as of the last look.
+    misnamed: Vec<OsString>,
 }
 
 impl Engine {
@@ -42,7 +45,7 @@ impl Engine {
         for snapshot in self.chains() {
             self.restore_program(&snapshot.chain).await?;
         }
-        let mut follower = Follower { root: root.to_owned(), seen: Seen::new() };
+        let mut follower = Follower { root: root.to_owned(), seen: Seen::new(), misnamed: Vec::new() };
         self.look_at_rules(&mut follower).await?;
         Ok(follower)
     }
@@ -59,17 +62,19 @@ impl Engine {
 
     async fn look_at_rules(&self, follower: &mut Follower) -> Result<(), EngineError> {
         let root = follower.root.clone();
-        let stamps = blocking(move || folder::stamps(&root)).await;
-        for (chain, stamp) in stamps {
+        let folders = blocking(move || folder::look(&root)).await;
+        if follower.misnamed != folders.misnamed {
+            folders.misnamed.iter().for_each(|name| warn_of_name(&follower.root, name));
+            follower.misnamed = folders.misnamed;
+        }
+        for (chain, stamp) in folders.chains {
             if follower.seen.get(&chain) == Some(&stamp) {
                 continue;
             }
             let dir = follower.root.join(chain.as_str());
             match blocking(move || folder::read(&dir)).await {
                 Ok(sources) => self.publish(&chain, sources).await?,
-                Err(error) => {
-                    tracing::warn!(%chain, error = &error as &dyn std::error::Error, "rules cannot be read")
-                }
+                Err(problem) => self.refuse(&chain, vec![problem]).await?,
             }
             // Only now: an edit during publication has another stamp and is looked at again.
             follower.seen.insert(chain, stamp);
@@ -100,10 +105,7 @@ impl Engine {
             Some(snapshot) => snapshot.chain.clone(),
             None => match self.chain_of(id, &sources) {
                 Ok(chain) => self.create_chain(chain).await?.chain.clone(),
-                Err(problems) => {
-                    log_problems(id, &problems);
-                    return Ok(());
-                }
+                Err(problems) => return self.refuse(id, problems).await,
             },
         };
         let of = id.clone();
@@ -120,10 +122,16 @@ impl Engine {
                 }
                 self.put_program(id, Some(program), Vec::new()).await
             }
-            Err(problems) => {
-                log_problems(id, &problems);
-                self.put_program(id, None, problems).await
-            }
+            Err(problems) => self.refuse(id, problems).await,
+        }
+    }
+
+    /// Says why an edit is not in force: in the log, and in the snapshot of a chain that exists.
+    async fn refuse(&self, id: &ChainId, problems: Vec<Diagnostic>) -> Result<(), EngineError> {
+        log_problems(id, &problems);
+        match self.chain(id.as_str()) {
+            Some(_) => self.put_program(id, None, problems).await,
+            None => Ok(()),
         }
     }
 
@@ -165,11 +173,18 @@ impl Engine {
     }
 }
 
+fn warn_of_name(root: &Path, name: &OsStr) {
+    tracing::warn!(
+        "the rules in {} are not used: a chain's id {BadChainId}; rename the folder",
+        root.join(name).display()
+    );
+}
+
 fn log_problems(chain: &ChainId, problems: &[Diagnostic]) {
     for problem in problems {
         let (file, line, column) = (&problem.file, problem.line, problem.column);
-        let help = problem.help.as_deref().unwrap_or_default();
-        tracing::error!(%chain, "rules/{chain}/{file}:{line}:{column}: {} {help}", problem.message);
+        let help = problem.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+        tracing::error!(%chain, "rules/{chain}/{file}:{line}:{column}: {}{help}", problem.message);
     }
     tracing::error!(%chain, problems = problems.len(), "the edit is not in force; the version before it stays");
 }

@@ -21,7 +21,7 @@ use super::identity::Identity;
 use super::ids::{EventId, SourceId, TransferId};
 use super::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
 use super::loyalty_event::{Absence, AchievementEarned, EventData, LoyaltyEvent, PointsMoved, TierMoved};
-use super::member::{Member, Standing, Status};
+use super::member::{MAX_IDENTITIES, Member, Standing, Status};
 use super::money::{Money, Points};
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
@@ -156,8 +156,15 @@ impl Draft {
         draft
     }
 
-    /// Attaches identities that the store confirmed to belong to nobody else.
-    pub fn attach(&mut self, identities: Vec<Identity>) {
+    /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
+    /// others stay nobody's, and the receipt says so.
+    pub fn attach(&mut self, mut identities: Vec<Identity>) {
+        let room = MAX_IDENTITIES.saturating_sub(self.member.identities.len());
+        for left in identities.split_off(room.min(identities.len())) {
+            self.note(format!(
+                "the member has {MAX_IDENTITIES} identities already; {left} was left unclaimed"
+            ));
+        }
         self.member.identities.extend(identities.iter().cloned());
         self.new_identities.extend(identities);
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -17,6 +18,8 @@ use super::text::Name;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
+/// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
+pub const MAX_IDENTITIES: usize = 32;
 
 /// Where a member stands in their life with the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -276,7 +279,7 @@ impl Member {
 }
 
 /// What receipts and loyalty events show of a member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
     pub id: Box<str>,

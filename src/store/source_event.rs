@@ -197,6 +197,26 @@ pub fn by_key(conn: &mut DbConn, chain: &ChainId, key: &Key) -> Result<Option<St
     row.map(SourceRow::read).transpose()
 }
 
+/// The key and the arrival of the newest event without a key that has one body. `first` is the key of the first of
+/// them, from which those of the others are derived.
+pub fn newest_keyless(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    first: &Key,
+) -> Result<Option<(Key, Timestamp)>, StoreError> {
+    let found: Option<(String, i64)> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::key.ge(first.as_str()))
+        .filter(source_events::key.lt(format!("{first};"))) // derived keys go on with `:`, whose successor is `;`
+        .select((source_events::key, source_events::received_at))
+        .order(source_events::key.desc())
+        .first(conn)
+        .optional()?;
+    let Some((key, at)) = found else { return Ok(None) };
+    let row = Row { table: "source_events", id: first.as_str() };
+    Ok(Some((row.check("key", Key::parse(&key))?, row.time("received_at", at)?)))
+}
+
 /// The event of this id.
 pub fn get(conn: &mut DbConn, chain: &ChainId, id: SourceId) -> Result<Option<StoredSource>, StoreError> {
     let row = source_events::table

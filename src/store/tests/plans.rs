@@ -10,6 +10,7 @@ use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::receipt::SourceStatus;
+use crate::domain::text::Key;
 use crate::store::{DbConn, Store, StoreError, delivery, ledger, loyalty_event, member, source_event};
 
 /// Remembers the text of what is run.
@@ -104,6 +105,10 @@ on_both! {
         assert_reads(&failed, "source_events_open");
         let all = plan(store, |c| source_event::list(c, &harvest(), None, 10, None));
         assert_reads(&all, if all.contains("pkey") { "source_events_pkey" } else { "sqlite_autoindex_source_events_1" });
+        let first = Key::parse("hash:00").unwrap();
+        let keyless = plan(store, |c| source_event::newest_keyless(c, &harvest(), &first));
+        let by_key = if keyless.contains("chain_key") { "source_events_chain_key_key" } else { "sqlite_autoindex_source_events_2" };
+        assert_reads(&keyless, by_key);
     }
 
     fn a_members_records_are_found_by_their_keys_alone(store) {
