@@ -53,6 +53,7 @@ impl EventType {
     pub fn example(self) -> LoyaltyEvent {
         LoyaltyEvent {
             id: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
+            previous: None,
             chain: literal("harvest".parse::<ChainId>()),
             member: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
             face: MemberFace {
