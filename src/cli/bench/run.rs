@@ -50,6 +50,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
 
     let listener =
         TcpListener::bind("127.0.0.1:0").map_err(|e| Failure::because("cannot listen for webhooks", &e))?;
+    client.reconnect(); // the old connection may have been idle for longer than the server keeps it
     let endpoint = runtime.block_on(subscribe(bench, &server, &mut client, &listener))?;
     let cpu = || (server.process().and_then(Process::cpu_s), Process::this().cpu_s());
     let cpu_before = cpu();
@@ -65,7 +66,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
     report.bench_cpu_s = spent(cpu_before.1, cpu_after.1);
     // An endpoint that nobody listens at would be retried for hours in a database that is kept.
     let path = format!("/v1/chains/{}/endpoints/{}", server.chain, endpoint.id);
-    client.reconnect(); // the old connection may have been idle for longer than the server keeps it
+    client.reconnect(); // likewise
     runtime.block_on(client.call("DELETE", &path, None))?;
     Ok(report)
 }
