@@ -23,8 +23,9 @@ use crate::domain::order::OrderRecord;
 use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::store::{self, DbConn, StoreError};
 
-use super::engine::{ChainSnapshot, EngineError};
+use super::engine::EngineError;
 use super::member::{MemberActor, MemberParts};
+use super::snapshot::ChainSnapshot;
 
 /// The most events in one look-up.
 const MAX_LOOKUP: usize = 256;
@@ -253,7 +254,7 @@ impl ChainActor {
                 let orders = std::mem::take(&mut found.orders);
                 for (pending, order) in group.into_iter().zip(orders) {
                     let route = self.resolve(&pending, order, &mut found);
-                    let _ = pending.reply.send(Ok(route));
+                    let _ = pending.reply.send(route);
                 }
             }
             Err(error) => {
@@ -270,7 +271,12 @@ impl ChainActor {
 
     /// Decides whose event it is: a refund goes to the order's owner, everything else to the owner of the first
     /// identity that anybody owns, by priority. Unowned identities are attached; those of others are left alone.
-    fn resolve(&mut self, pending: &Pending, order: Option<OrderRecord>, found: &mut Found) -> Route {
+    fn resolve(
+        &mut self,
+        pending: &Pending,
+        order: Option<OrderRecord>,
+        found: &mut Found,
+    ) -> Result<Route, EngineError> {
         let owner_of = |identity: &Identity| {
             self.by_identity.get(identity).or_else(|| found.owners.get(identity)).copied()
         };
@@ -289,18 +295,18 @@ impl ChainActor {
             let addr = match (self.resident_route(id), found.members.remove(&id)) {
                 (Some(addr), _) => addr,
                 (None, Some(member)) => self.spawn(member),
-                (None, None) => return Route::Nobody,
+                (None, None) => return Ok(Route::Nobody),
             };
-            return Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }));
+            return Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes })));
         }
-        let program = self.snapshot.load().program.clone();
+        let program = self.snapshot.load().program()?.clone();
         if identities.is_empty() || !program.enrol_on_first_sight {
-            return Route::Nobody;
+            return Ok(Route::Nobody);
         }
         let now = self.parts.clock.now();
         let newcomer = Member::new(pending.newcomer, attach, program.tiers.first().cloned(), now);
         let (id, addr) = (newcomer.id, self.spawn(newcomer));
-        Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes }))
+        Ok(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes })))
     }
 
     fn spawn(&mut self, member: Member) -> Addr<MemberActor> {

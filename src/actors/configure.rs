@@ -9,11 +9,11 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::text::{Name, Note};
-use crate::rules::program::Program;
 use crate::store;
 
 use super::endpoint::DisableEndpoint;
-use super::engine::{ChainSnapshot, Engine, EngineError, stored_chains};
+use super::engine::{Engine, EngineError, stored_chains};
+use super::snapshot::ChainSnapshot;
 
 impl Engine {
     /// Starts every chain of the store, without programs: [`Engine::follow_rules`] brings them.
@@ -25,23 +25,35 @@ impl Engine {
         for (chain, endpoints) in stored_chains(&self.0.store)? {
             let endpoints: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
             endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint));
-            self.run_chain(without_program(chain, endpoints));
+            self.run_chain(ChainSnapshot::without_rules(chain, endpoints, Arc::default()));
         }
         Ok(())
     }
 
-    /// Creates a chain.
+    /// Creates a chain. It has no rules on purpose, unless there is a folder for it already.
     ///
     /// # Errors
     /// `Conflict` when the id is taken.
     pub async fn create_chain(&self, chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
+        let problems = self.unborn().get(&chain.id).cloned();
+        self.add_chain(match problems {
+            Some(problems) => ChainSnapshot::without_rules(chain, Vec::new(), problems),
+            None => ChainSnapshot::without_folder(chain),
+        })
+        .await
+    }
+
+    /// Stores and runs a new chain.
+    pub(super) async fn add_chain(&self, new: ChainSnapshot) -> Result<Arc<ChainSnapshot>, EngineError> {
         let _one_at_a_time = self.0.configuring.lock().await;
-        if self.chain(chain.id.as_str()).is_some() {
-            return Err(EngineError::Conflict(format!("a chain called `{}` exists already", chain.id)));
+        let row = new.chain.clone();
+        if self.chain(row.id.as_str()).is_some() {
+            return Err(EngineError::Conflict(format!("a chain called `{}` exists already", row.id)));
         }
-        let row = chain.clone();
         self.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
-        Ok(self.run_chain(without_program(chain, Vec::new())))
+        let running = self.run_chain(new);
+        self.unborn().remove(&running.chain.id);
+        Ok(running)
     }
 
     /// Changes a chain's name. The calendar and the currency stay: balances and windows depend on them.
@@ -189,15 +201,6 @@ impl Engine {
         let snapshot = Arc::new(snapshot);
         handle.snapshot.store(snapshot.clone());
         Ok(snapshot)
-    }
-}
-
-fn without_program(chain: Chain, endpoints: Vec<Arc<Endpoint>>) -> ChainSnapshot {
-    ChainSnapshot {
-        program: Arc::new(Program::empty(&chain)),
-        chain: Arc::new(chain),
-        problems: Arc::new([]),
-        endpoints: endpoints.into(),
     }
 }
 

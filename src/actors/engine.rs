@@ -1,8 +1,8 @@
 //! The engine as the outside sees it: a cheap handle; every call is a message to an actor or to the journal.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
@@ -19,7 +19,6 @@ use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
 use crate::rules::diagnostic::Diagnostic;
-use crate::rules::program::Program;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
@@ -29,22 +28,10 @@ use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Resid
 use super::endpoints::Endpoints;
 use super::journal::{Journal, Nudges};
 use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
+use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
 const MAX_ROUTES: usize = 4;
-
-/// A chain's current configuration, replaced as a whole when anything in it changes.
-#[derive(Debug, Clone)]
-pub struct ChainSnapshot {
-    /// The chain.
-    pub chain: Arc<Chain>,
-    /// Its program; version 0 = none.
-    pub program: Arc<Program>,
-    /// Why the newest edit of its folder is not in force; empty when it is.
-    pub problems: Arc<[Diagnostic]>,
-    /// Its endpoints, enabled or not.
-    pub endpoints: Arc<[Arc<Endpoint>]>,
-}
 
 /// When the POS is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +68,9 @@ pub enum EngineError {
     /// It cannot be done in the state things are in; the sentence says why.
     #[error("{0}")]
     Conflict(String),
+    /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
+    #[error("no rules of this chain are in force: {0}")]
+    NoRules(String),
     /// More work than fits. Nothing was accepted; try again after the pause.
     #[error("the engine is at capacity")]
     Overloaded,
@@ -127,6 +117,8 @@ pub(super) struct Inner {
     pub(super) nudges: Nudges,
     pub(super) metrics: Arc<Metrics>,
     pub(super) chains: ArcSwap<BTreeMap<ChainId, ChainHandle>>,
+    /// Folders that would be chains if their `program.toml` checked: without it nobody knows currency and calendar.
+    pub(super) unborn: Mutex<BTreeMap<ChainId, Arc<[Diagnostic]>>>,
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
@@ -158,6 +150,7 @@ impl Engine {
             nudges,
             metrics: parts.metrics,
             chains: ArcSwap::default(),
+            unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
@@ -184,6 +177,20 @@ impl Engine {
     /// The current configuration of a chain.
     pub fn chain(&self, id: &str) -> Option<Arc<ChainSnapshot>> {
         self.0.chains.load().get(id).map(|handle| handle.snapshot.load_full())
+    }
+
+    /// The current configuration of a chain.
+    ///
+    /// # Errors
+    /// `NotFound`; [`EngineError::NoRules`] when the chain waits for a `program.toml` that checks.
+    pub fn known_chain(&self, id: &str) -> Result<Arc<ChainSnapshot>, EngineError> {
+        self.chain(id).ok_or_else(|| {
+            self.unborn().get(id).map_or(EngineError::NotFound("chain"), |problems| no_rules(problems))
+        })
+    }
+
+    pub(super) fn unborn(&self) -> MutexGuard<'_, BTreeMap<ChainId, Arc<[Diagnostic]>>> {
+        self.0.unborn.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// All chains, by id.
@@ -348,6 +355,7 @@ impl Engine {
     ) -> Result<Answer, EngineError> {
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
+            handle.snapshot.load().program()?;
             let route = match handle.addr.send(Find::of(&input)).await {
                 Ok(route) => route?,
                 Err(_) => {
@@ -406,7 +414,7 @@ impl Engine {
         status: SourceStatus,
     ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
-        let commit = keep(snapshot.program.frame(chain), input.clone(), status, self.0.clock.now());
+        let commit = keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now());
         let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source) {
             (Written::Duplicate { receipt, same_body, status }, _) => {

@@ -25,8 +25,9 @@ use crate::store::commit::Written;
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
-use super::engine::{Answer, ChainSnapshot, EngineError};
+use super::engine::{Answer, EngineError};
 use super::journal::{Journal, JournalError};
+use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
 const MAX_TRIES: usize = 8;
@@ -257,7 +258,7 @@ impl Work {
         let due_at = self.state.as_ref().and_then(|member| member.next_wake_at);
         let Some(due_at) = due_at.filter(|due_at| *due_at <= now) else { return Ok(Vec::new()) };
         let just_before = due_at - chrono::Duration::microseconds(1);
-        let mut due = snapshot.program.schedule.due(just_before, now);
+        let mut due = snapshot.program()?.schedule.due(just_before, now);
         if due.is_empty() {
             due.push(TickType::Daily); // the schedule was edited since: move the alarm
         }
@@ -270,8 +271,9 @@ impl Work {
         snapshot: &ChainSnapshot,
         case: Case,
     ) -> Result<(Written, Box<Commit>), EngineError> {
+        let program = snapshot.program()?;
         let started = Instant::now();
-        let commit = decide(&snapshot.program, &self.chain, &snapshot.endpoints, case);
+        let commit = decide(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
         Ok(self.parts.journal.commit(Box::new(commit)).await?)
     }

@@ -13,7 +13,8 @@ use crate::domain::receipt::SourceStatus;
 use crate::store;
 use crate::store::source_event::StoredSource;
 
-use super::engine::{ChainSnapshot, Engine, EngineError};
+use super::engine::{Engine, EngineError};
+use super::snapshot::ChainSnapshot;
 
 /// Pause between passes. Ticks are minutes apart; nobody notices half a second.
 const PASS_EVERY: Duration = Duration::from_millis(500);
@@ -78,7 +79,7 @@ impl Engine {
     /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
     /// logged and keeps their place, so a round that woke nobody ends the pass.
     pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
-        if snapshot.program.ticks_with_rules.is_empty() {
+        if !has_rules_on_ticks(snapshot) {
             return Ok(Round::Done);
         }
         let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
@@ -114,8 +115,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Events that are durable and not yet decided, one batch.
+    /// Events that are durable and not yet decided, one batch. None while no rules are in force: they wait.
     pub(super) async fn accepted(&self, snapshot: &ChainSnapshot) -> Result<Vec<StoredSource>, EngineError> {
+        if snapshot.program.is_none() {
+            return Ok(Vec::new());
+        }
         let chain = snapshot.chain.id.clone();
         let open = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
         Ok(open.into_iter().filter(|stored| stored.status == SourceStatus::Accepted).collect())
@@ -123,10 +127,14 @@ impl Engine {
 
     /// When the next member of a chain is to be woken, if its rules start on ticks at all.
     pub(super) async fn next_wake(&self, snapshot: &ChainSnapshot) -> Result<Option<Timestamp>, EngineError> {
-        if snapshot.program.ticks_with_rules.is_empty() {
+        if !has_rules_on_ticks(snapshot) {
             return Ok(None);
         }
         let chain: ChainId = snapshot.chain.id.clone();
         Ok(self.0.store.read(move |conn| store::member::next_wake(conn, &chain)).await?)
     }
+}
+
+fn has_rules_on_ticks(snapshot: &ChainSnapshot) -> bool {
+    snapshot.program.as_ref().is_some_and(|program| !program.ticks_with_rules.is_empty())
 }

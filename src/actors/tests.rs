@@ -8,14 +8,18 @@ use tempfile::TempDir;
 
 use super::chain::{FindById, Residency};
 use super::endpoints::{Endpoints, EndpointsParts};
-use super::engine::{Answer, AnswerWhen, Engine, EngineParts};
+use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
 use super::member::Panic;
-use crate::clock::Clock;
+use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
+use crate::domain::commit::SourceOrigin;
+use crate::domain::decide::{SourceInput, keep};
 use crate::domain::delivery::RetryPolicy;
-use crate::domain::ids::MemberId;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
+use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
@@ -29,15 +33,32 @@ struct Bench {
 }
 
 impl Bench {
+    /// An engine with the sample chain.
     async fn start(residency: Residency) -> Self {
+        let bench = Self::empty(residency);
+        bench.engine.follow_rules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).await;
+        bench
+    }
+
+    /// An engine without chains.
+    fn empty(residency: Residency) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         store.migrate().unwrap();
         let metrics = Arc::new(Metrics::new());
         let engine = engine(&store, &metrics, residency);
         engine.load_chains().unwrap();
-        engine.follow_rules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).await.unwrap();
         Self { engine, metrics, store, chain: "harvest".parse().unwrap(), dir }
+    }
+
+    /// Another engine on the same database, with this rules folder.
+    async fn restart(self, rules: &Path) -> Self {
+        self.engine.release();
+        let metrics = Arc::new(Metrics::new());
+        let engine = engine(&self.store, &metrics, Residency::default());
+        engine.load_chains().unwrap();
+        engine.follow_rules(rules).await;
+        Self { engine, metrics, ..self }
     }
 
     async fn order(&self, number: u32, member: &str) -> Answer {
@@ -83,13 +104,16 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
     Engine::start(parts, Endpoints::new(endpoints, nudges.clone()), nudges, journal)
 }
 
-async fn order(engine: &Engine, chain: &ChainId, number: u32, member: &str) -> Answer {
+fn order_event(engine: &Engine, number: u32, member: &str) -> SourceEvent {
     let body = format!(
         r#"{{"key":"o{number}","type":"order.completed","member":{{"id":"{member}"}},
             "data":{{"order_id":"o{number}","total":10,"items":[{{"category":"food","price":10}}]}}}}"#
     );
-    let event = SourceEvent::parse(body.as_bytes(), &"USD".parse().unwrap(), engine.clock().now()).unwrap();
-    engine.ingest(chain, event, AnswerWhen::Decided).await.unwrap()
+    SourceEvent::parse(body.as_bytes(), &"USD".parse().unwrap(), engine.clock().now()).unwrap()
+}
+
+async fn order(engine: &Engine, chain: &ChainId, number: u32, member: &str) -> Answer {
+    engine.ingest(chain, order_event(engine, number, member), AnswerWhen::Decided).await.unwrap()
 }
 
 #[actix_web::test]
@@ -128,7 +152,7 @@ async fn two_engines_on_one_database_never_decide_from_the_same_version() {
     let metrics = Arc::new(Metrics::new());
     let other = engine(&open(bench.dir.path()), &metrics, Residency::default());
     other.load_chains().unwrap();
-    other.follow_rules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).await.unwrap();
+    other.follow_rules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).await;
     for number in 0..40 {
         let engine = if number % 2 == 0 { &bench.engine } else { &other };
         order(engine, &bench.chain, number, "ana").await;
@@ -139,5 +163,41 @@ async fn two_engines_on_one_database_never_decide_from_the_same_version() {
     let conflicts = bench.metrics.conflicts.get() + metrics.conflicts.get();
     assert!(conflicts > 0, "the fence was never tried");
     other.release();
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_stored_program_that_no_longer_loads_decides_nothing_and_kept_events_wait_for_the_next() {
+    let bench = Bench::start(Residency::default()).await;
+    let event = order_event(&bench.engine, 1, "ana");
+    let input = SourceInput {
+        id: SourceId::new(fresh_ulid(bench.engine.clock().now())),
+        event: Arc::new(event),
+        received_at: bench.engine.clock().now(),
+        from: SourceOrigin::Outside,
+    };
+    let program = bench.engine.chain("harvest").unwrap().program().unwrap().clone();
+    let kept = keep(program.frame(&bench.chain), input, SourceStatus::Accepted, bench.engine.clock().now());
+    let of = bench.chain.clone();
+    let written = bench.store.writer().unwrap().write(&[Write::Commit(Box::new(kept))]).unwrap();
+    assert_eq!(written, [Written::Done]);
+    let files = r#"{"files":[["program.toml","nam = 1"]]}"#;
+    let spoil =
+        |conn: &mut _, _: &_| store::program::insert(conn, &of, 9, &[9; 32], files, Default::default());
+    bench.store.writer().unwrap().run(spoil).unwrap();
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let bench = bench.restart(nowhere.path()).await;
+    let refused =
+        bench.engine.ingest(&bench.chain, order_event(&bench.engine, 2, "ana"), AnswerWhen::Decided);
+    let refused = refused.await.unwrap_err();
+    assert!(matches!(&refused, EngineError::NoRules(why) if why.contains("program.toml:1:1")), "{refused}");
+    bench.engine.advance_clock(chrono::Duration::days(40)).await.unwrap();
+
+    let bench = bench.restart(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).await;
+    bench.engine.advance_clock(chrono::Duration::zero()).await.unwrap();
+    let answer = bench.order(2, "ana").await;
+    assert!(answer.receipt.contains(r#""points":20"#), "{}", answer.receipt);
+    assert!(answer.receipt.contains(r#""program_version":10"#), "{}", answer.receipt);
     bench.engine.release();
 }

@@ -93,6 +93,9 @@ pub enum Problem {
     /// Another protocol is asked for.
     #[error("this server speaks HTTP/1.1 only and does not upgrade connections")]
     UpgradeRefused,
+    /// No version of the chain's rules could be put in force. Nothing was accepted.
+    #[error("no rules of this chain are in force: {0}; nothing was accepted")]
+    NoRules(String),
     /// More work than fits. Nothing was accepted.
     #[error("the engine is at capacity; nothing was accepted")]
     Overloaded,
@@ -195,6 +198,9 @@ impl Problem {
                 "Send the same request again: repeats are recognised."),
             Self::UpgradeRefused => Class::new(S::BAD_REQUEST, "upgrade_refused", "Upgrade refused",
                 "Leave the Upgrade header out."),
+            Self::NoRules(_) => Class::new(S::SERVICE_UNAVAILABLE, "no_rules_in_force", "No rules in force",
+                "Mend the chain's rules folder (`punchcard check` shows every mistake); it is taken over within a \
+                 second. Then send the same request again."),
             Self::Overloaded => Class::new(S::SERVICE_UNAVAILABLE, "overloaded", "At capacity",
                 "Send the same request again after the pause of Retry-After."),
             Self::Draining => Class::new(S::SERVICE_UNAVAILABLE, "draining", "Shutting down",
@@ -221,9 +227,15 @@ impl Problem {
         match self {
             Self::Overloaded => Some(1),
             Self::Unavailable => Some(2),
-            Self::Draining => Some(5),
+            // A person has to mend the rules first.
+            Self::Draining | Self::NoRules(_) => Some(5),
             _ => None,
         }
+    }
+
+    /// Whether the request was well and the server could not take it.
+    pub(super) const fn is_shed(&self) -> bool {
+        self.retry_after_s().is_some()
     }
 
     /// The problem document. `line` counts the events of a batch from 1.
@@ -287,6 +299,7 @@ impl From<EngineError> for Problem {
             EngineError::KeyReused { key } => Self::KeyReused { key },
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
+            EngineError::NoRules(why) => Self::NoRules(why),
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,
             EngineError::Unavailable(cause) => {
@@ -357,6 +370,7 @@ mod tests {
         for error in [
             EngineError::Overloaded,
             EngineError::Draining,
+            EngineError::NoRules("a.rhai:1:1: odd".into()),
             EngineError::Unavailable("gone".into()),
             EngineError::Conflict("x".into()),
             EngineError::NotFound("endpoint"),

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::domain::chain::ChainId;
 
+use super::diagnostic::Diagnostic;
 use super::engine::MAX_FILE_BYTES;
 use super::manifest;
 use super::program::Sources;
@@ -43,6 +44,19 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl FolderError {
+    /// The same as a problem of the folder, for people who have nothing to do with this machine's paths.
+    pub fn problem(&self) -> Diagnostic {
+        let (Self::Unreadable { path, .. }
+        | Self::NotText { path }
+        | Self::TooLarge { path, .. }
+        | Self::TooManyFiles { path }) = self;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let message = self.to_string().replace(&*path.to_string_lossy(), &name);
+        Diagnostic::of_file(&name, message)
+    }
 }
 
 /// What a folder looks like from outside: names, sizes and times of change. An edit changes it.

@@ -110,7 +110,7 @@ fn check(sources: Sources, id: String) -> ChainReport {
 fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
-        vec![Diagnostic::new(manifest::FILE, super::diagnostic::Spot::START, message)]
+        vec![Diagnostic::of_file(manifest::FILE, message)]
     })?;
     let manifest = Manifest::of(sources)?;
     let Manifest { name, timezone, currency, .. } = manifest;
@@ -137,10 +137,7 @@ pub fn load_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<P
 /// One problem with its line of source.
 pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String {
     let Diagnostic { file, line, column, length, message, help } = problem;
-    let Some(text) = sources.get(file) else {
-        let help = help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
-        return format!("{file}:{line}:{column}: {message}{help}\n");
-    };
+    let Some(text) = sources.get(file) else { return format!("{problem}\n") };
     let source = Source::from(text);
     let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
     let end = (start + length).min(text.chars().count()).max(start);
@@ -153,7 +150,7 @@ pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String
     let mut out = Vec::new();
     match report.finish().write((file.as_str(), source), &mut out) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),
-        Err(_) => format!("{file}:{line}:{column}: {message}\n"),
+        Err(_) => format!("{problem}\n"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::rules::diagnostic::Diagnostic;
 /// The program as outsiders see it.
 #[derive(Serialize)]
 struct ProgramView<'a> {
-    /// The version in force; 0 = none.
+    /// The version in force; 0 = no rules.
     version: i64,
     /// SHA-256 of its files, in hexadecimal.
     hash: Option<&'a str>,
@@ -32,13 +32,15 @@ pub(in crate::http) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let newest = state.reader.published_program(chain.chain.id.clone()).await?;
+    let program = chain.program.as_deref();
+    let version = program.map_or(0, |program| program.version);
     // Between publishing and taking over, the newest is not yet the one in force.
-    let in_force = newest.as_ref().filter(|newest| newest.version == chain.program.version);
+    let in_force = newest.as_ref().filter(|newest| newest.version == version);
     Ok(HttpResponse::Ok().json(ProgramView {
-        version: chain.program.version,
+        version,
         hash: in_force.map(|published| &*published.hash),
         published_at: in_force.map(|published| published.at),
-        tiers: &chain.program.tiers,
+        tiers: program.map_or(&[], |program| &program.tiers),
         problems: &chain.problems,
     }))
 }
