@@ -9,6 +9,7 @@ use std::time::Instant;
 use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, WrapFuture};
 
 use crate::clock::{Clock, fresh_ulid};
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
@@ -228,7 +229,10 @@ impl Work {
     }
 
     async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
-        for kind in self.due_ticks(snapshot).await? {
+        let due = self.due_ticks(snapshot).await?;
+        // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
+        let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
+        for ((_, kind), then) in due.iter().zip(then) {
             let Some(member) = self.state.take() else { return Ok(()) };
             let now = self.parts.clock.now();
             let case = Case {
@@ -236,7 +240,7 @@ impl Work {
                 order: None,
                 attach: Vec::new(),
                 notes: Vec::new(),
-                occasion: Occasion::Tick { kind, id: fresh_ulid(now) },
+                occasion: Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 only_rules: None,
                 now,
             };
@@ -250,17 +254,19 @@ impl Work {
     }
 
     /// The ticks that fell due since the member was to be woken. One that no rule starts on still moves the alarm.
-    async fn due_ticks(&mut self, snapshot: &ChainSnapshot) -> Result<Vec<TickType>, EngineError> {
+    async fn due_ticks(
+        &mut self,
+        snapshot: &ChainSnapshot,
+    ) -> Result<Vec<(Timestamp, TickType)>, EngineError> {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
-        let due_at = self.state.as_ref().and_then(|member| member.next_wake_at);
-        let Some(due_at) = due_at.filter(|due_at| *due_at <= now) else { return Ok(Vec::new()) };
-        let just_before = due_at - chrono::Duration::microseconds(1);
-        let mut due = snapshot.program()?.schedule.due(just_before, now);
+        let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
+        let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
+        let mut due = snapshot.program()?.schedule.due(alarm, now);
         if due.is_empty() {
-            due.push(TickType::Daily); // the schedule was edited since: move the alarm
+            due.push((now, TickType::Daily)); // the schedule was edited since: move the alarm
         }
         Ok(due)
     }

@@ -21,7 +21,7 @@ use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
 use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
-use crate::store::{self, Store};
+use crate::store::{self, Store, sabotage};
 use crate::telemetry::Metrics;
 
 struct Bench {
@@ -199,5 +199,39 @@ async fn a_stored_program_that_no_longer_loads_decides_nothing_and_kept_events_w
     let answer = bench.order(2, "ana").await;
     assert!(answer.receipt.contains(r#""points":20"#), "{}", answer.receipt);
     assert!(answer.receipt.contains(r#""program_version":10"#), "{}", answer.receipt);
+    bench.engine.release();
+}
+
+/// A rules folder with one chain `harvest` that has this file.
+fn rules(text: &str, schedule: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("harvest");
+    std::fs::create_dir(&folder).unwrap();
+    let manifest = format!("name = \"H\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n[schedule]\n{schedule}\n");
+    std::fs::write(folder.join("program.toml"), manifest).unwrap();
+    std::fs::write(folder.join("rules.rhai"), text).unwrap();
+    root
+}
+
+#[actix_web::test]
+async fn a_failure_between_two_ticks_that_are_due_at_once_loses_and_repeats_neither() {
+    let rules = rules(
+        "rule \"Daily\" on tick.daily { award(1, \"daily\"); }\nrule \"Review\" on tier.review { award(100, \"review\"); }\n",
+        "daily = \"0 0 3 * * *\"\ntier_review = \"0 0 3 1 * *\"",
+    );
+    let bench = Bench::empty(Residency::default());
+    bench.engine.follow_rules(rules.path()).await;
+    bench.order(1, "ana").await;
+    let ana = bench.member("ana").await;
+    bench.engine.clock().move_to("2026-04-01T12:00:00Z".parse().unwrap());
+
+    sabotage::refuse_member_version(&bench.store, 3);
+    bench.engine.wake(&bench.chain, ana).await.unwrap_err();
+    sabotage::relent(&bench.store);
+    for _ in 0..3 {
+        bench.engine.wake(&bench.chain, ana).await.unwrap();
+    }
+    let answer = bench.order(2, "ana").await;
+    assert!(answer.receipt.contains(r#""points":101"#), "{}", answer.receipt);
     bench.engine.release();
 }

@@ -193,10 +193,11 @@ fn settle(
 
 /// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
 fn arm(program: &Program, draft: &mut Draft) {
-    let is_tick = matches!(draft.occasion, Occasion::Tick { .. });
-    if is_tick || draft.member.next_wake_at.is_none() {
-        draft.member.next_wake_at = program.next_tick(draft.now);
-    }
+    let then = match &draft.occasion {
+        Occasion::Tick { then, .. } => *then,
+        Occasion::Source(_) => draft.member.next_wake_at,
+    };
+    draft.member.next_wake_at = then.or_else(|| program.next_tick(draft.now));
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
