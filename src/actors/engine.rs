@@ -129,7 +129,7 @@ pub(super) struct Inner {
     draining: AtomicBool,
     member_parts: Arc<MemberParts>,
     member_arbiters: Arc<[ArbiterHandle]>,
-    control: ArbiterHandle,
+    pub(super) control: ArbiterHandle,
     residency: Residency,
 }
 

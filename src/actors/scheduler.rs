@@ -3,7 +3,7 @@
 //! It takes no input: each pass asks the store what is due, so a restart, a missed pass and the happy path are the
 //! same code.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
@@ -22,6 +22,8 @@ const PASS_EVERY: Duration = Duration::from_millis(500);
 const BATCH: i64 = 256;
 /// Members woken at the same time: background work, ingest comes first.
 const CONCURRENT: usize = 32;
+/// Pause between two looks for what deleted endpoints are still owed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// An event kept for later that is older than this was forgotten by whoever kept it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
@@ -37,23 +39,36 @@ pub(super) enum Round {
 impl Engine {
     /// Runs passes for as long as the engine runs.
     pub async fn keep_schedule(self) {
-        let mut first = true;
+        let mut tidied: Option<Instant> = None;
         while !self.is_draining() {
-            let forgotten_after = if first { Duration::ZERO } else { FORGOTTEN_AFTER };
-            first = false;
+            let forgotten_after = if tidied.is_none() { Duration::ZERO } else { FORGOTTEN_AFTER };
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                self.tidy().await;
+            }
             self.pass(forgotten_after).await;
             tokio::time::sleep(PASS_EVERY).await;
         }
     }
 
+    async fn tidy(&self) {
+        for snapshot in self.chains() {
+            let chain = &snapshot.chain.id;
+            if let Err(error) = self.discard_orphans(chain).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "deliveries of deleted endpoints could not be discarded");
+            }
+        }
+    }
+
     /// One round for every chain: no chain waits for another one's thousands, and none for another one's trouble.
     async fn pass(&self, forgotten_after: Duration) {
+        self.0.endpoints.revive();
         let mut behind = self.chains();
         while !behind.is_empty() && !self.is_draining() {
             let mut still_behind = Vec::new();
             for snapshot in behind {
                 let Some(snapshot) = self.chain(snapshot.chain.id.as_str()) else { continue };
-                self.0.endpoints.revive(snapshot.endpoints.iter());
                 match self.look_after(&snapshot, forgotten_after).await {
                     Ok(Round::More) => still_behind.push(snapshot),
                     Ok(Round::Done) => {}

@@ -2,23 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::chain::{FindById, Residency};
 use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
-use super::member::Panic;
+use super::member::{Apply, Panic};
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::delivery::RetryPolicy;
-use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
+use crate::domain::ids::{EndpointId, MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
+use crate::domain::text::Note;
 use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
 use crate::store::{self, Store, sabotage};
@@ -233,5 +236,127 @@ async fn a_failure_between_two_ticks_that_are_due_at_once_loses_and_repeats_neit
     }
     let answer = bench.order(2, "ana").await;
     assert!(answer.receipt.contains(r#""points":101"#), "{}", answer.receipt);
+    bench.engine.release();
+}
+
+fn endpoint(engine: &Engine, chain: &ChainId) -> Endpoint {
+    let now = engine.clock().now();
+    Endpoint {
+        id: EndpointId::new(fresh_ulid(now)),
+        chain: chain.clone(),
+        url: "https://crm.example/hook".parse().unwrap(),
+        description: None,
+        dialect: Default::default(),
+        events: vec!["*".parse().unwrap()],
+        tags: Vec::new(),
+        headers: Default::default(),
+        state: EndpointState::Disabled { reason: Note::parse("not yet").unwrap(), at: now },
+        secret: Secret::of(&[1; 32]),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what}");
+        actix_rt::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let known = || engine.chain("harvest").unwrap().endpoints.clone();
+    let endpoint = endpoint(engine, &bench.chain);
+    let id = endpoint.id;
+    assert!(Box::pin(engine.create_endpoint(endpoint)).as_mut().now_or_never().is_none());
+    until("it is made", async || known().iter().any(|e| e.id == id)).await;
+    let change =
+        engine.update_endpoint(&bench.chain, id, |e| e.url = "https://new.example/".parse().unwrap());
+    assert!(Box::pin(change).as_mut().now_or_never().is_none());
+    until("it is changed", async || known()[0].url.as_str() == "https://new.example/").await;
+    assert!(Box::pin(engine.delete_endpoint(&bench.chain, id)).as_mut().now_or_never().is_none());
+    until("it is deleted", async || known().is_empty()).await;
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn an_endpoint_that_the_store_does_not_delete_stays() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    sabotage::refuse_endpoint_changes(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id).await.unwrap_err();
+    assert_eq!(engine.chain("harvest").unwrap().endpoints.len(), 1);
+    sabotage::relent(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    assert!(engine.chain("harvest").unwrap().endpoints.is_empty());
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    bench.order(1, "ana").await;
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    let snapshot = engine.chain("harvest").unwrap();
+    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    let input = SourceInput {
+        id: SourceId::new(fresh_ulid(engine.clock().now())),
+        event: Arc::new(order_event(engine, 2, "ana")),
+        received_at: engine.clock().now(),
+        from: SourceOrigin::Outside,
+    };
+    let ana = bench.member("ana").await;
+    let addr = engine.chain_addr(&bench.chain).send(FindById(ana)).await.unwrap().unwrap().unwrap();
+    let apply =
+        Apply { input, snapshot, attach: Vec::new(), order: None, notes: Vec::new(), only_rules: None };
+    addr.send(apply).await.unwrap().unwrap();
+
+    let pending = async || {
+        let (chain, id) = (bench.chain.clone(), made.id);
+        bench.store.read(move |conn| store::delivery::next_due(conn, &chain, id)).await.unwrap().is_some()
+    };
+    assert!(pending().await, "the commit was decided before the deletion");
+    actix_rt::spawn(engine.clone().keep_schedule());
+    until("they are discarded", async || !pending().await).await;
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let former = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    let enable = |e: &mut Endpoint| e.state = EndpointState::Enabled;
+    let changed = engine.update_endpoint(&bench.chain, former.id, enable).await.unwrap();
+    let reason = Note::parse("gone").unwrap();
+    assert_eq!(engine.disable_gone(former.clone(), reason.clone()).await.unwrap(), None);
+    assert!(engine.chain("harvest").unwrap().endpoints[0].is_enabled());
+    assert!(engine.disable_gone(changed.clone(), reason.clone()).await.unwrap().is_some());
+    assert!(!engine.chain("harvest").unwrap().endpoints[0].is_enabled());
+    engine.delete_endpoint(&bench.chain, former.id).await.unwrap();
+    assert_eq!(engine.disable_gone(changed, reason).await.unwrap(), None);
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_chain_that_cannot_be_published_holds_up_no_other_and_is_tried_again() {
+    let rules = rules("", "");
+    std::fs::create_dir(rules.path().join("acme")).unwrap();
+    std::fs::copy(rules.path().join("harvest/program.toml"), rules.path().join("acme/program.toml")).unwrap();
+    let bench = Bench::empty(Residency::default());
+    sabotage::refuse_programs(&bench.store, &"acme".parse().unwrap());
+    let follower = bench.engine.follow_rules(rules.path()).await;
+    bench.order(1, "ana").await;
+    assert!(bench.engine.chain("acme").unwrap().program.is_none());
+    sabotage::relent(&bench.store);
+    actix_rt::spawn(bench.engine.clone().keep_following(follower));
+    until("it is published", async || bench.engine.chain("acme").unwrap().program.is_some()).await;
     bench.engine.release();
 }
