@@ -360,3 +360,29 @@ async fn a_chain_that_cannot_be_published_holds_up_no_other_and_is_tried_again()
     until("it is published", async || bench.engine.chain("acme").unwrap().program.is_some()).await;
     bench.engine.release();
 }
+
+#[actix_web::test]
+async fn a_damaged_member_fails_alone() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let mut bench = Bench::start(Residency::default()).await;
+    for (number, member) in (0..).zip(["ana", "ben", "cleo", "dan", "eve", "fay"]) {
+        bench.order(number, member).await;
+    }
+    sabotage::damage_member(&bench.store, bench.member("cleo").await);
+    sabotage::damage_identities(&bench.store, bench.member("eve").await);
+    bench = bench.restart(&rules).await;
+    // The first two are looked up alone; everybody else is in the group after them.
+    let guests = ["ana", "ben", "cleo", "cleo", "dan", "eve", "fay", "new"];
+    let sent = (10..).zip(guests).map(|(number, member)| {
+        let event = order_event(&bench.engine, number, member);
+        bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided)
+    });
+    let answers = futures_util::future::join_all(sent).await;
+    for (guest, answer) in guests.iter().zip(answers) {
+        match *guest {
+            "cleo" | "eve" => assert!(answer.unwrap_err().to_string().contains("unavailable"), "{guest}"),
+            _ => assert_eq!(answer.unwrap().status, SourceStatus::Processed, "{guest}"),
+        }
+    }
+    bench.engine.release();
+}

@@ -31,6 +31,11 @@ pub(crate) fn damage_member(store: &Store, id: MemberId) {
     execute(store, &format!("UPDATE members SET state = '{{' WHERE id = '{id}'"));
 }
 
+/// Spoils what is stored of a member's identities.
+pub(crate) fn damage_identities(store: &Store, id: MemberId) {
+    execute(store, &format!("UPDATE identities SET member = 'nobody' WHERE member = '{id}'"));
+}
+
 fn refuse(store: &Store, what: &str, when: &str) {
     execute(
         store,
