@@ -9,6 +9,7 @@ use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
@@ -18,6 +19,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
+use crate::domain::text::Key;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
@@ -26,6 +28,7 @@ use crate::telemetry::Metrics;
 
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
 use super::endpoints::Endpoints;
+pub use super::error::{EngineError, EventRef};
 use super::journal::{Journal, Nudges};
 use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
 use super::snapshot::{ChainSnapshot, no_rules};
@@ -51,35 +54,6 @@ pub struct Answer {
     pub duplicate: bool,
     /// `processed`, `parked`, `failed`, `accepted`.
     pub status: SourceStatus,
-}
-
-/// Why there is no receipt. Each variant says what the caller can do.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The same key came before with another body. Retrying changes nothing.
-    #[error("the key `{key}` was used before with another body")]
-    KeyReused {
-        /// The key.
-        key: String,
-    },
-    /// No such thing in this chain.
-    #[error("there is no such {0}")]
-    NotFound(&'static str),
-    /// It cannot be done in the state things are in; the sentence says why.
-    #[error("{0}")]
-    Conflict(String),
-    /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
-    #[error("no rules of this chain are in force: {0}")]
-    NoRules(String),
-    /// More work than fits. Nothing was accepted; try again after the pause.
-    #[error("the engine is at capacity")]
-    Overloaded,
-    /// Shutting down. Nothing was accepted.
-    #[error("the engine is shutting down")]
-    Draining,
-    /// The store failed or the fate of the commit is unknown. Sending the same event again is safe.
-    #[error("the store is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A running chain.
@@ -278,7 +252,8 @@ impl Engine {
         match when {
             AnswerWhen::Decided => self.decide(chain, input, None).await,
             AnswerWhen::Kept => {
-                let answer = self.keep(chain, &input, SourceStatus::Accepted).await?;
+                let kept = self.keep(chain, &input, SourceStatus::Accepted).await;
+                let answer = kept.map_err(|error| error.about(chain, &input))?;
                 if !answer.duplicate {
                     self.decide_later(chain.clone(), input);
                 }
@@ -334,17 +309,15 @@ impl Engine {
         if permit.is_none() {
             return; // the scheduler finds it in the store
         }
-        self.0.control.spawn(async move {
+        let decided = async move {
             let _permit = permit;
             let from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
-            let input = SourceInput { from, ..input };
-            if let Err(error) = engine.decide(&chain, input, None).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an event kept for later is still undecided"
-                );
+            let (source, key) = (input.id, input.event.key.clone());
+            if let Err(error) = engine.decide(&chain, SourceInput { from, ..input }, None).await {
+                still_undecided(&chain, source, &key, &error);
             }
-        });
+        };
+        self.0.control.spawn(decided.in_current_span());
     }
 
     async fn decide(
@@ -353,18 +326,29 @@ impl Engine {
         input: SourceInput,
         only_rules: Option<Vec<String>>,
     ) -> Result<Answer, EngineError> {
+        let decided = self.try_decide(chain, &input, only_rules).await;
+        decided.map_err(|error| error.about(chain, &input))
+    }
+
+    async fn try_decide(
+        &self,
+        chain: &ChainId,
+        input: &SourceInput,
+        only_rules: Option<Vec<String>>,
+    ) -> Result<Answer, EngineError> {
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
-            let route = match handle.addr.send(Find::of(&input)).await {
+            let route = match handle.addr.send(Find::of(input)).await {
                 Ok(route) => route?,
                 Err(_) => {
+                    died("chain", chain, input);
                     self.respawn_chain(chain);
                     continue;
                 }
             };
             let Route::Member(route) = route else {
-                return self.park(chain, &input).await;
+                return self.park(chain, input).await;
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
             let learned = attach.clone();
@@ -375,6 +359,7 @@ impl Engine {
                 order,
                 notes,
                 only_rules: only_rules.clone(),
+                span: tracing::Span::current(),
             };
             match addr.send(apply).await {
                 Ok(Ok(Applied::Answered(answer))) => {
@@ -385,7 +370,9 @@ impl Engine {
                     return Ok(answer);
                 }
                 Ok(Err(error)) => return Err(error),
-                Ok(Ok(Applied::Reroute)) | Err(_) => {
+                Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
+                Err(_) => {
+                    died("member", chain, input);
                     self.0.metrics.respawns.inc();
                     self.forget(&handle, id).await;
                 }
@@ -488,4 +475,16 @@ pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>)>
             })
             .collect()
     })
+}
+
+/// An actor that was to decide this event has panicked, perhaps of it. The event goes to a new one.
+fn died(who: &'static str, chain: &ChainId, input: &SourceInput) {
+    let (source, key) = (input.id, &input.event.key);
+    tracing::error!(%chain, %source, %key, "the {who}'s actor died while this event was on its way; it is rebuilt");
+}
+
+/// Nobody waits for the answer to a kept event: the log has it.
+pub(super) fn still_undecided(chain: &ChainId, source: SourceId, key: &Key, error: &EngineError) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(%chain, %source, %key, error, "an event kept for later is still undecided");
 }

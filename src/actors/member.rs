@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, WrapFuture};
+use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
@@ -98,6 +100,8 @@ pub struct Apply {
     pub notes: Vec<Box<str>>,
     /// For a replay: only these rules.
     pub only_rules: Option<Vec<String>>,
+    /// The request it came with, for the log.
+    pub span: tracing::Span,
 }
 
 /// Run the ticks that are due for the member.
@@ -112,8 +116,8 @@ impl Handler<Apply> for MemberActor {
     type Result = AtomicResponse<Self, Result<Applied, EngineError>>;
 
     fn handle(&mut self, apply: Apply, _: &mut Context<Self>) -> Self::Result {
-        let work = self.work();
-        let applied = work.apply(apply).into_actor(self).map(|(state, answer), this, _| {
+        let (work, span) = (self.work(), apply.span.clone());
+        let applied = work.apply(apply).instrument(span).into_actor(self).map(|(state, answer), this, _| {
             this.state = state;
             answer
         });
@@ -149,6 +153,21 @@ impl Handler<Panic> for MemberActor {
     }
 }
 
+/// Keeps the actor from its next message. For tests.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Busy(pub(super) std::time::Duration);
+
+#[cfg(test)]
+impl Handler<Busy> for MemberActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, Busy(time): Busy, _: &mut Context<Self>) -> Self::Result {
+        AtomicResponse::new(Box::pin(actix_rt::time::sleep(time).into_actor(self)))
+    }
+}
+
 impl MemberActor {
     /// Takes the state out for one message; no other message is handled until it is put back.
     fn work(&mut self) -> Work {
@@ -171,7 +190,7 @@ impl Work {
     }
 
     async fn try_apply(&mut self, apply: Apply) -> Result<Applied, EngineError> {
-        let Apply { input, snapshot, mut attach, mut order, notes, only_rules } = apply;
+        let Apply { input, snapshot, mut attach, mut order, notes, only_rules, span: _ } = apply;
         // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
         let order_id = input.event.data.order_id().cloned();
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
@@ -210,6 +229,7 @@ impl Work {
             match self.commit(&snapshot, case).await? {
                 (Written::Done, commit) => {
                     let source = self.fold(*commit);
+                    source.iter().for_each(|source| self.tell_failures(source));
                     return Ok(
                         source.map_or(Applied::Reroute, |source| Applied::Answered(first_answer(&source)))
                     );
@@ -291,6 +311,14 @@ impl Work {
             member
         });
         commit.source
+    }
+
+    /// The receipt has them too; but nobody may read it before somebody wonders.
+    fn tell_failures(&self, change: &SourceChange) {
+        let (chain, source, key) = (&self.chain, change.id, &change.event.key);
+        for RuleFailure { rule, at, error } in &change.receipt.errors {
+            tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
+        }
     }
 
     /// The state at hand, else the store's. `None` when neither has it: another node enrolled the guest first.

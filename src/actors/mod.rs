@@ -3,6 +3,7 @@
 //! | file | stage |
 //! |---|---|
 //! | `engine` | the handle that the outside holds: admits, ingests, replays |
+//! | `error` | why it has no receipt |
 //! | `snapshot` | what a chain decides by: program, endpoints |
 //! | `chain` | finds the member an event belongs to; spawns, passivates, respawns members |
 //! | `member` | decides for one member, one event at a time |
@@ -22,6 +23,7 @@ pub mod configure;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;
+pub mod error;
 pub mod journal;
 pub mod member;
 pub mod outbound;

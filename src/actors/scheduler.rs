@@ -13,7 +13,7 @@ use crate::domain::receipt::SourceStatus;
 use crate::store;
 use crate::store::source_event::StoredSource;
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, still_undecided};
 use super::snapshot::ChainSnapshot;
 
 /// Pause between passes. Ticks are minutes apart; nobody notices half a second.
@@ -103,7 +103,7 @@ impl Engine {
         let wakes = due.into_iter().map(|member| async move {
             let woken = self.wake(&snapshot.chain.id, member).await;
             woken.inspect_err(|error| {
-                tracing::error!(%member, error = error as &dyn std::error::Error, "a member's tick failed");
+                tracing::error!(chain = %snapshot.chain.id, %member, error = error as &dyn std::error::Error, "a member's tick failed");
             })
         });
         let woken = stream::iter(wakes).buffer_unordered(CONCURRENT);
@@ -119,14 +119,13 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let before = self.0.clock.now() - after;
         let kept = self.accepted(snapshot).await?.into_iter().filter(|stored| stored.received_at <= before);
-        let decided = kept.map(|stored| self.decide_stored(&snapshot.chain.id, stored));
-        let mut decided = stream::iter(decided).buffered(CONCURRENT);
-        while let Some(outcome) = decided.next().await {
-            if let Err(error) = outcome {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "an event kept for later is still undecided");
+        let decided = kept.map(|stored| async move {
+            let (chain, source, key) = (&snapshot.chain.id, stored.id, stored.key.clone());
+            if let Err(error) = self.decide_stored(chain, stored).await {
+                still_undecided(chain, source, &key, &error);
             }
-        }
+        });
+        stream::iter(decided).buffered(CONCURRENT).collect::<()>().await;
         Ok(())
     }
 

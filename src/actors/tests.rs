@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
+use tracing::Instrument as _;
 
 use super::chain::{FindById, Residency};
 use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
-use super::member::{Apply, Panic};
+use super::member::{Apply, Busy, Panic};
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
@@ -26,6 +27,7 @@ use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
 use crate::store::{self, Store, sabotage};
 use crate::telemetry::Metrics;
+use crate::telemetry::heard::Log;
 
 struct Bench {
     engine: Engine,
@@ -314,8 +316,15 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
     };
     let ana = bench.member("ana").await;
     let addr = engine.chain_addr(&bench.chain).send(FindById(ana)).await.unwrap().unwrap().unwrap();
-    let apply =
-        Apply { input, snapshot, attach: Vec::new(), order: None, notes: Vec::new(), only_rules: None };
+    let apply = Apply {
+        input,
+        snapshot,
+        attach: Vec::new(),
+        order: None,
+        notes: Vec::new(),
+        only_rules: None,
+        span: tracing::Span::none(),
+    };
     addr.send(apply).await.unwrap().unwrap();
 
     let pending = async || {
@@ -384,5 +393,52 @@ async fn a_damaged_member_fails_alone() {
             _ => assert_eq!(answer.unwrap().status, SourceStatus::Processed, "{guest}"),
         }
     }
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn the_log_ties_a_failed_rule_to_its_event_and_its_request() {
+    let log = Log::listen();
+    let rules = rules("rule \"Odd\" on order.completed { award(10.0 / order.tip, \"tip\"); }", "");
+    let bench = Bench::empty(Residency::default());
+    bench.engine.follow_rules(rules.path()).await;
+    let event = order_event(&bench.engine, 4711, "ana");
+    let sent = bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided);
+    let answer = sent.instrument(tracing::info_span!("request", id = "req_4711")).await.unwrap();
+    assert_eq!(answer.status, SourceStatus::Failed, "{}", answer.receipt);
+    let receipt: serde_json::Value = serde_json::from_str(&answer.receipt).unwrap();
+    let id = receipt["id"].as_str().unwrap();
+    assert!(log.line(&["a rule failed", "Odd", "harvest", "o4711", id, "req_4711"]).is_some());
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn an_event_that_met_a_failure_of_the_store_is_named_to_whoever_logs_it() {
+    let bench = Bench::start(Residency::default()).await;
+    bench.order(1, "ana").await;
+    sabotage::refuse_member_version(&bench.store, 2);
+    let event = order_event(&bench.engine, 2, "ana");
+    let error = bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided).await.unwrap_err();
+    let EngineError::Undecided { event, .. } = error else { panic!("{error}") };
+    assert_eq!((&event.chain, event.key.as_str()), (&bench.chain, "o2"));
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn the_log_names_the_event_on_whose_way_an_actor_died() {
+    let log = Log::listen();
+    let bench = Bench::start(Residency::default()).await;
+    bench.order(1, "ana").await;
+    let id = bench.member("ana").await;
+    let addr = bench.engine.chain_addr(&bench.chain).send(FindById(id)).await.unwrap().unwrap().unwrap();
+    // The event stands in the mailbox behind the panic.
+    let busy = addr.send(Busy(Duration::from_millis(300)));
+    let died = addr.send(Panic);
+    let event = order_event(&bench.engine, 4712, "ana");
+    let decided = bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided);
+    let (_, died, decided) = futures_util::join!(busy, died, decided);
+    assert!(died.is_err());
+    assert_eq!(decided.unwrap().status, SourceStatus::Processed);
+    assert!(log.line(&["the member's actor died", "harvest", "o4712", "src_"]).is_some());
     bench.engine.release();
 }

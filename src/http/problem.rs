@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::actors::engine::EngineError;
+use crate::actors::engine::{EngineError, EventRef};
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
 use crate::read::ReadError;
@@ -284,12 +284,18 @@ impl ResponseError for Problem {
 }
 
 /// Logs a failure of the store, at most once a second: while it is away, every event fails, and a full log helps nobody.
-fn store_failed(error: &(dyn std::error::Error + 'static)) {
+fn store_failed(event: Option<&EventRef>, error: &(dyn std::error::Error + 'static)) {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     static QUIET_UNTIL_S: AtomicU64 = AtomicU64::new(0);
     let now_s = START.elapsed().as_secs();
-    if QUIET_UNTIL_S.fetch_max(now_s + 1, Ordering::Relaxed) <= now_s {
-        tracing::error!(error, "the store failed");
+    if QUIET_UNTIL_S.fetch_max(now_s + 1, Ordering::Relaxed) > now_s {
+        return;
+    }
+    match event {
+        Some(EventRef { chain, source, key }) => {
+            tracing::error!(%chain, %source, %key, error, "the store failed");
+        }
+        None => tracing::error!(error, "the store failed"),
     }
 }
 
@@ -303,7 +309,11 @@ impl From<EngineError> for Problem {
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,
             EngineError::Unavailable(cause) => {
-                store_failed(&*cause);
+                store_failed(None, &*cause);
+                Self::Unavailable
+            }
+            EngineError::Undecided { event, cause } => {
+                store_failed(Some(&event), &*cause);
                 Self::Unavailable
             }
         }
@@ -312,7 +322,7 @@ impl From<EngineError> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        store_failed(&error);
+        store_failed(None, &error);
         Self::Unavailable
     }
 }
@@ -329,7 +339,12 @@ impl From<BadEvent> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::ids::SourceId;
+    use crate::domain::text::Key;
+    use crate::telemetry::heard::Log;
 
     #[test]
     fn a_problem_says_what_where_and_what_to_do() {
@@ -365,6 +380,27 @@ mod tests {
         );
     }
 
+    fn undecided() -> EngineError {
+        let event = EventRef {
+            chain: "harvest".parse().unwrap(),
+            source: SourceId::new(ulid::Ulid(7)),
+            key: Key::parse("ORD-4713").unwrap(),
+        };
+        EngineError::Undecided { event: Box::new(event), cause: "the disk is full".into() }
+    }
+
+    #[test]
+    fn the_log_names_the_event_that_met_a_failure_of_the_store() {
+        let log = Log::listen();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // Other tests may have used up this second's line.
+        while log.line(&["harvest", "src_", "ORD-4713", "the disk is full"]).is_none() {
+            assert!(Instant::now() < deadline);
+            let _ = Problem::from(undecided());
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn the_only_server_errors_are_deliberate_503() {
         for error in [
@@ -372,6 +408,7 @@ mod tests {
             EngineError::Draining,
             EngineError::NoRules("a.rhai:1:1: odd".into()),
             EngineError::Unavailable("gone".into()),
+            undecided(),
             EngineError::Conflict("x".into()),
             EngineError::NotFound("endpoint"),
             EngineError::KeyReused { key: "k".into() },

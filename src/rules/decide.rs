@@ -255,10 +255,14 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
 }
 
 fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
+    let chain = &commit.chain;
     for RuleFailure { rule, at, error } in failures {
-        tracing::warn!(chain = %commit.chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
-        if let Some(source) = &mut commit.source {
-            source.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
-        }
+        let Some(change) = &mut commit.source else {
+            tracing::warn!(%chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+            continue;
+        };
+        let (source, key) = (change.id, &change.event.key);
+        tracing::warn!(%chain, %source, %key, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+        change.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
     }
 }

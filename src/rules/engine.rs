@@ -2,8 +2,9 @@
 //!
 //! It is an allow-list. The engine starts empty; operators come from two of Rhai's packages, every function and
 //! property from [`super::api`]. There is no `eval`, no module, no closure, no function pointer, no clock, no output,
-//! no unbounded loop, and no function that grows a text or a list. What is left is bounded by operations, depth,
-//! and sizes, so that a hostile rule costs its chain milliseconds and other chains nothing; a deadline is the last resort.
+//! no unbounded loop, and no function that grows a text or a list. What is left is bounded by operations, depth
+//! and sizes, so that a hostile rule costs its chain milliseconds and other chains nothing; a deadline is the last
+//! resort.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
