@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Looks at every chain with news. One chain's trouble is no other one's.
-    pub(super) async fn look_at_rules(&self, follower: &mut Follower) {
+    async fn look_at_rules(&self, follower: &mut Follower) {
         let root = follower.root.clone();
         let folders: BTreeMap<_, _> = blocking(move || folder::stamps(&root)).await.into_iter().collect();
         self.unborn().retain(|chain, _| folders.contains_key(chain));
