@@ -21,9 +21,10 @@ use crate::domain::delivery::RetryPolicy;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
-use crate::http::{self, AppState, ServerLimits};
+use crate::http::{self, AppState, Door, ServerLimits};
+use crate::lock::{DatabaseLock, LockError};
 use crate::store::vault::Vault;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, DatabaseUrl, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The whole exchange of one delivery attempt, body included.
@@ -40,9 +41,15 @@ pub enum StartError {
     /// No master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// Another process serves the database.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What opened the database is gone.
+    #[error("opening the database stopped unexpectedly; the log says why")]
+    Stopped,
     /// A stored chain cannot be brought up.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -72,11 +79,12 @@ pub struct App {
     address: SocketAddr,
     first_admin_key: Option<KeyText>,
     server: ServerHandle,
+    _lock: Option<DatabaseLock>,
 }
 
 impl App {
-    /// Opens the store, migrates it, loads the programs, starts actors and the HTTP server. Must be called inside an
-    /// actix System.
+    /// Listens, opens the store, migrates it, loads the programs, starts the actors. Meanwhile requests are answered
+    /// `starting`. Must be called inside an actix System.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -85,33 +93,22 @@ impl App {
             std::fs::read_dir(&config.rules)
                 .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
         }
-        let listener =
-            TcpListener::bind(config.bind).map_err(|why| StartError::Listen { address: config.bind, why })?;
-        let address =
-            listener.local_addr().map_err(|why| StartError::Listen { address: config.bind, why })?;
-
-        let store = Store::open(&config.database, Vault::new(master_key::resolve(config)?))?;
-        store.migrate()?;
+        let lock = match &config.database {
+            DatabaseUrl::Sqlite(file) => Some(DatabaseLock::take(file)?),
+            DatabaseUrl::Postgres(_) => None,
+        };
         let clock = config.test_clock.map_or(Clock::System, Clock::test);
-        let first_admin_key = first_admin_key(config, &store, &clock)?;
-        let policy =
-            Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
-        let metrics = Arc::new(Metrics::new());
-
-        let engine = start_engine(config, &store, &clock, &policy, &metrics)?;
-        engine.load_chains()?;
-        let follower = engine.follow_rules(&config.rules).await;
-        actix_rt::spawn(engine.clone().keep_following(follower));
-        actix_rt::spawn(engine.clone().keep_schedule());
-
-        let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
-        let state = AppState::new(engine.clone(), store, metrics, admin_key, policy);
-        let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
-        let server = http::serve(Data::new(state), listener, limits)
-            .map_err(|why| StartError::Listen { address, why })?;
-        let handle = server.handle();
-        actix_rt::spawn(server);
-        Ok(Self { engine, address, first_admin_key, server: handle })
+        let door = Data::new(Door::new(clock.clone()));
+        let (address, server) = listen(config, &door)?;
+        match start_behind(&door, config, clock).await {
+            Ok((engine, first_admin_key)) => {
+                Ok(Self { engine, address, first_admin_key, server, _lock: lock })
+            }
+            Err(error) => {
+                server.stop(false).await;
+                Err(error)
+            }
+        }
     }
 
     /// Where it listens.
@@ -135,6 +132,60 @@ impl App {
         self.server.stop(false).await;
         self.engine.release();
     }
+}
+
+fn listen(config: &Config, door: &Data<Door>) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let failed = |why| StartError::Listen { address: config.bind, why };
+    let listener = TcpListener::bind(config.bind).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
+    let server = http::serve(door.clone(), listener, limits).map_err(failed)?;
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok((address, handle))
+}
+
+/// Brings up the engine and opens the door to it.
+async fn start_behind(
+    door: &Door,
+    config: &Config,
+    clock: Clock,
+) -> Result<(Engine, Option<KeyText>), StartError> {
+    let (store, first_admin_key) = off_thread({
+        let (config, clock) = (config.clone(), clock.clone());
+        move || open_store(&config, &clock)
+    })
+    .await?;
+    let policy =
+        Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
+    let metrics = Arc::new(Metrics::new());
+
+    let engine = start_engine(config, &store, &clock, &policy, &metrics)?;
+    engine.load_chains()?;
+    let follower = engine.follow_rules(&config.rules).await;
+    actix_rt::spawn(engine.clone().keep_following(follower));
+    actix_rt::spawn(engine.clone().keep_schedule());
+
+    let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
+    door.open(AppState::new(engine.clone(), store, metrics, admin_key, policy));
+    Ok((engine, first_admin_key))
+}
+
+/// Opens and migrates the store.
+fn open_store(config: &Config, clock: &Clock) -> Result<(Store, Option<KeyText>), StartError> {
+    let store = Store::open(&config.database, Vault::new(master_key::resolve(config)?))?;
+    store.migrate()?;
+    let first_admin_key = first_admin_key(config, &store, clock)?;
+    Ok((store, first_admin_key))
+}
+
+/// Runs what may block for long on a thread that nobody waits for when the process is to end meanwhile.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || done.send(work()));
+    result.await.unwrap_or(Err(StartError::Stopped))
 }
 
 fn start_engine(

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod lock;
 pub mod read;
 pub mod rules;
 pub mod store;

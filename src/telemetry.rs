@@ -2,6 +2,7 @@
 //!
 //! Every metric is a plain handle in [`Metrics`]: counting costs an atomic add, and the names stand in one place.
 
+use std::collections::HashSet;
 use std::io::IsTerminal as _;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
@@ -185,12 +186,70 @@ impl Metrics {
         self
     }
 
-    /// The Prometheus text.
+    /// Everything in the Prometheus text format 0.0.4.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+        let _ = prometheus_client::encoding::text::encode_registry(&mut text, &self.registry);
+        prometheus_text(&text)
+    }
+}
+
+/// Turns OpenMetrics, which the library writes, into the older format. There a counter's `HELP` and `TYPE` name it as
+/// its samples do, with `_total`, and units are not declared.
+fn prometheus_text(open_metrics: &str) -> String {
+    let counter = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" counter")?.to_owned());
+    let counters: HashSet<String> = open_metrics.lines().filter_map(counter).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| !line.starts_with("# UNIT ")) {
+        let head = line.strip_prefix("# ").and_then(|head| {
+            let (keyword, rest) = head.split_once(' ')?;
+            let (name, rest) = rest.split_once(' ')?;
+            counters.contains(name).then(|| format!("# {keyword} {name}_total {rest}"))
+        });
+        text.push_str(head.as_deref().unwrap_or(line));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The family that a sample belongs to, in the Prometheus text format.
+    fn family<'a>(sample: &'a str, types: &HashSet<(&str, &str)>) -> &'a str {
+        let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| sample.strip_suffix(suffix));
+        histogram.filter(|name| types.contains(&(name, "histogram"))).unwrap_or(sample)
+    }
+
+    #[test]
+    fn every_sample_stands_below_the_help_and_type_of_its_family() {
+        let metrics = Metrics::new();
+        metrics.ingested.get_or_create(&IngestLabels { outcome: "processed" }).inc();
+        metrics.ingest_seconds.observe(0.01);
+        let labels = EndpointLabels { chain: "harvest".into(), endpoint: "ep_1".into() };
+        metrics.oldest_pending_seconds.get_or_create(&labels).set(1.5);
+        let text = metrics.encode();
+        let (mut types, mut current) = (HashSet::new(), "");
+        for line in text.lines() {
+            match line.strip_prefix("# ").map(|head| head.splitn(3, ' ').collect::<Vec<_>>()) {
+                Some(head) if head[0] == "HELP" => current = head[1],
+                Some(head) => {
+                    assert_eq!((head[0], head[1]), ("TYPE", current), "{line}");
+                    types.insert((head[1], head[2]));
+                }
+                None => {
+                    let sample = line.split(['{', ' ']).next().unwrap();
+                    assert_eq!(family(sample, &types), current, "{line}");
+                    assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+                }
+            }
+        }
+        assert!(text.contains("# TYPE punchcard_source_events_total counter\n"), "{text}");
+        assert!(text.contains("punchcard_source_events_total{outcome=\"processed\"} 1\n"), "{text}");
+        assert!(text.contains("# TYPE punchcard_oldest_pending_seconds gauge\n"), "{text}");
+        assert!(text.ends_with('\n') && !text.contains("# EOF"), "{text}");
     }
 }
 
@@ -227,10 +286,16 @@ pub(crate) mod heard {
             LOG.clone()
         }
 
-        /// The line that says all this.
+        /// The first line that says all this.
         pub(crate) fn line(&self, words: &[&str]) -> Option<String> {
+            self.lines(words).into_iter().next()
+        }
+
+        /// The lines that say all this.
+        pub(crate) fn lines(&self, words: &[&str]) -> Vec<String> {
             let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
-            text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+            let all = |line: &&str| words.iter().all(|word| line.contains(word));
+            text.lines().filter(all).map(str::to_owned).collect()
         }
     }
 }

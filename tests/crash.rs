@@ -12,7 +12,7 @@ mod postgres;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -298,6 +298,36 @@ async fn sigterm_drains_and_exits_0_within_ten_seconds() {
     assert_eq!(status.code(), Some(0));
     senders.iter().for_each(|sender| sender.abort());
     assert!(!load.acknowledged.borrow().is_empty());
+}
+
+/// A terminal and a supervisor may both ask a process to stop.
+#[cfg(unix)]
+#[actix_web::test]
+async fn a_second_signal_right_after_the_first_does_not_cut_the_drain_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&sqlite(&dir.path().join("punchcard.db")), &[]);
+    // A request that does not end holds the drain up until its patience ends.
+    let address = server.base.trim_start_matches("http://");
+    let mut open = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /v1/chains/harvest/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_KEY}\r\n\
+         Expect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    );
+    open.write_all(head.as_bytes()).unwrap();
+    open.read_exact(&mut [0; 12]).unwrap();
+    let pid = server.child.id().to_string();
+    for signal in ["-TERM", "-INT", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = server.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "still running");
+        sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(status.code(), Some(0));
 }
 
 fn sqlite(path: &Path) -> String {

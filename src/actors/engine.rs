@@ -18,7 +18,7 @@ use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::source_event::SourceEvent;
+use crate::domain::source_event::{KeyOrigin, SourceEvent};
 use crate::domain::text::Key;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
@@ -243,12 +243,14 @@ impl Engine {
         when: AnswerWhen,
     ) -> Result<Answer, EngineError> {
         let received_at = self.0.clock.now();
-        let input = SourceInput {
+        let mut input = SourceInput {
             id: SourceId::new(fresh_ulid(received_at)),
             event: Arc::new(event),
             received_at,
             from: SourceOrigin::Outside,
         };
+        let named = self.name(chain, &mut input).await;
+        named.map_err(|error| error.about(chain, &input))?;
         match when {
             AnswerWhen::Decided => self.decide(chain, input, None).await,
             AnswerWhen::Kept => {
@@ -260,6 +262,19 @@ impl Engine {
                 Ok(answer)
             }
         }
+    }
+
+    /// Gives an event without a key the one under which a repeat of it would be stored.
+    async fn name(&self, chain: &ChainId, input: &mut SourceInput) -> Result<(), EngineError> {
+        if input.event.key_origin == KeyOrigin::Sender {
+            return Ok(());
+        }
+        let (of, first) = (chain.clone(), input.event.key.clone());
+        let find = move |conn: &mut _| store::source_event::newest_keyless(conn, &of, &first);
+        let newest = self.0.store.read(find).await?;
+        let event = Arc::make_mut(&mut input.event);
+        event.key = event.key_after(newest, input.received_at);
+        Ok(())
     }
 
     /// Runs a source event again that failed, was parked, or was kept undecided.
@@ -295,7 +310,8 @@ impl Engine {
         };
         let input = SourceInput {
             id: stored.id,
-            event: Arc::new(event),
+            // What was made up for the sender at first stays as it was.
+            event: Arc::new(SourceEvent { key: stored.key, occurred_at: stored.occurred_at, ..event }),
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
@@ -351,7 +367,7 @@ impl Engine {
                 return self.park(chain, input).await;
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
-            let learned = attach.clone();
+            let brings_identities = !attach.is_empty();
             let apply = Apply {
                 input: input.clone(),
                 snapshot: handle.snapshot.load_full(),
@@ -362,9 +378,9 @@ impl Engine {
                 span: tracing::Span::current(),
             };
             match addr.send(apply).await {
-                Ok(Ok(Applied::Answered(answer))) => {
+                Ok(Ok(Applied::Answered { answer, learned })) => {
                     // Only now: an event that was refused must not bind an identity to anybody.
-                    if !learned.is_empty() && !answer.duplicate {
+                    if brings_identities && !learned.is_empty() {
                         let _ = handle.addr.send(Learn { member: id, identities: learned }).await;
                     }
                     return Ok(answer);

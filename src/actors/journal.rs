@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::commit::Commit;
 use crate::domain::ids::EndpointId;
-use crate::store::commit::{Write, Writer, Written};
+use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::vault::Vault;
 use crate::store::{DbConn, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -37,10 +37,11 @@ pub enum JournalError {
     Stopped,
 }
 
-type Reply = oneshot::Sender<Result<(Written, Write), JournalError>>;
+/// The rows go back to whoever made them: freeing them takes time, too.
+type Reply = oneshot::Sender<Result<(Written, Prepared), JournalError>>;
 
 enum Job {
-    Write(Write, Reply),
+    Write(Prepared, Reply),
     Run(Box<dyn FnOnce(&mut Writer) + Send>),
 }
 
@@ -146,8 +147,9 @@ impl Journal {
         let lane = &self.lanes[lane_of(&write) % self.lanes.len()];
         let (reply, answer) = oneshot::channel();
         self.metrics.journal_queue.inc();
-        lane.send(Job::Write(write, reply)).await.map_err(|_| JournalError::Stopped)?;
-        answer.await.map_err(|_| JournalError::Stopped)?
+        lane.send(Job::Write(Prepared::from(write), reply)).await.map_err(|_| JournalError::Stopped)?;
+        let (written, prepared) = answer.await.map_err(|_| JournalError::Stopped)??;
+        Ok((written, prepared.into_write()))
     }
 }
 
@@ -199,7 +201,7 @@ impl Lane {
     }
 
     /// Writes the group, answers everybody in it, wakes the endpoints concerned.
-    fn flush(&mut self, writes: &mut Vec<Write>, replies: &mut Vec<Reply>) {
+    fn flush(&mut self, writes: &mut Vec<Prepared>, replies: &mut Vec<Reply>) {
         if writes.is_empty() {
             return;
         }
@@ -243,9 +245,9 @@ impl Lane {
     }
 }
 
-fn endpoints_of(writes: &[Write], written: &[Written]) -> BTreeSet<EndpointId> {
+fn endpoints_of(writes: &[Prepared], written: &[Written]) -> BTreeSet<EndpointId> {
     let done = writes.iter().zip(written).filter(|(_, written)| matches!(written, Written::Done));
-    done.filter_map(|(write, _)| match write {
+    done.filter_map(|(prepared, _)| match prepared.write() {
         Write::Commit(commit) => Some(commit.deliveries.iter().map(|d| d.endpoint)),
         Write::Attempt(_) => None,
     })

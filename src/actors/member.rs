@@ -79,7 +79,12 @@ impl Actor for MemberActor {
 #[derive(Debug)]
 pub enum Applied {
     /// It is durable.
-    Answered(Answer),
+    Answered {
+        /// What the POS is told.
+        answer: Answer,
+        /// Identities that came to belong to the member by it.
+        learned: Vec<Identity>,
+    },
     /// Meanwhile its identities came to belong to another member: find the member again.
     Reroute,
 }
@@ -227,15 +232,15 @@ impl Work {
                 now: self.parts.clock.now(),
             };
             match self.commit(&snapshot, case).await? {
-                (Written::Done, commit) => {
-                    let source = self.fold(*commit);
-                    source.iter().for_each(|source| self.tell_failures(source));
-                    return Ok(
-                        source.map_or(Applied::Reroute, |source| Applied::Answered(first_answer(&source)))
-                    );
+                (Written::Done, mut commit) => {
+                    let learned = std::mem::take(&mut commit.new_identities);
+                    let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
+                    self.tell_failures(&source);
+                    return Ok(Applied::Answered { answer: first_answer(&source), learned });
                 }
                 (Written::Duplicate { receipt, same_body, status }, _) => {
-                    return repeat(&input, receipt, same_body, status).map(Applied::Answered);
+                    let answer = repeat(&input, receipt, same_body, status)?;
+                    return Ok(Applied::Answered { answer, learned: Vec::new() });
                 }
                 (Written::Conflict, _) => {}
             }

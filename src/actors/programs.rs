@@ -5,13 +5,14 @@
 //! an event that was decided without rules could not be mended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain::chain::{Chain, ChainId};
+use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
-use crate::rules::folder::{self, Stamp};
+use crate::rules::folder::{self, Folders, Stamp};
 use crate::rules::manifest::{self, Manifest};
 use crate::rules::program::{Program, Sources};
 use crate::rules::report::load_and_test;
@@ -31,12 +32,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Follower {
     root: PathBuf,
-    /// Each chain's folder as it was when it was last published or refused.
+    /// Each chain's folder as it was when it was last published or refused. A folder that cannot be read has no entry.
     seen: HashMap<ChainId, Stamp>,
     /// Chains whose stored version was not looked at yet.
     unrestored: BTreeSet<ChainId>,
     /// Chains for which the store failed: not before this.
     again_at: HashMap<ChainId, Instant>,
+    /// Folders whose name cannot be a chain's, as of the last look.
+    misnamed: Vec<OsString>,
 }
 
 impl Follower {
@@ -49,6 +52,14 @@ impl Follower {
         due.retain(|(chain, _)| self.again_at.get(chain).is_none_or(|at| *at <= Instant::now()));
         due
     }
+
+    /// Warns of folders whose rules no chain can have, once for each change among them.
+    fn warn_of(&mut self, misnamed: Vec<OsString>) {
+        if self.misnamed != misnamed {
+            misnamed.iter().for_each(|name| warn_of_name(&self.root, name));
+            self.misnamed = misnamed;
+        }
+    }
 }
 
 impl Engine {
@@ -56,9 +67,13 @@ impl Engine {
     /// does not check go on with the version stored last; without one, they decide nothing. A chain without either has
     /// no rules on purpose. Where the store fails, the follower tries again.
     pub async fn follow_rules(&self, root: &Path) -> Follower {
-        let unrestored = self.chains().iter().map(|snapshot| snapshot.chain.id.clone()).collect();
-        let mut follower =
-            Follower { root: root.to_owned(), seen: HashMap::new(), unrestored, again_at: HashMap::new() };
+        let mut follower = Follower {
+            root: root.to_owned(),
+            seen: HashMap::new(),
+            unrestored: self.chains().iter().map(|snapshot| snapshot.chain.id.clone()).collect(),
+            again_at: HashMap::new(),
+            misnamed: Vec::new(),
+        };
         self.look_at_rules(&mut follower).await;
         follower
     }
@@ -72,11 +87,12 @@ impl Engine {
     }
 
     /// Looks at every chain with news. One chain's trouble is no other one's.
-    async fn look_at_rules(&self, follower: &mut Follower) {
+    pub(super) async fn look_at_rules(&self, follower: &mut Follower) {
         let root = follower.root.clone();
-        let folders: BTreeMap<_, _> = blocking(move || folder::stamps(&root)).await.into_iter().collect();
-        self.unborn().retain(|chain, _| folders.contains_key(chain));
-        for (chain, stamp) in follower.due(folders) {
+        let Folders { chains, misnamed } = blocking(move || folder::look(&root)).await;
+        follower.warn_of(misnamed);
+        self.unborn().retain(|chain, _| chains.contains_key(chain));
+        for (chain, stamp) in follower.due(chains) {
             if let Err(error) = self.look_at(follower, &chain, stamp).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "rules could not be put in force; trying again");
@@ -103,8 +119,12 @@ impl Engine {
                 // Only now: an edit during publication has another stamp and is looked at again.
                 follower.seen.insert(chain.clone(), stamp);
             }
-            // Not seen: a permission that is given changes no stamp.
-            Err(error) => self.refuse_program(chain, vec![error.problem()]).await,
+            Err(problem) => {
+                self.refuse_program(chain, vec![problem]).await;
+                // Neither this nor what was before it counts as seen: a permission that is given changes no stamp, and
+                // what was taken back brings the former one.
+                follower.seen.remove(chain);
+            }
         }
         Ok(())
     }
@@ -227,6 +247,13 @@ fn log_problems(chain: &ChainId, problems: &[Diagnostic], in_force: Option<i64>)
             tracing::error!(%chain, problems, "no rules are in force: events are answered 503 until these check");
         }
     }
+}
+
+fn warn_of_name(root: &Path, name: &OsStr) {
+    tracing::warn!(
+        "the rules in {} are not used: a chain's id {BadChainId}; rename the folder",
+        root.join(name).display()
+    );
 }
 
 /// Runs file work and compilation off the arbiter threads.

@@ -184,7 +184,7 @@ async fn a_stored_program_that_no_longer_loads_decides_nothing_and_kept_events_w
     let program = bench.engine.chain("harvest").unwrap().program().unwrap().clone();
     let kept = keep(program.frame(&bench.chain), input, SourceStatus::Accepted, bench.engine.clock().now());
     let of = bench.chain.clone();
-    let written = bench.store.writer().unwrap().write(&[Write::Commit(Box::new(kept))]).unwrap();
+    let written = bench.store.writer().unwrap().write(&[Write::Commit(Box::new(kept)).into()]).unwrap();
     assert_eq!(written, [Written::Done]);
     let files = r#"{"files":[["program.toml","nam = 1"]]}"#;
     let spoil =
@@ -371,6 +371,27 @@ async fn a_chain_that_cannot_be_published_holds_up_no_other_and_is_tried_again()
 }
 
 #[actix_web::test]
+async fn a_folder_that_cannot_be_read_is_told_of_once_and_tried_again_although_it_looks_the_same() {
+    let log = Log::listen();
+    let rules = rules("", "");
+    let file = rules.path().join("harvest/latin_4714.rhai");
+    std::fs::write(&file, b"// caf\xe9\n").unwrap();
+    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let bench = Bench::empty(Residency::default());
+    let mut follower = bench.engine.follow_rules(rules.path()).await;
+    bench.engine.look_at_rules(&mut follower).await;
+    let Err(EngineError::NoRules(why)) = bench.engine.known_chain("harvest") else { panic!("it is known") };
+    assert!(why.starts_with("latin_4714.rhai:1:7: ") && why.contains("(save the file again"), "{why}");
+    assert_eq!(log.lines(&["rules/harvest/latin_4714.rhai:1:7: "]).len(), 1);
+
+    std::fs::write(&file, "// cafe\n").unwrap();
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+    bench.engine.look_at_rules(&mut follower).await;
+    assert_eq!(bench.engine.known_chain("harvest").unwrap().program().unwrap().version, 1);
+    bench.engine.release();
+}
+
+#[actix_web::test]
 async fn a_damaged_member_fails_alone() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     let mut bench = Bench::start(Residency::default()).await;
@@ -421,6 +442,23 @@ async fn an_event_that_met_a_failure_of_the_store_is_named_to_whoever_logs_it() 
     let error = bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided).await.unwrap_err();
     let EngineError::Undecided { event, .. } = error else { panic!("{error}") };
     assert_eq!((&event.chain, event.key.as_str()), (&bench.chain, "o2"));
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn an_event_without_a_key_is_named_although_its_key_could_not_be_looked_up() {
+    let bench = Bench::start(Residency::default()).await;
+    let body = r#"{"type":"visit","member":{"id":"ana"},"data":{}}"#;
+    let now = bench.engine.clock().now();
+    let event = SourceEvent::parse(body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
+    let ingest = || bench.engine.ingest(&bench.chain, event.clone(), AnswerWhen::Decided);
+    ingest().await.unwrap();
+    sabotage::damage_source_times(&bench.store);
+    let error = ingest().await.unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Undecided { event: named, .. } if named.key == event.key),
+        "{error:?}"
+    );
     bench.engine.release();
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::rules::folder::is_meant_for_a_chain;
 use crate::rules::report::{ChainReport, Colour, check_folder};
 
 use super::{Failure, out};
@@ -32,10 +33,8 @@ struct Findings<'a> {
 }
 
 pub(super) fn run(verb: &Check) -> Result<(), Failure> {
-    let mut reports = Vec::new();
-    for folder in chain_folders(&verb.dir)? {
-        reports.push(check_folder(&folder).map_err(|e| Failure::because("cannot check the rules", &e))?);
-    }
+    let folders = chain_folders(&verb.dir)?;
+    let reports: Vec<_> = folders.iter().map(|folder| check_folder(folder)).collect();
     let good = reports.iter().all(ChainReport::is_good);
     if verb.json {
         let findings = Findings { good, chains: &reports };
@@ -44,7 +43,9 @@ pub(super) fn run(verb: &Check) -> Result<(), Failure> {
         out::line(format_args!("{json}"));
     } else {
         let colour = if out::is_watched() { Colour::Terminal } else { Colour::Plain };
-        reports.iter().for_each(|report| out::text(&report.render(colour)));
+        for (folder, report) in folders.iter().zip(&reports) {
+            out::text(&report.render(folder, colour));
+        }
     }
     if good { Ok(()) } else { Err(Failure::Reported) }
 }
@@ -61,7 +62,7 @@ fn chain_folders(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         ))
     })?;
     let folders = entries.flatten().map(|entry| entry.path());
-    let mut chains: Vec<_> = folders.filter(|folder| is_chain(folder)).collect();
+    let mut chains: Vec<_> = folders.filter(|folder| is_meant_for_a_chain(folder)).collect();
     chains.sort();
     if chains.is_empty() {
         return Err(Failure::Usage(format!(
@@ -70,15 +71,6 @@ fn chain_folders(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         )));
     }
     Ok(chains)
-}
-
-/// Whether a folder is meant as a chain's: rules without a manifest are a mistake to report, not to overlook.
-fn is_chain(folder: &Path) -> bool {
-    let holds_rules = || {
-        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.into_iter().any(|file| file.path().extension().is_some_and(|extension| extension == "rhai"))
-    };
-    folder.is_dir() && (folder.join(MANIFEST).is_file() || holds_rules())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `punchcard serve`: runs the engine until it is told to stop.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,11 +13,14 @@ use super::{Failure, out};
 
 /// What the contract allows, less a margin for the process to end.
 const DRAIN: Duration = Duration::from_millis(9_500);
+/// Signals so close together are one request to stop: a terminal and a supervisor may both send theirs.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Run the engine: HTTP, actors, scheduler, deliveries
 ///
 /// Creates or upgrades the database first. The very first start makes an admin key and shows it once.
-/// SIGTERM and Ctrl-C finish what was accepted and exit 0 within 10 seconds; a second one exits at once.
+/// SIGTERM and Ctrl-C finish what was accepted and exit 0 within 10 seconds; another one, a second or more later,
+/// exits at once with 1.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -39,6 +42,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     out::text(&welcome(&app, &config));
     stops.next().await;
+    let asked = Instant::now();
     tracing::info!("stopping: finishing what was accepted; signal once more to stop at once");
     tokio::select! {
         drained = tokio::time::timeout(DRAIN, app.stop()) => {
@@ -47,7 +51,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
             }
             Ok(())
         }
-        () = stops.next() => Err(Failure::Failed("stopped at once; what was accepted is in the store".to_owned())),
+        () = stops.again(asked) => Err(Failure::Failed(
+            "stopped at once on a second signal: requests under way were cut off; what was accepted is in the store"
+                .to_owned(),
+        )),
     }
 }
 
@@ -74,15 +81,27 @@ impl Stops {
             _ = self.terminate.recv() => {}
         }
     }
+
+    /// The next signal that is a request of its own after the one at `asked`.
+    async fn again(&mut self, asked: Instant) {
+        loop {
+            self.next().await;
+            if asked.elapsed() >= SAME_REQUEST {
+                return;
+            }
+        }
+    }
 }
 
 /// What the operator configured wrongly is said to be so; everything else failed.
 fn not_started(error: StartError) -> Failure {
     match error {
         StartError::MasterKey(_) | StartError::Rules { .. } => Failure::Usage(error.to_string()),
-        StartError::Store(_) | StartError::Engine(_) | StartError::Listen { .. } => {
-            Failure::because("cannot start", &error)
-        }
+        StartError::Lock(_)
+        | StartError::Store(_)
+        | StartError::Stopped
+        | StartError::Engine(_)
+        | StartError::Listen { .. } => Failure::because("cannot start", &error),
     }
 }
 

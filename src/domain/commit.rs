@@ -26,6 +26,8 @@ pub struct Commit {
     pub source: Option<SourceChange>,
     /// The member after it, at the version it was decided *from*; `None` when nobody is known yet.
     pub member: Option<Member>,
+    /// What became of the member's next wake-up.
+    pub wake: Wake,
     /// Identities seen for the first time.
     pub new_identities: Vec<Identity>,
     /// The order after it, at the version it was decided *from*.
@@ -38,6 +40,16 @@ pub struct Commit {
     pub deliveries: Vec<NewDelivery>,
     /// When it was decided.
     pub decided_at: Timestamp,
+}
+
+/// Whether a commit moved the member's next wake-up. Most do not, and need not touch the index of wake-ups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wake {
+    /// It is when it was.
+    #[default]
+    Kept,
+    /// It is another one now, or none.
+    Moved,
 }
 
 /// What becomes of a source event.

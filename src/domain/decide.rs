@@ -15,13 +15,13 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
-use super::commit::{Commit, SourceChange, SourceOrigin};
+use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId, TransferId};
 use super::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
 use super::loyalty_event::{Absence, AchievementEarned, EventData, LoyaltyEvent, PointsMoved, TierMoved};
-use super::member::{Member, Standing, Status};
+use super::member::{MAX_IDENTITIES, Member, Standing, Status};
 use super::money::{Money, Points};
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
@@ -108,6 +108,7 @@ pub struct Draft {
     pub now: Timestamp,
     /// Whether the rules should run: not for an order that was completed before.
     pub runs_rules: bool,
+    wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
@@ -132,6 +133,7 @@ impl Draft {
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
+            wake_before: member.next_wake_at,
             member,
             order,
             at,
@@ -156,8 +158,15 @@ impl Draft {
         draft
     }
 
-    /// Attaches identities that the store confirmed to belong to nobody else.
-    pub fn attach(&mut self, identities: Vec<Identity>) {
+    /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
+    /// others stay nobody's, and the receipt says so.
+    pub fn attach(&mut self, mut identities: Vec<Identity>) {
+        let room = MAX_IDENTITIES.saturating_sub(self.member.identities.len());
+        for left in identities.split_off(room.min(identities.len())) {
+            self.note(format!(
+                "the member has {MAX_IDENTITIES} identities already; {left} was left unclaimed"
+            ));
+        }
         self.member.identities.extend(identities.iter().cloned());
         self.new_identities.extend(identities);
     }
@@ -367,6 +376,7 @@ impl Draft {
         self.member.standing.points = new_balance;
         self.transfers.push(Transfer {
             id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
+            previous: None, // known when the decision is finished
             member: self.member.id,
             wallet: POINTS_WALLET,
             debit,
@@ -451,9 +461,13 @@ impl Draft {
     }
 
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
-    pub fn finish(self, frame: Frame<'_>) -> Commit {
+    pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let latest = &mut self.member.latest;
+        for transfer in &mut self.transfers {
+            transfer.previous = latest.transfer.replace(transfer.id);
+        }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
             Occasion::Tick { .. } => None,
@@ -462,14 +476,18 @@ impl Draft {
             .told
             .into_iter()
             .zip(0..)
-            .map(|(data, n)| LoyaltyEvent {
-                id: EventId::derived(cause_id, n),
-                chain: frame.chain.clone(),
-                member: self.member.id,
-                face: face.clone(),
-                at: self.at,
-                data,
-                source_key: source_key.cloned(),
+            .map(|(data, n)| {
+                let id = EventId::derived(cause_id, n);
+                LoyaltyEvent {
+                    id,
+                    previous: latest.event.replace(id),
+                    chain: frame.chain.clone(),
+                    member: self.member.id,
+                    face: face.clone(),
+                    at: self.at,
+                    data,
+                    source_key: source_key.cloned(),
+                }
             })
             .collect();
         let source = match self.occasion {
@@ -499,9 +517,14 @@ impl Draft {
                 })
             }
         };
+        let wake = match self.member.next_wake_at == self.wake_before {
+            true => Wake::Kept,
+            false => Wake::Moved,
+        };
         Commit {
             chain: frame.chain.clone(),
             source,
+            wake,
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
@@ -539,6 +562,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             receipt,
         }),
         member: None,
+        wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
         transfers: Vec::new(),

@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for EventPattern {
 }
 
 /// The wire formats that an endpoint may speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// Standard Webhooks 1.0.
@@ -100,6 +100,12 @@ impl Dialect {
         match self {
             Self::Standard => "standard",
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Dialect {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        super::json::from_text(deserializer, "a dialect: `standard`")
     }
 }
 

@@ -80,6 +80,9 @@ impl Serialize for Account {
 pub struct Transfer {
     /// Its id.
     pub id: TransferId,
+    /// The member's line before it.
+    #[serde(skip)]
+    pub previous: Option<TransferId>,
     /// Whose history it belongs to.
     #[serde(skip)]
     pub member: MemberId,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
@@ -66,7 +67,7 @@ impl fmt::Display for EventType {
 }
 
 /// A movement of points, as told to the world.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PointsMoved {
     /// How many points moved; always positive.
     pub amount: Points,
@@ -77,7 +78,7 @@ pub struct PointsMoved {
 }
 
 /// A move between tiers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierMoved {
     /// The tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +88,7 @@ pub struct TierMoved {
 }
 
 /// How long a member has been away.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
     /// Days since the last visit.
     pub days_since_last_visit: i64,
@@ -97,7 +98,7 @@ pub struct Absence {
 }
 
 /// An achievement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AchievementEarned {
     /// Its id in `program.toml`.
     pub achievement: Name,
@@ -155,7 +156,39 @@ impl EventData {
     }
 }
 
+/// The canonical message.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Message<'a, D> {
+    /// The event's id, the same in every delivery of it.
+    id: EventId,
+    /// The event's type.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// When it happened.
+    timestamp: Timestamp,
+    /// The chain.
+    chain: &'a ChainId,
+    /// The member as of the end of what caused the event.
+    member: &'a MemberFace,
+    /// What happened.
+    data: D,
+}
+
 /// The `data` of the message: the event's own fields, then the source event's key.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct With<'a, T> {
+    #[serde(flatten)]
+    own: &'a T,
+    /// Key of the source event that caused it; absent for what a schedule caused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_event: Option<&'a Key>,
+}
+
+/// No fields of its own.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Nothing {}
+
+/// [`With`], whatever the type.
 struct DataWithSource<'a> {
     data: &'a EventData,
     source_event: Option<&'a Key>,
@@ -163,16 +196,9 @@ struct DataWithSource<'a> {
 
 impl Serialize for DataWithSource<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct With<'a, T> {
-            #[serde(flatten)]
-            own: &'a T,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            source_event: Option<&'a Key>,
-        }
         let source_event = self.source_event;
         match self.data {
-            EventData::MemberEnrolled => With { own: &(), source_event }.serialize(serializer),
+            EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
             EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
@@ -195,6 +221,8 @@ impl Serialize for DataWithSource<'_> {
 pub struct LoyaltyEvent {
     /// Its id; also the `webhook-id` of every delivery of it.
     pub id: EventId,
+    /// The member's event before it.
+    pub previous: Option<EventId>,
     /// The chain.
     pub chain: ChainId,
     /// Our id of the member it is about.
@@ -217,16 +245,6 @@ impl LoyaltyEvent {
 
     /// The canonical JSON: what the store keeps, the API shows and the `standard` dialect sends.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Message<'a> {
-            id: EventId,
-            #[serde(rename = "type")]
-            kind: &'static str,
-            timestamp: Timestamp,
-            chain: &'a ChainId,
-            member: &'a MemberFace,
-            data: DataWithSource<'a>,
-        }
         let message = Message {
             id: self.id,
             kind: self.kind().as_str(),

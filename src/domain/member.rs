@@ -7,16 +7,19 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::identity::{Identity, IdentityKind};
-use super::ids::MemberId;
+use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::text::Name;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
+/// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
+pub const MAX_IDENTITIES: usize = 32;
 
 /// Where a member stands in their life with the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -228,6 +231,18 @@ pub struct Member {
     pub standing: Standing,
     /// What they did.
     pub history: History,
+    /// The newest of what was written down about them.
+    pub latest: Latest,
+}
+
+/// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which
+/// would cost every commit a write in a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Latest {
+    /// The last loyalty event.
+    pub event: Option<EventId>,
+    /// The last ledger line.
+    pub transfer: Option<TransferId>,
 }
 
 impl Member {
@@ -241,6 +256,7 @@ impl Member {
             identities,
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
+            latest: Latest::default(),
         }
     }
 
@@ -263,7 +279,7 @@ impl Member {
 }
 
 /// What receipts and loyalty events show of a member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
     pub id: Box<str>,

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod catalogue;
 pub mod chain;
 pub mod commit;
 pub mod decide;
@@ -14,6 +15,7 @@ pub mod endpoint;
 pub mod headers;
 pub mod identity;
 pub mod ids;
+pub mod json;
 pub mod ledger;
 pub mod loyalty_event;
 pub mod member;

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::MemberId;
@@ -9,7 +10,7 @@ use super::money::{Money, Points};
 use super::text::{Key, Name};
 
 /// A completed order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Order {
     /// The POS's id of the order; refunds name it.
     pub order_id: Key,
@@ -35,7 +36,7 @@ pub struct Order {
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Item {
     /// The seller's article code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ impl Item {
 }
 
 /// Money given back for an order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Refund {
     /// The order it belongs to.
     pub order_id: Key,
@@ -72,7 +73,7 @@ pub struct Refund {
 }
 
 /// A guest was here, order or not.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Visit {
     /// How it was noticed: `checkin`, `wifi`, `table`, …
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,19 +1,22 @@
 //! Source events: what a POS told us, parsed once at the door into values that cannot be wrong.
 
+mod body;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
-use serde::Deserialize;
+use chrono::Duration;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
-use super::identity::{BadIdentity, Identity, IdentityKind};
-use super::money::{BadMoney, Currency, Money};
-use super::order::{Item, Order, Refund, Visit};
+use super::identity::Identity;
+use super::json::{self, BadJson, Object};
+use super::money::Currency;
+use super::order::{Order, Refund, Visit};
 use super::text::{Key, Name};
+use body::{Envelope, Instant, data, identities};
 
 /// The largest event we take, in bytes of JSON.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -23,6 +26,8 @@ pub const MAX_ITEMS: usize = 1_000;
 const MAX_AHEAD: Duration = Duration::hours(24);
 /// How far `occurred_at` may lie back: real histories are imported, the epoch is a broken till.
 const MAX_BEHIND: Duration = Duration::days(20 * 366);
+/// An event without a key is the same as one with the same body that was received less than this before.
+pub const KEYLESS_REPEAT: Duration = Duration::hours(24);
 
 /// What a source event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,11 +98,22 @@ impl SourceData {
     }
 }
 
+/// Who gave an event its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// The sender: the key is remembered for ever.
+    Sender,
+    /// Nobody, so it was made of the body: see [`SourceEvent::key_after`].
+    Body,
+}
+
 /// One source event, valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceEvent {
-    /// Idempotent by (chain, key), for ever.
+    /// Idempotent by (chain, key).
     pub key: Key,
+    /// Who gave it.
+    pub key_origin: KeyOrigin,
     /// When it happened, by the POS's clock.
     pub occurred_at: Timestamp,
     /// How the guest was recognised, by priority; empty for an anonymous order.
@@ -141,93 +157,11 @@ impl BadEvent {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<'a> {
-    #[serde(default)]
-    key: Option<Key>,
-    #[serde(rename = "type")]
-    kind: Name,
-    #[serde(default)]
-    occurred_at: Option<DateTime<Utc>>,
-    #[serde(default)]
-    member: Option<MemberBody>,
-    #[serde(default)]
-    location: Option<Name>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MemberBody {
-    #[serde(default)]
-    id: Option<Box<str>>,
-    #[serde(default)]
-    card: Option<Box<str>>,
-    #[serde(default)]
-    phone: Option<Box<str>>,
-    #[serde(default)]
-    email: Option<Box<str>>,
-    #[serde(default)]
-    external_id: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OrderBody {
-    order_id: Key,
-    total: Money,
-    #[serde(default)]
-    subtotal: Option<Money>,
-    #[serde(default)]
-    tax: Option<Money>,
-    #[serde(default)]
-    tip: Option<Money>,
-    #[serde(default)]
-    discount: Option<Money>,
-    #[serde(default)]
-    channel: Option<Name>,
-    #[serde(default)]
-    items: Vec<ItemBody>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ItemBody {
-    #[serde(default)]
-    sku: Option<Name>,
-    #[serde(default)]
-    name: Option<Name>,
-    #[serde(default)]
-    category: Option<Name>,
-    #[serde(default)]
-    quantity: Option<Money>,
-    price: Money,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RefundBody {
-    order_id: Key,
-    amount: Money,
-    #[serde(default)]
-    reason: Option<Name>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VisitBody {
-    #[serde(default)]
-    channel: Option<Name>,
-}
-
 impl SourceEvent {
     /// Parses one event. `currency` fixes the decimals of money; `now` is the reference for absurd dates and the
     /// default of `occurred_at`.
     ///
-    /// An event without `key` is known by its body: the same bytes with the same `occurred_at` are the same event,
-    /// and bytes without `occurred_at` are the same event for a UTC day.
+    /// An event without `key` is known by its body, [`KEYLESS_REPEAT`] long.
     pub fn parse(body: &[u8], currency: &Currency, now: Timestamp) -> Result<Self, BadEvent> {
         if body.len() > MAX_BYTES {
             return Err(BadEvent {
@@ -241,18 +175,21 @@ impl SourceEvent {
             field: String::new(),
             problem: format!("the body is not UTF-8 (byte {})", e.valid_up_to()),
         })?;
-        let envelope: Envelope<'_> = from_json(text, "")?;
-        let occurred_at = envelope.occurred_at.map(micros).unwrap_or(now);
+        let envelope: Envelope<'_> = json::object(text, "")?;
+        let occurred_at = envelope.occurred_at.map_or(now, |Instant(at)| at);
         check_time(occurred_at, now)?;
         let body_hash: [u8; 32] = Sha256::digest(body).into();
-        let key = match envelope.key {
-            Some(key) => key,
-            None => key_of_body(&body_hash, envelope.occurred_at.is_some(), now),
+        let (key, key_origin) = match envelope.key {
+            Some(key) => (key_of_sender(key).map_err(|why| BadEvent::field("key", why))?, KeyOrigin::Sender),
+            None => (key_of_body(&body_hash), KeyOrigin::Body),
         };
         Ok(Self {
             key,
+            key_origin,
             occurred_at,
-            identities: envelope.member.map_or_else(|| Ok(Vec::new()), identities)?,
+            identities: envelope
+                .member
+                .map_or_else(|| Ok(Vec::new()), |Object(member)| identities(member))?,
             location: envelope.location,
             data: data(&envelope.kind, envelope.data.map_or("{}", RawValue::get), currency)?,
             body_hash,
@@ -264,41 +201,43 @@ impl SourceEvent {
     pub const fn kind(&self) -> SourceType {
         self.data.kind()
     }
+
+    /// Gives an event without a key the one that came beside its body. A key in the body wins.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    pub fn or_key(self, key: &str) -> Result<Self, String> {
+        let key = Key::parse(key).map_err(|bad| bad.to_string())?;
+        let key = key_of_sender(key)?;
+        Ok(match self.key_origin {
+            KeyOrigin::Sender => self,
+            KeyOrigin::Body => Self { key, key_origin: KeyOrigin::Sender, ..self },
+        })
+    }
+
+    /// The key of an event without one that is received at `now`. `newest` is the last event with this body, by the
+    /// key of the first and those derived from it, and when it was received.
+    ///
+    /// Less than [`KEYLESS_REPEAT`] after that it is a repeat of it. Otherwise the key is derived from the newest
+    /// alone, so that whoever sends the same at the same moment gets the same key, and one of them wins.
+    pub fn key_after(&self, newest: Option<(Key, Timestamp)>, now: Timestamp) -> Key {
+        match newest {
+            None => self.key.clone(),
+            Some((key, at)) if now - at < KEYLESS_REPEAT => key,
+            // Of fixed width: the newest is also the last in the order of keys.
+            Some((_, at)) => Key::parse(&format!("{}:{:020}", self.key, at.timestamp_micros()))
+                .unwrap_or_else(|_| unreachable!("hex and digits make a key")),
+        }
+    }
 }
 
-/// Deserialises strictly. Only a failure pays for the second pass that finds the path of the field.
-fn from_json<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, BadEvent> {
-    // serde would take a list as a struct's fields in order; nobody means that.
-    if let Some(first) = text.trim_ascii_start().chars().next().filter(|c| !matches!(c, '{')) {
-        let code = if "[\"-0123456789tfn".contains(first) {
-            BadEventCode::InvalidField
-        } else {
-            BadEventCode::NotJson
-        };
-        return Err(BadEvent { code, field: prefix.to_owned(), problem: "must be a JSON object".to_owned() });
+impl From<BadJson> for BadEvent {
+    fn from(bad: BadJson) -> Self {
+        match bad {
+            BadJson::NotJson(problem) => Self { code: BadEventCode::NotJson, field: String::new(), problem },
+            BadJson::Shape { field, problem } => Self { code: BadEventCode::InvalidField, field, problem },
+        }
     }
-    if let Ok(value) = serde_json::from_str(text) {
-        return Ok(value);
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let outcome: Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
-    let (path, error) = match outcome {
-        Ok(_) => (String::new(), deserializer.end().err()),
-        Err(error) => (error.path().to_string(), Some(error.into_inner())),
-    };
-    let path = if path == "." || path == "?" { "" } else { &path };
-    let joint = if prefix.is_empty() || path.is_empty() { "" } else { "." };
-    let code = match &error {
-        Some(e) if e.is_syntax() || e.is_eof() => BadEventCode::NotJson,
-        _ => BadEventCode::InvalidField,
-    };
-    let problem = error.map_or_else(|| "is not valid".to_owned(), |e| e.to_string());
-    Err(BadEvent { code, field: format!("{prefix}{joint}{path}"), problem })
-}
-
-/// The store keeps microseconds; a finer instant would not survive a reload.
-fn micros(at: DateTime<Utc>) -> Timestamp {
-    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 fn check_time(at: Timestamp, now: Timestamp) -> Result<(), BadEvent> {
@@ -314,110 +253,26 @@ fn check_time(at: Timestamp, now: Timestamp) -> Result<(), BadEvent> {
     Ok(())
 }
 
-fn key_of_body(hash: &[u8; 32], has_time: bool, now: Timestamp) -> Key {
-    use fmt::Write;
-    let mut key = String::from("body:");
-    for byte in &hash[..16] {
-        let _ = write!(key, "{byte:02x}"); // writing to a String cannot fail
-    }
-    if !has_time {
-        let _ = write!(key, ":{}", now.timestamp().div_euclid(86_400));
-    }
-    Key::parse(&key).unwrap_or_else(|_| unreachable!("hex and digits make a key"))
+/// What the keys of events without one begin with; nobody may give such a key.
+const KEYLESS: &str = "hash:";
+
+/// The key of the first event with this body.
+fn key_of_body(hash: &[u8; 32]) -> Key {
+    let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Key::parse(&format!("{KEYLESS}{hex}")).unwrap_or_else(|_| unreachable!("hex makes a key"))
 }
 
-fn identities(member: MemberBody) -> Result<Vec<Identity>, BadEvent> {
-    let given = [
-        (IdentityKind::Id, member.id),
-        (IdentityKind::Card, member.card),
-        (IdentityKind::Phone, member.phone),
-        (IdentityKind::Email, member.email),
-        (IdentityKind::External, member.external_id),
-    ];
-    let mut identities = Vec::with_capacity(2);
-    for (kind, value) in given {
-        if let Some(value) = value {
-            let identity = Identity::parse(kind, &value)
-                .map_err(|e: BadIdentity| BadEvent::field(format!("member.{}", kind.as_str()), e))?;
-            identities.push(identity);
-        }
+fn key_of_sender(key: Key) -> Result<Key, &'static str> {
+    if key.starts_with(KEYLESS) {
+        return Err("must not start with `hash:`: that prefix marks events without a key");
     }
-    if identities.is_empty() {
-        let problem =
-            "names nobody; give at least one of id, card, phone, email, external_id, or leave `member` out";
-        return Err(BadEvent::field("member", problem));
-    }
-    Ok(identities)
-}
-
-fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceData, BadEvent> {
-    let kind: SourceType = kind.parse().map_err(|()| {
-        let known: Vec<_> = SourceType::ALL.iter().map(|t| t.as_str()).collect();
-        BadEvent::field("type", format!("`{kind}` is not a source event; known are {}", known.join(", ")))
-    })?;
-    let money = Checked { currency };
-    Ok(match kind {
-        SourceType::OrderCompleted => {
-            let body: OrderBody = from_json(raw, "data")?;
-            if body.items.len() > MAX_ITEMS {
-                return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
-            }
-            let items = body.items.into_iter().enumerate().map(|(i, item)| money.item(i, item));
-            SourceData::OrderCompleted(Order {
-                items: items.collect::<Result<_, _>>()?,
-                order_id: body.order_id,
-                total: money.amount("data.total", body.total)?,
-                subtotal: money.optional("data.subtotal", body.subtotal)?,
-                tax: money.optional("data.tax", body.tax)?,
-                tip: money.optional("data.tip", body.tip)?,
-                discount: money.optional("data.discount", body.discount)?,
-                channel: body.channel,
-            })
-        }
-        SourceType::OrderRefunded => {
-            let body: RefundBody = from_json(raw, "data")?;
-            let amount = money.amount("data.amount", body.amount)?;
-            SourceData::OrderRefunded(Refund { order_id: body.order_id, amount, reason: body.reason })
-        }
-        SourceType::Visit => {
-            let body: VisitBody = from_json(raw, "data")?;
-            SourceData::Visit(Visit { channel: body.channel })
-        }
-    })
-}
-
-struct Checked<'a> {
-    currency: &'a Currency,
-}
-
-impl Checked<'_> {
-    fn amount(&self, field: &str, amount: Money) -> Result<Money, BadEvent> {
-        amount.checked(self.currency).map_err(|e| BadEvent::field(field, e))
-    }
-
-    fn optional(&self, field: &str, amount: Option<Money>) -> Result<Option<Money>, BadEvent> {
-        amount.map(|amount| self.amount(field, amount)).transpose()
-    }
-
-    fn item(&self, index: usize, item: ItemBody) -> Result<Item, BadEvent> {
-        /// Weighed goods come in grams of a kilogram.
-        const QUANTITY_DECIMALS: u32 = 3;
-        let at = |name: &str| format!("data.items[{index}].{name}");
-        let quantity = item.quantity.unwrap_or(Money::new(rust_decimal::Decimal::ONE));
-        let quantity = quantity.limited().map_err(|e| BadEvent::field(at("quantity"), e))?;
-        let amount = quantity.decimal().normalize();
-        if amount.is_sign_negative() || amount.scale() > QUANTITY_DECIMALS {
-            return Err(BadEvent::field(at("quantity"), "must be zero or more, with at most 3 decimals"));
-        }
-        let price =
-            item.price.checked(self.currency).map_err(|e: BadMoney| BadEvent::field(at("price"), e))?;
-        Ok(Item { sku: item.sku, name: item.name, category: item.category, quantity, price })
-    }
+    Ok(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::identity::IdentityKind;
     use proptest::prelude::*;
 
     fn parse(body: &str) -> Result<SourceEvent, BadEvent> {
@@ -452,7 +307,16 @@ mod tests {
             ("{", ""),
             ("\u{feff}{}", ""),
             (r#"{"type":"visit"} x"#, ""),
-            (r#"{"type":"visit","key":"a","key":"b"}"#, ""),
+            (r#"{"type":"visit","key":"a","key":"b"}"#, "key"),
+            (r#"{"key":"a"}"#, "type"),
+            (r#"{"type":"visit","key":"hash:00"}"#, "key"),
+            (r#"{"type":"visit","key":"\ud800"}"#, "key"),
+            (r#"{"type":"visit","member":["m-42",null,null,null,null]}"#, "member"),
+            (r#"{"type":"visit","data":[null]}"#, "data"),
+            (
+                r#"{"type":"order.completed","data":{"order_id":"o","total":1,"items":[[null,null,null,1,1]]}}"#,
+                "data.items[0]",
+            ),
             (r#"{"type":"visit","nonsense":1}"#, "nonsense"),
             (r#"{"type":"visits"}"#, "type"),
             (r#"{"type":"visit","key":"a\u0000b"}"#, "key"),
@@ -464,7 +328,7 @@ mod tests {
             (r#"{"type":"visit","member":{"email":"ana"}}"#, "member.email"),
             (r#"{"type":"visit","member":{"phone":"555"}}"#, "member.phone"),
             (r#"{"type":"visit","data":{"x":1}}"#, "data.x"),
-            (r#"{"type":"order.completed","data":{"order_id":"o"}}"#, "data"),
+            (r#"{"type":"order.completed","data":{"order_id":"o"}}"#, "data.total"),
             (
                 r#"{"type":"order.completed","data":{"order_id":"o","total":123456789012345678901234567890}}"#,
                 "data.total",
@@ -472,7 +336,7 @@ mod tests {
             (r#"{"type":"order.completed","data":{"order_id":"o","total":1.005}}"#, "data.total"),
             (r#"{"type":"order.completed","data":{"order_id":"o","total":-1}}"#, "data.total"),
             (r#"{"type":"order.completed","data":{"order_id":"o","total":1e3}}"#, "data.total"),
-            (r#"{"type":"order.completed","data":{"order_id":"o","total":1,"total":2}}"#, "data"),
+            (r#"{"type":"order.completed","data":{"order_id":"o","total":1,"total":2}}"#, "data.total"),
             (
                 r#"{"type":"order.completed","data":{"order_id":"o","total":1,"items":[{"price":"x"}]}}"#,
                 "data.items[0].price",
@@ -498,17 +362,49 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_the_same_body_is_the_same_event() {
-        let timed = r#"{"type":"visit","occurred_at":"2026-03-03T18:30:00Z","member":{"id":"m"}}"#;
-        let untimed = r#"{"type":"visit","member":{"id":"m"}}"#;
-        assert_eq!(parse(timed).unwrap().key, parse(timed).unwrap().key);
-        assert_ne!(parse(timed).unwrap().key, parse(untimed).unwrap().key);
-        let later = SourceEvent::parse(
-            untimed.as_bytes(),
-            &"USD".parse().unwrap(),
-            "2026-03-05T19:00:00Z".parse().unwrap(),
+    fn a_refusal_speaks_of_the_event_and_never_of_our_types() {
+        for (body, said) in [
+            (
+                r#"{"type":"visit","occurred_at":"2026-03-03T18:30"}"#,
+                "occurred_at: must be an RFC 3339 instant with its offset, such as 2026-03-03T18:30:00Z",
+            ),
+            (r#"{"type":"visit","member":"m-42"}"#, "member: must be a JSON object, not a text"),
+            (r#"{"type":"visit","key":7}"#, "key: must be a text of 1 to 255 bytes, not the number `7`"),
+            (r#"{"type":"visit","data":{"y":1}}"#, "data.y: is not a field here; there is `channel`"),
+        ] {
+            assert_eq!(parse(body).expect_err(body).to_string(), said);
+        }
+    }
+
+    #[test]
+    fn without_a_key_the_same_body_is_the_same_event_for_a_day_after_the_first() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let event = parse(r#"{"type":"visit","member":{"id":"m"}}"#).unwrap();
+        assert_eq!(event.key_origin, KeyOrigin::Body);
+        let first = event.key_after(None, at("2026-03-03T19:00:00Z"));
+        let seen = Some((first.clone(), at("2026-03-03T19:00:00Z")));
+        assert_eq!(event.key_after(seen.clone(), at("2026-03-04T18:59:59Z")), first);
+        let second = event.key_after(seen.clone(), at("2026-03-04T19:00:00Z"));
+        assert_eq!(event.key_after(seen, at("2026-03-04T19:00:07Z")), second, "whoever is first, one wins");
+        assert!(
+            second > first
+                && second
+                    < event.key_after(
+                        Some((second.clone(), at("2026-03-04T19:00:00Z"))),
+                        at("2026-03-09T00:00:00Z")
+                    )
         );
-        assert_ne!(parse(untimed).unwrap().key, later.unwrap().key);
+        let other = parse(r#"{"type":"visit","member":{"id":"n"}}"#).unwrap();
+        assert_ne!(other.key, event.key);
+    }
+
+    #[test]
+    fn a_key_beside_the_body_serves_when_there_is_none_in_it() {
+        let keyless = parse(r#"{"type":"visit"}"#).unwrap();
+        let keyed = keyless.clone().or_key("k-1").unwrap();
+        assert_eq!((&*keyed.key, keyed.key_origin), ("k-1", KeyOrigin::Sender));
+        assert_eq!(&*parse(ORDER).unwrap().or_key("k-1").unwrap().key, "ORD-1001");
+        assert!(keyless.clone().or_key("").is_err() && keyless.or_key("hash:00").is_err());
     }
 
     proptest! {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::AppState;
+use super::State;
 use super::problem::Problem;
 use crate::domain::api_key::KeyHash;
 use crate::domain::chain::ChainId;
@@ -64,9 +64,9 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let hash = bearer(request).map(KeyHash::of);
-        let state = request.app_data::<web::Data<AppState>>().cloned();
+        let state = State::of(request);
         async move {
-            let state = state.ok_or(Problem::Unavailable)?;
+            let state = state?;
             state.keys.caller(&state.reader, hash?).await
         }
         .boxed_local()

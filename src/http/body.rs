@@ -1,6 +1,8 @@
-//! Reading bodies: bounded in size and in time.
+//! Reading bodies: bounded in size, in time, and in memory over all requests.
 
 use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -10,19 +12,60 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::door::Door;
 use super::problem::Problem;
+use crate::domain::json;
 
 /// The whole body of a single request must arrive within this; actix-web itself waits for ever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body of an administrative request, in bytes.
 const ADMIN_BYTES: usize = 64 * 1024;
+/// Bytes of bodies in memory at once, over all requests but batches, which are bounded by themselves.
+const ROOM_BYTES: usize = 64 * 1024 * 1024;
+
+/// Room for bodies. It is taken as the bytes arrive, so that a slow sender holds little of it.
+#[derive(Clone)]
+pub(super) struct BodyRoom(Arc<Semaphore>);
+
+impl Default for BodyRoom {
+    fn default() -> Self {
+        Self::of(ROOM_BYTES)
+    }
+}
+
+impl BodyRoom {
+    fn of(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let bytes = u32::try_from(bytes).map_err(|_| Problem::Overloaded)?;
+        Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| Problem::Overloaded)
+    }
+}
+
+/// A body in memory. Its room is free again when this is gone.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Deref for Held {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// A body that is not read yet: first comes the question whether the caller may ask at all.
 pub(super) struct Body {
     /// What `Content-Length` says.
     announced: Option<u64>,
     payload: Payload,
+    room: BodyRoom,
 }
 
 impl FromRequest for Body {
@@ -32,21 +75,22 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let announced = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        ready(Ok(Self { announced, payload: payload.take() }))
+        let room = Door::of(request).map(|door| door.bodies().clone());
+        ready(room.map(|room| Self { announced, payload: payload.take(), room }))
     }
 }
 
 impl Body {
     /// Reads a body of at most `limit` bytes, all of it within [`BODY_TIMEOUT`].
-    pub(super) async fn bytes(self, limit: usize) -> Result<Bytes, Problem> {
+    pub(super) async fn bytes(self, limit: usize) -> Result<Held, Problem> {
         self.bytes_within(BODY_TIMEOUT, limit).await
     }
 
-    async fn bytes_within(mut self, time: Duration, limit: usize) -> Result<Bytes, Problem> {
+    async fn bytes_within(mut self, time: Duration, limit: usize) -> Result<Held, Problem> {
         if self.announced.is_some_and(|bytes| bytes > limit as u64) {
             return Err(Problem::TooLarge { limit });
         }
-        let collected = tokio::time::timeout(time, collect(&mut self.payload, limit));
+        let collected = tokio::time::timeout(time, collect(&mut self.payload, limit, &self.room));
         collected.await.map_err(|_| Problem::BodyTimeout)?
     }
 
@@ -67,16 +111,22 @@ impl Body {
     }
 }
 
-async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, Problem> {
-    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
-    let mut whole = BytesMut::from(first.map_err(broken)?);
+async fn collect(payload: &mut Payload, limit: usize, room: &BodyRoom) -> Result<Held, Problem> {
+    let mut whole = BytesMut::new();
+    let mut taken = room.take(0)?;
     while let Some(chunk) = payload.next().await {
-        whole.extend_from_slice(&chunk.map_err(broken)?);
-        if whole.len() > limit {
-            break;
+        let chunk = chunk.map_err(broken)?;
+        if whole.len() + chunk.len() > limit {
+            return Err(Problem::TooLarge { limit });
+        }
+        taken.merge(room.take(chunk.len())?);
+        if whole.is_empty() {
+            whole = BytesMut::from(chunk); // mostly the only one, and then nothing is copied
+        } else {
+            whole.extend_from_slice(&chunk);
         }
     }
-    if whole.len() > limit { Err(Problem::TooLarge { limit }) } else { Ok(whole.freeze()) }
+    Ok(Held { bytes: whole.freeze(), _room: taken })
 }
 
 /// What a failing stream means to the caller.
@@ -85,33 +135,9 @@ pub(super) fn broken(error: PayloadError) -> Problem {
     Problem::BodyIncomplete
 }
 
-/// Deserialises strictly and names the field at fault.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = str::from_utf8(body).map_err(|_| Problem::NotJson("the body is not UTF-8".into()))?;
-    if text.trim_ascii().is_empty() {
-        return Err(Problem::NotJson("the body is empty; a JSON object is wanted".into()));
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        refused(&path, &error.into_inner())
-    })?;
-    deserializer.end().map_err(|error| refused("", &error))?;
-    // serde takes a list for a struct's fields in order; nobody means that.
-    if text.trim_ascii_start().starts_with('{') {
-        Ok(value)
-    } else {
-        Err(Problem::InvalidBody("the body must be a JSON object".into()))
-    }
-}
-
-fn refused(path: &str, error: &serde_json::Error) -> Problem {
-    let problem = error.to_string();
-    if error.is_syntax() || error.is_eof() {
-        return Problem::NotJson(problem);
-    }
-    let whole = matches!(path, "." | "?");
-    Problem::from_parser(if whole { "" } else { path }, problem)
+    Ok(json::object(text, "")?)
 }
 
 #[cfg(test)]
@@ -136,6 +162,7 @@ mod tests {
             ("{", "not_json", None),
             (r#"{"name":"a"} x"#, "not_json", None),
             ("[\"a\",[]]", "invalid_body", None),
+            ("null", "invalid_body", None),
             ("{}", "invalid_field", Some("name")),
             (r#"{"name":1}"#, "invalid_field", Some("name")),
             (r#"{"name":"a","name":"b"}"#, "invalid_field", Some("name")),
@@ -154,8 +181,8 @@ mod tests {
     async fn a_body_beyond_the_limit_is_refused_whether_announced_or_not() {
         for announced in [Some(11), None] {
             let (_, payload) = TestRequest::default().set_payload("0123456789a").to_http_parts();
-            let body = Body { announced, payload };
-            assert_eq!(body.bytes(10).await, Err(Problem::TooLarge { limit: 10 }));
+            let body = Body { announced, payload, room: BodyRoom::default() };
+            assert_eq!(body.bytes(10).await.err(), Some(Problem::TooLarge { limit: 10 }));
         }
     }
 
@@ -163,7 +190,21 @@ mod tests {
     async fn a_body_that_does_not_end_is_given_up() {
         let byte = futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]);
         let payload = Payload::Stream { payload: byte.chain(futures_util::stream::pending()).boxed_local() };
-        let body = Body { announced: None, payload };
-        assert_eq!(body.bytes_within(Duration::from_millis(20), 1_000).await, Err(Problem::BodyTimeout));
+        let body = Body { announced: None, payload, room: BodyRoom::default() };
+        let read = body.bytes_within(Duration::from_millis(20), 1_000).await;
+        assert_eq!(read.err(), Some(Problem::BodyTimeout));
+    }
+
+    #[actix_web::test]
+    async fn bodies_beyond_the_room_for_all_of_them_are_refused_until_there_is_room_again() {
+        let room = BodyRoom::of(10);
+        let read = async || {
+            let (_, payload) = TestRequest::default().set_payload("0123456").to_http_parts();
+            Body { announced: None, payload, room: room.clone() }.bytes(100).await
+        };
+        let first = read().await.unwrap();
+        assert_eq!(read().await.err(), Some(Problem::Overloaded));
+        drop(first);
+        assert_eq!(&*read().await.unwrap(), b"0123456");
     }
 }

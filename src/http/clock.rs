@@ -1,9 +1,9 @@
 //! The engine's clock, for tests that cannot wait two hours for a retry.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 
-use super::AppState;
+use super::State;
 use super::auth::Caller;
 use super::body::Body;
 use super::problem::Problem;
@@ -28,18 +28,14 @@ struct ClockView {
 }
 
 /// `GET /v1/clock`
-pub(super) async fn show(state: web::Data<AppState>, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(super) async fn show(state: State, caller: Caller) -> Result<HttpResponse, Problem> {
     caller.require_role(Right::View)?;
     let clock = state.engine.clock();
     Ok(HttpResponse::Ok().json(ClockView { now: clock.now(), test: clock.is_test() }))
 }
 
 /// `POST /v1/clock`: answers when everything that falls due in between is done.
-pub(super) async fn advance(
-    state: web::Data<AppState>,
-    caller: Caller,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn advance(state: State, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     caller.require_everywhere(Right::Administer)?;
     if !state.engine.clock().is_test() {
         return Err(Problem::NotATestClock);

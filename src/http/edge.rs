@@ -7,17 +7,17 @@ use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use tracing::Instrument;
 
-use super::AppState;
+use super::Door;
 use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 
 /// Gives the request its id and its span, refuses what no route takes, and puts the id on the answer.
 pub(super) async fn every_request(
-    state: web::Data<AppState>,
+    door: web::Data<Door>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let now_ms = u64::try_from(state.engine.clock().now().timestamp_millis()).unwrap_or_default();
+    let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
     let span = tracing::info_span!("request", id = %id, method = %request.method(), path = request.path());
     let mut answer = match acceptable(request.headers()) {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
 
-use super::AppState;
+use super::State;
 use super::problem::Problem;
 
 /// A store that does not answer a trivial read within this is not there.
@@ -17,7 +17,7 @@ pub(super) async fn alive() -> HttpResponse {
 }
 
 /// `GET /readyz`: whether it makes sense to send work here.
-pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+pub(super) async fn ready(state: State) -> Result<HttpResponse, Problem> {
     if state.engine.is_draining() {
         return Err(Problem::Draining);
     }
@@ -26,10 +26,10 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Pr
     Ok(status("ready"))
 }
 
-/// `GET /metrics`: Prometheus text.
-pub(super) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(state.metrics.encode())
+/// `GET /metrics`: Prometheus text, which every scraper reads.
+pub(super) async fn metrics(state: State) -> HttpResponse {
+    const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, PROMETHEUS)).body(state.metrics.encode())
 }
 
 fn status(word: &'static str) -> HttpResponse {

@@ -9,6 +9,7 @@ mod admin;
 mod auth;
 mod body;
 mod clock;
+mod door;
 mod edge;
 mod health;
 mod ingest;
@@ -28,8 +29,10 @@ use crate::read::Reader;
 use crate::telemetry::Metrics;
 
 use self::auth::{Caller, Keys};
+use self::door::State;
 use self::problem::Problem;
 
+pub use self::door::Door;
 pub use self::routes::configure;
 pub use self::server::{ServerLimits, serve};
 

@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef};
+use crate::domain::json::BadJson;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
 use crate::read::ReadError;
@@ -99,6 +100,9 @@ pub enum Problem {
     /// More work than fits. Nothing was accepted.
     #[error("the engine is at capacity; nothing was accepted")]
     Overloaded,
+    /// Not up yet. Nothing was accepted.
+    #[error("the engine is starting; nothing was accepted")]
+    Starting,
     /// Shutting down. Nothing was accepted.
     #[error("the engine is shutting down; nothing was accepted")]
     Draining,
@@ -143,19 +147,12 @@ impl Problem {
         Self::InvalidField { field: field.into(), problem: problem.to_string() }
     }
 
-    /// What a parser said about the value at `path`; an empty path is the whole body. When the parser names a field
-    /// below it, that one is at fault.
-    pub(super) fn from_parser(path: &str, problem: String) -> Self {
-        let below = [("missing field `", "is missing"), ("duplicate field `", "is given twice")];
-        let named = below.into_iter().find_map(|(beginning, what)| {
-            let (name, _) = problem.strip_prefix(beginning)?.split_once('`')?;
-            Some((if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }, what))
-        });
-        match named {
-            Some((field, what)) => Self::field(field, what),
-            None if path.is_empty() => Self::InvalidBody(problem),
-            None => Self::field(path, problem),
+    /// A field of the wrong shape; without a name it is the body as a whole.
+    fn shape(field: String, problem: String) -> Self {
+        if field.is_empty() {
+            return Self::InvalidBody(format!("the body {problem}"));
         }
+        Self::InvalidField { field, problem }
     }
 
     #[rustfmt::skip]
@@ -203,6 +200,8 @@ impl Problem {
                  second. Then send the same request again."),
             Self::Overloaded => Class::new(S::SERVICE_UNAVAILABLE, "overloaded", "At capacity",
                 "Send the same request again after the pause of Retry-After."),
+            Self::Starting => Class::new(S::SERVICE_UNAVAILABLE, "starting", "Starting",
+                "Send the same request again after the pause of Retry-After."),
             Self::Draining => Class::new(S::SERVICE_UNAVAILABLE, "draining", "Shutting down",
                 "Send the same request again after the pause of Retry-After."),
             Self::Unavailable => Class::new(S::SERVICE_UNAVAILABLE, "unavailable", "Store unavailable",
@@ -225,7 +224,7 @@ impl Problem {
     /// Seconds after which trying again makes sense.
     const fn retry_after_s(&self) -> Option<u16> {
         match self {
-            Self::Overloaded => Some(1),
+            Self::Overloaded | Self::Starting => Some(1),
             Self::Unavailable => Some(2),
             // A person has to mend the rules first.
             Self::Draining | Self::NoRules(_) => Some(5),
@@ -327,12 +326,21 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<BadJson> for Problem {
+    fn from(bad: BadJson) -> Self {
+        match bad {
+            BadJson::NotJson(why) => Self::NotJson(why),
+            BadJson::Shape { field, problem } => Self::shape(field, problem),
+        }
+    }
+}
+
 impl From<BadEvent> for Problem {
     fn from(bad: BadEvent) -> Self {
         match bad.code {
             BadEventCode::NotJson => Self::NotJson(bad.problem),
             BadEventCode::TooLarge => Self::TooLarge { limit: crate::domain::source_event::MAX_BYTES },
-            BadEventCode::InvalidField => Self::from_parser(&bad.field, bad.problem),
+            BadEventCode::InvalidField => Self::shape(bad.field, bad.problem),
         }
     }
 }
@@ -417,19 +425,6 @@ mod tests {
             let status = problem.status_code();
             assert!(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{problem}");
             assert_eq!(status.is_server_error(), problem.retry_after_s().is_some(), "{problem}");
-        }
-    }
-
-    #[test]
-    fn a_missing_or_repeated_field_is_named() {
-        for (path, said, field) in [
-            ("", "missing field `type` at line 1 column 2", Some("type")),
-            ("data", "missing field `total` at line 1 column 2", Some("data.total")),
-            ("data", "duplicate field `total` at line 1 column 2", Some("data.total")),
-            ("data.x", "unknown field `x`", Some("data.x")),
-            ("", "must be a JSON object", None),
-        ] {
-            assert_eq!(Problem::from_parser(path, said.to_owned()).at_field(), field, "{said}");
         }
     }
 

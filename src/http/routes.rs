@@ -82,7 +82,7 @@ impl Routes {
 }
 
 /// Adds everything that the engine says over HTTP. The application's data must hold an
-/// [`AppState`](super::AppState).
+/// [`Door`](super::Door).
 pub fn configure(service: &mut web::ServiceConfig) {
     let everything = web::scope("")
         .wrap(actix_web::middleware::from_fn(edge::every_request))

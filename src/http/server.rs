@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
-use super::{AppState, configure};
+use super::{Door, configure};
 
 /// A request's head must arrive within this.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,8 +40,8 @@ impl Default for ServerLimits {
 ///
 /// # Errors
 /// The listener cannot be used.
-pub fn serve(state: web::Data<AppState>, listener: TcpListener, limits: ServerLimits) -> io::Result<Server> {
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(configure))
+pub fn serve(door: web::Data<Door>, listener: TcpListener, limits: ServerLimits) -> io::Result<Server> {
+    let server = HttpServer::new(move || App::new().app_data(door.clone()).configure(configure))
         .workers(limits.workers)
         .max_connections(limits.connections.div_ceil(limits.workers))
         .client_request_timeout(HEAD_TIMEOUT)

@@ -1,32 +1,50 @@
-//! A chain's published program as outsiders see it.
+//! A chain's program as outsiders see it.
+
+use serde::Serialize;
 
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::text::Name;
+use crate::rules::diagnostic::Diagnostic;
+use crate::rules::program::Program;
 use crate::store::program;
 
-/// The newest published version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// Its number.
-    pub version: i64,
+/// The program in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProgramView<'a> {
+    /// The version in force; 0 = none.
+    version: i64,
     /// SHA-256 of its files, in hexadecimal.
-    pub hash: String,
-    /// When it was published.
-    pub at: Timestamp,
+    hash: Option<String>,
+    published_at: Option<Timestamp>,
+    tiers: &'a [Name],
+    /// Why the newest edit of the folder is not in force; empty when it is.
+    problems: &'a [Diagnostic],
 }
 
 impl Reader {
-    /// The newest published version; `None` before the first.
+    /// The program in force, if one is, and `problems` of an edit that is not.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn published_program(&self, chain: ChainId) -> Result<Option<Published>, ReadError> {
-        let found = self.run(move |conn| Ok(program::latest(conn, &chain)?)).await?;
-        Ok(found.map(|program| Published {
-            version: program.version,
-            hash: program.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-            at: program.created_at,
-        }))
+    pub async fn program<'a>(
+        &self,
+        chain: ChainId,
+        program: Option<&'a Program>,
+        problems: &'a [Diagnostic],
+    ) -> Result<ProgramView<'a>, ReadError> {
+        let version = program.map_or(0, |program| program.version);
+        let newest = self.run(move |conn| Ok(program::latest(conn, &chain)?)).await?;
+        // Between publishing and taking over, the newest is not yet the one in force.
+        let published = newest.filter(|newest| newest.version == version);
+        let hex = |hash: [u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(ProgramView {
+            version,
+            published_at: published.as_ref().map(|published| published.created_at),
+            hash: published.map(|published| hex(published.hash)),
+            tiers: program.map_or(&[], |program| &program.tiers),
+            problems,
+        })
     }
 }

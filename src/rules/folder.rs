@@ -1,11 +1,14 @@
 //! Reads a chain's folder. The only I/O of this module.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::domain::chain::ChainId;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Spot};
 use super::engine::MAX_FILE_BYTES;
 use super::manifest;
 use super::program::Sources;
@@ -13,49 +16,38 @@ use super::program::Sources;
 /// The most files in one folder.
 const MAX_FILES: usize = 100;
 
-/// Why a folder cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
+/// Why a folder cannot be read.
+#[derive(Debug)]
+enum FolderError {
     /// Missing, no directory, no permission, …
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file is not UTF-8.
-    #[error("{} is not a text file in UTF-8", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-    },
+    Unreadable { file: String, why: io::Error },
+    /// A file is not UTF-8. Holds the part before the first byte that is wrong.
+    NotText { file: String, before: String },
     /// A file is larger than can be loaded.
-    #[error("{} has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
+    TooLarge { file: String, bytes: u64 },
     /// More files than can be loaded.
-    #[error("{} holds more than {MAX_FILES} rules files", path.display())]
-    TooManyFiles {
-        /// The folder.
-        path: PathBuf,
-    },
+    TooManyFiles,
 }
 
-impl FolderError {
-    /// The same as a problem of the folder, for people who have nothing to do with this machine's paths.
-    pub fn problem(&self) -> Diagnostic {
-        let (Self::Unreadable { path, .. }
-        | Self::NotText { path }
-        | Self::TooLarge { path, .. }
-        | Self::TooManyFiles { path }) = self;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let message = self.to_string().replace(&*path.to_string_lossy(), &name);
-        Diagnostic::of_file(&name, message)
+impl From<FolderError> for Diagnostic {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Unreadable { file, why } => Self::of_file(&file, format!("cannot be read: {why}"))
+                .help("make it readable for the user that runs punchcard"),
+            FolderError::NotText { file, before } => {
+                let spot = Spot::of_offset(&before, before.len());
+                Self::new(&file, spot, "is not text in UTF-8 from here on")
+                    .help("save the file again as UTF-8")
+            }
+            FolderError::TooLarge { file, bytes } => {
+                Self::of_file(&file, format!("has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}"))
+                    .help("split it: the files of a folder are one program")
+            }
+            FolderError::TooManyFiles => {
+                let message = format!("the folder holds more than {MAX_FILES} rules files");
+                Self::of_file(manifest::FILE, message).help("put several rules into one file")
+            }
+        }
     }
 }
 
@@ -63,17 +55,35 @@ impl FolderError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<(String, u64, Option<SystemTime>)>);
 
-/// The chains that have a folder under `root`, and what each folder looks like. A missing root has none; names that
-/// are no chain ids are passed over.
-pub fn stamps(root: &Path) -> Vec<(ChainId, Stamp)> {
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let chain = |entry: std::fs::DirEntry| {
-        let id: ChainId = entry.file_name().to_str()?.parse().ok()?;
-        entry.path().is_dir().then(|| (id, stamp(&entry.path())))
-    };
-    let mut found: Vec<_> = entries.filter_map(chain).collect();
-    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    found
+/// The folders under the root of all rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// The chains that have one, and what each looks like.
+    pub chains: BTreeMap<ChainId, Stamp>,
+    /// Names of folders that hold rules and cannot be a chain's id.
+    pub misnamed: Vec<OsString>,
+}
+
+/// Looks at the folders under `root`. A missing root has none.
+pub fn look(root: &Path) -> Folders {
+    let mut folders = Folders::default();
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        match name.to_str().and_then(|name| name.parse().ok()) {
+            Some(chain) if path.is_dir() => _ = folders.chains.insert(chain, stamp(&path)),
+            None if is_meant_for_a_chain(&path) => folders.misnamed.push(name),
+            _ => {}
+        }
+    }
+    folders.misnamed.sort_unstable();
+    folders
+}
+
+/// Whether a folder holds rules: without a manifest, or under a name that no chain can have, they are a mistake to
+/// report, not to overlook.
+pub fn is_meant_for_a_chain(folder: &Path) -> bool {
+    let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.any(|file| file.file_name().to_str().is_some_and(is_source))
 }
 
 fn stamp(folder: &Path) -> Stamp {
@@ -91,23 +101,24 @@ fn stamp(folder: &Path) -> Stamp {
 /// Reads `program.toml` and `*.rhai` of `folder`, sorted by name. Other files and sub-folders are ignored.
 ///
 /// # Errors
-/// When the folder or one of these files cannot be read. A folder without `program.toml` is readable: that it is
-/// missing is a problem for the loader to report.
-pub fn read(folder: &Path) -> Result<Sources, FolderError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_path_buf();
-        |source| FolderError::Unreadable { path, source }
-    };
+/// When the folder or one of these files cannot be read: one problem, as of a folder that does not check. A folder
+/// without `program.toml` is readable: that it is missing is a problem for the loader to report.
+pub fn read(folder: &Path) -> Result<Sources, Diagnostic> {
+    Ok(read_files(folder)?)
+}
+
+fn read_files(folder: &Path) -> Result<Sources, FolderError> {
+    let unreadable = |why| FolderError::Unreadable { file: manifest::FILE.to_owned(), why };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
-        let path = entry.map_err(unreadable(folder))?.path();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
         if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_source(name))
             && path.is_file()
         {
-            files.push((name.to_owned(), read_file(&path)?));
+            files.push((name.to_owned(), read_file(&path, name)?));
         }
         if files.len() > MAX_FILES {
-            return Err(FolderError::TooManyFiles { path: folder.to_path_buf() });
+            return Err(FolderError::TooManyFiles);
         }
     }
     files.sort_unstable();
@@ -119,15 +130,20 @@ fn is_source(name: &str) -> bool {
     name == manifest::FILE || (name.ends_with(".rhai") && !name.starts_with('.'))
 }
 
-fn read_file(path: &Path) -> Result<String, FolderError> {
-    let unreadable = |source| FolderError::Unreadable { path: path.to_path_buf(), source };
+fn read_file(path: &Path, name: &str) -> Result<String, FolderError> {
+    let file = || name.to_owned();
+    let unreadable = |why| FolderError::Unreadable { file: file(), why };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > MAX_FILE_BYTES as u64 {
-        return Err(FolderError::TooLarge { path: path.to_path_buf(), bytes });
+        return Err(FolderError::TooLarge { file: file(), bytes });
     }
-    let unreadable = |source| FolderError::Unreadable { path: path.to_path_buf(), source };
-    let text = std::fs::read(path).map_err(unreadable)?;
-    String::from_utf8(text).map_err(|_| FolderError::NotText { path: path.to_path_buf() })
+    String::from_utf8(std::fs::read(path).map_err(unreadable)?).map_err(|bad| {
+        let good = bad.utf8_error().valid_up_to();
+        FolderError::NotText {
+            file: file(),
+            before: String::from_utf8_lossy(&bad.as_bytes()[..good]).into_owned(),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -146,12 +162,28 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn what_cannot_be_read_is_a_problem_of_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(read(&folder.path().join("none")), Err(FolderError::Unreadable { .. })));
-        std::fs::write(folder.path().join("a.rhai"), [0xff, 0xfe]).unwrap();
-        assert!(matches!(read(folder.path()), Err(FolderError::NotText { .. })));
+        let problem = || read(folder.path()).unwrap_err();
+        assert!(read(&folder.path().join("none")).unwrap_err().message.starts_with("cannot be read: "));
+        std::fs::write(folder.path().join("a.rhai"), b"// ok\n// caf\xe9\n").unwrap();
+        assert_eq!((&*problem().file, problem().line, problem().column), ("a.rhai", 2, 7));
+        assert!(problem().message.contains("UTF-8") && problem().help.is_some());
         std::fs::write(folder.path().join("a.rhai"), vec![b' '; MAX_FILE_BYTES + 1]).unwrap();
-        assert!(matches!(read(folder.path()), Err(FolderError::TooLarge { .. })));
+        assert!(problem().message.contains("bytes"), "{:?}", problem());
+    }
+
+    #[test]
+    fn a_folder_with_rules_under_a_name_that_no_chain_can_have_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["harvest/program.toml", "Harvest Inc/a.rhai", "Notes/readme.md", ".git/config"] {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let folders = look(root.path());
+        assert_eq!(folders.chains.keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["harvest"]);
+        assert_eq!(folders.misnamed, ["Harvest Inc"]);
+        assert_eq!(look(&root.path().join("none")), Folders::default());
     }
 }

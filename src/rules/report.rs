@@ -9,7 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 
 use super::diagnostic::Diagnostic;
-use super::folder::{self, FolderError};
+use super::folder;
 use super::manifest::{self, Manifest};
 use super::program::{Program, Sources};
 use super::testing::{self, TestOutcome};
@@ -39,6 +39,10 @@ pub enum Colour {
 }
 
 impl ChainReport {
+    fn of(sources: Sources, chain: String) -> Self {
+        Self { chain, rules: Vec::new(), problems: Vec::new(), tests: Vec::new(), sources }
+    }
+
     /// Whether the folder can be published: no problem, no failing test.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() && self.tests.iter().all(|test| test.failure.is_none())
@@ -49,10 +53,11 @@ impl ChainReport {
         self.problems.iter().chain(self.tests.iter().filter_map(|test| test.failure.as_ref()))
     }
 
-    /// The report for people: every complaint with its line of source, then one line of summary.
-    pub fn render(&self, colour: Colour) -> String {
+    /// The report for people: every complaint with its line of source, then one line of summary. `folder` is shown
+    /// before the names of files.
+    pub fn render(&self, folder: &Path, colour: Colour) -> String {
         let mut text: String =
-            self.complaints().map(|problem| render(problem, &self.sources, colour)).collect();
+            self.complaints().map(|problem| render(problem, folder, &self.sources, colour)).collect();
         text.push_str(&self.summary());
         text
     }
@@ -77,18 +82,17 @@ fn counted(n: usize, what: &str) -> String {
 }
 
 /// Reads, checks and tests one chain's folder. Calendar and currency are those of its `program.toml`.
-///
-/// # Errors
-/// When the folder cannot be read. Everything else is in the report.
-pub fn check_folder(dir: &Path) -> Result<ChainReport, FolderError> {
-    let sources = folder::read(dir)?;
+pub fn check_folder(dir: &Path) -> ChainReport {
     let id = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
-    Ok(check(sources, id.unwrap_or_default()))
+    let id = id.unwrap_or_default();
+    match folder::read(dir) {
+        Ok(sources) => check(sources, id),
+        Err(problem) => ChainReport { problems: vec![problem], ..ChainReport::of(Sources::default(), id) },
+    }
 }
 
 fn check(sources: Sources, id: String) -> ChainReport {
-    let mut report =
-        ChainReport { chain: id, rules: Vec::new(), problems: Vec::new(), tests: Vec::new(), sources };
+    let mut report = ChainReport::of(sources, id);
     let chain = match chain_of(&report.chain, &report.sources) {
         Ok(chain) => chain,
         Err(problems) => {
@@ -110,7 +114,8 @@ fn check(sources: Sources, id: String) -> ChainReport {
 fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
-        vec![Diagnostic::of_file(manifest::FILE, message)]
+        let help = "rename the folder; people see the name in program.toml";
+        vec![Diagnostic::of_file(manifest::FILE, message).help(help)]
     })?;
     let manifest = Manifest::of(sources)?;
     let Manifest { name, timezone, currency, .. } = manifest;
@@ -135,9 +140,10 @@ pub fn load_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<P
 }
 
 /// One problem with its line of source.
-pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String {
-    let Diagnostic { file, line, column, length, message, help } = problem;
-    let Some(text) = sources.get(file) else { return format!("{problem}\n") };
+pub(super) fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, colour: Colour) -> String {
+    let shown = Diagnostic { file: folder.join(&problem.file).display().to_string(), ..problem.clone() };
+    let Some(text) = sources.get(&problem.file) else { return format!("{shown}\n") };
+    let Diagnostic { file, line, column, length, message, help } = &shown;
     let source = Source::from(text);
     let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
     let end = (start + length).min(text.chars().count()).max(start);
@@ -150,7 +156,7 @@ pub fn render(problem: &Diagnostic, sources: &Sources, colour: Colour) -> String
     let mut out = Vec::new();
     match report.finish().write((file.as_str(), source), &mut out) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),
-        Err(_) => format!("{problem}\n"),
+        Err(_) => format!("{shown}\n"),
     }
 }
 
@@ -172,8 +178,8 @@ mod tests {
         let failure = report.tests[0].failure.clone().unwrap();
         assert_eq!((failure.line, failure.column, &*failure.message), (4, 10, "this is 1, expected == 2"));
         assert_eq!(failure.help.as_deref(), Some("on the last event fired \"One\""));
-        let text = report.render(Colour::Plain);
-        assert!(text.contains("a.rhai:4:10") && text.contains("expect awarded() == 2;"), "{text}");
+        let text = report.render(Path::new("rules/acme"), Colour::Plain);
+        assert!(text.contains("rules/acme/a.rhai:4:10") && text.contains("expect awarded() == 2;"), "{text}");
         assert!(text.ends_with("acme: 1 rule, 1 of 1 test failed\n"), "{text}");
         let problems =
             load_and_test(&folder(rules), &chain_of("acme", &folder(rules)).unwrap(), 1).unwrap_err();
@@ -186,14 +192,16 @@ mod tests {
             let spot = super::super::diagnostic::Spot { line, column, length };
             for file in ["a.rhai", "gone.rhai"] {
                 let problem = Diagnostic::new(file, spot, "odd");
-                assert!(render(&problem, &folder("é\n"), Colour::Plain).contains("odd"));
+                assert!(render(&problem, Path::new(""), &folder("é\n"), Colour::Plain).contains("odd"));
             }
         }
     }
 
     #[test]
     fn a_folder_whose_name_is_no_chain_id_is_refused() {
-        assert!(!check(folder(""), "Acme Inc".to_owned()).problems.is_empty());
+        let report = check(folder(""), "Acme Inc".to_owned());
+        assert!(report.problems[0].message.contains("`Acme Inc` cannot be a chain's id"));
+        assert!(report.problems[0].help.as_deref().is_some_and(|help| help.starts_with("rename the folder")));
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! The hot path: groups of commits and attempts, each group in one transaction.
 
+use super::attempt::AttemptChange;
+use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
+use super::delivery::DeliveryRow;
 use super::error::StoreError;
 use super::group::{self, Fate};
+use super::ledger::TransferRow;
+use super::loyalty_event::EventRow;
+use super::member::{IdentityRow, MemberChange};
+use super::order::OrderRow;
+use super::source_event::SourceRow;
+use super::url::DatabaseUrl;
 use super::vault::Vault;
 use crate::domain::commit::Commit;
 use crate::domain::delivery::AttemptOutcome;
@@ -15,6 +24,70 @@ pub enum Write {
     Commit(Box<Commit>),
     /// How a delivery went.
     Attempt(Box<AttemptOutcome>),
+}
+
+/// A write with its rows. Making the rows takes about as long as writing them, so it is not left to the one thread that
+/// writes.
+pub struct Prepared {
+    write: Write,
+    pub(super) rows: Rows,
+}
+
+/// The rows of a write.
+pub(super) enum Rows {
+    Commit(Box<CommitRows>),
+    Attempt(Box<AttemptChange>),
+}
+
+/// The rows of a commit.
+pub(super) struct CommitRows {
+    pub(super) source: Option<SourceRow>,
+    pub(super) member: Option<MemberChange>,
+    pub(super) identities: Vec<IdentityRow>,
+    pub(super) order: Option<OrderRow>,
+    pub(super) transfers: Vec<TransferRow>,
+    pub(super) events: Vec<EventRow>,
+    pub(super) deliveries: Vec<DeliveryRow>,
+}
+
+impl Prepared {
+    /// What it was made from.
+    pub const fn write(&self) -> &Write {
+        &self.write
+    }
+
+    /// Gives back what it was made from.
+    pub fn into_write(self) -> Write {
+        self.write
+    }
+}
+
+impl From<Write> for Prepared {
+    fn from(write: Write) -> Self {
+        let rows = match &write {
+            Write::Commit(commit) => Rows::Commit(Box::new(CommitRows::of(commit))),
+            Write::Attempt(outcome) => Rows::Attempt(Box::new(AttemptChange::of(outcome))),
+        };
+        Self { write, rows }
+    }
+}
+
+impl CommitRows {
+    fn of(commit: &Commit) -> Self {
+        let chain = &commit.chain;
+        let identities = commit.member.iter().flat_map(|member| {
+            commit.new_identities.iter().map(|identity| IdentityRow::of(chain, identity, member.id))
+        });
+        Self {
+            source: commit.source.as_ref().map(|source| SourceRow::after(chain, source)),
+            member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, commit.wake)),
+            identities: identities.collect(),
+            order: commit.order.as_ref().map(|order| OrderRow::after(chain, order)),
+            transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
+            events: commit.events.iter().map(EventRow::of).collect(),
+            deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),
+        }
+    }
 }
 
 /// What became of a [`Write`].
@@ -31,8 +104,7 @@ pub enum Written {
         /// What became of the first.
         status: SourceStatus,
     },
-    /// What it was decided from does not hold any more; nothing was written. Reload and decide again. For an attempt:
-    /// there is no such delivery.
+    /// What it was decided from does not hold any more; nothing was written. Reload and decide again.
     Conflict,
 }
 
@@ -40,6 +112,8 @@ pub enum Written {
 pub struct Writer {
     opener: Opener,
     vault: Vault,
+    /// What PostgreSQL does not need.
+    checkpointer: Option<Checkpointer>,
     /// Absent after a failure that may have spoilt it.
     conn: Option<DbConn>,
 }
@@ -47,7 +121,11 @@ pub struct Writer {
 impl Writer {
     pub(super) fn open(opener: Opener, vault: Vault) -> Result<Self, StoreError> {
         let conn = Some(opener.open()?);
-        Ok(Self { opener, vault, conn })
+        let checkpointer = match &opener.url {
+            DatabaseUrl::Sqlite(path) => Some(Checkpointer::start(path)?),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        Ok(Self { opener, vault, checkpointer, conn })
     }
 
     /// Writes a group in one transaction and answers for each, in order. A `Conflict` or `Duplicate` of one does not
@@ -55,7 +133,7 @@ impl Writer {
     ///
     /// Two writes of the same member, order or delivery do not fit into one transaction: the later ones follow in
     /// further ones. When one of those fails, [`StoreError::Partly`] says so.
-    pub fn write(&mut self, group: &[Write]) -> Result<Vec<Written>, StoreError> {
+    pub fn write(&mut self, group: &[Prepared]) -> Result<Vec<Written>, StoreError> {
         let mut answers = vec![Written::Done; group.len()];
         for (nth, round) in group::rounds(group).into_iter().enumerate() {
             self.write_round(group, round, &mut answers).map_err(|e| match nth {
@@ -70,13 +148,14 @@ impl Writer {
     /// is written again. Every turn has fewer writes, so it ends.
     fn write_round(
         &mut self,
-        group: &[Write],
+        group: &[Prepared],
         mut round: Vec<usize>,
         answers: &mut [Written],
     ) -> Result<(), StoreError> {
         while !round.is_empty() {
             match self.with_conn(|conn, _| group::write(conn, group, &round))? {
                 Fate::Written(duplicates) => {
+                    self.checkpointer.iter().for_each(Checkpointer::wake);
                     for (at, duplicate) in duplicates {
                         answers[at] = duplicate;
                     }
@@ -91,6 +170,11 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn checkpointer(&self) -> &Checkpointer {
+        self.checkpointer.as_ref().unwrap()
     }
 
     /// An administrative change in a transaction of its own.

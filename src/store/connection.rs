@@ -172,7 +172,7 @@ struct Setting {
     value: String,
 }
 
-fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, OpenError> {
+pub(super) fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, OpenError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
@@ -192,9 +192,9 @@ fn sqlite_settings(role: Role) -> &'static str {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = OFF;
-             PRAGMA cache_size = -65536;
+             PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA wal_autocheckpoint = 16000;
              PRAGMA journal_size_limit = 67108864;"
         }
         Role::Reader => {

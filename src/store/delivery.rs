@@ -80,7 +80,6 @@ pub(super) struct DeliveryRow {
     member: String,
     status: String,
     attempts: i64,
-    tries: i64,
     due_at: Option<i64>,
     created_at: i64,
     settled_at: Option<i64>,
@@ -97,11 +96,15 @@ impl DeliveryRow {
             member: delivery.member.to_string(),
             status: DeliveryStatus::Pending.as_str().to_owned(),
             attempts: 0,
-            tries: 0,
             due_at: Some(due_at),
             created_at: due_at,
             settled_at: None,
         }
+    }
+
+    /// The order in which they are written: that of the table.
+    pub(super) fn key(&self) -> (&str, &str, &str) {
+        (&self.chain, &self.endpoint, &self.id)
     }
 
     fn read(self, event_kind: &str) -> Result<StoredDelivery, StoreError> {
@@ -122,7 +125,7 @@ impl DeliveryRow {
 }
 
 /// Stores new deliveries.
-pub(super) fn insert(conn: &mut DbConn, rows: &[DeliveryRow]) -> QueryResult<()> {
+pub(super) fn insert(conn: &mut DbConn, rows: &[&DeliveryRow]) -> QueryResult<()> {
     insert_all!(conn, deliveries::table, rows)
 }
 

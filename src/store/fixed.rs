@@ -2,14 +2,15 @@
 
 use std::marker::PhantomData;
 
-use diesel::QueryResult;
-use diesel::RunQueryDsl;
 use diesel::backend::Backend;
+use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::Integer;
+use diesel::sqlite::Sqlite;
 
-/// A statement whose text is the same whenever `Site` runs it, so that its prepared form is kept. Diesel prepares every
-/// `UPDATE` and every upsert anew, because their columns may vary from call to call; here they do not, and preparing
-/// costs SQLite several times what running does. Made by [`fixed!`].
+/// A statement whose text is the same whenever `Site` runs it, so that SQLite keeps its prepared form. Diesel prepares
+/// every `UPDATE` and every upsert anew, because their columns may vary from call to call; here they do not, and
+/// preparing costs several times what running does. Made by [`fixed!`].
 pub(super) struct Fixed<Site, Q> {
     query: Q,
     site: PhantomData<Site>,
@@ -19,6 +20,26 @@ impl<Site, Q> Fixed<Site, Q> {
     pub(super) const fn at(_: fn() -> Option<Site>, query: Q) -> Self {
         Self { query, site: PhantomData }
     }
+}
+
+impl<Site: 'static, Q: QueryFragment<Sqlite>> Fixed<Site, Q> {
+    /// Runs it. It is loaded, as something that answers no rows: diesel's `execute` borrows the statement first, and a
+    /// borrowed one is prepared anew each time, whatever it promises.
+    pub(super) fn run(self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        self.load::<i32>(conn).map(drop)
+    }
+
+    /// Runs it and answers how many rows it wrote.
+    pub(super) fn count(self, conn: &mut SqliteConnection) -> QueryResult<i32> {
+        self.run(conn)?;
+        diesel::select(changes()).get_result(conn)
+    }
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// Rows that the last statement of this connection wrote. <https://sqlite.org/lang_corefunc.html#changes>
+    fn changes() -> Integer;
 }
 
 /// The prepared form is found by the site's type, without writing out the text.
@@ -37,8 +58,8 @@ impl<DB: Backend, Site, Q: QueryFragment<DB>> QueryFragment<DB> for Fixed<Site, 
     }
 }
 
-impl<Site, Q: Query> Query for Fixed<Site, Q> {
-    type SqlType = Q::SqlType;
+impl<Site, Q> Query for Fixed<Site, Q> {
+    type SqlType = Integer;
 }
 
 impl<Site, Q, Conn> RunQueryDsl<Conn> for Fixed<Site, Q> {}

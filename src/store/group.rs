@@ -3,23 +3,21 @@
 //! The order of the tables, and of the rows in each, is the same in every transaction, so that two of them never wait
 //! for each other in a circle.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::attempt;
-use super::commit::{Write, Written};
+use super::attempt::{self, AttemptChange};
+use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::delivery::{self, DeliveryRow};
 use super::error::StoreError;
 use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
-use super::member::{self, IdentityRow, MemberRow};
+use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
 use super::row::Row;
 use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
-use crate::domain::delivery::AttemptOutcome;
 use crate::domain::ids::{DeliveryId, MemberId};
 use crate::domain::text::Key;
 
@@ -50,11 +48,11 @@ fn claims(write: &Write) -> [Option<Claim<'_>>; 2] {
 }
 
 /// Splits a group into rounds that share nothing within themselves; what shares something keeps its order.
-pub(super) fn rounds(group: &[Write]) -> Vec<Vec<usize>> {
+pub(super) fn rounds(group: &[Prepared]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut free_from: HashMap<Claim<'_>, usize> = HashMap::with_capacity(2 * group.len());
-    for (at, write) in group.iter().enumerate() {
-        let claims = || claims(write).into_iter().flatten();
+    for (at, prepared) in group.iter().enumerate() {
+        let claims = || claims(prepared.write()).into_iter().flatten();
         let round = claims().filter_map(|claim| free_from.get(&claim).copied()).max().unwrap_or(0);
         claims().for_each(|claim| _ = free_from.insert(claim, round + 1));
         if round == rounds.len() {
@@ -66,7 +64,7 @@ pub(super) fn rounds(group: &[Write]) -> Vec<Vec<usize>> {
 }
 
 /// Writes one round of a group in one transaction, or undoes it when some of it lost.
-pub(super) fn write(conn: &mut DbConn, group: &[Write], round: &[usize]) -> Result<Fate, StoreError> {
+pub(super) fn write(conn: &mut DbConn, group: &[Prepared], round: &[usize]) -> Result<Fate, StoreError> {
     begin(conn)?;
     match Round::of(group, round).write(conn) {
         Ok(Fate::Written(duplicates)) => {
@@ -82,18 +80,19 @@ pub(super) fn write(conn: &mut DbConn, group: &[Write], round: &[usize]) -> Resu
 
 /// The writes of one transaction by kind, each with its place in the group.
 struct Round<'a> {
-    commits: Vec<(usize, &'a Commit)>,
-    attempts: Vec<(usize, &'a AttemptOutcome)>,
+    commits: Vec<(usize, &'a Commit, &'a CommitRows)>,
+    attempts: Vec<&'a AttemptChange>,
     losers: HashSet<usize>,
 }
 
 impl<'a> Round<'a> {
-    fn of(group: &'a [Write], round: &[usize]) -> Self {
+    fn of(group: &'a [Prepared], round: &[usize]) -> Self {
         let mut sorted = Self { commits: Vec::new(), attempts: Vec::new(), losers: HashSet::new() };
         for &at in round {
-            match &group[at] {
-                Write::Commit(commit) => sorted.commits.push((at, commit)),
-                Write::Attempt(outcome) => sorted.attempts.push((at, outcome)),
+            match (group[at].write(), &group[at].rows) {
+                (Write::Commit(commit), Rows::Commit(rows)) => sorted.commits.push((at, commit, rows)),
+                (_, Rows::Attempt(change)) => sorted.attempts.push(change),
+                (Write::Attempt(_), Rows::Commit(_)) => unreachable!("rows are made from their write"),
             }
         }
         sorted
@@ -102,39 +101,35 @@ impl<'a> Round<'a> {
     /// First whatever can lose, then whatever cannot.
     fn write(mut self, conn: &mut DbConn) -> Result<Fate, StoreError> {
         let duplicates = self.keep_sources(conn)?;
-        self.commits.retain(|(at, _)| !duplicates.iter().any(|(duplicate, _)| duplicate == at));
+        self.commits.retain(|(at, ..)| !duplicates.iter().any(|(duplicate, _)| duplicate == at));
         self.decide_stored_sources(conn)?;
         self.write_members(conn)?;
         self.claim_identities(conn)?;
         self.write_orders(conn)?;
-        self.write_attempts(conn)?;
         if !self.losers.is_empty() {
             return Ok(Fate::Undone(self.losers));
         }
-        self.insert_consequences(conn)?;
+        self.write_consequences(conn)?;
         Ok(Fate::Written(duplicates))
     }
 
     /// Keeps new source events and answers those whose key was there before.
     fn keep_sources(&self, conn: &mut DbConn) -> Result<Vec<(usize, Written)>, StoreError> {
-        let new = self.sources().filter(|(_, _, change)| change.from == SourceOrigin::Outside);
-        let (places, rows) = ordered(
-            new.clone().map(|(at, commit, change)| (at, SourceRow::new(&commit.chain, change))),
-            |a, b| a.key().cmp(&b.key()),
-        );
+        let new = self.sources().filter(|(_, _, change, _)| change.from == SourceOrigin::Outside);
+        let (places, rows) = ordered(new.clone().map(|(at, _, _, row)| (at, row)), SourceRow::key);
         let kept = source_event::keep_new(conn, &rows)?;
         let repeated: HashSet<usize> =
             places.into_iter().zip(kept).filter(|(_, kept)| !kept).map(|(at, _)| at).collect();
         new.filter(|(at, ..)| repeated.contains(at))
-            .map(|(at, commit, change)| Ok((at, duplicate(conn, &commit.chain, change)?)))
+            .map(|(at, commit, change, _)| Ok((at, duplicate(conn, &commit.chain, change)?)))
             .collect()
     }
 
     fn decide_stored_sources(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         let mut lost = Vec::new();
-        for (at, commit, change) in self.sources() {
-            if let SourceOrigin::Stored { status, runs } = change.from
-                && !source_event::decide_again(conn, &commit.chain, change, (status, runs))?
+        for (at, _, change, row) in self.sources() {
+            if let SourceOrigin::Stored { status, .. } = change.from
+                && !source_event::decide_again(conn, row, status)?
             {
                 lost.push(at);
             }
@@ -144,70 +139,60 @@ impl<'a> Round<'a> {
     }
 
     fn write_members(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let (places, rows) = ordered(
-            self.commits.iter().filter_map(|(at, commit)| {
-                Some((*at, MemberRow::after(&commit.chain, commit.member.as_ref()?)))
-            }),
-            |a, b| a.key().cmp(&b.key()),
-        );
+        let (places, rows) = self.ordered_rows(|rows| &rows.member, MemberChange::key);
         let written = member::write(conn, &rows)?;
         self.lose(places, written);
         Ok(())
     }
 
     fn claim_identities(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let (places, rows) = ordered(
-            self.commits.iter().flat_map(|(at, commit)| {
-                commit.member.iter().flat_map(move |member| {
-                    let row = |identity| IdentityRow::of(&commit.chain, identity, member.id);
-                    commit.new_identities.iter().map(move |identity| (*at, row(identity)))
-                })
-            }),
-            |a, b| a.key().cmp(&b.key()),
-        );
+        let (places, rows) = self.ordered_rows(|rows| &rows.identities, IdentityRow::key);
         let claimed = member::claim(conn, &rows)?;
         self.lose(places, claimed);
         Ok(())
     }
 
     fn write_orders(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let (places, rows) = ordered(
-            self.commits.iter().filter_map(|(at, commit)| {
-                Some((*at, OrderRow::after(&commit.chain, commit.order.as_ref()?)))
-            }),
-            |a, b| a.key().cmp(&b.key()),
-        );
+        let (places, rows) = self.ordered_rows(|rows| &rows.order, OrderRow::key);
         let written = order::write(conn, &rows)?;
         self.lose(places, written);
         Ok(())
     }
 
-    fn write_attempts(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        self.attempts.sort_by_key(|(_, outcome)| (outcome.endpoint, outcome.attempt.delivery));
-        let (places, outcomes): (Vec<_>, Vec<_>) = self.attempts.iter().copied().unzip();
-        let written = attempt::write(conn, &outcomes)?;
-        self.lose(places, written);
-        Ok(())
-    }
-
-    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before.
-    fn insert_consequences(&self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let commits = || self.commits.iter().map(|(_, commit)| *commit);
-        let transfers: Vec<_> = commits()
-            .flat_map(|commit| commit.transfers.iter().map(|t| TransferRow::of(&commit.chain, t)))
-            .collect();
+    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before. And attempts, which
+    /// are kept whatever became of their deliveries.
+    fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);
         ledger::insert(conn, &transfers)?;
-        let events: Vec<_> = commits().flat_map(|commit| commit.events.iter().map(EventRow::of)).collect();
+        let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);
         loyalty_event::insert(conn, &events)?;
-        let deliveries: Vec<_> = commits()
-            .flat_map(|commit| commit.deliveries.iter().map(|d| DeliveryRow::new(&commit.chain, d)))
-            .collect();
+        let (_, deliveries) = self.ordered_rows(|rows| &rows.deliveries, DeliveryRow::key);
         delivery::insert(conn, &deliveries)?;
+        self.attempts.sort_by_key(|change| change.key());
+        attempt::write(conn, &self.attempts)?;
         Ok(())
     }
 
-    fn sources(&self) -> impl Iterator<Item = (usize, &'a Commit, &'a SourceChange)> + Clone {
-        self.commits.iter().filter_map(|&(at, commit)| Some((at, commit, commit.source.as_ref()?)))
+    fn sources(&self) -> impl Iterator<Item = (usize, &'a Commit, &'a SourceChange, &'a SourceRow)> + Clone {
+        self.commits.iter().filter_map(|&(at, commit, rows)| {
+            Some((at, commit, commit.source.as_ref()?, rows.source.as_ref()?))
+        })
+    }
+
+    /// Rows of one kind in the order in which they are written, and the places in the group that they belong to.
+    fn ordered_rows<R: 'a, I, K>(
+        &self,
+        of: impl Fn(&'a CommitRows) -> I,
+        key: impl Fn(&'a R) -> K,
+    ) -> (Vec<usize>, Vec<&'a R>)
+    where
+        I: IntoIterator<Item = &'a R>,
+        K: Ord,
+    {
+        ordered(
+            self.commits.iter().flat_map(|&(at, _, rows)| of(rows).into_iter().map(move |row| (at, row))),
+            key,
+        )
     }
 
     fn lose(&mut self, places: Vec<usize>, held: Vec<bool>) {
@@ -228,13 +213,13 @@ fn duplicate(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> Resul
     })
 }
 
-/// Rows in the order in which they are written, and the places in the group that they belong to. Equals keep their
-/// order: the first of two events with one key wins.
-fn ordered<R>(
-    rows: impl Iterator<Item = (usize, R)>,
-    order: impl Fn(&R, &R) -> Ordering,
-) -> (Vec<usize>, Vec<R>) {
+/// Rows in the order of their keys, and their places. Equals keep their order: the first of two events with one key
+/// wins.
+fn ordered<'a, R: 'a, K: Ord>(
+    rows: impl Iterator<Item = (usize, &'a R)>,
+    key: impl Fn(&'a R) -> K,
+) -> (Vec<usize>, Vec<&'a R>) {
     let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|(_, a), (_, b)| order(a, b));
+    rows.sort_by_key(|(_, row)| key(row));
     rows.into_iter().unzip()
 }

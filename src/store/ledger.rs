@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::member::MemberRow;
 use super::row::Row;
 use super::schema::{members, transfers};
+use super::trail;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::effect::Cause;
@@ -20,8 +21,8 @@ use crate::domain::ids::{MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, Transfer};
 use crate::domain::money::Points;
 
-/// Members that [`verify`] holds in memory at a time.
-const PAGE: i64 = 500;
+/// Members that [`verify`] holds in memory at a time. It reads the whole ledger for each so many.
+const PAGE: i64 = 50_000;
 
 /// A ledger line as stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,12 +60,13 @@ pub struct Mismatch {
     pub stored: Option<Points>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(QueryableByName, Insertable)]
 #[diesel(table_name = transfers, treat_none_as_default_value = false)]
 pub(super) struct TransferRow {
     chain: String,
-    member: String,
     id: String,
+    previous: Option<String>,
+    member: String,
     wallet: String,
     debit: String,
     credit: String,
@@ -81,8 +83,9 @@ impl TransferRow {
     pub(super) fn of(chain: &ChainId, transfer: &Transfer) -> Self {
         Self {
             chain: chain.to_string(),
-            member: transfer.member.to_string(),
             id: transfer.id.to_string(),
+            previous: transfer.previous.map(|id| id.to_string()),
+            member: transfer.member.to_string(),
             wallet: transfer.wallet.to_owned(),
             debit: transfer.debit.to_string(),
             credit: transfer.credit.to_string(),
@@ -94,6 +97,11 @@ impl TransferRow {
             source: transfer.source.map(|s| s.to_string()),
             at: transfer.at.timestamp_micros(),
         }
+    }
+
+    /// The order in which they are written: that of the table.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.chain, &self.id)
     }
 
     fn read(self) -> Result<StoredTransfer, StoreError> {
@@ -117,7 +125,7 @@ impl TransferRow {
 }
 
 /// Stores new lines.
-pub(super) fn insert(conn: &mut DbConn, rows: &[TransferRow]) -> QueryResult<()> {
+pub(super) fn insert(conn: &mut DbConn, rows: &[&TransferRow]) -> QueryResult<()> {
     insert_all!(conn, transfers::table, rows)
 }
 
@@ -129,17 +137,25 @@ pub fn list(
     limit: i64,
     after: Option<TransferId>,
 ) -> Result<Vec<StoredTransfer>, StoreError> {
-    let mut query = transfers::table
-        .filter(transfers::chain.eq(chain.as_str()))
-        .filter(transfers::member.eq(member.to_string()))
-        .select(TransferRow::as_select())
-        .order(transfers::id.desc())
-        .limit(limit)
-        .into_boxed();
-    if let Some(after) = after {
-        query = query.filter(transfers::id.lt(after.to_string()));
-    }
-    query.load(conn)?.into_iter().map(TransferRow::read).collect()
+    let from = match after {
+        Some(after) => {
+            let line: Option<Option<String>> = transfers::table
+                .find((chain.as_str(), after.to_string()))
+                .filter(transfers::member.eq(member.to_string()))
+                .select(transfers::previous)
+                .first(conn)
+                .optional()?;
+            line.flatten()
+        }
+        None => super::member::load(conn, chain, member)?
+            .and_then(|member| member.latest.transfer)
+            .map(|id| id.to_string()),
+    };
+    let Some(from) = from else { return Ok(Vec::new()) };
+    trail::walk::<TransferRow>(conn, "transfers", chain, &from, limit)?
+        .into_iter()
+        .map(TransferRow::read)
+        .collect()
 }
 
 /// Recomputes every balance from the ledger, of one chain or of all, and names those that do not agree.

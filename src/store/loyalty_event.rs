@@ -7,6 +7,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::loyalty_events;
+use super::trail;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
@@ -40,11 +41,20 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+impl EventFilter {
+    fn passes(&self, event: &StoredEvent) -> bool {
+        self.kind.is_none_or(|kind| event.kind == kind)
+            && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until)
+    }
+}
+
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = loyalty_events, treat_none_as_default_value = false)]
 pub(super) struct EventRow {
     chain: String,
     id: String,
+    previous: Option<String>,
     kind: String,
     member: String,
     at: i64,
@@ -56,11 +66,17 @@ impl EventRow {
         Self {
             chain: event.chain.to_string(),
             id: event.id.to_string(),
+            previous: event.previous.map(|id| id.to_string()),
             kind: event.kind().as_str().to_owned(),
             member: event.member.to_string(),
             at: event.at.timestamp_micros(),
             body: event.to_json(),
         }
+    }
+
+    /// The order in which they are written: that of the table.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.chain, &self.id)
     }
 
     fn read(self) -> Result<StoredEvent, StoreError> {
@@ -76,7 +92,7 @@ impl EventRow {
 }
 
 /// Stores new events.
-pub(super) fn insert(conn: &mut DbConn, rows: &[EventRow]) -> QueryResult<()> {
+pub(super) fn insert(conn: &mut DbConn, rows: &[&EventRow]) -> QueryResult<()> {
     insert_all!(conn, loyalty_events::table, rows)
 }
 
@@ -98,6 +114,19 @@ pub fn list(
     limit: i64,
     after: Option<EventId>,
 ) -> Result<Vec<StoredEvent>, StoreError> {
+    match filter.member {
+        Some(member) => list_of_member(conn, chain, member, filter, limit, after),
+        None => list_of_chain(conn, chain, filter, limit, after),
+    }
+}
+
+fn list_of_chain(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    filter: &EventFilter,
+    limit: i64,
+    after: Option<EventId>,
+) -> Result<Vec<StoredEvent>, StoreError> {
     let mut query = loyalty_events::table
         .filter(loyalty_events::chain.eq(chain.as_str()))
         .select(EventRow::as_select())
@@ -106,9 +135,6 @@ pub fn list(
         .into_boxed();
     if let Some(kind) = filter.kind {
         query = query.filter(loyalty_events::kind.eq(kind.as_str()));
-    }
-    if let Some(member) = filter.member {
-        query = query.filter(loyalty_events::member.eq(member.to_string()));
     }
     if let Some(since) = filter.since {
         query = query.filter(loyalty_events::at.ge(since.timestamp_micros()));
@@ -120,4 +146,46 @@ pub fn list(
         query = query.filter(loyalty_events::id.lt(after.to_string()));
     }
     query.load(conn)?.into_iter().map(EventRow::read).collect()
+}
+
+/// Follows the member's events back until enough of them pass the filter.
+fn list_of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    filter: &EventFilter,
+    limit: i64,
+    after: Option<EventId>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut next = match after {
+        Some(after) => before(conn, chain, member, after)?,
+        None => super::member::load(conn, chain, member)?
+            .and_then(|member| member.latest.event)
+            .map(|id| id.to_string()),
+    };
+    let mut found = Vec::new();
+    while let Some(from) = next.take() {
+        for row in trail::walk::<EventRow>(conn, "loyalty_events", chain, &from, limit)? {
+            next.clone_from(&row.previous);
+            let event = row.read()?;
+            if filter.passes(&event) {
+                found.push(event);
+            }
+            if found.len() as i64 == limit {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The member's event before this one of theirs.
+fn before(conn: &mut DbConn, chain: &ChainId, member: MemberId, id: EventId) -> QueryResult<Option<String>> {
+    let previous: Option<Option<String>> = loyalty_events::table
+        .find((chain.as_str(), id.to_string()))
+        .filter(loyalty_events::member.eq(member.to_string()))
+        .select(loyalty_events::previous)
+        .first(conn)
+        .optional()?;
+    Ok(previous.flatten())
 }

@@ -1,20 +1,24 @@
 //! Members and the identities they are found by.
 
+use std::collections::HashSet;
+
 use diesel::dsl::min;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use serde::{Deserialize, Serialize};
 
-use super::batch::which_took_effect;
+use super::batch::{ROWS_PER_STATEMENT, which_took_effect};
 use super::connection::DbConn;
 use super::error::StoreError;
+use super::fixed::fixed;
 use super::row::{Row, to_json};
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::commit::Wake;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
-use crate::domain::member::{History, Member, Standing};
+use crate::domain::member::{History, Latest, Member, Standing};
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -30,12 +34,19 @@ pub(super) struct MemberRow {
     next_wake_at: Option<i64>,
 }
 
+/// A member to be written.
+pub(super) struct MemberChange {
+    row: MemberRow,
+    wake: Wake,
+}
+
 #[derive(Serialize)]
 struct StateOut<'a> {
     form: u32,
     standing: &'a Standing,
     history: &'a History,
     identities: &'a [Identity],
+    latest: Latest,
 }
 
 #[derive(Deserialize)]
@@ -44,32 +55,42 @@ struct StateIn {
     standing: Standing,
     history: History,
     identities: Vec<Identity>,
+    latest: Latest,
 }
 
-impl MemberRow {
+impl MemberChange {
     /// The row after a commit that was decided from `member.version`.
-    pub(super) fn after(chain: &ChainId, member: &Member) -> Self {
+    pub(super) fn after(chain: &ChainId, member: &Member, wake: Wake) -> Self {
         let state = StateOut {
             form: STATE_FORM,
             standing: &member.standing,
             history: &member.history,
             identities: &member.identities,
+            latest: member.latest,
         };
-        Self {
+        let row = MemberRow {
             chain: chain.to_string(),
             id: member.id.to_string(),
             version: member.version + 1,
             state: to_json(&state),
             enrolled_at: member.enrolled_at.timestamp_micros(),
             next_wake_at: member.next_wake_at.map(|at| at.timestamp_micros()),
-        }
+        };
+        Self { row, wake }
     }
 
     /// The order in which members are written, the same in every transaction.
     pub(super) fn key(&self) -> (&str, &str) {
-        (&self.chain, &self.id)
+        (&self.row.chain, &self.row.id)
     }
 
+    /// Whether the row is there and its wake-up stays.
+    fn only_moves_on(&self) -> bool {
+        self.row.version > 1 && self.wake == Wake::Kept
+    }
+}
+
+impl MemberRow {
     pub(super) fn read(self) -> Result<Member, StoreError> {
         let row = Row { table: "members", id: &self.id };
         let state: StateIn = row.json("state", &self.state)?;
@@ -84,20 +105,34 @@ impl MemberRow {
             identities: state.identities,
             standing: state.standing,
             history: state.history,
+            latest: state.latest,
         })
     }
 }
 
 /// Writes members, new ones and changed ones, each only if it is still at the version it was decided from.
 /// Answers which were written, in order.
-pub(super) fn write(conn: &mut DbConn, rows: &[MemberRow]) -> QueryResult<Vec<bool>> {
-    use diesel::query_dsl::methods::FilterDsl; // the `WHERE` of an upsert
+pub(super) fn write(conn: &mut DbConn, changes: &[&MemberChange]) -> QueryResult<Vec<bool>> {
+    match conn {
+        DbConn::Sqlite(c) => {
+            changes
+                .iter()
+                .map(|change| {
+                    if change.only_moves_on() { move_on(c, &change.row) } else { upsert_one(c, &change.row) }
+                })
+                .collect()
+        }
+        DbConn::Postgres(c) => upsert(c, &changes.iter().map(|change| &change.row).collect::<Vec<_>>()),
+    }
+}
 
-    which_took_effect!(
-        conn,
-        rows,
-        |values| diesel::insert_into(members::table)
-            .values(values)
+/// The upsert of members, for one row or many.
+macro_rules! upsert {
+    ($rows:expr) => {{
+        use diesel::query_dsl::methods::FilterDsl; // the `WHERE` of an upsert
+
+        diesel::insert_into(members::table)
+            .values($rows)
             .on_conflict((members::chain, members::id))
             .do_update()
             .set((
@@ -105,10 +140,28 @@ pub(super) fn write(conn: &mut DbConn, rows: &[MemberRow]) -> QueryResult<Vec<bo
                 members::state.eq(excluded(members::state)),
                 members::next_wake_at.eq(excluded(members::next_wake_at)),
             ))
-            .filter((members::version + 1).eq(excluded(members::version))),
-        members::id,
-        |row| -> String { row.id }
-    )
+            .filter((members::version + 1).eq(excluded(members::version)))
+    }};
+}
+
+fn upsert(conn: &mut PgConnection, rows: &[&MemberRow]) -> QueryResult<Vec<bool>> {
+    let mut written = HashSet::<String>::with_capacity(rows.len());
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        written.extend(upsert!(rows.to_vec()).returning(members::id).load::<String>(conn)?);
+    }
+    Ok(rows.iter().map(|row| written.contains(&row.id)).collect())
+}
+
+fn upsert_one(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
+    Ok(fixed!(upsert!(row)).count(conn)? == 1)
+}
+
+/// Leaves the wake-up alone. SQLite would write its index anew even if it stayed the same.
+fn move_on(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
+    let update = diesel::update(members::table.find((row.chain.as_str(), row.id.as_str())))
+        .filter(members::version.eq(row.version - 1))
+        .set((members::version.eq(row.version), members::state.eq(row.state.as_str())));
+    Ok(fixed!(update).count(conn)? == 1)
 }
 
 #[derive(Insertable)]
@@ -137,7 +190,7 @@ impl IdentityRow {
 }
 
 /// Gives identities to members, unless they are somebody's. Answers which were free, in order.
-pub(super) fn claim(conn: &mut DbConn, rows: &[IdentityRow]) -> QueryResult<Vec<bool>> {
+pub(super) fn claim(conn: &mut DbConn, rows: &[&IdentityRow]) -> QueryResult<Vec<bool>> {
     which_took_effect!(
         conn,
         rows,

@@ -6,6 +6,7 @@
 mod attempt;
 mod batch;
 pub mod chain;
+mod checkpoint;
 pub mod commit;
 mod connection;
 pub mod delivery;
@@ -26,6 +27,7 @@ mod schema;
 pub mod source_event;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod url;
 pub mod vault;
 

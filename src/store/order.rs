@@ -44,7 +44,7 @@ impl OrderRow {
 }
 
 /// Writes orders, each only if it is still at the version it was decided from. Answers which were written, in order.
-pub(super) fn write(conn: &mut DbConn, rows: &[OrderRow]) -> QueryResult<Vec<bool>> {
+pub(super) fn write(conn: &mut DbConn, rows: &[&OrderRow]) -> QueryResult<Vec<bool>> {
     use diesel::query_dsl::methods::FilterDsl; // the `WHERE` of an upsert
 
     which_took_effect!(

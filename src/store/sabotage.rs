@@ -36,6 +36,11 @@ pub(crate) fn damage_identities(store: &Store, id: MemberId) {
     execute(store, &format!("UPDATE identities SET member = 'nobody' WHERE member = '{id}'"));
 }
 
+/// Spoils when stored source events were received.
+pub(crate) fn damage_source_times(store: &Store) {
+    execute(store, &format!("UPDATE source_events SET received_at = {}", i64::MAX));
+}
+
 fn refuse(store: &Store, what: &str, when: &str) {
     execute(
         store,

@@ -60,10 +60,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    transfers (chain, member, id) {
+    transfers (chain, id) {
         chain -> Text,
-        member -> Text,
         id -> Text,
+        previous -> Nullable<Text>,
+        member -> Text,
         wallet -> Text,
         debit -> Text,
         credit -> Text,
@@ -81,6 +82,7 @@ diesel::table! {
     loyalty_events (chain, id) {
         chain -> Text,
         id -> Text,
+        previous -> Nullable<Text>,
         kind -> Text,
         member -> Text,
         at -> BigInt,
@@ -115,7 +117,6 @@ diesel::table! {
         member -> Text,
         status -> Text,
         attempts -> BigInt,
-        tries -> BigInt,
         due_at -> Nullable<BigInt>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
@@ -123,11 +124,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    attempts (chain, endpoint, delivery, number) {
+    attempts (chain, endpoint, delivery, id) {
         chain -> Text,
         endpoint -> Text,
         delivery -> Text,
-        number -> BigInt,
         id -> Text,
         at -> BigInt,
         duration_ms -> BigInt,

@@ -8,12 +8,11 @@ use serde::Deserialize;
 use super::batch::which_took_effect;
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
-use super::fixed::fixed;
 use super::row::Row;
 use super::schema::source_events;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::SourceChange;
+use crate::domain::commit::{SourceChange, SourceOrigin};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
@@ -82,8 +81,8 @@ struct ReceiptErrors {
 }
 
 impl SourceRow {
-    /// The row of a new event.
-    pub(super) fn new(chain: &ChainId, change: &SourceChange) -> Self {
+    /// The row after a commit.
+    pub(super) fn after(chain: &ChainId, change: &SourceChange) -> Self {
         let event = &change.event;
         Self {
             chain: chain.to_string(),
@@ -91,9 +90,10 @@ impl SourceRow {
             key: event.key.to_string(),
             kind: event.kind().as_str().to_owned(),
             status: change.status().as_str().to_owned(),
-            runs: match change.status() {
-                SourceStatus::Accepted | SourceStatus::Parked => 0,
-                SourceStatus::Processed | SourceStatus::Failed => 1,
+            runs: match (change.from, change.status()) {
+                (SourceOrigin::Stored { runs, .. }, _) => i64::from(runs) + 1,
+                (SourceOrigin::Outside, SourceStatus::Accepted | SourceStatus::Parked) => 0,
+                (SourceOrigin::Outside, SourceStatus::Processed | SourceStatus::Failed) => 1,
             },
             member: change.member.map(|m| m.to_string()),
             location: event.location.as_ref().map(|l| l.to_string()),
@@ -134,7 +134,7 @@ impl SourceRow {
 }
 
 /// Keeps new events. Answers which keys were new, in order; of two rows with one key the first wins.
-pub(super) fn keep_new(conn: &mut DbConn, rows: &[SourceRow]) -> QueryResult<Vec<bool>> {
+pub(super) fn keep_new(conn: &mut DbConn, rows: &[&SourceRow]) -> QueryResult<Vec<bool>> {
     which_took_effect!(
         conn,
         rows,
@@ -147,24 +147,19 @@ pub(super) fn keep_new(conn: &mut DbConn, rows: &[SourceRow]) -> QueryResult<Vec
     )
 }
 
-/// Writes what became of a stored event, if it still is in this status after so many runs. Answers whether it was.
-pub(super) fn decide_again(
-    conn: &mut DbConn,
-    chain: &ChainId,
-    change: &SourceChange,
-    (status, runs): (SourceStatus, u32),
-) -> QueryResult<bool> {
-    let statement = diesel::update(source_events::table.find((chain.as_str(), change.id.to_string())))
+/// Writes what became of a stored event, if it still is in this status after one run less. Answers whether it was.
+pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceStatus) -> QueryResult<bool> {
+    let statement = diesel::update(source_events::table.find((&row.chain, &row.id)))
         .filter(source_events::status.eq(status.as_str()))
-        .filter(source_events::runs.eq(i64::from(runs)))
+        .filter(source_events::runs.eq(row.runs - 1))
         .set((
-            source_events::status.eq(change.status().as_str()),
-            source_events::runs.eq(i64::from(runs) + 1),
-            source_events::member.eq(change.member.map(|m| m.to_string())),
-            source_events::program_version.eq(change.receipt.program_version),
-            source_events::receipt.eq(change.receipt.to_json()),
+            source_events::status.eq(&row.status),
+            source_events::runs.eq(row.runs),
+            source_events::member.eq(&row.member),
+            source_events::program_version.eq(row.program_version),
+            source_events::receipt.eq(&row.receipt),
         ));
-    Ok(on_backend!(conn, |c| fixed!(statement).execute(c))? == 1)
+    Ok(on_backend!(conn, |c| statement.execute(c))? == 1)
 }
 
 /// The answer to a repeat: the first receipt, the hash of the first body, and what became of it.
@@ -200,6 +195,26 @@ pub fn by_key(conn: &mut DbConn, chain: &ChainId, key: &Key) -> Result<Option<St
         .first(conn)
         .optional()?;
     row.map(SourceRow::read).transpose()
+}
+
+/// The key and the arrival of the newest event without a key that has one body. `first` is the key of the first of
+/// them, from which those of the others are derived.
+pub fn newest_keyless(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    first: &Key,
+) -> Result<Option<(Key, Timestamp)>, StoreError> {
+    let found: Option<(String, i64)> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::key.ge(first.as_str()))
+        .filter(source_events::key.lt(format!("{first};"))) // derived keys go on with `:`, whose successor is `;`
+        .select((source_events::key, source_events::received_at))
+        .order(source_events::key.desc())
+        .first(conn)
+        .optional()?;
+    let Some((key, at)) = found else { return Ok(None) };
+    let row = Row { table: "source_events", id: first.as_str() };
+    Ok(Some((row.check("key", Key::parse(&key))?, row.time("received_at", at)?)))
 }
 
 /// The event of this id.

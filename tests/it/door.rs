@@ -114,6 +114,26 @@ async fn an_event_is_the_same_alone_and_as_a_line() {
 }
 
 #[actix_web::test]
+async fn a_body_that_comes_slowly_holds_no_place_in_the_engine() {
+    let app = TestApp::start_with(Backend::Sqlite, |config| {
+        config.max_in_flight = std::num::NonZeroUsize::new(1).unwrap();
+    })
+    .await;
+    let mut slow = TcpStream::connect(app.address()).await.expect("a connection");
+    let head = format!(
+        "POST /v1/chains/harvest/events HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nExpect: 100-continue\r\n\
+         Content-Length: 100\r\n\r\n{{",
+        TestApp::admin()
+    );
+    slow.write_all(head.as_bytes()).await.expect("the head is taken");
+    read_until(&mut slow, "100 Continue").await;
+    for key in ["o1", "o2", "o3"] {
+        app.send(&order(key, "ana", "1.00")).await.expect(200);
+    }
+    app.stop().await;
+}
+
+#[actix_web::test]
 async fn an_upgrade_is_refused_at_once_and_its_endless_body_is_not_awaited() {
     let app = TestApp::start(Backend::Sqlite).await;
     let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
@@ -214,6 +234,24 @@ async fn what_a_route_does_not_know_is_refused_by_name() {
     }
     let typo = json!({ "url": "https://example.com/hook", "events": ["*"], "tag": ["crm"] });
     assert_eq!(app.post("/v1/chains/harvest/endpoints", &typo).await.expect(422)["field"], "tag");
+    let hook = "https://example.com/hook";
+    for (body, field) in [
+        (json!({ "url": hook, "events": ["*"], "dialect": null }), "dialect"),
+        (json!({ "url": hook, "events": ["*"], "dialect": "klingon" }), "dialect"),
+        (json!({ "url": hook, "events": ["*"], "headers": ["x"] }), "headers"),
+        (json!({ "url": hook, "events": [] }), "events"),
+        (json!({ "url": hook }), "events"),
+    ] {
+        let problem = app.post("/v1/chains/harvest/endpoints", &body).await.expect(422);
+        assert_eq!(problem["field"], field, "{problem}");
+        assert!(!problem["detail"].as_str().unwrap().contains("struct"), "{problem}");
+    }
+    let (id, _) = app.endpoint("http://127.0.0.1:9000/hook", &["points.*"]).await;
+    let path = format!("/v1/chains/harvest/endpoints/{id}");
+    let nothing = app.request(Method::PATCH, &path, &[], br#"{"events":[]}"#.to_vec()).await.expect(422);
+    assert_eq!(nothing["field"], "events");
+    let tagged = br#"{"events":[],"tags":["crm"]}"#.to_vec();
+    app.request(Method::PATCH, &path, &[], tagged).await.expect(200);
     let wrong = app.request(Method::PUT, "/v1/chains", &[], Vec::new()).await;
     assert_eq!(wrong.header("allow"), Some("GET, HEAD, POST"));
     assert_eq!(wrong.expect(405)["code"], "method_not_allowed");

@@ -21,6 +21,9 @@ on_both_backends! {
     a_refund_of_nothing_is_no_failure,
     sums_beyond_the_limit_of_one_amount_survive_a_reload,
     a_refused_event_binds_no_identity,
+    without_a_key_a_repeat_counts_once_for_a_day_and_then_anew,
+    a_key_in_the_header_is_the_events_key,
+    a_member_has_at_most_32_identities,
 }
 
 async fn the_documented_order_earns_the_documented_points(app: TestApp) {
@@ -170,6 +173,8 @@ async fn a_bad_event_is_refused_by_field_and_changes_nothing(app: TestApp) {
         (r#"{"type":"visit","key":"a\u0000b"}"#, "key"),
         (r#"{"type":"order.completed","data":{"order_id":"o","total":1.005}}"#, "data.total"),
         (r#"{"type":"visit","occurred_at":"1970-01-01T00:00:00Z"}"#, "occurred_at"),
+        (r#"{"type":"visit","occurred_at":"yesterday"}"#, "occurred_at"),
+        (r#"{"type":"visit","member":["m-42",null,null,null,null]}"#, "member"),
     ];
     for (body, field) in cases {
         let json = ("content-type", "application/json");
@@ -250,6 +255,91 @@ async fn a_refused_event_binds_no_identity(app: TestApp) {
     let receipt = app.send(&somebody).await.expect(200);
     assert_ne!(receipt["member"]["id"], "ana", "{receipt}");
     assert_eq!(points(&app, "ana").await, 10);
+    app.stop().await;
+}
+
+async fn without_a_key_a_repeat_counts_once_for_a_day_and_then_anew(app: TestApp) {
+    let untimed = json!({ "type": "visit", "member": { "id": "ana" } });
+    let timed = json!({ "type": "visit", "member": { "id": "ben" }, "occurred_at": "2026-03-03T18:30:00Z" });
+    let sent_again = async || {
+        let mut again = Vec::new();
+        for event in [&untimed, &timed] {
+            again.push(app.send(event).await.expect(200)["duplicate"] == true);
+        }
+        again
+    };
+    assert_eq!(sent_again().await, [false, false]);
+    app.advance(6 * 3600).await; // over midnight
+    assert_eq!(sent_again().await, [true, true]);
+    app.advance(18 * 3600).await; // a day after the first
+    for round in 0..3 {
+        let replies = futures_util::future::join_all((0..10).map(|_| app.send(&untimed))).await;
+        let first = replies.into_iter().filter(|reply| reply.json()["duplicate"] == false).count();
+        assert_eq!(first, 1, "round {round}");
+        assert_eq!(app.send(&timed).await.expect(200)["duplicate"], false);
+        app.advance(24 * 3600).await;
+    }
+    let kept = app.get("/v1/chains/harvest/source_events?limit=100").await.expect(200);
+    assert_eq!(kept["items"].as_array().unwrap().len(), 8, "{kept}");
+    app.stop().await;
+}
+
+async fn a_key_in_the_header_is_the_events_key(app: TestApp) {
+    let path = "/v1/chains/harvest/events";
+    let send = async |key: &str, mut event: Value, in_body: bool| {
+        if !in_body {
+            event.as_object_mut().unwrap().remove("key");
+        }
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        app.request(awc::http::Method::POST, path, &headers, event.to_string().into_bytes()).await
+    };
+    let first = send("k-1", order("o1", "ana", "10.00"), false).await.expect(200);
+    assert_eq!((&first["key"], &first["duplicate"]), (&json!("k-1"), &json!(false)));
+    assert_eq!(send("\"k-1\"", order("o1", "ana", "10.00"), false).await.expect(200)["duplicate"], true);
+    let other = send("k-1", order("o2", "ana", "10.00"), false).await.expect(409);
+    assert_eq!(other["code"], "key_reused");
+    assert_eq!(send("k-1", order("o3", "ana", "10.00"), true).await.expect(200)["key"], "o3");
+    let long = "k".repeat(256);
+    assert_eq!(send(&long, order("o4", "ana", "10.00"), false).await.expect(422)["field"], "Idempotency-Key");
+    app.stop().await;
+}
+
+async fn a_member_has_at_most_32_identities(app: TestApp) {
+    let with_card = |n: usize| {
+        let mut event = visit(&format!("v{n}"), "ana", "2026-03-03T18:30:00Z");
+        event["member"]["card"] = json!(format!("card-{n}"));
+        event
+    };
+    for n in 1..=30 {
+        assert_eq!(app.send(&with_card(n)).await.expect(200)["notes"], Value::Null, "{n}");
+    }
+    let phone = json!("+15551234567");
+    let mut last = with_card(31);
+    last["member"]["phone"] = phone.clone();
+    let receipt = app.send(&last).await.expect(200);
+    assert_eq!(
+        receipt["notes"].as_array().map(Vec::len),
+        Some(1),
+        "the card fits, the phone does not: {receipt}"
+    );
+    for n in [32, 33] {
+        let receipt = app.send(&with_card(n)).await.expect(200);
+        let note = receipt["notes"][0].as_str().unwrap_or_default();
+        assert!(
+            note.contains("32 identities") && note.contains(&format!("card card-{n} was left")),
+            "{receipt}"
+        );
+    }
+    for (identity, is_ana) in [
+        (json!({ "card": "card-31" }), true),
+        (json!({ "card": "card-32" }), false),
+        (json!({ "phone": phone }), false),
+    ] {
+        let mut event = visit(&format!("by {identity}"), "", "2026-03-03T18:30:00Z");
+        event["member"] = identity;
+        let receipt = app.send(&event).await.expect(200);
+        assert_eq!(receipt["member"]["id"] == "ana", is_ana, "{receipt}");
+    }
     app.stop().await;
 }
 

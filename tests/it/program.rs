@@ -11,6 +11,7 @@ on_both_backends! {
     an_edited_file_is_in_force_within_a_second,
     an_edit_that_does_not_check_changes_nothing_and_says_why,
     a_failing_rule_keeps_the_event_and_replay_mends_it,
+    a_file_that_is_no_text_is_a_problem_of_the_program,
 }
 
 const EXTRA: &str = "extra.rhai";
@@ -90,6 +91,18 @@ async fn a_failing_rule_keeps_the_event_and_replay_mends_it(app: TestApp) {
     assert_eq!(replayed["member"]["points"], 15, "only the failed rule runs again: {replayed}");
     assert_eq!(app.get(&path).await.expect(200)["status"], "processed");
     app.post(&format!("{path}/replay"), &json!({})).await.expect(409);
+    app.stop().await;
+}
+
+async fn a_file_that_is_no_text_is_a_problem_of_the_program(app: TestApp) {
+    std::fs::write(app.rules().join("harvest").join(EXTRA), b"// caf\xe9\n").unwrap();
+    until(&app, |program| program["problems"].as_array().is_some_and(|p| !p.is_empty())).await;
+    let program = app.get("/v1/chains/harvest/program").await.expect(200);
+    let problem = &program["problems"][0];
+    assert_eq!((&program["version"], &problem["file"]), (&json!(1), &json!(EXTRA)), "{program}");
+    assert!(problem["message"].as_str().unwrap().contains("UTF-8"), "{problem}");
+    std::fs::remove_file(app.rules().join("harvest").join(EXTRA)).unwrap();
+    until(&app, |program| program["problems"] == json!([])).await;
     app.stop().await;
 }
 

@@ -1,9 +1,15 @@
 //! What outsiders can rely on: roles, refusals, addresses, health.
 
+use std::time::{Duration, Instant};
+
 use awc::http::Method;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use punchcard::app::{App, StartError};
+use punchcard::config::Config;
 use serde_json::json;
 
-use crate::support::{Backend, TestApp, on_both_backends, order};
+use crate::support::{Backend, TestApp, on_both_backends, order, postgres};
 
 on_both_backends! {
     private_addresses_are_refused_when_an_endpoint_is_made,
@@ -119,5 +125,78 @@ async fn an_engine_at_capacity_answers_503_before_accepting() {
     assert!(!shed.is_empty() && !done.is_empty());
     let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
     assert_eq!(member["points"], done.len(), "what was shed was not accepted");
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn metrics_come_in_the_text_format_of_prometheus() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    app.send(&order("o1", "ana", "1.00")).await.expect(200);
+    let metrics = app.get("/metrics").await;
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let line = "punchcard_source_events_total{outcome=\"processed\"} 1";
+    assert!(metrics.text.lines().any(|l| l == line), "{}", metrics.text);
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn the_catalogue_says_how_each_event_looks() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let nobody = ("authorization", "");
+    let types = app.request(Method::GET, "/v1/event_types", &[nobody], Vec::new()).await.expect(200);
+    for kind in types["items"].as_array().unwrap() {
+        assert_eq!(kind["names"]["standard"], kind["type"]);
+        assert_eq!(kind["example"]["type"], kind["type"]);
+        assert_eq!(kind["schema"]["properties"]["type"]["const"], kind["type"]);
+        assert!(kind["description"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn one_sqlite_file_is_served_by_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::defaults();
+    let app = TestApp::start_with(Backend::Sqlite, |first| {
+        first.database = format!("sqlite://{}/punchcard.db", folder.path().display()).parse().unwrap();
+        config = first.clone();
+    })
+    .await;
+    let refused = App::start(&config).await.err().expect("it is served already");
+    assert!(matches!(refused, StartError::Lock(_)), "{refused}");
+    assert!(refused.to_string().starts_with("another punchcard process serves "), "{refused}");
+    app.send(&order("o1", "ana", "1.00")).await.expect(200);
+    app.stop().await;
+    App::start(&config).await.expect("nobody serves it any more").stop().await;
+}
+
+#[actix_web::test]
+async fn while_it_starts_it_is_alive_and_not_ready() {
+    /// Held by a node that migrates the database.
+    const MIGRATION_LOCK: i64 = 0x70_75_6e_63_68;
+    let database = postgres::fresh_database();
+    let mut upgrading = PgConnection::establish(&database).expect("a connection");
+    upgrading.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).expect("the lock");
+    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).unwrap();
+    let starting = actix_web::rt::spawn(TestApp::start_with(Backend::Postgres, move |config| {
+        config.database = database.parse().unwrap();
+        config.bind = address;
+    }));
+    let client = awc::Client::default();
+    let ask = async |path: &str| client.get(format!("http://{address}{path}")).send().await;
+    let begun = Instant::now();
+    let refused = loop {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody listens");
+        match ask("/readyz").await {
+            Ok(mut answer) => break (answer.status(), answer.json::<serde_json::Value>().await.unwrap()),
+            Err(_) => actix_web::rt::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    assert_eq!((refused.0.as_u16(), &refused.1["code"]), (503, &json!("starting")));
+    assert_eq!(ask("/healthz").await.unwrap().status(), 200);
+    assert!(!starting.is_finished());
+    drop(upgrading);
+    let app = starting.await.unwrap();
+    assert_eq!(ask("/readyz").await.unwrap().status(), 200);
     app.stop().await;
 }

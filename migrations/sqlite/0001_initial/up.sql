@@ -60,11 +60,12 @@ CREATE TABLE orders (
     PRIMARY KEY (chain, order_id)
 ) WITHOUT ROWID;
 
--- Lines are never changed. Clustered by member, whose lines are always read together.
+-- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT NOT NULL,
-    member TEXT NOT NULL,
     id TEXT NOT NULL,
+    previous TEXT,
+    member TEXT NOT NULL,
     wallet TEXT NOT NULL,
     debit TEXT NOT NULL,
     credit TEXT NOT NULL,
@@ -75,19 +76,20 @@ CREATE TABLE transfers (
     reason TEXT NOT NULL,
     source TEXT,
     at BIGINT NOT NULL,
-    PRIMARY KEY (chain, member, id)
+    PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
+-- Each names the member's event before it; the member's state names the last.
 CREATE TABLE loyalty_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
+    previous TEXT,
     kind TEXT NOT NULL,
     member TEXT NOT NULL,
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
-CREATE INDEX loyalty_events_by_member ON loyalty_events (chain, member, id);
 
 -- Credentials (signing secret and headers) are sealed. A deleted endpoint keeps its row, because its deliveries stay.
 CREATE TABLE endpoints (
@@ -107,7 +109,7 @@ CREATE TABLE endpoints (
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
--- `attempts` counts the tries of the current retry ladder, `tries` all of them. `due_at` is null once settled, so that
+-- `attempts` counts the tries of the current retry ladder. `due_at` is null once settled, so that
 -- the index below holds nothing but what is owed.
 CREATE TABLE deliveries (
     chain TEXT NOT NULL,
@@ -117,7 +119,6 @@ CREATE TABLE deliveries (
     member TEXT NOT NULL,
     status TEXT NOT NULL,
     attempts BIGINT NOT NULL,
-    tries BIGINT NOT NULL,
     due_at BIGINT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
@@ -131,14 +132,13 @@ CREATE TABLE attempts (
     chain TEXT NOT NULL,
     endpoint TEXT NOT NULL,
     delivery TEXT NOT NULL,
-    number BIGINT NOT NULL,
     id TEXT NOT NULL,
     at BIGINT NOT NULL,
     duration_ms BIGINT NOT NULL,
     status_code BIGINT,
     response_body TEXT,
     error TEXT,
-    PRIMARY KEY (chain, endpoint, delivery, number)
+    PRIMARY KEY (chain, endpoint, delivery, id)
 ) WITHOUT ROWID;
 
 -- Only the hash of a key is kept. A key without a chain is for all of them.

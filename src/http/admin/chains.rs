@@ -8,7 +8,7 @@ use super::created;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::role::Right;
 use crate::domain::text::Name;
-use crate::http::AppState;
+use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -32,7 +32,7 @@ struct ChainPatch {
 
 /// `POST /v1/chains`
 pub(in crate::http) async fn create(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
@@ -48,7 +48,7 @@ pub(in crate::http) async fn create(
 
 /// `GET /v1/chains`: by id; a key of one chain sees that one.
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
@@ -63,7 +63,7 @@ pub(in crate::http) async fn list(
 
 /// `GET /v1/chains/{chain}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -73,7 +73,7 @@ pub(in crate::http) async fn get(
 
 /// `PATCH /v1/chains/{chain}`: the name; everything else, balances and windows depend on.
 pub(in crate::http) async fn patch(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     body: Body,

@@ -6,17 +6,17 @@ use super::{Nothing, found, id};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{DeliveryId, EndpointId};
 use crate::domain::role::Right;
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::{AppState, State};
 
 const WHAT: &str = "delivery";
 
 /// `GET /v1/chains/{chain}/endpoints/{id}/deliveries`
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     mut query: Query,
@@ -35,7 +35,7 @@ pub(in crate::http) async fn list(
 
 /// `GET /v1/chains/{chain}/deliveries/{id}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -45,7 +45,7 @@ pub(in crate::http) async fn get(
 
 /// `POST /v1/chains/{chain}/deliveries/{id}/retry`: due now, whatever became of it.
 pub(in crate::http) async fn retry(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,
@@ -59,7 +59,7 @@ pub(in crate::http) async fn retry(
 
 /// `POST /v1/chains/{chain}/deliveries/{id}/discard`: it need not be sent any more.
 pub(in crate::http) async fn discard(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,

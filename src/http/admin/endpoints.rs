@@ -1,6 +1,7 @@
 //! Endpoints: where loyalty events go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
@@ -18,7 +19,7 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::{AppState, random_bytes};
+use crate::http::{AppState, State, random_bytes};
 use crate::read::endpoint::EndpointView;
 
 const WHAT: &str = "endpoint";
@@ -77,7 +78,7 @@ struct NewEndpointView<'a> {
 
 /// `POST /v1/chains/{chain}/endpoints`
 pub(in crate::http) async fn create(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     body: Body,
@@ -94,13 +95,8 @@ fn endpoint(state: &AppState, chain: ChainId, new: NewEndpoint) -> Result<Endpoi
     let now = state.engine.clock().now();
     check_lists(new.events.as_deref(), Some(&new.tags))?;
     check_headers(&new.headers)?;
-    let events = match new.events {
-        Some(events) => events,
-        None if new.tags.is_empty() => {
-            return Err(Problem::field("events", "is missing; `[\"*\"]` means all"));
-        }
-        None => Vec::new(), // it gets what triggers forward to its tags
-    };
+    let events = new.events.unwrap_or_default();
+    check_wants_any(&events, &new.tags)?;
     Ok(Endpoint {
         id: EndpointId::new(fresh_ulid(now)),
         chain,
@@ -158,9 +154,18 @@ fn check_lists(events: Option<&[EventPattern]>, tags: Option<&[Name]>) -> Result
     Ok(())
 }
 
+/// Refuses an endpoint that would never get anything. With tags it gets what triggers forward to them.
+fn check_wants_any(events: &[EventPattern], tags: &[Name]) -> Result<(), Problem> {
+    if events.is_empty() && tags.is_empty() {
+        let wanted = "must name at least one event, such as `[\"points.*\"]`; `[\"*\"]` means all";
+        return Err(Problem::field("events", wanted));
+    }
+    Ok(())
+}
+
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     mut query: Query,
@@ -175,7 +180,7 @@ pub(in crate::http) async fn list(
 
 /// `GET /v1/chains/{chain}/endpoints/{id}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -187,20 +192,22 @@ pub(in crate::http) async fn get(
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description.
 pub(in crate::http) async fn patch(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let endpoint = known(&state, &caller, &path)?;
     let patch: EndpointPatch = body.json().await?;
     check_lists(patch.events.as_deref(), patch.tags.as_deref())?;
+    let events = patch.events.as_deref().unwrap_or(&endpoint.events);
+    check_wants_any(events, patch.tags.as_deref().unwrap_or(&endpoint.tags))?;
     patch.headers.as_ref().map(check_headers).transpose()?;
     let url = patch.url.as_deref().map(|url| check_url(&state, url)).transpose()?;
     if let Some(url) = &url {
         check_name(&state, url).await?;
     }
-    change(&state, &chain, endpoint, move |endpoint| {
+    change(&state, &endpoint, move |endpoint| {
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, patch.events);
         replace(&mut endpoint.dialect, patch.dialect);
@@ -219,62 +226,57 @@ fn replace<T>(field: &mut T, new: Option<T>) {
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/enable`: what waits leaves.
 pub(in crate::http) async fn enable(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let endpoint = known(&state, &caller, &path)?;
     let Nothing {} = body.optional_json().await?;
-    change(&state, &chain, endpoint, |endpoint| endpoint.state = EndpointState::Enabled).await
+    change(&state, &endpoint, |endpoint| endpoint.state = EndpointState::Enabled).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
 pub(in crate::http) async fn disable(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let (chain, endpoint) = known(&state, &caller, &path)?;
+    let endpoint = known(&state, &caller, &path)?;
     let Disable { reason } = body.optional_json().await?;
     let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
     let (reason, at) = (reason.unwrap_or(by_hand), state.engine.clock().now());
-    change(&state, &chain, endpoint, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at })
-        .await
+    change(&state, &endpoint, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at }).await
 }
 
-/// The chain and the endpoint that a path names, for somebody who may change them.
+/// The endpoint that a path names, for somebody who may change it.
 fn known(
     state: &AppState,
     caller: &Caller,
     (chain, endpoint): &(String, String),
-) -> Result<(ChainId, EndpointId), Problem> {
+) -> Result<Arc<Endpoint>, Problem> {
     let chain = state.chain(caller, Right::Administer, chain)?;
-    let endpoint = id(endpoint, WHAT)?;
-    if !chain.endpoints.iter().any(|known| known.id == endpoint) {
-        return Err(Problem::NotFound(WHAT));
-    }
-    Ok((chain.chain.id.clone(), endpoint))
+    let wanted: EndpointId = id(endpoint, WHAT)?;
+    chain.endpoints.iter().find(|known| known.id == wanted).cloned().ok_or(Problem::NotFound(WHAT))
 }
 
 async fn change(
     state: &AppState,
-    chain: &ChainId,
-    endpoint: EndpointId,
+    endpoint: &Endpoint,
     change: impl FnOnce(&mut Endpoint) + Send + 'static,
 ) -> Result<HttpResponse, Problem> {
-    let changed = state.engine.update_endpoint(chain, endpoint, change).await?;
+    let changed = state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?;
     Ok(HttpResponse::Ok().json(EndpointView::from(&*changed)))
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.
 pub(in crate::http) async fn delete(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let (chain, endpoint) = known(&state, &caller, &path)?;
-    state.engine.delete_endpoint(&chain, endpoint).await?;
+    let endpoint = known(&state, &caller, &path)?;
+    state.engine.delete_endpoint(&endpoint.chain, endpoint.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

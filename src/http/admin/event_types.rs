@@ -1,8 +1,15 @@
 //! The catalogue of loyalty events.
 
-use actix_web::HttpResponse;
-use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use schemars::Schema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::domain::endpoint::Dialect;
 use crate::domain::loyalty_event::EventType;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -13,12 +20,30 @@ struct EventTypeView {
     #[serde(rename = "type")]
     kind: &'static str,
     description: &'static str,
+    /// What receivers of each dialect know it by.
+    names: BTreeMap<Dialect, &'static str>,
+    schema: Schema,
+    example: Option<Box<RawValue>>,
+}
+
+impl EventTypeView {
+    fn of(kind: &EventType) -> Self {
+        Self {
+            kind: kind.as_str(),
+            description: kind.description().trim(),
+            names: Dialect::ALL.into_iter().map(|dialect| (dialect, kind.name_in(dialect))).collect(),
+            schema: kind.schema(),
+            example: RawValue::from_string(kind.example().to_json()).ok(),
+        }
+    }
 }
 
 /// `GET /v1/event_types`: all of them on one page, without a key.
 pub(in crate::http) async fn list(query: Query) -> Result<HttpResponse, Problem> {
+    static CATALOGUE: LazyLock<String> = LazyLock::new(|| {
+        let page = Page::whole(EventType::ALL.iter().map(EventTypeView::of).collect());
+        serde_json::to_string(&page).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+    });
     query.finish()?;
-    let view =
-        |kind: &EventType| EventTypeView { kind: kind.as_str(), description: kind.description().trim() };
-    Ok(HttpResponse::Ok().json(Page::whole(EventType::ALL.iter().map(view).collect())))
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(CATALOGUE.as_str()))
 }

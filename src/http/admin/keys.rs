@@ -14,7 +14,7 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::{AppState, random_bytes};
+use crate::http::{AppState, State, random_bytes};
 use crate::read::api_key::KeyView;
 
 const WHAT: &str = "key";
@@ -39,7 +39,7 @@ struct NewKeyView<'a> {
 
 /// `POST /v1/keys`
 pub(in crate::http) async fn create(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
@@ -72,7 +72,7 @@ fn check_chain(state: &AppState, caller: &Caller, chain: Option<&ChainId>) -> Re
 
 /// `GET /v1/keys`: never the keys themselves.
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
@@ -84,7 +84,7 @@ pub(in crate::http) async fn list(
 
 /// `DELETE /v1/keys/{id}`: the key is useless from now on; other processes notice within two seconds.
 pub(in crate::http) async fn revoke(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use super::{found, id};
 use crate::domain::ids::EventId;
 use crate::domain::role::Right;
-use crate::http::AppState;
+use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -17,7 +17,7 @@ const AN_INSTANT: &str = "must be an RFC 3339 instant such as 2026-03-03T18:30:0
 
 /// `GET /v1/chains/{chain}/events`
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     mut query: Query,
@@ -48,7 +48,7 @@ pub(super) fn filter(query: &mut Query) -> Result<Filter, Problem> {
 
 /// `GET /v1/chains/{chain}/events/{id}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {

@@ -6,10 +6,10 @@ use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::{AppState, State};
 use crate::read::loyalty_event::Filter;
 use crate::read::member::{MemberName, MemberView};
 use crate::read::page::Page;
@@ -18,7 +18,7 @@ const WHAT: &str = "member";
 
 /// `GET /v1/chains/{chain}/members`: all, or the one with the identity given.
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     mut query: Query,
@@ -64,7 +64,7 @@ fn name(kind: IdentityKind, mut value: String) -> Result<MemberName, Problem> {
 
 /// `GET /v1/chains/{chain}/members/{member}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -74,7 +74,7 @@ pub(in crate::http) async fn get(
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
 pub(in crate::http) async fn ledger(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     mut query: Query,
@@ -87,7 +87,7 @@ pub(in crate::http) async fn ledger(
 
 /// `GET /v1/chains/{chain}/members/{member}/events`
 pub(in crate::http) async fn events(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     mut query: Query,

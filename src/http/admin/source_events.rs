@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 
 use super::{Nothing, found, id};
 use crate::domain::role::Right;
-use crate::http::AppState;
+use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -15,7 +15,7 @@ const WHAT: &str = "source event";
 
 /// `GET /v1/chains/{chain}/source_events`
 pub(in crate::http) async fn list(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<String>,
     mut query: Query,
@@ -29,7 +29,7 @@ pub(in crate::http) async fn list(
 
 /// `GET /v1/chains/{chain}/source_events/{id}`
 pub(in crate::http) async fn get(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -39,7 +39,7 @@ pub(in crate::http) async fn get(
 
 /// `POST /v1/chains/{chain}/source_events/{id}/replay`: answers the new receipt.
 pub(in crate::http) async fn replay(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
     body: Body,

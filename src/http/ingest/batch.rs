@@ -25,10 +25,10 @@ use crate::actors::engine::{Answer, AnswerWhen};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, broken};
 use crate::http::problem::Problem;
+use crate::http::{AppState, State};
 
 /// Events of one connection inside the engine at once.
 const MOST_EVENTS: usize = 512;
@@ -41,7 +41,7 @@ const MOST_BLANK: usize = 64 * 1024;
 
 /// `POST /v1/chains/{chain}/events/batch`
 pub(in crate::http) async fn receive(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     chain: web::Path<String>,
     request: HttpRequest,
@@ -98,7 +98,7 @@ struct Done {
 
 /// A batch on its way.
 struct Batch {
-    state: web::Data<AppState>,
+    state: State,
     chain: Arc<ChainSnapshot>,
     when: AnswerWhen,
     splitter: Splitter,

@@ -10,14 +10,14 @@ use crate::actors::engine::Answer;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
+use crate::http::{AppState, State};
 
 /// `POST /v1/chains/{chain}/events`
 pub(in crate::http) async fn receive(
-    state: web::Data<AppState>,
+    state: State,
     caller: Caller,
     chain: web::Path<String>,
     request: HttpRequest,
@@ -36,14 +36,28 @@ async fn answer(
     body: Body,
 ) -> Result<Answer, Problem> {
     let chain = state.chain(caller, Right::SendEvents, chain)?;
-    // Before the body is read: a server without room must not spend time on what it will refuse.
-    let permit = state.engine.try_admit()?;
+    if state.engine.is_draining() {
+        return Err(Problem::Draining);
+    }
     let body = body.bytes(MAX_BYTES).await?;
+    // Only now: a body that comes slowly must not hold a place that a whole one could have.
+    let permit = state.engine.try_admit()?;
     let started = Instant::now();
     // White space around an event is no part of it: alone or as a line of a batch, it is the same event.
     let now = state.engine.clock().now();
     let event = SourceEvent::parse(body.trim_ascii(), &chain.chain.currency, now)?;
+    let event = with_key_of_header(event, request)?;
     take(state, &chain, event, answer_when(request), permit, started).await
+}
+
+/// Takes the key from `Idempotency-Key` when there is none in the body. The header's draft standard puts it in quotes,
+/// most clients do not: both say the same.
+fn with_key_of_header(event: SourceEvent, request: &HttpRequest) -> Result<SourceEvent, Problem> {
+    const HEADER: &str = "Idempotency-Key";
+    let Some(value) = request.headers().get(HEADER) else { return Ok(event) };
+    let text = str::from_utf8(value.as_bytes()).map_err(|_| Problem::field(HEADER, "must be UTF-8"))?;
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    event.or_key(bare).map_err(|why| Problem::field(HEADER, why))
 }
 
 fn reply(answer: Answer) -> HttpResponse {

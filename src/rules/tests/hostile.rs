@@ -314,8 +314,12 @@ fn survive(name: &str, rules: &str) -> usize {
         Err(problems) => {
             assert!(!problems.is_empty(), "{name}");
             problems.iter().for_each(|problem| {
-                let text =
-                    crate::rules::report::render(problem, &sources, crate::rules::report::Colour::Plain);
+                let text = crate::rules::report::render(
+                    problem,
+                    Path::new(""),
+                    &sources,
+                    crate::rules::report::Colour::Plain,
+                );
                 assert!(!text.is_empty() && problem.length >= 1 && problem.line >= 1 && problem.column >= 1);
             });
             return problems.len();

@@ -3,8 +3,10 @@
 use super::on_both;
 use super::sample::*;
 use crate::domain::identity::Identity;
+use crate::domain::loyalty_event::EventType;
 use crate::domain::money::Points;
 use crate::store::commit::Written::{Conflict, Done};
+use crate::store::loyalty_event::EventFilter;
 use crate::store::{chain, ledger, loyalty_event, member, order as orders};
 
 on_both! {
@@ -32,6 +34,38 @@ on_both! {
         assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10)), [member_id(1)]);
         assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10)), []);
         assert_eq!(store.look(|c| member::next_wake(c, &harvest())), Some(at(60)));
+    }
+
+    fn a_members_events_and_lines_are_listed_newest_first_and_page_by_page(store) {
+        store.write(&[order(1, &newcomer(1)).into(), order(50, &newcomer(2)).into()]);
+        for n in 2..=5 {
+            store.write(&[order(n, &store.member(1)).into()]);
+        }
+        let lines = |limit, after: Option<u64>| {
+            let after = after.map(|n| order(n, &newcomer(1)).transfers[0].id);
+            let page = store.look(|c| ledger::list(c, &harvest(), member_id(1), limit, after));
+            page.into_iter().map(|line| line.id).collect::<Vec<_>>()
+        };
+        let line_ids = |ns: &[u64]| ns.iter().map(|n| order(*n, &newcomer(1)).transfers[0].id).collect::<Vec<_>>();
+        assert_eq!(lines(3, None), line_ids(&[5, 4, 3]));
+        assert_eq!(lines(3, Some(3)), line_ids(&[2, 1]));
+        assert_eq!(lines(3, Some(1)), []);
+        assert_eq!(lines(3, Some(50)), [], "that line is somebody else's");
+
+        let events = |filter: EventFilter, limit, after: Option<u64>| {
+            let filter = EventFilter { member: Some(member_id(1)), ..filter };
+            let after = after.map(|n| order(n, &newcomer(1)).events[0].id);
+            let page = store.look(|c| loyalty_event::list(c, &harvest(), &filter, limit, after));
+            page.into_iter().map(|event| event.id).collect::<Vec<_>>()
+        };
+        let event_ids = |ns: &[u64]| ns.iter().map(|n| order(*n, &newcomer(1)).events[0].id).collect::<Vec<_>>();
+        assert_eq!(events(EventFilter::default(), 2, None), event_ids(&[5, 4]));
+        assert_eq!(events(EventFilter::default(), 9, Some(4)), event_ids(&[3, 2, 1]));
+        assert_eq!(events(EventFilter::default(), 9, Some(50)), []);
+        let earned = EventFilter { kind: Some(EventType::PointsEarned), ..EventFilter::default() };
+        assert_eq!(events(earned, 1, Some(5)), event_ids(&[4]));
+        let none = EventFilter { until: Some(at(0)), ..EventFilter::default() };
+        assert_eq!(events(none, 2, None), [], "the walk goes on until the first event, and ends");
     }
 
     fn a_commit_decided_from_an_old_member_loses(store) {

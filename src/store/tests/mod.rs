@@ -7,7 +7,7 @@ mod opening;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
-mod sample;
+pub(super) mod sample;
 mod sources;
 
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ macro_rules! on_both {
 }
 use on_both;
 
-fn sqlite() -> (Store, TempDir) {
+pub(super) fn sqlite() -> (Store, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = open(DatabaseUrl::Sqlite(folder.path().join("test.db")));
     (store, folder)

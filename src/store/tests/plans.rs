@@ -10,6 +10,7 @@ use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::receipt::SourceStatus;
+use crate::domain::text::Key;
 use crate::store::{DbConn, Store, StoreError, delivery, ledger, loyalty_event, member, source_event};
 
 /// Remembers the text of what is run.
@@ -104,17 +105,28 @@ on_both! {
         assert_reads(&failed, "source_events_open");
         let all = plan(store, |c| source_event::list(c, &harvest(), None, 10, None));
         assert_reads(&all, if all.contains("pkey") { "source_events_pkey" } else { "sqlite_autoindex_source_events_1" });
+        let first = Key::parse("hash:00").unwrap();
+        let keyless = plan(store, |c| source_event::newest_keyless(c, &harvest(), &first));
+        let by_key = if keyless.contains("chain_key") { "source_events_chain_key_key" } else { "sqlite_autoindex_source_events_2" };
+        assert_reads(&keyless, by_key);
     }
 
-    fn wake_ups_and_histories_are_read_from_their_indexes_in_order(store) {
+    fn a_members_records_are_found_by_their_keys_alone(store) {
+        store.write(&[order(1, &newcomer(1)).into()]);
+        let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
+        let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
+        let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
+        for (plan, table) in [(events, "loyalty_events"), (lines, "transfers")] {
+            for bad in [format!("SCAN {table}"), "SCAN earlier".to_owned(), "Seq Scan".to_owned()] {
+                assert!(!plan.contains(&bad), "{bad}:\n{plan}");
+            }
+        }
+    }
+
+    fn wake_ups_are_read_from_their_index_in_order(store) {
         let wakes = plan(store, |c| member::due_wakes(c, &harvest(), at(0), 10));
         assert_reads(&wakes, "members_by_wake");
         let next = plan(store, |c| member::next_wake(c, &harvest()));
         assert_reads(&next, "members_by_wake");
-        let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
-        let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
-        assert_reads(&events, "loyalty_events_by_member");
-        let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
-        assert_reads(&lines, if lines.contains("pkey") { "transfers_pkey" } else { "PRIMARY KEY" });
     }
 }

@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
+use crate::domain::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use crate::domain::delivery::{Attempt, AttemptOutcome, NewDelivery, NextStep};
 use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
@@ -21,41 +21,41 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Key;
-use crate::store::commit::{Write, Writer, Written};
+use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
 
-pub(super) fn harvest() -> ChainId {
+pub(in crate::store) fn harvest() -> ChainId {
     "harvest".parse().unwrap()
 }
 
 /// An instant, so many seconds into the story.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(in crate::store) fn at(seconds: i64) -> Timestamp {
     DateTime::from_timestamp(1_772_562_600, 0).unwrap() + Duration::seconds(seconds)
 }
 
 /// The `n`-th ULID of the story: later ones are greater.
-pub(super) fn ulid(n: u64) -> Ulid {
+pub(in crate::store) fn ulid(n: u64) -> Ulid {
     Ulid(((1_772_562_600_000 + u128::from(n)) << 80) + 1)
 }
 
-pub(super) fn member_id(n: u64) -> MemberId {
+pub(in crate::store) fn member_id(n: u64) -> MemberId {
     MemberId::new(ulid(n))
 }
 
-pub(super) fn endpoint_id(n: u64) -> EndpointId {
+pub(in crate::store) fn endpoint_id(n: u64) -> EndpointId {
     EndpointId::new(ulid(n))
 }
 
-pub(super) fn delivery_id(n: u64) -> DeliveryId {
+pub(in crate::store) fn delivery_id(n: u64) -> DeliveryId {
     DeliveryId::derived(ulid(n), 0)
 }
 
-pub(super) fn card(number: u64) -> Identity {
+pub(in crate::store) fn card(number: u64) -> Identity {
     Identity::parse(IdentityKind::Card, &number.to_string()).unwrap()
 }
 
 /// A source event with this key and this total; the total makes the body.
-pub(super) fn source_event(key: &str, total: u32) -> SourceEvent {
+pub(in crate::store) fn source_event(key: &str, total: u32) -> SourceEvent {
     let body = format!(
         r#"{{"key":"{key}","type":"order.completed","location":"walnut","member":{{"card":"1"}},
             "data":{{"order_id":"{key}","total":{total},"items":[{{"sku":"d1","name":"Power Bowl","category":"food","price":{total}}}]}}}}"#
@@ -64,7 +64,7 @@ pub(super) fn source_event(key: &str, total: u32) -> SourceEvent {
 }
 
 /// The commit of the `n`-th event, an order worth ten points, by a member as loaded.
-pub(super) fn order(n: u64, member: &Member) -> Commit {
+pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     let mut member = member.clone();
     let points = member.standing.points.plus(Points(10)).unwrap();
     member.standing.points = points;
@@ -73,8 +73,12 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
     let event = Arc::new(source_event(&key, 10));
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved { amount: Points(10), new_balance: points, reason: "a point a dollar".into() };
+    let event_id = EventId::derived(ulid(n), 0);
+    let mut transfer = transfer(n, 0, member.id, 10);
+    transfer.previous = member.latest.transfer.replace(transfer.id);
     let loyalty_event = LoyaltyEvent {
-        id: EventId::derived(ulid(n), 0),
+        id: event_id,
+        previous: member.latest.event.replace(event_id),
         chain: harvest(),
         member: member.id,
         face: member.face(),
@@ -88,6 +92,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
     };
     Commit {
         chain: harvest(),
+        wake: Wake::Kept,
         source: Some(SourceChange {
             id: source,
             event,
@@ -103,7 +108,7 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
             earned: Points(10),
             ..OrderRecord::unseen(key)
         }),
-        transfers: vec![transfer(n, 0, member.id, 10)],
+        transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
@@ -112,9 +117,10 @@ pub(super) fn order(n: u64, member: &Member) -> Commit {
 }
 
 /// Points awarded to a member.
-pub(super) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
+pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
     Transfer {
         id: TransferId::derived(ulid(cause), n),
+        previous: None,
         member,
         wallet: POINTS_WALLET,
         debit: Account::Chain(ChainAccount::Issued),
@@ -128,7 +134,7 @@ pub(super) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Tra
 }
 
 /// The same commit with its event owed to an endpoint.
-pub(super) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) -> Commit {
+pub(in crate::store) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) -> Commit {
     let event = &commit.events[0];
     let cause = event.id.ulid().0 - 1;
     commit.deliveries.push(NewDelivery {
@@ -142,11 +148,11 @@ pub(super) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: Timestamp) 
 }
 
 /// A member nobody has stored yet.
-pub(super) fn newcomer(n: u64) -> Member {
+pub(in crate::store) fn newcomer(n: u64) -> Member {
     Member::new(member_id(n), vec![card(n)], None, at(0))
 }
 
-pub(super) fn endpoint(n: u64) -> Endpoint {
+pub(in crate::store) fn endpoint(n: u64) -> Endpoint {
     Endpoint {
         id: endpoint_id(n),
         chain: harvest(),
@@ -164,7 +170,7 @@ pub(super) fn endpoint(n: u64) -> Endpoint {
 }
 
 /// The `number`-th try of a delivery.
-pub(super) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep) -> AttemptOutcome {
+pub(in crate::store) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep) -> AttemptOutcome {
     let delivered = next == NextStep::Delivered;
     AttemptOutcome {
         chain: harvest(),
@@ -184,7 +190,7 @@ pub(super) fn attempt(endpoint: EndpointId, n: u64, number: u32, next: NextStep)
 }
 
 /// Short words for a store in a test.
-pub(super) trait Words {
+pub(in crate::store) trait Words {
     fn look<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> T;
     fn change<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> T;
     fn write(&self, group: &[Write]) -> Vec<Written>;
@@ -202,7 +208,7 @@ impl Words for Store {
 
     fn write(&self, group: &[Write]) -> Vec<Written> {
         let mut writer: Writer = self.writer().unwrap();
-        writer.write(group).unwrap()
+        writer.write(&group.iter().cloned().map(Prepared::from).collect::<Vec<_>>()).unwrap()
     }
 
     fn member(&self, n: u64) -> Member {
@@ -213,6 +219,12 @@ impl Words for Store {
 impl From<Commit> for Write {
     fn from(commit: Commit) -> Self {
         Self::Commit(Box::new(commit))
+    }
+}
+
+impl From<Commit> for Prepared {
+    fn from(commit: Commit) -> Self {
+        Write::from(commit).into()
     }
 }
 

@@ -1,0 +1,219 @@
+//! JSON from outside, read strictly, and refused in sentences that name the field and say what is wanted.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Why a text is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadJson {
+    /// It is not JSON; says where it stops being so.
+    NotJson(String),
+    /// It is JSON of another shape.
+    Shape {
+        /// Path of the field at fault, such as `data.items[0].price`; empty for the whole.
+        field: String,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+}
+
+/// A JSON object with the fields of `T`. serde alone would take a list for the fields in their order; nobody means
+/// that.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+/// Deserialises a text that `T` is parsed from. `wanted` goes on after "must be".
+///
+/// # Errors
+/// The value is no text, or `T` refuses it.
+pub fn from_text<'de, D, T>(deserializer: D, wanted: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+{
+    struct Text<T>(&'static str, PhantomData<T>);
+    impl<T: FromStr> Visitor<'_> for Text<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(|_| E::custom(format_args!("must be {}", self.0)))
+        }
+    }
+    deserializer.deserialize_str(Text(wanted, PhantomData))
+}
+
+/// Reads the one object in `text`. `prefix` is the path at which it stands; empty for a whole body.
+///
+/// # Errors
+/// See [`BadJson`].
+pub fn object<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, BadJson> {
+    // Only a failure pays for finding out where and why.
+    serde_json::from_str(text).map(|Object(value)| value).map_err(|_| refusal::<T>(text, prefix))
+}
+
+fn refusal<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> BadJson {
+    if text.trim_ascii().is_empty() {
+        return BadJson::NotJson("the body is empty; a JSON object is wanted".to_owned());
+    }
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        let said = error.to_string().replace("EOF while parsing", "it ends inside");
+        return BadJson::NotJson(format!("this is not JSON: {said}"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let outcome: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let Err(error) = outcome else { return BadJson::NotJson("this is not JSON".to_owned()) };
+    let path = error.path().to_string();
+    let error = error.into_inner();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = error.to_string();
+    let (below, problem) = sentence(said.strip_suffix(&place).unwrap_or(&said));
+    let path = if matches!(&*path, "." | "?") { "" } else { &path };
+    let steps = [prefix, path, below.unwrap_or_default()];
+    let field = steps.into_iter().filter(|step| !step.is_empty()).collect::<Vec<_>>().join(".");
+    BadJson::Shape { field, problem }
+}
+
+/// What the parser said, for somebody who does not know it. Where it names a field below the path, that one is at
+/// fault.
+fn sentence(said: &str) -> (Option<&str>, String) {
+    let named = |beginning: &str| said.strip_prefix(beginning)?.split_once('`');
+    if let Some((field, _)) = named("missing field `") {
+        return (Some(field), "is missing".to_owned());
+    }
+    if let Some((field, _)) = named("duplicate field `") {
+        return (Some(field), "is given twice".to_owned());
+    }
+    if let Some((_, known)) = named("unknown field `") {
+        let known = known.strip_prefix(", expected ").map(|known| known.trim_start_matches("one of "));
+        return (None, format!("is not a field here; there is {}", known.unwrap_or("none")));
+    }
+    if let Some((_, known)) = named("unknown variant `") {
+        return (None, format!("must be {}", known.trim_start_matches(", expected ")));
+    }
+    let mismatch = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: "));
+    if let Some((given, wanted)) = mismatch.and_then(|mismatch| mismatch.rsplit_once(", expected ")) {
+        return (None, format!("must be {}, not {}", in_words(wanted), in_words(given)));
+    }
+    let problem = match said {
+        "recursion limit exceeded" => "is nested too deeply",
+        "number out of range" => "is a number out of range",
+        _ if said.contains("surrogate") || said.contains("escape") || said.contains("unicode") => {
+            "has an escape that stands for no character"
+        }
+        _ => said,
+    };
+    (None, problem.to_owned())
+}
+
+/// The parser's name of a kind of value.
+fn in_words(kind: &str) -> Cow<'_, str> {
+    let word = match kind {
+        "sequence" | "a sequence" => "a list",
+        "map" | "a map" => "a JSON object",
+        "string" | "a string" | "a borrowed string" | "str" => "a text",
+        "bool" | "a boolean" => "true or false",
+        "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "f32" | "f64" => "a number",
+        _ if kind.starts_with("struct ") => "a JSON object",
+        _ if kind.starts_with("string ") => "a text", // what it says may be a secret
+        _ => {
+            let number = kind.strip_prefix("integer ").or_else(|| kind.strip_prefix("floating point "));
+            return number
+                .map_or(kind.trim_start_matches("boolean ").into(), |n| format!("the number {n}").into());
+        }
+    };
+    word.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        count: Option<i64>,
+        #[serde(default)]
+        on: bool,
+        #[serde(default)]
+        inner: Option<Object<Inner>>,
+        #[serde(default)]
+        list: Vec<Object<Inner>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Inner {
+        x: u32,
+    }
+
+    #[test]
+    fn a_refusal_names_the_path_and_what_is_wanted_in_plain_words() {
+        for (text, field, problem) in [
+            ("[\"a\",1,true,null,[]]", "", "must be a JSON object, not a list"),
+            ("null", "", "must be a JSON object, not null"),
+            ("{}", "name", "is missing"),
+            (r#"{"name":"a","name":"b"}"#, "name", "is given twice"),
+            (r#"{"name":7}"#, "name", "must be a text, not the number `7`"),
+            (r#"{"name":"\ud800"}"#, "name", "has an escape that stands for no character"),
+            (r#"{"name":"a","count":"secret"}"#, "count", "must be a whole number, not a text"),
+            (r#"{"name":"a","count":1.5}"#, "count", "must be a whole number, not the number `1.5`"),
+            (r#"{"name":"a","on":null}"#, "on", "must be true or false, not null"),
+            (r#"{"name":"a","inner":[1]}"#, "inner", "must be a JSON object, not a list"),
+            (r#"{"name":"a","inner":{"x":true}}"#, "inner.x", "must be a whole number, not `true`"),
+            (r#"{"name":"a","list":[{"x":1},[2]]}"#, "list[1]", "must be a JSON object, not a list"),
+            (r#"{"name":"a","list":[{}]}"#, "list[0].x", "is missing"),
+            (r#"{"name":"a","list":{}}"#, "list", "must be a list, not a JSON object"),
+            (r#"{"name":"a","inner":{"y":1}}"#, "inner.y", "is not a field here; there is `x`"),
+        ] {
+            let refused = object::<Outer>(text, "").expect_err(text);
+            assert_eq!(
+                refused,
+                BadJson::Shape { field: field.to_owned(), problem: problem.to_owned() },
+                "{text}"
+            );
+        }
+        let below = object::<Inner>("{}", "data").unwrap_err();
+        assert_eq!(below, BadJson::Shape { field: "data.x".to_owned(), problem: "is missing".to_owned() });
+    }
+
+    #[test]
+    fn what_is_no_json_is_said_to_be_none_and_where() {
+        for (text, said) in [
+            ("", "the body is empty; a JSON object is wanted"),
+            ("{", "this is not JSON: it ends inside an object at line 1 column 1"),
+            (r#"{"name":"a"} x"#, "this is not JSON: trailing characters at line 1 column 14"),
+        ] {
+            let refused = object::<Outer>(text, "").expect_err(text);
+            assert_eq!(refused, BadJson::NotJson(said.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The JSON of a source event: its shape, and from the shape to values that cannot be wrong.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{BadEvent, MAX_ITEMS, SourceData, SourceType};
+use crate::domain::Timestamp;
+use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
+use crate::domain::json::{self, Object};
+use crate::domain::money::{BadMoney, Currency, Money};
+use crate::domain::order::{Item, Order, Refund, Visit};
+use crate::domain::text::{Key, Name};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Envelope<'a> {
+    #[serde(default)]
+    pub(super) key: Option<Key>,
+    #[serde(rename = "type")]
+    pub(super) kind: Name,
+    #[serde(default)]
+    pub(super) occurred_at: Option<Instant>,
+    #[serde(default)]
+    pub(super) member: Option<Object<MemberBody>>,
+    #[serde(default)]
+    pub(super) location: Option<Name>,
+    #[serde(borrow, default)]
+    pub(super) data: Option<&'a RawValue>,
+}
+
+/// To the microsecond: the store keeps no more, and a finer instant would not survive a reload.
+pub(super) struct Instant(pub(super) Timestamp);
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const WANTED: &str = "an RFC 3339 instant with its offset, such as 2026-03-03T18:30:00Z";
+        let at: DateTime<Utc> = json::from_text(deserializer, WANTED)?;
+        Ok(Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberBody {
+    #[serde(default)]
+    id: Option<Box<str>>,
+    #[serde(default)]
+    card: Option<Box<str>>,
+    #[serde(default)]
+    phone: Option<Box<str>>,
+    #[serde(default)]
+    email: Option<Box<str>>,
+    #[serde(default)]
+    external_id: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderBody {
+    order_id: Key,
+    total: Money,
+    #[serde(default)]
+    subtotal: Option<Money>,
+    #[serde(default)]
+    tax: Option<Money>,
+    #[serde(default)]
+    tip: Option<Money>,
+    #[serde(default)]
+    discount: Option<Money>,
+    #[serde(default)]
+    channel: Option<Name>,
+    #[serde(default)]
+    items: Vec<Object<ItemBody>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemBody {
+    #[serde(default)]
+    sku: Option<Name>,
+    #[serde(default)]
+    name: Option<Name>,
+    #[serde(default)]
+    category: Option<Name>,
+    #[serde(default)]
+    quantity: Option<Money>,
+    price: Money,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefundBody {
+    order_id: Key,
+    amount: Money,
+    #[serde(default)]
+    reason: Option<Name>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VisitBody {
+    #[serde(default)]
+    channel: Option<Name>,
+}
+
+/// By what the guest was recognised, by priority.
+pub(super) fn identities(member: MemberBody) -> Result<Vec<Identity>, BadEvent> {
+    let given = [
+        (IdentityKind::Id, member.id),
+        (IdentityKind::Card, member.card),
+        (IdentityKind::Phone, member.phone),
+        (IdentityKind::Email, member.email),
+        (IdentityKind::External, member.external_id),
+    ];
+    let mut identities = Vec::with_capacity(2);
+    for (kind, value) in given {
+        if let Some(value) = value {
+            let identity = Identity::parse(kind, &value)
+                .map_err(|e: BadIdentity| BadEvent::field(format!("member.{}", kind.as_str()), e))?;
+            identities.push(identity);
+        }
+    }
+    if identities.is_empty() {
+        let problem =
+            "names nobody; give at least one of id, card, phone, email, external_id, or leave `member` out";
+        return Err(BadEvent::field("member", problem));
+    }
+    Ok(identities)
+}
+
+/// What happened, from the text of `data`.
+pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceData, BadEvent> {
+    let kind: SourceType = kind.parse().map_err(|()| {
+        let known: Vec<_> = SourceType::ALL.iter().map(|t| t.as_str()).collect();
+        BadEvent::field("type", format!("`{kind}` is not a source event; known are {}", known.join(", ")))
+    })?;
+    let money = Checked { currency };
+    Ok(match kind {
+        SourceType::OrderCompleted => {
+            let body: OrderBody = json::object(raw, "data")?;
+            if body.items.len() > MAX_ITEMS {
+                return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
+            }
+            let items = body.items.into_iter().enumerate().map(|(i, Object(item))| money.item(i, item));
+            SourceData::OrderCompleted(Order {
+                items: items.collect::<Result<_, _>>()?,
+                order_id: body.order_id,
+                total: money.amount("data.total", body.total)?,
+                subtotal: money.optional("data.subtotal", body.subtotal)?,
+                tax: money.optional("data.tax", body.tax)?,
+                tip: money.optional("data.tip", body.tip)?,
+                discount: money.optional("data.discount", body.discount)?,
+                channel: body.channel,
+            })
+        }
+        SourceType::OrderRefunded => {
+            let body: RefundBody = json::object(raw, "data")?;
+            let amount = money.amount("data.amount", body.amount)?;
+            SourceData::OrderRefunded(Refund { order_id: body.order_id, amount, reason: body.reason })
+        }
+        SourceType::Visit => {
+            let body: VisitBody = json::object(raw, "data")?;
+            SourceData::Visit(Visit { channel: body.channel })
+        }
+    })
+}
+
+struct Checked<'a> {
+    currency: &'a Currency,
+}
+
+impl Checked<'_> {
+    fn amount(&self, field: &str, amount: Money) -> Result<Money, BadEvent> {
+        amount.checked(self.currency).map_err(|e| BadEvent::field(field, e))
+    }
+
+    fn optional(&self, field: &str, amount: Option<Money>) -> Result<Option<Money>, BadEvent> {
+        amount.map(|amount| self.amount(field, amount)).transpose()
+    }
+
+    fn item(&self, index: usize, item: ItemBody) -> Result<Item, BadEvent> {
+        /// Weighed goods come in grams of a kilogram.
+        const QUANTITY_DECIMALS: u32 = 3;
+        let at = |name: &str| format!("data.items[{index}].{name}");
+        let quantity = item.quantity.unwrap_or(Money::new(rust_decimal::Decimal::ONE));
+        let quantity = quantity.limited().map_err(|e| BadEvent::field(at("quantity"), e))?;
+        let amount = quantity.decimal().normalize();
+        if amount.is_sign_negative() || amount.scale() > QUANTITY_DECIMALS {
+            return Err(BadEvent::field(at("quantity"), "must be zero or more, with at most 3 decimals"));
+        }
+        let price =
+            item.price.checked(self.currency).map_err(|e: BadMoney| BadEvent::field(at("price"), e))?;
+        Ok(Item { sku: item.sku, name: item.name, category: item.category, quantity, price })
+    }
+}
