@@ -162,7 +162,7 @@ async fn start_behind(
 
     let engine = start_engine(config, &store, &clock, &policy, &metrics)?;
     engine.load_chains()?;
-    let follower = engine.follow_rules(&config.rules).await?;
+    let follower = engine.follow_rules(&config.rules).await;
     actix_rt::spawn(engine.clone().keep_following(follower));
     actix_rt::spawn(engine.clone().keep_schedule());
 

@@ -252,3 +252,50 @@ mod tests {
         assert!(text.ends_with('\n') && !text.contains("# EOF"), "{text}");
     }
 }
+
+/// For tests of what is logged.
+#[cfg(test)]
+pub(crate) mod heard {
+    use std::sync::{Arc, LazyLock, Mutex};
+
+    /// What was logged in this process, as text.
+    #[derive(Clone, Default)]
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        /// Begins to listen. The actors have threads of their own, so the whole process is heard.
+        pub(crate) fn listen() -> Self {
+            static LOG: LazyLock<Log> = LazyLock::new(|| {
+                let log = Log::default();
+                let writer = log.clone();
+                let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+                lines.with_max_level(tracing::Level::INFO).init();
+                log
+            });
+            LOG.clone()
+        }
+
+        /// The first line that says all this.
+        pub(crate) fn line(&self, words: &[&str]) -> Option<String> {
+            self.lines(words).into_iter().next()
+        }
+
+        /// The lines that say all this.
+        pub(crate) fn lines(&self, words: &[&str]) -> Vec<String> {
+            let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+            let all = |line: &&str| words.iter().all(|word| line.contains(word));
+            text.lines().filter(all).map(str::to_owned).collect()
+        }
+    }
+}

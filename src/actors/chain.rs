@@ -15,6 +15,7 @@ use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::domain::chain::ChainId;
 use crate::domain::decide::SourceInput;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
@@ -23,8 +24,9 @@ use crate::domain::order::OrderRecord;
 use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::store::{self, DbConn, StoreError};
 
-use super::engine::{ChainSnapshot, EngineError};
+use super::engine::EngineError;
 use super::member::{MemberActor, MemberParts};
+use super::snapshot::ChainSnapshot;
 
 /// The most events in one look-up.
 const MAX_LOOKUP: usize = 256;
@@ -149,13 +151,17 @@ impl Handler<Learn> for ChainActor {
 #[rtype(result = "()")]
 pub struct Forget(pub MemberId);
 
-/// What the store knows about the guests of some events.
+/// What the store knows about the guests of some events. A damaged row concerns only the events that meet it.
 #[derive(Default)]
 struct Found {
     owners: HashMap<Identity, MemberId>,
-    members: HashMap<MemberId, Member>,
-    orders: Vec<Option<OrderRecord>>,
+    members: HashMap<MemberId, Result<Member, Damage>>,
+    /// The order of each event, if it had to be looked up.
+    orders: Vec<Result<Option<OrderRecord>, Damage>>,
 }
+
+/// A row that does not hold what it should.
+type Damage = Arc<StoreError>;
 
 impl ChainActor {
     /// An actor for the chain whose configuration is in `snapshot`; its members live on `arbiters`.
@@ -252,14 +258,15 @@ impl ChainActor {
             Ok(mut found) => {
                 let orders = std::mem::take(&mut found.orders);
                 for (pending, order) in group.into_iter().zip(orders) {
-                    let route = self.resolve(&pending, order, &mut found);
-                    let _ = pending.reply.send(Ok(route));
+                    let route = order.map_err(unavailable);
+                    let route = route.and_then(|order| self.resolve(&pending, order, &mut found));
+                    let _ = pending.reply.send(route);
                 }
             }
             Err(error) => {
                 let error = Arc::new(error);
                 for pending in group {
-                    let _ = pending.reply.send(Err(EngineError::Unavailable(Box::new(error.clone()))));
+                    let _ = pending.reply.send(Err(unavailable(error.clone())));
                 }
             }
         }
@@ -270,7 +277,12 @@ impl ChainActor {
 
     /// Decides whose event it is: a refund goes to the order's owner, everything else to the owner of the first
     /// identity that anybody owns, by priority. Unowned identities are attached; those of others are left alone.
-    fn resolve(&mut self, pending: &Pending, order: Option<OrderRecord>, found: &mut Found) -> Route {
+    fn resolve(
+        &mut self,
+        pending: &Pending,
+        order: Option<OrderRecord>,
+        found: &mut Found,
+    ) -> Result<Route, EngineError> {
         let owner_of = |identity: &Identity| {
             self.by_identity.get(identity).or_else(|| found.owners.get(identity)).copied()
         };
@@ -288,19 +300,23 @@ impl ChainActor {
             }
             let addr = match (self.resident_route(id), found.members.remove(&id)) {
                 (Some(addr), _) => addr,
-                (None, Some(member)) => self.spawn(member),
-                (None, None) => return Route::Nobody,
+                (None, Some(Ok(member))) => self.spawn(member),
+                (None, Some(Err(damage))) => {
+                    found.members.insert(id, Err(damage.clone())); // for the next event of theirs
+                    return Err(unavailable(damage));
+                }
+                (None, None) => return Ok(Route::Nobody),
             };
-            return Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }));
+            return Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes })));
         }
-        let program = self.snapshot.load().program.clone();
+        let program = self.snapshot.load().program()?.clone();
         if identities.is_empty() || !program.enrol_on_first_sight {
-            return Route::Nobody;
+            return Ok(Route::Nobody);
         }
         let now = self.parts.clock.now();
         let newcomer = Member::new(pending.newcomer, attach, program.tiers.first().cloned(), now);
         let (id, addr) = (newcomer.id, self.spawn(newcomer));
-        Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes }))
+        Ok(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes })))
     }
 
     fn spawn(&mut self, member: Member) -> Addr<MemberActor> {
@@ -368,29 +384,59 @@ impl ChainActor {
     }
 }
 
+fn unavailable(error: Arc<StoreError>) -> EngineError {
+    EngineError::Unavailable(Box::new(error))
+}
+
 /// Looks up everything that some events need, on a reader connection.
-fn find(
-    conn: &mut DbConn,
-    chain: &crate::domain::chain::ChainId,
-    events: &[Arc<SourceEvent>],
-) -> Result<Found, StoreError> {
+fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Result<Found, StoreError> {
     let mut found = Found::default();
     for event in events {
         found.orders.push(match &event.data {
-            SourceData::OrderRefunded(refund) => store::order::load(conn, chain, &refund.order_id)?,
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+            SourceData::OrderRefunded(refund) => {
+                or_damage(store::order::load(conn, chain, &refund.order_id))?
+            }
+            SourceData::OrderCompleted(_) | SourceData::Visit(_) => Ok(None),
         });
     }
-    let identities: Vec<_> = events.iter().flat_map(|event| event.identities.iter().cloned()).collect();
-    found.owners = store::member::owners(conn, chain, &identities)?.into_iter().collect();
-    let by_order = found.orders.iter().flatten().filter_map(|order| order.member);
+    find_owners(conn, chain, events, &mut found)?;
+    let by_order = found.orders.iter().flatten().flatten().filter_map(|order| order.member);
     let wanted: HashSet<_> = found.owners.values().copied().chain(by_order).collect();
     for id in wanted {
-        if let Some(member) = store::member::load(conn, chain, id)? {
+        if let Some(member) = or_damage(store::member::load(conn, chain, id))?.transpose() {
             found.members.insert(id, member);
         }
     }
     Ok(found)
+}
+
+/// Finds the owners of all identities at once; only where that meets damage, event by event.
+fn find_owners(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    events: &[Arc<SourceEvent>],
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let identities: Vec<_> = events.iter().flat_map(|event| event.identities.iter().cloned()).collect();
+    if let Ok(owners) = or_damage(store::member::owners(conn, chain, &identities))? {
+        found.owners.extend(owners);
+        return Ok(());
+    }
+    for (event, order) in events.iter().zip(&mut found.orders) {
+        match or_damage(store::member::owners(conn, chain, &event.identities))? {
+            Ok(owners) => found.owners.extend(owners),
+            Err(damage) => *order = Err(damage),
+        }
+    }
+    Ok(())
+}
+
+/// Tells damage, which is found, from a failure to look.
+fn or_damage<T>(read: Result<T, StoreError>) -> Result<Result<T, Damage>, StoreError> {
+    match read {
+        Err(damage @ StoreError::Corrupt { .. }) => Ok(Err(Arc::new(damage))),
+        looked => looked.map(Ok),
+    }
 }
 
 impl Actor for ChainActor {

@@ -1,19 +1,21 @@
-//! Changes of configuration: written to the store first, then put into the chain's snapshot.
+//! Changes of configuration: written to the store first, then put into the chain's snapshot; both or, when the store
+//! fails, neither.
 
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message};
+use tokio::sync::oneshot;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::text::{Name, Note};
-use crate::rules::program::Program;
 use crate::store;
 
 use super::endpoint::DisableEndpoint;
-use super::engine::{ChainSnapshot, Engine, EngineError, stored_chains};
+use super::engine::{Engine, EngineError, stored_chains};
+use super::snapshot::ChainSnapshot;
 
 impl Engine {
     /// Starts every chain of the store, without programs: [`Engine::follow_rules`] brings them.
@@ -25,23 +27,37 @@ impl Engine {
         for (chain, endpoints) in stored_chains(&self.0.store)? {
             let endpoints: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
             endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint));
-            self.run_chain(without_program(chain, endpoints));
+            self.run_chain(ChainSnapshot::without_rules(chain, endpoints, Arc::default()));
         }
         Ok(())
     }
 
-    /// Creates a chain.
+    /// Creates a chain. It has no rules on purpose, unless there is a folder for it already.
     ///
     /// # Errors
     /// `Conflict` when the id is taken.
     pub async fn create_chain(&self, chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
-        if self.chain(chain.id.as_str()).is_some() {
-            return Err(EngineError::Conflict(format!("a chain called `{}` exists already", chain.id)));
-        }
-        let row = chain.clone();
-        self.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
-        Ok(self.run_chain(without_program(chain, Vec::new())))
+        let problems = self.unborn().get(&chain.id).cloned();
+        self.add_chain(match problems {
+            Some(problems) => ChainSnapshot::without_rules(chain, Vec::new(), problems),
+            None => ChainSnapshot::without_folder(chain),
+        })
+        .await
+    }
+
+    /// Stores and runs a new chain.
+    pub(super) async fn add_chain(&self, new: ChainSnapshot) -> Result<Arc<ChainSnapshot>, EngineError> {
+        self.carry_out(async move |engine| {
+            let row = new.chain.clone();
+            if engine.chain(row.id.as_str()).is_some() {
+                return Err(EngineError::Conflict(format!("a chain called `{}` exists already", row.id)));
+            }
+            engine.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
+            let running = engine.run_chain(new);
+            engine.unborn().remove(&running.chain.id);
+            Ok(running)
+        })
+        .await
     }
 
     /// Changes a chain's name. The calendar and the currency stay: balances and windows depend on them.
@@ -49,12 +65,15 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub async fn rename_chain(&self, chain: &ChainId, name: Name) -> Result<Arc<ChainSnapshot>, EngineError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
-        let mut changed = Chain::clone(&self.snapshot(chain)?.chain);
-        changed.name = name;
-        let row = changed.clone();
-        self.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
-        self.reconfigure(chain, |snapshot| snapshot.chain = Arc::new(changed))
+        let chain = chain.clone();
+        self.carry_out(async move |engine| {
+            let mut changed = Chain::clone(&engine.snapshot(&chain)?.chain);
+            changed.name = name;
+            let row = changed.clone();
+            engine.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
+            engine.reconfigure(&chain, |snapshot| snapshot.chain = Arc::new(changed))
+        })
+        .await
     }
 
     /// Stores a new endpoint and starts delivering to it.
@@ -62,13 +81,13 @@ impl Engine {
     /// # Errors
     /// `NotFound` for an unknown chain.
     pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
-        self.snapshot(&endpoint.chain)?;
-        let row = endpoint.clone();
-        self.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
-        let endpoint = Arc::new(endpoint);
-        self.put_endpoint(&endpoint)?;
-        Ok(endpoint)
+        self.carry_out(async move |engine| {
+            engine.snapshot(&endpoint.chain)?;
+            let row = endpoint.clone();
+            engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
+            engine.put_endpoint(endpoint)
+        })
+        .await
     }
 
     /// Replaces an endpoint by what `change` makes of it (patch, enable, disable).
@@ -81,31 +100,61 @@ impl Engine {
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint) + Send + 'static,
     ) -> Result<Arc<Endpoint>, EngineError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
-        let mut endpoint = Endpoint::clone(&*self.endpoint(chain, id)?);
-        change(&mut endpoint);
-        endpoint.updated_at = self.0.clock.now();
-        let row = endpoint.clone();
-        self.0.journal.run(move |conn, vault| store::endpoint::update(conn, vault, &row)).await?;
-        let endpoint = Arc::new(endpoint);
-        self.put_endpoint(&endpoint)?;
-        Ok(endpoint)
+        let chain = chain.clone();
+        self.carry_out(async move |engine| {
+            let known = engine.endpoint(&chain, id)?;
+            engine.replace_endpoint(&known, change).await
+        })
+        .await
     }
 
-    /// Deletes an endpoint; its pending deliveries are discarded.
+    /// Disables an endpoint whose receiver wants nothing more. `None` when the endpoint was changed or deleted since it
+    /// was sent to: the answer is not about what it is now.
+    pub(super) async fn disable_gone(
+        &self,
+        sent_to: Arc<Endpoint>,
+        reason: Note,
+    ) -> Result<Option<Arc<Endpoint>>, EngineError> {
+        self.carry_out(async move |engine| {
+            let known = engine.endpoint(&sent_to.chain, sent_to.id).ok();
+            // Every change makes a new one.
+            if !known.is_some_and(|known| Arc::ptr_eq(&known, &sent_to)) {
+                return Ok(None);
+            }
+            let state = EndpointState::Disabled { reason, at: engine.0.clock.now() };
+            engine.replace_endpoint(&sent_to, |endpoint| endpoint.state = state).await.map(Some)
+        })
+        .await
+    }
+
+    /// Deletes an endpoint; its pending deliveries are discarded. Those of commits that were decided before and are
+    /// written after are discarded by [`Engine::discard_orphans`].
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
-        let endpoint = self.endpoint(chain, id)?;
-        // First out of the snapshot, so that no commit after the deletion owes it anything.
-        self.reconfigure(chain, |snapshot| {
-            snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
-        })?;
-        self.0.endpoints.stop(&endpoint);
-        let (chain, now) = (chain.clone(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &chain, id, now)).await?;
+        let chain = chain.clone();
+        self.carry_out(async move |engine| {
+            let endpoint = engine.endpoint(&chain, id)?;
+            let (of, now) = (chain.clone(), engine.0.clock.now());
+            engine.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
+            engine.reconfigure(&chain, |snapshot| {
+                snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
+            })?;
+            engine.0.endpoints.stop(&endpoint);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Discards what is owed to endpoints that are deleted.
+    pub(super) async fn discard_orphans(&self, chain: &ChainId) -> Result<(), EngineError> {
+        let of = chain.clone();
+        let deleted = self.0.store.read(move |conn| store::endpoint::deleted_but_owed(conn, &of)).await?;
+        for id in deleted {
+            let (of, now) = (chain.clone(), self.0.clock.now());
+            self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
+        }
         Ok(())
     }
 
@@ -167,13 +216,47 @@ impl Engine {
         snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
     }
 
-    fn put_endpoint(&self, endpoint: &Arc<Endpoint>) -> Result<(), EngineError> {
+    async fn replace_endpoint(
+        &self,
+        known: &Endpoint,
+        change: impl FnOnce(&mut Endpoint),
+    ) -> Result<Arc<Endpoint>, EngineError> {
+        let mut endpoint = known.clone();
+        change(&mut endpoint);
+        endpoint.updated_at = self.0.clock.now();
+        let row = endpoint.clone();
+        self.0.journal.run(move |conn, vault| store::endpoint::update(conn, vault, &row)).await?;
+        self.put_endpoint(endpoint)
+    }
+
+    fn put_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
+        let endpoint = Arc::new(endpoint);
         self.reconfigure(&endpoint.chain, |snapshot| {
             let others = snapshot.endpoints.iter().filter(|e| e.id != endpoint.id).cloned();
             snapshot.endpoints = others.chain([endpoint.clone()]).collect();
         })?;
-        self.0.endpoints.apply(endpoint);
-        Ok(())
+        self.0.endpoints.apply(&endpoint);
+        Ok(endpoint)
+    }
+
+    /// Carries out one change at a time, to its end even when whoever asked for it goes away: what is in the store must
+    /// also come into the snapshot.
+    async fn carry_out<T, F>(&self, change: impl FnOnce(Self) -> F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, EngineError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let (engine, change) = (self.clone(), change(self.clone()));
+        let started = self.0.control.spawn(async move {
+            let _one_at_a_time = engine.0.configuring.lock().await;
+            // Nobody may be waiting any more.
+            let _ = reply.send(change.await);
+        });
+        if !started {
+            return Err(EngineError::Draining);
+        }
+        answer.await.unwrap_or(Err(EngineError::Draining))
     }
 
     /// Replaces the chain's snapshot. Callers hold `configuring`.
@@ -192,15 +275,6 @@ impl Engine {
     }
 }
 
-fn without_program(chain: Chain, endpoints: Vec<Arc<Endpoint>>) -> ChainSnapshot {
-    ChainSnapshot {
-        program: Arc::new(Program::empty(&chain)),
-        chain: Arc::new(chain),
-        problems: Arc::new([]),
-        endpoints: endpoints.into(),
-    }
-}
-
 /// Disables endpoints whose receivers answered that they want nothing more.
 struct Disabler(Engine);
 
@@ -214,15 +288,14 @@ impl Handler<DisableEndpoint> for Disabler {
     fn handle(&mut self, gone: DisableEndpoint, _: &mut Context<Self>) -> Self::Result {
         let engine = self.0.clone();
         Box::pin(async move {
-            let at = engine.0.clock.now();
             let Ok(reason) = Note::parse(gone.reason) else { return };
-            let disabled =
-                move |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
-            match engine.update_endpoint(&gone.chain, gone.id, disabled).await {
-                Ok(_) => {
-                    tracing::warn!(endpoint = %gone.id, "endpoint disabled: its receiver wants nothing more")
+            let endpoint = gone.endpoint.id;
+            match engine.disable_gone(gone.endpoint, reason).await {
+                Ok(Some(_)) => {
+                    tracing::warn!(%endpoint, reason = gone.reason, "endpoint disabled: its receiver wants nothing more");
                 }
-                Err(error) => tracing::error!(endpoint = %gone.id, error = &error as &dyn std::error::Error,
+                Ok(None) => tracing::info!(%endpoint, "a former receiver wants nothing more"),
+                Err(error) => tracing::error!(%endpoint, error = &error as &dyn std::error::Error,
                     "endpoint could not be disabled"),
             }
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Recipient};
+use actix::Recipient;
 use actix_rt::{Arbiter, ArbiterHandle};
 
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::domain::ids::EndpointId;
 use crate::store::Store;
 use crate::telemetry::{EndpointLabels, Metrics};
 
-use super::endpoint::{Configure, DisableEndpoint, Drain, EndpointActor, EndpointParts};
+use super::endpoint::{DisableEndpoint, EndpointActor, EndpointParts, Leash};
 use super::journal::{Journal, Nudges};
 
 /// What all endpoint actors share.
@@ -49,7 +49,7 @@ pub struct Endpoints {
 
 #[derive(Default)]
 struct Running {
-    actors: HashMap<EndpointId, Addr<EndpointActor>>,
+    couriers: HashMap<EndpointId, Leash>,
     on_gone: Option<Recipient<DisableEndpoint>>,
     stopped: bool,
 }
@@ -72,21 +72,21 @@ impl Endpoints {
             return self.stop(endpoint);
         }
         let mut running = self.running();
-        if let Some(addr) = running.actors.get(&endpoint.id) {
-            // A full mailbox means that it is busy starting up with this very configuration or dead; the watchdog
-            // applies it again.
-            if addr.try_send(Configure(endpoint.clone())).is_ok() {
-                return;
+        match running.couriers.get(&endpoint.id) {
+            Some(courier) if !courier.has_ended() => courier.configure(endpoint.clone()),
+            Some(_) => {
+                self.parts.metrics.respawns.inc();
+                self.spawn(&mut running, endpoint.clone());
             }
-            self.parts.metrics.respawns.inc();
+            None => self.spawn(&mut running, endpoint.clone()),
         }
-        self.spawn(&mut running, endpoint);
     }
 
-    fn spawn(&self, running: &mut Running, endpoint: &Arc<Endpoint>) {
+    fn spawn(&self, running: &mut Running, endpoint: Arc<Endpoint>) {
         let Some(on_gone) = running.on_gone.clone().filter(|_| !running.stopped) else { return };
+        let id = endpoint.id;
         let parts = EndpointParts {
-            endpoint: endpoint.clone(),
+            endpoint,
             store: self.parts.store.clone(),
             journal: self.parts.journal.clone(),
             clock: self.parts.clock.clone(),
@@ -96,10 +96,10 @@ impl Endpoints {
             on_gone,
             timeout: self.parts.timeout,
         };
-        let arbiter = &self.arbiters[(endpoint.id.ulid().0 >> 24) as usize % self.arbiters.len()];
-        let addr = EndpointActor::start_in_arbiter(arbiter, move |_| EndpointActor::new(parts));
-        self.nudges.set(endpoint.id, Some(addr.clone().recipient()));
-        running.actors.insert(endpoint.id, addr);
+        let arbiter = &self.arbiters[(id.ulid().0 >> 24) as usize % self.arbiters.len()];
+        let (courier, addr) = EndpointActor::start(parts, arbiter);
+        self.nudges.set(id, Some(addr.recipient()));
+        running.couriers.insert(id, courier);
     }
 
     /// Stops the actor of a disabled or deleted endpoint; its deliveries wait in the store.
@@ -107,32 +107,31 @@ impl Endpoints {
         self.nudges.set(endpoint.id, None);
         let labels = EndpointLabels { chain: endpoint.chain.to_string(), endpoint: endpoint.id.to_string() };
         self.parts.metrics.oldest_pending_seconds.remove(&labels);
-        if let Some(addr) = self.running().actors.remove(&endpoint.id) {
-            // What is under way may end; when the mailbox is full, the dropped address ends it as well.
-            let _ = addr.try_send(Drain { within: self.parts.timeout });
+        if let Some(courier) = self.running().couriers.remove(&endpoint.id) {
+            courier.drain(self.parts.timeout); // what is under way may end
         }
     }
 
-    /// Rebuilds the actors that died. Called by the scheduler.
-    pub fn revive<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
+    /// Rebuilds the actors that died, with the configuration they were given last. Called by the scheduler.
+    pub fn revive(&self) {
         let mut running = self.running();
-        for endpoint in endpoints.filter(|endpoint| endpoint.is_enabled()) {
-            if !running.actors.get(&endpoint.id).is_some_and(Addr::connected) {
-                self.parts.metrics.respawns.inc();
-                self.spawn(&mut running, endpoint);
-            }
+        let dead = running.couriers.values().filter(|courier| courier.has_ended());
+        for endpoint in dead.map(Leash::endpoint).collect::<Vec<_>>() {
+            self.parts.metrics.respawns.inc();
+            self.spawn(&mut running, endpoint);
         }
     }
 
     /// Stops all; answers when what was under way has been recorded, or after `patience`.
     pub async fn stop_all(&self, patience: Duration) {
-        let actors: Vec<_> = {
+        let couriers: Vec<_> = {
             let mut running = self.running();
             running.stopped = true;
-            running.actors.drain().map(|(_, addr)| addr).collect()
+            running.couriers.drain().map(|(_, courier)| courier).collect()
         };
-        let stopping = actors.iter().map(|addr| addr.send(Drain { within: patience }));
-        let _ = tokio::time::timeout(patience, futures_util::future::join_all(stopping)).await;
+        couriers.iter().for_each(|courier| courier.drain(patience));
+        let ended = futures_util::future::join_all(couriers.iter().map(Leash::ended));
+        let _ = tokio::time::timeout(patience, ended).await;
     }
 
     /// Ends the threads that deliver.
@@ -143,5 +142,91 @@ impl Endpoints {
 
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::endpoint::{EndpointState, Secret};
+    use crate::domain::text::Note;
+    use crate::store::vault::Vault;
+
+    struct Nobody;
+
+    impl actix::Actor for Nobody {
+        type Context = actix::Context<Self>;
+    }
+
+    impl actix::Handler<DisableEndpoint> for Nobody {
+        type Result = ();
+        fn handle(&mut self, _: DisableEndpoint, _: &mut Self::Context) {}
+    }
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint {
+            id: EndpointId::new(ulid::Ulid(1)),
+            chain: "harvest".parse().unwrap(),
+            url: url.parse().unwrap(),
+            description: None,
+            dialect: Default::default(),
+            events: Vec::new(),
+            tags: Vec::new(),
+            headers: Default::default(),
+            state: EndpointState::Enabled,
+            secret: Secret::of(&[1; 32]),
+            created_at: Default::default(),
+            updated_at: Default::default(),
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_courier_that_died_comes_back_as_it_was_configured_last_and_only_while_it_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/p.db", dir.path().display());
+        let store = Store::open(&url.parse().unwrap(), Vault::new([1; 32])).unwrap();
+        store.migrate().unwrap();
+        let (metrics, nudges) = (Arc::new(Metrics::new()), Nudges::default());
+        let parts = EndpointsParts {
+            journal: Journal::start(&store, metrics.clone(), &nudges).unwrap(),
+            store,
+            clock: Clock::test(Timestamp::UNIX_EPOCH),
+            policy: Arc::default(),
+            retry: RetryPolicy::default(),
+            metrics,
+            timeout: Duration::from_secs(1),
+            threads: 1,
+        };
+        let endpoints = Endpoints::new(parts, nudges);
+        endpoints.on_gone(actix::Actor::start(Nobody).recipient());
+        let runs = || {
+            let running = endpoints.running();
+            running
+                .couriers
+                .values()
+                .find(|courier| !courier.has_ended())
+                .map(|courier| courier.endpoint().url.clone())
+        };
+        let kill = async || {
+            endpoints.running().couriers.values().for_each(|courier| courier.drain(Duration::ZERO));
+            while runs().is_some() {
+                actix_rt::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        endpoints.apply(&Arc::new(endpoint("https://old.example/")));
+        let new = endpoint("https://new.example/");
+        endpoints.apply(&Arc::new(new.clone()));
+        assert_eq!(runs().as_ref(), Some(&new.url));
+        kill().await;
+        endpoints.revive();
+        assert_eq!(runs().as_ref(), Some(&new.url));
+        kill().await;
+        let reason = Note::parse("enough").unwrap();
+        let state = EndpointState::Disabled { reason, at: Default::default() };
+        endpoints.apply(&Arc::new(Endpoint { state, ..new }));
+        endpoints.revive();
+        assert_eq!(runs(), None);
+        endpoints.release();
     }
 }

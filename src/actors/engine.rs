@@ -1,17 +1,17 @@
 //! The engine as the outside sees it: a cheap handle; every call is a message to an actor or to the journal.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
-use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
@@ -19,8 +19,8 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::{KeyOrigin, SourceEvent};
+use crate::domain::text::Key;
 use crate::rules::diagnostic::Diagnostic;
-use crate::rules::program::Program;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
@@ -28,24 +28,13 @@ use crate::telemetry::Metrics;
 
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
 use super::endpoints::Endpoints;
+pub use super::error::{EngineError, EventRef};
 use super::journal::{Journal, Nudges};
 use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
+use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
 const MAX_ROUTES: usize = 4;
-
-/// A chain's current configuration, replaced as a whole when anything in it changes.
-#[derive(Debug, Clone)]
-pub struct ChainSnapshot {
-    /// The chain.
-    pub chain: Arc<Chain>,
-    /// Its program; version 0 = none.
-    pub program: Arc<Program>,
-    /// Why the newest edit of its folder is not in force; empty when it is.
-    pub problems: Arc<[Diagnostic]>,
-    /// Its endpoints, enabled or not.
-    pub endpoints: Arc<[Arc<Endpoint>]>,
-}
 
 /// When the POS is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,32 +54,6 @@ pub struct Answer {
     pub duplicate: bool,
     /// `processed`, `parked`, `failed`, `accepted`.
     pub status: SourceStatus,
-}
-
-/// Why there is no receipt. Each variant says what the caller can do.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The same key came before with another body. Retrying changes nothing.
-    #[error("the key `{key}` was used before with another body")]
-    KeyReused {
-        /// The key.
-        key: String,
-    },
-    /// No such thing in this chain.
-    #[error("there is no such {0}")]
-    NotFound(&'static str),
-    /// It cannot be done in the state things are in; the sentence says why.
-    #[error("{0}")]
-    Conflict(String),
-    /// More work than fits. Nothing was accepted; try again after the pause.
-    #[error("the engine is at capacity")]
-    Overloaded,
-    /// Shutting down. Nothing was accepted.
-    #[error("the engine is shutting down")]
-    Draining,
-    /// The store failed or the fate of the commit is unknown. Sending the same event again is safe.
-    #[error("the store is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A running chain.
@@ -128,6 +91,8 @@ pub(super) struct Inner {
     pub(super) nudges: Nudges,
     pub(super) metrics: Arc<Metrics>,
     pub(super) chains: ArcSwap<BTreeMap<ChainId, ChainHandle>>,
+    /// Folders that would be chains if their `program.toml` checked: without it nobody knows currency and calendar.
+    pub(super) unborn: Mutex<BTreeMap<ChainId, Arc<[Diagnostic]>>>,
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
@@ -138,7 +103,7 @@ pub(super) struct Inner {
     draining: AtomicBool,
     member_parts: Arc<MemberParts>,
     member_arbiters: Arc<[ArbiterHandle]>,
-    control: ArbiterHandle,
+    pub(super) control: ArbiterHandle,
     residency: Residency,
 }
 
@@ -159,6 +124,7 @@ impl Engine {
             nudges,
             metrics: parts.metrics,
             chains: ArcSwap::default(),
+            unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
@@ -185,6 +151,20 @@ impl Engine {
     /// The current configuration of a chain.
     pub fn chain(&self, id: &str) -> Option<Arc<ChainSnapshot>> {
         self.0.chains.load().get(id).map(|handle| handle.snapshot.load_full())
+    }
+
+    /// The current configuration of a chain.
+    ///
+    /// # Errors
+    /// `NotFound`; [`EngineError::NoRules`] when the chain waits for a `program.toml` that checks.
+    pub fn known_chain(&self, id: &str) -> Result<Arc<ChainSnapshot>, EngineError> {
+        self.chain(id).ok_or_else(|| {
+            self.unborn().get(id).map_or(EngineError::NotFound("chain"), |problems| no_rules(problems))
+        })
+    }
+
+    pub(super) fn unborn(&self) -> MutexGuard<'_, BTreeMap<ChainId, Arc<[Diagnostic]>>> {
+        self.0.unborn.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// All chains, by id.
@@ -263,17 +243,19 @@ impl Engine {
         when: AnswerWhen,
     ) -> Result<Answer, EngineError> {
         let received_at = self.0.clock.now();
-        let event = self.named(chain, event, received_at).await?;
-        let input = SourceInput {
+        let mut input = SourceInput {
             id: SourceId::new(fresh_ulid(received_at)),
             event: Arc::new(event),
             received_at,
             from: SourceOrigin::Outside,
         };
+        let named = self.name(chain, &mut input).await;
+        named.map_err(|error| error.about(chain, &input))?;
         match when {
             AnswerWhen::Decided => self.decide(chain, input, None).await,
             AnswerWhen::Kept => {
-                let answer = self.keep(chain, &input, SourceStatus::Accepted).await?;
+                let kept = self.keep(chain, &input, SourceStatus::Accepted).await;
+                let answer = kept.map_err(|error| error.about(chain, &input))?;
                 if !answer.duplicate {
                     self.decide_later(chain.clone(), input);
                 }
@@ -283,19 +265,16 @@ impl Engine {
     }
 
     /// Gives an event without a key the one under which a repeat of it would be stored.
-    async fn named(
-        &self,
-        chain: &ChainId,
-        event: SourceEvent,
-        received_at: Timestamp,
-    ) -> Result<SourceEvent, EngineError> {
-        if event.key_origin == KeyOrigin::Sender {
-            return Ok(event);
+    async fn name(&self, chain: &ChainId, input: &mut SourceInput) -> Result<(), EngineError> {
+        if input.event.key_origin == KeyOrigin::Sender {
+            return Ok(());
         }
-        let (of, first) = (chain.clone(), event.key.clone());
+        let (of, first) = (chain.clone(), input.event.key.clone());
         let find = move |conn: &mut _| store::source_event::newest_keyless(conn, &of, &first);
         let newest = self.0.store.read(find).await?;
-        Ok(SourceEvent { key: event.key_after(newest, received_at), ..event })
+        let event = Arc::make_mut(&mut input.event);
+        event.key = event.key_after(newest, input.received_at);
+        Ok(())
     }
 
     /// Runs a source event again that failed, was parked, or was kept undecided.
@@ -346,17 +325,15 @@ impl Engine {
         if permit.is_none() {
             return; // the scheduler finds it in the store
         }
-        self.0.control.spawn(async move {
+        let decided = async move {
             let _permit = permit;
             let from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
-            let input = SourceInput { from, ..input };
-            if let Err(error) = engine.decide(&chain, input, None).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an event kept for later is still undecided"
-                );
+            let (source, key) = (input.id, input.event.key.clone());
+            if let Err(error) = engine.decide(&chain, SourceInput { from, ..input }, None).await {
+                still_undecided(&chain, source, &key, &error);
             }
-        });
+        };
+        self.0.control.spawn(decided.in_current_span());
     }
 
     async fn decide(
@@ -365,17 +342,29 @@ impl Engine {
         input: SourceInput,
         only_rules: Option<Vec<String>>,
     ) -> Result<Answer, EngineError> {
+        let decided = self.try_decide(chain, &input, only_rules).await;
+        decided.map_err(|error| error.about(chain, &input))
+    }
+
+    async fn try_decide(
+        &self,
+        chain: &ChainId,
+        input: &SourceInput,
+        only_rules: Option<Vec<String>>,
+    ) -> Result<Answer, EngineError> {
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
-            let route = match handle.addr.send(Find::of(&input)).await {
+            handle.snapshot.load().program()?;
+            let route = match handle.addr.send(Find::of(input)).await {
                 Ok(route) => route?,
                 Err(_) => {
+                    died("chain", chain, input);
                     self.respawn_chain(chain);
                     continue;
                 }
             };
             let Route::Member(route) = route else {
-                return self.park(chain, &input).await;
+                return self.park(chain, input).await;
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
             let brings_identities = !attach.is_empty();
@@ -386,6 +375,7 @@ impl Engine {
                 order,
                 notes,
                 only_rules: only_rules.clone(),
+                span: tracing::Span::current(),
             };
             match addr.send(apply).await {
                 Ok(Ok(Applied::Answered { answer, learned })) => {
@@ -396,7 +386,9 @@ impl Engine {
                     return Ok(answer);
                 }
                 Ok(Err(error)) => return Err(error),
-                Ok(Ok(Applied::Reroute)) | Err(_) => {
+                Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
+                Err(_) => {
+                    died("member", chain, input);
                     self.0.metrics.respawns.inc();
                     self.forget(&handle, id).await;
                 }
@@ -425,7 +417,7 @@ impl Engine {
         status: SourceStatus,
     ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
-        let commit = keep(snapshot.program.frame(chain), input.clone(), status, self.0.clock.now());
+        let commit = keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now());
         let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source) {
             (Written::Duplicate { receipt, same_body, status }, _) => {
@@ -499,4 +491,16 @@ pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>)>
             })
             .collect()
     })
+}
+
+/// An actor that was to decide this event has panicked, perhaps of it. The event goes to a new one.
+fn died(who: &'static str, chain: &ChainId, input: &SourceInput) {
+    let (source, key) = (input.id, &input.event.key);
+    tracing::error!(%chain, %source, %key, "the {who}'s actor died while this event was on its way; it is rebuilt");
+}
+
+/// Nobody waits for the answer to a kept event: the log has it.
+pub(super) fn still_undecided(chain: &ChainId, source: SourceId, key: &Key, error: &EngineError) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(%chain, %source, %key, error, "an event kept for later is still undecided");
 }

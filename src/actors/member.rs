@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, WrapFuture};
+use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
@@ -25,8 +28,9 @@ use crate::store::commit::Written;
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
-use super::engine::{Answer, ChainSnapshot, EngineError};
+use super::engine::{Answer, EngineError};
 use super::journal::{Journal, JournalError};
+use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
 const MAX_TRIES: usize = 8;
@@ -101,6 +105,8 @@ pub struct Apply {
     pub notes: Vec<Box<str>>,
     /// For a replay: only these rules.
     pub only_rules: Option<Vec<String>>,
+    /// The request it came with, for the log.
+    pub span: tracing::Span,
 }
 
 /// Run the ticks that are due for the member.
@@ -115,8 +121,8 @@ impl Handler<Apply> for MemberActor {
     type Result = AtomicResponse<Self, Result<Applied, EngineError>>;
 
     fn handle(&mut self, apply: Apply, _: &mut Context<Self>) -> Self::Result {
-        let work = self.work();
-        let applied = work.apply(apply).into_actor(self).map(|(state, answer), this, _| {
+        let (work, span) = (self.work(), apply.span.clone());
+        let applied = work.apply(apply).instrument(span).into_actor(self).map(|(state, answer), this, _| {
             this.state = state;
             answer
         });
@@ -152,6 +158,21 @@ impl Handler<Panic> for MemberActor {
     }
 }
 
+/// Keeps the actor from its next message. For tests.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Busy(pub(super) std::time::Duration);
+
+#[cfg(test)]
+impl Handler<Busy> for MemberActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, Busy(time): Busy, _: &mut Context<Self>) -> Self::Result {
+        AtomicResponse::new(Box::pin(actix_rt::time::sleep(time).into_actor(self)))
+    }
+}
+
 impl MemberActor {
     /// Takes the state out for one message; no other message is handled until it is put back.
     fn work(&mut self) -> Work {
@@ -174,7 +195,7 @@ impl Work {
     }
 
     async fn try_apply(&mut self, apply: Apply) -> Result<Applied, EngineError> {
-        let Apply { input, snapshot, mut attach, mut order, notes, only_rules } = apply;
+        let Apply { input, snapshot, mut attach, mut order, notes, only_rules, span: _ } = apply;
         // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
         let order_id = input.event.data.order_id().cloned();
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
@@ -214,6 +235,7 @@ impl Work {
                 (Written::Done, mut commit) => {
                     let learned = std::mem::take(&mut commit.new_identities);
                     let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
+                    self.tell_failures(&source);
                     return Ok(Applied::Answered { answer: first_answer(&source), learned });
                 }
                 (Written::Duplicate { receipt, same_body, status }, _) => {
@@ -232,7 +254,10 @@ impl Work {
     }
 
     async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
-        for kind in self.due_ticks(snapshot).await? {
+        let due = self.due_ticks(snapshot).await?;
+        // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
+        let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
+        for ((_, kind), then) in due.iter().zip(then) {
             let Some(member) = self.state.take() else { return Ok(()) };
             let now = self.parts.clock.now();
             let case = Case {
@@ -240,7 +265,7 @@ impl Work {
                 order: None,
                 attach: Vec::new(),
                 notes: Vec::new(),
-                occasion: Occasion::Tick { kind, id: fresh_ulid(now) },
+                occasion: Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 only_rules: None,
                 now,
             };
@@ -254,17 +279,19 @@ impl Work {
     }
 
     /// The ticks that fell due since the member was to be woken. One that no rule starts on still moves the alarm.
-    async fn due_ticks(&mut self, snapshot: &ChainSnapshot) -> Result<Vec<TickType>, EngineError> {
+    async fn due_ticks(
+        &mut self,
+        snapshot: &ChainSnapshot,
+    ) -> Result<Vec<(Timestamp, TickType)>, EngineError> {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
-        let due_at = self.state.as_ref().and_then(|member| member.next_wake_at);
-        let Some(due_at) = due_at.filter(|due_at| *due_at <= now) else { return Ok(Vec::new()) };
-        let just_before = due_at - chrono::Duration::microseconds(1);
-        let mut due = snapshot.program.schedule.due(just_before, now);
+        let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
+        let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
+        let mut due = snapshot.program()?.schedule.due(alarm, now);
         if due.is_empty() {
-            due.push(TickType::Daily); // the schedule was edited since: move the alarm
+            due.push((now, TickType::Daily)); // the schedule was edited since: move the alarm
         }
         Ok(due)
     }
@@ -275,8 +302,9 @@ impl Work {
         snapshot: &ChainSnapshot,
         case: Case,
     ) -> Result<(Written, Box<Commit>), EngineError> {
+        let program = snapshot.program()?;
         let started = Instant::now();
-        let commit = decide(&snapshot.program, &self.chain, &snapshot.endpoints, case);
+        let commit = decide(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
         Ok(self.parts.journal.commit(Box::new(commit)).await?)
     }
@@ -288,6 +316,14 @@ impl Work {
             member
         });
         commit.source
+    }
+
+    /// The receipt has them too; but nobody may read it before somebody wonders.
+    fn tell_failures(&self, change: &SourceChange) {
+        let (chain, source, key) = (&self.chain, change.id, &change.event.key);
+        for RuleFailure { rule, at, error } in &change.receipt.errors {
+            tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
+        }
     }
 
     /// The state at hand, else the store's. `None` when neither has it: another node enrolled the guest first.

@@ -3,6 +3,8 @@
 //! | file | stage |
 //! |---|---|
 //! | `engine` | the handle that the outside holds: admits, ingests, replays |
+//! | `error` | why it has no receipt |
+//! | `snapshot` | what a chain decides by: program, endpoints |
 //! | `chain` | finds the member an event belongs to; spawns, passivates, respawns members |
 //! | `member` | decides for one member, one event at a time |
 //! | `journal` | writes many decisions in one transaction, answers all, nudges endpoints |
@@ -21,11 +23,13 @@ pub mod configure;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;
+pub mod error;
 pub mod journal;
 pub mod member;
 pub mod outbound;
 pub mod programs;
 pub mod scheduler;
+pub mod snapshot;
 pub mod test_clock;
 
 #[cfg(test)]

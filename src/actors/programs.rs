@@ -1,111 +1,172 @@
 //! Programs: loads, checks and publishes the folders under `rules/`, and follows edits.
 //!
 //! A folder that does not check, or whose tests fail, changes nothing: the version in force stays, and the chain's
-//! snapshot says why the edit is not in force.
+//! snapshot says why the edit is not in force. When there is no version before it, nothing is decided until it checks:
+//! an event that was decided without rules could not be mended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::rules::diagnostic::Diagnostic;
-use crate::rules::folder::{self, Stamp};
-use crate::rules::manifest::Manifest;
+use crate::rules::folder::{self, Folders, Stamp};
+use crate::rules::manifest::{self, Manifest};
 use crate::rules::program::{Program, Sources};
 use crate::rules::report::load_and_test;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
+use super::snapshot::ChainSnapshot;
 
 /// How often folders are looked at. Looking costs a `stat` a file, and also sees changes on network and bind mounts,
 /// which file notifications miss.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// A chain's folder as it was when it was last read.
-type Seen = HashMap<ChainId, Stamp>;
+/// How soon to try again for a chain for which the store failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Follows the folders under one root.
 #[derive(Debug)]
 pub struct Follower {
     root: PathBuf,
-    seen: Seen,
+    /// Each chain's folder as it was when it was last published or refused. A folder that cannot be read has no entry.
+    seen: HashMap<ChainId, Stamp>,
+    /// Chains whose stored version was not looked at yet.
+    unrestored: BTreeSet<ChainId>,
+    /// Chains for which the store failed: not before this.
+    again_at: HashMap<ChainId, Instant>,
     /// Folders whose name cannot be a chain's, as of the last look.
     misnamed: Vec<OsString>,
 }
 
+impl Follower {
+    /// The chains to look at, each with its folder, if it has one.
+    fn due(&self, mut folders: BTreeMap<ChainId, Stamp>) -> Vec<(ChainId, Option<Stamp>)> {
+        folders.retain(|chain, stamp| self.unrestored.contains(chain) || self.seen.get(chain) != Some(stamp));
+        let without_folder = self.unrestored.iter().filter(|chain| !folders.contains_key(*chain));
+        let mut due: Vec<_> = without_folder.map(|chain| (chain.clone(), None)).collect();
+        due.extend(folders.into_iter().map(|(chain, stamp)| (chain, Some(stamp))));
+        due.retain(|(chain, _)| self.again_at.get(chain).is_none_or(|at| *at <= Instant::now()));
+        due
+    }
+
+    /// Warns of folders whose rules no chain can have, once for each change among them.
+    fn warn_of(&mut self, misnamed: Vec<OsString>) {
+        if self.misnamed != misnamed {
+            misnamed.iter().for_each(|name| warn_of_name(&self.root, name));
+            self.misnamed = misnamed;
+        }
+    }
+}
+
 impl Engine {
     /// Publishes every folder under `root` that checks, creating chains that do not exist yet. Chains whose folder
-    /// does not check go on with the version stored last.
-    ///
-    /// # Errors
-    /// When the store fails. Problems of a folder are not errors: they are in the chain's snapshot and in the log.
-    pub async fn follow_rules(&self, root: &Path) -> Result<Follower, EngineError> {
-        for snapshot in self.chains() {
-            self.restore_program(&snapshot.chain).await?;
-        }
-        let mut follower = Follower { root: root.to_owned(), seen: Seen::new(), misnamed: Vec::new() };
-        self.look_at_rules(&mut follower).await?;
-        Ok(follower)
+    /// does not check go on with the version stored last; without one, they decide nothing. A chain without either has
+    /// no rules on purpose. Where the store fails, the follower tries again.
+    pub async fn follow_rules(&self, root: &Path) -> Follower {
+        let mut follower = Follower {
+            root: root.to_owned(),
+            seen: HashMap::new(),
+            unrestored: self.chains().iter().map(|snapshot| snapshot.chain.id.clone()).collect(),
+            again_at: HashMap::new(),
+            misnamed: Vec::new(),
+        };
+        self.look_at_rules(&mut follower).await;
+        follower
     }
 
     /// Looks for edits for as long as the engine runs.
     pub async fn keep_following(self, mut follower: Follower) {
         while !self.is_draining() {
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(error) = self.look_at_rules(&mut follower).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "rules could not be published");
+            self.look_at_rules(&mut follower).await;
+        }
+    }
+
+    /// Looks at every chain with news. One chain's trouble is no other one's.
+    pub(super) async fn look_at_rules(&self, follower: &mut Follower) {
+        let root = follower.root.clone();
+        let Folders { chains, misnamed } = blocking(move || folder::look(&root)).await;
+        follower.warn_of(misnamed);
+        self.unborn().retain(|chain, _| chains.contains_key(chain));
+        for (chain, stamp) in follower.due(chains) {
+            if let Err(error) = self.look_at(follower, &chain, stamp).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "rules could not be put in force; trying again");
+                follower.again_at.insert(chain, Instant::now() + AGAIN_AFTER);
             }
         }
     }
 
-    async fn look_at_rules(&self, follower: &mut Follower) -> Result<(), EngineError> {
-        let root = follower.root.clone();
-        let folders = blocking(move || folder::look(&root)).await;
-        if follower.misnamed != folders.misnamed {
-            folders.misnamed.iter().for_each(|name| warn_of_name(&follower.root, name));
-            follower.misnamed = folders.misnamed;
+    async fn look_at(
+        &self,
+        follower: &mut Follower,
+        chain: &ChainId,
+        stamp: Option<Stamp>,
+    ) -> Result<(), EngineError> {
+        if follower.unrestored.contains(chain) {
+            self.restore_program(chain, stamp.is_some()).await?;
+            follower.unrestored.remove(chain);
         }
-        for (chain, stamp) in folders.chains {
-            if follower.seen.get(&chain) == Some(&stamp) {
-                continue;
+        let Some(stamp) = stamp else { return Ok(()) };
+        let dir = follower.root.join(chain.as_str());
+        match blocking(move || folder::read(&dir)).await {
+            Ok(sources) => {
+                self.publish(chain, sources).await?;
+                // Only now: an edit during publication has another stamp and is looked at again.
+                follower.seen.insert(chain.clone(), stamp);
             }
-            let dir = follower.root.join(chain.as_str());
-            match blocking(move || folder::read(&dir)).await {
-                Ok(sources) => self.publish(&chain, sources).await?,
-                Err(problem) => self.refuse(&chain, vec![problem]).await?,
+            Err(problem) => {
+                self.refuse_program(chain, vec![problem]).await;
+                // Neither this nor what was before it counts as seen: a permission that is given changes no stamp, and
+                // what was taken back brings the former one.
+                follower.seen.remove(chain);
             }
-            // Only now: an edit during publication has another stamp and is looked at again.
-            follower.seen.insert(chain, stamp);
         }
         Ok(())
     }
 
-    /// Puts the newest stored version in force, whatever the folder says.
-    async fn restore_program(&self, chain: &Arc<Chain>) -> Result<(), EngineError> {
-        let id = chain.id.clone();
-        let Some(stored) = self.0.store.read(move |conn| store::program::latest(conn, &id)).await? else {
+    /// Puts the newest stored version in force, whatever the folder says. A chain that never had one and has no folder
+    /// either has no rules on purpose.
+    async fn restore_program(&self, id: &ChainId, has_folder: bool) -> Result<(), EngineError> {
+        let (chain, of) = (self.snapshot(id)?.chain.clone(), id.clone());
+        let Some(stored) = self.0.store.read(move |conn| store::program::latest(conn, &of)).await? else {
+            if !has_folder {
+                self.put_program(id, Program::empty(&chain)).await?;
+            }
             return Ok(());
         };
-        let sources: Option<Sources> = serde_json::from_str(&stored.files_json).ok();
-        let Some(sources) = sources else {
-            tracing::error!(chain = %chain.id, version = stored.version, "the stored program cannot be read");
-            return Ok(());
+        let version = stored.version;
+        let loaded = match serde_json::from_str::<Sources>(&stored.files_json) {
+            Ok(sources) => blocking(move || Program::load(&sources, &chain, version)).await,
+            Err(why) => Err(vec![Diagnostic::of_file(
+                manifest::FILE,
+                format!("the stored version {version} cannot be read: {why}"),
+            )]),
         };
-        let (of, version) = (chain.clone(), stored.version);
-        match blocking(move || Program::load(&sources, &of, version)).await {
-            Ok(program) => self.put_program(&chain.id, Some(program), Vec::new()).await,
-            Err(problems) => self.put_program(&chain.id, None, problems).await,
+        match loaded {
+            Ok(program) => self.put_program(id, program).await?,
+            Err(problems) => self.refuse_program(id, problems).await,
         }
+        Ok(())
     }
 
+    /// Puts a folder in force if it checks, as a new version unless it is the one stored last.
     async fn publish(&self, id: &ChainId, sources: Sources) -> Result<(), EngineError> {
         let chain = match self.chain(id.as_str()) {
             Some(snapshot) => snapshot.chain.clone(),
             None => match self.chain_of(id, &sources) {
-                Ok(chain) => self.create_chain(chain).await?.chain.clone(),
-                Err(problems) => return self.refuse(id, problems).await,
+                Ok(chain) => {
+                    let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
+                    self.add_chain(new).await?.chain.clone()
+                }
+                Err(problems) => {
+                    self.refuse_program(id, problems).await;
+                    return Ok(());
+                }
             },
         };
         let of = id.clone();
@@ -120,19 +181,11 @@ impl Engine {
                     self.store_version(id, version, &sources).await?;
                     tracing::info!(chain = %id, version, "program published");
                 }
-                self.put_program(id, Some(program), Vec::new()).await
+                self.put_program(id, program).await?;
             }
-            Err(problems) => self.refuse(id, problems).await,
+            Err(problems) => self.refuse_program(id, problems).await,
         }
-    }
-
-    /// Says why an edit is not in force: in the log, and in the snapshot of a chain that exists.
-    async fn refuse(&self, id: &ChainId, problems: Vec<Diagnostic>) -> Result<(), EngineError> {
-        log_problems(id, &problems);
-        match self.chain(id.as_str()) {
-            Some(_) => self.put_program(id, None, problems).await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn chain_of(&self, id: &ChainId, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
@@ -156,20 +209,43 @@ impl Engine {
         Ok(())
     }
 
-    async fn put_program(
-        &self,
-        id: &ChainId,
-        program: Option<Program>,
-        problems: Vec<Diagnostic>,
-    ) -> Result<(), EngineError> {
+    async fn put_program(&self, id: &ChainId, program: Program) -> Result<(), EngineError> {
         let _one_at_a_time = self.0.configuring.lock().await;
         self.reconfigure(id, |snapshot| {
-            snapshot.problems = problems.into();
-            if let Some(program) = program {
-                snapshot.program = Arc::new(program);
-            }
+            snapshot.problems = Arc::default();
+            snapshot.program = Some(Arc::new(program));
         })?;
         Ok(())
+    }
+
+    /// Notes why a folder, or a stored version, is not in force. Said once, however often it is looked at.
+    async fn refuse_program(&self, id: &ChainId, problems: Vec<Diagnostic>) {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        let problems: Arc<[Diagnostic]> = problems.into();
+        let known = match self.chain(id.as_str()) {
+            Some(snapshot) => Some(snapshot.problems.clone()),
+            None => self.unborn().insert(id.clone(), problems.clone()),
+        };
+        let chain = self.reconfigure(id, |snapshot| snapshot.refuse(problems.clone()));
+        let in_force = chain.ok().and_then(|snapshot| Some(snapshot.program.as_ref()?.version));
+        if known.as_ref() != Some(&problems) {
+            log_problems(id, &problems, in_force);
+        }
+    }
+}
+
+fn log_problems(chain: &ChainId, problems: &[Diagnostic], in_force: Option<i64>) {
+    for problem in problems {
+        tracing::error!(%chain, "rules/{chain}/{problem}");
+    }
+    let problems = problems.len();
+    match in_force {
+        Some(version) => {
+            tracing::error!(%chain, problems, version, "the edit is not in force; the version before it stays");
+        }
+        None => {
+            tracing::error!(%chain, problems, "no rules are in force: events are answered 503 until these check");
+        }
     }
 }
 
@@ -178,15 +254,6 @@ fn warn_of_name(root: &Path, name: &OsStr) {
         "the rules in {} are not used: a chain's id {BadChainId}; rename the folder",
         root.join(name).display()
     );
-}
-
-fn log_problems(chain: &ChainId, problems: &[Diagnostic]) {
-    for problem in problems {
-        let (file, line, column) = (&problem.file, problem.line, problem.column);
-        let help = problem.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
-        tracing::error!(%chain, "rules/{chain}/{file}:{line}:{column}: {}{help}", problem.message);
-    }
-    tracing::error!(%chain, problems = problems.len(), "the edit is not in force; the version before it stays");
 }
 
 /// Runs file work and compilation off the arbiter threads.

@@ -3,7 +3,7 @@
 //! It takes no input: each pass asks the store what is due, so a restart, a missed pass and the happy path are the
 //! same code.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
@@ -13,7 +13,8 @@ use crate::domain::receipt::SourceStatus;
 use crate::store;
 use crate::store::source_event::StoredSource;
 
-use super::engine::{ChainSnapshot, Engine, EngineError};
+use super::engine::{Engine, EngineError, still_undecided};
+use super::snapshot::ChainSnapshot;
 
 /// Pause between passes. Ticks are minutes apart; nobody notices half a second.
 const PASS_EVERY: Duration = Duration::from_millis(500);
@@ -21,6 +22,8 @@ const PASS_EVERY: Duration = Duration::from_millis(500);
 const BATCH: i64 = 256;
 /// Members woken at the same time: background work, ingest comes first.
 const CONCURRENT: usize = 32;
+/// Pause between two looks for what deleted endpoints are still owed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// An event kept for later that is older than this was forgotten by whoever kept it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
@@ -36,23 +39,36 @@ pub(super) enum Round {
 impl Engine {
     /// Runs passes for as long as the engine runs.
     pub async fn keep_schedule(self) {
-        let mut first = true;
+        let mut tidied: Option<Instant> = None;
         while !self.is_draining() {
-            let forgotten_after = if first { Duration::ZERO } else { FORGOTTEN_AFTER };
-            first = false;
+            let forgotten_after = if tidied.is_none() { Duration::ZERO } else { FORGOTTEN_AFTER };
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                self.tidy().await;
+            }
             self.pass(forgotten_after).await;
             tokio::time::sleep(PASS_EVERY).await;
         }
     }
 
+    async fn tidy(&self) {
+        for snapshot in self.chains() {
+            let chain = &snapshot.chain.id;
+            if let Err(error) = self.discard_orphans(chain).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "deliveries of deleted endpoints could not be discarded");
+            }
+        }
+    }
+
     /// One round for every chain: no chain waits for another one's thousands, and none for another one's trouble.
     async fn pass(&self, forgotten_after: Duration) {
+        self.0.endpoints.revive();
         let mut behind = self.chains();
         while !behind.is_empty() && !self.is_draining() {
             let mut still_behind = Vec::new();
             for snapshot in behind {
                 let Some(snapshot) = self.chain(snapshot.chain.id.as_str()) else { continue };
-                self.0.endpoints.revive(snapshot.endpoints.iter());
                 match self.look_after(&snapshot, forgotten_after).await {
                     Ok(Round::More) => still_behind.push(snapshot),
                     Ok(Round::Done) => {}
@@ -78,7 +94,7 @@ impl Engine {
     /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
     /// logged and keeps their place, so a round that woke nobody ends the pass.
     pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
-        if snapshot.program.ticks_with_rules.is_empty() {
+        if !has_rules_on_ticks(snapshot) {
             return Ok(Round::Done);
         }
         let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
@@ -87,7 +103,7 @@ impl Engine {
         let wakes = due.into_iter().map(|member| async move {
             let woken = self.wake(&snapshot.chain.id, member).await;
             woken.inspect_err(|error| {
-                tracing::error!(%member, error = error as &dyn std::error::Error, "a member's tick failed");
+                tracing::error!(chain = %snapshot.chain.id, %member, error = error as &dyn std::error::Error, "a member's tick failed");
             })
         });
         let woken = stream::iter(wakes).buffer_unordered(CONCURRENT);
@@ -103,19 +119,21 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let before = self.0.clock.now() - after;
         let kept = self.accepted(snapshot).await?.into_iter().filter(|stored| stored.received_at <= before);
-        let decided = kept.map(|stored| self.decide_stored(&snapshot.chain.id, stored));
-        let mut decided = stream::iter(decided).buffered(CONCURRENT);
-        while let Some(outcome) = decided.next().await {
-            if let Err(error) = outcome {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "an event kept for later is still undecided");
+        let decided = kept.map(|stored| async move {
+            let (chain, source, key) = (&snapshot.chain.id, stored.id, stored.key.clone());
+            if let Err(error) = self.decide_stored(chain, stored).await {
+                still_undecided(chain, source, &key, &error);
             }
-        }
+        });
+        stream::iter(decided).buffered(CONCURRENT).collect::<()>().await;
         Ok(())
     }
 
-    /// Events that are durable and not yet decided, one batch.
+    /// Events that are durable and not yet decided, one batch. None while no rules are in force: they wait.
     pub(super) async fn accepted(&self, snapshot: &ChainSnapshot) -> Result<Vec<StoredSource>, EngineError> {
+        if snapshot.program.is_none() {
+            return Ok(Vec::new());
+        }
         let chain = snapshot.chain.id.clone();
         let open = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
         Ok(open.into_iter().filter(|stored| stored.status == SourceStatus::Accepted).collect())
@@ -123,10 +141,14 @@ impl Engine {
 
     /// When the next member of a chain is to be woken, if its rules start on ticks at all.
     pub(super) async fn next_wake(&self, snapshot: &ChainSnapshot) -> Result<Option<Timestamp>, EngineError> {
-        if snapshot.program.ticks_with_rules.is_empty() {
+        if !has_rules_on_ticks(snapshot) {
             return Ok(None);
         }
         let chain: ChainId = snapshot.chain.id.clone();
         Ok(self.0.store.read(move |conn| store::member::next_wake(conn, &chain)).await?)
     }
+}
+
+fn has_rules_on_ticks(snapshot: &ChainSnapshot) -> bool {
+    snapshot.program.as_ref().is_some_and(|program| !program.ticks_with_rules.is_empty())
 }

@@ -43,6 +43,8 @@ pub enum Occasion {
         kind: TickType,
         /// Distinguishes this tick's derived ids; made at the edge.
         id: Ulid,
+        /// Where the next tick stands that is due already: the member is woken for it again if nobody gets to it.
+        then: Option<Timestamp>,
     },
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::Utc;
+use chrono::{Duration, Utc};
 use chrono_tz::Tz;
 
 use super::Timestamp;
@@ -58,21 +58,32 @@ impl Schedule {
         self.ticks.iter().filter_map(|(_, cron)| self.next_of(cron, after)).min()
     }
 
-    /// The ticks that fell due in (`after`, `until`], once each however many times they were missed, in the order of
-    /// [`TickType::ALL`].
-    pub fn due(&self, after: Timestamp, until: Timestamp) -> Vec<TickType> {
-        let mut due: Vec<_> = self
-            .ticks
-            .iter()
-            .filter(|(_, cron)| self.next_of(cron, after).is_some_and(|next| next <= until))
-            .map(|(kind, _)| *kind)
-            .collect();
+    /// The ticks that fell due since an alarm was set, in order: each once, however many times it was missed, at the
+    /// last instant it was. Ticks of one instant lie a microsecond apart, so that an alarm at any of them finds it and
+    /// those after it again, and none before it.
+    pub fn due(&self, alarm: Timestamp, now: Timestamp) -> Vec<(Timestamp, TickType)> {
+        let due = self.ticks.iter().filter_map(|(kind, cron)| {
+            let place = Duration::microseconds(*kind as i64);
+            let just_before = alarm - place - Duration::microseconds(1);
+            let first = self.next_of(cron, just_before).filter(|first| *first <= now)?;
+            let last = self.last_of(cron, now).map_or(first, |last| last.max(first));
+            Some((last + place, *kind))
+        });
+        let mut due: Vec<_> = due.collect();
         due.sort_unstable();
         due
     }
 
+    /// The first instant after `after`. Where clocks are set back, an instant that comes twice counts both times.
     fn next_of(&self, cron: &cron::Schedule, after: Timestamp) -> Option<Timestamp> {
-        cron.after(&after.with_timezone(&self.timezone)).next().map(|at| at.with_timezone(&Utc))
+        let local = after.with_timezone(&self.timezone);
+        cron.after(&local).map(|at| at.with_timezone(&Utc)).find(|at| *at > after)
+    }
+
+    /// The last instant until `until`.
+    fn last_of(&self, cron: &cron::Schedule, until: Timestamp) -> Option<Timestamp> {
+        let local = (until + Duration::microseconds(1)).with_timezone(&self.timezone);
+        cron.after(&local).rev().map(|at| at.with_timezone(&Utc)).find(|at| *at <= until)
     }
 }
 
@@ -98,16 +109,43 @@ mod tests {
     fn ticks_follow_the_chains_calendar() {
         assert_eq!(schedule().next(at("2026-03-02T12:00:00Z")), Some(at("2026-03-03T07:30:00Z")));
         let due = schedule().due(at("2026-02-27T12:00:00Z"), at("2026-03-02T12:00:00Z"));
-        assert_eq!(due, [TickType::Daily, TickType::TierReview]);
+        let (review, daily) = (at("2026-03-01T08:30:00.000001Z"), at("2026-03-02T07:30:00Z"));
+        assert_eq!(due, [(review, TickType::TierReview), (daily, TickType::Daily)]);
         assert_eq!(schedule().due(at("2026-03-02T12:00:00Z"), at("2026-03-02T13:00:00Z")), []);
     }
 
     #[test]
+    fn an_alarm_at_a_due_tick_finds_it_and_those_after_it_and_none_before_it() {
+        let mut together = schedule();
+        together.ticks[0].1 = "0 30 2 1 * *".parse().unwrap();
+        for schedule in [schedule(), together] {
+            for now in ["2026-03-01T07:30:00Z", "2026-03-01T08:30:00Z", "2026-03-04T23:00:00.5Z"].map(at) {
+                let due = schedule.due(at("2026-02-20T07:30:00Z"), now);
+                assert!(!due.is_empty());
+                for (number, (alarm, _)) in due.iter().enumerate() {
+                    assert_eq!(schedule.due(*alarm, now), due[number..], "{now}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_tick_is_never_past_when_an_hour_comes_twice() {
+        // 01:30 comes twice on 2026-11-01 in New York: at 05:30 and 06:30 UTC.
+        let ticks = vec![(TickType::Daily, "0 30 1 * * *".parse().unwrap())];
+        let schedule = Schedule { timezone: chrono_tz::America::New_York, ticks };
+        assert_eq!(schedule.next(at("2026-11-01T06:15:00Z")), Some(at("2026-11-01T06:30:00Z")));
+        assert_eq!(schedule.next(at("2026-11-01T05:30:00Z")), Some(at("2026-11-02T06:30:00Z")));
+        let due = schedule.due(at("2026-11-01T05:30:00Z"), at("2026-11-01T06:15:00Z"));
+        assert_eq!(due, [(at("2026-11-01T05:30:00Z"), TickType::Daily)]);
+    }
+
+    #[test]
     fn daylight_saving_neither_doubles_nor_loses_a_day() {
-        // 02:30 does not exist on 2026-03-08 in New York and exists twice on 2026-11-01.
+        // 02:30 does not exist on 2026-03-08 in New York; on 2026-11-01 the hour before it comes twice.
         for (start, days) in [("2026-03-06T00:00:00Z", 5), ("2026-10-30T00:00:00Z", 5)] {
             let (mut now, mut ticks) = (at(start), 0);
-            let end = now + chrono::Duration::days(days);
+            let end = now + Duration::days(days);
             while let Some(next) = schedule().next(now).filter(|next| *next <= end) {
                 assert!(next > now);
                 (now, ticks) = (next, ticks + 1);

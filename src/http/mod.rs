@@ -20,7 +20,8 @@ mod server;
 
 use std::sync::Arc;
 
-use crate::actors::engine::{ChainSnapshot, Engine};
+use crate::actors::engine::Engine;
+use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::KeyHash;
 use crate::domain::role::Right;
@@ -61,7 +62,7 @@ impl AppState {
     /// of one chain.
     fn chain(&self, caller: &Caller, right: Right, id: &str) -> Result<Arc<ChainSnapshot>, Problem> {
         caller.require(right, id)?;
-        self.engine.chain(id).ok_or(Problem::NotFound("chain"))
+        Ok(self.engine.known_chain(id)?)
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::actors::engine::EngineError;
+use crate::actors::engine::{EngineError, EventRef};
 use crate::domain::json::BadJson;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
@@ -94,6 +94,9 @@ pub enum Problem {
     /// Another protocol is asked for.
     #[error("this server speaks HTTP/1.1 only and does not upgrade connections")]
     UpgradeRefused,
+    /// No version of the chain's rules could be put in force. Nothing was accepted.
+    #[error("no rules of this chain are in force: {0}; nothing was accepted")]
+    NoRules(String),
     /// More work than fits. Nothing was accepted.
     #[error("the engine is at capacity; nothing was accepted")]
     Overloaded,
@@ -192,6 +195,9 @@ impl Problem {
                 "Send the same request again: repeats are recognised."),
             Self::UpgradeRefused => Class::new(S::BAD_REQUEST, "upgrade_refused", "Upgrade refused",
                 "Leave the Upgrade header out."),
+            Self::NoRules(_) => Class::new(S::SERVICE_UNAVAILABLE, "no_rules_in_force", "No rules in force",
+                "Mend the chain's rules folder (`punchcard check` shows every mistake); it is taken over within a \
+                 second. Then send the same request again."),
             Self::Overloaded => Class::new(S::SERVICE_UNAVAILABLE, "overloaded", "At capacity",
                 "Send the same request again after the pause of Retry-After."),
             Self::Starting => Class::new(S::SERVICE_UNAVAILABLE, "starting", "Starting",
@@ -220,9 +226,15 @@ impl Problem {
         match self {
             Self::Overloaded | Self::Starting => Some(1),
             Self::Unavailable => Some(2),
-            Self::Draining => Some(5),
+            // A person has to mend the rules first.
+            Self::Draining | Self::NoRules(_) => Some(5),
             _ => None,
         }
+    }
+
+    /// Whether the request was well and the server could not take it.
+    pub(super) const fn is_shed(&self) -> bool {
+        self.retry_after_s().is_some()
     }
 
     /// The problem document. `line` counts the events of a batch from 1.
@@ -271,12 +283,18 @@ impl ResponseError for Problem {
 }
 
 /// Logs a failure of the store, at most once a second: while it is away, every event fails, and a full log helps nobody.
-fn store_failed(error: &(dyn std::error::Error + 'static)) {
+fn store_failed(event: Option<&EventRef>, error: &(dyn std::error::Error + 'static)) {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     static QUIET_UNTIL_S: AtomicU64 = AtomicU64::new(0);
     let now_s = START.elapsed().as_secs();
-    if QUIET_UNTIL_S.fetch_max(now_s + 1, Ordering::Relaxed) <= now_s {
-        tracing::error!(error, "the store failed");
+    if QUIET_UNTIL_S.fetch_max(now_s + 1, Ordering::Relaxed) > now_s {
+        return;
+    }
+    match event {
+        Some(EventRef { chain, source, key }) => {
+            tracing::error!(%chain, %source, %key, error, "the store failed");
+        }
+        None => tracing::error!(error, "the store failed"),
     }
 }
 
@@ -286,10 +304,15 @@ impl From<EngineError> for Problem {
             EngineError::KeyReused { key } => Self::KeyReused { key },
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
+            EngineError::NoRules(why) => Self::NoRules(why),
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,
             EngineError::Unavailable(cause) => {
-                store_failed(&*cause);
+                store_failed(None, &*cause);
+                Self::Unavailable
+            }
+            EngineError::Undecided { event, cause } => {
+                store_failed(Some(&event), &*cause);
                 Self::Unavailable
             }
         }
@@ -298,7 +321,7 @@ impl From<EngineError> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        store_failed(&error);
+        store_failed(None, &error);
         Self::Unavailable
     }
 }
@@ -324,7 +347,12 @@ impl From<BadEvent> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::ids::SourceId;
+    use crate::domain::text::Key;
+    use crate::telemetry::heard::Log;
 
     #[test]
     fn a_problem_says_what_where_and_what_to_do() {
@@ -360,12 +388,35 @@ mod tests {
         );
     }
 
+    fn undecided() -> EngineError {
+        let event = EventRef {
+            chain: "harvest".parse().unwrap(),
+            source: SourceId::new(ulid::Ulid(7)),
+            key: Key::parse("ORD-4713").unwrap(),
+        };
+        EngineError::Undecided { event: Box::new(event), cause: "the disk is full".into() }
+    }
+
+    #[test]
+    fn the_log_names_the_event_that_met_a_failure_of_the_store() {
+        let log = Log::listen();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // Other tests may have used up this second's line.
+        while log.line(&["harvest", "src_", "ORD-4713", "the disk is full"]).is_none() {
+            assert!(Instant::now() < deadline);
+            let _ = Problem::from(undecided());
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn the_only_server_errors_are_deliberate_503() {
         for error in [
             EngineError::Overloaded,
             EngineError::Draining,
+            EngineError::NoRules("a.rhai:1:1: odd".into()),
             EngineError::Unavailable("gone".into()),
+            undecided(),
             EngineError::Conflict("x".into()),
             EngineError::NotFound("endpoint"),
             EngineError::KeyReused { key: "k".into() },

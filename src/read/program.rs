@@ -24,25 +24,26 @@ pub struct ProgramView<'a> {
 }
 
 impl Reader {
-    /// The program in force, and `problems` of an edit that is not.
+    /// The program in force, if one is, and `problems` of an edit that is not.
     ///
     /// # Errors
     /// The store failed.
     pub async fn program<'a>(
         &self,
         chain: ChainId,
-        program: &'a Program,
+        program: Option<&'a Program>,
         problems: &'a [Diagnostic],
     ) -> Result<ProgramView<'a>, ReadError> {
+        let version = program.map_or(0, |program| program.version);
         let newest = self.run(move |conn| Ok(program::latest(conn, &chain)?)).await?;
         // Between publishing and taking over, the newest is not yet the one in force.
-        let published = newest.filter(|newest| newest.version == program.version);
+        let published = newest.filter(|newest| newest.version == version);
         let hex = |hash: [u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(ProgramView {
-            version: program.version,
+            version,
             published_at: published.as_ref().map(|published| published.created_at),
             hash: published.map(|published| hex(published.hash)),
-            tiers: &program.tiers,
+            tiers: program.map_or(&[], |program| &program.tiers),
             problems,
         })
     }

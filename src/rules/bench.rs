@@ -121,7 +121,7 @@ impl World {
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
         let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
-            (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id },
+            (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id, then: None },
             (Ok(tick), _) => return Err(format!("{tick} has no data: write send(\"{tick}\")")),
             (_, Ok(source)) => Occasion::Source(SourceInput {
                 id: SourceId::new(id),

@@ -193,10 +193,11 @@ fn settle(
 
 /// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
 fn arm(program: &Program, draft: &mut Draft) {
-    let is_tick = matches!(draft.occasion, Occasion::Tick { .. });
-    if is_tick || draft.member.next_wake_at.is_none() {
-        draft.member.next_wake_at = program.next_tick(draft.now);
-    }
+    let then = match &draft.occasion {
+        Occasion::Tick { then, .. } => *then,
+        Occasion::Source(_) => draft.member.next_wake_at,
+    };
+    draft.member.next_wake_at = then.or_else(|| program.next_tick(draft.now));
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
@@ -254,10 +255,14 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
 }
 
 fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
+    let chain = &commit.chain;
     for RuleFailure { rule, at, error } in failures {
-        tracing::warn!(chain = %commit.chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
-        if let Some(source) = &mut commit.source {
-            source.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
-        }
+        let Some(change) = &mut commit.source else {
+            tracing::warn!(%chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+            continue;
+        };
+        let (source, key) = (change.id, &change.event.key);
+        tracing::warn!(%chain, %source, %key, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+        change.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
     }
 }

@@ -1,5 +1,7 @@
 //! What is wrong with a rules folder, for people and for machines.
 
+use std::fmt;
+
 use rhai::Position;
 use serde::Serialize;
 
@@ -21,7 +23,20 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, column, message, help, .. } = self;
+        write!(f, "{file}:{line}:{column}: {message}")?;
+        help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
 impl Diagnostic {
+    /// A problem with a file, or with the folder as a whole.
+    pub fn of_file(file: &str, message: impl Into<String>) -> Self {
+        Self::new(file, Spot::START, message)
+    }
+
     /// A problem at `spot` of `file`.
     pub(super) fn new(file: &str, spot: Spot, message: impl Into<String>) -> Self {
         let Spot { line, column, length } = spot;

@@ -1,5 +1,6 @@
 //! Reads a chain's folder. The only I/O of this module.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -31,24 +32,20 @@ enum FolderError {
 impl From<FolderError> for Diagnostic {
     fn from(error: FolderError) -> Self {
         match error {
-            FolderError::Unreadable { file, why } => {
-                Self::new(&file, Spot::START, format!("cannot be read: {why}"))
-                    .help("make it readable for the user that runs punchcard")
-            }
+            FolderError::Unreadable { file, why } => Self::of_file(&file, format!("cannot be read: {why}"))
+                .help("make it readable for the user that runs punchcard"),
             FolderError::NotText { file, before } => {
                 let spot = Spot::of_offset(&before, before.len());
                 Self::new(&file, spot, "is not text in UTF-8 from here on")
                     .help("save the file again as UTF-8")
             }
-            FolderError::TooLarge { file, bytes } => Self::new(
-                &file,
-                Spot::START,
-                format!("has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}"),
-            )
-            .help("split it: the files of a folder are one program"),
+            FolderError::TooLarge { file, bytes } => {
+                Self::of_file(&file, format!("has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}"))
+                    .help("split it: the files of a folder are one program")
+            }
             FolderError::TooManyFiles => {
                 let message = format!("the folder holds more than {MAX_FILES} rules files");
-                Self::new(manifest::FILE, Spot::START, message).help("put several rules into one file")
+                Self::of_file(manifest::FILE, message).help("put several rules into one file")
             }
         }
     }
@@ -61,8 +58,8 @@ pub struct Stamp(Vec<(String, u64, Option<SystemTime>)>);
 /// The folders under the root of all rules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Folders {
-    /// The chains that have one, by id, and what each looks like.
-    pub chains: Vec<(ChainId, Stamp)>,
+    /// The chains that have one, and what each looks like.
+    pub chains: BTreeMap<ChainId, Stamp>,
     /// Names of folders that hold rules and cannot be a chain's id.
     pub misnamed: Vec<OsString>,
 }
@@ -73,12 +70,11 @@ pub fn look(root: &Path) -> Folders {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         match name.to_str().and_then(|name| name.parse().ok()) {
-            Some(chain) if path.is_dir() => folders.chains.push((chain, stamp(&path))),
+            Some(chain) if path.is_dir() => _ = folders.chains.insert(chain, stamp(&path)),
             None if is_meant_for_a_chain(&path) => folders.misnamed.push(name),
             _ => {}
         }
     }
-    folders.chains.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     folders.misnamed.sort_unstable();
     folders
 }
@@ -186,7 +182,7 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let folders = look(root.path());
-        assert_eq!(folders.chains.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["harvest"]);
+        assert_eq!(folders.chains.keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["harvest"]);
         assert_eq!(folders.misnamed, ["Harvest Inc"]);
         assert_eq!(look(&root.path().join("none")), Folders::default());
     }

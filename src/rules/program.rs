@@ -11,7 +11,7 @@ use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::text::Name;
 
 use super::code::Code;
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::Diagnostic;
 use super::manifest::{self, Manifest};
 
 /// Stack of the thread that parses and checks: the parser recurses, and what it reads is not ours.
@@ -79,7 +79,7 @@ impl Program {
         let manifest = Manifest::of(sources)?;
         let mut problems = manifest.agree(chain);
         let compiled = on_big_stack(|| Code::compile(sources, &manifest, version)).unwrap_or_else(|why| {
-            Err(vec![Diagnostic::new(manifest::FILE, Spot::START, format!("cannot load the rules: {why}"))])
+            Err(vec![Diagnostic::of_file(manifest::FILE, format!("cannot load the rules: {why}"))])
         });
         let code = match compiled {
             Ok(code) if problems.is_empty() => code,

@@ -115,7 +115,7 @@ fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
         let help = "rename the folder; people see the name in program.toml";
-        vec![Diagnostic::new(manifest::FILE, super::diagnostic::Spot::START, message).help(help)]
+        vec![Diagnostic::of_file(manifest::FILE, message).help(help)]
     })?;
     let manifest = Manifest::of(sources)?;
     let Manifest { name, timezone, currency, .. } = manifest;
@@ -141,12 +141,9 @@ pub fn load_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<P
 
 /// One problem with its line of source.
 pub(super) fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, colour: Colour) -> String {
-    let Diagnostic { file: name, line, column, length, message, help } = problem;
-    let file = folder.join(name).display().to_string();
-    let Some(text) = sources.get(name) else {
-        let help = help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
-        return format!("{file}:{line}:{column}: {message}{help}\n");
-    };
+    let shown = Diagnostic { file: folder.join(&problem.file).display().to_string(), ..problem.clone() };
+    let Some(text) = sources.get(&problem.file) else { return format!("{shown}\n") };
+    let Diagnostic { file, line, column, length, message, help } = &shown;
     let source = Source::from(text);
     let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
     let end = (start + length).min(text.chars().count()).max(start);
@@ -159,7 +156,7 @@ pub(super) fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, col
     let mut out = Vec::new();
     match report.finish().write((file.as_str(), source), &mut out) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),
-        Err(_) => format!("{file}:{line}:{column}: {message}\n"),
+        Err(_) => format!("{shown}\n"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::connection::DbConn;
 use super::delivery;
 use super::error::StoreError;
 use super::row::{Row, to_json};
-use super::schema::endpoints;
+use super::schema::{deliveries, endpoints};
 use super::vault::Vault;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -124,13 +125,29 @@ pub fn update(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(
     Ok(())
 }
 
-/// Deletes an endpoint: nobody sees it any more, its pending deliveries are discarded, its log stays.
+/// Deletes an endpoint: nobody sees it any more, its pending deliveries are discarded, its log stays. Of one that is
+/// deleted already, what is still pending is discarded.
 pub fn delete(conn: &mut DbConn, chain: &ChainId, id: EndpointId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(endpoints::table.find((chain.as_str(), id.to_string())))
         .filter(endpoints::deleted_at.is_null())
         .set(endpoints::deleted_at.eq(now.timestamp_micros()))
         .execute(conn)?;
     delivery::discard_pending(conn, chain, id, now)
+}
+
+/// Deleted endpoints that are still owed something: a commit that was decided before the deletion was written after it.
+pub fn deleted_but_owed(conn: &mut DbConn, chain: &ChainId) -> Result<Vec<EndpointId>, StoreError> {
+    let owed = deliveries::table
+        .filter(deliveries::chain.eq(endpoints::chain))
+        .filter(deliveries::endpoint.eq(endpoints::id))
+        .filter(deliveries::due_at.is_not_null());
+    let ids: Vec<String> = endpoints::table
+        .filter(endpoints::chain.eq(chain.as_str()))
+        .filter(endpoints::deleted_at.is_not_null())
+        .filter(exists(owed))
+        .select(endpoints::id)
+        .load(conn)?;
+    ids.iter().map(|id| Row { table: "endpoints", id }.parse("id", id)).collect()
 }
 
 /// A chain's endpoints, oldest first.

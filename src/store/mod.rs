@@ -21,6 +21,8 @@ pub mod member;
 pub mod order;
 pub mod program;
 mod row;
+#[cfg(test)]
+pub(crate) mod sabotage;
 mod schema;
 pub mod source_event;
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use awc::http::Method;
 use serde_json::json;
 
-use crate::support::{TestApp, on_both_backends, order};
+use crate::support::{Backend, TestApp, on_both_backends, order};
 
 on_both_backends! {
     an_edited_file_is_in_force_within_a_second,
@@ -102,5 +103,92 @@ async fn a_file_that_is_no_text_is_a_problem_of_the_program(app: TestApp) {
     assert!(problem["message"].as_str().unwrap().contains("UTF-8"), "{problem}");
     std::fs::remove_file(app.rules().join("harvest").join(EXTRA)).unwrap();
     until(&app, |program| program["problems"] == json!([])).await;
+    app.stop().await;
+}
+
+/// An engine whose chain `harvest` begins with this extra file.
+async fn beginning_with(backend: Backend, extra: &str) -> TestApp {
+    let extra = extra.to_owned();
+    TestApp::start_with(backend, move |config| {
+        std::fs::write(config.rules.join("harvest").join(EXTRA), extra).unwrap();
+    })
+    .await
+}
+
+const TYPO: &str = "rule \"Typo\" on order.completed {\n    awrd(100, \"welcome\");\n}\n";
+
+#[actix_web::test]
+async fn a_chain_whose_rules_never_checked_decides_nothing_until_they_do() {
+    let app = beginning_with(Backend::Sqlite, TYPO).await;
+    let program = app.get("/v1/chains/harvest/program").await.expect(200);
+    assert_eq!((&program["version"], &program["problems"][0]["line"]), (&json!(0), &json!(2)), "{program}");
+    app.get("/v1/chains/harvest/members").await.expect(200);
+    let events = "/v1/chains/harvest/events";
+    let event = kiosk_order().to_string().into_bytes();
+    for prefer in ["return=minimal", "respond-async"] {
+        let headers = [("content-type", "application/json"), ("prefer", prefer)];
+        let refused = app.request(Method::POST, events, &headers, event.clone()).await;
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        let problem = refused.expect(503);
+        assert_eq!(problem["code"], "no_rules_in_force");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("extra.rhai:2:5") && detail.contains("award"), "{detail}");
+    }
+    app.advance(7 * 24 * 3600).await;
+    let kept = app.get("/v1/chains/harvest/source_events").await.expect(200);
+    assert_eq!(kept["items"], json!([]), "what was refused left nothing behind");
+    write(&app, "// mended\n");
+    let took = until(&app, |program| program["version"] == 1).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let receipt = app.send(&kiosk_order()).await.expect(200);
+    assert_eq!((&receipt["program_version"], &receipt["member"]["points"]), (&json!(1), &json!(10)));
+    assert_eq!(receipt["member"]["tier"], "bronze");
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_chain_whose_manifest_never_checked_is_not_unknown_and_is_made_once_it_checks() {
+    let app = TestApp::start_with(Backend::Sqlite, |config| {
+        std::fs::create_dir(config.rules.join("acme")).unwrap();
+        std::fs::write(config.rules.join("acme/program.toml"), "nam = \"Acme\"\n").unwrap();
+    })
+    .await;
+    let visit = json!({ "key": "v1", "type": "visit", "member": { "id": "ana" }, "data": {} });
+    let problem = app.post("/v1/chains/acme/events", &visit).await.expect(503);
+    assert!(problem["detail"].as_str().unwrap().contains("program.toml:1:1"), "{problem}");
+    app.send(&kiosk_order()).await.expect(200);
+    let acme = json!({ "id": "acme", "name": "Acme", "timezone": "UTC", "currency": "USD" });
+    app.post("/v1/chains", &acme).await.expect(201);
+    app.post("/v1/chains/acme/events", &visit).await.expect(503);
+    let manifest = "name = \"Acme\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n";
+    std::fs::write(app.rules().join("acme/program.toml"), manifest).unwrap();
+    std::fs::write(app.rules().join("acme/gifts.rhai"), "rule \"Gift\" on visit { award(5, \"hello\"); }\n")
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let receipt = loop {
+        let answer = app.post("/v1/chains/acme/events", &visit).await;
+        match answer.status {
+            503 if Instant::now() < deadline => actix_web::rt::time::sleep(Duration::from_millis(20)).await,
+            _ => break answer.expect(200),
+        }
+    };
+    assert_eq!(receipt["member"]["points"], 5);
+    app.stop().await;
+}
+
+#[actix_web::test]
+async fn a_chain_without_a_folder_has_no_rules_on_purpose() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let acme = json!({ "id": "acme", "name": "Acme", "timezone": "UTC", "currency": "USD" });
+    app.post("/v1/chains", &acme).await.expect(201);
+    let receipt = app.post("/v1/chains/acme/events", &kiosk_order()).await.expect(200);
+    assert_eq!((&receipt["status"], &receipt["program_version"]), (&json!("processed"), &json!(0)));
+    std::fs::create_dir(app.rules().join("acme")).unwrap();
+    std::fs::write(app.rules().join("acme/program.toml"), "nam = \"Acme\"\n").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.post("/v1/chains/acme/events", &kiosk_order()).await.status != 503 {
+        assert!(Instant::now() < deadline, "the folder was never noticed");
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    }
     app.stop().await;
 }

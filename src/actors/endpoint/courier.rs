@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, OptionFuture};
@@ -20,6 +21,7 @@ use super::window::Window;
 use super::{Orders, Warn};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{NextStep, Verdict};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::DeliveryId;
 
 /// Attempts that may wait for the journal; a slow journal slows sending down.
@@ -40,8 +42,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 struct Kept {
     id: DeliveryId,
     next: NextStep,
-    /// The status with which the receiver said that it wants no more.
-    gone: Option<Option<u16>>,
+    /// Which receiver said that it wants no more, and with what status.
+    gone: Option<(Arc<Endpoint>, Option<u16>)>,
     trouble: Option<String>,
 }
 
@@ -230,14 +232,14 @@ impl<D: Depot + 'static> Courier<D> {
             self.window.narrow();
         }
         let gone = report.verdict == Verdict::Gone;
-        if gone {
+        if gone && Arc::ptr_eq(&report.sent_to, &self.errand.endpoint) {
             // Until new orders come, or long enough to notice that the engine missed the message.
             self.pause(LONGEST_SLEEP);
         }
         let depot = Rc::clone(&self.depot);
         self.writing.push(Box::pin(async move {
             let (id, next) = (report.outcome.attempt.delivery, report.outcome.next.clone());
-            let gone = gone.then_some(report.outcome.attempt.status_code);
+            let gone = gone.then_some((report.sent_to, report.outcome.attempt.status_code));
             let trouble = depot.write(report.outcome).await.err().map(|error| error.to_string());
             Kept { id, next, gone, trouble }
         }));
@@ -245,8 +247,8 @@ impl<D: Depot + 'static> Courier<D> {
 
     fn take_kept(&mut self, kept: Kept) {
         self.backlog.release(kept.id);
-        if let Some(status) = kept.gone {
-            self.warn.gone(status);
+        if let Some((receiver, status)) = kept.gone {
+            self.warn.gone(receiver, status);
         }
         if let Some(trouble) = kept.trouble {
             return self.back_off("an attempt could not be written", &trouble);

@@ -33,6 +33,8 @@ pub(super) struct Errand {
 pub(super) struct Report {
     /// What to write.
     pub outcome: AttemptOutcome,
+    /// The configuration it was sent under.
+    pub sent_to: Arc<Endpoint>,
     /// How the answer was judged.
     pub verdict: Verdict,
     /// How long the loyalty event was on its way, by the engine's clock.
@@ -88,6 +90,7 @@ impl Errand {
                 attempt,
                 next,
             },
+            sent_to: Arc::clone(&self.endpoint),
             verdict,
             age: (now - created_at).to_std().unwrap_or_default(),
         }

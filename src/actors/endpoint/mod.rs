@@ -1,8 +1,9 @@
 //! One actor per endpoint: it finds what is due, signs it, sends it, and writes down how that went.
 //!
-//! The actor itself is only the address: it takes nudges, new configurations and the order to drain, and hands them to
-//! the courier, a task of its own. So a thousand attempts cost the mailbox nothing, and when the task ends,
-//! drained or by a panic, the actor stops and its parent sees a closed address.
+//! The actor itself is only the address for nudges; the work is done by the courier, a task of its own, so a thousand
+//! attempts cost the mailbox nothing. The courier's orders, a new configuration or to drain, come from the parent over a
+//! [`Leash`] and not through the mailbox: a full one could lose them, and the courier would go on with old ones. When the
+//! courier ends, drained or by a panic, the actor stops and the parent sees it.
 
 mod backlog;
 mod courier;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_rt::ArbiterHandle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -29,10 +31,8 @@ use super::journal::Journal;
 use super::outbound::Outbound;
 use crate::clock::Clock;
 use crate::domain::address::AddressPolicy;
-use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::EndpointId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -44,27 +44,12 @@ const MAILBOX: usize = 16;
 #[rtype(result = "()")]
 pub struct Nudge;
 
-/// The endpoint was changed, enabled or disabled.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct Configure(pub Arc<Endpoint>);
-
-/// Begin nothing new and let what is under way finish, at most so long; then the actor stops. Answered when it has.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Drain {
-    /// How long attempts under way may take. What is cut off stays due and is sent again after the next start.
-    pub within: Duration,
-}
-
 /// A receiver wants no more deliveries: its endpoint must be disabled.
-#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[derive(Debug, Clone, PartialEq, Message)]
 #[rtype(result = "()")]
 pub struct DisableEndpoint {
-    /// The chain.
-    pub chain: ChainId,
-    /// The endpoint.
-    pub id: EndpointId,
+    /// The endpoint as it was when the receiver was asked. One that was changed since may have another receiver.
+    pub endpoint: Arc<Endpoint>,
     /// Why, for people.
     pub reason: &'static str,
 }
@@ -99,24 +84,52 @@ struct Orders {
     drain_by: Option<Instant>,
 }
 
-/// Tells the engine that a receiver is gone.
-struct Warn {
-    to: Recipient<DisableEndpoint>,
-    chain: ChainId,
-    id: EndpointId,
+/// What the parent holds of a running courier. Whatever is ordered reaches it, unless it has ended.
+#[derive(Debug)]
+pub struct Leash(watch::Sender<Orders>);
+
+impl Leash {
+    /// The configuration it goes by.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.0.borrow().endpoint)
+    }
+
+    /// Has it go by another configuration from now on.
+    pub fn configure(&self, endpoint: Arc<Endpoint>) {
+        self.0.send_modify(|orders| orders.endpoint = endpoint);
+    }
+
+    /// Has it begin nothing new, let what is under way finish, at most so long, and end. What is cut off stays due and
+    /// is sent again after the next start.
+    pub fn drain(&self, within: Duration) {
+        self.0.send_modify(|orders| orders.drain_by = Some(Instant::now() + within));
+    }
+
+    /// Whether it has ended: drained, or by a panic.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        self.0.closed().await;
+    }
 }
+
+/// Tells the engine that a receiver is gone.
+struct Warn(Recipient<DisableEndpoint>);
 
 impl Warn {
     /// Does not wait for the engine, which may be waiting for this endpoint to drain. If the message is lost, the next
     /// delivery is answered the same way.
-    fn gone(&self, status: Option<u16>) {
+    fn gone(&self, endpoint: Arc<Endpoint>, status: Option<u16>) {
         let reason = match status {
             Some(410) => "the receiver answered 410 Gone",
             _ => "the receiver asked for no more deliveries (webhook-delivery: disable)",
         };
-        let message = DisableEndpoint { chain: self.chain.clone(), id: self.id, reason };
-        if let Err(error) = self.to.try_send(message) {
-            tracing::error!(endpoint = %self.id, %error, "an endpoint that is gone could not be disabled");
+        let id = endpoint.id;
+        if let Err(error) = self.0.try_send(DisableEndpoint { endpoint, reason }) {
+            tracing::error!(endpoint = %id, %error, "an endpoint that is gone could not be disabled");
         }
     }
 }
@@ -124,33 +137,35 @@ impl Warn {
 /// Delivers to one endpoint.
 pub struct EndpointActor {
     parts: EndpointParts,
-    orders: watch::Sender<Orders>,
+    /// The courier's orders, until it starts. Our own sender keeps the channel open while the courier of an endpoint
+    /// that its parent has let go drains.
+    orders: Option<(watch::Sender<Orders>, watch::Receiver<Orders>)>,
     nudge: Rc<Notify>,
-    /// Closed when the courier has ended.
-    ended: watch::Receiver<()>,
-    end: Option<watch::Sender<()>>,
 }
 
 impl EndpointActor {
-    /// Makes it; nothing happens before it is started.
-    pub fn new(parts: EndpointParts) -> Self {
-        let (orders, _) = watch::channel(Orders { endpoint: Arc::clone(&parts.endpoint), drain_by: None });
-        let (end, ended) = watch::channel(());
-        Self { parts, orders, nudge: Rc::new(Notify::new()), ended, end: Some(end) }
+    /// Starts one.
+    pub fn start(parts: EndpointParts, on: &ArbiterHandle) -> (Leash, Addr<Self>) {
+        let (sender, receiver) =
+            watch::channel(Orders { endpoint: Arc::clone(&parts.endpoint), drain_by: None });
+        let leash = Leash(sender.clone());
+        let orders = Some((sender, receiver));
+        let addr = Self::start_in_arbiter(on, move |_| Self { parts, orders, nudge: Rc::new(Notify::new()) });
+        (leash, addr)
     }
 
-    fn courier(&self) -> Courier<StoreDepot> {
+    fn courier(&self, orders: watch::Receiver<Orders>) -> Courier<StoreDepot> {
         let EndpointParts { endpoint, store, journal, clock, policy, retry, metrics, on_gone, timeout } =
             self.parts.clone();
         let outbound = Outbound::shared(&policy, timeout);
         let (chain, id) = (endpoint.chain.clone(), endpoint.id);
         Courier::new(
-            StoreDepot { store, journal, chain: chain.clone(), endpoint: id },
+            StoreDepot { store, journal, chain, endpoint: id },
             Errand::new(outbound, Arc::clone(&endpoint), clock, retry),
-            self.orders.subscribe(),
+            orders,
             Rc::clone(&self.nudge),
             Tally::new(metrics, &endpoint),
-            Warn { to: on_gone, chain, id },
+            Warn(on_gone),
         )
     }
 }
@@ -160,13 +175,14 @@ impl Actor for EndpointActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX);
-        let (courier, end, id) = (self.courier(), self.end.take(), self.parts.endpoint.id);
-        let task = actix_rt::spawn(courier.run());
+        let Some((ours, orders)) = self.orders.take() else { return ctx.stop() };
+        let task = actix_rt::spawn(self.courier(orders).run());
+        let id = self.parts.endpoint.id;
         let watch = async move {
             if let Err(error) = task.await {
                 tracing::error!(endpoint = %id, %error, "delivering stopped by a panic");
             }
-            drop(end);
+            drop(ours);
         };
         watch.into_actor(self).map(|(), _, ctx| ctx.stop()).spawn(ctx);
     }
@@ -177,26 +193,5 @@ impl Handler<Nudge> for EndpointActor {
 
     fn handle(&mut self, _: Nudge, _: &mut Context<Self>) {
         self.nudge.notify_one();
-    }
-}
-
-impl Handler<Configure> for EndpointActor {
-    type Result = ();
-
-    fn handle(&mut self, Configure(endpoint): Configure, _: &mut Context<Self>) {
-        self.orders.send_modify(|orders| orders.endpoint = endpoint);
-    }
-}
-
-impl Handler<Drain> for EndpointActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, Drain { within }: Drain, _: &mut Context<Self>) -> Self::Result {
-        self.orders.send_modify(|orders| orders.drain_by = Some(Instant::now() + within));
-        let mut ended = self.ended.clone();
-        Box::pin(async move {
-            // Nothing is ever sent over it: it closes.
-            let _ = ended.changed().await;
-        })
     }
 }

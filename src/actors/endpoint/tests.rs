@@ -12,7 +12,7 @@ use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, AttemptOutcome, NextStep};
 use crate::domain::endpoint::{Dialect, EndpointState, Secret};
-use crate::domain::ids::{DeliveryId, EventId, MemberId};
+use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
 use crate::domain::text::Note;
 use crate::store::delivery::DueDelivery;
 
@@ -145,11 +145,7 @@ fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let endpoint = Arc::new(endpoint);
     let (orders, receiver) = watch::channel(Orders { endpoint: Arc::clone(&endpoint), drain_by: None });
     let (nudge, disabled, metrics) = (Rc::new(Notify::new()), Rc::default(), Arc::new(Metrics::new()));
-    let warn = Warn {
-        to: Desk(Rc::clone(&disabled)).start().recipient(),
-        chain: endpoint.chain.clone(),
-        id: endpoint.id,
-    };
+    let warn = Warn(Desk(Rc::clone(&disabled)).start().recipient());
     let courier = Courier::new(
         Rc::clone(rows),
         Errand::new(outbound, Arc::clone(&endpoint), clock.clone(), RetryPolicy::default().without_jitter()),
@@ -240,6 +236,69 @@ async fn a_receiver_that_is_gone_is_reported_and_gets_nothing_more() {
     assert!(sent <= 64, "{sent} were sent");
     assert_eq!(disabled.borrow()[0].reason, "the receiver answered 410 Gone");
     assert_eq!(rows.pending.borrow().len(), 2000 - sent);
+}
+
+#[actix::test]
+async fn a_late_goodbye_of_the_former_receiver_neither_blames_nor_holds_up_the_new_one() {
+    let (held, release) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+    let (asked, may_answer) = (Rc::clone(&held), Rc::clone(&release));
+    let (former, _) = receiver(move |mut tcp| {
+        let (asked, may_answer) = (Rc::clone(&asked), Rc::clone(&may_answer));
+        async move {
+            while take_request(&mut tcp).await {
+                asked.notify_one();
+                may_answer.notified().await;
+                let _ = tcp.write_all(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let rows = Rows::of(1);
+    let former = endpoint(&former);
+    let run = run(&rows, former.clone());
+    held.notified().await;
+    let (url, _) = answering(OK).await;
+    run.orders.send_modify(|orders| orders.endpoint = Arc::new(endpoint(&url)));
+    for _ in 0..20 {
+        tokio::task::yield_now().await; // the courier takes the new orders
+    }
+    release.notify_one();
+    rows.attempts(1).await;
+    rows.pending.borrow_mut().insert(DeliveryId::new(Ulid(2)), (Timestamp::UNIX_EPOCH, 0));
+    run.nudge.notify_one();
+    let second = tokio::time::timeout(Duration::from_secs(20), rows.attempts(2)).await;
+    assert!(second.is_ok(), "the new receiver waits for the pause of the former one");
+    assert_eq!(run.disabled.borrow().len(), 1);
+    assert_eq!(*run.disabled.borrow()[0].endpoint, former);
+    run.drain().await;
+}
+
+#[actix::test]
+async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/p.db", dir.path().display());
+    let store = Store::open(&url.parse().unwrap(), crate::store::vault::Vault::new([1; 32])).unwrap();
+    store.migrate().unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let parts = EndpointParts {
+        endpoint: Arc::new(endpoint("http://127.0.0.1:9/")),
+        journal: Journal::start(&store, metrics.clone(), &crate::actors::journal::Nudges::default()).unwrap(),
+        store,
+        clock: Clock::test(Timestamp::UNIX_EPOCH),
+        policy: Arc::default(),
+        retry: RetryPolicy::default(),
+        metrics,
+        on_gone: Desk::default().start().recipient(),
+        timeout: Duration::from_secs(5),
+    };
+    let arbiter = Arbiter::new();
+    let (leash, addr) = EndpointActor::start(parts, &arbiter.handle());
+    while addr.try_send(Nudge).is_ok() {}
+    assert!(!leash.has_ended());
+    leash.drain(Duration::from_secs(5));
+    drop(addr);
+    tokio::time::timeout(Duration::from_secs(20), leash.ended()).await.unwrap();
+    arbiter.stop();
 }
 
 #[actix::test]

@@ -14,6 +14,7 @@ pub(in crate::http) async fn get(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
-    let program = state.reader.program(chain.chain.id.clone(), &chain.program, &chain.problems).await?;
-    Ok(HttpResponse::Ok().json(program))
+    let (program, problems) = (chain.program.as_deref(), &chain.problems);
+    let view = state.reader.program(chain.chain.id.clone(), program, problems).await?;
+    Ok(HttpResponse::Ok().json(view))
 }

@@ -15,7 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::AppState;
 use super::problem::Problem;
-use crate::actors::engine::{Answer, AnswerWhen, ChainSnapshot};
+use crate::actors::engine::{Answer, AnswerWhen};
+use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::source_event::SourceEvent;
 use crate::telemetry::{IngestLabels, Metrics};
 
@@ -55,7 +56,7 @@ fn count(metrics: &Metrics, outcome: &Result<Answer, Problem>) {
     let outcome = match outcome {
         Ok(answer) if answer.duplicate => "duplicate",
         Ok(answer) => answer.status.as_str(),
-        Err(Problem::Overloaded | Problem::Draining | Problem::Unavailable) => "shed",
+        Err(problem) if problem.is_shed() => "shed",
         Err(_) => "refused",
     };
     metrics.ingested.get_or_create(&IngestLabels { outcome }).inc();

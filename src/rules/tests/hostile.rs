@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Generous, because debug builds are slow and test machines busy; the sandbox's own deadline is far below.
+/// Generous, because debug builds are slow and test machines busy; what the steps of a rule take is far below.
 const LOAD_LIMIT: Duration = Duration::from_secs(5);
 const RUN_LIMIT: Duration = Duration::from_millis(1_500);
 
@@ -421,5 +421,32 @@ fn the_deepest_rule_that_loads_needs_less_stack_than_any_thread_has() {
             life.send(r#"{"type":"visit"}"#).source.unwrap().receipt.errors.len()
         });
         assert_eq!(thread.unwrap().join().unwrap(), 1, "{rules}");
+    }
+}
+
+/// The dearest steps there are, to be repeated without end. `a` is as long a list and `s` as long a text as there can be.
+const DEAR: &[&str] = &[
+    "",
+    "member.typical_gap_days;",
+    "member.spend_in(400.days);",
+    "a.contains(10);",
+    "let b = a;",
+    "s.contains(\"aaaaaaaab\");",
+    "s.to_upper();",
+    "s.len;",
+    "let x = 1.0000001 ** 999;",
+];
+
+#[test]
+fn what_runs_away_is_stopped_by_its_steps_and_not_by_the_clock() {
+    for text in DEAR {
+        let (list, long) = ("1,".repeat(499), "a".repeat(1_900));
+        let runaway = format!("let a = [{list}]; let s = \"{long}\"; for i in 0..99999 {{ {text} }}");
+        let mut life = Life::new(program(&body(&runaway)));
+        for day in at("2026-03-03T12:00:00Z").date_naive().iter_days().rev().take(400) {
+            life.member.history.visit(day, Default::default());
+        }
+        let errors = life.send(r#"{"type":"visit"}"#).source.unwrap().receipt.errors;
+        assert_eq!(errors[0].error, "ran for too many steps", "{text}");
     }
 }

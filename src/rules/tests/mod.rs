@@ -112,7 +112,7 @@ impl Life {
 
     pub(super) fn tick(&mut self, kind: TickType) -> Commit {
         self.events += 1;
-        self.decide(Occasion::Tick { kind, id: Ulid(self.events << 64) }, None)
+        self.decide(Occasion::Tick { kind, id: Ulid(self.events << 64), then: None }, None)
     }
 
     pub(super) fn case(&self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Case {

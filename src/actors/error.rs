@@ -1,0 +1,64 @@
+//! Why the engine has no receipt, and what that is about.
+
+use crate::domain::chain::ChainId;
+use crate::domain::decide::SourceInput;
+use crate::domain::ids::SourceId;
+use crate::domain::text::Key;
+
+/// Why there is no receipt. Each variant says what the caller can do.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The same key came before with another body. Retrying changes nothing.
+    #[error("the key `{key}` was used before with another body")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// No such thing in this chain.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// It cannot be done in the state things are in; the sentence says why.
+    #[error("{0}")]
+    Conflict(String),
+    /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
+    #[error("no rules of this chain are in force: {0}")]
+    NoRules(String),
+    /// More work than fits. Nothing was accepted; try again after the pause.
+    #[error("the engine is at capacity")]
+    Overloaded,
+    /// Shutting down. Nothing was accepted.
+    #[error("the engine is shutting down")]
+    Draining,
+    /// The store failed or the fate of the commit is unknown. Sending the same event again is safe.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same, while this source event was inside.
+    #[error("the store is unavailable")]
+    Undecided {
+        /// Which.
+        event: Box<EventRef>,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a line of the log calls a source event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRef {
+    /// Its chain.
+    pub chain: ChainId,
+    /// Its id; nothing else knows it when the event was not kept.
+    pub source: SourceId,
+    /// Its key.
+    pub key: Key,
+}
+
+impl EngineError {
+    /// Says which event met the failure.
+    pub(super) fn about(self, chain: &ChainId, input: &SourceInput) -> Self {
+        let Self::Unavailable(cause) = self else { return self };
+        let (source, key) = (input.id, input.event.key.clone());
+        Self::Undecided { event: Box::new(EventRef { chain: chain.clone(), source, key }), cause }
+    }
+}
