@@ -180,7 +180,7 @@ fn the_first_five_minutes_work_as_printed() {
 
     // 2. Get webhooks.
     let (engine, _) = newcomer.run(&arguments(shell("--allow-private")), "listens on");
-    let python = shell("python3").replace("127.0.0.1\", 9000", &newcomer.hook.replace(':', "\", "));
+    let python = shell("python3 -c").replace("127.0.0.1\", 9000", &newcomer.hook.replace(':', "\", "));
     assert!(python.contains(newcomer.hook.rsplit(':').next().unwrap()), "{python}");
     let receiver = Running::start(
         Command::new("sh").args(["-c", &format!("exec {}", python.replace("python3 ", "python3 -u "))]),

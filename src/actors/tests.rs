@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::chain::{FindById, Residency};
 use super::endpoints::{Endpoints, EndpointsParts};
-use super::engine::{Answer, AnswerWhen, Engine, EngineParts};
+use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
 use super::member::Panic;
 use crate::clock::Clock;
@@ -140,4 +140,15 @@ async fn two_engines_on_one_database_never_decide_from_the_same_version() {
     assert!(conflicts > 0, "the fence was never tried");
     other.release();
     bench.engine.release();
+}
+
+#[actix_web::test]
+async fn draining_waits_for_what_is_inside_and_takes_nothing_new() {
+    let bench = Bench::start(Residency::default()).await;
+    let inside = bench.engine.try_admit().unwrap();
+    let late = bench.engine.drain(Instant::now() + Duration::from_millis(50)).await;
+    assert!(!late, "one event is still inside");
+    assert!(matches!(bench.engine.try_admit(), Err(EngineError::Draining)));
+    drop(inside);
+    assert!(bench.engine.drain(Instant::now() + Duration::from_secs(5)).await);
 }

@@ -307,6 +307,9 @@ async fn only_subscribed_events_leave_and_triggers_forward_to_tags(app: TestApp)
     app.endpoint(&points.url, &["points.*"]).await;
     let tagged = json!({ "url": crm.url, "events": [], "tags": ["crm"] });
     app.post("/v1/chains/harvest/endpoints", &tagged).await.expect(201);
+    let bystander = Receiver::start().await;
+    let otherwise = json!({ "url": bystander.url, "events": [], "tags": ["kitchen"] });
+    app.post("/v1/chains/harvest/endpoints", &otherwise).await.expect(201);
     for n in 0..6 {
         app.send(&order(&format!("o{n}"), "ana", "150.00")).await.expect(200);
     }
@@ -316,6 +319,7 @@ async fn only_subscribed_events_leave_and_triggers_forward_to_tags(app: TestApp)
     // The sample forwards big earns of gold members; the first orders made Ana gold.
     assert!(crm.kinds().iter().any(|kind| kind == "points.earned"), "{:?}", crm.kinds());
     assert!(crm.kinds().len() < points.kinds().len());
+    assert_eq!(bystander.kinds(), [""; 0], "it has another tag");
     app.stop().await;
 }
 

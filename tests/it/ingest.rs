@@ -263,7 +263,7 @@ async fn a_batch_answers_a_receipt_a_line_and_one_bad_line_spoils_only_itself(ap
     assert_eq!(answers[0]["member"]["points"], 10);
     assert_eq!(answers[1]["status"], 400, "{}", answers[1]);
     assert_eq!(answers[2]["member"]["id"], "ben");
-    assert_eq!(answers[3]["duplicate"], true);
+    assert_eq!(answers[3]["duplicate"], true, "{answers:?}");
     assert_eq!(answers[4]["field"], "data.x");
     let array = json!([order("o3", "ana", "1.00"), order("o4", "ana", "1.00")]);
     let answers = app.post(path, &array).await.expect(200);
