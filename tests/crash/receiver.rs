@@ -19,7 +19,7 @@ pub(crate) struct Arrived {
 }
 
 /// How long the receiver thinks about each delivery.
-const THINKS: Duration = Duration::from_millis(15);
+const THINKS: Duration = Duration::from_millis(25);
 
 impl Arrived {
     /// Whether a delivery waits for its answer.
