@@ -27,8 +27,6 @@ use crate::store::vault::Vault;
 use crate::store::{self, DatabaseUrl, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// The whole exchange of one delivery attempt, body included.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Draining may take this long; the promise is an exit within ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
 
@@ -207,7 +205,7 @@ fn start_engine(
         // Under the test clock a pause ends exactly when the ladder says.
         retry: if clock.is_test() { retry.without_jitter() } else { retry },
         metrics: metrics.clone(),
-        timeout: ATTEMPT_TIMEOUT,
+        timeout: config.attempt_timeout,
         threads,
     };
     let parts = EngineParts {

@@ -74,6 +74,8 @@ pub struct Config {
     pub max_in_flight: NonZeroUsize,
     /// How long a member stays in memory after their last event.
     pub member_idle: Duration,
+    /// How long one attempt to deliver may take, the receiver's whole answer included.
+    pub attempt_timeout: Duration,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
 }
@@ -158,6 +160,7 @@ impl Config {
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
+            attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
             workers: layered.parse(Setting::Workers, value::workers)?,
         })
     }
@@ -181,6 +184,7 @@ impl Config {
             Setting::LogLevel => self.log_level.clone(),
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
+            Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
             Setting::Workers => self.workers.to_string(),
         }
     }
@@ -309,6 +313,12 @@ mod tests {
             ("", vec![], vec![(Setting::Database, "mysql://x")], "flag --database: database `mysql://x` "),
             ("", vec![], vec![(Setting::Database, "mysql://u:p@h/x")], "flag --database: database (hidden) "),
             ("", vec![], vec![(Setting::MasterKey, "short")], "flag --master-key: master_key (hidden) "),
+            (
+                "",
+                vec![],
+                vec![(Setting::AttemptTimeoutS, "121")],
+                "flag --attempt-timeout-s: attempt_timeout_s `121` must be a whole number of seconds",
+            ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),
         ] {

@@ -241,7 +241,9 @@ impl ChainActor {
             let events: Vec<_> = group.iter().map(|pending| pending.event.clone()).collect();
             let chain = self.snapshot.load().chain.id.clone();
             let store = self.parts.store.clone();
-            let found = async move { store.read(move |conn| find(conn, &chain, &events)).await };
+            let look =
+                move |conn: &mut DbConn| store::at_one_instant(conn, |conn| find(conn, &chain, &events));
+            let found = async move { store.read(look).await };
             ctx.spawn(found.into_actor(self).map(move |found, this, ctx| {
                 this.lookups -= 1;
                 this.found(group, found);

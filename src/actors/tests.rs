@@ -486,3 +486,14 @@ async fn the_log_names_the_event_on_whose_way_an_actor_died() {
     }
     bench.engine.release();
 }
+
+#[actix_web::test]
+async fn draining_waits_for_what_is_inside_and_takes_nothing_new() {
+    let bench = Bench::start(Residency::default()).await;
+    let inside = bench.engine.try_admit().unwrap();
+    let late = bench.engine.drain(Instant::now() + Duration::from_millis(50)).await;
+    assert!(!late, "one event is still inside");
+    assert!(matches!(bench.engine.try_admit(), Err(EngineError::Draining)));
+    drop(inside);
+    assert!(bench.engine.drain(Instant::now() + Duration::from_secs(5)).await);
+}

@@ -49,6 +49,8 @@ pub enum Setting {
     MaxInFlight,
     /// How long a member stays in memory.
     MemberIdleS,
+    /// How long one attempt may take.
+    AttemptTimeoutS,
     /// Threads.
     Workers,
 }
@@ -78,6 +80,7 @@ impl Setting {
         Self::LogLevel,
         Self::MaxInFlight,
         Self::MemberIdleS,
+        Self::AttemptTimeoutS,
         Self::Workers,
     ];
 
@@ -235,6 +238,15 @@ impl Setting {
                 shape: Shape::Value("SECONDS"),
                 scope: Scope::Engine,
                 help: "How long a member stays in memory after their last event",
+            },
+            Self::AttemptTimeoutS => Row {
+                name: "attempt_timeout_s",
+                flag: "attempt-timeout-s",
+                environment: "PUNCHCARD_ATTEMPT_TIMEOUT_S",
+                default: "30",
+                shape: Shape::Value("SECONDS"),
+                scope: Scope::Engine,
+                help: "How long one attempt to deliver may take, the receiver's whole answer included",
             },
             Self::Workers => Row {
                 name: "workers",

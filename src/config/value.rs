@@ -76,6 +76,12 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     count(text).map(|n| Duration::from_secs(n.get() as u64))
 }
 
+/// Nobody who waits for an attempt, such as the test clock, waits longer than two minutes.
+pub(super) fn attempt_timeout(text: &str) -> Result<Duration, String> {
+    let whole = text.parse().ok().filter(|s| (1..=120).contains(s));
+    whole.map(Duration::from_secs).ok_or_else(|| "must be a whole number of seconds from 1 to 120".to_owned())
+}
+
 pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
     match text {
         "auto" => Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),

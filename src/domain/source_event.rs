@@ -407,7 +407,83 @@ mod tests {
         assert!(keyless.clone().or_key("").is_err() && keyless.or_key("hash:00").is_err());
     }
 
+    /// What is likely to matter to a parser of JSON, and to a database of text.
+    const PIECES: &[&str] = &[
+        "",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "\\",
+        "\\u0000",
+        "\\ud800",
+        "\\ud83c\\udf5c",
+        "\0",
+        "\u{feff}",
+        "\n",
+        " ",
+        "-",
+        "0",
+        "9999999999999999999999999999",
+        "1e999",
+        "0.001",
+        ".",
+        "null",
+        "true",
+        "NaN",
+        "\"key\":",
+        "\"key\":\"x\",",
+        "\"data\":{",
+        "\"items\":[",
+        "\"total\":",
+        "é",
+        "\u{202e}",
+        "/*",
+        "//",
+    ];
+
+    /// What was accepted can be stored anywhere.
+    fn assert_sound(event: &SourceEvent) -> Result<(), TestCaseError> {
+        prop_assert!(event.key.len() <= 255 && !event.key.contains('\0'));
+        for identity in &event.identities {
+            prop_assert!(!identity.value.is_empty() && !identity.value.contains('\0'), "{:?}", identity);
+        }
+        if let SourceData::OrderCompleted(order) = &event.data {
+            prop_assert!(
+                !order.total.decimal().is_sign_negative() && order.total.decimal().normalize().scale() <= 2
+            );
+            prop_assert!(order.items.len() <= MAX_ITEMS);
+        }
+        Ok(())
+    }
+
     proptest! {
+        #[test]
+        fn no_mutation_of_an_order_makes_the_parser_panic_hang_or_take_poison(
+            cuts in prop::collection::vec(
+                (any::<prop::sample::Index>(), 0..12_usize, prop::sample::select(PIECES), prop_oneof![9 => 1..3_usize, 1 => 1..40_000_usize]),
+                1..6,
+            ),
+        ) {
+            let mut text: Vec<char> = ORDER.chars().collect();
+            for (start, length, piece, times) in cuts {
+                let start = start.index(text.len() + 1);
+                let end = (start + length).min(text.len());
+                text.splice(start..end, piece.repeat(times).chars());
+            }
+            let text: String = text.into_iter().collect();
+            let begun = std::time::Instant::now();
+            let parsed = parse(&text);
+            prop_assert!(begun.elapsed() < std::time::Duration::from_secs(2), "it took {:?}", begun.elapsed());
+            match parsed {
+                Ok(event) => assert_sound(&event)?,
+                Err(bad) => prop_assert!(!bad.to_string().is_empty()),
+            }
+        }
+
         #[test]
         fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = SourceEvent::parse(&bytes, &"USD".parse().unwrap(), "2026-03-03T19:00:00Z".parse().unwrap());

@@ -67,6 +67,6 @@ pub fn list(conn: &mut DbConn) -> Result<Vec<Chain>, StoreError> {
 
 /// One chain.
 pub fn get(conn: &mut DbConn, id: &ChainId) -> Result<Option<Chain>, StoreError> {
-    let row = chains::table.find(id.as_str()).select(ChainRow::as_select()).first(conn).optional()?;
+    let row = chains::table.find(id.as_str()).select(ChainRow::as_select()).get_result(conn).optional()?;
     row.map(ChainRow::read).transpose()
 }

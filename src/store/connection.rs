@@ -1,7 +1,7 @@
 //! Opening either database, and the one type that stands for both.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::R2D2Connection;
@@ -95,6 +95,12 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    fn is_locked(&self) -> bool {
+        matches!(self, Self::File { reason, .. } if reason.contains("locked"))
+    }
+}
+
 /// The first SQLite without the WAL-reset corruption of 3.7.0 to 3.51.2.
 const MIN_SQLITE: &str = "3.51.3";
 
@@ -165,6 +171,24 @@ pub(super) fn rollback(conn: &mut DbConn) -> Result<(), StoreError> {
     Ok(<DbConn as Connection>::TransactionManager::rollback_transaction(conn)?)
 }
 
+/// Reads several things as of one instant. SQLite reads faster so, too: between transactions it forgets every page when
+/// anything was written.
+pub fn at_one_instant<T>(
+    conn: &mut DbConn,
+    f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match conn {
+        DbConn::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED"),
+        DbConn::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(
+            c,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+    }?;
+    let found = f(conn);
+    rollback(conn)?; // nothing was written
+    found
+}
+
 /// One text column of an ad-hoc query.
 #[derive(QueryableByName)]
 struct Setting {
@@ -172,11 +196,31 @@ struct Setting {
     value: String,
 }
 
+/// How long an opening waits for another connection that is just closing the file.
+const OPENING_PATIENCE: Duration = Duration::from_secs(5);
+
 pub(super) fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, OpenError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
+    let start = Instant::now();
+    loop {
+        match try_open_sqlite(path, role) {
+            // Whoever closes last holds the file for a moment, and SQLite does not wait for that by itself:
+            // https://sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
+            Err(error) if error.is_locked() && start.elapsed() < OPENING_PATIENCE => pause(),
+            opened => return opened,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "opening blocks anyway; it is never done on an arbiter")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+fn try_open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, OpenError> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| file_error(path, &e))?;
     check_sqlite_version(&mut conn, path)?;
     conn.batch_execute(sqlite_settings(role)).map_err(|e| file_error(path, &e))?;
@@ -201,7 +245,6 @@ fn sqlite_settings(role: Role) -> &'static str {
             "PRAGMA busy_timeout = 10000;
              PRAGMA foreign_keys = OFF;
              PRAGMA cache_size = -8192;
-             PRAGMA temp_store = MEMORY;
              PRAGMA query_only = ON;"
         }
     }

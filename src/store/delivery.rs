@@ -190,7 +190,7 @@ pub fn next_due(
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
         .filter(deliveries::due_at.is_not_null())
         .select(min(deliveries::due_at))
-        .first(conn)?;
+        .get_result(conn)?;
     Row { table: "deliveries", id: chain.as_str() }.time_opt("due_at", at)
 }
 
@@ -205,7 +205,7 @@ pub fn oldest_pending(
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
         .filter(deliveries::due_at.is_not_null())
         .select(min(deliveries::created_at))
-        .first(conn)?;
+        .get_result(conn)?;
     Row { table: "deliveries", id: chain.as_str() }.time_opt("created_at", at)
 }
 
@@ -252,7 +252,7 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, id: DeliveryId) -> Result<Option<
         .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
         .filter(deliveries::id.eq(id.to_string()))
         .select((DeliveryRow::as_select(), loyalty_events::kind))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(row, kind)| row.read(&kind)).transpose()
 }

@@ -172,7 +172,7 @@ pub fn get(
         .find((chain.as_str(), id.to_string()))
         .filter(endpoints::deleted_at.is_null())
         .select(EndpointRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|row| row.read(vault)).transpose()
 }

@@ -71,7 +71,7 @@ pub fn revoke(conn: &mut DbConn, id: KeyId, now: Timestamp) -> Result<Option<Api
         .filter(api_keys::revoked_at.is_null())
         .set(api_keys::revoked_at.eq(now.timestamp_micros()))
         .execute(conn)?;
-    let row = api_keys::table.find(id.to_string()).select(KeyRow::as_select()).first(conn).optional()?;
+    let row = api_keys::table.find(id.to_string()).select(KeyRow::as_select()).get_result(conn).optional()?;
     row.map(KeyRow::read).transpose()
 }
 
@@ -80,7 +80,7 @@ pub fn find_by_hash(conn: &mut DbConn, hash: &KeyHash) -> Result<Option<ApiKey>,
     let row = api_keys::table
         .filter(api_keys::hash.eq(hash.0.as_slice()))
         .select(KeyRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(KeyRow::read).transpose()
 }

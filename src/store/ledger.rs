@@ -143,7 +143,7 @@ pub fn list(
                 .find((chain.as_str(), after.to_string()))
                 .filter(transfers::member.eq(member.to_string()))
                 .select(transfers::previous)
-                .first(conn)
+                .get_result(conn)
                 .optional()?;
             line.flatten()
         }

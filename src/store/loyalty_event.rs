@@ -101,7 +101,7 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, id: EventId) -> Result<Option<Sto
     let row = loyalty_events::table
         .find((chain.as_str(), id.to_string()))
         .select(EventRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(EventRow::read).transpose()
 }
@@ -185,7 +185,7 @@ fn before(conn: &mut DbConn, chain: &ChainId, member: MemberId, id: EventId) -> 
         .find((chain.as_str(), id.to_string()))
         .filter(loyalty_events::member.eq(member.to_string()))
         .select(loyalty_events::previous)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(previous.flatten())
 }

@@ -208,7 +208,7 @@ pub fn load(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Option<M
     let row = members::table
         .find((chain.as_str(), id.to_string()))
         .select(MemberRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(MemberRow::read).transpose()
 }
@@ -224,7 +224,7 @@ pub fn owners(
         let member: Option<String> = identities::table
             .find((chain.as_str(), identity.kind.as_str(), &*identity.value))
             .select(identities::member)
-            .first(conn)
+            .get_result(conn)
             .optional()?;
         if let Some(member) = member {
             let row = Row { table: "identities", id: &identity.value };
@@ -276,6 +276,6 @@ pub fn next_wake(conn: &mut DbConn, chain: &ChainId) -> Result<Option<Timestamp>
         .filter(members::chain.eq(chain.as_str()))
         .filter(members::next_wake_at.is_not_null())
         .select(min(members::next_wake_at))
-        .first(conn)?;
+        .get_result(conn)?;
     Row { table: "members", id: chain.as_str() }.time_opt("next_wake_at", at)
 }

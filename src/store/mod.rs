@@ -42,7 +42,7 @@ use commit::Writer;
 use connection::{Opener, Role};
 use vault::Vault;
 
-pub use connection::{DbConn, OpenError};
+pub use connection::{DbConn, OpenError, at_one_instant};
 pub use error::StoreError;
 pub use url::{BadDatabaseUrl, DatabaseUrl};
 

@@ -66,7 +66,7 @@ pub fn load(conn: &mut DbConn, chain: &ChainId, id: &Key) -> Result<Option<Order
     let row = orders::table
         .find((chain.as_str(), id.as_str()))
         .select(OrderRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(OrderRow::read).transpose()
 }

@@ -179,7 +179,7 @@ pub(super) fn answered(
         .filter(source_events::chain.eq(chain.as_str()))
         .filter(source_events::key.eq(key.as_str()))
         .select((source_events::receipt, source_events::body_hash, source_events::status))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((receipt, body_hash, status)) = found else { return Ok(None) };
     let status = Row { table: "source_events", id: key.as_str() }.parse("status", &status)?;
@@ -192,7 +192,7 @@ pub fn by_key(conn: &mut DbConn, chain: &ChainId, key: &Key) -> Result<Option<St
         .filter(source_events::chain.eq(chain.as_str()))
         .filter(source_events::key.eq(key.as_str()))
         .select(SourceRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(SourceRow::read).transpose()
 }
@@ -222,7 +222,7 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, id: SourceId) -> Result<Option<St
     let row = source_events::table
         .find((chain.as_str(), id.to_string()))
         .select(SourceRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(SourceRow::read).transpose()
 }

@@ -66,14 +66,12 @@ async fn what_was_taken_from_a_sender_that_goes_away_is_finished() {
     send_chunk(&mut stream, &lines).await;
     read_until(&mut stream, "\"processed\"").await; // the chunk has been read whole
     drop(stream);
-    for _ in 0..1_000 {
+    app.until("all fifty events", async || {
         let kept = app.get("/v1/chains/harvest/source_events?limit=100").await.expect(200);
-        if kept["items"].as_array().is_some_and(|items| items.len() == 50) {
-            return app.stop().await;
-        }
-        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("not all events were finished");
+        kept["items"].as_array().filter(|items| items.len() == 50).map(drop)
+    })
+    .await;
+    app.stop().await;
 }
 
 #[actix_web::test]
@@ -142,6 +140,42 @@ async fn an_upgrade_is_refused_at_once_and_its_endless_body_is_not_awaited() {
     stream.write_all(request.as_bytes()).await.expect("the request is taken");
     let answer = read_until(&mut stream, "").await;
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("upgrade_refused"), "{answer}");
+    app.stop().await;
+}
+
+/// Both at once, because real time passes: 5 seconds for a head, 10 for a body.
+#[actix_web::test]
+async fn requests_that_drip_are_given_up_and_count_for_nothing() {
+    let app =
+        TestApp::start_with(Backend::Sqlite, |config| config.max_in_flight = 8.try_into().unwrap()).await;
+    let event = order("o1", "ana", "1.00").to_string();
+    let head = format!(
+        "POST /v1/chains/harvest/events HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n",
+        TestApp::admin(),
+        event.len()
+    );
+    let given_up = async |start: String| {
+        let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
+        stream.write_all(start.as_bytes()).await.expect("the start is taken");
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(25), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "still waiting for the rest of {start}");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let half_a_body = format!("{head}\r\n{}", &event[..event.len() - 1]);
+    let (bodies, head) = futures_util::join!(
+        futures_util::future::join_all((0..16).map(|_| given_up(half_a_body.clone()))),
+        given_up(head)
+    );
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408 "), "{head}");
+    // Those who drip hold a place inside the engine, and lose it.
+    for body in &bodies {
+        let is_slow = body.starts_with("HTTP/1.1 408 ") && body.contains("body_timeout");
+        assert!(is_slow || (body.starts_with("HTTP/1.1 503 ") && body.contains("retry-after")), "{body}");
+    }
+    assert!(bodies.iter().any(|body| body.starts_with("HTTP/1.1 408 ")));
+    assert_eq!(app.send(&order("o1", "ana", "1.00")).await.expect(200)["duplicate"], false);
     app.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod support;
 
 mod delivery;
 mod door;
+mod hostile;
 mod ingest;
 mod lifecycle;
 mod program;

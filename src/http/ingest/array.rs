@@ -65,6 +65,11 @@ impl Array {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     pub(super) fn next_line(&self) -> u64 {
         self.items + u64::from(!self.inside())
     }

@@ -25,6 +25,11 @@ impl Lines {
         self.buffer.extend_from_slice(chunk);
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     pub(super) fn next_line(&self) -> u64 {
         self.lines + 1
     }

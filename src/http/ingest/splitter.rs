@@ -94,6 +94,15 @@ impl Splitter {
         }
     }
 
+    /// Bytes in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Array(array) => array.held(),
+            Self::Lines(lines) => lines.held(),
+        }
+    }
+
     /// The number that the next piece will have, for problems of the stream itself.
     pub(super) fn next_line(&self) -> u64 {
         match self {
@@ -126,6 +135,7 @@ mod tests {
         for end in ends {
             splitter.feed(&text[start..end]);
             pieces.extend(std::iter::from_fn(|| splitter.next_piece()));
+            assert!(splitter.held() <= LIMIT, "{} bytes held", splitter.held());
             start = end;
         }
         pieces.extend(splitter.finish());

@@ -77,6 +77,19 @@ const BODIES: &[&str] = &[
     "let m = #{}; for i in 0..5000 { m[`k${i}`] = i; }",
     "let m = #{ a: 1 }; for i in 0..1000000 { m = #{ x: m }; }",
     "let a = [0, 0]; a[0] = a; a[1] = a; a[0] = a;",
+    "let s = \"x\" * 1000000000;",
+    "let a = [0] * 1000000000;",
+    "let s = \"x,\"; for i in 0..99 { s += s; } s.split(\",\");",
+    "let a = \"a,b\".split(\",\"); for i in 0..99 { a += a; }",
+    "let s = \"x\"; for i in 0..99 { s.append(s); }",
+    "let s = \"x\"; for i in 0..99 { s.insert(0, s); }",
+    "let s = \"x\"; for i in 0..99 { s = s.replace(\"x\", \"xx\"); }",
+    "let s = \"x\"; for i in 0..99 { s = s.pad(s.len * 2, \"x\"); }",
+    "let a = [1]; for i in 0..99 { a.append(a); }",
+    "let a = [1]; for i in 0..99 { a.insert(0, a); }",
+    "let a = [1]; for i in 0..99 { a.splice(0, 0, a); }",
+    "let m = #{ a: 1 }; for i in 0..99 { m.mixin(#{ b: m }); }",
+    "let m = #{ a: 1 }; for i in 0..99 { m += #{ b: m }; }",
     "let x = \"\\u{10FFFF}\"; for i in 0..10000 { x = x.to_upper() + x; }",
     // numbers
     "award(-9223372036854775808 / -1);",
@@ -106,6 +119,14 @@ const BODIES: &[&str] = &[
     "member.visits_in(9223372036854775807.weeks);",
     "member.spend_in(4294967295.months);",
     "member.visits_in(401.days);",
+    "switch 5 { 0..9223372036854775807 => loop { } }",
+    "switch 5 { -9223372036854775807..=9223372036854775807 => loop { }, _ => 1 }",
+    // names
+    "let award = 5; award(1); award.x;",
+    "let a\0b = 1;",
+    "\u{ff41}ward(1);",
+    "\u{430}ward(1);",
+    "let \u{200d} = 1;",
     // business
     "award(-1);",
     "award(0);",
@@ -326,7 +347,9 @@ fn survive(name: &str, rules: &str) -> usize {
         }
     };
     let rules = program.rule_names().count().max(1) as u32;
+    let begun = Instant::now();
     let tests = crate::rules::testing::run(&program, &sources, &chain());
+    assert!(begun.elapsed() < LOAD_LIMIT, "{name}: its tests took {:?}", begun.elapsed());
     let begun = Instant::now();
     let mut life = Life::new(program);
     let commit = life.send(r#"{"type":"visit","data":{"channel":"x"}}"#);

@@ -150,8 +150,17 @@ fn piece() -> impl Strategy<Value = String> {
     prop_oneof![prop::sample::select(words.to_vec()).prop_map(str::to_owned), "\\PC{0,5}"]
 }
 
-/// Loads a folder, and runs it if it loads; neither may panic, and problems must lie in the files.
+/// Generous: no script may hang the loader, nor its own tests.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Loads a folder, and runs it if it loads; neither may panic or hang, and problems must lie in the files.
 fn sound(sources: &Sources) {
+    let begun = std::time::Instant::now();
+    judge(sources);
+    assert!(begun.elapsed() < LIMIT, "it took {:?}: {sources:?}", begun.elapsed());
+}
+
+fn judge(sources: &Sources) {
     match Program::load(sources, &chain(), 1) {
         Ok(program) => {
             for outcome in crate::rules::testing::run(&program, sources, &chain()) {

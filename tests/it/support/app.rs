@@ -1,7 +1,7 @@
 //! A running engine on a throwaway database, spoken to over HTTP.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use awc::http::Method;
 use punchcard::app::App;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::builders::START;
+use super::copy_folder::copy_folder;
 use super::postgres;
 
 const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
@@ -48,6 +49,7 @@ impl Reply {
 pub(crate) struct TestApp {
     app: Option<App>,
     base: String,
+    config: Config,
     dir: TempDir,
     client: awc::Client,
 }
@@ -75,10 +77,25 @@ impl TestApp {
         config.test_clock = Some(START.parse().unwrap());
         config.workers = std::num::NonZeroUsize::new(1).unwrap();
         change(&mut config);
-        let app = App::start(&config).await.unwrap_or_else(|e| panic!("the engine starts: {e:?}"));
-        let base = format!("http://{}", app.address());
         let client = awc::Client::builder().timeout(Duration::from_secs(60)).finish();
-        Self { app: Some(app), base, dir, client }
+        let mut this = Self { app: None, base: String::new(), config, dir, client };
+        this.run().await;
+        this
+    }
+
+    async fn run(&mut self) {
+        let app = App::start(&self.config).await.unwrap_or_else(|e| panic!("the engine starts: {e:?}"));
+        self.base = format!("http://{}", app.address());
+        self.app = Some(app);
+    }
+
+    /// Stops and starts again on the same database, with a changed configuration.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        change(&mut self.config);
+        self.run().await;
     }
 
     pub(crate) fn rules(&self) -> PathBuf {
@@ -149,6 +166,18 @@ impl TestApp {
         self.post("/v1/clock", &json!({ "advance_ms": seconds * 1000 })).await.expect(200);
     }
 
+    /// Waits until what `look` sees is wanted; for what happens by itself, without the clock being moved.
+    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "in vain: {what}");
+            actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// The delivery log of an endpoint, newest first.
     pub(crate) async fn deliveries(&self, endpoint: &str) -> Vec<Value> {
         let path = format!("/v1/chains/harvest/endpoints/{endpoint}/deliveries?limit=100");
@@ -168,16 +197,4 @@ impl TestApp {
 
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("the folder is there").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a copy");
-        }
-    }
 }

@@ -2,30 +2,37 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
+#[path = "../../support/copy_folder.rs"]
+mod copy_folder;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod receiver;
+pub(crate) mod rude;
 
 pub(crate) use app::{Backend, TestApp};
 pub(crate) use builders::{order, refund, visit};
 pub(crate) use receiver::Receiver;
+pub(crate) use rude::{Manners, Rude};
 
-/// Runs a test once on each backend.
+/// Runs a test once on each backend; `from` says how to start the engine.
 macro_rules! on_both_backends {
-    ($($name:ident),* $(,)?) => {$(
+    (from $start:path; $($name:ident),* $(,)?) => {$(
         mod $name {
-            use crate::support::{Backend, TestApp};
+            use crate::support::Backend;
 
             #[actix_web::test]
             async fn on_sqlite() {
-                super::$name(TestApp::start(Backend::Sqlite).await).await;
+                super::$name($start(Backend::Sqlite).await).await;
             }
 
             #[actix_web::test]
             async fn on_postgres() {
-                super::$name(TestApp::start(Backend::Postgres).await).await;
+                super::$name($start(Backend::Postgres).await).await;
             }
         }
     )*};
+    ($($name:ident),* $(,)?) => {
+        crate::support::on_both_backends! { from crate::support::TestApp::start; $($name),* }
+    };
 }
 pub(crate) use on_both_backends;

@@ -1,19 +1,19 @@
 //! A real receiver: an HTTP server that records what arrives and answers as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::Value;
+use standardwebhooks::Webhook;
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) id: String,
     pub(crate) timestamp: i64,
-    pub(crate) signature: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -44,6 +44,9 @@ impl From<u16> for Scripted {
 struct Shared {
     arrivals: Mutex<Vec<Arrival>>,
     script: Mutex<VecDeque<Scripted>>,
+    verifier: Mutex<Option<Webhook>>,
+    /// Why the verifier refused what it refused.
+    refusals: Mutex<Vec<String>>,
 }
 
 /// The server; it stops when dropped with its System.
@@ -72,6 +75,17 @@ impl Receiver {
         self.shared.script.lock().unwrap().extend(script.into_iter().map(Into::into));
     }
 
+    /// From now on the official verifier judges every request as it arrives, its age by this machine's clock included;
+    /// what it refuses is answered 401.
+    pub(crate) fn trust_only(&self, secret: &str) {
+        *self.shared.verifier.lock().unwrap() = Some(Webhook::new(secret).expect("a usable secret"));
+    }
+
+    /// Why the verifier refused what it refused.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.shared.refusals.lock().unwrap().clone()
+    }
+
     pub(crate) fn arrivals(&self) -> Vec<Arrival> {
         self.shared.arrivals.lock().unwrap().clone()
     }
@@ -88,13 +102,26 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
     shared.arrivals.lock().unwrap().push(Arrival {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
-        signature: header("webhook-signature"),
         body: body.to_vec(),
     });
+    if let Some(Err(refusal)) = shared.verifier.lock().unwrap().as_ref().map(|v| verify(v, &request, &body)) {
+        shared.refusals.lock().unwrap().push(refusal);
+        return HttpResponse::Unauthorized().finish();
+    }
     let scripted = shared.script.lock().unwrap().pop_front().unwrap_or_else(|| 200.into());
     let mut answer = HttpResponse::build(StatusCode::from_u16(scripted.status).unwrap());
     for header in scripted.headers {
         answer.insert_header(header);
     }
     answer.body("seen")
+}
+
+fn verify(verifier: &Webhook, request: &HttpRequest, body: &[u8]) -> Result<(), String> {
+    let headers: HashMap<String, String> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+        .collect();
+    let headers = (&headers).try_into().map_err(|_| "the headers are no headers".to_owned())?;
+    verifier.verify(body, &headers).map_err(|refusal| refusal.to_string())
 }
