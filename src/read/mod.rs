@@ -42,15 +42,15 @@ impl Reader {
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), ReadError> {
-        self.run(|conn| Ok(crate::store::chain::list(conn).map(drop)?)).await
+        Ok(self.0.read(|conn| crate::store::chain::list(conn).map(drop)).await?)
     }
 
-    /// Runs `f` on a connection of the readers' pool, on a thread that may block.
+    /// Runs `f` on a connection for outsiders, on a thread that may block.
     async fn run<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut DbConn) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.0.read(move |conn| Ok(f(conn))).await?
+        self.0.read_for_outsiders(move |conn| Ok(f(conn))).await?
     }
 }
 

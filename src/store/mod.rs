@@ -46,8 +46,10 @@ pub use connection::{DbConn, OpenError, at_one_instant};
 pub use error::StoreError;
 pub use url::{BadDatabaseUrl, DatabaseUrl};
 
-/// How many connections read. SQLite's readers share one disk, and PostgreSQL's have enough to do with four.
+/// How many connections read for the engine. SQLite's readers share one disk, and PostgreSQL's have enough to do with four.
 const READERS: u32 = 4;
+/// How many read for outsiders, whose lists may take long: they must not hold up events and deliveries.
+const OUTSIDE_READERS: u32 = 2;
 /// How long a reader may be waited for.
 const READER_WAIT: Duration = Duration::from_secs(5);
 /// Connections that write: SQLite has one writer at a time anyway.
@@ -68,6 +70,7 @@ struct Shared {
     url: DatabaseUrl,
     vault: Vault,
     readers: r2d2::Pool<Opener>,
+    outside_readers: r2d2::Pool<Opener>,
 }
 
 impl Store {
@@ -75,12 +78,15 @@ impl Store {
     pub fn open(url: &DatabaseUrl, vault: Vault) -> Result<Self, StoreError> {
         // Before any reader: this makes the file, and finds out whether there is a usable database at all.
         Opener { url: url.clone(), role: Role::Writer }.open()?;
-        let readers = r2d2::Pool::builder()
-            .max_size(READERS)
-            .min_idle(Some(0))
-            .connection_timeout(READER_WAIT)
-            .build_unchecked(Opener { url: url.clone(), role: Role::Reader });
-        Ok(Self { shared: Arc::new(Shared { url: url.clone(), vault, readers }) })
+        let pool = |size| {
+            r2d2::Pool::builder()
+                .max_size(size)
+                .min_idle(Some(0))
+                .connection_timeout(READER_WAIT)
+                .build_unchecked(Opener { url: url.clone(), role: Role::Reader })
+        };
+        let (readers, outside_readers) = (pool(READERS), pool(OUTSIDE_READERS));
+        Ok(Self { shared: Arc::new(Shared { url: url.clone(), vault, readers, outside_readers }) })
     }
 
     /// Creates or upgrades the tables. Each step is one transaction, so a kill at any point leaves the step before it.
@@ -114,6 +120,19 @@ impl Store {
     ) -> Result<T, StoreError> {
         let store = self.clone();
         let task = tokio::task::spawn_blocking(move || store.read_now(f));
+        task.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// The same for people who list and look: whatever they ask for, the engine's connections stay free.
+    pub async fn read_for_outsiders<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let mut conn = store.shared.outside_readers.get().map_err(StoreError::Pool)?;
+            f(&mut conn)
+        });
         task.await.unwrap_or(Err(StoreError::Stopped))
     }
 

@@ -116,3 +116,31 @@ fn a_writer_whose_connection_broke_connects_again() {
         [crate::store::commit::Written::Done]
     );
 }
+
+#[actix_web::test]
+async fn lists_that_take_long_do_not_hold_up_the_engine() {
+    let (store, _folder) = crate::store::tests::sqlite();
+    let (release, released) = tokio::sync::watch::channel(());
+    let (begin, mut begun) = tokio::sync::mpsc::channel(8);
+    let lists = (0..8).map(|_| {
+        let (store, mut released, begin) = (store.clone(), released.clone(), begin.clone());
+        actix_web::rt::spawn(async move {
+            let wait = move |_: &mut _| {
+                begin.blocking_send(()).unwrap();
+                // Ends with an error, when the other side is dropped.
+                let _ = actix_web::rt::Runtime::new().unwrap().block_on(released.changed());
+                Ok(())
+            };
+            store.read_for_outsiders(wait).await
+        })
+    });
+    let lists: Vec<_> = lists.collect();
+    for _ in 0..crate::store::OUTSIDE_READERS {
+        begun.recv().await.unwrap();
+    }
+    store.read(crate::store::chain::list).await.unwrap();
+    drop(release);
+    for list in lists {
+        list.await.unwrap().unwrap();
+    }
+}
