@@ -316,7 +316,7 @@ impl ChainActor {
             return Ok(Route::Nobody);
         }
         let now = self.parts.clock.now();
-        let newcomer = Member::new(pending.newcomer, attach, program.tiers.first().cloned(), now);
+        let newcomer = Member::new(pending.newcomer, attach, program.terms.tiers.first().cloned(), now);
         let (id, addr) = (newcomer.id, self.spawn(newcomer));
         Ok(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes })))
     }

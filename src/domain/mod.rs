@@ -25,6 +25,7 @@ pub mod receipt;
 pub mod role;
 pub mod schedule;
 pub mod source_event;
+pub mod terms;
 pub mod text;
 
 use chrono::{DateTime, Utc};

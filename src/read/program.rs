@@ -43,7 +43,7 @@ impl Reader {
             version,
             published_at: published.as_ref().map(|published| published.created_at),
             hash: published.map(|published| hex(published.hash)),
-            tiers: program.map_or(&[], |program| &program.tiers),
+            tiers: program.map_or(&[], |program| &program.terms.tiers),
             problems,
         })
     }

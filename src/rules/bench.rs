@@ -108,7 +108,7 @@ impl World {
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.tiers.iter().find(|known| known.as_str() == tier);
+        let known = self.program.terms.tiers.iter().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
     }
 
@@ -246,7 +246,7 @@ impl World {
 }
 
 fn fresh_member(program: &Program, now: Timestamp) -> Member {
-    Member::new(MemberId::new(Ulid(1)), Vec::new(), program.tiers.first().cloned(), now)
+    Member::new(MemberId::new(Ulid(1)), Vec::new(), program.terms.tiers.first().cloned(), now)
 }
 
 /// The instant of a local time: the earlier one when clocks are set back, `None` in the hour that is left out.

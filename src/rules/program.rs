@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::decide::Frame;
 use crate::domain::schedule::{Schedule, TickType};
-use crate::domain::text::Name;
+use crate::domain::terms::Terms;
 
 use super::code::Code;
 use super::diagnostic::Diagnostic;
@@ -46,8 +46,8 @@ impl Sources {
 pub struct Program {
     /// The number under which it was published; 0 = the chain has no program.
     pub version: i64,
-    /// Tiers, lowest first. A new member starts in the first.
-    pub tiers: Vec<Name>,
+    /// What `program.toml` declares.
+    pub terms: Terms,
     /// When ticks are due. Always has `tick.daily`, so that members are always armed.
     pub schedule: Schedule,
     /// Ticks that some rule starts on: others need no wake-up.
@@ -62,7 +62,7 @@ impl Program {
     pub fn empty(chain: &Chain) -> Self {
         Self {
             version: 0,
-            tiers: Vec::new(),
+            terms: Terms::default(),
             schedule: manifest::default_schedule(chain.timezone),
             ticks_with_rules: Vec::new(),
             enrol_on_first_sight: true,
@@ -94,7 +94,7 @@ impl Program {
         Ok(Self {
             version,
             schedule: manifest.schedule(&ticks_with_rules),
-            tiers: manifest.tiers,
+            terms: manifest.terms,
             ticks_with_rules,
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
@@ -103,7 +103,7 @@ impl Program {
 
     /// What stays the same for every decision of this version.
     pub fn frame<'a>(&'a self, chain: &'a ChainId) -> Frame<'a> {
-        Frame { chain, timezone: self.schedule.timezone, tiers: &self.tiers, program_version: self.version }
+        Frame { chain, timezone: self.schedule.timezone, terms: &self.terms, program_version: self.version }
     }
 
     /// When the next tick after `now` is due.

@@ -122,7 +122,7 @@ impl Checker<'_> {
         };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
-            Role::Tier => ("tier", names(&manifest.tiers)),
+            Role::Tier => ("tier", names(&manifest.terms.tiers)),
             Role::Achievement => ("achievement", names(&manifest.achievements)),
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
             Role::Category if manifest.categories.is_empty() => return,

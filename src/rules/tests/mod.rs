@@ -87,7 +87,8 @@ pub(super) struct Life {
 impl Life {
     pub(super) fn new(program: Program) -> Self {
         let now = at("2026-03-03T19:00:00Z");
-        let member = Member::new(MemberId::new(Ulid(1)), Vec::new(), program.tiers.first().cloned(), now);
+        let member =
+            Member::new(MemberId::new(Ulid(1)), Vec::new(), program.terms.tiers.first().cloned(), now);
         Self { program, chain: chain(), endpoints: Vec::new(), member, orders: Vec::new(), now, events: 0 }
     }
 

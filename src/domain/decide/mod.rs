@@ -7,6 +7,11 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod facts;
+mod lifecycle;
+mod points;
+mod tier;
+
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -18,16 +23,17 @@ use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{EventId, SourceId, TransferId};
-use super::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
-use super::loyalty_event::{Absence, AchievementEarned, EventData, LoyaltyEvent, PointsMoved, TierMoved};
-use super::member::{MAX_IDENTITIES, Member, Standing, Status};
-use super::money::{Money, Points};
+use super::ids::{EventId, SourceId};
+use super::ledger::{POINTS_WALLET, Transfer};
+use super::loyalty_event::{EventData, LoyaltyEvent};
+use super::member::{MAX_IDENTITIES, Member, Standing};
+use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
 use super::schedule::TickType;
-use super::source_event::{SourceData, SourceEvent};
-use super::text::{Name, Note};
+use super::source_event::SourceEvent;
+use super::terms::Terms;
+use super::text::Name;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
@@ -68,8 +74,8 @@ pub struct Frame<'a> {
     pub chain: &'a ChainId,
     /// Its calendar.
     pub timezone: Tz,
-    /// Tiers of the program, lowest first.
-    pub tiers: &'a [Name],
+    /// What the program declares.
+    pub terms: &'a Terms,
     /// The version that decides; 0 for a chain without a program.
     pub program_version: i64,
 }
@@ -176,66 +182,6 @@ impl Draft {
         self.notes.push(sentence.into());
     }
 
-    fn fold(&mut self, event: &SourceEvent) {
-        if self.member.version == 0 {
-            self.new_identities = self.member.identities.clone();
-            self.told.push(EventData::MemberEnrolled);
-        }
-        match &event.data {
-            SourceData::OrderCompleted(order) => {
-                let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order.order_id.clone()));
-                if record.total.is_some() {
-                    let order_id = record.order_id.clone();
-                    self.note(format!("order {order_id} was completed before; it counts once"));
-                    self.runs_rules = false;
-                    return;
-                }
-                record.total = Some(order.total);
-                record.member = Some(self.member.id);
-                record.day = Some(self.today);
-                record.refunded = record.refunded.min(order.total);
-                let refunded = record.refunded;
-                self.told.push(EventData::OrderCompleted(order.clone()));
-                self.visit(order.total);
-                self.member.history.refund(self.today, refunded);
-            }
-            SourceData::OrderRefunded(refund) => {
-                let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
-                let refunded = record.refundable(refund.amount);
-                record.refunded = record.refunded.plus(refunded);
-                if let Some(day) = record.day {
-                    self.member.history.refund(day, refunded);
-                }
-                if refunded < refund.amount {
-                    let sentence = format!("only {refunded} of {} was left to refund", refund.amount);
-                    self.note(sentence);
-                }
-                self.told.push(EventData::OrderRefunded(refund.clone()));
-            }
-            SourceData::Visit(visit) => {
-                self.told.push(EventData::VisitRecorded(visit.clone()));
-                self.visit(Money::ZERO);
-            }
-        }
-    }
-
-    fn visit(&mut self, spend: Money) {
-        let absence = self.absence();
-        self.member.history.visit(self.today, spend);
-        if self.member.standing.status != Status::Active {
-            self.member.standing.status = Status::Active;
-            self.told.push(EventData::MemberReactivated(absence));
-        }
-    }
-
-    fn absence(&self) -> Absence {
-        let history = &self.member.history;
-        Absence {
-            days_since_last_visit: history.days_since_last_visit(self.today),
-            typical_gap_days: history.typical_gap_days().map(Money::new),
-        }
-    }
-
     /// Applies everything one rule asked for, or nothing of it.
     ///
     /// # Errors
@@ -269,65 +215,21 @@ impl Draft {
             return Err(Refusal::TooManyEvents);
         }
         match action {
-            Action::Award { amount, reason } => {
-                if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
-                    && input.event.kind() == super::source_event::SourceType::OrderCompleted
-                {
-                    order.earned = order.earned.plus(*amount).ok_or(Refusal::TooManyPoints)?;
-                }
-                let moved = self.credit(cause, ChainAccount::Issued, *amount, reason)?;
-                self.told.push(EventData::PointsEarned(moved));
-            }
-            Action::Deduct { amount, reason } => {
-                let amount = Points(amount.0.min(self.member.standing.points.0.max(0)));
-                if amount > Points::ZERO {
-                    let moved = self.debit(cause, ChainAccount::Deducted, amount, reason)?;
-                    self.told.push(EventData::PointsDeducted(moved));
-                }
-                self.line(cause, action, Some(amount), None);
-                return Ok(());
-            }
-            Action::TakeBack { reason } => {
-                let is_refund =
-                    |input: &SourceInput| matches!(input.event.data, SourceData::OrderRefunded(_));
-                if !matches!(&self.occasion, Occasion::Source(input) if is_refund(input)) {
-                    return Err(Refusal::NoRefund);
-                }
-                let order = self.order.as_mut().ok_or(Refusal::NoRefund)?;
-                let amount = order.due_back();
-                order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-                if amount > Points::ZERO {
-                    let moved = self.debit(cause, ChainAccount::ClawedBack, amount, reason)?;
-                    self.told.push(EventData::PointsClawedBack(moved));
-                }
-                self.line(cause, action, Some(amount), None);
-                return Ok(());
-            }
-            Action::SetTier(tier) => {
-                self.set_tier(frame, tier)?;
-                self.line(cause, action, None, Some(tier.clone()));
-                return Ok(());
-            }
+            Action::Award { amount, reason } => self.award(cause, action, *amount, reason),
+            Action::Deduct { amount, reason } => self.deduct(cause, action, *amount, reason),
+            Action::TakeBack { reason } => self.take_back(cause, action, reason),
+            Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(status) => {
                 self.mark(*status);
-                let word = Name::parse(status.as_str()).ok();
-                self.line(cause, action, None, word);
-                return Ok(());
+                self.line(cause, action, None, Name::parse(status.as_str()).ok());
+                Ok(())
             }
             Action::Achieve(name) => {
-                if !self.member.standing.achievements.contains_key(name) {
-                    self.member.standing.achievements.insert(name.clone(), self.at);
-                    self.told
-                        .push(EventData::AchievementEarned(AchievementEarned { achievement: name.clone() }));
-                }
+                self.achieve(name);
                 self.line(cause, action, None, Some(name.clone()));
-                return Ok(());
+                Ok(())
             }
         }
-        if let Action::Award { amount, .. } = action {
-            self.line(cause, action, Some(*amount), None);
-        }
-        Ok(())
     }
 
     fn line(&mut self, cause: &Cause, action: &Action, amount: Option<Points>, value: Option<Name>) {
@@ -338,86 +240,6 @@ impl Draft {
             amount: amount.map(|p| p.0),
             wallet: amount.map(|_| POINTS_WALLET),
             value,
-        });
-    }
-
-    fn credit(
-        &mut self,
-        cause: &Cause,
-        from: ChainAccount,
-        amount: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let (debit, credit) = (Account::Chain(from), Account::Member(self.member.id));
-        self.transfer(cause, debit, credit, amount, amount, reason)
-    }
-
-    fn debit(
-        &mut self,
-        cause: &Cause,
-        to: ChainAccount,
-        amount: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let (debit, credit) = (Account::Member(self.member.id), Account::Chain(to));
-        self.transfer(cause, debit, credit, amount, Points(-amount.0), reason)
-    }
-
-    fn transfer(
-        &mut self,
-        cause: &Cause,
-        debit: Account,
-        credit: Account,
-        amount: Points,
-        change: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let new_balance = self.member.standing.points.plus(change).ok_or(Refusal::TooManyPoints)?;
-        self.member.standing.points = new_balance;
-        self.transfers.push(Transfer {
-            id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
-            previous: None, // known when the decision is finished
-            member: self.member.id,
-            wallet: POINTS_WALLET,
-            debit,
-            credit,
-            amount,
-            cause: cause.clone(),
-            reason: reason.as_str().into(),
-            source: match &self.occasion {
-                Occasion::Source(input) => Some(input.id),
-                Occasion::Tick { .. } => None,
-            },
-            at: self.now,
-        });
-        Ok(PointsMoved { amount, new_balance, reason: reason.as_str().into() })
-    }
-
-    fn set_tier(&mut self, frame: Frame<'_>, tier: &Name) -> Result<(), Refusal> {
-        let rank = |name: &Name| frame.tiers.iter().position(|t| t == name);
-        let new_rank = rank(tier).ok_or_else(|| Refusal::NoSuchTier(tier.clone()))?;
-        let previous_tier = self.member.standing.tier.replace(tier.clone());
-        // A tier that the program no longer has ranks below all others.
-        let old_rank = previous_tier.as_ref().and_then(rank);
-        let moved = TierMoved { previous_tier, new_tier: tier.clone() };
-        match old_rank {
-            Some(old) if old == new_rank => {}
-            Some(old) if old > new_rank => self.told.push(EventData::TierDowngraded(moved)),
-            _ => self.told.push(EventData::TierUpgraded(moved)),
-        }
-        Ok(())
-    }
-
-    fn mark(&mut self, status: Status) {
-        if self.member.standing.status == status {
-            return;
-        }
-        self.member.standing.status = status;
-        let absence = self.absence();
-        self.told.push(match status {
-            Status::AtRisk => EventData::MemberAtRisk(absence),
-            Status::Churned => EventData::MemberChurned(absence),
-            Status::Active => EventData::MemberReactivated(absence),
         });
     }
 
@@ -435,29 +257,6 @@ impl Draft {
                 Ulid(input.id.ulid().0.wrapping_add(STRETCH * u128::from(runs)))
             }
         }
-    }
-
-    /// Takes back what an order earned beyond the share that was refunded before we heard of the order itself. No rule
-    /// could do that when the refund came: it did not know the order.
-    pub fn settle_early_refund(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
-        let Some(order) = self.order.as_mut().filter(|_| self.runs_rules) else { return Ok(()) };
-        let Occasion::Source(input) = &self.occasion else { return Ok(()) };
-        let amount = order.due_back();
-        if !matches!(input.event.data, SourceData::OrderCompleted(_)) || amount <= Points::ZERO {
-            return Ok(());
-        }
-        order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-        let reason =
-            Note::parse("refunded before the order came").unwrap_or_else(|_| unreachable!("a fixed text"));
-        let cause = Cause {
-            rule: reason.as_str().into(),
-            at: "engine".into(),
-            program_version: frame.program_version,
-        };
-        let moved = self.debit(&cause, ChainAccount::ClawedBack, amount, &reason)?;
-        self.told.push(EventData::PointsClawedBack(moved));
-        self.line(&cause, &Action::TakeBack { reason }, Some(amount), None);
-        Ok(())
     }
 
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.

@@ -2,21 +2,24 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod reader;
+
 use std::str::FromStr;
 
 use chrono_tz::Tz;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::money::Currency;
 use crate::domain::schedule::{Schedule, TickType};
+use crate::domain::terms::Terms;
 use crate::domain::text::Name;
 
 use super::diagnostic::{Diagnostic, Spot};
 use super::program::Sources;
 use super::suggest;
+use reader::{Reader, Table, Value};
 
 /// The file's name.
 pub const FILE: &str = "program.toml";
@@ -24,8 +27,6 @@ pub const FILE: &str = "program.toml";
 const DAILY: &str = "0 0 3 * * *";
 /// On the first of the month, half past three.
 const TIER_REVIEW: &str = "0 30 3 1 * *";
-/// The most names in one list.
-const MAX_NAMES: usize = 200;
 
 /// What `program.toml` says.
 #[derive(Debug, Clone)]
@@ -36,8 +37,8 @@ pub struct Manifest {
     pub timezone: Tz,
     /// The currency of every amount.
     pub currency: Currency,
-    /// Tiers, lowest first.
-    pub tiers: Vec<Name>,
+    /// What it declares.
+    pub terms: Terms,
     /// Achievements that rules may give.
     pub achievements: Vec<Name>,
     /// Tags that triggers may forward to.
@@ -84,7 +85,7 @@ impl Manifest {
         if !syntax.is_empty() {
             return Err(syntax.iter().map(|error| syntax_problem(text, error)).collect());
         }
-        let mut reader = Reader { text, problems: Vec::new() };
+        let mut reader = Reader::of(text);
         let manifest = reader.manifest(table.get_ref());
         match manifest {
             Some(manifest) if reader.problems.is_empty() => Ok(manifest),
@@ -131,15 +132,6 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
     Diagnostic::new(FILE, spot, error.message().lines().next().unwrap_or("is not TOML"))
 }
 
-/// Reads values and collects what is wrong with them.
-struct Reader<'a> {
-    text: &'a str,
-    problems: Vec<Diagnostic>,
-}
-
-type Table<'a> = DeTable<'a>;
-type Value<'a> = Spanned<DeValue<'a>>;
-
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
         const KEYS: [&str; 9] = [
@@ -170,7 +162,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            tiers,
+            terms: Terms { tiers },
             achievements,
             endpoints,
             categories,
@@ -178,53 +170,6 @@ impl Reader<'_> {
             daily: daily?,
             tier_review: tier_review?,
         })
-    }
-
-    fn spot(&self, offset: usize) -> Spot {
-        Spot::of_offset(self.text, offset)
-    }
-
-    fn problem(&mut self, offset: usize, message: impl Into<String>, help: Option<String>) {
-        let spot = self.spot(offset);
-        self.problems.push(Diagnostic::new(FILE, spot, message).maybe_help(help));
-    }
-
-    fn known_keys(&mut self, table: &Table<'_>, known: &[&str]) {
-        for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
-            let help = suggest::or_list(key.get_ref(), known.iter().copied());
-            self.problem(key.span().start, format!("there is no setting called `{}`", key.get_ref()), help);
-        }
-    }
-
-    fn required<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Value<'i>> {
-        let value = table.get(key);
-        if value.is_none() {
-            let example = match key {
-                "name" => r#"name = "Harvest Kitchen""#,
-                "timezone" => r#"timezone = "America/New_York""#,
-                _ => r#"currency = "USD""#,
-            };
-            self.problem(0, format!("`{key}` is missing"), Some(format!("write `{example}`")));
-        }
-        value
-    }
-
-    fn text<'t>(&mut self, value: &'t Value<'_>) -> Option<&'t str> {
-        let text = value.get_ref().as_str();
-        if text.is_none() {
-            self.problem(value.span().start, "this must be a text in quotes", None);
-        }
-        text
-    }
-
-    fn name(&mut self, value: &Value<'_>) -> Option<Name> {
-        let name = Name::parse(self.text(value)?);
-        name.map_err(|problem| self.problem(value.span().start, problem.to_string(), None)).ok()
-    }
-
-    fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, value: &Value<'_>) -> Option<T> {
-        let parsed = self.text(value)?.parse::<T>();
-        parsed.map_err(|problem| self.problem(value.span().start, problem.to_string(), None)).ok()
     }
 
     fn timezone(&mut self, value: &Value<'_>) -> Option<Tz> {
@@ -236,26 +181,6 @@ impl Reader<'_> {
             self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
         }
         zone
-    }
-
-    fn names(&mut self, table: &Table<'_>, key: &str) -> Vec<Name> {
-        let Some(list) = table.get(key) else { return Vec::new() };
-        let Some(values) = list.get_ref().as_array() else {
-            self.problem(list.span().start, "this must be a list such as [\"one\", \"two\"]", None);
-            return Vec::new();
-        };
-        if values.len() > MAX_NAMES {
-            self.problem(list.span().start, format!("a list may have {MAX_NAMES} names"), None);
-        }
-        let mut names = Vec::new();
-        for value in values.iter().take(MAX_NAMES) {
-            let Some(name) = self.name(value) else { continue };
-            if names.contains(&name) {
-                self.problem(value.span().start, format!("`{name}` is in the list twice"), None);
-            }
-            names.push(name);
-        }
-        names
     }
 
     fn enrol(&mut self, table: &Table<'_>) -> bool {
@@ -312,7 +237,7 @@ mod tests {
     #[test]
     fn a_short_manifest_has_the_documented_defaults() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.enrol_on_first_sight && manifest.tiers.is_empty());
+        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.is_empty());
         assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
     }
 
