@@ -14,7 +14,7 @@ use super::Timestamp;
 use super::identity::Identity;
 use super::json::{self, BadJson, Object};
 use super::money::Currency;
-use super::order::{Order, Refund, Visit};
+use super::order::{Cancellation, Refund, Snapshot, Visit};
 use super::text::{Key, Name};
 use body::{Envelope, Instant, data, identities};
 
@@ -32,8 +32,14 @@ pub const KEYLESS_REPEAT: Duration = Duration::hours(24);
 /// What a source event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceType {
+    /// A guest placed an order.
+    OrderCreated,
+    /// Something about an order changed.
+    OrderUpdated,
     /// A guest paid.
     OrderCompleted,
+    /// An order will not be, or is no longer.
+    OrderCancelled,
     /// A guest got money back.
     OrderRefunded,
     /// A guest was here.
@@ -42,12 +48,22 @@ pub enum SourceType {
 
 impl SourceType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OrderCompleted, Self::OrderRefunded, Self::Visit];
+    pub const ALL: [Self; 6] = [
+        Self::OrderCreated,
+        Self::OrderUpdated,
+        Self::OrderCompleted,
+        Self::OrderCancelled,
+        Self::OrderRefunded,
+        Self::Visit,
+    ];
 
     /// The word used in JSON and in rules.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::OrderCreated => "order.created",
+            Self::OrderUpdated => "order.updated",
             Self::OrderCompleted => "order.completed",
+            Self::OrderCancelled => "order.cancelled",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
         }
@@ -70,8 +86,14 @@ impl fmt::Display for SourceType {
 /// What happened, by type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceData {
+    /// `order.created`
+    OrderCreated(Snapshot),
+    /// `order.updated`
+    OrderUpdated(Snapshot),
     /// `order.completed`
-    OrderCompleted(Order),
+    OrderCompleted(Snapshot),
+    /// `order.cancelled`
+    OrderCancelled(Cancellation),
     /// `order.refunded`
     OrderRefunded(Refund),
     /// `visit`
@@ -82,16 +104,22 @@ impl SourceData {
     /// The type of this event.
     pub const fn kind(&self) -> SourceType {
         match self {
+            Self::OrderCreated(_) => SourceType::OrderCreated,
+            Self::OrderUpdated(_) => SourceType::OrderUpdated,
             Self::OrderCompleted(_) => SourceType::OrderCompleted,
+            Self::OrderCancelled(_) => SourceType::OrderCancelled,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
         }
     }
 
     /// The order it is about, if any.
-    pub const fn order_id(&self) -> Option<&Key> {
+    pub fn order_id(&self) -> Option<&Key> {
         match self {
-            Self::OrderCompleted(order) => Some(&order.order_id),
+            Self::OrderCreated(new) | Self::OrderUpdated(new) | Self::OrderCompleted(new) => {
+                Some(&new.order.order_id)
+            }
+            Self::OrderCancelled(cancelled) => Some(&cancelled.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
             Self::Visit(_) => None,
         }
@@ -190,8 +218,13 @@ impl SourceEvent {
             identities: envelope
                 .member
                 .map_or_else(|| Ok(Vec::new()), |Object(member)| identities(member))?,
+            data: data(
+                &envelope.kind,
+                envelope.data.map_or("{}", RawValue::get),
+                envelope.location.as_ref(),
+                currency,
+            )?,
             location: envelope.location,
-            data: data(&envelope.kind, envelope.data.map_or("{}", RawValue::get), currency)?,
             body_hash,
             body: text.into(),
         })
@@ -200,6 +233,18 @@ impl SourceEvent {
     /// The type of this event.
     pub const fn kind(&self) -> SourceType {
         self.data.kind()
+    }
+
+    /// Whether it goes to the owner of the order it names, whoever brings it: what happens to a known order happens to
+    /// the one whose it is. A new order is its guest's; one without a guest follows what its version says came before.
+    pub fn follows_its_order(&self) -> bool {
+        match &self.data {
+            SourceData::OrderUpdated(_) | SourceData::OrderCancelled(_) | SourceData::OrderRefunded(_) => true,
+            SourceData::OrderCreated(new) | SourceData::OrderCompleted(new) => {
+                self.identities.is_empty() && new.version.is_some()
+            }
+            SourceData::Visit(_) => false,
+        }
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.
@@ -291,7 +336,8 @@ mod tests {
         assert_eq!(event.kind(), SourceType::OrderCompleted);
         assert_eq!(event.identities.len(), 4);
         assert_eq!(event.identities[0].kind, IdentityKind::Id);
-        let SourceData::OrderCompleted(order) = event.data else { panic!("an order") };
+        let SourceData::OrderCompleted(Snapshot { order, version: None }) = event.data else { panic!("an order") };
+        assert_eq!(order.location.as_deref(), Some("loc_philly_walnut"));
         assert_eq!(order.total.to_string(), "24.50");
         assert_eq!(order.items[0].total().to_string(), "14.50");
     }
@@ -346,6 +392,21 @@ mod tests {
                 "data.items[0].quantity",
             ),
             (r#"{"type":"order.refunded","data":{"order_id":"","amount":1}}"#, "data.order_id"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o"}}"#, "data"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o","full":true,"amount":1}}"#, "data"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o","full":false}}"#, "data"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o","items":[]}}"#, "data.items"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o","items":[{"line":0}]}}"#, "data.items[0]"),
+            (r#"{"type":"order.refunded","data":{"order_id":"o","items":[{"quantity":1}]}}"#, "data.items[0]"),
+            (r#"{"type":"order.created","data":{"order_id":"o","total":1,"version":-1}}"#, "data.version"),
+            (r#"{"type":"order.created","data":{"order_id":"o","total":1,"version":1.5}}"#, "data.version"),
+            (r#"{"type":"order.updated","data":{"order_id":"o","total":1,"reason":"x"}}"#, "data.reason"),
+            (r#"{"type":"order.updated","data":{"order_id":"o"}}"#, "data.total"),
+            (r#"{"type":"order.cancelled","data":{"total":1}}"#, "data.order_id"),
+            (
+                r#"{"type":"order.created","data":{"order_id":"o","total":1,"experience_details":[1]}}"#,
+                "data.experience_details",
+            ),
             (&deep, "data"),
             (&long, "key"),
         ];
@@ -451,7 +512,7 @@ mod tests {
         for identity in &event.identities {
             prop_assert!(!identity.value.is_empty() && !identity.value.contains('\0'), "{:?}", identity);
         }
-        if let SourceData::OrderCompleted(order) = &event.data {
+        if let SourceData::OrderCompleted(Snapshot { order, .. }) = &event.data {
             prop_assert!(
                 !order.total.decimal().is_sign_negative() && order.total.decimal().normalize().scale() <= 2
             );

@@ -1,11 +1,20 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod earning;
+pub mod refund;
+
 use super::text::Name;
+use earning::Earning;
+use refund::Refunds;
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
+    /// What of an order's money earns.
+    pub earning: Earning,
+    /// What refunds take back.
+    pub refunds: Refunds,
 }
