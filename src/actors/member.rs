@@ -205,7 +205,7 @@ impl Work {
             if attempt > 0 {
                 self.parts.metrics.conflicts.inc();
             }
-            if attempt > 0 || stored {
+            if attempt > 0 || stored || input.event.member.is_some() {
                 order = self.load_order(order_id.as_ref()).await?;
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
@@ -306,7 +306,7 @@ impl Work {
         let started = Instant::now();
         let commit = decide(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
-        Ok(self.parts.journal.commit(Box::new(commit)).await?)
+        Ok(self.parts.journal.commit(Box::new(commit?)).await?)
     }
 
     /// Keeps what the commit made of the member; hands on what it made of the source event.

@@ -149,7 +149,7 @@ impl World {
                 now: self.now,
             },
         );
-        self.remember(decided)
+        self.remember(decided.map_err(|refused| refused.to_string())?)
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {

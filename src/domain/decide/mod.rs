@@ -7,6 +7,7 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod command;
 mod facts;
 mod lifecycle;
 mod points;
@@ -30,8 +31,9 @@ use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::refusal::Refused;
 use super::schedule::TickType;
-use super::source_event::SourceEvent;
+use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::text::Name;
 
@@ -97,6 +99,25 @@ pub enum Refusal {
     TooManyEvents,
 }
 
+impl Refusal {
+    /// The stable word for programs.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyPoints => "too_many_points",
+            Self::NoSuchTier(_) => "unknown_tier",
+            Self::NoRefund => "no_refund",
+            Self::TooManyEvents => "too_many_events",
+        }
+    }
+}
+
+/// What fails a rule refuses a command.
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
 /// A decision in the making.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -126,13 +147,16 @@ pub struct Draft {
 impl Draft {
     /// Folds what happened into `member` and `order`: visits, spending, refunds, enrolment, reactivation. A replay of
     /// a failed event folds nothing again: its facts were kept the first time.
+    ///
+    /// # Errors
+    /// What cannot be done at all: nothing of it is kept.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
         occasion: Occasion,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
             Occasion::Tick { .. } => now,
@@ -158,10 +182,10 @@ impl Draft {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
             if !replay {
-                draft.fold(&event);
+                draft.fold(frame, &event)?;
             }
         }
-        draft
+        Ok(draft)
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -241,6 +265,13 @@ impl Draft {
             wallet: amount.map(|_| POINTS_WALLET),
             value,
         });
+    }
+
+    fn source_kind(&self) -> Option<SourceType> {
+        match &self.occasion {
+            Occasion::Source(input) => Some(input.event.kind()),
+            Occasion::Tick { .. } => None,
+        }
     }
 
     /// Where derived ids of this decision start: each run of the same source event gets a stretch of its own.
@@ -339,6 +370,7 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
     let data = match &event.data {
         EventData::PointsEarned(moved)
         | EventData::PointsDeducted(moved)
+        | EventData::PointsAdjusted(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
         }

@@ -134,7 +134,7 @@ impl Life {
 
     pub(super) fn decide(&mut self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Commit {
         let case = self.case(occasion, only_rules);
-        let commit = decide(&self.program, &self.chain.id, &self.endpoints, case);
+        let commit = decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap();
         if let Some(member) = &commit.member {
             self.member = Member { version: member.version + 1, ..member.clone() };
         }
