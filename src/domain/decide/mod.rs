@@ -8,6 +8,7 @@
 //! ```
 
 mod command;
+mod due;
 mod facts;
 mod lifecycle;
 mod points;
@@ -53,6 +54,11 @@ pub enum Occasion {
         id: Ulid,
         /// Where the next tick stands that is due already: the member is woken for it again if nobody gets to it.
         then: Option<Timestamp>,
+    },
+    /// Something that the member carries fell due: an expiry, a review. No rule starts on it.
+    Due {
+        /// Distinguishes this moment's derived ids; made at the edge.
+        id: Ulid,
     },
 }
 
@@ -159,7 +165,7 @@ impl Draft {
     ) -> Result<Self, Refused> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
-            Occasion::Tick { .. } => now,
+            Occasion::Tick { .. } | Occasion::Due { .. } => now,
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
@@ -178,6 +184,7 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        draft.catch_up(frame)?;
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
@@ -270,7 +277,7 @@ impl Draft {
     fn source_kind(&self) -> Option<SourceType> {
         match &self.occasion {
             Occasion::Source(input) => Some(input.event.kind()),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         }
     }
 
@@ -279,7 +286,7 @@ impl Draft {
         /// More than the ids that one decision can use.
         const STRETCH: u128 = 1 << 20;
         match &self.occasion {
-            Occasion::Tick { id, .. } => *id,
+            Occasion::Tick { id, .. } | Occasion::Due { id } => *id,
             Occasion::Source(input) => {
                 let runs = match input.from {
                     SourceOrigin::Outside => 0,
@@ -300,7 +307,7 @@ impl Draft {
         }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let events: Vec<_> = self
             .told
@@ -321,7 +328,7 @@ impl Draft {
             })
             .collect();
         let source = match self.occasion {
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
             Occasion::Source(input) => {
                 let failed = !self.failures.is_empty();
                 let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
