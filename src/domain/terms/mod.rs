@@ -1,6 +1,8 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod wallet;
+
 use super::text::Name;
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
