@@ -21,7 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
-use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::source_event::SourceEvent;
 use crate::store::{self, DbConn, StoreError};
 
 use super::engine::EngineError;
@@ -189,8 +189,8 @@ impl ChainActor {
     /// Routes at once when everything about the guest is in memory, else queues for the next look-up.
     fn route(&mut self, pending: Pending) {
         let event = pending.event.clone();
-        let is_refund = matches!(event.data, SourceData::OrderRefunded(_));
-        if !is_refund && let Some(id) = self.known(&event.identities) {
+        let follows = event.follows_its_order();
+        if !follows && let Some(id) = self.known(&event.identities) {
             let route = self.resident_route(id).map(|addr| self.member_route(id, addr, Vec::new()));
             if let Some(route) = route {
                 // The asker may have gone away; then nothing happens.
@@ -202,7 +202,7 @@ impl ChainActor {
             self.waiting.push(pending);
             return;
         }
-        if event.identities.is_empty() && !is_refund {
+        if event.identities.is_empty() && !follows {
             let _ = pending.reply.send(Ok(Route::Nobody));
             return;
         }
@@ -277,7 +277,7 @@ impl ChainActor {
         }
     }
 
-    /// Decides whose event it is: a refund goes to the order's owner, everything else to the owner of the first
+    /// Decides whose event it is: a refund or an update goes to the order's owner, everything else to the owner of the first
     /// identity that anybody owns, by priority. Unowned identities are attached; those of others are left alone.
     fn resolve(
         &mut self,
@@ -298,7 +298,7 @@ impl ChainActor {
                 notes.push(format!("{identity} belongs to another member and was left there").into());
             }
             if by_order.is_some_and(|owner| by_identity != Some(owner)) {
-                attach.clear(); // the one who brings the refund need not be the guest
+                attach.clear(); // the one who brings it need not be the guest
             }
             let addr = match (self.resident_route(id), found.members.remove(&id)) {
                 (Some(addr), _) => addr,
@@ -394,11 +394,9 @@ fn unavailable(error: Arc<StoreError>) -> EngineError {
 fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Result<Found, StoreError> {
     let mut found = Found::default();
     for event in events {
-        found.orders.push(match &event.data {
-            SourceData::OrderRefunded(refund) => {
-                or_damage(store::order::load(conn, chain, &refund.order_id))?
-            }
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) => Ok(None),
+        found.orders.push(match event.data.order_id().filter(|_| event.follows_its_order()) {
+            Some(order_id) => or_damage(store::order::load(conn, chain, order_id))?,
+            None => Ok(None),
         });
     }
     find_owners(conn, chain, events, &mut found)?;

@@ -15,7 +15,9 @@ use super::loyalty_event::{
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
-use super::order::{Item, Order, Refund, Visit};
+use super::order::{
+    Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
+};
 use super::text::{Key, Name};
 
 impl EventType {
@@ -30,10 +32,11 @@ impl EventType {
     pub fn schema(self) -> Schema {
         let mut schema = match self {
             Self::MemberEnrolled => message_with::<Nothing>(),
-            Self::OrderCompleted => message_with::<Order>(),
-            Self::OrderRefunded => message_with::<Refund>(),
+            Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
+            Self::OrderCancelled => message_with::<Cancellation>(),
+            Self::OrderRefunded => message_with::<RefundTold>(),
             Self::VisitRecorded => message_with::<Visit>(),
-            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack => {
+            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack | Self::PointsAdjusted => {
                 message_with::<PointsMoved>()
             }
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
@@ -76,16 +79,16 @@ impl EventType {
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
-            Self::OrderCompleted => EventData::OrderCompleted(order()),
-            Self::OrderRefunded => EventData::OrderRefunded(Refund {
-                order_id: literal(Key::parse("ORD-1001")),
-                amount: money("10.00"),
-                reason: Some(name("cold")),
-            }),
+            Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
+            Self::OrderUpdated => EventData::OrderUpdated(OrderTold::of(booking().into(), Some(2))),
+            Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
+            Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
+            Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
             Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
             Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
             Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
             Self::AchievementEarned => {
@@ -112,14 +115,49 @@ fn order() -> Order {
         tax: Some(money("2.00")),
         tip: None,
         discount: None,
+        delivery_fee: None,
+        service_charge: None,
+        gift_card: None,
         channel: Some(name("pos")),
+        location: Some(name("loc_philly_walnut")),
+        session_id: Some(name("sess_xyz789")),
+        status: None,
+        experience_details: None,
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),
             category: Some(name("food")),
             quantity: money("1"),
             price: money("22.50"),
+            customized: Some(true),
         }],
+    }
+}
+
+fn booking() -> Order {
+    Order {
+        status: Some(name("payment_captured")),
+        experience_details: Some(literal(r#"{"experience_id":"exp_7","guests":2}"#.parse())),
+        ..order()
+    }
+}
+
+fn cancellation() -> Cancellation {
+    Cancellation {
+        order_id: literal(Key::parse("ORD-1001")),
+        version: Some(4),
+        total: Some(money("24.50")),
+        status: Some(name("cancelled")),
+        reason: Some(name("guest did not come")),
+    }
+}
+
+fn refund() -> Refund {
+    let line = ReturnedLine { which: WhichLine::Sku(name("dish_001")), quantity: Some(money("1")) };
+    Refund {
+        order_id: literal(Key::parse("ORD-1001")),
+        back: Back::Lines(vec![line]),
+        reason: Some(name("cold")),
     }
 }
 
@@ -160,6 +198,7 @@ mod tests {
         for (name, inner) in value.as_object().into_iter().flatten() {
             match schema["properties"].get(name) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
+                None if schema["additionalProperties"] == true => {}
                 None => found.push(format!("{path}.{name} is not described")),
             }
         }

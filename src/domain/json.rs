@@ -105,7 +105,7 @@ impl JsonSchema for JsonObject {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
+        json_schema!({ "type": "object", "additionalProperties": true })
     }
 }
 
@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn an_object_that_is_handed_on_is_one_line_and_bounded() {
-        let object = "{ \"a b\" : [ 1.50 , \"x \\\" \\\\\" ] ,\n \"c\" : { } }".parse::<JsonObject>().unwrap();
+        let object =
+            "{ \"a b\" : [ 1.50 , \"x \\\" \\\\\" ] ,\n \"c\" : { } }".parse::<JsonObject>().unwrap();
         let text = serde_json::to_string(&object).unwrap();
         assert_eq!(text, r#"{"a b":[1.50,"x \" \\"],"c":{}}"#);
         assert_eq!(serde_json::from_str::<JsonObject>(&text).unwrap(), object);

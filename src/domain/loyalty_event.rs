@@ -11,7 +11,7 @@ use super::chain::ChainId;
 use super::ids::{EventId, MemberId};
 use super::member::MemberFace;
 use super::money::Points;
-use super::order::{Order, Refund, Visit};
+use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -39,12 +39,16 @@ macro_rules! event_types {
 
 event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
+    OrderCreated = "order.created": "A member placed an order.",
+    OrderUpdated = "order.updated": "Something about a member's order changed.",
     OrderCompleted = "order.completed": "A member's order was paid.",
+    OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
     PointsEarned = "points.earned": "Points were awarded.",
     PointsDeducted = "points.deducted": "A rule took points.",
-    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
+    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded, changed or cancelled.",
+    PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
@@ -109,10 +113,16 @@ pub struct AchievementEarned {
 pub enum EventData {
     /// `member.enrolled`
     MemberEnrolled,
+    /// `order.created`
+    OrderCreated(OrderTold),
+    /// `order.updated`
+    OrderUpdated(OrderTold),
     /// `order.completed`
-    OrderCompleted(Order),
+    OrderCompleted(OrderTold),
+    /// `order.cancelled`
+    OrderCancelled(Cancellation),
     /// `order.refunded`
-    OrderRefunded(Refund),
+    OrderRefunded(RefundTold),
     /// `visit.recorded`
     VisitRecorded(Visit),
     /// `points.earned`
@@ -121,6 +131,8 @@ pub enum EventData {
     PointsDeducted(PointsMoved),
     /// `points.clawed_back`
     PointsClawedBack(PointsMoved),
+    /// `points.adjusted`
+    PointsAdjusted(PointsMoved),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -140,12 +152,16 @@ impl EventData {
     pub const fn kind(&self) -> EventType {
         match self {
             Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::OrderCreated(_) => EventType::OrderCreated,
+            Self::OrderUpdated(_) => EventType::OrderUpdated,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
+            Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
             Self::PointsEarned(_) => EventType::PointsEarned,
             Self::PointsDeducted(_) => EventType::PointsDeducted,
             Self::PointsClawedBack(_) => EventType::PointsClawedBack,
+            Self::PointsAdjusted(_) => EventType::PointsAdjusted,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
@@ -199,11 +215,15 @@ impl Serialize for DataWithSource<'_> {
         let source_event = self.source_event;
         match self.data {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
-            EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
+            EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
+            EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsEarned(own)
             | EventData::PointsDeducted(own)
+            | EventData::PointsAdjusted(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)

@@ -95,6 +95,15 @@ impl History {
         }
     }
 
+    /// Takes back a visit that was none, with what was spent at it.
+    pub fn unvisit(&mut self, day: NaiveDate, spend: Money) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(1);
+        self.refund(day, spend);
+        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
+            self.days[at].visits = self.days[at].visits.saturating_sub(1);
+        }
+    }
+
     /// Takes refunded money out of the day it was spent on.
     pub fn refund(&mut self, day: NaiveDate, amount: Money) {
         self.lifetime_spend = self.lifetime_spend.minus(amount);
@@ -325,6 +334,15 @@ mod tests {
         let mut history = history(&[("2026-01-01", "30"), ("2026-03-02", "40")]);
         history.refund(day("2026-01-01"), "30".parse().unwrap());
         assert_eq!(history.spend_in(Window::Months(12), day("2026-03-02")).to_string(), "40");
+    }
+
+    #[test]
+    fn a_visit_that_was_none_is_gone_with_its_spending() {
+        let mut history = history(&[("2026-01-01", "30"), ("2026-03-02", "40"), ("2026-03-02", "5")]);
+        history.unvisit(day("2026-03-02"), "40".parse().unwrap());
+        assert_eq!((history.lifetime_visits, history.lifetime_spend.to_string()), (2, "35".to_owned()));
+        history.unvisit(day("2026-03-02"), "5".parse().unwrap());
+        assert_eq!(history.last_visit(), Some(day("2026-01-01")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod address;
 pub mod api_key;
 pub mod catalogue;
 pub mod chain;
+pub mod command;
 pub mod commit;
 pub mod decide;
 pub mod delivery;
@@ -22,11 +23,13 @@ pub mod member;
 pub mod money;
 pub mod order;
 pub mod receipt;
+pub mod refusal;
 pub mod role;
 pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod wallet;
 
 use chrono::{DateTime, Utc};
 

@@ -11,12 +11,14 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
+use super::command::{Command, CommandType};
 use super::identity::Identity;
+use super::ids::MemberId;
 use super::json::{self, BadJson, Object};
 use super::money::Currency;
 use super::order::{Cancellation, Refund, Snapshot, Visit};
 use super::text::{Key, Name};
-use body::{Envelope, Instant, data, identities};
+use body::{Envelope, Guest, Instant, data, guest};
 
 /// The largest event we take, in bytes of JSON.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -44,10 +46,12 @@ pub enum SourceType {
     OrderRefunded,
     /// A guest was here.
     Visit,
+    /// Somebody asks for something, through the engine's own routes only.
+    Command(CommandType),
 }
 
 impl SourceType {
-    /// All of them.
+    /// All that are sent to us.
     pub const ALL: [Self; 6] = [
         Self::OrderCreated,
         Self::OrderUpdated,
@@ -66,14 +70,21 @@ impl SourceType {
             Self::OrderCancelled => "order.cancelled",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
+            Self::Command(command) => command.as_str(),
         }
+    }
+
+    /// Whether it is a command: the engine's own routes make it, nobody sends it as an event.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Self::Command(_))
     }
 }
 
 impl FromStr for SourceType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
+        sent.map_or_else(|| word.parse().map(Self::Command), Ok)
     }
 }
 
@@ -98,6 +109,8 @@ pub enum SourceData {
     OrderRefunded(Refund),
     /// `visit`
     Visit(Visit),
+    /// What somebody asked for.
+    Command(Command),
 }
 
 impl SourceData {
@@ -110,6 +123,7 @@ impl SourceData {
             Self::OrderCancelled(_) => SourceType::OrderCancelled,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
+            Self::Command(command) => SourceType::Command(command.kind()),
         }
     }
 
@@ -121,7 +135,7 @@ impl SourceData {
             }
             Self::OrderCancelled(cancelled) => Some(&cancelled.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) => None,
+            Self::Visit(_) | Self::Command(_) => None,
         }
     }
 }
@@ -144,6 +158,8 @@ pub struct SourceEvent {
     pub key_origin: KeyOrigin,
     /// When it happened, by the POS's clock.
     pub occurred_at: Timestamp,
+    /// Whose it is, when it names one of our own ids. Nobody else is looked for then.
+    pub member: Option<MemberId>,
     /// How the guest was recognised, by priority; empty for an anonymous order.
     pub identities: Vec<Identity>,
     /// Where.
@@ -180,7 +196,7 @@ pub enum BadEventCode {
 }
 
 impl BadEvent {
-    fn field(field: impl Into<String>, problem: impl fmt::Display) -> Self {
+    pub(super) fn field(field: impl Into<String>, problem: impl fmt::Display) -> Self {
         Self { code: BadEventCode::InvalidField, field: field.into(), problem: problem.to_string() }
     }
 }
@@ -211,13 +227,13 @@ impl SourceEvent {
             Some(key) => (key_of_sender(key).map_err(|why| BadEvent::field("key", why))?, KeyOrigin::Sender),
             None => (key_of_body(&body_hash), KeyOrigin::Body),
         };
+        let guest = envelope.member.map_or_else(|| Ok(Guest::default()), |Object(member)| guest(member))?;
         Ok(Self {
             key,
             key_origin,
             occurred_at,
-            identities: envelope
-                .member
-                .map_or_else(|| Ok(Vec::new()), |Object(member)| identities(member))?,
+            member: guest.id,
+            identities: guest.identities,
             data: data(
                 &envelope.kind,
                 envelope.data.map_or("{}", RawValue::get),
@@ -239,11 +255,12 @@ impl SourceEvent {
     /// the one whose it is. A new order is its guest's; one without a guest follows what its version says came before.
     pub fn follows_its_order(&self) -> bool {
         match &self.data {
-            SourceData::OrderUpdated(_) | SourceData::OrderCancelled(_) | SourceData::OrderRefunded(_) => true,
+            SourceData::OrderRefunded(_) => true,
+            SourceData::OrderUpdated(_) | SourceData::OrderCancelled(_) => self.member.is_none(),
             SourceData::OrderCreated(new) | SourceData::OrderCompleted(new) => {
-                self.identities.is_empty() && new.version.is_some()
+                self.member.is_none() && self.identities.is_empty() && new.version.is_some()
             }
-            SourceData::Visit(_) => false,
+            SourceData::Visit(_) | SourceData::Command(_) => false,
         }
     }
 
@@ -336,7 +353,9 @@ mod tests {
         assert_eq!(event.kind(), SourceType::OrderCompleted);
         assert_eq!(event.identities.len(), 4);
         assert_eq!(event.identities[0].kind, IdentityKind::Id);
-        let SourceData::OrderCompleted(Snapshot { order, version: None }) = event.data else { panic!("an order") };
+        let SourceData::OrderCompleted(Snapshot { order, version: None }) = event.data else {
+            panic!("an order")
+        };
         assert_eq!(order.location.as_deref(), Some("loc_philly_walnut"));
         assert_eq!(order.total.to_string(), "24.50");
         assert_eq!(order.items[0].total().to_string(), "14.50");
@@ -397,7 +416,10 @@ mod tests {
             (r#"{"type":"order.refunded","data":{"order_id":"o","full":false}}"#, "data"),
             (r#"{"type":"order.refunded","data":{"order_id":"o","items":[]}}"#, "data.items"),
             (r#"{"type":"order.refunded","data":{"order_id":"o","items":[{"line":0}]}}"#, "data.items[0]"),
-            (r#"{"type":"order.refunded","data":{"order_id":"o","items":[{"quantity":1}]}}"#, "data.items[0]"),
+            (
+                r#"{"type":"order.refunded","data":{"order_id":"o","items":[{"quantity":1}]}}"#,
+                "data.items[0]",
+            ),
             (r#"{"type":"order.created","data":{"order_id":"o","total":1,"version":-1}}"#, "data.version"),
             (r#"{"type":"order.created","data":{"order_id":"o","total":1,"version":1.5}}"#, "data.version"),
             (r#"{"type":"order.updated","data":{"order_id":"o","total":1,"reason":"x"}}"#, "data.reason"),

@@ -13,11 +13,11 @@ use rust_decimal::prelude::RoundingStrategy;
 use crate::domain::loyalty_event::EventType::{self, *};
 use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
-use crate::domain::order::{Order, Refund, Visit};
+use crate::domain::order::{Refund, Visit};
 
 use super::requests::{self, Failure};
 use super::testing;
-use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
+use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, OrderView, Tick, or_empty};
 use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
 
 /// All words, registered once for all chains.
@@ -48,7 +48,7 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
         (TypeId::of::<Window>(), Type::Window),
         (TypeId::of::<Moment>(), Type::Moment),
-        (TypeId::of::<Fact<Order>>(), Type::Order),
+        (TypeId::of::<OrderView>(), Type::Order),
         (TypeId::of::<Items>(), Type::Items),
         (TypeId::of::<ItemView>(), Type::Item),
         (TypeId::of::<Fact<Refund>>(), Type::Refund),
@@ -120,21 +120,26 @@ fn effects(author: &mut Author) {
 }
 
 fn order(author: &mut Author) {
-    author.property("id", Type::Text, |o: &mut Fact<Order>| Text::from(o.id()));
-    author.property("total", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| Some(o.total)));
-    author.property("subtotal", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.subtotal));
-    author.property("tax", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tax));
-    author.property("tip", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tip));
-    author.property("discount", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.discount));
-    author.property("channel", Type::Text, |o: &mut Fact<Order>| Text::from(o.channel()));
-    author.property("location", Type::Text, |o: &mut Fact<Order>| Text::from(o.location()));
-    author.property("at", Type::Moment, |o: &mut Fact<Order>| o.at);
-    author.property("items", Type::Items, |o: &mut Fact<Order>| o.items());
+    author.property("id", Type::Text, |o: &mut OrderView| Text::from(o.id()));
+    author.property("total", Type::Decimal, |o: &mut OrderView| o.money(|o| Some(o.total)));
+    author.property("eligible", Type::Decimal, |o: &mut OrderView| o.eligible);
+    author.property("subtotal", Type::Decimal, |o: &mut OrderView| o.money(|o| o.subtotal));
+    author.property("tax", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tax));
+    author.property("tip", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tip));
+    author.property("discount", Type::Decimal, |o: &mut OrderView| o.money(|o| o.discount));
+    author.property("delivery_fee", Type::Decimal, |o: &mut OrderView| o.money(|o| o.delivery_fee));
+    author.property("service_charge", Type::Decimal, |o: &mut OrderView| o.money(|o| o.service_charge));
+    author.property("gift_card", Type::Decimal, |o: &mut OrderView| o.money(|o| o.gift_card));
+    author.property("channel", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.channel.as_ref())));
+    author.property("location", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.location.as_ref())));
+    author.property("status", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.status.as_ref())));
+    author.property("at", Type::Moment, |o: &mut OrderView| o.at);
+    author.property("items", Type::Items, |o: &mut OrderView| o.items());
     author
-        .function("spent_on", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.spent_on(&category))
+        .function("spent_on", Type::Decimal, |o: &mut OrderView, category: Text| o.spent_on(&category))
         .role(Role::Category);
     author
-        .function("count_of", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.count_of(&category))
+        .function("count_of", Type::Decimal, |o: &mut OrderView, category: Text| o.count_of(&category))
         .role(Role::Category);
     author.function("len", Type::Whole, |items: &mut Items| items.len());
     author.property("len", Type::Whole, |items: &mut Items| items.len());
@@ -146,6 +151,7 @@ fn order(author: &mut Author) {
         .role(Role::Category);
     author.property("quantity", Type::Decimal, |i: &mut ItemView| i.number(|i| i.quantity.decimal()));
     author.property("price", Type::Decimal, |i: &mut ItemView| i.number(|i| i.price.decimal()));
+    author.property("customized", Type::Bool, |i: &mut ItemView| i.is_customized());
     author.property("total", Type::Decimal, |i: &mut ItemView| i.number(|i| i.total()));
 }
 
@@ -211,9 +217,10 @@ fn kept(window: Window) -> Result<Window, Failure> {
 const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
-const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
-const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
-const REASONS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, OrderRefunded];
+const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
+const CHANNELS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded];
+const REASONS: &[EventType] =
+    &[PointsEarned, PointsDeducted, PointsClawedBack, OrderCancelled, OrderRefunded];
 
 fn event(author: &mut Author) {
     author

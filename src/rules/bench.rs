@@ -133,7 +133,7 @@ impl World {
         };
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let decided = decide_and_tell(
             &self.program,
@@ -149,7 +149,7 @@ impl World {
                 now: self.now,
             },
         );
-        self.remember(decided)
+        self.remember(decided.map_err(|refused| refused.to_string())?)
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
@@ -157,7 +157,7 @@ impl World {
             self.member = Member { version: member.version + 1, ..member.clone() };
         }
         if let Some(order) = &decided.commit.order {
-            let stored = OrderRecord { version: order.version + 1, ..order.clone() };
+            let stored = order.clone().at_version(order.version + 1);
             self.orders.insert(order.order_id.clone(), stored);
         }
         let failed = decided
@@ -172,7 +172,7 @@ impl World {
     fn source_event(&self, kind: SourceType, mut data: Map) -> Result<SourceEvent, String> {
         let location = data.remove("location");
         let mut data: JsonMap<String, Value> = json_map(data)?;
-        if kind == SourceType::OrderCompleted {
+        if matches!(kind, SourceType::OrderCreated | SourceType::OrderUpdated | SourceType::OrderCompleted) {
             data.entry("order_id").or_insert_with(|| format!("order-{}", self.sends).into());
             if !data.contains_key("total") {
                 data.insert("total".to_owned(), sum_of_items(&data).to_string().into());

@@ -24,13 +24,14 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::source_event::SourceType;
-use crate::domain::text::Name;
+use crate::domain::refusal::Refused;
+use crate::domain::source_event::{SourceData, SourceType};
+use crate::domain::text::{Key, Name};
 
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
-use super::views::{EventView, Fact, MemberView, Moment, Tick};
+use super::views::{EventView, Fact, MemberView, Moment, OrderView, Tick};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -63,9 +64,17 @@ pub(super) struct Decided {
     pub(super) forwards: Vec<Vec<Name>>,
 }
 
-/// Decides one case. Never fails: a failing rule is part of the answer.
-pub fn decide(program: &Program, chain: &ChainId, endpoints: &[Arc<Endpoint>], case: Case) -> Commit {
-    decide_and_tell(program, chain, endpoints, case).commit
+/// Decides one case. A failing rule is part of the answer.
+///
+/// # Errors
+/// What the case asks for cannot be done at all, and nothing of it is kept.
+pub fn decide(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    case: Case,
+) -> Result<Commit, Refused> {
+    Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
 }
 
 /// [`decide`], for those who want to know why.
@@ -74,32 +83,34 @@ pub(super) fn decide_and_tell(
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Decided {
+) -> Result<Decided, Refused> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now);
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
     }
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    if draft.runs_rules {
-        for (unit, outcome) in ask_rules(program, &draft, case.only_rules.as_deref()) {
-            match outcome.and_then(|actions| settle(frame, &mut draft, unit, actions)) {
-                Ok(Held::Yes) => fired.push(unit.name.clone()),
-                Ok(Held::No) => {}
-                Err(failure) => failures.push(failure),
-            }
+    let asked = ask_rules(program, &draft, case.only_rules.as_deref());
+    let changes = ask_about_change(program, &draft, case.only_rules.as_deref());
+    let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
+    let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
+    for (unit, work) in settled {
+        match settle(frame, &mut draft, unit, work) {
+            Ok(Held::Yes) => fired.push(unit.name.clone()),
+            Ok(Held::No) => {}
+            Err(failure) => failures.push(failure),
         }
     }
-    if let Err(refusal) = draft.settle_early_refund(frame) {
+    if let Err(refusal) = draft.settle_order(frame, !failures.is_empty()) {
         draft.note(refusal.to_string());
     }
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
-    arm(program, &mut draft);
+    draft.arm(program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
-    Decided { commit, fired, failures, forwards }
+    Ok(Decided { commit, fired, failures, forwards })
 }
 
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
@@ -133,15 +144,50 @@ enum Held {
 /// What a rule asks for: `None` when its condition does not hold.
 type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
 
+/// What a rule asks for on what happened; or for a changed order, as it was and as it is.
+enum Work {
+    Done(Outcome),
+    Changed(Outcome, Outcome),
+}
+
 /// What each rule of the event asks for, in order.
 fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
+        _ if !draft.runs_rules => return Vec::new(),
         Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
+        Occasion::Due { .. } => return Vec::new(),
     };
+    let Some(variable) = event_variable(program, draft) else { return Vec::new() };
+    ask(program, draft, event, variable, only)
+}
+
+/// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
+/// that what depends on the member alone makes no difference.
+fn ask_about_change<'p>(
+    program: &'p Program,
+    draft: &Draft,
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Outcome, Outcome)> {
+    let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
+    let earning = |order: Option<Arc<Order>>| {
+        let variable = ("order", Dynamic::from(order_view(program, draft, &record.order_id, order)));
+        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), variable, only)
+    };
+    let (was, is) = (earning(Some(before)), earning(record.order().cloned()));
+    was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
+}
+
+fn ask<'p>(
+    program: &'p Program,
+    draft: &Draft,
+    event: RuleEvent,
+    variable: (&'static str, Dynamic),
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
-    let variables = [("member", Dynamic::from(member)), event_variable(program, draft)];
+    let variables = [("member", Dynamic::from(member)), variable];
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
@@ -150,54 +196,56 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`.
-fn event_variable(program: &Program, draft: &Draft) -> (&'static str, Dynamic) {
+/// `order`, `refund`, `visit` or `tick`. No rule starts on a command.
+fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
-    match &draft.occasion {
-        Occasion::Tick { .. } => ("tick", Dynamic::from(Tick { at })),
-        Occasion::Source(input) => {
-            let event = input.event.clone();
-            let record = || draft.order.clone().map(Arc::new);
-            match event.kind() {
-                SourceType::OrderCompleted => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
-                SourceType::OrderRefunded => {
-                    ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at)))
-                }
-                SourceType::Visit => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-            }
+    let input = match &draft.occasion {
+        Occasion::Tick { .. } => return Some(("tick", Dynamic::from(Tick { at }))),
+        Occasion::Due { .. } => return None,
+        Occasion::Source(input) => input,
+    };
+    let event = input.event.clone();
+    let record = || draft.order.clone().map(Arc::new);
+    let order = |id| {
+        let order = draft.order.as_ref().and_then(|record| record.order().cloned());
+        ("order", Dynamic::from(order_view(program, draft, id, order)))
+    };
+    Some(match &input.event.data {
+        SourceData::OrderCreated(new) | SourceData::OrderUpdated(new) | SourceData::OrderCompleted(new) => {
+            order(&new.order.order_id)
         }
-    }
+        SourceData::OrderCancelled(cancelled) => order(&cancelled.order_id),
+        SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
+        SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
+        SourceData::Command(_) => return None,
+    })
+}
+
+fn order_view(program: &Program, draft: &Draft, id: &Key, order: Option<Arc<Order>>) -> OrderView {
+    let at = Moment::new(draft.order_at(), program.schedule.timezone);
+    OrderView::new(id, order, &program.terms.earning, at)
 }
 
 /// Applies what one rule asked for, all of it or nothing.
-fn settle(
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    unit: &Unit,
-    actions: Option<Vec<Action>>,
-) -> Result<Held, RuleFailure> {
-    let Some(actions) = actions else { return Ok(Held::No) };
-    if actions.is_empty() {
-        return Ok(Held::Yes);
-    }
-    let effects = RuleEffects { cause: unit.cause.clone(), actions };
-    match draft.apply(frame, &effects) {
-        Ok(()) => Ok(Held::Yes),
-        Err(refusal) => Err(RuleFailure {
-            rule: unit.name.to_string(),
-            at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
-            error: refusal.to_string(),
-        }),
-    }
-}
-
-/// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
-fn arm(program: &Program, draft: &mut Draft) {
-    let then = match &draft.occasion {
-        Occasion::Tick { then, .. } => *then,
-        Occasion::Source(_) => draft.member.next_wake_at,
+fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Result<Held, RuleFailure> {
+    let effects = |actions| RuleEffects { cause: unit.cause.clone(), actions };
+    let (held, applied) = match work {
+        Work::Done(outcome) => match outcome? {
+            None => (Held::No, Ok(())),
+            Some(actions) if actions.is_empty() => (Held::Yes, Ok(())),
+            Some(actions) => (Held::Yes, draft.apply(frame, &effects(actions))),
+        },
+        Work::Changed(was, is) => {
+            let (was, is) = (was?.unwrap_or_default(), is?);
+            let held = if is.is_some() { Held::Yes } else { Held::No };
+            (held, draft.re_earn(frame, &was, effects(is.unwrap_or_default())))
+        }
     };
-    draft.member.next_wake_at = then.or_else(|| program.next_tick(draft.now));
+    applied.map(|()| held).map_err(|refusal| RuleFailure {
+        rule: unit.name.to_string(),
+        at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
+        error: refusal.to_string(),
+    })
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.

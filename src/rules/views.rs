@@ -12,12 +12,14 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
+use crate::domain::ledger::POINTS_WALLET;
 use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
-use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::source_event::{SourceData, SourceEvent};
-use crate::domain::text::Text;
+use crate::domain::terms::earning::Earning;
+use crate::domain::text::{Key, Name, Text};
 
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
 /// usual time" is never true of somebody who has no usual time.
@@ -105,28 +107,38 @@ impl<T> Fact<T> {
     }
 }
 
-impl Fact<Order> {
-    pub(super) fn order(&self) -> Option<&Order> {
-        match &self.event.data {
-            SourceData::OrderCompleted(order) => Some(order),
-            SourceData::OrderRefunded(_) | SourceData::Visit(_) => None,
-        }
+/// `order`: as it is known now, or, where a change is settled, as it was before. `None` for a cancelled order that
+/// nobody told us about: it has an id and nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct OrderView {
+    order_id: Key,
+    order: Option<Arc<Order>>,
+    /// The money that earns.
+    pub(super) eligible: Decimal,
+    /// When it was completed, else when what is decided on happened.
+    pub(super) at: Moment,
+}
+
+impl OrderView {
+    pub(super) fn new(order_id: &Key, order: Option<Arc<Order>>, earning: &Earning, at: Moment) -> Self {
+        let eligible = order.as_ref().map_or(Decimal::ZERO, |order| order.eligible(earning));
+        Self { order_id: order_id.clone(), order, eligible, at }
     }
 
     pub(super) fn id(&self) -> &str {
-        self.order().map_or("", |order| &order.order_id)
+        &self.order_id
     }
 
-    pub(super) fn channel(&self) -> &str {
-        or_empty(self.order().and_then(|order| order.channel.as_ref()))
+    pub(super) fn text(&self, field: impl Fn(&Order) -> Option<&Name>) -> &str {
+        or_empty(self.order.as_deref().and_then(field))
     }
 
     pub(super) fn money(&self, field: impl Fn(&Order) -> Option<Money>) -> Decimal {
-        self.order().and_then(field).unwrap_or_default().decimal()
+        self.order.as_deref().and_then(field).unwrap_or_default().decimal()
     }
 
     fn lines(&self) -> &[Item] {
-        self.order().map_or(&[], |order| &order.items)
+        self.order.as_ref().map_or(&[], |order| &order.items)
     }
 
     /// Money spent on one category.
@@ -150,7 +162,7 @@ impl Fact<Refund> {
     fn refund(&self) -> Option<&Refund> {
         match &self.event.data {
             SourceData::OrderRefunded(refund) => Some(refund),
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+            _ => None,
         }
     }
 
@@ -159,7 +171,12 @@ impl Fact<Refund> {
     }
 
     pub(super) fn total(&self) -> Decimal {
-        self.refund().map_or(Decimal::ZERO, |refund| refund.amount.decimal())
+        let record = self.record.as_deref();
+        let worth = self.refund().and_then(|refund| match &refund.back {
+            Back::Amount(amount) => Some(*amount),
+            back => record.and_then(|record| record.worth(back)),
+        });
+        worth.unwrap_or_default().decimal()
     }
 
     pub(super) fn reason(&self) -> &str {
@@ -167,11 +184,11 @@ impl Fact<Refund> {
     }
 
     pub(super) fn order_total(&self) -> Decimal {
-        self.record.as_ref().and_then(|record| record.total).unwrap_or_default().decimal()
+        self.record.as_ref().and_then(|record| record.total()).unwrap_or_default().decimal()
     }
 
     pub(super) fn order_points(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.earned.0)
+        self.record.as_ref().map_or(0, |record| record.earned_in(POINTS_WALLET).0)
     }
 }
 
@@ -179,7 +196,7 @@ impl Fact<Visit> {
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
             SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            SourceData::OrderCompleted(_) | SourceData::OrderRefunded(_) => "",
+            _ => "",
         }
     }
 }
@@ -193,7 +210,7 @@ pub(super) struct Tick {
 /// `order.items`, also while a `for` walks over them.
 #[derive(Debug, Clone)]
 pub(super) struct Items {
-    order: Fact<Order>,
+    order: OrderView,
     next: usize,
 }
 
@@ -215,13 +232,17 @@ impl Iterator for Items {
 /// One line of an order.
 #[derive(Debug, Clone)]
 pub(super) struct ItemView {
-    order: Fact<Order>,
+    order: OrderView,
     index: usize,
 }
 
 impl ItemView {
     pub(super) fn text<const MAX: usize>(&self, field: impl Fn(&Item) -> Option<&Text<MAX>>) -> &str {
         or_empty(self.order.lines().get(self.index).and_then(field))
+    }
+
+    pub(super) fn is_customized(&self) -> bool {
+        self.order.lines().get(self.index).is_some_and(|item| item.customized == Some(true))
     }
 
     pub(super) fn number(&self, field: impl Fn(&Item) -> Decimal) -> Decimal {
@@ -307,33 +328,42 @@ impl EventView {
         }
     }
 
+    pub(super) fn order(&self) -> Option<&Order> {
+        match &self.event.data {
+            EventData::OrderCreated(told)
+            | EventData::OrderUpdated(told)
+            | EventData::OrderCompleted(told) => Some(told.order()),
+            _ => None,
+        }
+    }
+
     pub(super) fn order_id(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => &order.order_id,
             EventData::OrderRefunded(refund) => &refund.order_id,
-            _ => "",
+            EventData::OrderCancelled(cancelled) => &cancelled.order_id,
+            _ => self.order().map_or("", |order| &order.order_id),
         }
     }
 
     pub(super) fn total(&self) -> Decimal {
         match &self.event.data {
-            EventData::OrderCompleted(order) => order.total.decimal(),
-            EventData::OrderRefunded(refund) => refund.amount.decimal(),
-            _ => Decimal::ZERO,
+            EventData::OrderRefunded(refund) => refund.amount.unwrap_or_default().decimal(),
+            EventData::OrderCancelled(cancelled) => cancelled.total.unwrap_or_default().decimal(),
+            _ => self.order().map_or(Decimal::ZERO, |order| order.total.decimal()),
         }
     }
 
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => or_empty(order.channel.as_ref()),
             EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
+            _ => or_empty(self.order().and_then(|order| order.channel.as_ref())),
         }
     }
 
     pub(super) fn reason(&self) -> &str {
         match &self.event.data {
             EventData::OrderRefunded(refund) => or_empty(refund.reason.as_ref()),
+            EventData::OrderCancelled(cancelled) => or_empty(cancelled.reason.as_ref()),
             _ => self.points().map_or("", |moved| &moved.reason),
         }
     }

@@ -7,8 +7,11 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod command;
+mod due;
 mod facts;
 mod lifecycle;
+mod order;
 mod points;
 mod tier;
 
@@ -30,10 +33,12 @@ use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::refusal::Refused;
 use super::schedule::TickType;
-use super::source_event::SourceEvent;
+use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::text::Name;
+use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
@@ -51,6 +56,11 @@ pub enum Occasion {
         id: Ulid,
         /// Where the next tick stands that is due already: the member is woken for it again if nobody gets to it.
         then: Option<Timestamp>,
+    },
+    /// Something that the member carries fell due: an expiry, a review. No rule starts on it.
+    Due {
+        /// Distinguishes this moment's derived ids; made at the edge.
+        id: Ulid,
     },
 }
 
@@ -97,6 +107,25 @@ pub enum Refusal {
     TooManyEvents,
 }
 
+impl Refusal {
+    /// The stable word for programs.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyPoints => "too_many_points",
+            Self::NoSuchTier(_) => "unknown_tier",
+            Self::NoRefund => "no_refund",
+            Self::TooManyEvents => "too_many_events",
+        }
+    }
+}
+
+/// What fails a rule refuses a command.
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
 /// A decision in the making.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -112,8 +141,9 @@ pub struct Draft {
     pub today: NaiveDate,
     /// The engine's clock.
     pub now: Timestamp,
-    /// Whether the rules should run: not for an order that was completed before.
+    /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
+    order_news: OrderNews,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
@@ -126,16 +156,19 @@ pub struct Draft {
 impl Draft {
     /// Folds what happened into `member` and `order`: visits, spending, refunds, enrolment, reactivation. A replay of
     /// a failed event folds nothing again: its facts were kept the first time.
+    ///
+    /// # Errors
+    /// What cannot be done at all: nothing of it is kept.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
         occasion: Occasion,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
-            Occasion::Tick { .. } => now,
+            Occasion::Tick { .. } | Occasion::Due { .. } => now,
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
@@ -146,6 +179,7 @@ impl Draft {
             today,
             now,
             runs_rules: true,
+            order_news: OrderNews::Nothing,
             new_identities: Vec::new(),
             transfers: Vec::new(),
             told: Vec::new(),
@@ -154,14 +188,16 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        draft.catch_up(frame)?;
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
-            if !replay {
-                draft.fold(&event);
+            match replay {
+                true => draft.recall_order(&event),
+                false => draft.fold(frame, &event)?,
             }
         }
-        draft
+        Ok(draft)
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -187,10 +223,17 @@ impl Draft {
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
+        self.all_or_nothing(|draft| {
+            effects.actions.iter().try_for_each(|action| draft.act(frame, &effects.cause, action))
+        })
+    }
+
+    /// Undoes what was done when it could not be done to the end.
+    fn all_or_nothing(&mut self, act: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
         let standing = self.member.standing.clone();
         let order = self.order.clone();
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
-        let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, &effects.cause, action));
+        let outcome = act(self);
         if outcome.is_err() {
             self.restore(standing, order, marks);
         }
@@ -217,7 +260,7 @@ impl Draft {
         match action {
             Action::Award { amount, reason } => self.award(cause, action, *amount, reason),
             Action::Deduct { amount, reason } => self.deduct(cause, action, *amount, reason),
-            Action::TakeBack { reason } => self.take_back(cause, action, reason),
+            Action::TakeBack { reason } => self.take_back(frame, cause, action, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(status) => {
                 self.mark(*status);
@@ -243,12 +286,19 @@ impl Draft {
         });
     }
 
+    fn source_kind(&self) -> Option<SourceType> {
+        match &self.occasion {
+            Occasion::Source(input) => Some(input.event.kind()),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
+    }
+
     /// Where derived ids of this decision start: each run of the same source event gets a stretch of its own.
     fn cause_id(&self) -> Ulid {
         /// More than the ids that one decision can use.
         const STRETCH: u128 = 1 << 20;
         match &self.occasion {
-            Occasion::Tick { id, .. } => *id,
+            Occasion::Tick { id, .. } | Occasion::Due { id } => *id,
             Occasion::Source(input) => {
                 let runs = match input.from {
                     SourceOrigin::Outside => 0,
@@ -269,7 +319,7 @@ impl Draft {
         }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let events: Vec<_> = self
             .told
@@ -290,7 +340,7 @@ impl Draft {
             })
             .collect();
         let source = match self.occasion {
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
             Occasion::Source(input) => {
                 let failed = !self.failures.is_empty();
                 let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
@@ -339,6 +389,7 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
     let data = match &event.data {
         EventData::PointsEarned(moved)
         | EventData::PointsDeducted(moved)
+        | EventData::PointsAdjusted(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
         }

@@ -20,7 +20,8 @@ impl Order {
     /// without `[earning]` earns on exactly the total. What the POS does not say counts as nothing. A discount of the
     /// whole order is off what earns: excluded lines go out at their full price.
     pub fn eligible(&self, earning: &Earning) -> Decimal {
-        let left_out = earning.left_out.iter().filter_map(|part| self.part(*part)).fold(Money::ZERO, Money::plus);
+        let left_out =
+            earning.left_out.iter().filter_map(|part| self.part(*part)).fold(Money::ZERO, Money::plus);
         let barred = self.barred(earning).into_iter().map(|at| self.items[usize::from(at)].total());
         let barred = barred.fold(Decimal::ZERO, Decimal::saturating_add);
         let discount = match earning.discounts {

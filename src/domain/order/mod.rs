@@ -21,7 +21,7 @@ use super::json::JsonObject;
 use super::money::Money;
 use super::text::{Key, Name};
 
-pub use record::{Counted, Earned, OrderRecord, Phase};
+pub use record::{Counted, Earned, OrderRecord, Phase, Unsettled};
 pub use refund::{Back, Refund, RefundTold, ReturnedLine, WhichLine};
 
 /// An order as a POS describes it at one moment.

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::refund::{Back, Returned};
+use super::refund::{Back, Returned, WhichLine};
 use super::share::Share;
 use super::{Item, Order, Stamp, Step};
 use crate::domain::Timestamp;
@@ -42,9 +42,9 @@ pub struct OrderRecord {
     barred: Vec<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earned: Vec<Earned>,
-    /// The snapshot before a change that some rule failed to settle.
+    /// A change that some rule failed to settle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unsettled: Option<Arc<Order>>,
+    pub unsettled: Option<Unsettled>,
     /// Counts writes; a commit names the version it was decided from. 0 = not stored yet.
     #[serde(skip)]
     pub version: i64,
@@ -59,6 +59,15 @@ pub struct Counted {
     pub day: NaiveDate,
     /// The money spent on it, less what was given back.
     pub spend: Money,
+}
+
+/// A change of a completed order that can be settled again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// Of the event that brought it.
+    pub stamp: Stamp,
+    /// The order before it.
+    pub before: Arc<Order>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +115,11 @@ impl OrderRecord {
         }
     }
 
+    /// The same, as stored so many times.
+    pub fn at_version(self, version: i64) -> Self {
+        Self { version, ..self }
+    }
+
     /// Takes a snapshot in: the newest one is the order, and the newest word on it says whether it counts. An older
     /// one may still bring the news that the order was completed. Answers whether it was newer than all before it in
     /// one of the two.
@@ -147,6 +161,29 @@ impl OrderRecord {
 
     fn items(&self) -> &[Item] {
         self.order().map_or(&[], |order| &order.items)
+    }
+
+    /// The lines of a refund that the order does not have. Of an order that is not known, none.
+    pub fn unknown_lines<'a>(&'a self, back: &'a Back) -> impl Iterator<Item = &'a WhichLine> {
+        let (lines, is_known) = match back {
+            Back::Lines(lines) => (&lines[..], self.order().is_some()),
+            Back::Full | Back::Amount(_) => (&[][..], false),
+        };
+        let unknown = move |which: &&WhichLine| is_known && !which.is_among(self.items());
+        lines.iter().map(|line| &line.which).filter(unknown)
+    }
+
+    /// The money that a refund alone comes to; of lines, at their price. `None` while the order is not known.
+    pub fn worth(&self, back: &Back) -> Option<Money> {
+        match back {
+            Back::Amount(amount) => Some(*amount),
+            Back::Full => self.total(),
+            Back::Lines(_) => {
+                let mut alone = Self { newest: self.newest.clone(), ..Self::unseen(self.order_id.clone()) };
+                alone.give_back(back);
+                alone.refunded()
+            }
+        }
     }
 
     /// What the guest paid; `None` until a snapshot was seen.
@@ -217,9 +254,24 @@ impl OrderRecord {
         of_wallet.map_or(Points::ZERO, |earned| earned.earned)
     }
 
-    /// It earned so much more (or less), which moved at once. Nothing is earned below zero. Answers how much moved;
-    /// `None` beyond [`Points::LIMIT`].
-    pub fn earn(&mut self, wallet: &Name, change: Points) -> Option<Points> {
+    /// It earned so much more, which the member has got. `None` beyond [`Points::LIMIT`].
+    pub fn earn(&mut self, wallet: &Name, amount: Points) -> Option<()> {
+        let earned = self.wallet(wallet);
+        earned.earned = earned.earned.plus(amount)?;
+        Some(())
+    }
+
+    /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
+    /// Nothing is earned below zero. `None` beyond [`Points::LIMIT`].
+    pub fn re_earn(&mut self, wallet: &Name, change: Points) -> Option<()> {
+        let Earned { earned, taken_back, .. } = self.wallet(wallet);
+        let now = earned.plus(change)?.max(Points::ZERO);
+        taken_back.0 += now.0 - earned.0; // what the member has of it is as before
+        *earned = now;
+        Some(())
+    }
+
+    fn wallet(&mut self, wallet: &Name) -> &mut Earned {
         let at = match self.earned.iter().position(|earned| earned.wallet == *wallet) {
             Some(at) => at,
             None => {
@@ -228,10 +280,7 @@ impl OrderRecord {
                 self.earned.len() - 1
             }
         };
-        let earned = &mut self.earned[at].earned;
-        let before = *earned;
-        *earned = before.plus(change)?.max(Points::ZERO);
-        Some(Points(earned.0 - before.0))
+        &mut self.earned[at]
     }
 
     /// Brings what the order leaves with its member in line with what it earned and what is left of it: of `earned`,
@@ -249,6 +298,9 @@ impl OrderRecord {
                 moves.push((wallet.clone(), Points(taken_back.0 - gone.0)));
                 *taken_back = gone;
             }
+        }
+        if self.phase() != Phase::Completed {
+            self.earned.clear(); // should it be completed again, it earns anew
         }
         moves
     }

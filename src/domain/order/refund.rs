@@ -128,14 +128,15 @@ impl Returned {
     }
 
     fn add_line(&mut self, line: &ReturnedLine) -> bool {
-        match self.lines.iter_mut().find(|known| known.which == line.which) {
-            Some(known) => {
-                known.quantity = known.quantity.zip(line.quantity).map(|(a, b)| a.plus(b));
-            }
-            None if self.lines.len() < Self::MAX_LINES => self.lines.push(line.clone()),
-            None => return false,
+        if let Some(known) = self.lines.iter_mut().find(|known| known.which == line.which) {
+            known.quantity = known.quantity.zip(line.quantity).map(|(a, b)| a.plus(b));
+            return true;
         }
-        true
+        let has_room = self.lines.len() < Self::MAX_LINES;
+        if has_room {
+            self.lines.push(line.clone());
+        }
+        has_room
     }
 
     /// How much of each of `items` came back: first what was named by place, then what was named by article.

@@ -3,6 +3,7 @@
 
 pub mod earning;
 pub mod refund;
+pub mod wallet;
 
 use super::text::Name;
 use earning::Earning;
@@ -17,4 +18,11 @@ pub struct Terms {
     pub earning: Earning,
     /// What refunds take back.
     pub refunds: Refunds,
+}
+
+impl Terms {
+    /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
+    pub const fn has_deadlines(&self) -> bool {
+        false
+    }
 }

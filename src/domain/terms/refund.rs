@@ -66,7 +66,11 @@ mod tests {
             (Forgive, 10, 9, 0),
             (Forgive, 10, -3, 0),
         ] {
-            assert_eq!(policy.taken(Points(due), Points(balance)), Points(taken), "{policy:?} {due} of {balance}");
+            assert_eq!(
+                policy.taken(Points(due), Points(balance)),
+                Points(taken),
+                "{policy:?} {due} of {balance}"
+            );
         }
     }
 }

@@ -115,13 +115,18 @@ impl<'a> Checker<'a> {
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
         match event {
-            Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
+            Some(RuleEvent::Source(
+                SourceType::OrderCreated
+                | SourceType::OrderUpdated
+                | SourceType::OrderCompleted
+                | SourceType::OrderCancelled,
+            )) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
             Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
                 self.variable("tick", Type::Tick)
             }
-            None => {
+            Some(RuleEvent::Source(SourceType::Command(_))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();
                 let help = match is_told {

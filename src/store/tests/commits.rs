@@ -23,8 +23,8 @@ on_both! {
         let owners = store.look(|c| member::owners(c, &harvest(), &[card(9), card(1)]));
         assert_eq!(owners, [(card(1), member_id(1))]);
         let record = store.look(|c| orders::load(c, &harvest(), &first.order.as_ref().unwrap().order_id)).unwrap();
-        assert_eq!(record.version, 1);
-        assert_eq!(record.earned, Points(10));
+        assert_eq!(record.earned_in("points"), Points(10));
+        assert_eq!(Some(record), first.order.clone().map(|order| order.at_version(1)));
         let lines = store.look(|c| ledger::list(c, &harvest(), member_id(1), 10, None));
         assert_eq!(lines[0].id, first.transfers[0].id);
         assert_eq!(lines[0].credit.to_string(), format!("member:{}", member_id(1)));

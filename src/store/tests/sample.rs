@@ -17,10 +17,10 @@ use crate::domain::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
-use crate::domain::order::OrderRecord;
+use crate::domain::order::{OrderRecord, Snapshot, Stamp, Step};
 use crate::domain::receipt::{Receipt, SourceStatus};
-use crate::domain::source_event::SourceEvent;
-use crate::domain::text::Key;
+use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::text::{Key, Name};
 use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
 
@@ -71,6 +71,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     member.history.visit("2026-03-03".parse().unwrap(), "10.50".parse().unwrap());
     let key = Key::parse(&format!("order-{n}")).unwrap();
     let event = Arc::new(source_event(&key, 10));
+    let record = order_record(key.clone(), member.id, &event);
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved { amount: Points(10), new_balance: points, reason: "a point a dollar".into() };
     let event_id = EventId::derived(ulid(n), 0);
@@ -102,18 +103,23 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             receipt,
         }),
         new_identities: Vec::new(),
-        order: Some(OrderRecord {
-            member: Some(member.id),
-            total: Some("10.50".parse().unwrap()),
-            earned: Points(10),
-            ..OrderRecord::unseen(key)
-        }),
+        order: Some(record),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
         member: Some(member),
     }
+}
+
+/// What is remembered of a completed order worth ten points.
+fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord {
+    let SourceData::OrderCompleted(Snapshot { version, order }) = &event.data else { panic!("an order") };
+    let mut record = OrderRecord::unseen(key);
+    record.member = Some(member);
+    record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
+    record.earn(&Name::parse(POINTS_WALLET).unwrap(), Points(10)).unwrap();
+    record
 }
 
 /// Points awarded to a member.

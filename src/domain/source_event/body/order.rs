@@ -91,7 +91,11 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 /// `data` of `order.created`, `order.updated` and `order.completed`.
-pub(super) fn snapshot(raw: &str, location: Option<&Name>, currency: &Currency) -> Result<Snapshot, BadEvent> {
+pub(super) fn snapshot(
+    raw: &str,
+    location: Option<&Name>,
+    currency: &Currency,
+) -> Result<Snapshot, BadEvent> {
     let body: OrderBody = json::object(raw, "data")?;
     let total = body.total.ok_or_else(|| BadEvent::field("data.total", "is missing"))?;
     if body.reason.is_some() {

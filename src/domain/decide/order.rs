@@ -1,0 +1,304 @@
+//! Orders: what snapshots and refunds of them come to, and the points that move for it.
+//!
+//! A completed order earns once, by the rules on `order.completed`. When it changes afterwards, those rules are asked
+//! twice, with the order as it was and as it is, both against the member of now, and only the difference moves: so a
+//! welcome bonus is neither paid twice nor lost because the guest is no longer new.
+
+use std::sync::Arc;
+
+use super::{Draft, Frame, Refusal};
+use crate::domain::Timestamp;
+use crate::domain::effect::{Action, Cause, RuleEffects};
+use crate::domain::ledger::{ChainAccount, POINTS_WALLET};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::money::Points;
+use crate::domain::order::{
+    Back, Cancellation, Counted, Order, OrderRecord, OrderTold, Phase, Refund, RefundTold, Snapshot, Stamp,
+    Step, Unsettled,
+};
+use crate::domain::source_event::{SourceData, SourceEvent, SourceType};
+use crate::domain::text::{Key, Name, Note};
+
+/// What the event brought that the engine itself must settle.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum OrderNews {
+    /// Nothing.
+    Nothing,
+    /// The order counts from now on.
+    Completed,
+    /// A completed order changed.
+    Changed(Unsettled),
+    /// The order does not count, or no longer.
+    Cancelled,
+}
+
+/// What an event says of an order.
+struct Sight<'a> {
+    order_id: &'a Key,
+    stamp: Stamp,
+    order: Option<&'a Arc<Order>>,
+}
+
+impl Draft {
+    pub(super) fn see_order(&mut self, frame: Frame<'_>, step: Step, snapshot: &Snapshot) {
+        let Snapshot { version, order } = snapshot;
+        let stamp = Stamp { version: *version, at: self.at, step };
+        let Some((before, record)) = self.see(Sight { order_id: &order.order_id, stamp, order: Some(order) })
+        else {
+            return;
+        };
+        record.bar(&frame.terms.earning);
+        let order = record.order().unwrap_or(order).clone();
+        if record.phase() == Phase::Cancelled && step != Step::Updated {
+            self.note(format!("order {} was cancelled; it does not count", order.order_id));
+            self.runs_rules = false;
+            return;
+        }
+        let told = OrderTold::of(order, record.order_version());
+        let (news, data) = match (before, record.phase()) {
+            ((Phase::Completed, Some(before)), Phase::Completed) => {
+                (OrderNews::Changed(Unsettled { stamp, before }), EventData::OrderUpdated(told))
+            }
+            (_, Phase::Completed) => (OrderNews::Completed, EventData::OrderCompleted(told)),
+            _ if step == Step::Created => (OrderNews::Nothing, EventData::OrderCreated(told)),
+            _ => (OrderNews::Nothing, EventData::OrderUpdated(told)),
+        };
+        self.runs_rules = self.source_kind().is_some_and(|kind| kind.as_str() == data.kind().as_str());
+        self.order_news = news;
+        self.told.push(data);
+        self.count_order();
+    }
+
+    pub(super) fn see_cancellation(&mut self, cancelled: &Cancellation) {
+        let stamp = Stamp { version: cancelled.version, at: self.at, step: Step::Cancelled };
+        if self.see(Sight { order_id: &cancelled.order_id, stamp, order: None }).is_none() {
+            return;
+        }
+        self.order_news = OrderNews::Cancelled;
+        self.told.push(EventData::OrderCancelled(cancelled.clone()));
+        self.count_order();
+    }
+
+    /// Takes a snapshot into the order's record. Answers how the order stood before; `None` when nothing changed, and
+    /// the receipt says why.
+    fn see(&mut self, sight: Sight<'_>) -> Option<((Phase, Option<Arc<Order>>), &mut OrderRecord)> {
+        let Sight { order_id, stamp, order } = sight;
+        let me = self.member.id;
+        let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order_id.clone()));
+        let before = (record.phase(), record.order().cloned());
+        let is_others = record.counted.is_some() && record.member != Some(me);
+        let is_newer = !is_others && record.see(stamp, order);
+        let is_known = order.is_none_or(|order| record.order() == Some(order))
+            && (record.phase() == Phase::Completed) == (stamp.step == Step::Completed);
+        let why = if is_others {
+            format!("order {order_id} is another member's; it counts once")
+        } else if (record.phase(), record.order()) != (before.0, before.1.as_ref()) {
+            record.member = Some(me);
+            return self.order.as_mut().map(|record| (before, record));
+        } else if is_newer || is_known {
+            format!("order {order_id} was known to be so before; it counts once")
+        } else {
+            format!(
+                "what is known of order {order_id} is as new or newer, so this changes nothing; \
+                 a newer snapshot has a higher `version` or a later `occurred_at`"
+            )
+        };
+        self.note(why);
+        self.runs_rules = false;
+        None
+    }
+
+    pub(super) fn see_refund(&mut self, refund: &Refund) {
+        let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
+        let before = record.refunded();
+        let kept = record.give_back(&refund.back);
+        let moved = record.refunded().zip(before).map(|(now, before)| now.minus(before));
+        let mut notes: Vec<String> = record
+            .unknown_lines(&refund.back)
+            .map(|which| format!("the order has no {which}; nothing goes back for it"))
+            .collect();
+        if !kept {
+            notes.push("the order names too many lines; those beyond are not given back".to_owned());
+        }
+        let amount = match &refund.back {
+            Back::Amount(asked) => {
+                if let Some(moved) = moved.filter(|moved| moved < asked) {
+                    notes.push(format!("only {moved} of {asked} was left to refund"));
+                }
+                Some(*asked)
+            }
+            Back::Full | Back::Lines(_) => moved,
+        };
+        self.told.push(EventData::OrderRefunded(RefundTold::of(refund, amount)));
+        for note in notes {
+            self.note(note);
+        }
+        self.count_order();
+    }
+
+    /// Brings the member's history in line with the order: a visit and its spending for one that counts, neither for
+    /// one that was cancelled.
+    fn count_order(&mut self) {
+        let Some(record) = &mut self.order else { return };
+        let history = &mut self.member.history;
+        match (record.counted, record.spend()) {
+            (None, Some(spend)) => {
+                record.counted = Some(Counted { at: self.at, day: self.today, spend });
+                self.visit(spend);
+            }
+            (Some(counted), Some(spend)) => {
+                history.refund(counted.day, counted.spend.minus(spend));
+                record.counted = Some(Counted { spend, ..counted });
+            }
+            (Some(counted), None) => {
+                history.unvisit(counted.day, counted.spend);
+                record.counted = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// For a replay, which folds nothing: what there was to settle when the event was first decided.
+    pub(super) fn recall_order(&mut self, event: &SourceEvent) {
+        let (step, version) = match &event.data {
+            SourceData::OrderCreated(new) => (Step::Created, new.version),
+            SourceData::OrderUpdated(new) => (Step::Updated, new.version),
+            SourceData::OrderCompleted(new) => (Step::Completed, new.version),
+            _ => return,
+        };
+        let stamp = Stamp { version, at: self.at, step };
+        let unsettled = self.order.as_ref().and_then(|record| record.unsettled.clone());
+        if let Some(unsettled) = unsettled.filter(|unsettled| unsettled.stamp == stamp) {
+            self.order_news = OrderNews::Changed(unsettled);
+            self.runs_rules = step != Step::Completed;
+        } else if step == Step::Completed {
+            self.order_news = OrderNews::Completed;
+        }
+    }
+
+    /// The completed order before it changed, if it did: what it earns must be asked anew.
+    pub fn changed_order(&self) -> Option<Arc<Order>> {
+        match &self.order_news {
+            OrderNews::Changed(unsettled) => Some(unsettled.before.clone()),
+            OrderNews::Nothing | OrderNews::Completed | OrderNews::Cancelled => None,
+        }
+    }
+
+    /// When the order at hand was completed; of one that does not count, when what is decided on happened.
+    pub fn order_at(&self) -> Timestamp {
+        let counted = self.order.as_ref().and_then(|record| record.counted);
+        counted.map_or(self.at, |counted| counted.at)
+    }
+
+    /// Applies what a rule asks for a changed order beyond what it asks for the order as it was: the difference of
+    /// points, to be moved by [`Draft::settle_order`], and what else is new. Nothing is deducted a second time.
+    ///
+    /// # Errors
+    /// As for [`Draft::apply`].
+    pub fn re_earn(&mut self, frame: Frame<'_>, was: &[Action], is: RuleEffects) -> Result<(), Refusal> {
+        let awards =
+            |actions: &[Action]| actions.iter().filter_map(awarded).map(|points| points.0).sum::<i64>();
+        let change = Points(awards(&is.actions) - awards(was));
+        let is_new = |action: &Action| match action {
+            Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
+            Action::SetTier(_) | Action::Mark(_) | Action::Achieve(_) => !was.contains(action),
+        };
+        let actions = is.actions.into_iter().filter(is_new).collect();
+        self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
+        let record = self.order.as_mut().ok_or(Refusal::NoRefund)?;
+        record.re_earn(&points_wallet(), change).ok_or(Refusal::TooManyPoints)
+    }
+
+    /// Moves what an order leaves with its member after it was completed, changed or cancelled: no rule could do that
+    /// when a refund came before the order, and none needs to when the order itself says so.
+    ///
+    /// # Errors
+    /// The balance would leave the range of points; nothing moved then.
+    pub fn settle_order(&mut self, frame: Frame<'_>, rules_failed: bool) -> Result<(), Refusal> {
+        let reason = match &self.order_news {
+            OrderNews::Nothing => return Ok(()),
+            OrderNews::Completed => "refunded before the order came",
+            OrderNews::Changed(_) => "order changed",
+            OrderNews::Cancelled => "order cancelled",
+        };
+        let Some(record) = &mut self.order else { return Ok(()) };
+        record.unsettled = match &self.order_news {
+            OrderNews::Changed(unsettled) if rules_failed => Some(unsettled.clone()),
+            _ => None,
+        };
+        let cause =
+            Cause { rule: reason.into(), at: "engine".into(), program_version: frame.program_version };
+        let reason = Note::parse(reason).unwrap_or_else(|_| unreachable!("a fixed text"));
+        self.all_or_nothing(|draft| draft.settle(frame, &cause, &reason).map(|_| ()))
+    }
+
+    /// Takes back the refunded share of what the order earned.
+    pub(super) fn take_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        action: &Action,
+        reason: &Note,
+    ) -> Result<(), Refusal> {
+        if self.source_kind() != Some(SourceType::OrderRefunded) || self.order.is_none() {
+            return Err(Refusal::NoRefund);
+        }
+        if !self.settle(frame, cause, reason)? {
+            self.line(cause, action, Some(Points::ZERO), None);
+        }
+        Ok(())
+    }
+
+    /// Moves what the order's record says must move. Answers whether anything did.
+    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &Note) -> Result<bool, Refusal> {
+        let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
+        for (_, change) in &moves {
+            match change.0 {
+                ..0 => self.claw_back(frame, cause, Points(-change.0), reason)?,
+                _ => self.give_again(cause, *change, reason)?,
+            }
+        }
+        Ok(!moves.is_empty())
+    }
+
+    fn give_again(&mut self, cause: &Cause, amount: Points, reason: &Note) -> Result<(), Refusal> {
+        let moved = self.credit(cause, ChainAccount::Issued, amount, reason)?;
+        self.told.push(EventData::PointsEarned(moved));
+        self.line(cause, &Action::Award { amount, reason: reason.clone() }, Some(amount), None);
+        Ok(())
+    }
+
+    /// Takes back as much as the program's policy says when it may be spent already. The rest is let go for good.
+    fn claw_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        due: Points,
+        reason: &Note,
+    ) -> Result<(), Refusal> {
+        let policy = frame.terms.refunds.clawback;
+        let amount = policy.taken(due, self.member.standing.points);
+        if amount > Points::ZERO {
+            let moved = self.debit(cause, ChainAccount::ClawedBack, amount, reason)?;
+            self.told.push(EventData::PointsClawedBack(moved));
+        }
+        if amount < due {
+            let policy = policy.as_str();
+            self.note(format!("{amount} of {due} points were taken back, the rest is spent ({policy})"));
+        }
+        self.line(cause, &Action::TakeBack { reason: reason.clone() }, Some(amount), None);
+        Ok(())
+    }
+}
+
+const fn awarded(action: &Action) -> Option<Points> {
+    match action {
+        Action::Award { amount, .. } => Some(*amount),
+        _ => None,
+    }
+}
+
+/// The one wallet that rules award to.
+pub(super) fn points_wallet() -> Name {
+    Name::parse(POINTS_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"))
+}
