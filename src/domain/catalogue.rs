@@ -218,7 +218,11 @@ mod tests {
         );
         assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
         let data = &schema["properties"]["data"];
-        assert_eq!(data["required"], serde_json::json!(["amount", "wallet", "new_balance", "reason"]), "{schema:#}");
+        assert_eq!(
+            data["required"],
+            serde_json::json!(["amount", "wallet", "new_balance", "reason"]),
+            "{schema:#}"
+        );
         assert_eq!(data["properties"]["amount"]["type"], "integer");
     }
 }
