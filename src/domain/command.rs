@@ -12,23 +12,26 @@ use serde::Deserialize;
 use super::json;
 use super::money::Points;
 use super::source_event::BadEvent;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// Points that waited for it can be spent.
+    ConfirmPoints,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::AdjustPoints];
+    pub const ALL: [Self; 2] = [Self::AdjustPoints, Self::ConfirmPoints];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::ConfirmPoints => "points.confirm",
         }
     }
 }
@@ -45,6 +48,8 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
 }
 
 /// Points given or taken by hand.
@@ -56,6 +61,14 @@ pub struct Adjustment {
     pub reason: Note,
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
+}
+
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +85,7 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
         }
     }
 
@@ -79,6 +93,7 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
         })
     }
 }

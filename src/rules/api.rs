@@ -6,18 +6,19 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext, Variant};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
 use crate::domain::loyalty_event::EventType::{self, *};
 use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
-use crate::domain::order::{Refund, Visit};
 
-use super::requests::{self, Failure};
+use super::requests::{self, Failure, Sum};
 use super::testing;
-use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, OrderView, Tick, or_empty};
+use super::views::{
+    EventView, ItemView, Items, MemberView, Moment, OrderView, RefundView, Tick, VisitView, or_empty,
+};
 use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
 
 /// All words, registered once for all chains.
@@ -51,8 +52,8 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<OrderView>(), Type::Order),
         (TypeId::of::<Items>(), Type::Items),
         (TypeId::of::<ItemView>(), Type::Item),
-        (TypeId::of::<Fact<Refund>>(), Type::Refund),
-        (TypeId::of::<Fact<Visit>>(), Type::Visit),
+        (TypeId::of::<RefundView>(), Type::Refund),
+        (TypeId::of::<VisitView>(), Type::Visit),
         (TypeId::of::<Tick>(), Type::Tick),
         (TypeId::of::<MemberView>(), Type::Member),
         (TypeId::of::<EventView>(), Type::Event),
@@ -62,41 +63,42 @@ fn types() -> Vec<(TypeId, Type)> {
 type Text = ImmutableString;
 type Context<'a> = NativeCallContext<'a>;
 
+/// The effects that move points, for amounts of one type.
+fn movements<N: Into<Decimal> + Variant + Clone>(author: &mut Author) {
+    type Effect = fn(&Context<'_>, &Sum<'_>) -> Result<(), Failure>;
+    let effects: [(&str, &str, Effect); 2] =
+        [("award", "award_to", requests::award), ("deduct", "deduct_from", requests::deduct)];
+    for (first, other, ask) in effects {
+        author
+            .function(first, Type::Nothing, move |c: Context<'_>, n: N| {
+                ask(&c, &Sum { amount: n.into(), reason: None, wallet: None })
+            })
+            .place(Place::Rule);
+        author
+            .function(first, Type::Nothing, move |c: Context<'_>, n: N, why: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: Some(&why), wallet: None })
+            })
+            .place(Place::Rule);
+        author
+            .function(other, Type::Nothing, move |c: Context<'_>, n: N, code: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: None, wallet: Some(&code) })
+            })
+            .place(Place::Rule)
+            .role(Role::Wallet);
+        author
+            .function(other, Type::Nothing, move |c: Context<'_>, n: N, why: Text, code: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: Some(&why), wallet: Some(&code) })
+            })
+            .place(Place::Rule)
+            .role(Role::Wallet);
+    }
+}
+
 fn effects(author: &mut Author) {
     use Type::Nothing;
     let in_rule = Place::Rule;
-    author
-        .function("award", Nothing, |c: Context<'_>, n: i64, why: Text| {
-            requests::award(&c, n.into(), Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
-            requests::award(&c, n, Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: i64| requests::award(&c, n.into(), None))
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: Decimal| requests::award(&c, n, None))
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: i64, why: Text| {
-            requests::deduct(&c, n.into(), Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
-            requests::deduct(&c, n, Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: i64| requests::deduct(&c, n.into(), None))
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: Decimal| requests::deduct(&c, n, None))
-        .place(in_rule);
+    movements::<i64>(author);
+    movements::<Decimal>(author);
     author
         .function("take_back", Nothing, |c: Context<'_>, why: Text| requests::take_back(&c, Some(&why)))
         .place(in_rule);
@@ -156,23 +158,28 @@ fn order(author: &mut Author) {
 }
 
 fn refund_visit_and_tick(author: &mut Author) {
-    author.property("order_id", Type::Text, |r: &mut Fact<Refund>| Text::from(r.order_id()));
-    author.property("total", Type::Decimal, |r: &mut Fact<Refund>| r.total());
-    author.property("order_total", Type::Decimal, |r: &mut Fact<Refund>| r.order_total());
-    author.property("order_points", Type::Whole, |r: &mut Fact<Refund>| r.order_points());
-    author.property("reason", Type::Text, |r: &mut Fact<Refund>| Text::from(r.reason()));
-    author.property("location", Type::Text, |r: &mut Fact<Refund>| Text::from(r.location()));
-    author.property("at", Type::Moment, |r: &mut Fact<Refund>| r.at);
-    author.property("channel", Type::Text, |v: &mut Fact<Visit>| Text::from(v.channel()));
-    author.property("location", Type::Text, |v: &mut Fact<Visit>| Text::from(v.location()));
-    author.property("at", Type::Moment, |v: &mut Fact<Visit>| v.at);
+    author.property("order_id", Type::Text, |r: &mut RefundView| Text::from(r.order_id()));
+    author.property("total", Type::Decimal, |r: &mut RefundView| r.total());
+    author.property("order_total", Type::Decimal, |r: &mut RefundView| r.order_total());
+    author.property("order_points", Type::Whole, |r: &mut RefundView| r.order_points);
+    author.property("reason", Type::Text, |r: &mut RefundView| Text::from(r.reason()));
+    author.property("location", Type::Text, |r: &mut RefundView| Text::from(r.location()));
+    author.property("at", Type::Moment, |r: &mut RefundView| r.at);
+    author.property("channel", Type::Text, |v: &mut VisitView| Text::from(v.channel()));
+    author.property("location", Type::Text, |v: &mut VisitView| Text::from(v.location()));
+    author.property("at", Type::Moment, |v: &mut VisitView| v.at);
     author.property("at", Type::Moment, |t: &mut Tick| t.at);
 }
 
 fn member(author: &mut Author) {
     author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
-    author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points.0);
+    author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points().0);
+    author
+        .function("balance", Type::Whole, |m: &mut MemberView, code: Text| {
+            m.member.standing.wallets.get(&code).map_or(0, |wallet| wallet.balance().0)
+        })
+        .role(Role::Wallet);
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
@@ -214,13 +221,20 @@ fn kept(window: Window) -> Result<Window, Failure> {
     Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
 }
 
-const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack];
+const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
 const CHANNELS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded];
-const REASONS: &[EventType] =
-    &[PointsEarned, PointsDeducted, PointsClawedBack, OrderCancelled, OrderRefunded];
+const REASONS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    OrderCancelled,
+    OrderRefunded,
+];
 
 fn event(author: &mut Author) {
     author

@@ -23,7 +23,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
-use crate::domain::order::{Order, OrderRecord, Refund, Visit};
+use crate::domain::order::{Order, OrderRecord};
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
@@ -31,7 +31,7 @@ use crate::domain::text::{Key, Name};
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
-use super::views::{EventView, Fact, MemberView, Moment, OrderView, Tick};
+use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ pub(super) fn decide_and_tell(
     }
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
-    draft.arm(program.next_tick(draft.now));
+    draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Ok(Decided { commit, fired, failures, forwards })
@@ -204,8 +204,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         Occasion::Due { .. } => return None,
         Occasion::Source(input) => input,
     };
-    let event = input.event.clone();
-    let record = || draft.order.clone().map(Arc::new);
+    let location = input.event.location.as_ref();
     let order = |id| {
         let order = draft.order.as_ref().and_then(|record| record.order().cloned());
         ("order", Dynamic::from(order_view(program, draft, id, order)))
@@ -215,8 +214,12 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             order(&new.order.order_id)
         }
         SourceData::OrderCancelled(cancelled) => order(&cancelled.order_id),
-        SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
-        SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
+        SourceData::OrderRefunded(refund) => {
+            let wallet = program.terms.wallets.first().map_or("", |wallet| &wallet.code);
+            let view = RefundView::new(refund, location, draft.order.clone(), wallet, at);
+            ("refund", Dynamic::from(view))
+        }
+        SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
         SourceData::Command(_) => return None,
     })
 }

@@ -3,7 +3,6 @@
 //! Absent money reads as 0 and absent text as "", so that a rule needs no guards: an order without a tip has a tip
 //! of 0. Times are shown in the chain's calendar.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
@@ -12,12 +11,10 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::ledger::POINTS_WALLET;
 use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
-use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
 
@@ -79,34 +76,6 @@ impl Moment {
     }
 }
 
-/// `order`, `refund` or `visit`: a source event with the chain's calendar. The type parameter says which of them, so
-/// that `order.reason` is an error and not an empty text.
-#[derive(Debug)]
-pub(super) struct Fact<T> {
-    event: Arc<SourceEvent>,
-    /// The order as remembered; of a refund, the order it belongs to.
-    record: Option<Arc<OrderRecord>>,
-    pub(super) at: Moment,
-    of: PhantomData<fn() -> T>,
-}
-
-// Derived, it would ask for `T: Clone`.
-impl<T> Clone for Fact<T> {
-    fn clone(&self) -> Self {
-        Self { event: self.event.clone(), record: self.record.clone(), at: self.at, of: self.of }
-    }
-}
-
-impl<T> Fact<T> {
-    pub(super) fn new(event: Arc<SourceEvent>, record: Option<Arc<OrderRecord>>, at: Moment) -> Self {
-        Self { event, record, at, of: PhantomData }
-    }
-
-    pub(super) fn location(&self) -> &str {
-        or_empty(self.event.location.as_ref())
-    }
-}
-
 /// `order`: as it is known now, or, where a change is settled, as it was before. `None` for a cancelled order that
 /// nobody told us about: it has an id and nothing else.
 #[derive(Debug, Clone)]
@@ -158,46 +127,74 @@ impl OrderView {
     }
 }
 
-impl Fact<Refund> {
-    fn refund(&self) -> Option<&Refund> {
-        match &self.event.data {
-            SourceData::OrderRefunded(refund) => Some(refund),
-            _ => None,
-        }
+/// `refund`, with the order it belongs to as remembered.
+#[derive(Debug, Clone)]
+pub(super) struct RefundView {
+    refund: Arc<Refund>,
+    location: Option<Name>,
+    record: Option<Arc<OrderRecord>>,
+    /// Points that the order earned in the program's first wallet.
+    pub(super) order_points: i64,
+    pub(super) at: Moment,
+}
+
+impl RefundView {
+    pub(super) fn new(
+        refund: &Refund,
+        location: Option<&Name>,
+        record: Option<OrderRecord>,
+        wallet: &str,
+        at: Moment,
+    ) -> Self {
+        let order_points = record.as_ref().map_or(0, |record| record.earned_in(wallet).0);
+        let (refund, location) = (Arc::new(refund.clone()), location.cloned());
+        Self { refund, location, record: record.map(Arc::new), order_points, at }
     }
 
     pub(super) fn order_id(&self) -> &str {
-        self.refund().map_or("", |refund| &refund.order_id)
+        &self.refund.order_id
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 
     pub(super) fn total(&self) -> Decimal {
-        let record = self.record.as_deref();
-        let worth = self.refund().and_then(|refund| match &refund.back {
+        let worth = match &self.refund.back {
             Back::Amount(amount) => Some(*amount),
-            back => record.and_then(|record| record.worth(back)),
-        });
+            back => self.record.as_ref().and_then(|record| record.worth(back)),
+        };
         worth.unwrap_or_default().decimal()
     }
 
     pub(super) fn reason(&self) -> &str {
-        or_empty(self.refund().and_then(|refund| refund.reason.as_ref()))
+        or_empty(self.refund.reason.as_ref())
     }
 
     pub(super) fn order_total(&self) -> Decimal {
         self.record.as_ref().and_then(|record| record.total()).unwrap_or_default().decimal()
     }
-
-    pub(super) fn order_points(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.earned_in(POINTS_WALLET).0)
-    }
 }
 
-impl Fact<Visit> {
+/// `visit`.
+#[derive(Debug, Clone)]
+pub(super) struct VisitView {
+    channel: Option<Name>,
+    location: Option<Name>,
+    pub(super) at: Moment,
+}
+
+impl VisitView {
+    pub(super) fn new(visit: &Visit, location: Option<&Name>, at: Moment) -> Self {
+        Self { channel: visit.channel.clone(), location: location.cloned(), at }
+    }
+
     pub(super) fn channel(&self) -> &str {
-        match &self.event.data {
-            SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
-        }
+        or_empty(self.channel.as_ref())
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 }
 

@@ -4,12 +4,13 @@
 //! twice, with the order as it was and as it is, both against the member of now, and only the difference moves: so a
 //! welcome bonus is neither paid twice nor lost because the guest is no longer new.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::points::Movement;
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::effect::{Action, Cause, RuleEffects};
-use crate::domain::ledger::{ChainAccount, POINTS_WALLET};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::order::{
@@ -17,7 +18,7 @@ use crate::domain::order::{
     Step, Unsettled,
 };
 use crate::domain::source_event::{SourceData, SourceEvent, SourceType};
-use crate::domain::text::{Key, Name, Note};
+use crate::domain::text::{Key, Note};
 
 /// What the event brought that the engine itself must settle.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,17 +197,28 @@ impl Draft {
     /// # Errors
     /// As for [`Draft::apply`].
     pub fn re_earn(&mut self, frame: Frame<'_>, was: &[Action], is: RuleEffects) -> Result<(), Refusal> {
-        let awards =
-            |actions: &[Action]| actions.iter().filter_map(awarded).map(|points| points.0).sum::<i64>();
-        let change = Points(awards(&is.actions) - awards(was));
+        let mut changes = BTreeMap::new();
+        for (actions, sign) in [(&is.actions[..], 1), (was, -1)] {
+            for action in actions {
+                let Action::Award { wallet, amount, .. } = action else { continue };
+                let wallet = frame.wallet(wallet.as_ref())?;
+                let whole = wallet.rounding.whole(*amount).ok_or(Refusal::TooManyPoints)?;
+                *changes.entry(&wallet.code).or_insert(0) += sign * whole.0;
+            }
+        }
         let is_new = |action: &Action| match action {
             Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
             Action::SetTier(_) | Action::Mark(_) | Action::Achieve(_) => !was.contains(action),
         };
         let actions = is.actions.into_iter().filter(is_new).collect();
         self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
-        let record = self.order.as_mut().ok_or(Refusal::NoRefund)?;
-        record.re_earn(&points_wallet(), change).ok_or(Refusal::TooManyPoints)
+        let Some(record) = &mut self.order else { return Ok(()) };
+        let mut changed = record.clone();
+        for (wallet, change) in changes {
+            changed.re_earn(wallet, Points(change)).ok_or(Refusal::TooManyPoints)?;
+        }
+        *record = changed;
+        Ok(())
     }
 
     /// Moves what an order leaves with its member after it was completed, changed or cancelled: no rule could do that
@@ -237,68 +249,61 @@ impl Draft {
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        action: &Action,
         reason: &Note,
     ) -> Result<(), Refusal> {
         if self.source_kind() != Some(SourceType::OrderRefunded) || self.order.is_none() {
             return Err(Refusal::NoRefund);
         }
         if !self.settle(frame, cause, reason)? {
-            self.line(cause, action, Some(Points::ZERO), None);
+            self.line(cause, "take_back", Some((frame.wallet(None)?, Points::ZERO)), None);
         }
         Ok(())
     }
 
     /// Moves what the order's record says must move. Answers whether anything did.
-    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &Note) -> Result<bool, Refusal> {
+    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &str) -> Result<bool, Refusal> {
         let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
-        for (_, change) in &moves {
+        let moved = !moves.is_empty();
+        for (code, change) in moves {
+            let Some(wallet) = frame.terms.wallet(Some(&code)) else {
+                self.note(format!(
+                    "{change} `{code}` would move, but program.toml has no such wallet any more"
+                ));
+                continue;
+            };
+            let movement = Movement { cause, wallet, amount: Points(change.0.abs()), reason };
             match change.0 {
-                ..0 => self.claw_back(frame, cause, Points(-change.0), reason)?,
-                _ => self.give_again(cause, *change, reason)?,
+                ..0 => self.take(frame, movement)?,
+                _ => self.give(frame, movement)?,
             }
         }
-        Ok(!moves.is_empty())
+        Ok(moved)
     }
 
-    fn give_again(&mut self, cause: &Cause, amount: Points, reason: &Note) -> Result<(), Refusal> {
-        let moved = self.credit(cause, ChainAccount::Issued, amount, reason)?;
-        self.told.push(EventData::PointsEarned(moved));
-        self.line(cause, &Action::Award { amount, reason: reason.clone() }, Some(amount), None);
+    /// Gives points that the order turns out to leave, as many as the wallet has room for.
+    fn give(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { cause, wallet, amount, .. } = movement;
+        let room = self.room_for(wallet, amount);
+        if let Some(record) = self.order.as_mut().filter(|_| room < amount) {
+            record.fall_short(&wallet.code, Points(amount.0 - room.0));
+        }
+        self.line(cause, "award", Some((wallet, room)), None);
+        match room > Points::ZERO {
+            true => self.earn(frame, Movement { amount: room, ..movement }),
+            false => Ok(()),
+        }
+    }
+
+    fn take(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { cause, wallet, amount: due, .. } = movement;
+        let taken = self.claw_back(frame, movement)?;
+        if taken < due {
+            self.note(format!(
+                "{taken} of {due} {} were taken back; the rest is spent and let go",
+                wallet.plural
+            ));
+        }
+        self.line(cause, "take_back", Some((wallet, taken)), None);
         Ok(())
     }
-
-    /// Takes back as much as the program's policy says when it may be spent already. The rest is let go for good.
-    fn claw_back(
-        &mut self,
-        frame: Frame<'_>,
-        cause: &Cause,
-        due: Points,
-        reason: &Note,
-    ) -> Result<(), Refusal> {
-        let policy = frame.terms.refunds.clawback;
-        let amount = policy.taken(due, self.member.standing.points);
-        if amount > Points::ZERO {
-            let moved = self.debit(cause, ChainAccount::ClawedBack, amount, reason)?;
-            self.told.push(EventData::PointsClawedBack(moved));
-        }
-        if amount < due {
-            let policy = policy.as_str();
-            self.note(format!("{amount} of {due} points were taken back, the rest is spent ({policy})"));
-        }
-        self.line(cause, &Action::TakeBack { reason: reason.clone() }, Some(amount), None);
-        Ok(())
-    }
-}
-
-const fn awarded(action: &Action) -> Option<Points> {
-    match action {
-        Action::Award { amount, .. } => Some(*amount),
-        _ => None,
-    }
-}
-
-/// The one wallet that rules award to.
-pub(super) fn points_wallet() -> Name {
-    Name::parse(POINTS_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"))
 }

@@ -271,6 +271,11 @@ impl OrderRecord {
         Some(())
     }
 
+    /// So much of what it earned the wallet had no room for: the member has not got it.
+    pub fn fall_short(&mut self, wallet: &Name, amount: Points) {
+        self.wallet(wallet).earned.0 -= amount.0;
+    }
+
     fn wallet(&mut self, wallet: &Name) -> &mut Earned {
         let at = match self.earned.iter().position(|earned| earned.wallet == *wallet) {
             Some(at) => at,

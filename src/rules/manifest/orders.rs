@@ -14,12 +14,10 @@ impl Reader<'_> {
         let Some(table) = self.section(table, "earning") else { return Earning::default() };
         let parts = Part::ALL.map(Part::as_str);
         self.known_keys(table, &[&parts[..], &[DISCOUNTS, EXCLUDED]].concat());
-        let earns = |this: &mut Self, key| this.flag(table, key);
-        let left_out =
-            Part::ALL.into_iter().filter(|part| earns(self, part.as_str()) == Some(false)).collect();
-        let discounts = match earns(self, DISCOUNTS) {
-            Some(true) => Discounts::Earn,
-            Some(false) | None => Discounts::Lost,
+        let left_out = Part::ALL.into_iter().filter(|part| !self.flag(table, part.as_str(), true)).collect();
+        let discounts = match self.flag(table, DISCOUNTS, false) {
+            true => Discounts::Earn,
+            false => Discounts::Lost,
         };
         let excluded = self.names(table, EXCLUDED);
         if !categories.is_empty()
@@ -54,15 +52,6 @@ impl Reader<'_> {
             self.problem(value.span().start, format!("this must be a table: [{key}]"), None);
         }
         section
-    }
-
-    fn flag(&mut self, table: &Table<'_>, key: &str) -> Option<bool> {
-        let value = table.get(key)?;
-        let flag = value.get_ref().as_bool();
-        if flag.is_none() {
-            self.problem(value.span().start, "this must be `true` or `false`", None);
-        }
-        flag
     }
 }
 

@@ -4,7 +4,9 @@ mod check;
 mod decide;
 mod harvest;
 mod hostile;
+mod orders;
 mod properties;
+mod wallets;
 
 use std::path::Path;
 use std::sync::Arc;

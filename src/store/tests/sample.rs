@@ -13,7 +13,7 @@ use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
-use crate::domain::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
+use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
@@ -66,14 +66,21 @@ pub(in crate::store) fn source_event(key: &str, total: u32) -> SourceEvent {
 /// The commit of the `n`-th event, an order worth ten points, by a member as loaded.
 pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     let mut member = member.clone();
-    let points = member.standing.points.plus(Points(10)).unwrap();
-    member.standing.points = points;
+    let wallet = member.standing.wallets.open(&points_wallet());
+    wallet.credit(Points(10), None).unwrap();
+    let points = wallet.balance();
     member.history.visit("2026-03-03".parse().unwrap(), "10.50".parse().unwrap());
     let key = Key::parse(&format!("order-{n}")).unwrap();
     let event = Arc::new(source_event(&key, 10));
     let record = order_record(key.clone(), member.id, &event);
     let source = SourceId::new(ulid(n));
-    let moved = PointsMoved { amount: Points(10), new_balance: points, reason: "a point a dollar".into() };
+    let moved = PointsMoved {
+        amount: Points(10),
+        wallet: points_wallet(),
+        new_balance: points,
+        reason: "a point a dollar".into(),
+        expires_at: None,
+    };
     let event_id = EventId::derived(ulid(n), 0);
     let mut transfer = transfer(n, 0, member.id, 10);
     transfer.previous = member.latest.transfer.replace(transfer.id);
@@ -118,8 +125,12 @@ fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord 
     let mut record = OrderRecord::unseen(key);
     record.member = Some(member);
     record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
-    record.earn(&Name::parse(POINTS_WALLET).unwrap(), Points(10)).unwrap();
+    record.earn(&points_wallet(), Points(10)).unwrap();
     record
+}
+
+fn points_wallet() -> Name {
+    Name::parse("points").unwrap()
 }
 
 /// Points awarded to a member.
@@ -128,7 +139,7 @@ pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i
         id: TransferId::derived(ulid(cause), n),
         previous: None,
         member,
-        wallet: POINTS_WALLET,
+        wallet: points_wallet(),
         debit: Account::Chain(ChainAccount::Issued),
         credit: Account::Member(member),
         amount: Points(amount),
