@@ -20,6 +20,9 @@ use crate::domain::order::{
 use crate::domain::source_event::{SourceData, SourceEvent, SourceType};
 use crate::domain::text::{Key, Note};
 
+/// The most lines that a receipt names as unknown.
+const MAX_NAMED: usize = 5;
+
 /// What the event brought that the engine itself must settle.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum OrderNews {
@@ -56,17 +59,20 @@ impl Draft {
             return;
         }
         let told = OrderTold::of(order, record.order_version());
-        let (news, data) = match (before, record.phase()) {
+        let (news, became) = match (before, record.phase()) {
             ((Phase::Completed, Some(before)), Phase::Completed) => {
-                (OrderNews::Changed(Unsettled { stamp, before }), EventData::OrderUpdated(told))
+                (OrderNews::Changed(Unsettled { stamp, before }), Step::Updated)
             }
-            (_, Phase::Completed) => (OrderNews::Completed, EventData::OrderCompleted(told)),
-            _ if step == Step::Created => (OrderNews::Nothing, EventData::OrderCreated(told)),
-            _ => (OrderNews::Nothing, EventData::OrderUpdated(told)),
+            (_, Phase::Completed) => (OrderNews::Completed, Step::Completed),
+            _ => (OrderNews::Nothing, step),
         };
-        self.runs_rules = self.source_kind().is_some_and(|kind| kind.as_str() == data.kind().as_str());
         self.order_news = news;
-        self.told.push(data);
+        self.runs_rules = became == step;
+        self.told.push(match became {
+            Step::Created => EventData::OrderCreated(told),
+            Step::Completed => EventData::OrderCompleted(told),
+            Step::Updated | Step::Cancelled => EventData::OrderUpdated(told),
+        });
         self.count_order();
     }
 
@@ -89,13 +95,15 @@ impl Draft {
         let before = (record.phase(), record.order().cloned());
         let is_others = record.counted.is_some() && record.member != Some(me);
         let is_newer = !is_others && record.see(stamp, order);
-        let is_known = order.is_none_or(|order| record.order() == Some(order))
-            && (record.phase() == Phase::Completed) == (stamp.step == Step::Completed);
-        let why = if is_others {
-            format!("order {order_id} is another member's; it counts once")
-        } else if (record.phase(), record.order()) != (before.0, before.1.as_ref()) {
+        if (record.phase(), record.order()) != (before.0, before.1.as_ref()) {
             record.member = Some(me);
             return self.order.as_mut().map(|record| (before, record));
+        }
+        let is_completed = stamp.step == Step::Completed;
+        let is_known = order.is_none_or(|order| record.order() == Some(order))
+            && is_completed == (record.phase() == Phase::Completed);
+        let why = if is_others {
+            format!("order {order_id} is another member's; it counts once")
         } else if is_newer || is_known {
             format!("order {order_id} was known to be so before; it counts once")
         } else {
@@ -116,6 +124,7 @@ impl Draft {
         let moved = record.refunded().zip(before).map(|(now, before)| now.minus(before));
         let mut notes: Vec<String> = record
             .unknown_lines(&refund.back)
+            .take(MAX_NAMED)
             .map(|which| format!("the order has no {which}; nothing goes back for it"))
             .collect();
         if !kept {

@@ -241,7 +241,7 @@ fn a_failed_rule_of_a_change_is_settled_by_its_replay() {
                    "data":{"order_id":"o","total":20,"version":2}}"#;
     let commit = life.send(body);
     assert_eq!((receipt(&commit)["status"].as_str(), life.balance()), (Some("failed"), 20));
-    life.program = super::program(&rules.replace("order.tip", "4.0"));
+    life.program = program(&rules.replace("order.tip", "4.0"));
     let event = SourceEvent::parse(body.as_bytes(), &life.chain.currency, life.now).unwrap();
     let input = SourceInput {
         id: SourceId::new(Ulid(99)),
