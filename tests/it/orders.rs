@@ -13,7 +13,7 @@ on_both_backends! {
     receivers_hear_of_orders_with_everything_the_till_said,
 }
 
-on_both_backends! { from with_terms; what_earns_and_what_is_taken_back_is_the_programs_to_say }
+on_both_backends! { from super::with_terms; what_earns_and_what_is_taken_back_is_the_programs_to_say }
 
 /// The sample chain, where tax and drinks do not earn, and a visit spends 15 points.
 async fn with_terms(backend: Backend) -> TestApp {

@@ -36,6 +36,12 @@ pub(super) enum OrderNews {
     Cancelled,
 }
 
+/// How an order stood before an event.
+struct Before {
+    phase: Phase,
+    order: Option<Arc<Order>>,
+}
+
 /// What an event says of an order.
 struct Sight<'a> {
     order_id: &'a Key,
@@ -60,7 +66,7 @@ impl Draft {
         }
         let told = OrderTold::of(order, record.order_version());
         let (news, became) = match (before, record.phase()) {
-            ((Phase::Completed, Some(before)), Phase::Completed) => {
+            (Before { phase: Phase::Completed, order: Some(before) }, Phase::Completed) => {
                 (OrderNews::Changed(Unsettled { stamp, before }), Step::Updated)
             }
             (_, Phase::Completed) => (OrderNews::Completed, Step::Completed),
@@ -88,14 +94,14 @@ impl Draft {
 
     /// Takes a snapshot into the order's record. Answers how the order stood before; `None` when nothing changed, and
     /// the receipt says why.
-    fn see(&mut self, sight: Sight<'_>) -> Option<((Phase, Option<Arc<Order>>), &mut OrderRecord)> {
+    fn see(&mut self, sight: Sight<'_>) -> Option<(Before, &mut OrderRecord)> {
         let Sight { order_id, stamp, order } = sight;
         let me = self.member.id;
         let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order_id.clone()));
-        let before = (record.phase(), record.order().cloned());
+        let before = Before { phase: record.phase(), order: record.order().cloned() };
         let is_others = record.counted.is_some() && record.member != Some(me);
         let is_newer = !is_others && record.see(stamp, order);
-        if (record.phase(), record.order()) != (before.0, before.1.as_ref()) {
+        if (record.phase(), record.order()) != (before.phase, before.order.as_ref()) {
             record.member = Some(me);
             return self.order.as_mut().map(|record| (before, record));
         }

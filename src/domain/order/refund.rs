@@ -122,7 +122,10 @@ impl Returned {
         match back {
             Back::Full => self.full = true,
             Back::Amount(amount) => self.amount = self.amount.plus(*amount),
-            Back::Lines(lines) => return lines.iter().fold(true, |kept, line| self.add_line(line) && kept),
+            Back::Lines(lines) => {
+                let kept = lines.iter().filter(|line| self.add_line(line)).count();
+                return kept == lines.len();
+            }
         }
         true
     }

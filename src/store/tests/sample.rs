@@ -94,10 +94,8 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
     };
-    let receipt = Receipt {
-        member: Some(member.face()),
-        ..Receipt::kept(source, key.clone(), SourceStatus::Processed, 3)
-    };
+    let receipt =
+        Receipt { member: Some(member.face()), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
     Commit {
         chain: harvest(),
         wake: Wake::Kept,
