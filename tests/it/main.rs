@@ -5,6 +5,7 @@
 
 mod support;
 
+mod cdnow;
 mod delivery;
 mod door;
 mod hostile;
