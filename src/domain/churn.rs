@@ -116,3 +116,35 @@ impl ChurnModel {
 fn significant(value: f64) -> f64 {
     format!("{value:.8e}").parse().unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probability_is_a_number_from_0_to_1() {
+        let shown =
+            [0.25, -1e-17, 1.0 + 1e-15, f64::INFINITY, f64::NAN].map(|value| Probability::new(value).get());
+        assert_eq!(shown, [0.25, 0.0, 1.0, 1.0, 0.5]);
+        assert_eq!(Probability::new(0.123_456).to_decimal().to_string(), "0.1235");
+    }
+
+    #[test]
+    fn a_member_is_asked_about_by_first_and_last_visit_visited_days_and_today() {
+        let model = ChurnModel {
+            parameters: Parameters::new(0.5, 6.0, 0.9, 1.6).unwrap(),
+            horizon_days: NonZeroU16::new(70).unwrap(),
+            fitted_at: Timestamp::default(),
+            members: 200,
+            visits: 400,
+            log_likelihood: -1_000.0,
+            calibration: Calibration::Unknown(Refusal::Undecided),
+        };
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let (first, last) = (day("2026-01-01"), day("2026-03-12")); // 10 weeks later
+        let asked = |today| model.churn_probability(first, last, 3, day(today)).to_decimal().to_string();
+        // a/(b+x) · (26/16)^2.5 = .8415, so alive .5430; comes not within 10 weeks (26/36)^2.5 = .4433
+        assert_eq!(asked("2026-05-21"), "0.6977");
+        assert!(asked("2026-03-12") < asked("2026-05-21"));
+    }
+}

@@ -1,7 +1,7 @@
 //! The smallest value of a smooth function of four variables.
 //!
 //! BFGS: walk downhill, and learn the curvature from how the slope changes on the way. The one well-kept crate for it,
-//! `argmin`, brings 20 others, among them a clock and random numbers, for what fits on this page.
+//! `argmin`, brings random numbers, a clock and a tree of other crates for what fits on this page.
 
 /// A point, or a direction.
 pub(super) type Vector = [f64; 4];
@@ -10,53 +10,71 @@ type Matrix = [Vector; 4];
 /// The slope at which we are there. The function is of the order of one and so are its variables, so what is left to
 /// gain is far below anything that is ever shown.
 const FLAT: f64 = 1e-9;
-/// The furthest that one step may go: the variables are logarithms, so this is a factor of seven.
+/// How far a step goes at first: the variables are logarithms, so this is a factor of seven.
 const LONGEST_STEP: f64 = 2.0;
-/// How much of the gain that the slope promises a step must bring.
+/// The part of the gain that the slope promises which a step must bring at least.
 const HONEST: f64 = 1e-4;
+/// The part of the slope that may be left after a step at most: who stops earlier learns nothing of the curvature.
+const STILL_STEEP: f64 = 0.9;
 /// By what part of itself the function's value may be wrong, from rounding.
 const ROUNDING: f64 = 1e-13;
-const MAX_STEPS: u32 = 300;
-const MAX_HALVINGS: u32 = 60;
+const MAX_STEPS: u32 = 500;
+const MAX_LENGTHS: u32 = 60;
 
 const IDENTITY: Matrix =
     [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
 
+/// What the function is like at a point.
+struct Place {
+    point: Vector,
+    value: f64,
+    slope: Vector,
+}
+
 /// The point where `function` (its value and its slope) is smallest, searched from `start`. `None` when it is not found:
 /// the function goes down for ever, or is no number anywhere near.
 pub(super) fn minimise(start: Vector, function: impl Fn(&Vector) -> (f64, Vector)) -> Option<Vector> {
-    let mut point = start;
-    let (mut value, mut slope) = function(&point);
+    let look = |point: Vector| {
+        let (value, slope) = function(&point);
+        Place { point, value, slope }
+    };
+    let mut here = look(start);
     let mut inverse_curvature = IDENTITY;
     for _ in 0..MAX_STEPS {
-        if slope.iter().all(|s| s.abs() <= FLAT) {
-            return Some(point);
+        if here.slope.iter().all(|s| s.abs() <= FLAT) {
+            return Some(here.point);
         }
-        let mut step = times(&inverse_curvature, &scaled(&slope, -1.0));
-        if dot(&step, &slope) >= 0.0 {
-            inverse_curvature = IDENTITY; // not downhill: what was learned no longer holds
-            step = scaled(&slope, -1.0);
+        let downhill = scaled(&here.slope, -1.0);
+        let mut direction = times(&inverse_curvature, &downhill);
+        if dot(&direction, &downhill) <= 0.0 {
+            // What was learned elsewhere no longer holds.
+            (inverse_curvature, direction) = (IDENTITY, downhill);
         }
-        let longest = step.iter().fold(0.0_f64, |longest, s| longest.max(s.abs()));
-        let step = scaled(&step, (LONGEST_STEP / longest).min(1.0));
+        let next = walk(&here, &direction, look)?;
+        let change = plus(&next.slope, &downhill);
+        learn(&mut inverse_curvature, &plus(&next.point, &scaled(&here.point, -1.0)), &change);
+        here = next;
+    }
+    None
+}
 
-        let promised = dot(&step, &slope);
-        let shorter = (0..MAX_HALVINGS).scan(1.0, |part, _| Some(std::mem::replace(part, *part / 2.0)));
-        let (step, next, next_value, next_slope) = shorter
-            .map(|part| {
-                let step = scaled(&step, part);
-                let next = plus(&point, &step);
-                let (next_value, next_slope) = function(&next);
-                (part, step, next, next_value, next_slope)
-            })
-            .find(|(part, .., next_value, _)| {
-                *next_value <= value + HONEST * part * promised + ROUNDING * value.abs()
-            })
-            .map(|(_, step, next, value, slope)| (step, next, value, slope))?;
-
-        let change = plus(&next_slope, &scaled(&slope, -1.0));
-        learn(&mut inverse_curvature, &step, &change);
-        (point, value, slope) = (next, next_value, next_slope);
+/// A place in a direction that is lower by enough and far enough, found by doubling and halving (Lewis and Overton).
+fn walk(from: &Place, direction: &Vector, look: impl Fn(Vector) -> Place) -> Option<Place> {
+    let promised = dot(direction, &from.slope);
+    let longest = direction.iter().fold(0.0_f64, |longest, d| longest.max(d.abs()));
+    let (mut too_short, mut too_long) = (0.0, f64::INFINITY);
+    let mut length = (LONGEST_STEP / longest).min(1.0);
+    for _ in 0..MAX_LENGTHS {
+        let there = look(plus(&from.point, &scaled(direction, length)));
+        let lower = there.value <= from.value + HONEST * length * promised + ROUNDING * from.value.abs();
+        if !lower {
+            too_long = length;
+        } else if dot(&there.slope, direction) < STILL_STEEP * promised {
+            too_short = length;
+        } else {
+            return Some(there);
+        }
+        length = if too_long.is_finite() { (too_short + too_long) / 2.0 } else { 2.0 * too_short };
     }
     None
 }
@@ -65,7 +83,7 @@ pub(super) fn minimise(start: Vector, function: impl Fn(&Vector) -> (f64, Vector
 fn learn(inverse: &mut Matrix, step: &Vector, change: &Vector) {
     let bend = dot(step, change);
     if bend <= 0.0 {
-        return; // curved the wrong way here: no minimum can be learned from it
+        return; // only rounding is left of it
     }
     let moved = times(inverse, change);
     let weight = (1.0 + dot(change, &moved) / bend) / bend;

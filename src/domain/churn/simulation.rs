@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use chrono::{Days, NaiveDate};
 use libm::log;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -146,6 +147,38 @@ fn guests_who_are_all_alike_or_never_leave_are_answered_with_a_model_or_a_refusa
             Ok(model) => {
                 let asked = model.churn_probability(from, TODAY, 44, TODAY).get();
                 assert!((0.0..=1.0).contains(&asked), "{model:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Guests unlike any that the model describes.
+    #[test]
+    fn any_log_gives_a_model_or_a_refusal(
+        kinds in prop::collection::vec((1..1_200_u64, prop::collection::vec(0..400_u64, 0..40), 1..120_usize), 3..8),
+    ) {
+        let guests = kinds.into_iter().flat_map(|(ago, gaps, number)| {
+            let mut day = TODAY - Days::new(ago);
+            let later = gaps.into_iter().map(|gap| {
+                day = day + Days::new(gap);
+                day
+            });
+            let days: BTreeSet<_> = later.chain([TODAY - Days::new(ago)]).collect();
+            std::iter::repeat_n(days, number)
+        });
+        let observed = observed(guests);
+        match Parameters::fit(observed.until_today()) {
+            Err(Refusal::TooFewMembers { members }) => prop_assert!(members < Parameters::MIN_MEMBERS),
+            Err(Refusal::TooFewReturned { returned }) => prop_assert!(returned < Parameters::MIN_RETURNED),
+            Err(Refusal::Undecided) => {}
+            Ok(fit) => {
+                for (member, _) in observed.until_today().iter() {
+                    let foretold = fit.parameters.no_visit_within(HORIZON, member).get();
+                    prop_assert!((0.0..=1.0).contains(&foretold), "{fit:?}");
+                }
             }
         }
     }
