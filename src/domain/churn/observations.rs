@@ -69,3 +69,25 @@ impl Observations {
         &self.stayed_away
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_stays_away_who_comes_on_no_day_after_the_calibration_and_until_today() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let came = |days: &[&str]| {
+            let mut observed = Observations::new(day("2026-03-31"), NonZeroU16::new(30).unwrap());
+            observed.add(&days.iter().map(|text| day(text)).collect());
+            let members = [observed.until_today(), observed.until_horizon(), observed.stayed_away()];
+            members.map(Tally::members)
+        };
+        assert_eq!(came(&["2026-01-01", "2026-03-01"]), [1, 1, 1], "the last day of the calibration");
+        assert_eq!(came(&["2026-01-01", "2026-03-02"]), [1, 1, 0], "the day after it");
+        assert_eq!(came(&["2026-01-01", "2026-03-31"]), [1, 1, 0], "today");
+        assert_eq!(came(&["2026-01-01", "2026-04-01"]), [1, 1, 1], "tomorrow");
+        assert_eq!(came(&["2026-03-02"]), [1, 0, 0], "not known in the calibration");
+        assert_eq!(came(&["2026-04-01"]), [0, 0, 0], "not known yet");
+    }
+}
