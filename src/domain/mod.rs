@@ -7,6 +7,7 @@ pub mod address;
 pub mod api_key;
 pub mod catalogue;
 pub mod chain;
+pub mod churn;
 pub mod command;
 pub mod commit;
 pub mod decide;
