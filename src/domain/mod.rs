@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod catalogue;
 pub mod chain;
 pub mod commit;
+pub mod coupon;
 pub mod decide;
 pub mod delivery;
 pub mod effect;
