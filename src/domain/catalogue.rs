@@ -33,7 +33,7 @@ impl EventType {
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
-            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack => {
+            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack | Self::PointsAdjusted => {
                 message_with::<PointsMoved>()
             }
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
@@ -86,6 +86,7 @@ impl EventType {
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
             Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
             Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
             Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
             Self::AchievementEarned => {

@@ -109,7 +109,7 @@ impl Fact<Order> {
     pub(super) fn order(&self) -> Option<&Order> {
         match &self.event.data {
             SourceData::OrderCompleted(order) => Some(order),
-            SourceData::OrderRefunded(_) | SourceData::Visit(_) => None,
+            _ => None,
         }
     }
 
@@ -150,7 +150,7 @@ impl Fact<Refund> {
     fn refund(&self) -> Option<&Refund> {
         match &self.event.data {
             SourceData::OrderRefunded(refund) => Some(refund),
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+            _ => None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Fact<Visit> {
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
             SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            SourceData::OrderCompleted(_) | SourceData::OrderRefunded(_) => "",
+            _ => "",
         }
     }
 }

@@ -9,3 +9,10 @@ pub struct Terms {
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
 }
+
+impl Terms {
+    /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
+    pub const fn has_deadlines(&self) -> bool {
+        false
+    }
+}
