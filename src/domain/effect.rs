@@ -47,6 +47,8 @@ pub enum Action {
     Mark(Status),
     /// Earn an achievement, once.
     Achieve(Name),
+    /// Give a coupon of a book of the program.
+    AssignCoupon(Name),
 }
 
 impl Action {
@@ -59,6 +61,7 @@ impl Action {
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
             Self::Achieve(_) => "achieve",
+            Self::AssignCoupon(_) => "assign_coupon",
         }
     }
 }

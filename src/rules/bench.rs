@@ -11,6 +11,7 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::SourceOrigin;
+use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{MemberId, SourceId};
@@ -146,6 +147,7 @@ impl World {
                 notes: Vec::new(),
                 occasion,
                 only_rules: None,
+                desk: Desk::default(),
                 now: self.now,
             },
         );

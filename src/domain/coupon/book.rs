@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::Duration;
 use rust_decimal::Decimal;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
@@ -223,6 +223,20 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+impl JsonSchema for Limit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"] })
+    }
+}
+
 /// A length of time of whole minutes, hours or days, written `15m`, `48h` or `30d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -267,7 +281,8 @@ impl FromStr for Span {
             _ => return Err(BadSpan),
         };
         let digits = &text[..text.len() - 1];
-        let count = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
+        let count =
+            Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
         count.filter(|count| *count > 0).map(|count| Self { count, unit }).ok_or(BadSpan)
     }
 }
@@ -292,6 +307,20 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::domain::json::from_text(deserializer, "a length of time such as 15m, 48h or 30d")
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+[mhd]$" })
     }
 }
 
@@ -359,7 +388,37 @@ pub struct BookDetails {
     pub custom_attributes: Attributes,
 }
 
+/// Why there is no such book. Names the field at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct BadBook {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it and what would be right.
+    pub problem: &'static str,
+}
+
 impl CouponBook {
+    /// Refuses what contradicts itself or has no bounds.
+    ///
+    /// # Errors
+    /// The first field at fault.
+    pub fn checked(self) -> Result<Self, BadBook> {
+        let bad = |field, problem| Err(BadBook { field, problem });
+        if let (Some(from), Some(to)) = (self.valid_from, self.valid_to)
+            && from >= to
+        {
+            return bad("valid_to_date", "must lie after `valid_from_date`");
+        }
+        if self.details.tags.len() > MOST_ENTRIES {
+            return bad("tags", "must have at most 50 entries");
+        }
+        if self.details.custom_attributes.len() > MOST_ENTRIES {
+            return bad("custom_attributes", "must have at most 50 entries");
+        }
+        Ok(self)
+    }
+
     /// The key of the book that `program.toml` declares under `id`: the same in every version.
     pub fn declared_key(id: &Name) -> CouponBookKey {
         let digest = Sha256::new_with_prefix(b"coupon book").chain_update(id.as_bytes()).finalize();

@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn case_does_not_matter_and_what_a_path_cannot_hold_is_refused() {
         assert_eq!("summer-20".parse::<CouponCode>(), "SUMMER-20".parse());
-        assert_eq!("PyMsNLgHR3yfMQAAc11viQ".parse::<CouponCode>().unwrap().as_str(), "PYMSNLGHR3YFMQAAC11VIQ");
+        assert_eq!(
+            "PyMsNLgHR3yfMQAAc11viQ".parse::<CouponCode>().unwrap().as_str(),
+            "PYMSNLGHR3YFMQAAC11VIQ"
+        );
         let long = "A".repeat(65);
         for bad in ["", "AB", "..", "../A", "A B", "A/B", "ÄÖÜ", "-ABC", "A%20", " ABC", &long] {
             assert_eq!(bad.parse::<CouponCode>(), Err(BadCode), "{bad}");

@@ -6,9 +6,12 @@
 
 mod book;
 mod code;
+mod command;
+mod desk;
 mod rejection;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -17,11 +20,14 @@ use super::Timestamp;
 use super::ids::{CouponBookKey, CouponUsageKey, MemberId};
 
 pub use book::{
-    Attributes, BadDiscount, BadLimit, BadSpan, BookDetails, BookType, CouponBook, Discount, DiscountType, Limit,
-    Limits, MOST_ENTRIES, Span,
+    Attributes, BadBook, BadDiscount, BadLimit, BadSpan, BookDetails, BookType, CouponBook, Discount,
+    DiscountType, Limit, Limits, MOST_ENTRIES, Span,
 };
 pub use code::{BadCode, CouponCode};
+pub use command::{CouponCommand, CouponTask, book_called};
+pub use desk::{Card, CouponChanges, Desk, Played, Shelf, Wanted};
 pub use rejection::Rejection;
+pub use told::{BookFace, CouponFace, CouponMoved, Telling, UsageFace};
 
 /// The most reservations of one code at once; so many open checkouts of a code that anybody may use are enough.
 pub const MOST_RESERVATIONS: usize = 200;
@@ -68,6 +74,13 @@ impl Coupon {
             custom_attributes: Attributes::new(),
             version: 0,
         }
+    }
+}
+
+impl Coupon {
+    /// Whether nobody has it, had it or keeps it.
+    pub const fn is_free(&self) -> bool {
+        self.total_usages == 0 && self.total_assigned == 0 && self.reservations.is_empty()
     }
 }
 
@@ -135,8 +148,7 @@ pub enum UsageKind {
 
 impl UsageKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Assigned, Self::Reserved, Self::Released, Self::Used, Self::Reverted];
+    pub const ALL: [Self; 5] = [Self::Assigned, Self::Reserved, Self::Released, Self::Used, Self::Reverted];
 
     /// The word used in the store and in loyalty events.
     pub const fn as_str(self) -> &'static str {
@@ -296,7 +308,8 @@ impl Stake {
     /// Whether the member may use it now. The first reason why not is the one that most concerns them.
     fn may_use(&self, book: &CouponBook, hand: Hand) -> Result<(), Rejection> {
         self.not_over(book, hand.now)?;
-        let belongs_to_somebody = book.limits.assign_limit != Limit::Unlimited && self.coupon.total_assigned > 0;
+        let belongs_to_somebody =
+            book.limits.assign_limit != Limit::Unlimited && self.coupon.total_assigned > 0;
         if belongs_to_somebody && self.holding.assigned == 0 {
             return Err(Rejection::RecipientDoesNotMatch);
         }

@@ -7,7 +7,9 @@ pub enum Rejection {
     #[error("there is no coupon with this code")]
     NotFound,
     /// No such book, or `program.toml` does not declare it any more.
-    #[error("there is no such coupon book; one that program.toml declares is gone when it is taken out there")]
+    #[error(
+        "there is no such coupon book; one that program.toml declares is gone when it is taken out there"
+    )]
     BookNotFound,
     /// Before the book's `valid_from`.
     #[error("the coupon is not valid yet")]
@@ -28,7 +30,9 @@ pub enum Rejection {
     #[error("the coupon belongs to another member")]
     RecipientDoesNotMatch,
     /// What is left of it is kept for others.
-    #[error("the coupon is reserved for another member; it is free again when that order is off or its time is over")]
+    #[error(
+        "the coupon is reserved for another member; it is free again when that order is off or its time is over"
+    )]
     Reserved,
     /// Nothing is kept for the member.
     #[error("the coupon is not reserved for this member, or not any more")]

@@ -15,7 +15,11 @@ fn member(n: u8) -> MemberId {
 }
 
 fn hand(who: u8, minutes: i64) -> Hand {
-    Hand { key: CouponUsageKey::new(Ulid(minutes.unsigned_abs().into())), member: member(who), now: at(minutes) }
+    Hand {
+        key: CouponUsageKey::new(Ulid(minutes.unsigned_abs().into())),
+        member: member(who),
+        now: at(minutes),
+    }
 }
 
 fn limit(times: u32) -> Limit {
@@ -114,7 +118,10 @@ fn every_rejection_has_its_name() {
     }
 
     let (used, use_) = stake().play(&once, hand(a, 1), Move::Use).unwrap();
-    assert_eq!(play(&of_another(&used), &once, b, 2, Move::Revert(&use_)), Err("coupon_recipient_does_not_match"));
+    assert_eq!(
+        play(&of_another(&used), &once, b, 2, Move::Revert(&use_)),
+        Err("coupon_recipient_does_not_match")
+    );
     let elsewhere = Usage { code: "OTHER".parse().unwrap(), ..use_.clone() };
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&elsewhere)), Err("coupon_usage_not_found"));
     let done = Usage { reverted_by: Some(use_.key), ..use_.clone() };
@@ -166,7 +173,9 @@ impl Model {
     }
 
     fn reserved_for(&self, who: u8, now: i64) -> bool {
-        let last = self.done.iter().rev().find(|(by, did)| *by == who && matches!(did, Did::Reserve { .. } | Did::Ended | Did::Use { .. }));
+        let last = self.done.iter().rev().find(|(by, did)| {
+            *by == who && matches!(did, Did::Reserve { .. } | Did::Ended | Did::Use { .. })
+        });
         matches!(last, Some((_, Did::Reserve { until })) if *until > now)
     }
 

@@ -1,6 +1,7 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+use super::coupon::CouponBook;
 use super::text::Name;
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
@@ -8,6 +9,8 @@ use super::text::Name;
 pub struct Terms {
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
 }
 
 impl Terms {

@@ -162,7 +162,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { tiers },
+            terms: Terms { tiers, coupon_books: Vec::new() },
             achievements,
             endpoints,
             categories,

@@ -14,6 +14,7 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
+use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
@@ -128,6 +129,7 @@ impl Life {
             notes: Vec::new(),
             occasion,
             only_rules,
+            desk: Desk::default(),
             now: self.now,
         }
     }
