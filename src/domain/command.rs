@@ -13,13 +13,15 @@ use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::source_event::BadEvent;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// Points that waited for it can be spent.
+    ConfirmPoints,
     /// A coupon given to a member.
     AssignCoupon,
     /// A use of a coupon kept for a member.
@@ -36,6 +38,7 @@ impl CommandType {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::AdjustPoints,
+        Self::ConfirmPoints,
         Self::AssignCoupon,
         Self::ReserveCoupon,
         Self::ReleaseCoupon,
@@ -47,6 +50,7 @@ impl CommandType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::ConfirmPoints => "points.confirm",
             Self::AssignCoupon => "coupon.assign",
             Self::ReserveCoupon => "coupon.reserve",
             Self::ReleaseCoupon => "coupon.release",
@@ -68,6 +72,8 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
 }
@@ -81,6 +87,14 @@ pub struct Adjustment {
     pub reason: Note,
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
+}
+
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +111,7 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
         }
     }
@@ -105,6 +120,7 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
             CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
             CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),

@@ -84,8 +84,10 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Tier,
+    Wallet,
     Status,
     Achievement,
+    CouponBook,
     Endpoint,
     Category,
     Weekday,

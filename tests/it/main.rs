@@ -5,6 +5,7 @@
 
 mod support;
 
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;

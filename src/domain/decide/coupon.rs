@@ -2,8 +2,8 @@
 
 use super::{Draft, Frame, Refusal};
 use crate::domain::coupon::{
-    Attributes, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask, Hand, Move,
-    Rejection, Span, Telling,
+    Attributes, BadCode, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask,
+    Hand, Move, Rejection, Span, Telling,
 };
 use crate::domain::effect::{Action, Cause};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
@@ -37,10 +37,14 @@ impl Draft {
 
     /// Uses the coupons that an order names. An order is a fact, so what cannot be used does not refuse it: the receipt
     /// says so.
-    pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[CouponCode]) {
-        for code in codes {
-            if let Err(Refusal::Coupon(rejection)) = self.play(frame, code, Move::Use, &Attributes::new()) {
-                self.note(format!("coupon {code} was not used ({}): {rejection}", rejection.code()));
+    pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[Name]) {
+        for text in codes {
+            let used = match text.parse() {
+                Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()),
+                Err(BadCode) => Err(Rejection::NotFound.into()),
+            };
+            if let Err(Refusal::Coupon(rejection)) = used {
+                self.note(format!("coupon {text} was not used ({}): {rejection}", rejection.code()));
             }
         }
     }
@@ -54,7 +58,7 @@ impl Draft {
         book: &Name,
     ) -> Result<(), Refusal> {
         let code = self.assign_from(frame, CouponBook::declared_key(book), &Attributes::new())?;
-        self.line(cause, action, None, Name::parse(&code).ok());
+        self.line(cause, action.as_str(), None, Name::parse(&code).ok());
         Ok(())
     }
 
@@ -69,7 +73,7 @@ impl Draft {
             self.wanted.books.insert(key, 0);
             return Err(Refusal::Lacks);
         }
-        let book = self.book(frame, key)?;
+        let book = self.coupon_book(frame, key)?;
         let code = match book.kind {
             BookType::Generated => {
                 let seed = self.cause_id().to_bytes();
@@ -102,7 +106,7 @@ impl Draft {
             return Err(Refusal::Lacks);
         };
         let key = card.as_ref().ok_or(Rejection::NotFound)?.coupon.book;
-        let book = self.book(frame, key)?;
+        let book = self.coupon_book(frame, key)?;
         let hand = Hand {
             key: CouponUsageKey::derived(self.cause_id(), self.desk.moves() as u32),
             member: self.member.id,
@@ -117,7 +121,7 @@ impl Draft {
     }
 
     /// The book, as the program declares it or the API made it.
-    fn book(&self, frame: Frame<'_>, key: CouponBookKey) -> Result<CouponBook, Rejection> {
+    fn coupon_book(&self, frame: Frame<'_>, key: CouponBookKey) -> Result<CouponBook, Rejection> {
         let declared = frame.terms.coupon_books.iter().find(|book| book.key == key);
         let made = || self.desk.shelves.get(&key).and_then(|shelf| shelf.book.as_ref());
         declared.or_else(made).cloned().ok_or(Rejection::BookNotFound)

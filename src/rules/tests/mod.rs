@@ -1,10 +1,12 @@
 //! Tests of the rule language as a whole.
 
 mod check;
+mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
 mod properties;
+mod wallets;
 
 use std::path::Path;
 use std::sync::Arc;
