@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::source_event::BadEvent;
@@ -21,17 +22,40 @@ pub enum CommandType {
     AdjustPoints,
     /// Points that waited for it can be spent.
     ConfirmPoints,
+    /// A coupon given to a member.
+    AssignCoupon,
+    /// A use of a coupon kept for a member.
+    ReserveCoupon,
+    /// It is kept no longer.
+    ReleaseCoupon,
+    /// A coupon used.
+    UseCoupon,
+    /// A use of a coupon taken back.
+    RevertCoupon,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AdjustPoints, Self::ConfirmPoints];
+    pub const ALL: &'static [Self] = &[
+        Self::AdjustPoints,
+        Self::ConfirmPoints,
+        Self::AssignCoupon,
+        Self::ReserveCoupon,
+        Self::ReleaseCoupon,
+        Self::UseCoupon,
+        Self::RevertCoupon,
+    ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
             Self::ConfirmPoints => "points.confirm",
+            Self::AssignCoupon => "coupon.assign",
+            Self::ReserveCoupon => "coupon.reserve",
+            Self::ReleaseCoupon => "coupon.release",
+            Self::UseCoupon => "coupon.use",
+            Self::RevertCoupon => "coupon.revert",
         }
     }
 }
@@ -39,7 +63,7 @@ impl CommandType {
 impl FromStr for CommandType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
@@ -50,6 +74,8 @@ pub enum Command {
     AdjustPoints(Adjustment),
     /// `points.confirm`
     ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
 }
 
 /// Points given or taken by hand.
@@ -86,6 +112,7 @@ impl Command {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
         }
     }
 
@@ -94,6 +121,11 @@ impl Command {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
+            CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
+            CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
+            CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
+            CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
 use super::member::MemberFace;
 use super::money::Points;
@@ -52,6 +53,11 @@ event_types! {
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
+    CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
+    CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
+    CouponUsed = "coupon.used": "A member used a coupon.",
+    CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
@@ -171,6 +177,8 @@ pub enum EventData {
     TierDowngraded(TierMoved),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    Coupon(UsageKind, Box<CouponMoved>),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -197,6 +205,11 @@ impl EventData {
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
+            Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
+            Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
+            Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
+            Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -261,6 +274,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod churn;
 pub mod command;
 pub mod commit;
+pub mod coupon;
 pub mod decide;
 pub mod delivery;
 pub mod effect;

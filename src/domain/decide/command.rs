@@ -14,6 +14,7 @@ impl Draft {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
+            Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
         }
     }
 

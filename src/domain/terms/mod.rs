@@ -3,6 +3,7 @@
 
 pub mod wallet;
 
+use super::coupon::CouponBook;
 use super::text::Name;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
@@ -13,6 +14,8 @@ pub struct Terms {
     pub wallets: Vec<WalletTerms>,
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
 }
 
 impl Terms {
@@ -35,6 +38,6 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new() }
+        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new(), coupon_books: Vec::new() }
     }
 }

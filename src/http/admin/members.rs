@@ -127,6 +127,12 @@ pub(in crate::http) async fn confirm_points(
     addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
 }
 
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
+}
+
 /// The member whose history is asked for.
 async fn member(
     state: &AppState,
@@ -134,8 +140,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod coupon_books;
 mod reader;
 mod wallets;
 
@@ -135,12 +136,13 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
+            "coupon_books",
             "achievements",
             "endpoints",
             "categories",
@@ -164,7 +166,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers },
+            terms: Terms { wallets: self.wallets(table), tiers, coupon_books: self.coupon_books(table) },
             achievements,
             endpoints,
             categories,
