@@ -10,12 +10,14 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, TierMoved,
+    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, TierInDanger,
+    TierMoved,
     With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
+use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
 impl EventType {
@@ -37,6 +39,7 @@ impl EventType {
                 message_with::<PointsMoved>()
             }
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
         };
@@ -61,6 +64,8 @@ impl EventType {
                 email: Some("ana@example.com".into()),
                 phone: None,
                 tier: Some(name("bronze")),
+                manual_tier: None,
+                system_tier: None,
                 points: Points(74),
             },
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
@@ -72,7 +77,14 @@ impl EventType {
     fn example_data(self) -> EventData {
         let points =
             |reason: &str| PointsMoved { amount: Points(24), new_balance: Points(74), reason: reason.into() };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
@@ -86,8 +98,14 @@ impl EventType {
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
             Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use super::ids::{EventId, MemberId};
 use super::member::MemberFace;
 use super::money::Points;
 use super::order::{Order, Refund, Visit};
+use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -47,6 +49,7 @@ event_types! {
     PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
+    TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
@@ -80,11 +83,29 @@ pub struct PointsMoved {
 /// A move between tiers.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierMoved {
-    /// The tier before; absent when there was none.
+    /// The effective tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous_tier: Option<Name>,
-    /// The tier now.
-    pub new_tier: Name,
+    pub previous_tier: Option<Tier>,
+    /// The effective tier now.
+    pub new_tier: Tier,
+    /// The id of the tier that people gave; null when they gave none.
+    pub manual_tier: Option<Name>,
+    /// The id of the tier that rules or the tier policy gave; null when they gave none.
+    pub system_tier: Option<Name>,
+}
+
+/// A tier about to be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TierInDanger {
+    /// The tier.
+    pub tier: Tier,
+    /// What is counted.
+    pub metric: Metric,
+    /// How much of it is missing.
+    pub missing: super::money::Money,
+    /// The first day without the tier if nothing more comes, in the chain's zone.
+    #[schemars(with = "String")]
+    pub on: NaiveDate,
 }
 
 /// How long a member has been away.
@@ -125,6 +146,8 @@ pub enum EventData {
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
     TierDowngraded(TierMoved),
+    /// `tier.will_downgrade`
+    TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
     /// `member.at_risk`
@@ -148,6 +171,7 @@ impl EventData {
             Self::PointsClawedBack(_) => EventType::PointsClawedBack,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
+            Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
@@ -208,6 +232,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
+            EventData::TierWillDowngrade(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)

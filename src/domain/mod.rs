@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod calendar;
 pub mod catalogue;
 pub mod chain;
 pub mod commit;
@@ -27,6 +28,7 @@ pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod tier;
 
 use chrono::{DateTime, Utc};
 

@@ -108,7 +108,7 @@ impl World {
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.terms.tiers.iter().find(|known| known.as_str() == tier);
+        let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
     }
 

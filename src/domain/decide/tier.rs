@@ -1,11 +1,17 @@
-//! Moves between tiers.
+//! Moves between tiers: by rules, by the tier policy, by people.
 
 use super::{Draft, Frame, Refusal};
 use crate::domain::effect::{Action, Cause};
-use crate::domain::loyalty_event::{EventData, TierMoved};
+use crate::domain::ledger::{Account, ChainAccount};
+use crate::domain::loyalty_event::{EventData, TierInDanger, TierMoved};
+use crate::domain::member::Member;
+use crate::domain::money::Money;
+use crate::domain::terms::tier::TierPolicy;
 use crate::domain::text::Name;
+use crate::domain::tier::{Assessor, Footing, Progress};
 
 impl Draft {
+    /// `set_tier` of a rule. With a tier policy, the engine reckons tiers, and rules cannot.
     pub(super) fn set_tier(
         &mut self,
         frame: Frame<'_>,
@@ -13,18 +19,117 @@ impl Draft {
         action: &Action,
         tier: &Name,
     ) -> Result<(), Refusal> {
-        let rank = |name: &Name| frame.terms.tiers.iter().position(|t| t == name);
-        let new_rank = rank(tier).ok_or_else(|| Refusal::NoSuchTier(tier.clone()))?;
-        let previous_tier = self.member.standing.tier.replace(tier.clone());
-        // A tier that the program no longer has ranks below all others.
-        let old_rank = previous_tier.as_ref().and_then(rank);
-        let moved = TierMoved { previous_tier, new_tier: tier.clone() };
-        match old_rank {
-            Some(old) if old == new_rank => {}
-            Some(old) if old > new_rank => self.told.push(EventData::TierDowngraded(moved)),
-            _ => self.told.push(EventData::TierUpgraded(moved)),
+        if frame.terms.tiers.policy.is_some() {
+            return Err(Refusal::TiersFollowPolicy);
         }
+        if frame.terms.tiers.rank(tier).is_none() {
+            return Err(Refusal::NoSuchTier(tier.clone()));
+        }
+        self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
         self.line(cause, action, None, Some(tier.clone()));
         Ok(())
     }
+
+    /// Before anything else is decided: manual tiers that are over, reviews, graces that are over.
+    pub(super) fn catch_up_on_tier(&mut self, frame: Frame<'_>) {
+        let now = self.now;
+        let manual = self.member.standing.manual_tier.as_ref();
+        if manual.and_then(|manual| manual.until).is_some_and(|until| until <= now) {
+            self.change_tier(frame, end_manual_tier);
+        }
+        self.follow_policy(frame, |assessor, rank, footing| assessor.catch_up(rank, footing, now));
+    }
+
+    /// After everything else is decided: what the member's figures are good for now, and whether to warn them.
+    pub fn settle_tier(&mut self, frame: Frame<'_>) {
+        self.count_earned_points();
+        let now = self.now;
+        self.follow_policy(frame, |assessor, rank, footing| assessor.lift(rank, footing, now));
+        self.warn_of_downgrade(frame);
+        let deadline = self.tier_deadline(frame);
+        self.arm(deadline);
+    }
+
+    /// Points of this decision that count for tiers: earned ones on this day, those taken back on their order's.
+    fn count_earned_points(&mut self) {
+        let order_day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
+        for transfer in &self.transfers {
+            let history = &mut self.member.history;
+            match (transfer.debit, transfer.credit) {
+                (Account::Chain(ChainAccount::Issued), _) => history.earn(self.today, transfer.amount.0),
+                (_, Account::Chain(ChainAccount::ClawedBack)) => history.earn(order_day, -transfer.amount.0),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets the policy move the member, if the program has one.
+    fn follow_policy(
+        &mut self,
+        frame: Frame<'_>,
+        decide: impl FnOnce(&Assessor<'_>, usize, &mut Footing) -> usize,
+    ) {
+        let tiers = &frame.terms.tiers;
+        let Some(policy) = &tiers.policy else { return };
+        let mut footing = std::mem::take(&mut self.member.standing.footing);
+        // A tier that the program no longer has, or none, is below all others: the figures say which it becomes.
+        let before = self.member.standing.system_tier().and_then(|tier| tiers.rank(tier));
+        let after = decide(&assessor(&self.member, frame, policy), before.unwrap_or(0), &mut footing);
+        self.member.standing.footing = footing;
+        let Some(tier) = tiers.ids().nth(after).filter(|_| before != Some(after)).cloned() else { return };
+        let cause = Cause {
+            rule: "tier policy".into(),
+            at: "program.toml".into(),
+            program_version: frame.program_version,
+        };
+        self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
+        self.line(&cause, &Action::SetTier(tier.clone()), None, Some(tier));
+    }
+
+    fn warn_of_downgrade(&mut self, frame: Frame<'_>) {
+        let tiers = &frame.terms.tiers;
+        let (Some(policy), None) = (&tiers.policy, &self.member.standing.manual_tier) else { return };
+        let Some(tier) = self.member.standing.tier.clone() else { return };
+        let Some(rank) = tiers.rank(&tier) else { return };
+        let mut footing = self.member.standing.footing.clone();
+        let warning = assessor(&self.member, frame, policy).warning(rank, &mut footing, self.now);
+        self.member.standing.footing = footing;
+        if let Some(warning) = warning {
+            self.told.push(EventData::TierWillDowngrade(TierInDanger {
+                tier: tiers.tier(&tier),
+                metric: policy.metric,
+                missing: Money::new(warning.missing),
+                on: warning.on,
+            }));
+        }
+    }
+
+    /// Changes tiers in any way, and tells of it if that changed the effective one.
+    fn change_tier(&mut self, frame: Frame<'_>, change: impl FnOnce(&mut Member)) {
+        let tiers = &frame.terms.tiers;
+        let before = self.member.standing.tier.clone();
+        change(&mut self.member);
+        let standing = &self.member.standing;
+        let Some(after) = standing.tier.as_ref().filter(|after| Some(*after) != before.as_ref()) else { return };
+        let moved = TierMoved {
+            previous_tier: before.as_ref().map(|tier| tiers.tier(tier)),
+            new_tier: tiers.tier(after),
+            manual_tier: standing.manual_tier.as_ref().map(|_| after.clone()),
+            system_tier: standing.system_tier().cloned(),
+        };
+        // A tier that the program no longer has ranks below all others.
+        let fell = before.and_then(|before| tiers.rank(&before)) > tiers.rank(after);
+        self.told.push(if fell { EventData::TierDowngraded(moved) } else { EventData::TierUpgraded(moved) });
+    }
+}
+
+fn end_manual_tier(member: &mut Member) {
+    if let Some(manual) = member.standing.manual_tier.take() {
+        member.standing.tier = manual.system;
+    }
+}
+
+fn assessor<'a>(member: &'a Member, frame: Frame<'a>, policy: &'a TierPolicy) -> Assessor<'a> {
+    let (history, enrolled_at) = (&member.history, member.enrolled_at);
+    Assessor { policy, zone: frame.timezone, history, enrolled_at }
 }

@@ -122,7 +122,7 @@ impl Checker<'_> {
         };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
-            Role::Tier => ("tier", names(&manifest.terms.tiers)),
+            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
             Role::Achievement => ("achievement", names(&manifest.achievements)),
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
             Role::Category if manifest.categories.is_empty() => return,

@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod reader;
+mod tiers;
 
 use std::str::FromStr;
 
@@ -134,11 +135,12 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 10] = [
             "name",
             "timezone",
             "currency",
             "tiers",
+            "tier_policy",
             "achievements",
             "endpoints",
             "categories",
@@ -152,8 +154,9 @@ impl Reader<'_> {
         let schedule = self.schedule_table(table);
         let (daily, tier_review) =
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
-        let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [tiers, achievements, endpoints, categories] = lists;
+        let tiers = self.tiers(table, tier_review.as_ref());
+        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
+        let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.enrol(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn a_short_manifest_has_the_documented_defaults() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.is_empty());
+        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.ladder.is_empty());
         assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
     }
 
