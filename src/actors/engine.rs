@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr};
+use actix::{Actor, Addr, MailboxError};
 use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,7 +18,7 @@ use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::source_event::{KeyOrigin, SourceEvent};
+use crate::domain::source_event::{KeyOrigin, SourceEvent, SourceType};
 use crate::domain::text::Key;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
@@ -355,7 +355,7 @@ impl Engine {
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
-            let route = match handle.addr.send(Find::of(input)).await {
+            let route = match self.route(&handle, input).await {
                 Ok(route) => route?,
                 Err(_) => {
                     died("chain", chain, input);
@@ -395,6 +395,24 @@ impl Engine {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// Where an event goes: to the member it names by our id, else to whom its identities or its order belong.
+    async fn route(
+        &self,
+        handle: &ChainHandle,
+        input: &SourceInput,
+    ) -> Result<Result<Route, EngineError>, MailboxError> {
+        let event = &input.event;
+        let Some(id) = event.member.filter(|_| event.kind() != SourceType::OrderRefunded) else {
+            return handle.addr.send(Find::of(input)).await;
+        };
+        let found = handle.addr.send(FindById(id)).await?;
+        Ok(found.and_then(|addr| {
+            let addr = addr.ok_or(EngineError::NotFound("member"))?;
+            let attach = event.identities.clone();
+            Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order: None, notes: Vec::new() })))
+        }))
     }
 
     async fn forget(&self, handle: &ChainHandle, member: MemberId) {

@@ -3,6 +3,7 @@
 use crate::domain::chain::ChainId;
 use crate::domain::decide::SourceInput;
 use crate::domain::ids::SourceId;
+use crate::domain::refusal::Refused;
 use crate::domain::text::Key;
 
 /// Why there is no receipt. Each variant says what the caller can do.
@@ -20,6 +21,9 @@ pub enum EngineError {
     /// It cannot be done in the state things are in; the sentence says why.
     #[error("{0}")]
     Conflict(String),
+    /// What was asked for cannot be done; nothing was stored.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
     #[error("no rules of this chain are in force: {0}")]
     NoRules(String),

@@ -10,9 +10,8 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, TierInDanger,
-    TierMoved,
-    With,
+    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved,
+    TierInDanger, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
@@ -35,7 +34,7 @@ impl EventType {
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
-            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack => {
+            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack | Self::PointsAdjusted => {
                 message_with::<PointsMoved>()
             }
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
@@ -98,6 +97,7 @@ impl EventType {
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
             Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {

@@ -22,11 +22,13 @@ pub enum ChainAccount {
     Deducted,
     /// Points taken back for refunded orders.
     ClawedBack,
+    /// Points given or taken by hand.
+    Adjusted,
 }
 
 impl ChainAccount {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Issued, Self::Deducted, Self::ClawedBack];
+    pub const ALL: [Self; 4] = [Self::Issued, Self::Deducted, Self::ClawedBack, Self::Adjusted];
 
     /// The word used in the store and in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl ChainAccount {
             Self::Issued => "issued",
             Self::Deducted => "deducted",
             Self::ClawedBack => "clawed_back",
+            Self::Adjusted => "adjusted",
         }
     }
 }

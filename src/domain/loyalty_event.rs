@@ -47,6 +47,7 @@ event_types! {
     PointsEarned = "points.earned": "Points were awarded.",
     PointsDeducted = "points.deducted": "A rule took points.",
     PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
+    PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
@@ -142,6 +143,8 @@ pub enum EventData {
     PointsDeducted(PointsMoved),
     /// `points.clawed_back`
     PointsClawedBack(PointsMoved),
+    /// `points.adjusted`
+    PointsAdjusted(PointsMoved),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -169,6 +172,7 @@ impl EventData {
             Self::PointsEarned(_) => EventType::PointsEarned,
             Self::PointsDeducted(_) => EventType::PointsDeducted,
             Self::PointsClawedBack(_) => EventType::PointsClawedBack,
+            Self::PointsAdjusted(_) => EventType::PointsAdjusted,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -228,6 +232,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsEarned(own)
             | EventData::PointsDeducted(own)
+            | EventData::PointsAdjusted(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)

@@ -5,9 +5,9 @@
 
 pub mod address;
 pub mod api_key;
-pub mod calendar;
 pub mod catalogue;
 pub mod chain;
+pub mod command;
 pub mod commit;
 pub mod decide;
 pub mod delivery;
@@ -23,12 +23,14 @@ pub mod member;
 pub mod money;
 pub mod order;
 pub mod receipt;
+pub mod refusal;
 pub mod role;
 pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
 pub mod tier;
+pub mod wallet;
 
 use chrono::{DateTime, Utc};
 

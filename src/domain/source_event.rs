@@ -11,12 +11,14 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
+use super::command::{Command, CommandType};
 use super::identity::Identity;
+use super::ids::MemberId;
 use super::json::{self, BadJson, Object};
 use super::money::Currency;
 use super::order::{Order, Refund, Visit};
 use super::text::{Key, Name};
-use body::{Envelope, Instant, data, identities};
+use body::{Envelope, Guest, Instant, data, guest};
 
 /// The largest event we take, in bytes of JSON.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -38,10 +40,12 @@ pub enum SourceType {
     OrderRefunded,
     /// A guest was here.
     Visit,
+    /// Somebody asks for something, through the engine's own routes only.
+    Command(CommandType),
 }
 
 impl SourceType {
-    /// All of them.
+    /// All that are sent to us.
     pub const ALL: [Self; 3] = [Self::OrderCompleted, Self::OrderRefunded, Self::Visit];
 
     /// The word used in JSON and in rules.
@@ -50,14 +54,21 @@ impl SourceType {
             Self::OrderCompleted => "order.completed",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
+            Self::Command(command) => command.as_str(),
         }
+    }
+
+    /// Whether it is a command: the engine's own routes make it, nobody sends it as an event.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Self::Command(_))
     }
 }
 
 impl FromStr for SourceType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
+        sent.map_or_else(|| word.parse().map(Self::Command), Ok)
     }
 }
 
@@ -76,6 +87,8 @@ pub enum SourceData {
     OrderRefunded(Refund),
     /// `visit`
     Visit(Visit),
+    /// What somebody asked for.
+    Command(Command),
 }
 
 impl SourceData {
@@ -85,6 +98,7 @@ impl SourceData {
             Self::OrderCompleted(_) => SourceType::OrderCompleted,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
+            Self::Command(command) => SourceType::Command(command.kind()),
         }
     }
 
@@ -93,7 +107,7 @@ impl SourceData {
         match self {
             Self::OrderCompleted(order) => Some(&order.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) => None,
+            Self::Visit(_) | Self::Command(_) => None,
         }
     }
 }
@@ -116,6 +130,8 @@ pub struct SourceEvent {
     pub key_origin: KeyOrigin,
     /// When it happened, by the POS's clock.
     pub occurred_at: Timestamp,
+    /// Whose it is, when it names one of our own ids. Nobody else is looked for then.
+    pub member: Option<MemberId>,
     /// How the guest was recognised, by priority; empty for an anonymous order.
     pub identities: Vec<Identity>,
     /// Where.
@@ -152,7 +168,7 @@ pub enum BadEventCode {
 }
 
 impl BadEvent {
-    fn field(field: impl Into<String>, problem: impl fmt::Display) -> Self {
+    pub(super) fn field(field: impl Into<String>, problem: impl fmt::Display) -> Self {
         Self { code: BadEventCode::InvalidField, field: field.into(), problem: problem.to_string() }
     }
 }
@@ -183,13 +199,13 @@ impl SourceEvent {
             Some(key) => (key_of_sender(key).map_err(|why| BadEvent::field("key", why))?, KeyOrigin::Sender),
             None => (key_of_body(&body_hash), KeyOrigin::Body),
         };
+        let guest = envelope.member.map_or_else(|| Ok(Guest::default()), |Object(member)| guest(member))?;
         Ok(Self {
             key,
             key_origin,
             occurred_at,
-            identities: envelope
-                .member
-                .map_or_else(|| Ok(Vec::new()), |Object(member)| identities(member))?,
+            member: guest.id,
+            identities: guest.identities,
             location: envelope.location,
             data: data(&envelope.kind, envelope.data.map_or("{}", RawValue::get), currency)?,
             body_hash,

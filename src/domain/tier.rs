@@ -10,17 +10,19 @@
 //! A period closes where the next one begins, at the start of a day in the chain's zone. What is earned in the grace
 //! counts for the period that it prolongs, and for the new one too.
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::calendar::{day_of, start_of_day};
 use super::member::{History, Sums};
 use super::money::Money;
-use super::terms::tier::{Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, TierPolicy, Tiers, Upgrade};
+use super::terms::tier::{
+    Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, TierPolicy, Tiers, Upgrade,
+};
+use super::terms::wallet::start_of;
 use super::text::{Name, Note};
 
 /// A tier that people gave a member. It is the effective tier until then.
@@ -32,8 +34,7 @@ pub struct ManualTier {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Why, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Note>,
+    pub reason: Note,
 }
 
 /// What a member keeps for the tier policy, beside the tier.
@@ -291,9 +292,7 @@ impl Assessor<'_> {
                 let next = review.after(&local).map(|at| at.to_utc()).find(|at| *at > now);
                 next.unwrap_or(Timestamp::MAX_UTC)
             }
-            Period::Calendar(_) | Period::Anniversary(_) => {
-                self.start(self.span(footing, self.day(now)).end)
-            }
+            Period::Calendar(_) | Period::Anniversary(_) => self.start(self.span(footing, self.day(now)).end),
         }
     }
 
@@ -347,11 +346,11 @@ impl Assessor<'_> {
     }
 
     fn day(&self, at: Timestamp) -> NaiveDate {
-        day_of(self.zone, at)
+        at.with_timezone(&self.zone).date_naive()
     }
 
     fn start(&self, day: NaiveDate) -> Timestamp {
-        start_of_day(self.zone, day)
+        start_of(day, self.zone).unwrap_or_else(|| day.and_time(NaiveTime::MIN).and_utc())
     }
 }
 

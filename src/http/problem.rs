@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef};
 use crate::domain::json::BadJson;
+use crate::domain::refusal::Refused;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
 use crate::read::ReadError;
@@ -50,6 +51,9 @@ pub enum Problem {
     /// It cannot be done in the state things are in.
     #[error("{0}")]
     Conflict(String),
+    /// What was asked for cannot be done; the code says why.
+    #[error("{0}")]
+    Refused(Refused),
     /// The idempotency key came before with another body.
     #[error("the key `{key}` was used before with another body")]
     KeyReused {
@@ -147,6 +151,13 @@ impl Problem {
         Self::InvalidField { field: field.into(), problem: problem.to_string() }
     }
 
+    /// Names fields as the sender of a part named `part` knows them.
+    pub fn within(self, part: &str) -> Self {
+        let Self::InvalidField { field, problem } = self else { return self };
+        let inner = field.strip_prefix(part).and_then(|rest| rest.strip_prefix('.'));
+        Self::InvalidField { field: inner.unwrap_or(&field).to_owned(), problem }
+    }
+
     /// A field of the wrong shape; without a name it is the body as a whole.
     fn shape(field: String, problem: String) -> Self {
         if field.is_empty() {
@@ -171,6 +182,8 @@ impl Problem {
                 "Check the path; there is no slash at its end."),
             Self::MethodNotAllowed { .. } => Class::new(S::METHOD_NOT_ALLOWED, "method_not_allowed",
                 "Wrong method", "Use one of the methods of the Allow header."),
+            Self::Refused(refused) => Class::new(S::CONFLICT, refused.code, "Refused",
+                "Read the detail; nothing was changed."),
             Self::Conflict(_) => Class::new(S::CONFLICT, "conflict", "Conflict",
                 "Read the detail; the same request will fail again until the state changes."),
             Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before with another body",
@@ -304,6 +317,7 @@ impl From<EngineError> for Problem {
             EngineError::KeyReused { key } => Self::KeyReused { key },
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
+            EngineError::Refused(refused) => Self::Refused(refused),
             EngineError::NoRules(why) => Self::NoRules(why),
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,

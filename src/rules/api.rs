@@ -231,16 +231,25 @@ fn event(author: &mut Author) {
     author.property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason())).events(REASONS);
     author
         .property("previous_tier", Type::Text, |e: &mut EventView| {
-            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref())))
+            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id)))
         })
         .role(Role::Tier)
         .events(TIERS);
     author
         .property("new_tier", Type::Text, |e: &mut EventView| {
-            Text::from(e.tier().map_or("", |t| &t.new_tier))
+            Text::from(e.tier().map_or("", |t| &t.new_tier.id))
         })
         .role(Role::Tier)
         .events(TIERS);
+    author
+        .property("tier", Type::Text, |e: &mut EventView| Text::from(e.danger().map_or("", |d| &d.tier.id)))
+        .role(Role::Tier)
+        .events(&[TierWillDowngrade]);
+    author
+        .property("missing", Type::Decimal, |e: &mut EventView| {
+            e.danger().map_or(Decimal::ZERO, |danger| danger.missing.decimal())
+        })
+        .events(&[TierWillDowngrade]);
     author
         .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
         .role(Role::Achievement)

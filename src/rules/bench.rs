@@ -133,7 +133,7 @@ impl World {
         };
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let decided = decide_and_tell(
             &self.program,
@@ -149,7 +149,7 @@ impl World {
                 now: self.now,
             },
         );
-        self.remember(decided)
+        self.remember(decided.map_err(|refused| refused.to_string())?)
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {

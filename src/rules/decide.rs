@@ -24,7 +24,8 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::source_event::SourceType;
+use crate::domain::refusal::Refused;
+use crate::domain::source_event::SourceData;
 use crate::domain::text::Name;
 
 use super::code::{RuleEvent, Unit};
@@ -63,9 +64,17 @@ pub(super) struct Decided {
     pub(super) forwards: Vec<Vec<Name>>,
 }
 
-/// Decides one case. Never fails: a failing rule is part of the answer.
-pub fn decide(program: &Program, chain: &ChainId, endpoints: &[Arc<Endpoint>], case: Case) -> Commit {
-    decide_and_tell(program, chain, endpoints, case).commit
+/// Decides one case. A failing rule is part of the answer.
+///
+/// # Errors
+/// What the case asks for cannot be done at all, and nothing of it is kept.
+pub fn decide(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    case: Case,
+) -> Result<Commit, Refused> {
+    Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
 }
 
 /// [`decide`], for those who want to know why.
@@ -74,9 +83,9 @@ pub(super) fn decide_and_tell(
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Decided {
+) -> Result<Decided, Refused> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now);
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
@@ -94,12 +103,13 @@ pub(super) fn decide_and_tell(
     if let Err(refusal) = draft.settle_early_refund(frame) {
         draft.note(refusal.to_string());
     }
+    draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
-    arm(program, &mut draft);
+    draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
-    Decided { commit, fired, failures, forwards }
+    Ok(Decided { commit, fired, failures, forwards })
 }
 
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
@@ -138,10 +148,12 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
     let event = match &draft.occasion {
         Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
+        Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
-    let variables = [("member", Dynamic::from(member)), event_variable(program, draft)];
+    let Some(event) = event_variable(program, draft) else { return Vec::new() };
+    let variables = [("member", Dynamic::from(member)), event];
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
@@ -150,23 +162,22 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`.
-fn event_variable(program: &Program, draft: &Draft) -> (&'static str, Dynamic) {
+/// `order`, `refund`, `visit` or `tick`. No rule starts on a command.
+fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
-    match &draft.occasion {
-        Occasion::Tick { .. } => ("tick", Dynamic::from(Tick { at })),
-        Occasion::Source(input) => {
-            let event = input.event.clone();
-            let record = || draft.order.clone().map(Arc::new);
-            match event.kind() {
-                SourceType::OrderCompleted => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
-                SourceType::OrderRefunded => {
-                    ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at)))
-                }
-                SourceType::Visit => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-            }
-        }
-    }
+    let input = match &draft.occasion {
+        Occasion::Tick { .. } => return Some(("tick", Dynamic::from(Tick { at }))),
+        Occasion::Due { .. } => return None,
+        Occasion::Source(input) => input,
+    };
+    let event = input.event.clone();
+    let record = || draft.order.clone().map(Arc::new);
+    Some(match &input.event.data {
+        SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
+        SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
+        SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
+        SourceData::Command(_) => return None,
+    })
 }
 
 /// Applies what one rule asked for, all of it or nothing.
@@ -189,15 +200,6 @@ fn settle(
             error: refusal.to_string(),
         }),
     }
-}
-
-/// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
-fn arm(program: &Program, draft: &mut Draft) {
-    let then = match &draft.occasion {
-        Occasion::Tick { then, .. } => *then,
-        Occasion::Source(_) => draft.member.next_wake_at,
-    };
-    draft.member.next_wake_at = then.or_else(|| program.next_tick(draft.now));
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.

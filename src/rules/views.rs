@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
+use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierInDanger, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
@@ -109,7 +109,7 @@ impl Fact<Order> {
     pub(super) fn order(&self) -> Option<&Order> {
         match &self.event.data {
             SourceData::OrderCompleted(order) => Some(order),
-            SourceData::OrderRefunded(_) | SourceData::Visit(_) => None,
+            _ => None,
         }
     }
 
@@ -150,7 +150,7 @@ impl Fact<Refund> {
     fn refund(&self) -> Option<&Refund> {
         match &self.event.data {
             SourceData::OrderRefunded(refund) => Some(refund),
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) => None,
+            _ => None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Fact<Visit> {
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
             SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            SourceData::OrderCompleted(_) | SourceData::OrderRefunded(_) => "",
+            _ => "",
         }
     }
 }
@@ -287,6 +287,13 @@ impl EventView {
     pub(super) fn tier(&self) -> Option<&TierMoved> {
         match &self.event.data {
             EventData::TierUpgraded(moved) | EventData::TierDowngraded(moved) => Some(moved),
+            _ => None,
+        }
+    }
+
+    pub(super) fn danger(&self) -> Option<&TierInDanger> {
+        match &self.event.data {
+            EventData::TierWillDowngrade(danger) => Some(danger),
             _ => None,
         }
     }

@@ -10,5 +10,6 @@ mod door;
 mod hostile;
 mod ingest;
 mod lifecycle;
+mod points;
 mod program;
 mod surface;

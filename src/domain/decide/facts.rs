@@ -1,14 +1,15 @@
 //! What happened, folded into the member and the order.
 
-use super::Draft;
+use super::{Draft, Frame};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::Status;
 use crate::domain::money::Money;
 use crate::domain::order::OrderRecord;
+use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceEvent};
 
 impl Draft {
-    pub(super) fn fold(&mut self, event: &SourceEvent) {
+    pub(super) fn fold(&mut self, frame: Frame<'_>, event: &SourceEvent) -> Result<(), Refused> {
         if self.member.version == 0 {
             self.new_identities = self.member.identities.clone();
             self.told.push(EventData::MemberEnrolled);
@@ -20,7 +21,7 @@ impl Draft {
                     let order_id = record.order_id.clone();
                     self.note(format!("order {order_id} was completed before; it counts once"));
                     self.runs_rules = false;
-                    return;
+                    return Ok(());
                 }
                 record.total = Some(order.total);
                 record.member = Some(self.member.id);
@@ -48,7 +49,9 @@ impl Draft {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
             }
+            SourceData::Command(command) => self.carry_out(frame, command)?,
         }
+        Ok(())
     }
 
     fn visit(&mut self, spend: Money) {

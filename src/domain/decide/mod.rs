@@ -7,6 +7,8 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod command;
+mod due;
 mod facts;
 mod lifecycle;
 mod points;
@@ -30,8 +32,9 @@ use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::refusal::Refused;
 use super::schedule::TickType;
-use super::source_event::SourceEvent;
+use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::text::Name;
 
@@ -51,6 +54,11 @@ pub enum Occasion {
         id: Ulid,
         /// Where the next tick stands that is due already: the member is woken for it again if nobody gets to it.
         then: Option<Timestamp>,
+    },
+    /// Something that the member carries fell due: an expiry, a review. No rule starts on it.
+    Due {
+        /// Distinguishes this moment's derived ids; made at the edge.
+        id: Ulid,
     },
 }
 
@@ -89,12 +97,35 @@ pub enum Refusal {
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
+    /// `set_tier` where the engine reckons tiers.
+    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
+    TiersFollowPolicy,
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
+}
+
+impl Refusal {
+    /// The stable word for programs.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyPoints => "too_many_points",
+            Self::NoSuchTier(_) => "unknown_tier",
+            Self::TiersFollowPolicy => "tiers_follow_policy",
+            Self::NoRefund => "no_refund",
+            Self::TooManyEvents => "too_many_events",
+        }
+    }
+}
+
+/// What fails a rule refuses a command.
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
 }
 
 /// A decision in the making.
@@ -126,16 +157,19 @@ pub struct Draft {
 impl Draft {
     /// Folds what happened into `member` and `order`: visits, spending, refunds, enrolment, reactivation. A replay of
     /// a failed event folds nothing again: its facts were kept the first time.
+    ///
+    /// # Errors
+    /// What cannot be done at all: nothing of it is kept.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
         occasion: Occasion,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
-            Occasion::Tick { .. } => now,
+            Occasion::Tick { .. } | Occasion::Due { .. } => now,
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
@@ -154,14 +188,15 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        draft.catch_up(frame)?;
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
             if !replay {
-                draft.fold(&event);
+                draft.fold(frame, &event)?;
             }
         }
-        draft
+        Ok(draft)
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -243,12 +278,19 @@ impl Draft {
         });
     }
 
+    fn source_kind(&self) -> Option<SourceType> {
+        match &self.occasion {
+            Occasion::Source(input) => Some(input.event.kind()),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
+    }
+
     /// Where derived ids of this decision start: each run of the same source event gets a stretch of its own.
     fn cause_id(&self) -> Ulid {
         /// More than the ids that one decision can use.
         const STRETCH: u128 = 1 << 20;
         match &self.occasion {
-            Occasion::Tick { id, .. } => *id,
+            Occasion::Tick { id, .. } | Occasion::Due { id } => *id,
             Occasion::Source(input) => {
                 let runs = match input.from {
                     SourceOrigin::Outside => 0,
@@ -269,7 +311,7 @@ impl Draft {
         }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let events: Vec<_> = self
             .told
@@ -290,7 +332,7 @@ impl Draft {
             })
             .collect();
         let source = match self.occasion {
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
             Occasion::Source(input) => {
                 let failed = !self.failures.is_empty();
                 let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
@@ -339,6 +381,7 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
     let data = match &event.data {
         EventData::PointsEarned(moved)
         | EventData::PointsDeducted(moved)
+        | EventData::PointsAdjusted(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
         }

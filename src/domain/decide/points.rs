@@ -63,7 +63,7 @@ impl Draft {
         Ok(())
     }
 
-    fn credit(
+    pub(super) fn credit(
         &mut self,
         cause: &Cause,
         from: ChainAccount,
@@ -74,7 +74,7 @@ impl Draft {
         self.transfer(cause, debit, credit, amount, amount, reason)
     }
 
-    fn debit(
+    pub(super) fn debit(
         &mut self,
         cause: &Cause,
         to: ChainAccount,
@@ -108,7 +108,7 @@ impl Draft {
             reason: reason.as_str().into(),
             source: match &self.occasion {
                 Occasion::Source(input) => Some(input.id),
-                Occasion::Tick { .. } => None,
+                Occasion::Tick { .. } | Occasion::Due { .. } => None,
             },
             at: self.now,
         });

@@ -1,14 +1,17 @@
 //! Moves between tiers: by rules, by the tier policy, by people.
 
 use super::{Draft, Frame, Refusal};
+use crate::domain::Timestamp;
+use crate::domain::command::TierOrder;
 use crate::domain::effect::{Action, Cause};
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, TierInDanger, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
+use crate::domain::refusal::Refused;
 use crate::domain::terms::tier::TierPolicy;
 use crate::domain::text::Name;
-use crate::domain::tier::{Assessor, Footing, Progress};
+use crate::domain::tier::{Assessor, Footing, ManualTier};
 
 impl Draft {
     /// `set_tier` of a rule. With a tier policy, the engine reckons tiers, and rules cannot.
@@ -46,8 +49,47 @@ impl Draft {
         let now = self.now;
         self.follow_policy(frame, |assessor, rank, footing| assessor.lift(rank, footing, now));
         self.warn_of_downgrade(frame);
-        let deadline = self.tier_deadline(frame);
-        self.arm(deadline);
+    }
+
+    /// When the member's tier must be looked at again, though nothing happens.
+    pub(super) fn tier_deadline(&self, frame: Frame<'_>) -> Option<Timestamp> {
+        let (tiers, standing) = (&frame.terms.tiers, &self.member.standing);
+        let manual = standing.manual_tier.as_ref().and_then(|manual| manual.until);
+        let review = tiers.policy.as_ref().and_then(|policy| {
+            let rank = standing.system_tier().and_then(|tier| tiers.rank(tier)).unwrap_or(0);
+            assessor(&self.member, frame, policy).deadline(rank, &standing.footing, self.now)
+        });
+        [manual, review].into_iter().flatten().min()
+    }
+
+    /// `tier.set`: people give a tier. It is the effective one until it ends.
+    pub(super) fn set_manual_tier(&mut self, frame: Frame<'_>, order: &TierOrder) -> Result<(), Refused> {
+        let TierOrder { tier, until, reason } = order;
+        if frame.terms.tiers.rank(tier).is_none() {
+            return Err(Refusal::NoSuchTier(tier.clone()).into());
+        }
+        if until.is_some_and(|until| until <= self.now) {
+            return Err(Refused::new("until_has_passed", "`until` has passed already; name a time to come"));
+        }
+        let system = self.member.standing.system_tier().cloned();
+        let manual = ManualTier { system, until: *until, reason: reason.clone() };
+        self.change_tier(frame, |member| {
+            member.standing.manual_tier = Some(manual);
+            member.standing.tier = Some(tier.clone());
+        });
+        Ok(())
+    }
+
+    /// `tier.clear`: the tier is again what rules or the tier policy say.
+    pub(super) fn clear_manual_tier(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
+        if self.member.standing.manual_tier.is_none() {
+            return Err(Refused::new(
+                "no_manual_tier",
+                "nobody gave the member a tier that could be taken away",
+            ));
+        }
+        self.change_tier(frame, end_manual_tier);
+        Ok(())
     }
 
     /// Points of this decision that count for tiers: earned ones on this day, those taken back on their order's.
@@ -110,7 +152,9 @@ impl Draft {
         let before = self.member.standing.tier.clone();
         change(&mut self.member);
         let standing = &self.member.standing;
-        let Some(after) = standing.tier.as_ref().filter(|after| Some(*after) != before.as_ref()) else { return };
+        let Some(after) = standing.tier.as_ref().filter(|after| Some(*after) != before.as_ref()) else {
+            return;
+        };
         let moved = TierMoved {
             previous_tier: before.as_ref().map(|tier| tiers.tier(tier)),
             new_tier: tiers.tier(after),

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::{BadEvent, MAX_ITEMS, SourceData, SourceType};
 use crate::domain::Timestamp;
+use crate::domain::command::Command;
 use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
+use crate::domain::ids::MemberId;
 use crate::domain::json::{self, Object};
 use crate::domain::money::{BadMoney, Currency, Money};
 use crate::domain::order::{Item, Order, Refund, Visit};
@@ -104,8 +106,21 @@ struct VisitBody {
     channel: Option<Name>,
 }
 
-/// By what the guest was recognised, by priority.
-pub(super) fn identities(member: MemberBody) -> Result<Vec<Identity>, BadEvent> {
+/// Whose event it is.
+#[derive(Default)]
+pub(super) struct Guest {
+    /// Our own id of them.
+    pub(super) id: Option<MemberId>,
+    /// By what they were recognised, by priority.
+    pub(super) identities: Vec<Identity>,
+}
+
+/// Whose event it is, and by what they were recognised.
+pub(super) fn guest(mut member: MemberBody) -> Result<Guest, BadEvent> {
+    let id = member.id.as_deref().and_then(|id| id.parse().ok());
+    if id.is_some() {
+        member.id = None;
+    }
     let given = [
         (IdentityKind::Id, member.id),
         (IdentityKind::Card, member.card),
@@ -121,12 +136,12 @@ pub(super) fn identities(member: MemberBody) -> Result<Vec<Identity>, BadEvent> 
             identities.push(identity);
         }
     }
-    if identities.is_empty() {
+    if identities.is_empty() && id.is_none() {
         let problem =
             "names nobody; give at least one of id, card, phone, email, external_id, or leave `member` out";
         return Err(BadEvent::field("member", problem));
     }
-    Ok(identities)
+    Ok(Guest { id, identities })
 }
 
 /// What happened, from the text of `data`.
@@ -163,6 +178,7 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
             let body: VisitBody = json::object(raw, "data")?;
             SourceData::Visit(Visit { channel: body.channel })
         }
+        SourceType::Command(kind) => SourceData::Command(Command::parse(kind, raw)?),
     })
 }
 

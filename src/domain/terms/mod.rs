@@ -2,6 +2,7 @@
 //! say with what.
 
 pub mod tier;
+pub mod wallet;
 
 use tier::Tiers;
 
@@ -10,4 +11,11 @@ use tier::Tiers;
 pub struct Terms {
     /// Tiers, and how members move between them.
     pub tiers: Tiers,
+}
+
+impl Terms {
+    /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
+    pub const fn has_deadlines(&self) -> bool {
+        !self.tiers.ladder.is_empty()
+    }
 }

@@ -5,13 +5,19 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::member::Window;
 
+const ZONE: Tz = chrono_tz::America::New_York;
+
+fn start_of_day(zone: Tz, day: NaiveDate) -> Timestamp {
+    start_of(day, zone).unwrap()
+}
+
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
 /// Noon in New York, where all of this happens unless it says otherwise.
 fn noon(text: &str) -> Timestamp {
-    start_of_day(chrono_tz::America::New_York, day(text)) + chrono::Duration::hours(12)
+    start_of_day(ZONE, day(text)) + chrono::Duration::hours(12)
 }
 
 const LOSS: Loss = Loss { step: Step::One, grace_days: 0, warn_days: None };
@@ -54,8 +60,7 @@ impl Life {
 
     fn assessor(&self) -> (Assessor<'_>, Footing) {
         let (history, enrolled_at) = (&self.history, self.enrolled_at);
-        let zone = chrono_tz::America::New_York;
-        (Assessor { policy: &self.policy, zone, history, enrolled_at }, self.footing.clone())
+        (Assessor { policy: &self.policy, zone: ZONE, history, enrolled_at }, self.footing.clone())
     }
 
     /// What a decision does: what is due, what happened, what it is good for.
@@ -63,7 +68,7 @@ impl Life {
         let (assessor, mut footing) = self.assessor();
         let rank = assessor.catch_up(self.rank, &mut footing, now);
         if spend != 0 {
-            let on = day_of(chrono_tz::America::New_York, now);
+            let on = now.with_timezone(&ZONE).date_naive();
             self.history.visit(on, Money::new(spend.into()));
         }
         let (assessor, _) = self.assessor();
@@ -125,7 +130,10 @@ fn years_of_a_members_own_keep_29_february() {
 #[test]
 fn enough_lifts_at_once_to_the_highest_tier_it_is_enough_for() {
     for (spent, rank) in [(99, 0), (100, 1), (499, 1), (500, 2), (5_000, 2)] {
-        assert_eq!(Life::new(policy(Period::Calendar(CalendarUnit::Year)), "2026-01-05").on("2026-03-01", spent), rank);
+        assert_eq!(
+            Life::new(policy(Period::Calendar(CalendarUnit::Year)), "2026-01-05").on("2026-03-01", spent),
+            rank
+        );
     }
 }
 
@@ -162,7 +170,8 @@ fn a_tier_that_is_never_lost_stays_whatever_the_figures() {
 
 #[test]
 fn upgrades_at_the_periods_end_wait_for_it() {
-    let policy = TierPolicy { upgrade: Upgrade::PeriodEnd, ..policy(Period::Calendar(CalendarUnit::Quarter)) };
+    let policy =
+        TierPolicy { upgrade: Upgrade::PeriodEnd, ..policy(Period::Calendar(CalendarUnit::Quarter)) };
     let mut life = Life::new(policy, "2026-01-05");
     assert_eq!(life.on("2026-03-31", 600), 0);
     assert_eq!(life.on("2026-04-01", 0), 2);
@@ -245,7 +254,11 @@ fn a_grace_is_time_to_make_good_for_the_period_that_closed() {
     in_time.grace = None;
     in_time.warned_of = life.footing.warned_of;
     assert_eq!(life.footing, in_time, "and the next quarter is as it would have been");
-    assert_eq!(life.progress("2026-08-02").to_remain, Some(Money::new(460.into())), "what came in the grace counts twice");
+    assert_eq!(
+        life.progress("2026-08-02").to_remain,
+        Some(Money::new(460.into())),
+        "what came in the grace counts twice"
+    );
 }
 
 #[test]
@@ -253,14 +266,19 @@ fn a_warning_comes_exactly_once_before_each_loss() {
     let mut life = with_grace();
     let warnings = |life: &mut Life, from: &str, days: usize| -> Vec<_> {
         let seen = day(from).iter_days().take(days);
-        seen.filter_map(|on| life.at(noon(&on.to_string()), 0).warned.map(|warned| (on.to_string(), warned))).collect()
+        seen.filter_map(|on| life.at(noon(&on.to_string()), 0).warned.map(|warned| (on.to_string(), warned)))
+            .collect()
     };
     // The loss would come on 1 August, so the warning comes 40 days before, in the quarter that is reviewed.
     let expected = ("2026-06-22".to_owned(), (40, day("2026-08-01")));
     assert_eq!(warnings(&mut life, "2026-05-06", 87), [expected]);
     assert_eq!(life.on("2026-08-01", 0), 1);
     let next = ("2026-09-22".to_owned(), (100, day("2026-11-01")));
-    assert_eq!(warnings(&mut life, "2026-08-02", 200), [next], "once more, and the lowest tier cannot be lost");
+    assert_eq!(
+        warnings(&mut life, "2026-08-02", 200),
+        [next],
+        "once more, and the lowest tier cannot be lost"
+    );
 }
 
 #[test]
@@ -368,7 +386,9 @@ impl Naive<'_> {
                 Step::One if deserved < rank => rank - 1,
                 _ => deserved.min(rank),
             };
-            if let Some((begun, until)) = grace && on == until {
+            if let Some((begun, until)) = grace
+                && on == until
+            {
                 rank = lose(rank, enough(self.sum(begun, on)));
                 grace = None;
             }
@@ -411,7 +431,7 @@ proptest! {
         grace_days in prop_oneof![Just(0_u32), 1_u32..28],
         warn_days in prop::option::of(0_u32..40),
     ) {
-        let zone = chrono_tz::America::New_York;
+        let zone = ZONE;
         let from = day("2023-01-01") + Days::new(begin);
         // At least one day from the first to the last: the member enrols on the first.
         let mut amounts: Vec<_> = amounts.into_iter().map(|(n, amount)| (from + Days::new(n), amount)).collect();

@@ -1,12 +1,15 @@
 //! Members and their history.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::commands::Addressee;
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
+use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
 use crate::http::auth::Caller;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -98,6 +101,42 @@ pub(in crate::http) async fn events(
     query.finish()?;
     let filter = Filter { member: Some(member.member_id), ..filter };
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/points`: gives or takes points by hand.
+pub(in crate::http) async fn adjust_points(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::AdjustPoints, &request, body).await
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
+pub(in crate::http) async fn set_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::SetTier, &request, body).await
+}
+
+/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
+pub(in crate::http) async fn clear_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ClearTier, &request, body).await
 }
 
 /// The member whose history is asked for.

@@ -1,8 +1,10 @@
 //! Reading and configuring: one file per noun.
 //!
-//! `Idempotency-Key` is accepted and has no effect yet: repeating a create makes a second thing.
+//! What concerns a member is a command and knows its `Idempotency-Key`. Elsewhere the key has no effect yet: repeating a
+//! create makes a second thing.
 
 pub(super) mod chains;
+mod commands;
 pub(super) mod deliveries;
 pub(super) mod endpoints;
 pub(super) mod event_types;

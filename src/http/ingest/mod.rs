@@ -17,7 +17,7 @@ use super::AppState;
 use super::problem::Problem;
 use crate::actors::engine::{Answer, AnswerWhen};
 use crate::actors::snapshot::ChainSnapshot;
-use crate::domain::source_event::SourceEvent;
+use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::telemetry::{IngestLabels, Metrics};
 
 /// What the caller asks of the answer, from `Prefer` (RFC 7240); unknown preferences are ignored, as it demands.
@@ -44,6 +44,10 @@ async fn take(
     permit: OwnedSemaphorePermit,
     started: Instant,
 ) -> Result<Answer, Problem> {
+    if let SourceType::Command(command) = event.kind() {
+        let problem = format!("`{}` is not sent as an event: it has a route of its own", command.as_str());
+        return Err(Problem::field("type", problem));
+    }
     let inside = Inside::enter(&state.metrics);
     let answer = state.engine.ingest(&chain.chain.id, event, when).await;
     drop((inside, permit));

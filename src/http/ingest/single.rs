@@ -1,5 +1,6 @@
 //! One event, one answer.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::http::header::ContentType;
@@ -14,6 +15,8 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::{AppState, State};
+
+const KEY_HEADER: &str = "Idempotency-Key";
 
 /// `POST /v1/chains/{chain}/events`
 pub(in crate::http) async fn receive(
@@ -53,11 +56,16 @@ async fn answer(
 /// Takes the key from `Idempotency-Key` when there is none in the body. The header's draft standard puts it in quotes,
 /// most clients do not: both say the same.
 fn with_key_of_header(event: SourceEvent, request: &HttpRequest) -> Result<SourceEvent, Problem> {
-    const HEADER: &str = "Idempotency-Key";
-    let Some(value) = request.headers().get(HEADER) else { return Ok(event) };
-    let text = str::from_utf8(value.as_bytes()).map_err(|_| Problem::field(HEADER, "must be UTF-8"))?;
+    let Some(key) = key_of_header(request)? else { return Ok(event) };
+    event.or_key(&key).map_err(|why| Problem::field(KEY_HEADER, why))
+}
+
+/// What `Idempotency-Key` says, without its quotes.
+pub(in crate::http) fn key_of_header(request: &HttpRequest) -> Result<Option<Cow<'_, str>>, Problem> {
+    let Some(value) = request.headers().get(KEY_HEADER) else { return Ok(None) };
+    let text = str::from_utf8(value.as_bytes()).map_err(|_| Problem::field(KEY_HEADER, "must be UTF-8"))?;
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    event.or_key(bare).map_err(|why| Problem::field(HEADER, why))
+    Ok(Some(bare.into()))
 }
 
 fn reply(answer: Answer) -> HttpResponse {

@@ -121,7 +121,7 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
                 self.variable("tick", Type::Tick)
             }
-            None => {
+            Some(RuleEvent::Source(SourceType::Command(_))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();
                 let help = match is_told {

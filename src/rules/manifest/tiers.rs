@@ -156,7 +156,11 @@ impl Reader<'_> {
                 (None, 0) => (written.at, Decimal::ZERO),
                 (None, _) => {
                     let message = format!("`{}` has no threshold", written.tier.id);
-                    self.problem(written.at, message, Some("say how much it takes: `threshold = 500`".to_owned()));
+                    self.problem(
+                        written.at,
+                        message,
+                        Some("say how much it takes: `threshold = 500`".to_owned()),
+                    );
                     return None;
                 }
             };
@@ -183,7 +187,9 @@ impl Reader<'_> {
     fn period(&mut self, table: &Table<'_>, at: usize, review: Option<&cron::Schedule>) -> Option<Period> {
         const WORDS: &[&str] = &["lifetime", "rolling", "calendar", "anniversary"];
         let word = self.one_of(table, at, "period", WORDS)?;
-        for (key, of) in [("months", "rolling"), ("days", "rolling"), ("every", "calendar"), ("of", "anniversary")] {
+        for (key, of) in
+            [("months", "rolling"), ("days", "rolling"), ("every", "calendar"), ("of", "anniversary")]
+        {
             if let Some(value) = table.get(key).filter(|_| word != of) {
                 let message = format!("`{key}` belongs to `period = \"{of}\"`, not to \"{word}\"");
                 self.problem(value.span().start, message, None);
@@ -216,7 +222,8 @@ impl Reader<'_> {
         let window = window(self.whole(value, 1)?);
         if !window.is_kept() {
             let limit = Window::MAX_MONTHS;
-            let message = format!("a member's history reaches back {HISTORY_DAYS} days or {limit} months, not further");
+            let message =
+                format!("a member's history reaches back {HISTORY_DAYS} days or {limit} months, not further");
             self.problem(value.span().start, message, None);
         }
         Some(window)
@@ -374,7 +381,8 @@ mod tests {
         assert_eq!(policy.period, Period::Open { window: Some(Window::Months(12)), review });
         let loss = Loss { step: Step::ByBalance, grace_days: 14, warn_days: Some(30) };
         assert_eq!((policy.upgrade, policy.downgrade), (Upgrade::PeriodEnd, Downgrade::AtReview(loss)));
-        let policy = read(&with_policy("period = \"anniversary\"\nof = \"tier\"\ndowngrade = \"one_step\"")).unwrap();
+        let policy =
+            read(&with_policy("period = \"anniversary\"\nof = \"tier\"\ndowngrade = \"one_step\"")).unwrap();
         assert_eq!(policy.policy.unwrap().period, Period::Anniversary(Anchor::Tier));
     }
 
@@ -388,21 +396,51 @@ mod tests {
             (with_policy(&format!("{never}\nperiod = \"rolling\"\ndays = 401")), 14, "not further"),
             (with_policy(&format!("{never}\nperiod = \"rolling\"\ndays = 0")), 14, "from 1"),
             (with_policy(&format!("{never}\nperiod = \"rolling\"")), 10, "so many months or so many days"),
-            (with_policy(&format!("{never}\nperiod = \"rolling\"\nmonths = 1\ndays = 2")), 14, "or so many days"),
-            (with_policy(&format!("{never}\nperiod = \"lifetime\"\nmonths = 1")), 14, "belongs to `period = \"rolling\"`"),
+            (
+                with_policy(&format!("{never}\nperiod = \"rolling\"\nmonths = 1\ndays = 2")),
+                14,
+                "or so many days",
+            ),
+            (
+                with_policy(&format!("{never}\nperiod = \"lifetime\"\nmonths = 1")),
+                14,
+                "belongs to `period = \"rolling\"`",
+            ),
             (with_policy(&format!("{never}\nperiod = \"anniversary\"\nevery = \"year\"")), 14, "belongs to"),
             (with_policy(&format!("{never}\nperiod = \"calendar\"\nof = \"tier\"")), 14, "belongs to"),
             (with_policy(&format!("{never}\nperiod = \"calender\"")), 13, "cannot be `calender`"),
-            (with_policy(&format!("{never}\nperiod = \"calendar\"\nevery = \"week\"")), 14, "cannot be `week`"),
+            (
+                with_policy(&format!("{never}\nperiod = \"calendar\"\nevery = \"week\"")),
+                14,
+                "cannot be `week`",
+            ),
             (with_policy(&format!("{never}\nperiod = \"calendar\"\ngrace_days = 3")), 14, "no tier is lost"),
-            (with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\ngrace_days = 28")), 15, "27 days"),
+            (
+                with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\ngrace_days = 28")),
+                15,
+                "27 days",
+            ),
             (with_policy(&format!("{step}\nperiod = \"calendar\"\ngrace_days = 35")), 14, "34 days"),
-            (with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\nwarn_days = 29")), 15, "28 days"),
+            (
+                with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\nwarn_days = 29")),
+                15,
+                "28 days",
+            ),
             (with_policy("period = \"calendar\""), 10, "`downgrade` is missing"),
             (with_policy(never), 10, "`period` is missing"),
-            ("tiers = [\"a\"]\n[tier_policy]\nperiod = \"lifetime\"\ndowngrade = \"never\"".to_owned(), 5, "`metric` is missing"),
+            (
+                "tiers = [\"a\"]\n[tier_policy]\nperiod = \"lifetime\"\ndowngrade = \"never\"".to_owned(),
+                5,
+                "`metric` is missing",
+            ),
             (format!("[tier_policy]\nmetric = \"spend\"\nperiod = \"lifetime\"\n{never}"), 4, "needs tiers"),
-            (format!("tiers = [\"a\", \"b\"]\n[tier_policy]\nmetric = \"spend\"\nperiod = \"lifetime\"\n{never}"), 4, "`b` has no threshold"),
+            (
+                format!(
+                    "tiers = [\"a\", \"b\"]\n[tier_policy]\nmetric = \"spend\"\nperiod = \"lifetime\"\n{never}"
+                ),
+                4,
+                "`b` has no threshold",
+            ),
             ("[[tiers]]\nid = \"a\"\nthreshold = 0".to_owned(), 6, "without a policy"),
             ("[[tiers]]\nid = \"a\"\n[[tiers]]\nid = \"a\"".to_owned(), 6, "two tiers"),
             ("[[tiers]]\nname = \"a\"".to_owned(), 4, "no `id`"),
@@ -420,9 +458,12 @@ mod tests {
     fn thresholds_begin_with_zero_rise_and_are_whole_where_only_whole_numbers_are_counted() {
         let ladder = |metric: &str, thresholds: [&str; 3]| {
             let tiers = thresholds.map(|t| format!("[[tiers]]\nid = \"t{t}\"\nthreshold = {t}\n")).concat();
-            read(&format!("{tiers}[tier_policy]\nmetric = \"{metric}\"\nperiod = \"lifetime\"\ndowngrade = \"never\""))
+            read(&format!(
+                "{tiers}[tier_policy]\nmetric = \"{metric}\"\nperiod = \"lifetime\"\ndowngrade = \"never\""
+            ))
         };
-        ladder("spend", ["0", "0.5", "\"1.25\""].map(|t| if t.starts_with('"') { "1.25" } else { t })).unwrap();
+        ladder("spend", ["0", "0.5", "\"1.25\""].map(|t| if t.starts_with('"') { "1.25" } else { t }))
+            .unwrap();
         for (metric, thresholds, line) in [
             ("spend", ["1", "2", "3"], 6),
             ("spend", ["0", "2", "2.0"], 12),

@@ -119,7 +119,7 @@ impl Life {
     pub(super) fn case(&self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Case {
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         Case {
             member: self.member.clone(),
@@ -134,7 +134,7 @@ impl Life {
 
     pub(super) fn decide(&mut self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Commit {
         let case = self.case(occasion, only_rules);
-        let commit = decide(&self.program, &self.chain.id, &self.endpoints, case);
+        let commit = decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap();
         if let Some(member) = &commit.member {
             self.member = Member { version: member.version + 1, ..member.clone() };
         }

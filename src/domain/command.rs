@@ -1,0 +1,132 @@
+//! Commands: what people and programs ask of the engine through the admin routes.
+//!
+//! A command is a source event of its own type: it is stored under its key, decided by the member's actor like anything
+//! a till says, answered with a receipt, and comes up again in a replay. Unlike a till's event, a command that cannot be
+//! carried out is refused: nothing is stored, and the answer names why.
+
+use std::num::NonZeroI64;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::Timestamp;
+use super::json;
+use super::money::Points;
+use super::source_event::BadEvent;
+use super::text::{Name, Note};
+
+/// The types of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CommandType {
+    /// Points given or taken by hand.
+    AdjustPoints,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
+}
+
+impl CommandType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AdjustPoints, Self::SetTier, Self::ClearTier];
+
+    /// The type of the source event that carries it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AdjustPoints => "points.adjust",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
+        }
+    }
+}
+
+impl FromStr for CommandType {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// `points.adjust`
+    AdjustPoints(Adjustment),
+    /// `tier.set`
+    SetTier(TierOrder),
+    /// `tier.clear`
+    ClearTier,
+}
+
+/// Points given or taken by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adjustment {
+    /// How many; below zero to take.
+    pub amount: NonZeroI64,
+    /// Why, for people.
+    pub reason: Note,
+    /// In which wallet; `None` = the program's first.
+    pub wallet: Option<Name>,
+}
+
+/// A tier given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOrder {
+    /// Its id in `program.toml`.
+    pub tier: Name,
+    /// When it ends; `None` = when it is taken away.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Note,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdjustmentBody {
+    amount: i64,
+    reason: Note,
+    #[serde(default)]
+    wallet: Option<Name>,
+}
+
+impl Command {
+    /// Its type.
+    pub const fn kind(&self) -> CommandType {
+        match self {
+            Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::SetTier(_) => CommandType::SetTier,
+            Self::ClearTier => CommandType::ClearTier,
+        }
+    }
+
+    /// Reads the `data` of the event.
+    pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
+        Ok(match kind {
+            CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
+        })
+    }
+}
+
+impl Adjustment {
+    fn parse(raw: &str) -> Result<Self, BadEvent> {
+        let body: AdjustmentBody = json::object(raw, "data")?;
+        let amount = NonZeroI64::new(body.amount)
+            .filter(|amount| amount.get().unsigned_abs() <= Points::LIMIT.unsigned_abs())
+            .ok_or_else(|| {
+                let problem = format!("must be a whole number other than 0, within {} points", Points::LIMIT);
+                BadEvent::field("data.amount", problem)
+            })?;
+        Ok(Self { amount, reason: body.reason, wallet: body.wallet })
+    }
+}

@@ -1,0 +1,20 @@
+//! Refusals: what cannot be done, as values. Nothing is stored of a refused event.
+
+use std::borrow::Cow;
+
+/// Why an event or command cannot be carried out. `code` never changes; `problem` is for people and says what would do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Refused {
+    /// A stable word for programs, such as `insufficient_balance`.
+    pub code: &'static str,
+    /// What is in the way.
+    pub problem: Cow<'static, str>,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(code: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, problem: problem.into() }
+    }
+}
