@@ -10,7 +10,7 @@
 //! A period closes where the next one begins, at the start of a day in the chain's zone. What is earned in the grace
 //! counts for the period that it prolongs, and for the new one too.
 
-use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
+use chrono::{Datelike, Days, Duration, Months, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
@@ -221,7 +221,12 @@ impl Assessor<'_> {
         }
         match self.policy.downgrade {
             Downgrade::AtReview(loss) if deserved < rank && loss.grace_days > 0 => {
-                let until = self.start(add_days(closed.end, loss.grace_days));
+                // A period that never closes ends with the day of its review.
+                let reviewed_on = match self.policy.period {
+                    Period::Open { .. } => last_day(closed.end),
+                    Period::Calendar(_) | Period::Anniversary(_) => closed.end,
+                };
+                let until = self.start(add_days(reviewed_on, loss.grace_days));
                 footing.grace = Some(Grace { from: closed.first, until });
                 rank
             }
@@ -255,12 +260,13 @@ impl Assessor<'_> {
     /// The period that is reviewed: the last one that closed, unless it closed before the review was set. Then the
     /// policy was edited meanwhile, and this is no end of any period.
     fn closed(&self, footing: &Footing, at: Timestamp, now: Timestamp) -> Option<Span> {
-        let today = self.day(now);
-        let current = self.span(footing, today);
-        if let Period::Open { .. } = self.policy.period {
-            // The day of the review counts, as far as it has come.
-            return Some(Span { first: current.first, end: today.succ_opt()? });
+        if let Period::Open { review, .. } = &self.policy.period {
+            // Of reviews that were missed, the last. Its day counts, as far as it had come.
+            let until_now = (now + Duration::microseconds(1)).with_timezone(&self.zone);
+            let last = review.after(&until_now).rev().map(|at| at.to_utc()).find(|at| *at <= now);
+            return Some(self.span(footing, self.day(last.map_or(at, |last| last.max(at)))));
         }
+        let current = self.span(footing, self.day(now));
         let closed = self.span(footing, current.first.pred_opt()?);
         (closed.end == current.first && closed.end >= self.day(at)).then_some(closed)
     }

@@ -17,7 +17,7 @@ fn day(text: &str) -> NaiveDate {
 
 /// Noon in New York, where all of this happens unless it says otherwise.
 fn noon(text: &str) -> Timestamp {
-    start_of_day(ZONE, day(text)) + chrono::Duration::hours(12)
+    start_of_day(ZONE, day(text)) + Duration::hours(12)
 }
 
 const LOSS: Loss = Loss { step: Step::One, grace_days: 0, warn_days: None };
@@ -184,9 +184,9 @@ fn a_rolling_window_is_reviewed_when_the_schedule_says() {
     let mut life = Life::new(policy(rolling(Window::Months(2))), "2026-01-05");
     life.on("2026-01-15", 100);
     assert_eq!(life.on("2026-03-20", 0), 1, "nothing is left of it, but nobody looked");
-    let review = noon("2026-04-01") - chrono::Duration::minutes(8 * 60 + 30);
+    let review = noon("2026-04-01") - Duration::minutes(8 * 60 + 30);
     assert_eq!(life.footing.review_at, Some(review));
-    assert_eq!(life.at(review - chrono::Duration::microseconds(1), 0).rank, 1);
+    assert_eq!(life.at(review - Duration::microseconds(1), 0).rank, 1);
     assert_eq!(life.at(review, 0).rank, 0);
 }
 
@@ -303,6 +303,19 @@ fn the_warning_of_a_rolling_window_knows_what_will_drop_out_of_it() {
 }
 
 #[test]
+fn a_grace_of_a_rolling_window_is_announced_once_and_ends_when_it_was_said_to() {
+    let loss = Loss { grace_days: 5, warn_days: Some(8), ..LOSS };
+    let policy = TierPolicy { downgrade: Downgrade::AtReview(loss), ..policy(rolling(Window::Days(30))) };
+    let mut life = Life::new(policy, "2026-03-01");
+    life.on("2026-03-02", 100);
+    let seen: Vec<_> =
+        day("2026-03-20").iter_days().take(20).map(|on| life.at(noon(&on.to_string()), 0)).collect();
+    let warnings: Vec<_> = seen.iter().enumerate().filter_map(|(n, seen)| Some((n, seen.warned?))).collect();
+    assert_eq!(warnings, [(9, (100, day("2026-04-06")))]);
+    assert_eq!(seen.iter().position(|seen| seen.rank == 0), Some(17), "on 6 April");
+}
+
+#[test]
 fn a_review_that_was_missed_is_done_once() {
     let mut life = Life::new(policy(Period::Calendar(CalendarUnit::Month)), "2026-01-05");
     life.on("2026-01-05", 500);
@@ -349,7 +362,7 @@ fn a_day_ends_when_it_ends_in_the_chains_zone() {
     life.on("2026-01-05", 100);
     life.on("2027-01-05", 0);
     let new_year: Timestamp = "2028-01-01T05:00:00Z".parse().unwrap();
-    assert_eq!(life.at(new_year - chrono::Duration::microseconds(1), 0).rank, 1);
+    assert_eq!(life.at(new_year - Duration::microseconds(1), 0).rank, 1);
     assert_eq!(life.at(new_year, 0).rank, 0);
 }
 
@@ -445,7 +458,7 @@ proptest! {
         let mut warned = std::collections::BTreeSet::new();
         for (on, naive) in from.iter_days().zip(naive) {
             let (begins, ends) = (start_of_day(zone, on), start_of_day(zone, on.succ_opt().unwrap()));
-            let mut now = begins.max(life.enrolled_at) - chrono::Duration::microseconds(1);
+            let mut now = begins.max(life.enrolled_at) - Duration::microseconds(1);
             let wake = |life: &Life, now| {
                 let (assessor, footing) = life.assessor();
                 assessor.deadline(life.rank, &footing, now).filter(|at| *at < ends)
@@ -463,7 +476,7 @@ proptest! {
                 now = at;
             }
             for (_, amount) in amounts.iter().filter(|(of, _)| *of == on) {
-                look(&mut life, now.max(begins) + chrono::Duration::hours(1), *amount);
+                look(&mut life, now.max(begins) + Duration::hours(1), *amount);
             }
             prop_assert_eq!(life.rank, naive, "on {}", on);
         }
