@@ -16,6 +16,7 @@ use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
+use super::wallet::Wallets;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -52,8 +53,9 @@ impl Status {
 /// What rules can change: points, tier, status, achievements. Small, so that a failing rule is undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
-    /// Balance of the points wallet.
-    pub points: Points,
+    /// Balances and lots.
+    #[serde(default)]
+    pub wallets: Wallets,
     /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
     pub tier: Option<Name>,
     /// The tier that people gave: while there is one, it is the effective tier.
@@ -81,6 +83,11 @@ impl Standing {
             Some(manual) => manual.system = Some(tier),
             None => self.tier = Some(tier),
         }
+    }
+
+    /// Balance of the program's first wallet.
+    pub fn points(&self) -> Points {
+        self.wallets.points()
     }
 }
 
@@ -348,7 +355,7 @@ impl Member {
             tier: self.standing.tier.clone(),
             manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
             system_tier: manual.and_then(|manual| manual.system.clone()),
-            points: self.standing.points,
+            points: self.standing.points(),
         }
     }
 }

@@ -29,7 +29,7 @@ impl Draft {
             return Err(Refusal::NoSuchTier(tier.clone()));
         }
         self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
-        self.line(cause, action, None, Some(tier.clone()));
+        self.line(cause, action.as_str(), None, Some(tier.clone()));
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl Draft {
 
     /// After everything else is decided: what the member's figures are good for now, and whether to warn them.
     pub fn settle_tier(&mut self, frame: Frame<'_>) {
-        self.count_earned_points();
+        self.count_earned_points(frame);
         let now = self.now;
         self.follow_policy(frame, |assessor, rank, footing| assessor.lift(rank, footing, now));
         self.warn_of_downgrade(frame);
@@ -93,10 +93,12 @@ impl Draft {
     }
 
     /// Points of this decision that count for tiers: earned ones on this day, those taken back on their order's.
-    fn count_earned_points(&mut self) {
+    fn count_earned_points(&mut self, frame: Frame<'_>) {
         let order_day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
-        for transfer in &self.transfers {
-            let history = &mut self.member.history;
+        let qualifies =
+            |wallet: &Name| frame.terms.wallet(Some(wallet)).is_some_and(|wallet| wallet.qualifying);
+        let history = &mut self.member.history;
+        for transfer in self.transfers.iter().filter(|transfer| qualifies(&transfer.wallet)) {
             match (transfer.debit, transfer.credit) {
                 (Account::Chain(ChainAccount::Issued), _) => history.earn(self.today, transfer.amount.0),
                 (_, Account::Chain(ChainAccount::ClawedBack)) => history.earn(order_day, -transfer.amount.0),
@@ -119,13 +121,8 @@ impl Draft {
         let after = decide(&assessor(&self.member, frame, policy), before.unwrap_or(0), &mut footing);
         self.member.standing.footing = footing;
         let Some(tier) = tiers.ids().nth(after).filter(|_| before != Some(after)).cloned() else { return };
-        let cause = Cause {
-            rule: "tier policy".into(),
-            at: "program.toml".into(),
-            program_version: frame.program_version,
-        };
         self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
-        self.line(&cause, &Action::SetTier(tier.clone()), None, Some(tier));
+        self.line(&frame.engine("tier policy"), "set_tier", None, Some(tier));
     }
 
     fn warn_of_downgrade(&mut self, frame: Frame<'_>) {

@@ -4,6 +4,7 @@
 
 mod reader;
 mod tiers;
+mod wallets;
 
 use std::str::FromStr;
 
@@ -135,10 +136,11 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "name",
             "timezone",
             "currency",
+            "wallets",
             "tiers",
             "tier_policy",
             "achievements",
@@ -157,7 +159,7 @@ impl Reader<'_> {
         let tiers = self.tiers(table, tier_review.as_ref());
         let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [achievements, endpoints, categories] = lists;
-        let enrol_on_first_sight = self.enrol(table);
+        let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -165,7 +167,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { tiers },
+            terms: Terms { wallets: self.wallets(table), tiers },
             achievements,
             endpoints,
             categories,
@@ -184,14 +186,6 @@ impl Reader<'_> {
             self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
         }
         zone
-    }
-
-    fn enrol(&mut self, table: &Table<'_>) -> bool {
-        let Some(value) = table.get("enrol_on_first_sight") else { return true };
-        value.get_ref().as_bool().unwrap_or_else(|| {
-            self.problem(value.span().start, "this must be `true` or `false`", None);
-            true
-        })
     }
 
     fn schedule_table<'t, 'i>(&mut self, table: &'t Table<'i>) -> Option<&'t Table<'i>> {

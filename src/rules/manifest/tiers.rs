@@ -133,9 +133,9 @@ impl Reader<'_> {
             let help = "write [[tiers]] with `id` and `threshold`, lowest first";
             self.problem(at, "a policy needs tiers", Some(help.to_owned()));
         }
-        let metric = self.word(table, at, "metric", Metric::WORDS, None);
+        let metric = self.choice(table, at, "metric", Metric::WORDS, None);
         let period = self.period(table, at, review);
-        let upgrade = self.word(table, at, "upgrade", Upgrade::WORDS, Some(Upgrade::AtOnce));
+        let upgrade = self.choice(table, at, "upgrade", Upgrade::WORDS, Some(Upgrade::AtOnce));
         let downgrade = self.downgrade(table, at, period.as_ref());
         let thresholds = metric.and_then(|metric| self.thresholds(metric, tiers));
         Some(TierPolicy {
@@ -200,18 +200,20 @@ impl Reader<'_> {
             "lifetime" => open(None),
             "rolling" => open(Some(self.window(table, at)?)),
             "calendar" => {
-                let unit = self.word(table, at, "every", CalendarUnit::WORDS, Some(CalendarUnit::Year));
+                let unit = self.choice(table, at, "every", CalendarUnit::WORDS, Some(CalendarUnit::Year));
                 unit.map(Period::Calendar)
             }
-            _ => self.word(table, at, "of", Anchor::WORDS, Some(Anchor::Enrolment)).map(Period::Anniversary),
+            _ => {
+                self.choice(table, at, "of", Anchor::WORDS, Some(Anchor::Enrolment)).map(Period::Anniversary)
+            }
         }
     }
 
     fn window(&mut self, table: &Table<'_>, at: usize) -> Option<Window> {
         let months = table.get("months");
-        let (value, window): (_, fn(u32) -> Window) = match (months, table.get("days")) {
-            (Some(value), None) => (value, Window::Months),
-            (None, Some(value)) => (value, Window::Days),
+        let (key, value, window): (_, _, fn(u32) -> Window) = match (months, table.get("days")) {
+            (Some(value), None) => ("months", value, Window::Months),
+            (None, Some(value)) => ("days", value, Window::Days),
             _ => {
                 let at = months.map_or(at, |value| value.span().start);
                 let help = "write `months = 12` or `days = 90`";
@@ -219,7 +221,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let window = window(self.whole(value, 1)?);
+        let window = window(self.whole(table, key, 1..=u32::MAX.into())?.try_into().ok()?);
         if !window.is_kept() {
             let limit = Window::MAX_MONTHS;
             let message =
@@ -241,43 +243,31 @@ impl Reader<'_> {
                 return Some(Downgrade::Never);
             }
         };
-        let grace_days = table.get("grace_days").map_or(Some(0), |value| {
-            let days = self.whole(value, 0)?;
-            self.fits(value, days, period.map_or(MAX_DAYS, longest_grace), "the grace");
-            Some(days)
-        })?;
-        let warn_days = match table.get("warn_days") {
-            None => None,
-            Some(value) => {
-                let days = self.whole(value, 1)?;
-                // Earlier, and it would come before the period that it is about.
-                let limit = period.and_then(shortest).map_or(MAX_DAYS, |period| period + grace_days);
-                self.fits(value, days, limit, "the warning");
-                Some(days)
-            }
-        };
+        let grace_days = self.days(table, "grace_days", 0);
+        self.fits(table, "grace_days", grace_days, period.map_or(MAX_DAYS, longest_grace));
+        let grace_days = grace_days.unwrap_or(0);
+        let warn_days = self.days(table, "warn_days", 1);
+        // Earlier, and it would come before the period that it is about.
+        let limit = period.and_then(shortest).map_or(MAX_DAYS, |days| days + grace_days);
+        self.fits(table, "warn_days", warn_days, limit);
         Some(Downgrade::AtReview(Loss { step, grace_days, warn_days }))
     }
 
-    fn fits(&mut self, value: &Value<'_>, days: u32, limit: u32, what: &str) {
+    fn fits(&mut self, table: &Table<'_>, key: &str, days: Option<u32>, limit: u32) {
+        let (Some(value), Some(days)) = (table.get(key), days) else { return };
         if days > limit {
-            let message = format!("{what} may take {limit} days with this period, not {days}");
+            let message = format!("`{key}` may be {limit} with this period, not {days}");
             self.problem(value.span().start, message, None);
         }
     }
 
-    fn whole(&mut self, value: &Value<'_>, least: u32) -> Option<u32> {
-        let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
-        let number = number.and_then(|number| number.as_str().parse::<u32>().ok());
-        let number = number.filter(|number| *number >= least);
-        if number.is_none() {
-            self.problem(value.span().start, format!("this must be a whole number from {least}"), None);
-        }
-        number
+    /// A number of days.
+    fn days(&mut self, table: &Table<'_>, key: &str, least: i64) -> Option<u32> {
+        self.whole(table, key, least..=MAX_DAYS.into()).and_then(|days| days.try_into().ok())
     }
 
     /// The word that stands at `key`, as what it means. Without a default it must be there.
-    fn word<T: FromStr>(
+    fn choice<T: FromStr>(
         &mut self,
         table: &Table<'_>,
         at: usize,
@@ -394,7 +384,7 @@ mod tests {
         let cases = [
             (with_policy(&format!("{never}\nperiod = \"rolling\"\nmonths = 14")), 14, "not further"),
             (with_policy(&format!("{never}\nperiod = \"rolling\"\ndays = 401")), 14, "not further"),
-            (with_policy(&format!("{never}\nperiod = \"rolling\"\ndays = 0")), 14, "from 1"),
+            (with_policy(&format!("{never}\nperiod = \"rolling\"\ndays = 0")), 14, "between 1"),
             (with_policy(&format!("{never}\nperiod = \"rolling\"")), 10, "so many months or so many days"),
             (
                 with_policy(&format!("{never}\nperiod = \"rolling\"\nmonths = 1\ndays = 2")),
@@ -418,13 +408,13 @@ mod tests {
             (
                 with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\ngrace_days = 28")),
                 15,
-                "27 days",
+                "may be 27",
             ),
-            (with_policy(&format!("{step}\nperiod = \"calendar\"\ngrace_days = 35")), 14, "34 days"),
+            (with_policy(&format!("{step}\nperiod = \"calendar\"\ngrace_days = 35")), 14, "may be 34"),
             (
                 with_policy(&format!("{step}\nperiod = \"calendar\"\nevery = \"month\"\nwarn_days = 29")),
                 15,
-                "28 days",
+                "may be 28",
             ),
             (with_policy("period = \"calendar\""), 10, "`downgrade` is missing"),
             (with_policy(never), 10, "`period` is missing"),
