@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::member::{History, Sums};
+use super::member::{History, Member, Sums};
 use super::money::Money;
 use super::terms::tier::{
     Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, TierPolicy, Tiers, Upgrade,
@@ -103,6 +103,13 @@ pub struct Progress {
     pub grace_until: Option<NaiveDate>,
 }
 
+/// How a member stands with the tier policy now; `None` in a program without one.
+pub fn progress(member: &Member, tiers: &Tiers, zone: Tz, now: Timestamp) -> Option<Progress> {
+    let assessor = Assessor::of(member, tiers.policy.as_ref()?, zone);
+    let rank = member.standing.system_tier().and_then(|tier| tiers.rank(tier)).unwrap_or(0);
+    Some(assessor.progress(rank, &member.standing.footing, tiers, now))
+}
+
 /// A member as the tier policy sees them.
 #[derive(Debug, Clone, Copy)]
 pub struct Assessor<'a> {
@@ -123,7 +130,12 @@ struct Span {
     end: NaiveDate,
 }
 
-impl Assessor<'_> {
+impl<'a> Assessor<'a> {
+    /// This member under this policy.
+    pub const fn of(member: &'a Member, policy: &'a TierPolicy, zone: Tz) -> Self {
+        Self { policy, zone, history: &member.history, enrolled_at: member.enrolled_at }
+    }
+
     /// Does what fell due until `now`: reviews, and graces that are over. A review that was missed several times is
     /// done once. Answers the rank after it.
     pub fn catch_up(&self, mut rank: usize, footing: &mut Footing, now: Timestamp) -> usize {
@@ -181,7 +193,7 @@ impl Assessor<'_> {
     }
 
     /// How the member stands now.
-    pub fn progress(&self, rank: usize, footing: &Footing, tiers: &Tiers, now: Timestamp) -> Progress {
+    fn progress(&self, rank: usize, footing: &Footing, tiers: &Tiers, now: Timestamp) -> Progress {
         let today = self.day(now);
         let value = self.value(self.span(footing, today).first, today);
         let next = self.policy.thresholds.get(rank + 1);

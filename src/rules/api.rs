@@ -167,6 +167,23 @@ fn refund_visit_and_tick(author: &mut Author) {
 fn member(author: &mut Author) {
     author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
+    author
+        .property("system_tier", Type::Text, |m: &mut MemberView| Text::from(m.system_tier()))
+        .role(Role::Tier);
+    author.property("has_manual_tier", Type::Bool, |m: &mut MemberView| {
+        m.member.standing.manual_tier.is_some()
+    });
+    author
+        .property("next_tier", Type::Text, |m: &mut MemberView| {
+            Text::from(m.tier_progress().and_then(|p| p.next_tier).as_ref().map_or("", |tier| tier.as_str()))
+        })
+        .role(Role::Tier);
+    author.property("to_next_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_next).unwrap_or_default().decimal()
+    });
+    author.property("to_keep_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_remain).unwrap_or_default().decimal()
+    });
     author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points().0);
     author
         .function("balance", Type::Whole, |m: &mut MemberView, code: Text| {

@@ -151,7 +151,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
     let Some(event) = event_variable(program, draft) else { return Vec::new() };
     let variables = [("member", Dynamic::from(member)), event];
     let mut run = Run::new(&program.code, variables);
@@ -242,7 +242,7 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, zone);
+        let member = MemberView::new(member.clone(), today, program, commit.decided_at);
         let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
         let mut run =
             Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);

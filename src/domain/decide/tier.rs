@@ -9,7 +9,6 @@ use crate::domain::loyalty_event::{EventData, TierInDanger, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::refusal::Refused;
-use crate::domain::terms::tier::TierPolicy;
 use crate::domain::text::Name;
 use crate::domain::tier::{Assessor, Footing, ManualTier};
 
@@ -57,7 +56,7 @@ impl Draft {
         let manual = standing.manual_tier.as_ref().and_then(|manual| manual.until);
         let review = tiers.policy.as_ref().and_then(|policy| {
             let rank = standing.system_tier().and_then(|tier| tiers.rank(tier)).unwrap_or(0);
-            assessor(&self.member, frame, policy).deadline(rank, &standing.footing, self.now)
+            Assessor::of(&self.member, policy, frame.timezone).deadline(rank, &standing.footing, self.now)
         });
         [manual, review].into_iter().flatten().min()
     }
@@ -118,7 +117,8 @@ impl Draft {
         let mut footing = std::mem::take(&mut self.member.standing.footing);
         // A tier that the program no longer has, or none, is below all others: the figures say which it becomes.
         let before = self.member.standing.system_tier().and_then(|tier| tiers.rank(tier));
-        let after = decide(&assessor(&self.member, frame, policy), before.unwrap_or(0), &mut footing);
+        let after =
+            decide(&Assessor::of(&self.member, policy, frame.timezone), before.unwrap_or(0), &mut footing);
         self.member.standing.footing = footing;
         let Some(tier) = tiers.ids().nth(after).filter(|_| before != Some(after)).cloned() else { return };
         self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
@@ -131,7 +131,8 @@ impl Draft {
         let Some(tier) = self.member.standing.tier.clone() else { return };
         let Some(rank) = tiers.rank(&tier) else { return };
         let mut footing = self.member.standing.footing.clone();
-        let warning = assessor(&self.member, frame, policy).warning(rank, &mut footing, self.now);
+        let warning =
+            Assessor::of(&self.member, policy, frame.timezone).warning(rank, &mut footing, self.now);
         self.member.standing.footing = footing;
         if let Some(warning) = warning {
             self.told.push(EventData::TierWillDowngrade(TierInDanger {
@@ -168,9 +169,4 @@ fn end_manual_tier(member: &mut Member) {
     if let Some(manual) = member.standing.manual_tier.take() {
         member.standing.tier = manual.system;
     }
-}
-
-fn assessor<'a>(member: &'a Member, frame: Frame<'a>, policy: &'a TierPolicy) -> Assessor<'a> {
-    let (history, enrolled_at) = (&member.history, member.enrolled_at);
-    Assessor { policy, zone: frame.timezone, history, enrolled_at }
 }

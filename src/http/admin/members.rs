@@ -72,7 +72,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`

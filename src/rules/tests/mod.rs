@@ -5,6 +5,7 @@ mod decide;
 mod harvest;
 mod hostile;
 mod properties;
+mod tier;
 
 use std::path::Path;
 use std::sync::Arc;
