@@ -15,3 +15,4 @@ mod lifecycle;
 mod points;
 mod program;
 mod surface;
+mod tiers;
