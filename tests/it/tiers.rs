@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
-    from monthly;
+    from super::monthly;
     a_tier_is_reached_kept_warned_of_and_lost,
     a_tier_is_kept_by_what_comes_in_the_grace,
     people_give_tiers_and_take_them_away,
@@ -75,7 +75,7 @@ async fn a_tier_is_reached_kept_warned_of_and_lost(app: TestApp) {
     let warning = crm.arrivals().pop().unwrap().json();
     assert_eq!(warning["timestamp"], "2026-05-03T04:00:00Z", "at the very start of the day");
     let vip = json!({ "id": "vip", "name": "Very important" });
-    let danger = json!({ "tier": vip, "metric": "spend", "missing": 100.0, "on": "2026-05-06" });
+    let danger = json!({ "tier": vip, "metric": "spend", "missing": 100, "on": "2026-05-06" });
     assert_eq!(warning["data"], danger);
     app.advance(2 * DAY).await;
     assert_eq!(crm.kinds().len(), 2, "warned once, and not lost before its time");
