@@ -7,18 +7,20 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, TierMoved, With,
+    PointsMoved, PointsPending, TierInDanger, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
-use super::text::{Key, Name};
+use super::terms::tier::{Metric, Tier};
+use super::text::{Key, Name, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -44,7 +46,13 @@ impl EventType {
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::CouponAssigned
+            | Self::CouponReserved
+            | Self::CouponReleased
+            | Self::CouponUsed
+            | Self::CouponReverted => message_with::<CouponMoved>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
         };
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
@@ -68,6 +76,8 @@ impl EventType {
                 email: Some("ana@example.com".into()),
                 phone: None,
                 tier: Some(name("bronze")),
+                manual_tier: None,
+                system_tier: None,
                 points: Points(74),
             },
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
@@ -84,7 +94,14 @@ impl EventType {
             reason: reason.into(),
             expires_at: None,
         };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
@@ -111,11 +128,22 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }
+            Self::CouponAssigned => coupon(UsageKind::Assigned),
+            Self::CouponReserved => coupon(UsageKind::Reserved),
+            Self::CouponReleased => coupon(UsageKind::Released),
+            Self::CouponUsed => coupon(UsageKind::Used),
+            Self::CouponReverted => coupon(UsageKind::Reverted),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
             Self::MemberChurned => EventData::MemberChurned(away(90)),
             Self::MemberReactivated => EventData::MemberReactivated(away(95)),
@@ -127,6 +155,32 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn coupon(kind: UsageKind) -> EventData {
+    let book = CouponBook {
+        key: CouponBook::declared_key(&name("welcome")),
+        id: Some(name("welcome")),
+        name: name("Test discount"),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits::default(),
+        expires_after: Some(literal("30d".parse())),
+        details: BookDetails {
+            description: Some(literal(Text::parse("<p>Test discount description</p>"))),
+            picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
+            external_id: Some(name("Y6QF-TEST")),
+            tags: vec![name("spring")],
+            custom_attributes: [(name("campaign"), literal(Text::parse("spring-2026")))].into(),
+        },
+    };
+    let at = Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000);
+    EventData::Coupon(
+        kind,
+        Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
+    )
 }
 
 fn order() -> Order {
@@ -145,6 +199,7 @@ fn order() -> Order {
         session_id: Some(name("sess_xyz789")),
         status: None,
         experience_details: None,
+        coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),

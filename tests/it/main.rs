@@ -5,6 +5,8 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;
@@ -14,3 +16,4 @@ mod orders;
 mod points;
 mod program;
 mod surface;
+mod tiers;

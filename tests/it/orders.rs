@@ -36,8 +36,9 @@ async fn with_terms(backend: Backend) -> TestApp {
 
 /// An event about order `o1` of nobody in particular; its key is what it says.
 fn event(kind: &str, mut data: Value) -> Value {
+    let key: String = format!("{kind} {} {data}", data["version"]).chars().take(100).collect();
     data["order_id"] = json!("o1");
-    json!({ "key": format!("{kind} {data}"), "type": kind, "occurred_at": "2026-03-03T18:30:00Z", "data": data })
+    json!({ "key": key, "type": kind, "occurred_at": "2026-03-03T18:30:00Z", "data": data })
 }
 
 fn of(member: &str, mut event: Value) -> Value {

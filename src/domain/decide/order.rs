@@ -64,7 +64,7 @@ impl Draft {
             self.runs_rules = false;
             return;
         }
-        let told = OrderTold::of(order, record.order_version());
+        let told = OrderTold::of(order.clone(), record.order_version());
         let (news, became) = match (before, record.phase()) {
             (Before { phase: Phase::Completed, order: Some(before) }, Phase::Completed) => {
                 (OrderNews::Changed(Unsettled { stamp, before }), Step::Updated)
@@ -72,6 +72,12 @@ impl Draft {
             (_, Phase::Completed) => (OrderNews::Completed, Step::Completed),
             _ => (OrderNews::Nothing, step),
         };
+        let used = match &news {
+            OrderNews::Changed(Unsettled { before, .. }) => &before.coupons[..],
+            OrderNews::Completed => &[],
+            OrderNews::Nothing | OrderNews::Cancelled => &order.coupons,
+        };
+        let coupons: Vec<_> = order.coupons.iter().filter(|code| !used.contains(code)).cloned().collect();
         self.order_news = news;
         self.runs_rules = became == step;
         self.told.push(match became {
@@ -80,6 +86,7 @@ impl Draft {
             Step::Updated | Step::Cancelled => EventData::OrderUpdated(told),
         });
         self.count_order();
+        self.use_coupons(frame, &coupons);
     }
 
     pub(super) fn see_cancellation(&mut self, cancelled: &Cancellation) {
@@ -157,17 +164,19 @@ impl Draft {
     fn count_order(&mut self) {
         let Some(record) = &mut self.order else { return };
         let history = &mut self.member.history;
+        let day = record.day.unwrap_or(self.today);
         match (record.counted, record.spend()) {
             (None, Some(spend)) => {
-                record.counted = Some(Counted { at: self.at, day: self.today, spend });
+                record.day = Some(self.today);
+                record.counted = Some(Counted { at: self.at, spend });
                 self.visit(spend);
             }
             (Some(counted), Some(spend)) => {
-                history.refund(counted.day, counted.spend.minus(spend));
+                history.refund(day, counted.spend.minus(spend));
                 record.counted = Some(Counted { spend, ..counted });
             }
             (Some(counted), None) => {
-                history.unvisit(counted.day, counted.spend);
+                history.unvisit(day, counted.spend);
                 record.counted = None;
             }
             (None, None) => {}
@@ -223,7 +232,9 @@ impl Draft {
         }
         let is_new = |action: &Action| match action {
             Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
-            Action::SetTier(_) | Action::Mark(_) | Action::Achieve(_) => !was.contains(action),
+            Action::SetTier(_) | Action::Mark(_) | Action::Achieve(_) | Action::AssignCoupon(_) => {
+                !was.contains(action)
+            }
         };
         let actions = is.actions.into_iter().filter(is_new).collect();
         self.apply(frame, &RuleEffects { cause: is.cause, actions })?;

@@ -67,6 +67,9 @@ pub struct Order {
     /// What was booked beyond food, handed on as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experience_details: Option<JsonObject>,
+    /// Coupons that it used, as the till read them. Those that are good are used with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<Name>,
     /// Its lines.
     pub items: Vec<Item>,
 }

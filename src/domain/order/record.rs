@@ -26,6 +26,9 @@ pub struct OrderRecord {
     pub order_id: Key,
     /// Whose order; `None` while only refunds of it are known.
     pub member: Option<MemberId>,
+    /// The day it counts for, or last did, in the chain's zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<NaiveDate>,
     /// How it counts in the member's history; `None` when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
@@ -55,8 +58,6 @@ pub struct OrderRecord {
 pub struct Counted {
     /// When it was completed.
     pub at: Timestamp,
-    /// The day of that, in the chain's zone.
-    pub day: NaiveDate,
     /// The money spent on it, less what was given back.
     pub spend: Money,
 }
@@ -104,6 +105,7 @@ impl OrderRecord {
         Self {
             order_id,
             member: None,
+            day: None,
             counted: None,
             newest: None,
             outcome: None,

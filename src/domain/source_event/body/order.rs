@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 
-use super::super::{BadEvent, MAX_ITEMS};
+use super::super::{BadEvent, MAX_COUPONS, MAX_ITEMS};
 use crate::domain::json::{self, JsonObject, Object};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{Back, Cancellation, Item, Order, Refund, ReturnedLine, Snapshot};
@@ -42,6 +42,8 @@ struct OrderBody {
     status: Option<Name>,
     #[serde(default)]
     experience_details: Option<JsonObject>,
+    #[serde(default)]
+    coupons: Vec<Name>,
     #[serde(default)]
     items: Vec<Object<ItemBody>>,
     /// Of a cancellation only.
@@ -123,6 +125,9 @@ fn order(
     if body.items.len() > MAX_ITEMS {
         return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
     }
+    if body.coupons.len() > MAX_COUPONS {
+        return Err(BadEvent::field("data.coupons", format!("has more than {MAX_COUPONS} codes")));
+    }
     let items = body.items.into_iter().enumerate().map(|(i, Object(item))| money.item(i, item));
     let order = Order {
         items: items.collect::<Result<_, _>>()?,
@@ -140,6 +145,7 @@ fn order(
         session_id: body.session_id,
         status: body.status,
         experience_details: body.experience_details,
+        coupons: body.coupons,
     };
     Ok(Snapshot { version: body.version.map(|Version(version)| version), order: Arc::new(order) })
 }
