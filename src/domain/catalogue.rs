@@ -276,6 +276,9 @@ mod tests {
             match schema["properties"].get(name) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
                 None if schema["additionalProperties"] == true => {}
+                None if schema["additionalProperties"].is_object() => {
+                    mismatches(&schema["additionalProperties"], inner, &format!("{path}.{name}"), found);
+                }
                 None => found.push(format!("{path}.{name} is not described")),
             }
         }
