@@ -7,6 +7,7 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
@@ -17,7 +18,7 @@ use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
 use super::terms::tier::{Metric, Tier};
-use super::text::{Key, Name};
+use super::text::{Key, Name, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -44,6 +45,11 @@ impl EventType {
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::CouponAssigned
+            | Self::CouponReserved
+            | Self::CouponReleased
+            | Self::CouponUsed
+            | Self::CouponReverted => message_with::<CouponMoved>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
         };
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
@@ -131,6 +137,11 @@ impl EventType {
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }
+            Self::CouponAssigned => coupon(UsageKind::Assigned),
+            Self::CouponReserved => coupon(UsageKind::Reserved),
+            Self::CouponReleased => coupon(UsageKind::Released),
+            Self::CouponUsed => coupon(UsageKind::Used),
+            Self::CouponReverted => coupon(UsageKind::Reverted),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
             Self::MemberChurned => EventData::MemberChurned(away(90)),
             Self::MemberReactivated => EventData::MemberReactivated(away(95)),
@@ -144,6 +155,32 @@ fn message_with<T: JsonSchema + 'static>() -> Schema {
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
 }
 
+fn coupon(kind: UsageKind) -> EventData {
+    let book = CouponBook {
+        key: CouponBook::declared_key(&name("welcome")),
+        id: Some(name("welcome")),
+        name: name("Test discount"),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits::default(),
+        expires_after: Some(literal("30d".parse())),
+        details: BookDetails {
+            description: Some(literal(Text::parse("<p>Test discount description</p>"))),
+            picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
+            external_id: Some(name("Y6QF-TEST")),
+            tags: vec![name("spring")],
+            custom_attributes: [(name("campaign"), literal(Text::parse("spring-2026")))].into(),
+        },
+    };
+    let at = Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000);
+    EventData::Coupon(
+        kind,
+        Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
+    )
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -153,6 +190,7 @@ fn order() -> Order {
         tip: None,
         discount: None,
         channel: Some(name("pos")),
+        coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),

@@ -10,10 +10,11 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::Timestamp;
+use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::source_event::BadEvent;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,11 +25,33 @@ pub enum CommandType {
     SetTier,
     /// A tier given by hand, taken away.
     ClearTier,
+    /// Points that waited for it can be spent.
+    ConfirmPoints,
+    /// A coupon given to a member.
+    AssignCoupon,
+    /// A use of a coupon kept for a member.
+    ReserveCoupon,
+    /// It is kept no longer.
+    ReleaseCoupon,
+    /// A coupon used.
+    UseCoupon,
+    /// A use of a coupon taken back.
+    RevertCoupon,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::AdjustPoints, Self::SetTier, Self::ClearTier];
+    pub const ALL: &'static [Self] = &[
+        Self::AdjustPoints,
+        Self::SetTier,
+        Self::ClearTier,
+        Self::ConfirmPoints,
+        Self::AssignCoupon,
+        Self::ReserveCoupon,
+        Self::ReleaseCoupon,
+        Self::UseCoupon,
+        Self::RevertCoupon,
+    ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +59,12 @@ impl CommandType {
             Self::AdjustPoints => "points.adjust",
             Self::SetTier => "tier.set",
             Self::ClearTier => "tier.clear",
+            Self::ConfirmPoints => "points.confirm",
+            Self::AssignCoupon => "coupon.assign",
+            Self::ReserveCoupon => "coupon.reserve",
+            Self::ReleaseCoupon => "coupon.release",
+            Self::UseCoupon => "coupon.use",
+            Self::RevertCoupon => "coupon.revert",
         }
     }
 }
@@ -43,7 +72,7 @@ impl CommandType {
 impl FromStr for CommandType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
@@ -56,6 +85,10 @@ pub enum Command {
     SetTier(TierOrder),
     /// `tier.clear`
     ClearTier,
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
 }
 
 /// Points given or taken by hand.
@@ -86,6 +119,14 @@ pub struct TierOrder {
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
 
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -102,6 +143,8 @@ impl Command {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::SetTier(_) => CommandType::SetTier,
             Self::ClearTier => CommandType::ClearTier,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
         }
     }
 
@@ -114,6 +157,12 @@ impl Command {
                 let NothingMore {} = json::object(raw, "data")?;
                 Self::ClearTier
             }
+            CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
+            CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
+            CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
+            CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
+            CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
         })
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
 use super::member::MemberFace;
 use super::money::Points;
@@ -55,6 +56,11 @@ event_types! {
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
+    CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
+    CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
+    CouponUsed = "coupon.used": "A member used a coupon.",
+    CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
@@ -194,6 +200,8 @@ pub enum EventData {
     TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    Coupon(UsageKind, Box<CouponMoved>),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -221,6 +229,11 @@ impl EventData {
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
+            Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
+            Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
+            Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
+            Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -286,6 +299,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

@@ -115,6 +115,10 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Achievement);
     author
+        .function("assign_coupon", Nothing, |c: Context<'_>, book: Text| requests::assign_coupon(&c, &book))
+        .place(in_rule)
+        .role(Role::CouponBook);
+    author
         .function("forward", Nothing, |c: Context<'_>, tag: Text| requests::forward(&c, &tag))
         .place(Place::Trigger)
         .role(Role::Endpoint);

@@ -87,6 +87,7 @@ pub(super) enum Role {
     Wallet,
     Status,
     Achievement,
+    CouponBook,
     Endpoint,
     Category,
     Weekday,

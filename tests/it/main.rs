@@ -5,6 +5,8 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;

@@ -4,6 +4,7 @@
 pub mod tier;
 pub mod wallet;
 
+use super::coupon::CouponBook;
 use super::text::Name;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
@@ -15,6 +16,8 @@ pub struct Terms {
     pub wallets: Vec<WalletTerms>,
     /// Tiers, and how members move between them.
     pub tiers: Tiers,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
 }
 
 impl Terms {
@@ -37,6 +40,6 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Tiers::default() }
+        Self { wallets: vec![WalletTerms::plain(code)], tiers: Tiers::default(), coupon_books: Vec::new() }
     }
 }

@@ -117,6 +117,18 @@ pub(in crate::http) async fn adjust_points(
     addressee.command(&state, CommandType::AdjustPoints, &request, body).await
 }
 
+/// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
+pub(in crate::http) async fn confirm_points(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
+}
+
 /// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
 pub(in crate::http) async fn set_tier(
     state: State,
@@ -141,6 +153,12 @@ pub(in crate::http) async fn clear_tier(
     addressee.command(&state, CommandType::ClearTier, &request, body).await
 }
 
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
+}
+
 /// The member whose history is asked for.
 async fn member(
     state: &AppState,
@@ -148,8 +166,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod coupon_books;
 mod reader;
 mod tiers;
 mod wallets;
@@ -136,13 +137,14 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 11] = [
+        const KEYS: [&str; 12] = [
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
             "tier_policy",
+            "coupon_books",
             "achievements",
             "endpoints",
             "categories",
@@ -167,7 +169,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers },
+            terms: Terms { wallets: self.wallets(table), tiers, coupon_books: self.coupon_books(table) },
             achievements,
             endpoints,
             categories,
