@@ -12,11 +12,12 @@ use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, TierMoved, With,
+    PointsMoved, PointsPending, TierInDanger, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
+use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
 
 impl EventType {
@@ -42,6 +43,7 @@ impl EventType {
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::CouponAssigned
             | Self::CouponReserved
@@ -71,6 +73,8 @@ impl EventType {
                 email: Some("ana@example.com".into()),
                 phone: None,
                 tier: Some(name("bronze")),
+                manual_tier: None,
+                system_tier: None,
                 points: Points(74),
             },
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
@@ -87,7 +91,14 @@ impl EventType {
             reason: reason.into(),
             expires_at: None,
         };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
@@ -115,8 +126,14 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }

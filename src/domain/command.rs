@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::Timestamp;
 use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
@@ -32,6 +33,10 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
 }
 
 impl CommandType {
@@ -44,6 +49,8 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::SetTier,
+        Self::ClearTier,
     ];
 
     /// The type of the source event that carries it.
@@ -56,6 +63,8 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
         }
     }
 }
@@ -76,6 +85,10 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `tier.set`
+    SetTier(TierOrder),
+    /// `tier.clear`
+    ClearTier,
 }
 
 /// Points given or taken by hand.
@@ -97,6 +110,23 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// A tier given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOrder {
+    /// Its id in `program.toml`.
+    pub tier: Name,
+    /// When it ends; `None` = when it is taken away.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Note,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -113,6 +143,8 @@ impl Command {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::SetTier(_) => CommandType::SetTier,
+            Self::ClearTier => CommandType::ClearTier,
         }
     }
 
@@ -126,6 +158,11 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod address;
 pub mod api_key;
 pub mod catalogue;
 pub mod chain;
+pub mod churn;
 pub mod command;
 pub mod commit;
 pub mod coupon;
@@ -30,6 +31,7 @@ pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod tier;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

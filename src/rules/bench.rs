@@ -125,7 +125,7 @@ impl World {
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.terms.tiers.iter().find(|known| known.as_str() == tier);
+        let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
     }
 
@@ -138,6 +138,10 @@ impl World {
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
         let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
+            (Ok(TickType::TierReview), _) if data.is_empty() => {
+                self.member.standing.footing.review_at = Some(self.now); // whatever the calendar says
+                Occasion::Tick { kind: TickType::TierReview, id, then: None }
+            }
             (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id, then: None },
             (Ok(tick), _) => return Err(format!("{tick} has no data: write send(\"{tick}\")")),
             (_, Ok(source)) => Occasion::Source(SourceInput {

@@ -106,6 +106,7 @@ pub(super) fn decide_and_tell(
     if let Err(refusal) = draft.settle_early_refund(frame) {
         draft.note(refusal.to_string());
     }
+    draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
@@ -153,7 +154,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
     let Some(event) = event_variable(program, draft) else { return Vec::new() };
     let variables = [("member", Dynamic::from(member)), event];
     let mut run = Run::new(&program.code, variables);
@@ -244,7 +245,7 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, zone);
+        let member = MemberView::new(member.clone(), today, program, commit.decided_at);
         let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
         let mut run =
             Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);

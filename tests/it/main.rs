@@ -5,6 +5,7 @@
 
 mod support;
 
+mod cdnow;
 mod coupons;
 mod delivery;
 mod door;
@@ -14,3 +15,4 @@ mod lifecycle;
 mod points;
 mod program;
 mod surface;
+mod tiers;

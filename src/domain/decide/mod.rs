@@ -119,6 +119,9 @@ pub enum Refusal {
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
+    /// `set_tier` where the engine reckons tiers.
+    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
+    TiersFollowPolicy,
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
@@ -152,6 +155,7 @@ impl Refusal {
             Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
             Self::NoSuchWallet(_) => "unknown_wallet",
             Self::NoSuchTier(_) => "unknown_tier",
+            Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),

@@ -72,7 +72,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
@@ -125,6 +127,30 @@ pub(in crate::http) async fn confirm_points(
 ) -> Result<HttpResponse, Problem> {
     let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
     addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
+pub(in crate::http) async fn set_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::SetTier, &request, body).await
+}
+
+/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
+pub(in crate::http) async fn clear_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ClearTier, &request, body).await
 }
 
 /// The member of that name.

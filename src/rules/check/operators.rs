@@ -122,7 +122,7 @@ impl Checker<'_> {
         };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
-            Role::Tier => ("tier", names(&manifest.terms.tiers)),
+            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
             Role::Wallet => {
                 let wallets = manifest.terms.wallets.iter();
                 ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
