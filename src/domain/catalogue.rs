@@ -236,7 +236,8 @@ mod tests {
             found.push(format!("{path}: {value} is no {schema}"));
         }
         for (name, inner) in value.as_object().into_iter().flatten() {
-            match schema["properties"].get(name) {
+            let described = schema["properties"].get(name);
+            match described.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
                 None => found.push(format!("{path}.{name} is not described")),
             }
