@@ -228,6 +228,7 @@ impl Work {
                 attach: attach.clone(),
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
+                churn_probability: None,
                 only_rules: only_rules.clone(),
                 now: self.parts.clock.now(),
             };
@@ -269,6 +270,7 @@ impl Work {
                     Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                     None => Occasion::Due { id: fresh_ulid(now) },
                 },
+                churn_probability: None,
                 only_rules: None,
                 now,
             };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::member::Status;
+use super::member::{RiskLevel, Status};
 use super::money::Points;
 use super::text::{Name, Note};
 
@@ -44,9 +44,43 @@ pub enum Action {
     /// Put the member into a tier of the program.
     SetTier(Name),
     /// Set the lifecycle status.
-    Mark(Status),
+    Mark(Mark),
+    /// Say what to do about a member whom the same rule marks.
+    Recommend(Name),
     /// Earn an achievement, once.
     Achieve(Name),
+}
+
+/// A lifecycle status to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Comes as usual.
+    Active,
+    /// Stays away. Without a level, one that is at risk already keeps theirs.
+    AtRisk(Option<RiskLevel>),
+    /// Given up for lost.
+    Churned,
+}
+
+impl Mark {
+    /// The status.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Active => Status::Active,
+            Self::AtRisk(_) => Status::AtRisk,
+            Self::Churned => Status::Churned,
+        }
+    }
+}
+
+impl From<Status> for Mark {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::AtRisk => Self::AtRisk(None),
+            Status::Churned => Self::Churned,
+        }
+    }
 }
 
 impl Action {
@@ -58,6 +92,7 @@ impl Action {
             Self::TakeBack { .. } => "take_back",
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
+            Self::Recommend(_) => "recommend",
             Self::Achieve(_) => "achieve",
         }
     }
@@ -70,6 +105,17 @@ pub struct RuleEffects {
     pub cause: Cause,
     /// In the order asked for.
     pub actions: Vec<Action>,
+}
+
+impl RuleEffects {
+    /// What it recommends.
+    pub fn recommended(&self) -> Vec<Name> {
+        let what = |action: &Action| match action {
+            Action::Recommend(what) => Some(what.clone()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(what).collect()
+    }
 }
 
 /// A rule that failed: what and where. Its own effects are dropped, those of the other rules stand.

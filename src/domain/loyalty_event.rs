@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::ids::{EventId, MemberId};
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::Points;
 use super::order::{Order, Refund, Visit};
+use super::segment::SegmentType;
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -49,9 +50,21 @@ event_types! {
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    SegmentEntered = "segment.entered": "A member came to be in a segment.",
+    SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+}
+
+impl EventType {
+    /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
+    pub const fn shows_segments(self) -> bool {
+        matches!(
+            self,
+            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+        )
+    }
 }
 
 impl FromStr for EventType {
@@ -91,11 +104,38 @@ pub struct TierMoved {
 /// How long a member has been away.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
+    /// How likely the member is lost; of one who came back, how likely it was.
+    pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
+    /// How often the member came before that: visits per 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_visit_frequency: Option<super::money::Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_churn_probability: Option<super::money::Money>,
+    /// What to do about it, as the program says.
+    pub recommended_actions: Vec<Name>,
+}
+
+/// A segment entered or left.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SegmentChange {
+    /// The segment's name for programs: `seg_` and the slug of the name.
+    pub segment_id: Box<str>,
+    /// Its name.
+    pub segment_name: Name,
+    /// What it is judged by.
+    pub segment_type: SegmentType,
+    /// Why, in a word for programs; `segment_withdrawn` when the program has the segment no more.
+    pub trigger: Name,
+    /// The member's segments before.
+    pub previous_segments: Vec<Name>,
+    /// The member's segments after.
+    pub current_segments: Vec<Name>,
 }
 
 /// An achievement.
@@ -130,6 +170,10 @@ pub enum EventData {
     TierDowngraded(TierMoved),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `segment.entered`
+    SegmentEntered(SegmentChange),
+    /// `segment.exited`
+    SegmentExited(SegmentChange),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -153,6 +197,8 @@ impl EventData {
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::SegmentEntered(_) => EventType::SegmentEntered,
+            Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -214,6 +260,9 @@ impl Serialize for DataWithSource<'_> {
                 With { own, source_event }.serialize(serializer)
             }
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

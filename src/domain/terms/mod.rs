@@ -1,13 +1,18 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod lifecycle;
+
 use super::text::Name;
+use lifecycle::Lifecycle;
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {

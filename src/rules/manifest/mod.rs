@@ -2,6 +2,7 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod lifecycle;
 mod reader;
 
 use std::str::FromStr;
@@ -134,7 +135,7 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 10] = [
             "name",
             "timezone",
             "currency",
@@ -144,6 +145,7 @@ impl Reader<'_> {
             "categories",
             "enrol_on_first_sight",
             "schedule",
+            "lifecycle",
         ];
         self.known_keys(table, &KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -155,6 +157,7 @@ impl Reader<'_> {
         let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [tiers, achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.enrol(table);
+        let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -162,7 +165,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { tiers },
+            terms: Terms { tiers, lifecycle },
             achievements,
             endpoints,
             categories,

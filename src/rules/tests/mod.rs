@@ -4,7 +4,9 @@ mod check;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
 mod properties;
+mod segments;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -127,6 +129,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
             now: self.now,
         }
