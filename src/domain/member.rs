@@ -16,6 +16,7 @@ use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
+use super::wallet::Wallets;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -85,8 +86,9 @@ impl RiskLevel {
 /// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
-    /// Balance of the points wallet.
-    pub points: Points,
+    /// Balances and lots.
+    #[serde(default)]
+    pub wallets: Wallets,
     /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
     pub tier: Option<Name>,
     /// Active, at risk, churned.
@@ -103,6 +105,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Balance of the program's first wallet.
+    pub fn points(&self) -> Points {
+        self.wallets.points()
+    }
+
     /// How likely a member who stays away is lost; `None` for one who does not.
     pub fn risk_level(&self) -> Option<RiskLevel> {
         match self.status {
@@ -345,7 +352,7 @@ impl Member {
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             tier: self.standing.tier.clone(),
-            points: self.standing.points,
+            points: self.standing.points(),
             segments: None,
         }
     }

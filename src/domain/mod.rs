@@ -30,6 +30,7 @@ pub mod segment;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod wallet;
 
 use chrono::{DateTime, Utc};
 

@@ -22,6 +22,7 @@ use crate::domain::schedule::TickType;
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
 use super::decide::{Case, Decided, decide_and_tell};
@@ -78,8 +79,9 @@ impl World {
                 "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
                 "status" => member.standing.status = known_status(&text("status", value)?)?,
                 "points" => {
-                    member.standing.points =
-                        Points(value.as_int().map_err(|_| "`points` must be a whole number")?)
+                    let points = value.as_int().map_err(|_| "`points` must be a whole number")?;
+                    let code = &self.program.terms.wallets[0].code;
+                    member.standing.wallets = Wallets::only(code.clone(), Wallet::with(Points(points)));
                 }
                 "achievements" => {
                     for name in list("achievements", value)? {
@@ -219,7 +221,7 @@ impl World {
     }
 
     pub(super) fn points(&self) -> i64 {
-        self.member.standing.points.0
+        self.member.standing.points().0
     }
 
     pub(super) fn tier(&self) -> &str {

@@ -85,6 +85,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Tier,
+    Wallet,
     Status,
     Achievement,
     Endpoint,

@@ -4,6 +4,7 @@
 
 mod lifecycle;
 mod reader;
+mod wallets;
 
 use std::str::FromStr;
 
@@ -135,10 +136,11 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "name",
             "timezone",
             "currency",
+            "wallets",
             "tiers",
             "achievements",
             "endpoints",
@@ -156,7 +158,7 @@ impl Reader<'_> {
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [tiers, achievements, endpoints, categories] = lists;
-        let enrol_on_first_sight = self.enrol(table);
+        let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
@@ -165,7 +167,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { tiers, lifecycle },
+            terms: Terms { wallets: self.wallets(table), tiers, lifecycle },
             achievements,
             endpoints,
             categories,
@@ -184,14 +186,6 @@ impl Reader<'_> {
             self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
         }
         zone
-    }
-
-    fn enrol(&mut self, table: &Table<'_>) -> bool {
-        let Some(value) = table.get("enrol_on_first_sight") else { return true };
-        value.get_ref().as_bool().unwrap_or_else(|| {
-            self.problem(value.span().start, "this must be `true` or `false`", None);
-            true
-        })
     }
 
     fn schedule_table<'t, 'i>(&mut self, table: &'t Table<'i>) -> Option<&'t Table<'i>> {
