@@ -171,7 +171,11 @@ fn order() -> Order {
 }
 
 fn segments() -> SegmentNames {
-    SegmentNames { primary: vec![name("Coffee")], compound: vec![name("Coffee regular")] }
+    SegmentNames {
+        primary: vec![name("Coffee")],
+        compound: vec![name("Coffee regular")],
+        cohorts: Vec::new(),
+    }
 }
 
 fn name(text: &str) -> Name {

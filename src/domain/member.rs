@@ -83,7 +83,8 @@ impl RiskLevel {
     }
 }
 
-/// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is undone by a copy.
+/// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
+/// undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
     /// Balances and lots.
@@ -125,8 +126,11 @@ impl Standing {
             let members = self.segments.iter().filter(|(_, membership)| membership.kind == kind);
             members.map(|(name, _)| name.clone()).collect()
         };
-        (!self.segments.is_empty())
-            .then(|| SegmentNames { primary: of(SegmentType::Primary), compound: of(SegmentType::Compound) })
+        (!self.segments.is_empty()).then(|| SegmentNames {
+            primary: of(SegmentType::Primary),
+            compound: of(SegmentType::Compound),
+            cohorts: of(SegmentType::Cohort),
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Segments: groups that a member is in for as long as a condition holds.
+//! Segments: groups that a member is in for as long as a condition holds, and cohorts, which nobody leaves.
 
 use std::fmt;
 
@@ -22,17 +22,20 @@ pub enum SegmentType {
     Primary,
     /// By the segments that the member is in as well.
     Compound,
+    /// By the member alone, once and for all: whoever was there belongs to it.
+    Cohort,
 }
 
 impl SegmentType {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Primary, Self::Compound];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Primary, Self::Compound, Self::Cohort];
 
     /// The word used in JSON and in rules.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Primary => "PRIMARY",
             Self::Compound => "COMPOUND",
+            Self::Cohort => "COHORT",
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct SegmentNames {
     pub primary: Vec<Name>,
     /// The compound ones.
     pub compound: Vec<Name>,
+    /// The cohorts.
+    pub cohorts: Vec<Name>,
 }
 
 /// A name as programs like it: `High Value` is `high_value`. Empty when there is no letter or digit in it.

@@ -70,7 +70,7 @@ pub(super) struct Code {
     pub(super) function_files: BTreeMap<String, Arc<str>>,
     pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
-    /// In the order in which they are judged: primary ones first, then by file and line.
+    /// In the order in which they are judged: compound ones last, else by file and line.
     pub(super) segments: Vec<SegmentUnit>,
     pub(super) tests: Vec<Unit>,
     pub(super) next_tick: NextTick,
@@ -342,10 +342,10 @@ fn judged(
         unit(files, version, file, block)
     };
     let units = groups.into_iter().map(unit).zip(segments);
-    let (primary, compound): (Vec<_>, Vec<_>) = units
+    let (alone, compound): (Vec<_>, Vec<_>) = units
         .map(|(unit, segment)| SegmentUnit { segment, unit })
-        .partition(|judged| judged.segment.kind == SegmentType::Primary);
-    primary.into_iter().chain(compound).collect()
+        .partition(|judged| judged.segment.kind != SegmentType::Compound);
+    alone.into_iter().chain(compound).collect()
 }
 
 fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {

@@ -3,7 +3,7 @@
 //! ```text
 //! rule "name" on order.completed [when <condition>] [priority 10] { … }
 //! trigger "name" on points.earned [when <condition>] { … }
-//! segment "name" [primary | compound] [because "word"] when <condition>;
+//! segment "name" [primary | compound | cohort] [because "word"] when <condition>;
 //! test "name" { … expect <condition>; … }
 //! ```
 //!
@@ -151,13 +151,15 @@ fn segment_head(next: &str, state: &mut Dynamic) -> NextSymbol {
         (step::NAME, _) => ("$string$", step::CLAUSE),
         (step::CLAUSE, "primary") if may_type => ("primary", step::CLAUSE | step::SEEN_TYPE),
         (step::CLAUSE, "compound") if may_type => ("compound", step::CLAUSE | step::SEEN_TYPE),
+        (step::CLAUSE, "cohort") if may_type => ("cohort", step::CLAUSE | step::SEEN_TYPE),
         (step::CLAUSE, "because") if may_because => ("because", step::REASON | step::SEEN_BECAUSE),
         (step::REASON, _) => ("$string$", step::CLAUSE),
         (step::CLAUSE, "when") => ("when", step::CONDITION),
         (step::CONDITION, _) => ("$expr$", step::END),
         (step::END, _) => return Ok(None),
         (_, found) => {
-            let clauses = [(may_type, "`primary`"), (may_type, "`compound`"), (may_because, "`because`")];
+            let types = ["`primary`", "`compound`", "`cohort`"].map(|word| (may_type, word));
+            let clauses: Vec<_> = types.into_iter().chain([(may_because, "`because`")]).collect();
             return Err(unexpected(&clauses, "`when`", found));
         }
     };
@@ -280,7 +282,11 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
 
 /// [`block`], of a segment.
 fn group(custom: &rhai::CustomExpr, position: Position) -> Option<Group> {
-    let is_compound = custom.tokens.iter().any(|token| token == "compound");
+    let kind = custom.tokens.iter().find_map(|token| match token.as_str() {
+        "compound" => Some(SegmentType::Compound),
+        "cohort" => Some(SegmentType::Cohort),
+        _ => None,
+    });
     let (name, reason, condition) = match &custom.inputs[..] {
         [name, condition] => (name, None, condition),
         [name, reason, condition] => (name, Some(reason), condition),
@@ -290,7 +296,7 @@ fn group(custom: &rhai::CustomExpr, position: Position) -> Option<Group> {
         position,
         name: Arc::from(text_of(name)?),
         name_position: name.position(),
-        kind: if is_compound { SegmentType::Compound } else { SegmentType::Primary },
+        kind: kind.unwrap_or_default(),
         trigger: match reason {
             Some(reason) => Some((Arc::from(text_of(reason)?), reason.position())),
             None => None,

@@ -14,7 +14,7 @@ use super::evaluate::Run;
 use super::program::Program;
 use super::views::MemberView;
 
-/// Judges every segment: primary ones by the member as they will be stored, then each compound one by the segments that
+/// Judges every segment: by the member as they will be stored, the compound ones last, each of them by the segments that
 /// the member is in by then. In a program without segments, members only leave those that it had.
 pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
     let segments = &program.code.segments;

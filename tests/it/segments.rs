@@ -39,7 +39,7 @@ async fn a_regular_is_one_from_the_fourth_visit_until_they_stay_away(app: TestAp
     let mut arrivals: Vec<Value> = crm.arrivals().iter().map(|arrival| arrival.json()).collect();
     arrivals.sort_by_key(|message| message["type"].to_string());
     let [order, entered, exited] = &arrivals[..] else { panic!("{arrivals:#?}") };
-    assert_eq!(order["member"]["segments"], json!({ "primary": ["Regular"], "compound": [] }));
+    assert_eq!(order["member"]["segments"], json!({ "primary": ["Regular"], "compound": [], "cohorts": [] }));
     let change = |before: Value, after: Value| {
         json!({ "segment_id": "seg_regular", "segment_name": "Regular", "segment_type": "PRIMARY",
             "trigger": "visit_count_threshold", "previous_segments": before, "current_segments": after })

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use super::{Draft, Frame};
 use crate::domain::loyalty_event::{EventData, SegmentChange};
-use crate::domain::segment::{Membership, Segment, segment_id};
+use crate::domain::segment::{Membership, Segment, SegmentType, segment_id};
 use crate::domain::text::Name;
 
 impl Draft {
@@ -17,25 +17,15 @@ impl Draft {
     /// Puts the member into a segment that they belong to, or takes them out of one that they do not, and tells of it if
     /// that changes anything. Answers whether it does.
     pub fn place(&mut self, segment: &Segment, belongs: bool) -> bool {
-        let memberships = &mut self.member.standing.segments;
-        match (memberships.get_mut(&segment.name), belongs) {
-            (Some(membership), true) => {
+        let membership = self.member.standing.segments.get_mut(&segment.name);
+        match (membership, belongs) {
+            (Some(membership), _) if belongs || segment.kind == SegmentType::Cohort => {
                 membership.kind = segment.kind; // a new version of the program may have changed it
                 return false;
             }
+            (Some(_), _) => self.leave(segment),
+            (None, true) => self.enter(segment),
             (None, false) => return false,
-            (None, true) => {
-                let previous = names(memberships.keys());
-                memberships.insert(segment.name.clone(), Membership { kind: segment.kind, since: self.now });
-                let change = change(segment, previous, names(memberships.keys()));
-                self.told.push(EventData::SegmentEntered(change));
-            }
-            (Some(_), false) => {
-                let previous = names(memberships.keys());
-                memberships.remove(&segment.name);
-                let change = change(segment, previous, names(memberships.keys()));
-                self.told.push(EventData::SegmentExited(change));
-            }
         }
         true
     }
@@ -43,17 +33,32 @@ impl Draft {
     /// Takes the member out of the segments that the program no longer has.
     pub fn withdraw(&mut self, is_known: impl Fn(&Name) -> bool) {
         let memberships = self.member.standing.segments.iter();
-        let gone: Vec<_> =
-            memberships.filter(|(name, _)| !is_known(name)).map(|(n, m)| (n.clone(), m.kind)).collect();
+        let gone = memberships.filter(|(name, _)| !is_known(name));
+        let gone: Vec<_> = gone.map(|(name, membership)| (name.clone(), membership.kind)).collect();
         for (name, kind) in gone {
             let trigger = Name::parse("segment_withdrawn").unwrap_or_else(|_| unreachable!("a fixed text"));
-            self.place(&Segment { name, kind, trigger }, false);
+            self.leave(&Segment { name, kind, trigger });
         }
     }
-}
 
-fn names<'a>(names: impl Iterator<Item = &'a Name>) -> Vec<Name> {
-    names.cloned().collect()
+    fn enter(&mut self, segment: &Segment) {
+        let previous = self.segment_list();
+        let membership = Membership { kind: segment.kind, since: self.now };
+        self.member.standing.segments.insert(segment.name.clone(), membership);
+        let change = change(segment, previous, self.segment_list());
+        self.told.push(EventData::SegmentEntered(change));
+    }
+
+    fn leave(&mut self, segment: &Segment) {
+        let previous = self.segment_list();
+        self.member.standing.segments.remove(&segment.name);
+        let change = change(segment, previous, self.segment_list());
+        self.told.push(EventData::SegmentExited(change));
+    }
+
+    fn segment_list(&self) -> Vec<Name> {
+        self.member.standing.segments.keys().cloned().collect()
+    }
 }
 
 fn change(segment: &Segment, previous_segments: Vec<Name>, current_segments: Vec<Name>) -> SegmentChange {

@@ -149,7 +149,8 @@ impl Checker<'_> {
         let in_manifest =
             matches!(role, Role::Tier | Role::Wallet | Role::Achievement | Role::Endpoint | Role::Category);
         let help = suggest::or_list(text, known.iter().map(String::as_str))
-            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()));
+            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
+            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
         self.problem(*position, format!("there is no {what} called `{text}`"), help);
     }
 }

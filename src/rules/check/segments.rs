@@ -1,7 +1,7 @@
 //! Segments: their names, and which of them may depend on which.
 //!
-//! Primary segments are judged first, then compound ones in the order of their files, so a compound segment may mention
-//! all primary ones and the compound ones before it. What it mentions through functions counts as well.
+//! Primary segments and cohorts are judged first, then compound ones in the order of their files, so a compound segment
+//! may mention all of the former and the compound ones before it. What it mentions through functions counts as well.
 
 use std::collections::BTreeSet;
 
@@ -85,8 +85,8 @@ impl Checker<'_> {
             self.enter(*file, Place::Segment, None);
             for mention in &mentions[at] {
                 let complaint = match (group.kind, known(mention)) {
-                    (SegmentType::Primary, _) => Some((
-                        "a primary segment is judged by the member alone".to_owned(),
+                    (SegmentType::Primary | SegmentType::Cohort, _) => Some((
+                        "only a compound segment is judged by other segments".to_owned(),
                         format!("write segment \"{}\" compound when …", group.name),
                     )),
                     (SegmentType::Compound, Some(other)) => misplaced(groups, &edges, at, other),
@@ -157,7 +157,7 @@ fn misplaced(
     other: usize,
 ) -> Option<(String, String)> {
     let name = |at: usize| &*groups[at].1.name;
-    if groups[other].1.kind == SegmentType::Primary || other < at {
+    if groups[other].1.kind != SegmentType::Compound || other < at {
         return None;
     }
     let Some(back) = way(edges, other, at) else {

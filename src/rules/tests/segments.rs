@@ -15,7 +15,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"segment "a" when member.visit > 3;"#, "1:25", "did you mean `visits`?"),
     (r#"segment "a" when member.visits;"#, "1:18", "must be true or false, but it is a number"),
     (r#"segment "a" when order.total > 5;"#, "1:18", "here you can use `member`"),
-    (r#"segment "a" member.visits > 3;"#, "1:13", "expected `primary`, `compound`, `because` or `when`"),
+    (
+        r#"segment "a" member.visits > 3;"#,
+        "1:13",
+        "expected `primary`, `compound`, `cohort`, `because` or `when`",
+    ),
     (r#"segment "a" compound primary when true;"#, "1:22", "expected `because` or `when`"),
     (r#"segment "a" because many when true;"#, "1:21", "string"),
     (r#"segment a when true;"#, "1:9", "string"),
@@ -42,7 +46,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "2:42",
         "did you mean `Regular`?",
     ),
-    (r#"rule "a" on visit when member.in_segment("x") { }"#, "1:42", "no segment called `x`"),
+    (r#"rule "a" on visit when member.in_segment("x") { }"#, "1:42", "declare it: segment \"x\" when …"),
     (
         "segment \"Regular\" when true;\ntest \"t\" { expect in_segment(\"regulars\"); }",
         "2:30",
@@ -67,6 +71,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "segment \"a\" when true;\nsegment \"b\" when member.in_segment(\"a\");",
         "2:36",
         "write segment \"b\" compound when",
+    ),
+    (
+        "segment \"a\" when true;\nsegment \"b\" cohort when member.in_segment(\"a\");",
+        "2:43",
+        "only a compound segment",
     ),
     (r#"segment "a" compound when member.in_segment("a");"#, "1:45", "in a circle: \"a\" → \"a\""),
     (
@@ -149,6 +158,7 @@ segment \"Loved\" compound when is_loved(member);
 segment \"Adored\" compound because \"both\" when member.in_segment(\"Loved\") and member.tier == \"gold\";
 segment \"High Value\" primary when member.spend_in(3.months) >= 100;
 segment \"Regular\" because \"visit_count_threshold\" when member.visits_in(30.days) >= 3;
+segment \"Pioneers\" cohort when member.visits == 1;
 segment \"Missed\" when member.status == \"at_risk\";
 rule \"Gold\" on order.completed when order.total > 90 { set_tier(\"gold\"); }
 rule \"Missed\" on tick.daily when member.days_since_last_visit > 20 and member.status == \"active\" { mark(\"at_risk\"); }
@@ -178,7 +188,7 @@ fn data(commit: &Commit, at: usize) -> Value {
 #[test]
 fn members_enter_by_what_an_event_makes_of_them_and_leave_by_time() {
     let mut life = Life::new(program(GROUPS));
-    assert_eq!(told(&life.order(r#""total": 100.00"#)), ["+High Value", "+Loved", "+Adored"]);
+    assert_eq!(told(&life.order(r#""total": 100.00"#)), ["+High Value", "+Pioneers", "+Loved", "+Adored"]);
     assert_eq!(told(&life.order(r#""total": 1.00"#)), [""; 0]);
     assert_eq!(told(&life.order(r#""total": 1.00"#)), ["+Regular"]);
     life.now += chrono::Duration::days(29);
@@ -188,7 +198,8 @@ fn members_enter_by_what_an_event_makes_of_them_and_leave_by_time() {
     life.now += chrono::Duration::days(70);
     assert_eq!(told(&life.tick(TickType::TierReview)), ["-High Value", "-Loved", "-Adored"]);
     assert_eq!(told(&life.send(r#"{"type":"visit"}"#)), ["-Missed"]);
-    assert!(life.member.standing.segments.is_empty());
+    let left: Vec<_> = life.member.standing.segments.keys().map(|name| name.as_str()).collect();
+    assert_eq!(left, ["Pioneers"], "nobody leaves a cohort");
 }
 
 #[test]
@@ -196,16 +207,16 @@ fn what_is_told_names_the_segment_the_reason_and_the_lists_before_and_after() {
     let mut life = Life::new(program(GROUPS));
     let commit = life.order(r#""total": 100.00"#);
     assert_eq!(
-        data(&commit, 4),
+        data(&commit, 5),
         json!({ "segment_id": "seg_loved", "segment_name": "Loved", "segment_type": "COMPOUND", "trigger": "loved",
-            "previous_segments": ["High Value"], "current_segments": ["High Value", "Loved"], "source_event": "k0" })
+            "previous_segments": ["High Value", "Pioneers"], "current_segments": ["High Value", "Loved", "Pioneers"], "source_event": "k0" })
     );
-    assert_eq!(data(&commit, 5)["trigger"], "both");
+    assert_eq!(data(&commit, 6)["trigger"], "both");
     let message: Value = serde_json::from_str(&commit.events[1].to_json()).unwrap();
     assert_eq!(message["type"], "order.completed");
     assert_eq!(
         message["member"]["segments"],
-        json!({ "primary": ["High Value"], "compound": ["Adored", "Loved"] })
+        json!({ "primary": ["High Value"], "compound": ["Adored", "Loved"], "cohorts": ["Pioneers"] })
     );
     let message: Value = serde_json::from_str(&commit.events[2].to_json()).unwrap();
     assert_eq!((&message["type"], message["member"].get("segments")), (&json!("tier.upgraded"), None));
@@ -345,6 +356,7 @@ proptest! {
             prop_assert_eq!(&stored, &known);
             let is_in = |name: &str| known.iter().any(|known| known.as_str() == name);
             let has_segments = !life.program.code.segments.is_empty();
+            prop_assert!(!is_in("Pioneers") || has_segments);
             prop_assert_eq!(is_in("Loved"), has_segments && (is_in("Regular") || is_in("High Value")));
             prop_assert_eq!(is_in("Adored"), is_in("Loved") && life.member.standing.tier.as_deref() == Some("gold"));
         }
