@@ -7,17 +7,19 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, SegmentChange, TierMoved, With,
+    PointsMoved, PointsPending, SegmentChange, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
 use super::segment::{SegmentNames, SegmentType, segment_id};
-use super::text::{Key, Name};
+use super::terms::tier::{Metric, Tier};
+use super::text::{Key, Name, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -42,7 +44,13 @@ impl EventType {
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::CouponAssigned
+            | Self::CouponReserved
+            | Self::CouponReleased
+            | Self::CouponUsed
+            | Self::CouponReverted => message_with::<CouponMoved>(),
             Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
         };
@@ -67,6 +75,8 @@ impl EventType {
                 email: Some("ana@example.com".into()),
                 phone: None,
                 tier: Some(name("bronze")),
+                manual_tier: None,
+                system_tier: None,
                 points: Points(74),
                 segments: self.shows_segments().then(segments),
             },
@@ -84,7 +94,14 @@ impl EventType {
             reason: reason.into(),
             expires_at: None,
         };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
         let away = |risk_level, days| Absence {
             risk_level,
             days_since_last_visit: days,
@@ -127,11 +144,22 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }
+            Self::CouponAssigned => coupon(UsageKind::Assigned),
+            Self::CouponReserved => coupon(UsageKind::Reserved),
+            Self::CouponReleased => coupon(UsageKind::Released),
+            Self::CouponUsed => coupon(UsageKind::Used),
+            Self::CouponReverted => coupon(UsageKind::Reverted),
             Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
             Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
@@ -151,6 +179,32 @@ fn message_with<T: JsonSchema + 'static>() -> Schema {
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
 }
 
+fn coupon(kind: UsageKind) -> EventData {
+    let book = CouponBook {
+        key: CouponBook::declared_key(&name("welcome")),
+        id: Some(name("welcome")),
+        name: name("Test discount"),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits::default(),
+        expires_after: Some(literal("30d".parse())),
+        details: BookDetails {
+            description: Some(literal(Text::parse("<p>Test discount description</p>"))),
+            picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
+            external_id: Some(name("Y6QF-TEST")),
+            tags: vec![name("spring")],
+            custom_attributes: [(name("campaign"), literal(Text::parse("spring-2026")))].into(),
+        },
+    };
+    let at = Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000);
+    EventData::Coupon(
+        kind,
+        Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
+    )
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -160,6 +214,7 @@ fn order() -> Order {
         tip: None,
         discount: None,
         channel: Some(name("pos")),
+        coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),

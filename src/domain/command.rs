@@ -9,26 +9,62 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::Timestamp;
+use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::source_event::BadEvent;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// Points that waited for it can be spent.
+    ConfirmPoints,
+    /// A coupon given to a member.
+    AssignCoupon,
+    /// A use of a coupon kept for a member.
+    ReserveCoupon,
+    /// It is kept no longer.
+    ReleaseCoupon,
+    /// A coupon used.
+    UseCoupon,
+    /// A use of a coupon taken back.
+    RevertCoupon,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::AdjustPoints];
+    pub const ALL: &'static [Self] = &[
+        Self::AdjustPoints,
+        Self::ConfirmPoints,
+        Self::AssignCoupon,
+        Self::ReserveCoupon,
+        Self::ReleaseCoupon,
+        Self::UseCoupon,
+        Self::RevertCoupon,
+        Self::SetTier,
+        Self::ClearTier,
+    ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::ConfirmPoints => "points.confirm",
+            Self::AssignCoupon => "coupon.assign",
+            Self::ReserveCoupon => "coupon.reserve",
+            Self::ReleaseCoupon => "coupon.release",
+            Self::UseCoupon => "coupon.use",
+            Self::RevertCoupon => "coupon.revert",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
         }
     }
 }
@@ -36,7 +72,7 @@ impl CommandType {
 impl FromStr for CommandType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
@@ -45,6 +81,14 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
+    /// `tier.set`
+    SetTier(TierOrder),
+    /// `tier.clear`
+    ClearTier,
 }
 
 /// Points given or taken by hand.
@@ -57,6 +101,31 @@ pub struct Adjustment {
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
 }
+
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
+}
+
+/// A tier given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOrder {
+    /// Its id in `program.toml`.
+    pub tier: Name,
+    /// When it ends; `None` = when it is taken away.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Note,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +141,10 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
+            Self::SetTier(_) => CommandType::SetTier,
+            Self::ClearTier => CommandType::ClearTier,
         }
     }
 
@@ -79,6 +152,17 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
+            CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
+            CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
+            CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
+            CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
         })
     }
 }

@@ -53,6 +53,8 @@ pub enum Action {
     Recommend(Name),
     /// Earn an achievement, once.
     Achieve(Name),
+    /// Give a coupon of a book of the program.
+    AssignCoupon(Name),
 }
 
 /// A lifecycle status to be set.
@@ -98,6 +100,7 @@ impl Action {
             Self::Mark(_) => "mark",
             Self::Recommend(_) => "recommend",
             Self::Achieve(_) => "achieve",
+            Self::AssignCoupon(_) => "assign_coupon",
         }
     }
 }

@@ -7,8 +7,10 @@ pub mod address;
 pub mod api_key;
 pub mod catalogue;
 pub mod chain;
+pub mod churn;
 pub mod command;
 pub mod commit;
+pub mod coupon;
 pub mod decide;
 pub mod delivery;
 pub mod effect;
@@ -30,6 +32,7 @@ pub mod segment;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod tier;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

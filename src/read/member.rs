@@ -15,6 +15,9 @@ use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::segment::Membership;
 use crate::domain::text::Name;
+use crate::domain::tier::{self, Progress};
+use crate::domain::wallet::Wallet;
+use crate::rules::program::Program;
 use crate::store::member;
 
 /// A member.
@@ -30,10 +33,22 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
-    /// Balance.
+    /// Balance of the program's first wallet.
     pub points: Points,
+    /// Every wallet that anything was in.
+    pub wallets: Vec<WalletView>,
     /// Tier, in a program with tiers.
     pub tier: Option<Name>,
+    /// The tier, when people gave it.
+    pub manual_tier: Option<Name>,
+    /// When that tier ends, if it does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_tier_until: Option<Timestamp>,
+    /// The tier that rules or the tier policy gave.
+    pub system_tier: Option<Name>,
+    /// How the member stands with the tier policy; not in lists, nor without a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_progress: Option<Progress>,
     /// Active, at risk, churned.
     pub status: Status,
     /// How likely a member who stays away is lost.
@@ -52,6 +67,40 @@ pub struct MemberView {
     pub enrolled_at: Timestamp,
 }
 
+/// A wallet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WalletView {
+    /// Its code in `program.toml`.
+    pub wallet: Name,
+    /// What can be spent; below zero = a deficit.
+    pub balance: Points,
+    /// What cannot be spent yet.
+    pub pending: Points,
+    /// What is gone next if it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiration: Option<ExpirationView>,
+}
+
+/// Points that will be gone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExpirationView {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are.
+    pub at: Timestamp,
+}
+
+impl WalletView {
+    fn of((code, wallet): (&Name, &Wallet)) -> Self {
+        Self {
+            wallet: code.clone(),
+            balance: wallet.balance(),
+            pending: wallet.pending(),
+            next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+        }
+    }
+}
+
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
         let face = member.face();
@@ -61,7 +110,12 @@ impl From<Member> for MemberView {
             email: face.email,
             phone: face.phone,
             points: face.points,
+            wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,
+            manual_tier: face.manual_tier,
+            manual_tier_until: member.standing.manual_tier.as_ref().and_then(|manual| manual.until),
+            system_tier: member.standing.system_tier().cloned(),
+            tier_progress: None,
             status: member.standing.status,
             risk_level: member.standing.risk_level(),
             segments: member.standing.segments,
@@ -115,6 +169,31 @@ impl Reader {
     /// # Errors
     /// The store failed.
     pub async fn member(&self, chain: ChainId, name: MemberName) -> Result<Option<MemberView>, ReadError> {
+        Ok(self.stored_member(chain, name).await?.map(Into::into))
+    }
+
+    /// The member of that name, and how they stand with the tier policy of `program` at `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn member_under(
+        &self,
+        program: Option<&Program>,
+        chain: ChainId,
+        name: MemberName,
+        now: Timestamp,
+    ) -> Result<Option<MemberView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| {
+            let progress = |program: &Program| {
+                tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
+            };
+            let tier_progress = program.and_then(progress);
+            MemberView { tier_progress, ..member.into() }
+        }))
+    }
+
+    async fn stored_member(&self, chain: ChainId, name: MemberName) -> Result<Option<Member>, ReadError> {
         self.run(move |conn| {
             let id = match name {
                 MemberName::Ours(id) => Some(id),
@@ -123,7 +202,7 @@ impl Reader {
                 }
             };
             let Some(id) = id else { return Ok(None) };
-            Ok(member::load(conn, &chain, id)?.map(Into::into))
+            Ok(member::load(conn, &chain, id)?)
         })
         .await
     }

@@ -19,7 +19,8 @@ use rust_decimal::Decimal;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
-use crate::domain::decide::{Draft, Frame, Occasion};
+use crate::domain::coupon::Desk;
+use crate::domain::decide::{Draft, Frame, Occasion, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
@@ -28,7 +29,6 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceData;
 use crate::domain::text::Name;
 
@@ -55,6 +55,8 @@ pub struct Case {
     pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
+    /// What is known of coupons; a decision that needs more says so.
+    pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,
 }
@@ -74,13 +76,13 @@ pub(super) struct Decided {
 /// Decides one case. A failing rule is part of the answer.
 ///
 /// # Errors
-/// What the case asks for cannot be done at all, and nothing of it is kept.
+/// What the case asks for cannot be done at all, and nothing of it is kept. Or something must be looked up first.
 pub fn decide(
     program: &Program,
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Commit, Refused> {
+) -> Result<Commit, Undecided> {
     Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
 }
 
@@ -90,9 +92,9 @@ pub(super) fn decide_and_tell(
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Decided, Refused> {
+) -> Result<Decided, Undecided> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
@@ -109,9 +111,11 @@ pub(super) fn decide_and_tell(
             }
         }
     }
+    draft.lacks_nothing()?;
     if let Err(refusal) = draft.settle_early_refund(frame) {
         draft.note(refusal.to_string());
     }
+    draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
@@ -160,7 +164,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
     let Some(event) = event_variable(program, draft) else { return Vec::new() };
     let variables = [("member", Dynamic::from(member)), event];
     let mut run = Run::new(&program.code, variables);
@@ -251,7 +255,7 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, zone);
+        let member = MemberView::new(member.clone(), today, program, commit.decided_at);
         let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
         let mut run =
             Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);

@@ -38,7 +38,7 @@ pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
 /// An interpreter that sees the member as they are now.
 fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
-    let member = MemberView::new(Arc::new(draft.member.clone()), today, program.schedule.timezone);
+    let member = MemberView::new(Arc::new(draft.member.clone()), today, program, draft.now);
     Run::new(&program.code, [("member", Dynamic::from(member))])
 }
 

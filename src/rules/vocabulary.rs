@@ -88,6 +88,7 @@ pub(super) enum Role {
     Wallet,
     Status,
     Achievement,
+    CouponBook,
     Endpoint,
     Category,
     Weekday,

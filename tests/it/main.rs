@@ -5,6 +5,8 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;
@@ -14,3 +16,4 @@ mod points;
 mod program;
 mod segments;
 mod surface;
+mod tiers;

@@ -2,7 +2,7 @@
 
 use super::points::Movement;
 use super::{Draft, Frame};
-use crate::domain::command::{Adjustment, Command};
+use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::Cause;
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::EventData;
@@ -13,6 +13,10 @@ impl Draft {
     pub(super) fn carry_out(&mut self, frame: Frame<'_>, command: &Command) -> Result<(), Refused> {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
+            Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
+            Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
+            Command::SetTier(order) => self.set_manual_tier(frame, order),
+            Command::ClearTier => self.clear_manual_tier(frame),
         }
     }
 
@@ -32,6 +36,19 @@ impl Draft {
             self.debit(movement, ChainAccount::Adjusted)?.0
         };
         self.told.push(EventData::PointsAdjusted(moved));
+        Ok(())
+    }
+
+    fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
+        let cause = self.cause_of_command(frame);
+        let told = self.told.len();
+        for wallet in &frame.terms.wallets {
+            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
+        }
+        if self.told.len() == told {
+            let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
+            return Err(Refused::new("nothing_pending", problem));
+        }
         Ok(())
     }
 

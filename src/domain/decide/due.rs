@@ -10,14 +10,16 @@ use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
-use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::terms::wallet::WalletTerms;
-use crate::domain::wallet::{Until, Wallet};
+use crate::domain::wallet::{Until, Waiting, Wallet};
 
 impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let now = self.now;
+        let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
+        self.catch_up_on_tier(frame);
         for wallet in &frame.terms.wallets {
             if self
                 .member
@@ -26,25 +28,10 @@ impl Draft {
                 .get(&wallet.code)
                 .is_some_and(|held| due_in(held, wallet, frame).is_some_and(|due| due <= self.now))
             {
-                self.release_due(frame, wallet)?;
+                self.release(frame, &frame.engine("the waiting is over"), wallet, is_over)?;
                 self.expire_due(frame, wallet);
                 self.warn_of_expiry(frame, wallet);
             }
-        }
-        Ok(())
-    }
-
-    /// Points that waited long enough.
-    fn release_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) -> Result<(), Refusal> {
-        let now = self.now;
-        let due = |until| matches!(until, Until::At(at) if at <= now);
-        let released = self.member.standing.wallets.open(&wallet.code).release(|waiting| due(waiting.until));
-        let cause = frame.engine("the waiting is over");
-        for waiting in released {
-            let movement = Movement { cause: &cause, wallet, amount: waiting.amount, reason: &cause.rule };
-            let from = Account::Pending(self.member.id);
-            let moved = self.credit_from(frame, movement, from, waiting.earned_at)?;
-            self.told.push(EventData::PointsEarned(moved));
         }
         Ok(())
     }
@@ -110,16 +97,16 @@ impl Draft {
             Occasion::Due { .. } => None,
         };
         let tick = overdue.or(next_tick);
-        self.member.next_wake_at = tick.into_iter().chain(next_deadline(&self.member, frame)).min();
+        self.member.next_wake_at = tick.into_iter().chain(self.next_deadline(frame)).min();
     }
-}
 
-/// When the first of the member's own deadlines comes.
-fn next_deadline(member: &Member, frame: Frame<'_>) -> Option<Timestamp> {
-    let held = |wallet: &WalletTerms| {
-        member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
-    };
-    frame.terms.wallets.iter().filter_map(held).min()
+    /// When the first of the member's own deadlines comes.
+    fn next_deadline(&self, frame: Frame<'_>) -> Option<Timestamp> {
+        let held = |wallet: &WalletTerms| {
+            self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
+        };
+        frame.terms.wallets.iter().filter_map(held).chain(self.tier_deadline(frame)).min()
+    }
 }
 
 /// When something next falls due in a wallet.

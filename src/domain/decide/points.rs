@@ -1,6 +1,7 @@
 //! Points that come and go.
 
 use super::{Draft, Frame, Occasion, Refusal, SourceInput};
+use crate::domain::Timestamp;
 use crate::domain::effect::Cause;
 use crate::domain::ids::TransferId;
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
@@ -82,6 +83,23 @@ impl Draft {
             reason: reason.into(),
             available_at,
         }));
+        Ok(())
+    }
+
+    /// Points whose waiting ends can be spent from now on; their expiry counts from when they were earned.
+    pub(super) fn release(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        wallet: &WalletTerms,
+        ends: impl FnMut(&Waiting) -> bool,
+    ) -> Result<(), Refusal> {
+        for waiting in self.member.standing.wallets.open(&wallet.code).release(ends) {
+            let movement = Movement { cause, wallet, amount: waiting.amount, reason: &cause.rule };
+            let from = Account::Pending(self.member.id);
+            let moved = self.credit_from(frame, movement, from, waiting.earned_at)?;
+            self.told.push(EventData::PointsEarned(moved));
+        }
         Ok(())
     }
 
@@ -209,7 +227,7 @@ impl Draft {
         frame: Frame<'_>,
         movement: Movement<'_>,
         from: Account,
-        earned_at: crate::domain::Timestamp,
+        earned_at: Timestamp,
     ) -> Result<PointsMoved, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let expires_at = wallet.expiry.of(earned_at, frame.timezone);

@@ -72,7 +72,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
@@ -115,6 +117,48 @@ pub(in crate::http) async fn adjust_points(
     addressee.command(&state, CommandType::AdjustPoints, &request, body).await
 }
 
+/// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
+pub(in crate::http) async fn confirm_points(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
+pub(in crate::http) async fn set_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::SetTier, &request, body).await
+}
+
+/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
+pub(in crate::http) async fn clear_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ClearTier, &request, body).await
+}
+
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
+}
+
 /// The member whose history is asked for.
 async fn member(
     state: &AppState,
@@ -122,8 +166,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod coupon_books;
 mod lifecycle;
 mod reader;
+mod tiers;
 mod wallets;
 
 use std::str::FromStr;
@@ -136,12 +138,14 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 11] = [
+        const KEYS: &[&str] = &[
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
+            "coupon_books",
+            "tier_policy",
             "achievements",
             "endpoints",
             "categories",
@@ -149,15 +153,16 @@ impl Reader<'_> {
             "schedule",
             "lifecycle",
         ];
-        self.known_keys(table, &KEYS);
+        self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
         let timezone = self.required(table, "timezone").and_then(|value| self.timezone(value));
         let currency = self.required(table, "currency").and_then(|value| self.parsed(value));
         let schedule = self.schedule_table(table);
         let (daily, tier_review) =
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
-        let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [tiers, achievements, endpoints, categories] = lists;
+        let tiers = self.tiers(table, tier_review.as_ref());
+        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
+        let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let lifecycle = self.lifecycle(table);
         let spot =
@@ -167,7 +172,12 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers, lifecycle },
+            terms: Terms {
+                wallets: self.wallets(table),
+                tiers,
+                coupon_books: self.coupon_books(table),
+                lifecycle,
+            },
             achievements,
             endpoints,
             categories,
@@ -234,7 +244,7 @@ mod tests {
     #[test]
     fn a_short_manifest_has_the_documented_defaults() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.is_empty());
+        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.ladder.is_empty());
         assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
     }
 

@@ -1,12 +1,15 @@
 //! Tests of the rule language as a whole.
 
 mod check;
+mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
 mod lifecycle;
 mod properties;
 mod segments;
+mod tier;
+mod wallets;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
+use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
@@ -131,6 +135,7 @@ impl Life {
             occasion,
             churn_probability: None,
             only_rules,
+            desk: Desk::default(),
             now: self.now,
         }
     }
