@@ -12,11 +12,12 @@ use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, TierInDanger, TierMoved, With,
+    PointsMoved, PointsPending, SegmentChange, TierInDanger, TierMoved, With,
 };
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
+use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
 
@@ -50,6 +51,7 @@ impl EventType {
             | Self::CouponReleased
             | Self::CouponUsed
             | Self::CouponReverted => message_with::<CouponMoved>(),
+            Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
         };
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
@@ -76,6 +78,7 @@ impl EventType {
                 manual_tier: None,
                 system_tier: None,
                 points: Points(74),
+                segments: self.shows_segments().then(segments),
             },
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
@@ -99,7 +102,22 @@ impl EventType {
             system_tier: Some(new.id.clone()),
             new_tier: new,
         };
-        let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
+        let away = |risk_level, days| Absence {
+            risk_level,
+            days_since_last_visit: days,
+            previous_visit_frequency: Some(money("4.00")),
+            typical_gap_days: Some(money("7.5")),
+            predicted_churn_probability: Some(money("0.35")),
+            recommended_actions: vec![name("Send win-back offer")],
+        };
+        let regular = |previous: &[&str], current: &[&str]| SegmentChange {
+            segment_id: segment_id("Regular"),
+            segment_name: name("Regular"),
+            segment_type: SegmentType::Primary,
+            trigger: name("visit_count_threshold"),
+            previous_segments: previous.iter().map(|text| name(text)).collect(),
+            current_segments: current.iter().map(|text| name(text)).collect(),
+        };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
             Self::OrderCompleted => EventData::OrderCompleted(order()),
@@ -142,9 +160,15 @@ impl EventType {
             Self::CouponReleased => coupon(UsageKind::Released),
             Self::CouponUsed => coupon(UsageKind::Used),
             Self::CouponReverted => coupon(UsageKind::Reverted),
-            Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
-            Self::MemberChurned => EventData::MemberChurned(away(90)),
-            Self::MemberReactivated => EventData::MemberReactivated(away(95)),
+            Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
+            Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
+            Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
+            Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
+            Self::MemberReactivated => EventData::MemberReactivated(Absence {
+                predicted_churn_probability: None,
+                recommended_actions: Vec::new(),
+                ..away(RiskLevel::High, 95)
+            }),
         }
     }
 }
@@ -198,6 +222,14 @@ fn order() -> Order {
             quantity: money("1"),
             price: money("22.50"),
         }],
+    }
+}
+
+fn segments() -> SegmentNames {
+    SegmentNames {
+        primary: vec![name("Coffee")],
+        compound: vec![name("Coffee regular")],
+        cohorts: Vec::new(),
     }
 }
 

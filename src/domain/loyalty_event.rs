@@ -11,9 +11,10 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::Points;
 use super::order::{Order, Refund, Visit};
+use super::segment::SegmentType;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -61,9 +62,21 @@ event_types! {
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    SegmentEntered = "segment.entered": "A member came to be in a segment.",
+    SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+}
+
+impl EventType {
+    /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
+    pub const fn shows_segments(self) -> bool {
+        matches!(
+            self,
+            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+        )
+    }
 }
 
 impl FromStr for EventType {
@@ -153,11 +166,38 @@ pub struct TierInDanger {
 /// How long a member has been away.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
+    /// How likely the member is lost; of one who came back, how likely it was.
+    pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
+    /// How often the member came before that: visits per 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_visit_frequency: Option<super::money::Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_churn_probability: Option<super::money::Money>,
+    /// What to do about it, as the program says.
+    pub recommended_actions: Vec<Name>,
+}
+
+/// A segment entered or left.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SegmentChange {
+    /// The segment's name for programs: `seg_` and the slug of the name.
+    pub segment_id: Box<str>,
+    /// Its name.
+    pub segment_name: Name,
+    /// What it is judged by.
+    pub segment_type: SegmentType,
+    /// Why, in a word for programs; `segment_withdrawn` when the program has the segment no more.
+    pub trigger: Name,
+    /// The member's segments before.
+    pub previous_segments: Vec<Name>,
+    /// The member's segments after.
+    pub current_segments: Vec<Name>,
 }
 
 /// An achievement.
@@ -202,6 +242,10 @@ pub enum EventData {
     AchievementEarned(AchievementEarned),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
     Coupon(UsageKind, Box<CouponMoved>),
+    /// `segment.entered`
+    SegmentEntered(SegmentChange),
+    /// `segment.exited`
+    SegmentExited(SegmentChange),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -234,6 +278,8 @@ impl EventData {
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::SegmentEntered(_) => EventType::SegmentEntered,
+            Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -300,6 +346,9 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

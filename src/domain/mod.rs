@@ -28,6 +28,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod role;
 pub mod schedule;
+pub mod segment;
 pub mod source_event;
 pub mod terms;
 pub mod text;

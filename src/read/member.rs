@@ -11,8 +11,9 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
+use crate::domain::segment::Membership;
 use crate::domain::text::Name;
 use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
@@ -50,6 +51,10 @@ pub struct MemberView {
     pub tier_progress: Option<Progress>,
     /// Active, at risk, churned.
     pub status: Status,
+    /// How likely a member who stays away is lost.
+    pub risk_level: Option<RiskLevel>,
+    /// The segments they are in, by name: of which type, and since when.
+    pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
     /// Orders and visits since enrolment.
@@ -112,6 +117,8 @@ impl From<Member> for MemberView {
             system_tier: member.standing.system_tier().cloned(),
             tier_progress: None,
             status: member.standing.status,
+            risk_level: member.standing.risk_level(),
+            segments: member.standing.segments,
             achievements: member.standing.achievements,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,

@@ -107,9 +107,18 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Tier);
     author
-        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status))
+        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)
         .role(Role::Status);
+    // The checker looks at both texts itself.
+    author
+        .function("mark", Nothing, |c: Context<'_>, status: Text, level: Text| {
+            requests::mark(&c, &status, Some(&level))
+        })
+        .place(in_rule);
+    author
+        .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
+        .place(in_rule);
     author
         .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
         .place(in_rule)
@@ -197,6 +206,12 @@ fn member(author: &mut Author) {
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
+    author
+        .property("risk_level", Type::Text, |m: &mut MemberView| Text::from(m.risk_level()))
+        .role(Role::RiskLevel);
+    author
+        .function("in_segment", Type::Bool, |m: &mut MemberView, name: Text| m.in_segment(&name))
+        .role(Role::Segment);
     author.property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64);
     author.property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal());
     author.property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
@@ -238,6 +253,7 @@ fn kept(window: Window) -> Result<Window, Failure> {
 const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
+const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
 const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
 const REASONS: &[EventType] =
@@ -287,6 +303,24 @@ fn event(author: &mut Author) {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)
         })
         .events(ABSENCES);
+    author
+        .property("risk_level", Type::Text, |e: &mut EventView| {
+            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
+        })
+        .role(Role::RiskLevel)
+        .events(ABSENCES);
+    author
+        .property("segment_name", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| &change.segment_name))
+        })
+        .role(Role::Segment)
+        .events(SEGMENTS);
+    author
+        .property("segment_type", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        })
+        .role(Role::SegmentType)
+        .events(SEGMENTS);
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);

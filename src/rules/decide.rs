@@ -4,6 +4,9 @@
 //! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
 //! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
 //!
+//! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
+//! it was; it is logged and noted like a trigger that fails.
+//!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
 //! again could not bring the forward back, because its loyalty events are already told.
@@ -11,6 +14,7 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
+use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -31,6 +35,7 @@ use crate::domain::text::Name;
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
+use super::segments;
 use super::views::{EventView, Fact, MemberView, Moment, Tick};
 
 /// Everything that a decision depends on.
@@ -46,6 +51,8 @@ pub struct Case {
     pub notes: Vec<Box<str>>,
     /// What happened.
     pub occasion: Occasion,
+    /// How likely the member does not come within the chain's horizon, when the chain has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
     /// What is known of coupons; a decision that needs more says so.
@@ -92,6 +99,8 @@ pub(super) fn decide_and_tell(
     for note in case.notes {
         draft.note(note);
     }
+    draft.churn_probability = case.churn_probability;
+    draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
     if draft.runs_rules {
         for (unit, outcome) in ask_rules(program, &draft, case.only_rules.as_deref()) {
@@ -108,6 +117,7 @@ pub(super) fn decide_and_tell(
     }
     draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);

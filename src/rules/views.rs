@@ -12,8 +12,10 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierInDanger, TierMoved};
-use crate::domain::member::Member;
+use crate::domain::loyalty_event::{
+    Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
+};
+use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::source_event::{SourceData, SourceEvent};
@@ -278,6 +280,14 @@ impl MemberView {
         (self.today - enrolled).num_days().max(0)
     }
 
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
+    }
+
     pub(super) fn has_achievement(&self, name: &str) -> bool {
         self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
     }
@@ -319,6 +329,13 @@ impl EventView {
             EventData::MemberAtRisk(absence)
             | EventData::MemberChurned(absence)
             | EventData::MemberReactivated(absence) => Some(absence),
+            _ => None,
+        }
+    }
+
+    pub(super) fn segment(&self) -> Option<&SegmentChange> {
+        match &self.event.data {
+            EventData::SegmentEntered(change) | EventData::SegmentExited(change) => Some(change),
             _ => None,
         }
     }

@@ -77,6 +77,7 @@ pub(super) enum Place {
     Anywhere,
     Rule,
     Trigger,
+    Segment,
     Test,
 }
 
@@ -91,6 +92,9 @@ pub(super) enum Role {
     Endpoint,
     Category,
     Weekday,
+    RiskLevel,
+    Segment,
+    SegmentType,
     Rule,
     LoyaltyEvent,
     SourceEvent,

@@ -14,5 +14,6 @@ mod ingest;
 mod lifecycle;
 mod points;
 mod program;
+mod segments;
 mod surface;
 mod tiers;

@@ -1,11 +1,13 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod lifecycle;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use lifecycle::Lifecycle;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
@@ -18,6 +20,8 @@ pub struct Terms {
     pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
     pub coupon_books: Vec<CouponBook>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {
@@ -40,6 +44,11 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Tiers::default(), coupon_books: Vec::new() }
+        Self {
+            wallets: vec![WalletTerms::plain(code)],
+            tiers: Tiers::default(),
+            coupon_books: Vec::new(),
+            lifecycle: None,
+        }
     }
 }

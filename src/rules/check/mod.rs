@@ -6,8 +6,10 @@
 //! quiet.
 
 mod expressions;
+mod marks;
 mod names;
 mod operators;
+mod segments;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -67,6 +69,7 @@ pub(super) struct Checker<'a> {
     constants: BTreeMap<String, Type>,
     functions: Vec<Function<'a>>,
     rule_names: Vec<String>,
+    segment_names: Vec<String>,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -98,6 +101,7 @@ impl<'a> Checker<'a> {
             constants,
             functions: Vec::new(),
             rule_names: Vec::new(),
+            segment_names: Vec::new(),
             problems: Vec::new(),
             here,
         };

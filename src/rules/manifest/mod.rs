@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod coupon_books;
+mod lifecycle;
 mod reader;
 mod tiers;
 mod wallets;
@@ -150,6 +151,7 @@ impl Reader<'_> {
             "categories",
             "enrol_on_first_sight",
             "schedule",
+            "lifecycle",
         ];
         self.known_keys(table, &KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -162,6 +164,7 @@ impl Reader<'_> {
         let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
+        let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -169,7 +172,12 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers, coupon_books: self.coupon_books(table) },
+            terms: Terms {
+                wallets: self.wallets(table),
+                tiers,
+                coupon_books: self.coupon_books(table),
+                lifecycle,
+            },
             achievements,
             endpoints,
             categories,

@@ -5,7 +5,9 @@ mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
 mod properties;
+mod segments;
 mod tier;
 mod wallets;
 
@@ -131,6 +133,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
             desk: Desk::default(),
             now: self.now,
