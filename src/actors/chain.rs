@@ -398,7 +398,7 @@ fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Resu
             SourceData::OrderRefunded(refund) => {
                 or_damage(store::order::load(conn, chain, &refund.order_id))?
             }
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) | SourceData::Command(_) => Ok(None),
+            _ => Ok(None),
         });
     }
     find_owners(conn, chain, events, &mut found)?;

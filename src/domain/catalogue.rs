@@ -10,12 +10,14 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, TierMoved,
-    With,
+    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, Subject,
+    TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
+use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Item, Order, Refund, Visit};
+use super::payload::Payload;
 use super::text::{Key, Name};
 
 impl EventType {
@@ -39,7 +41,14 @@ impl EventType {
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
+            Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
+                message_with::<ExperienceNews<'static>>()
+            }
+            Self::MenuItemCreated | Self::MenuItemUpdated | Self::MenuItemDeleted => {
+                message_with::<MenuItemNews<'static>>()
+            }
         };
+        self.settle_member(&mut schema);
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
         if let Some(properties) = properties {
             properties.insert("type".to_owned(), json_schema!({ "const": self.as_str() }).into());
@@ -49,20 +58,23 @@ impl EventType {
         schema
     }
 
+    /// Of one type of event it is known whether it has a member.
+    fn settle_member(self, schema: &mut Schema) {
+        let member = serde_json::Value::from("member");
+        if self.is_about_member() {
+            let required = schema.get_mut("required").and_then(|required| required.as_array_mut());
+            required.into_iter().for_each(|required| required.push(member.clone()));
+        } else if let Some(properties) = schema.get_mut("properties").and_then(|all| all.as_object_mut()) {
+            properties.remove("member");
+        }
+    }
+
     /// A made-up event of this type.
     pub fn example(self) -> LoyaltyEvent {
         LoyaltyEvent {
             id: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
-            previous: None,
             chain: literal("harvest".parse::<ChainId>()),
-            member: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
-            face: MemberFace {
-                id: "m-42".into(),
-                email: Some("ana@example.com".into()),
-                phone: None,
-                tier: Some(name("bronze")),
-                points: Points(74),
-            },
+            subject: self.is_about_member().then(ana),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: Some(literal(Key::parse("ORD-1001"))),
@@ -95,6 +107,12 @@ impl EventType {
             Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
             Self::MemberChurned => EventData::MemberChurned(away(90)),
             Self::MemberReactivated => EventData::MemberReactivated(away(95)),
+            Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
+            Self::ExperienceUpdated => offering(Offering::Experience, Change::Updated),
+            Self::ExperienceDeleted => offering(Offering::Experience, Change::Deleted),
+            Self::MenuItemCreated => offering(Offering::MenuItem, Change::Created),
+            Self::MenuItemUpdated => offering(Offering::MenuItem, Change::Updated),
+            Self::MenuItemDeleted => offering(Offering::MenuItem, Change::Deleted),
         }
     }
 }
@@ -103,6 +121,30 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn ana() -> Subject {
+    Subject {
+        id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
+        previous: None,
+        face: MemberFace {
+            id: "m-42".into(),
+            email: Some("ana@example.com".into()),
+            phone: None,
+            tier: Some(name("bronze")),
+            points: Points(74),
+        },
+    }
+}
+
+fn offering(what: Offering, change: Change) -> EventData {
+    let about = match what {
+        Offering::Experience => r#"{ "id": "exp_7", "name": "Pasta class", "price": 65.00, "seats": 12 }"#,
+        Offering::MenuItem => {
+            r#"{ "id": "dish_001", "name": "Power Bowl", "category": "food", "price": 14.50, "available": true }"#
+        }
+    };
+    EventData::Offering(OfferingNews { what, change, about: literal(Payload::parse(about)) })
 }
 
 fn order() -> Order {
@@ -161,6 +203,7 @@ mod tests {
         for (name, inner) in value.as_object().into_iter().flatten() {
             match schema["properties"].get(name) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
+                None if schema["additionalProperties"] == true => {}
                 None => found.push(format!("{path}.{name} is not described")),
             }
         }
@@ -192,8 +235,11 @@ mod tests {
         let schema = EventType::PointsEarned.schema().to_value();
         assert_eq!(
             schema["required"],
-            serde_json::json!(["id", "type", "timestamp", "chain", "member", "data"])
+            serde_json::json!(["id", "type", "timestamp", "chain", "data", "member"])
         );
+        let of_nobody = EventType::MenuItemUpdated.schema().to_value();
+        assert_eq!(of_nobody["required"], serde_json::json!(["id", "type", "timestamp", "chain", "data"]));
+        assert!(of_nobody["properties"].get("member").is_none());
         assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
         let data = &schema["properties"]["data"];
         assert_eq!(data["required"], serde_json::json!(["amount", "new_balance", "reason"]), "{schema:#}");

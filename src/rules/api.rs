@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallContext};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
@@ -15,6 +15,7 @@ use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
 use crate::domain::order::{Order, Refund, Visit};
 
+use super::payload::Fields;
 use super::requests::{self, Failure};
 use super::testing;
 use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
@@ -44,6 +45,7 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<ImmutableString>(), Type::Text),
         (TypeId::of::<Array>(), Type::List),
         (TypeId::of::<Map>(), Type::Map),
+        (TypeId::of::<Fields>(), Type::Json),
         (TypeId::of::<Range<i64>>(), Type::Range),
         (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
         (TypeId::of::<Window>(), Type::Window),
@@ -213,6 +215,15 @@ const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
 const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
+/// Events that hand on what they do not know the meaning of.
+const PAYLOADS: &[EventType] = &[
+    ExperienceCreated,
+    ExperienceUpdated,
+    ExperienceDeleted,
+    MenuItemCreated,
+    MenuItemUpdated,
+    MenuItemDeleted,
+];
 const REASONS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, OrderRefunded];
 
 fn event(author: &mut Author) {
@@ -253,6 +264,11 @@ fn event(author: &mut Author) {
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+    author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS);
+    // `event.data.price`: what is no property is asked of the index.
+    FuncRegistration::new_index_getter()
+        .set_into_module(author.module(), |fields: &mut Fields, name: Text| fields.get(&name));
+    author.function("contains", Type::Bool, |fields: &mut Fields, name: Text| fields.contains(&name));
 }
 
 fn moments_and_windows(author: &mut Author) {

@@ -15,7 +15,7 @@ use rhai::Dynamic;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
-use crate::domain::decide::{Draft, Frame, Occasion};
+use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
@@ -111,6 +111,30 @@ pub(super) fn decide_and_tell(
     Ok(Decided { commit, fired, failures, forwards })
 }
 
+/// Decides a source event that is about no guest; `None` for one that is. No rule starts on it, so it cannot fail.
+pub fn announce(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Commit> {
+    announce_and_tell(program, chain, endpoints, input, now).map(|decided| decided.commit)
+}
+
+/// [`announce`], for those who want to know to whom.
+pub(super) fn announce_and_tell(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Decided> {
+    let mut commit = decide::announce(program.frame(chain), input, now)?;
+    let forwards = address(program, endpoints, &mut commit);
+    Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
+}
+
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
 fn gone(program: &Program, names: &[String]) -> impl Iterator<Item = RuleFailure> {
     let known = program.rule_names().collect::<Vec<_>>();
@@ -173,7 +197,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
         SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
         SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-        SourceData::Command(_) => return None,
+        SourceData::Command(_) | SourceData::Offering(_) => return None,
     })
 }
 
@@ -221,7 +245,7 @@ fn address(program: &Program, endpoints: &[Arc<Endpoint>], commit: &mut Commit) 
                 id: DeliveryId::derived(cause, deliveries.len() as u32),
                 endpoint: endpoint.id,
                 event: event.id,
-                member: event.member,
+                member: event.member(),
                 due_at: commit.decided_at,
             });
         }
@@ -243,15 +267,15 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let Some(member) = commit.member.clone().map(Arc::new) else { return (forwards, failures) };
+    let member = commit.member.clone().map(Arc::new);
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, zone);
-        let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
-        let mut run =
-            Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);
+        let member = member.clone().map(|member| MemberView::new(member, today, zone));
+        let member = member.map(|member| ("member", Dynamic::from(member)));
+        let view = EventView::new(event.clone(), Moment::new(event.at, zone));
+        let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {
             match run.trigger(unit) {
                 Ok(more) => tags.extend(more),

@@ -19,6 +19,8 @@ use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::text::Text;
 
+use super::payload::Fields;
+
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
 /// usual time" is never true of somebody who has no usual time.
 const NO_RHYTHM_DAYS: i64 = 36_500;
@@ -272,9 +274,19 @@ impl MemberView {
 pub(super) struct EventView {
     pub(super) event: Arc<LoyaltyEvent>,
     pub(super) at: Moment,
+    /// What the event hands on without knowing what it means.
+    pub(super) data: Fields,
 }
 
 impl EventView {
+    pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
+        let data = match &event.data {
+            EventData::Offering(news) => Fields::of(&news.about),
+            _ => Fields::default(),
+        };
+        Self { event: Arc::new(event), at, data }
+    }
+
     pub(super) fn points(&self) -> Option<&PointsMoved> {
         match &self.event.data {
             EventData::PointsEarned(moved)

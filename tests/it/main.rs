@@ -13,3 +13,4 @@ mod lifecycle;
 mod points;
 mod program;
 mod surface;
+mod world;

@@ -50,6 +50,7 @@ impl Draft {
                 self.visit(Money::ZERO);
             }
             SourceData::Command(command) => self.carry_out(frame, command)?,
+            SourceData::Offering(_) => {} // about no guest: see `announce`
         }
         Ok(())
     }

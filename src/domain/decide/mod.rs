@@ -7,11 +7,14 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod announce;
 mod command;
 mod facts;
 mod lifecycle;
 mod points;
 mod tier;
+
+pub use announce::announce;
 
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
 use super::ledger::{POINTS_WALLET, Transfer};
-use super::loyalty_event::{EventData, LoyaltyEvent};
+use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -310,10 +313,12 @@ impl Draft {
                 let id = EventId::derived(cause_id, n);
                 LoyaltyEvent {
                     id,
-                    previous: latest.event.replace(id),
                     chain: frame.chain.clone(),
-                    member: self.member.id,
-                    face: face.clone(),
+                    subject: Some(Subject {
+                        id: self.member.id,
+                        previous: latest.event.replace(id),
+                        face: face.clone(),
+                    }),
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),

@@ -121,11 +121,13 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
                 self.variable("tick", Type::Tick)
             }
-            Some(RuleEvent::Source(SourceType::Command(_))) | None => {
+            Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();
                 let help = match is_told {
-                    true => Some("rules start on what a POS tells us; use a `trigger` for this".to_owned()),
+                    true => {
+                        Some("rules start on what happens to a guest; use a `trigger` for this".to_owned())
+                    }
                     false => suggest::or_list(&block.event, known),
                 };
                 self.unknown_event(block, help);
@@ -140,7 +142,9 @@ impl<'a> Checker<'a> {
     pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<EventType> {
         let event = block.event.parse().ok();
         self.enter(file, Place::Trigger, event);
-        self.variable("member", Type::Member);
+        if event.is_none_or(EventType::is_about_member) {
+            self.variable("member", Type::Member);
+        }
         self.variable("event", Type::Event);
         if event.is_none() {
             self.unknown_event(
