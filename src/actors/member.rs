@@ -257,7 +257,7 @@ impl Work {
         let due = self.due_ticks(snapshot).await?;
         // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
         let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
-        for ((_, kind), then) in due.iter().zip(then) {
+        for ((_, tick), then) in due.iter().zip(then) {
             let Some(member) = self.state.take() else { return Ok(()) };
             let now = self.parts.clock.now();
             let case = Case {
@@ -265,7 +265,10 @@ impl Work {
                 order: None,
                 attach: Vec::new(),
                 notes: Vec::new(),
-                occasion: Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
+                occasion: match tick {
+                    Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
+                    None => Occasion::Due { id: fresh_ulid(now) },
+                },
                 only_rules: None,
                 now,
             };
@@ -278,22 +281,21 @@ impl Work {
         Ok(())
     }
 
-    /// The ticks that fell due since the member was to be woken. One that no rule starts on still moves the alarm.
+    /// The ticks that fell due since the member was to be woken; without any, it is a deadline of theirs, or the schedule
+    /// was edited since, and the alarm moves.
     async fn due_ticks(
         &mut self,
         snapshot: &ChainSnapshot,
-    ) -> Result<Vec<(Timestamp, TickType)>, EngineError> {
+    ) -> Result<Vec<(Timestamp, Option<TickType>)>, EngineError> {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
         let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
         let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
-        let mut due = snapshot.program()?.schedule.due(alarm, now);
-        if due.is_empty() {
-            due.push((now, TickType::Daily)); // the schedule was edited since: move the alarm
-        }
-        Ok(due)
+        let ticks = snapshot.program()?.schedule.due(alarm, now);
+        let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
+        Ok(if due.is_empty() { vec![(now, None)] } else { due })
     }
 
     /// Decides and writes. The state is out of our hands until the journal answers well.

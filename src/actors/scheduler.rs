@@ -94,7 +94,7 @@ impl Engine {
     /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
     /// logged and keeps their place, so a round that woke nobody ends the pass.
     pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
-        if !has_rules_on_ticks(snapshot) {
+        if !wakes(snapshot) {
             return Ok(Round::Done);
         }
         let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
@@ -139,9 +139,9 @@ impl Engine {
         Ok(open.into_iter().filter(|stored| stored.status == SourceStatus::Accepted).collect())
     }
 
-    /// When the next member of a chain is to be woken, if its rules start on ticks at all.
+    /// When the next member of a chain is to be woken, if they are woken at all.
     pub(super) async fn next_wake(&self, snapshot: &ChainSnapshot) -> Result<Option<Timestamp>, EngineError> {
-        if !has_rules_on_ticks(snapshot) {
+        if !wakes(snapshot) {
             return Ok(None);
         }
         let chain: ChainId = snapshot.chain.id.clone();
@@ -149,6 +149,7 @@ impl Engine {
     }
 }
 
-fn has_rules_on_ticks(snapshot: &ChainSnapshot) -> bool {
-    snapshot.program.as_ref().is_some_and(|program| !program.ticks_with_rules.is_empty())
+/// Whether members of the chain are to be woken at all.
+fn wakes(snapshot: &ChainSnapshot) -> bool {
+    snapshot.program.as_ref().is_some_and(|program| program.wakes())
 }

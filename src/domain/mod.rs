@@ -31,6 +31,7 @@ pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod wallet;
 
 use chrono::{DateTime, Utc};
 

@@ -140,7 +140,7 @@ impl World {
         }
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let decided = decide_and_tell(
             &self.program,

@@ -105,7 +105,7 @@ pub(super) fn decide_and_tell(
     }
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
-    arm(program, &mut draft);
+    draft.arm(program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Ok(Decided { commit, fired, failures, forwards })
@@ -171,6 +171,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
     let event = match &draft.occasion {
         Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
+        Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
@@ -189,6 +190,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
         Occasion::Tick { .. } => return Some(("tick", Dynamic::from(Tick { at }))),
+        Occasion::Due { .. } => return None,
         Occasion::Source(input) => input,
     };
     let event = input.event.clone();
@@ -221,15 +223,6 @@ fn settle(
             error: refusal.to_string(),
         }),
     }
-}
-
-/// Sets the member's next wake-up: after a tick anew, otherwise when there is none yet.
-fn arm(program: &Program, draft: &mut Draft) {
-    let then = match &draft.occasion {
-        Occasion::Tick { then, .. } => *then,
-        Occasion::Source(_) => draft.member.next_wake_at,
-    };
-    draft.member.next_wake_at = then.or_else(|| program.next_tick(draft.now));
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.

@@ -106,6 +106,11 @@ impl Program {
         Frame { chain, timezone: self.schedule.timezone, terms: &self.terms, program_version: self.version }
     }
 
+    /// Whether members are to be woken at all.
+    pub fn wakes(&self) -> bool {
+        !self.ticks_with_rules.is_empty() || self.terms.has_deadlines()
+    }
+
     /// When the next tick after `now` is due.
     pub(super) fn next_tick(&self, now: Timestamp) -> Option<Timestamp> {
         self.code.next_tick.get(now, || self.schedule.next(now))

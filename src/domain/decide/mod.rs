@@ -9,6 +9,7 @@
 
 mod announce;
 mod command;
+mod due;
 mod facts;
 mod lifecycle;
 mod points;
@@ -56,6 +57,11 @@ pub enum Occasion {
         id: Ulid,
         /// Where the next tick stands that is due already: the member is woken for it again if nobody gets to it.
         then: Option<Timestamp>,
+    },
+    /// Something that the member carries fell due: an expiry, a review. No rule starts on it.
+    Due {
+        /// Distinguishes this moment's derived ids; made at the edge.
+        id: Ulid,
     },
 }
 
@@ -162,7 +168,7 @@ impl Draft {
     ) -> Result<Self, Refused> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
-            Occasion::Tick { .. } => now,
+            Occasion::Tick { .. } | Occasion::Due { .. } => now,
         };
         let today = at.with_timezone(&frame.timezone).date_naive();
         let mut draft = Self {
@@ -181,6 +187,7 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        draft.catch_up(frame)?;
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
@@ -273,7 +280,7 @@ impl Draft {
     fn source_kind(&self) -> Option<SourceType> {
         match &self.occasion {
             Occasion::Source(input) => Some(input.event.kind()),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         }
     }
 
@@ -282,7 +289,7 @@ impl Draft {
         /// More than the ids that one decision can use.
         const STRETCH: u128 = 1 << 20;
         match &self.occasion {
-            Occasion::Tick { id, .. } => *id,
+            Occasion::Tick { id, .. } | Occasion::Due { id } => *id,
             Occasion::Source(input) => {
                 let runs = match input.from {
                     SourceOrigin::Outside => 0,
@@ -303,7 +310,7 @@ impl Draft {
         }
         let source_key = match &self.occasion {
             Occasion::Source(input) => Some(&input.event.key),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let events: Vec<_> = self
             .told
@@ -326,7 +333,7 @@ impl Draft {
             })
             .collect();
         let source = match self.occasion {
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
             Occasion::Source(input) => {
                 let failed = !self.failures.is_empty();
                 let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };

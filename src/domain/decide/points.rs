@@ -108,7 +108,7 @@ impl Draft {
             reason: reason.as_str().into(),
             source: match &self.occasion {
                 Occasion::Source(input) => Some(input.id),
-                Occasion::Tick { .. } => None,
+                Occasion::Tick { .. } | Occasion::Due { .. } => None,
             },
             at: self.now,
         });

@@ -120,7 +120,7 @@ impl Life {
     pub(super) fn case(&self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Case {
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
-            Occasion::Tick { .. } => None,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         Case {
             member: self.member.clone(),

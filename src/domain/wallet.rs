@@ -1,0 +1,394 @@
+//! A member's wallet: the balance, and the lots it is made of.
+//!
+//! A lot is what was earned with one expiry: amounts that are gone at the same instant are one lot, because nothing ever
+//! tells them apart. So a wallet stays small however often its owner comes.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::money::Points;
+use super::text::Key;
+
+/// The most lots of a wallet, and the most amounts that wait in it. Expiry by days makes 366 a year.
+pub const MAX_LOTS: usize = 400;
+/// The most amounts that wait to be spendable.
+pub const MAX_PENDING: usize = 100;
+
+/// What cannot be done to a wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WalletError {
+    /// The balance would leave the range of points.
+    #[error("the balance would pass {limit} points", limit = Points::LIMIT)]
+    TooMany,
+    /// Too many amounts wait.
+    #[error("{MAX_PENDING} amounts wait to be confirmed already")]
+    TooManyPending,
+}
+
+/// Points that are gone at the same instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lot {
+    /// The first instant at which they are gone; `None` = never by themselves.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// How many are left; more than zero.
+    #[serde(rename = "n")]
+    pub remaining: Points,
+}
+
+/// Points that cannot be spent yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// How many; more than zero.
+    #[serde(rename = "n")]
+    pub amount: Points,
+    /// What ends the waiting.
+    #[serde(rename = "w")]
+    pub until: Until,
+    /// When they were earned: their expiry counts from then on.
+    #[serde(rename = "e")]
+    pub earned_at: Timestamp,
+    /// The order or event that earned them.
+    #[serde(rename = "o")]
+    pub origin: Key,
+}
+
+/// What ends the waiting of points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// An instant.
+    At(Timestamp),
+    /// Somebody confirms their origin.
+    Confirmed,
+}
+
+/// A member's balance in one currency.
+///
+/// The lots add up to the balance while that is above zero; below it there are none, and what comes next pays the
+/// deficit first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Wallet {
+    /// What can be spent; below zero = a deficit.
+    balance: Points,
+    /// By expiry, the soonest first, what never expires last.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    lots: VecDeque<Lot>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<Waiting>,
+    /// When something was last earned or spent, in a wallet that is emptied when unused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Timestamp>,
+    /// The lots up to this expiry were announced as expiring soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned_until: Option<Timestamp>,
+}
+
+impl Wallet {
+    /// A wallet with this much that never expires.
+    pub fn with(balance: Points) -> Self {
+        let lots = (balance > Points::ZERO).then_some(Lot { expires_at: None, remaining: balance });
+        Self { balance, lots: lots.into_iter().collect(), ..Self::default() }
+    }
+
+    /// What can be spent; below zero = a deficit.
+    pub const fn balance(&self) -> Points {
+        self.balance
+    }
+
+    /// The lots, the soonest to expire first.
+    pub fn lots(&self) -> impl ExactSizeIterator<Item = &Lot> {
+        self.lots.iter()
+    }
+
+    /// What cannot be spent yet, as it was earned.
+    pub fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+
+    /// How much cannot be spent yet.
+    pub fn pending(&self) -> Points {
+        Points(self.waiting.iter().map(|waiting| waiting.amount.0).sum())
+    }
+
+    /// Adds points that are gone at `expires_at`. A deficit is paid first.
+    ///
+    /// # Errors
+    /// [`WalletError::TooMany`]; the wallet is then as before.
+    pub fn credit(&mut self, amount: Points, expires_at: Option<Timestamp>) -> Result<(), WalletError> {
+        let balance = self.balance.plus(amount).ok_or(WalletError::TooMany)?;
+        let paid = Points((-self.balance.0).clamp(0, amount.0));
+        self.balance = balance;
+        self.add(Lot { expires_at, remaining: Points(amount.0 - paid.0) });
+        Ok(())
+    }
+
+    fn add(&mut self, lot: Lot) {
+        if lot.remaining <= Points::ZERO {
+            return;
+        }
+        let key = |lot: &Lot| (lot.expires_at.is_none(), lot.expires_at);
+        match self.lots.binary_search_by_key(&key(&lot), key) {
+            Ok(at) => self.lots[at].remaining.0 += lot.remaining.0,
+            Err(at) => {
+                self.lots.insert(at, lot);
+                if self.lots.len() > MAX_LOTS {
+                    self.join_soonest();
+                }
+            }
+        }
+    }
+
+    /// Makes one lot of the two that expire first, with the later expiry: to the guest's favour, and nothing is lost.
+    fn join_soonest(&mut self) {
+        let Some(first) = self.lots.pop_front() else { return };
+        if let Some(next) = self.lots.front_mut() {
+            next.remaining.0 += first.remaining.0;
+        }
+    }
+
+    /// Takes points, those that expire soonest first; what there is not becomes a deficit. Answers the lots they came
+    /// from, so that they can be put back.
+    ///
+    /// # Errors
+    /// [`WalletError::TooMany`] when the deficit would be too large; the wallet is then as before.
+    pub fn debit(&mut self, amount: Points) -> Result<Vec<Lot>, WalletError> {
+        let balance = self.balance.plus(Points(-amount.0)).ok_or(WalletError::TooMany)?;
+        let mut left = amount.0;
+        let mut drawn = Vec::new();
+        while left > 0
+            && let Some(first) = self.lots.front_mut()
+        {
+            let taken = left.min(first.remaining.0);
+            drawn.push(Lot { expires_at: first.expires_at, remaining: Points(taken) });
+            first.remaining.0 -= taken;
+            left -= taken;
+            if first.remaining == Points::ZERO {
+                self.lots.pop_front();
+            }
+        }
+        self.balance = balance;
+        Ok(drawn)
+    }
+
+    /// Puts points back into the lots they came from.
+    ///
+    /// # Errors
+    /// [`WalletError::TooMany`]; the wallet may then be half changed.
+    pub fn put_back(&mut self, drawn: &[Lot]) -> Result<(), WalletError> {
+        drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
+    }
+
+    /// Removes the lots that are gone at `now`; answers how many points that were.
+    pub fn expire(&mut self, now: Timestamp) -> Points {
+        let mut gone = 0;
+        while let Some(first) = self.lots.front()
+            && first.expires_at.is_some_and(|at| at <= now)
+        {
+            gone += first.remaining.0;
+            self.lots.pop_front();
+        }
+        self.balance.0 -= gone;
+        Points(gone)
+    }
+
+    /// Removes everything that can be spent; answers how much it was.
+    pub fn empty(&mut self) -> Points {
+        let gone = self.balance.0.max(0);
+        self.lots.clear();
+        self.balance.0 -= gone;
+        Points(gone)
+    }
+
+    /// When the next lot is gone, and how much of it there is.
+    pub fn next_expiry(&self) -> Option<(Timestamp, Points)> {
+        let first = self.lots.front()?;
+        first.expires_at.map(|at| (at, first.remaining))
+    }
+
+    /// Keeps points that cannot be spent yet.
+    ///
+    /// # Errors
+    /// [`WalletError::TooManyPending`].
+    pub fn wait(&mut self, waiting: Waiting) -> Result<(), WalletError> {
+        if self.waiting.len() >= MAX_PENDING {
+            return Err(WalletError::TooManyPending);
+        }
+        self.waiting.push(waiting);
+        Ok(())
+    }
+
+    /// Ends the waiting of what `ends` says, and hands it out to be credited.
+    pub fn release(&mut self, mut ends: impl FnMut(&Waiting) -> bool) -> Vec<Waiting> {
+        self.waiting.extract_if(.., |waiting| ends(waiting)).collect()
+    }
+
+    /// Takes up to `amount` of what waits because of `origin`: a refund takes back what was never spendable first.
+    /// Answers how much was taken.
+    pub fn take_waiting(&mut self, origin: &Key, amount: Points) -> Points {
+        let mut left = amount.0;
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.origin == *origin) {
+            let taken = left.min(waiting.amount.0);
+            waiting.amount.0 -= taken;
+            left -= taken;
+        }
+        self.waiting.retain(|waiting| waiting.amount > Points::ZERO);
+        Points(amount.0 - left)
+    }
+
+    /// When the first of what waits for an instant can be spent.
+    pub fn next_release(&self) -> Option<Timestamp> {
+        let instants = self.waiting.iter().filter_map(|waiting| match waiting.until {
+            Until::At(at) => Some(at),
+            Until::Confirmed => None,
+        });
+        instants.min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn day(n: i64) -> Timestamp {
+        Timestamp::from_timestamp_micros(n * 86_400_000_000).unwrap()
+    }
+
+    fn lots(wallet: &Wallet) -> Vec<(Option<Timestamp>, i64)> {
+        wallet.lots().map(|lot| (lot.expires_at, lot.remaining.0)).collect()
+    }
+
+    #[test]
+    fn what_expires_soonest_is_spent_first_and_what_never_expires_last() {
+        let mut wallet = Wallet::default();
+        for (amount, expires) in [(10, None), (20, Some(day(30))), (30, Some(day(10))), (5, Some(day(30)))] {
+            wallet.credit(Points(amount), expires).unwrap();
+        }
+        assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
+        let drawn = wallet.debit(Points(40)).unwrap();
+        assert_eq!(lots(&wallet), [(Some(day(30)), 15), (None, 10)]);
+        wallet.put_back(&drawn).unwrap();
+        assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
+    }
+
+    #[test]
+    fn expiry_takes_its_own_lot_only_and_not_a_moment_early() {
+        let mut wallet = Wallet::default();
+        wallet.credit(Points(30), Some(day(10))).unwrap();
+        wallet.credit(Points(20), Some(day(11))).unwrap();
+        assert_eq!(wallet.expire(day(10) - chrono::Duration::microseconds(1)), Points(0));
+        assert_eq!(wallet.expire(day(10)), Points(30));
+        assert_eq!((wallet.balance(), wallet.next_expiry()), (Points(20), Some((day(11), Points(20)))));
+    }
+
+    #[test]
+    fn a_deficit_is_paid_by_what_comes_next() {
+        let mut wallet = Wallet::with(Points(10));
+        wallet.debit(Points(25)).unwrap();
+        assert_eq!((wallet.balance(), lots(&wallet)), (Points(-15), vec![]));
+        wallet.credit(Points(10), Some(day(5))).unwrap();
+        assert_eq!((wallet.balance(), lots(&wallet)), (Points(-5), vec![]));
+        wallet.credit(Points(10), Some(day(6))).unwrap();
+        assert_eq!((wallet.balance(), lots(&wallet)), (Points(5), vec![(Some(day(6)), 5)]));
+    }
+
+    #[test]
+    fn a_balance_beyond_the_limit_is_refused_and_changes_nothing() {
+        let mut wallet = Wallet::with(Points(Points::LIMIT));
+        assert_eq!(wallet.credit(Points(1), None), Err(WalletError::TooMany));
+        let mut poor = Wallet::with(Points(-Points::LIMIT));
+        assert_eq!(poor.debit(Points(1)), Err(WalletError::TooMany));
+        assert_eq!((wallet.balance(), poor.balance()), (Points(Points::LIMIT), Points(-Points::LIMIT)));
+    }
+
+    #[test]
+    fn lots_are_bounded_and_joining_them_loses_nothing() {
+        let mut wallet = Wallet::default();
+        for n in 0..2 * MAX_LOTS as i64 {
+            wallet.credit(Points(1), Some(day(n))).unwrap();
+        }
+        assert_eq!((wallet.lots().len(), wallet.balance()), (MAX_LOTS, Points(2 * MAX_LOTS as i64)));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Credit(i64, Option<i64>),
+        Debit(i64),
+        Cancel,
+        Days(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1..500i64, proptest::option::of(0..60i64)).prop_map(|(n, days)| Step::Credit(n, days)),
+            (1..900i64).prop_map(Step::Debit),
+            Just(Step::Cancel),
+            (0..9i64).prop_map(Step::Days),
+        ]
+    }
+
+    /// Every point by itself, with when it is gone; a deficit is a number.
+    #[derive(Default)]
+    struct Naive {
+        points: Vec<i64>,
+        deficit: i64,
+    }
+
+    const NEVER: i64 = i64::MAX;
+
+    impl Naive {
+        fn credit(&mut self, amount: i64, gone: i64) {
+            for _ in 0..amount {
+                if self.deficit > 0 {
+                    self.deficit -= 1;
+                } else {
+                    self.points.push(gone);
+                }
+            }
+            self.points.sort_unstable();
+        }
+
+        fn debit(&mut self, amount: i64) -> Vec<i64> {
+            let taken: Vec<_> = self.points.drain(..(amount as usize).min(self.points.len())).collect();
+            self.deficit += amount - taken.len() as i64;
+            taken
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_wallet_agrees_with_a_heap_of_single_points(steps in proptest::collection::vec(step(), 1..60)) {
+            let (mut wallet, mut naive, mut today) = (Wallet::default(), Naive::default(), 0);
+            let mut last: (Vec<Lot>, Vec<i64>) = Default::default();
+            for step in steps {
+                match step {
+                    Step::Credit(n, days) => {
+                        wallet.credit(Points(n), days.map(|days| day(today + days))).unwrap();
+                        naive.credit(n, days.map_or(NEVER, |days| today + days));
+                    }
+                    Step::Debit(n) => last = (wallet.debit(Points(n)).unwrap(), naive.debit(n)),
+                    Step::Cancel => {
+                        let (drawn, single) = std::mem::take(&mut last);
+                        wallet.put_back(&drawn).unwrap();
+                        single.into_iter().for_each(|gone| naive.credit(1, gone));
+                    }
+                    Step::Days(days) => today += days,
+                }
+                let gone = wallet.expire(day(today)).0;
+                let before = naive.points.len();
+                naive.points.retain(|gone| *gone > today);
+                prop_assert_eq!(gone, (before - naive.points.len()) as i64);
+                prop_assert_eq!(wallet.balance().0, naive.points.len() as i64 - naive.deficit);
+                let mut expanded = Vec::new();
+                for lot in wallet.lots() {
+                    let gone = lot.expires_at.map_or(NEVER, |at| at.timestamp() / 86_400);
+                    expanded.extend(std::iter::repeat_n(gone, lot.remaining.0 as usize));
+                }
+                prop_assert_eq!(expanded, naive.points.clone());
+            }
+        }
+    }
+}
