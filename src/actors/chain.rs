@@ -312,7 +312,7 @@ impl ChainActor {
             return Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes })));
         }
         let program = self.snapshot.load().program()?.clone();
-        if identities.is_empty() || !program.enrol_on_first_sight {
+        if identities.is_empty() || !(program.enrol_on_first_sight || pending.event.enrols()) {
             return Ok(Route::Nobody);
         }
         let now = self.parts.clock.now();

@@ -18,6 +18,7 @@ use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
+use crate::domain::refusal::Refused;
 use crate::domain::source_event::{KeyOrigin, SourceEvent, SourceType};
 use crate::domain::text::Key;
 use crate::rules::decide::announce;
@@ -389,6 +390,7 @@ impl Engine {
                     }
                     return Ok(answer);
                 }
+                Ok(Err(EngineError::Refused(refused))) => return self.known_or(chain, input, refused).await,
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
                 Err(_) => {
@@ -399,6 +401,23 @@ impl Engine {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// What was done once may well be impossible a second time; a repeat of it is answered like the first all the same.
+    async fn known_or(
+        &self,
+        chain: &ChainId,
+        input: &SourceInput,
+        refused: Refused,
+    ) -> Result<Answer, EngineError> {
+        let (of, key) = (chain.clone(), input.event.key.clone());
+        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &key)).await?;
+        match known.filter(|known| known.id != input.id) {
+            Some(known) => {
+                repeat(input, known.receipt, known.body_hash == input.event.body_hash, known.status)
+            }
+            None => Err(refused.into()),
+        }
     }
 
     /// Where an event goes: to the member it names by our id, else to whom its identities or its order belong.

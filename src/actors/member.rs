@@ -20,6 +20,7 @@ use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
+use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::Key;
@@ -207,6 +208,9 @@ impl Work {
             }
             if attempt > 0 || stored || input.event.member.is_some() {
                 order = self.load_order(order_id.as_ref()).await?;
+                if input.event.member.is_some() && input.event.kind() == SourceType::MemberUpdated {
+                    self.refuse_taken(&attach).await?;
+                }
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
             let is_refund = input.event.kind() == SourceType::OrderRefunded;
@@ -357,6 +361,20 @@ impl Work {
     async fn owners(&self, identities: Vec<Identity>) -> Result<Vec<(Identity, MemberId)>, EngineError> {
         let chain = self.chain.clone();
         Ok(self.parts.store.read(move |conn| store::member::owners(conn, &chain, &identities)).await?)
+    }
+
+    /// Who gives identities to a member named by our id means that one and no other: somebody else's are a mistake.
+    async fn refuse_taken(&self, identities: &[Identity]) -> Result<(), EngineError> {
+        if identities.is_empty() {
+            return Ok(());
+        }
+        let owners = self.owners(identities.to_vec()).await?;
+        match owners.into_iter().find(|(_, owner)| *owner != self.id) {
+            None => Ok(()),
+            Some((taken, _)) => {
+                Err(Refused::new("identity_taken", format!("{taken} belongs to another member")).into())
+            }
+        }
     }
 
     async fn still_free(&self, identities: Vec<Identity>) -> Result<Vec<Identity>, EngineError> {

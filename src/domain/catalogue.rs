@@ -1,6 +1,7 @@
 //! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
 //! comes from the types that are sent, so that it cannot say anything else.
 
+use chrono::NaiveDate;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
@@ -10,14 +11,15 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved, Subject,
-    TierMoved, With,
+    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved,
+    ProfileUpdated, Subject, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Item, Order, Refund, Visit};
 use super::payload::Payload;
+use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::text::{Key, Name};
 
 impl EventType {
@@ -32,6 +34,7 @@ impl EventType {
     pub fn schema(self) -> Schema {
         let mut schema = match self {
             Self::MemberEnrolled => message_with::<Nothing>(),
+            Self::MemberUpdated => message_with::<ProfileUpdated>(),
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
@@ -88,6 +91,7 @@ impl EventType {
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
+            Self::MemberUpdated => profile_updated(),
             Self::OrderCompleted => EventData::OrderCompleted(order()),
             Self::OrderRefunded => EventData::OrderRefunded(Refund {
                 order_id: literal(Key::parse("ORD-1001")),
@@ -121,6 +125,26 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn profile_updated() -> EventData {
+    let profile = Profile {
+        first_name: Some(name("Ana")),
+        last_name: Some(name("Suárez")),
+        full_name: Some(name("Ana Suárez")),
+        birthdate: NaiveDate::from_ymd_opt(1990, 2, 28),
+        gov_id: Some(GovId {
+            id: name("30123456"),
+            kind: name("DNI"),
+            issuing_country: Some(literal(Code::parse("AR"))),
+        }),
+        emails: vec![name("ana@work.example.com")],
+        language: Some(literal(Code::parse("es-AR"))),
+        consents: [(name("sms"), true)].into(),
+        attributes: [(name("favourite_table"), Attribute::Number(money("7")))].into(),
+    };
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
+    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile }))
 }
 
 fn ana() -> Subject {
@@ -204,6 +228,9 @@ mod tests {
             match schema["properties"].get(name) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
                 None if schema["additionalProperties"] == true => {}
+                None if schema["additionalProperties"].is_object() => {
+                    mismatches(&schema["additionalProperties"], inner, &format!("{path}.{name}"), found);
+                }
                 None => found.push(format!("{path}.{name} is not described")),
             }
         }

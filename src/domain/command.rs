@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::json;
 use super::money::Points;
+use super::profile::ProfileChange;
 use super::source_event::BadEvent;
 use super::text::{Name, Note};
 
@@ -19,16 +20,19 @@ use super::text::{Name, Note};
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// A member made before they ever came.
+    CreateMember,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::AdjustPoints];
+    pub const ALL: [Self; 2] = [Self::AdjustPoints, Self::CreateMember];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::CreateMember => "member.create",
         }
     }
 }
@@ -45,6 +49,8 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `member.create`
+    CreateMember(ProfileChange),
 }
 
 /// Points given or taken by hand.
@@ -72,6 +78,7 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::CreateMember(_) => CommandType::CreateMember,
         }
     }
 
@@ -79,6 +86,14 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::CreateMember => {
+                let person = ProfileChange::parse(raw)?;
+                if person.new_identities().is_empty() {
+                    let problem = "names nobody; give at least one of id, card, phone, email, external_id";
+                    return Err(BadEvent::field("data.id", problem));
+                }
+                Self::CreateMember(person)
+            }
         })
     }
 }

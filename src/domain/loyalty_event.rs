@@ -13,6 +13,7 @@ use super::member::MemberFace;
 use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
+use super::profile::{Profile, ProfileField};
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -40,6 +41,7 @@ macro_rules! event_types {
 
 event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
+    MemberUpdated = "member.updated": "Something else is known of a member now.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
@@ -127,11 +129,22 @@ pub struct AchievementEarned {
     pub achievement: Name,
 }
 
+/// A change of what is known of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileUpdated {
+    /// Which parts are others now.
+    pub changed: Vec<ProfileField>,
+    /// The whole profile after it.
+    pub profile: Profile,
+}
+
 /// What happened, by type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventData {
     /// `member.enrolled`
     MemberEnrolled,
+    /// `member.updated`
+    MemberUpdated(Box<ProfileUpdated>),
     /// `order.completed`
     OrderCompleted(Order),
     /// `order.refunded`
@@ -167,6 +180,7 @@ impl EventData {
     pub const fn kind(&self) -> EventType {
         match self {
             Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
@@ -236,6 +250,7 @@ impl Serialize for DataWithSource<'_> {
         let source_event = self.source_event;
         match self.data {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
+            EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),

@@ -14,6 +14,7 @@ use super::Timestamp;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
+use super::profile::Profile;
 use super::text::Name;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -227,6 +228,8 @@ pub struct Member {
     pub next_wake_at: Option<Timestamp>,
     /// By what the chain knows them.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -254,6 +257,7 @@ impl Member {
             enrolled_at: now,
             next_wake_at: None,
             identities,
+            profile: Profile::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),

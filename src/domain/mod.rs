@@ -24,6 +24,7 @@ pub mod money;
 pub mod offering;
 pub mod order;
 pub mod payload;
+pub mod profile;
 pub mod receipt;
 pub mod refusal;
 pub mod role;

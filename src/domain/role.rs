@@ -30,6 +30,8 @@ pub enum Right {
     View,
     /// Read members, which a till needs too.
     ViewMembers,
+    /// Make and change members, which a till does too.
+    WriteMembers,
     /// Send source events.
     SendEvents,
 }
@@ -52,9 +54,13 @@ impl Role {
     pub const fn has(self, right: Right) -> bool {
         match self {
             Self::Admin => true,
-            Self::Manager => matches!(right, Right::Manage | Right::View | Right::ViewMembers),
+            Self::Manager => {
+                matches!(right, Right::Manage | Right::View | Right::ViewMembers | Right::WriteMembers)
+            }
             Self::Viewer => matches!(right, Right::View | Right::ViewMembers),
-            Self::Ingest => matches!(right, Right::SendEvents | Right::ViewMembers),
+            Self::Ingest => {
+                matches!(right, Right::SendEvents | Right::ViewMembers | Right::WriteMembers)
+            }
         }
     }
 }
@@ -84,7 +90,7 @@ impl Right {
             Self::Administer => Role::Admin,
             Self::Manage => Role::Manager,
             Self::View | Self::ViewMembers => Role::Viewer,
-            Self::SendEvents => Role::Ingest,
+            Self::WriteMembers | Self::SendEvents => Role::Ingest,
         }
     }
 }
@@ -101,6 +107,7 @@ mod tests {
             (Right::Manage, [true, true, false, false]),
             (Right::View, [true, true, true, false]),
             (Right::ViewMembers, [true, true, true, true]),
+            (Right::WriteMembers, [true, true, false, true]),
             (Right::SendEvents, [true, false, false, true]),
         ];
         for (right, expected) in table {

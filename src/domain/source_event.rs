@@ -18,6 +18,7 @@ use super::json::{self, BadJson, Object};
 use super::money::Currency;
 use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
+use super::profile::ProfileChange;
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
 
@@ -41,6 +42,8 @@ pub enum SourceType {
     OrderRefunded,
     /// A guest was here.
     Visit,
+    /// Something else is known of a guest now.
+    MemberUpdated,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
     /// Something on offer changed.
@@ -49,10 +52,11 @@ pub enum SourceType {
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OrderCompleted,
         Self::OrderRefunded,
         Self::Visit,
+        Self::MemberUpdated,
         Self::Offering(Offering::Experience, Change::Created),
         Self::Offering(Offering::Experience, Change::Updated),
         Self::Offering(Offering::Experience, Change::Deleted),
@@ -67,6 +71,7 @@ impl SourceType {
             Self::OrderCompleted => "order.completed",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
+            Self::MemberUpdated => "member.updated",
             Self::Command(command) => command.as_str(),
             Self::Offering(Offering::Experience, Change::Created) => "experience.created",
             Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
@@ -116,6 +121,8 @@ pub enum SourceData {
     OrderRefunded(Refund),
     /// `visit`
     Visit(Visit),
+    /// `member.updated`
+    MemberUpdated(Box<ProfileChange>),
     /// What somebody asked for.
     Command(Command),
     /// `experience.*`, `menu_item.*`
@@ -129,8 +136,18 @@ impl SourceData {
             Self::OrderCompleted(_) => SourceType::OrderCompleted,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
+            Self::MemberUpdated(_) => SourceType::MemberUpdated,
             Self::Command(command) => SourceType::Command(command.kind()),
             Self::Offering(news) => SourceType::Offering(news.what, news.change),
+        }
+    }
+
+    /// Identities that it brings besides those of its envelope.
+    fn identities(&self) -> &[Identity] {
+        match self {
+            Self::MemberUpdated(change) => change.new_identities(),
+            Self::Command(Command::CreateMember(person)) => person.new_identities(),
+            _ => &[],
         }
     }
 
@@ -139,7 +156,7 @@ impl SourceData {
         match self {
             Self::OrderCompleted(order) => Some(&order.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) | Self::Command(_) | Self::Offering(_) => None,
+            Self::Visit(_) | Self::MemberUpdated(_) | Self::Command(_) | Self::Offering(_) => None,
         }
     }
 }
@@ -238,12 +255,18 @@ impl SourceEvent {
             let problem = format!("{} is about no guest; leave `member` out", data.kind());
             return Err(BadEvent::field("member", problem));
         }
+        let mut identities = guest.identities;
+        for identity in data.identities() {
+            if !identities.contains(identity) {
+                identities.push(identity.clone());
+            }
+        }
         Ok(Self {
             key,
             key_origin,
             occurred_at,
             member: guest.id,
-            identities: guest.identities,
+            identities,
             location: envelope.location,
             data,
             body_hash,
@@ -254,6 +277,11 @@ impl SourceEvent {
     /// The type of this event.
     pub const fn kind(&self) -> SourceType {
         self.data.kind()
+    }
+
+    /// Whether it makes a member of somebody unknown, whatever the program says of unknown guests.
+    pub const fn enrols(&self) -> bool {
+        matches!(self.data, SourceData::Command(Command::CreateMember(_)))
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.

@@ -13,6 +13,7 @@ use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::member::{Member, Status};
 use crate::domain::money::{Money, Points};
+use crate::domain::profile::Profile;
 use crate::domain::text::Name;
 use crate::store::member;
 
@@ -29,6 +30,8 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Balance.
     pub points: Points,
     /// Tier, in a program with tiers.
@@ -55,6 +58,7 @@ impl From<Member> for MemberView {
             member_id: member.id,
             email: face.email,
             phone: face.phone,
+            profile: member.profile,
             points: face.points,
             tier: face.tier,
             status: member.standing.status,

@@ -186,6 +186,14 @@ fn member(author: &mut Author) {
     });
     author.property("is_new", Type::Bool, |m: &mut MemberView| m.member.version == 0);
     author.property("enrolled_days", Type::Whole, |m: &mut MemberView| m.enrolled_days());
+    author.property("first_name", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.first_name.as_ref()))
+    });
+    author.property("language", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.language.as_ref()))
+    });
+    author.function("attribute", Type::Json, |m: &mut MemberView, name: Text| m.attribute(&name));
+    author.function("consents_to", Type::Bool, |m: &mut MemberView, what: Text| m.consents_to(&what));
     author
         .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
         .role(Role::Achievement);
@@ -264,6 +272,7 @@ fn event(author: &mut Author) {
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+    author.property("changed", Type::List, |e: &mut EventView| e.changed()).events(&[MemberUpdated]);
     author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS);
     // `event.data.price`: what is no property is asked of the index.
     FuncRegistration::new_index_getter()

@@ -175,8 +175,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
-    let Some(event) = event_variable(program, draft) else { return Vec::new() };
-    let variables = [("member", Dynamic::from(member)), event];
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(event_variable(program, draft));
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
@@ -185,7 +184,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`. No rule starts on a command.
+/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -199,7 +198,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
         SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
         SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-        SourceData::Command(_) | SourceData::Offering(_) => return None,
+        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic};
+use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::domain::payload::{Payload, Piece};
@@ -34,14 +35,18 @@ impl Fields {
 }
 
 /// Whole numbers are whole, as they are everywhere else in rules.
+pub(super) fn number(number: Decimal) -> Dynamic {
+    match number.is_integer().then(|| number.to_i64()).flatten() {
+        Some(whole) => whole.into(),
+        None => Dynamic::from(number),
+    }
+}
+
 fn value(piece: Piece<'_>) -> Dynamic {
     match piece {
         Piece::Nothing => Dynamic::UNIT,
         Piece::Bool(bool) => bool.into(),
-        Piece::Number(number) => match number.is_integer().then(|| number.to_i64()).flatten() {
-            Some(whole) => whole.into(),
-            None => Dynamic::from(number),
-        },
+        Piece::Number(value) => number(value),
         Piece::Text(text) => text.into(),
         Piece::List(values) => values.into_iter().map(|raw| value(Piece::of(raw))).collect::<Array>().into(),
         Piece::Object(fields) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use chrono_tz::Tz;
+use rhai::{Array, Dynamic};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
@@ -16,10 +17,11 @@ use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::profile::Attribute;
 use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::text::Text;
 
-use super::payload::Fields;
+use super::payload::{self, Fields};
 
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
 /// usual time" is never true of somebody who has no usual time.
@@ -264,6 +266,21 @@ impl MemberView {
         (self.today - enrolled).num_days().max(0)
     }
 
+    /// What the chain's systems say of them; `()` when they say nothing.
+    pub(super) fn attribute(&self, name: &str) -> Dynamic {
+        let attributes = &self.member.profile.attributes;
+        match attributes.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value) {
+            None => Dynamic::UNIT,
+            Some(Attribute::Flag(flag)) => (*flag).into(),
+            Some(Attribute::Text(text)) => text.as_str().into(),
+            Some(Attribute::Number(number)) => payload::number(number.decimal()),
+        }
+    }
+
+    pub(super) fn consents_to(&self, what: &str) -> bool {
+        self.member.profile.consents.iter().any(|(name, given)| name.as_str() == what && *given)
+    }
+
     pub(super) fn has_achievement(&self, name: &str) -> bool {
         self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
     }
@@ -316,6 +333,16 @@ impl EventView {
         match &self.event.data {
             EventData::AchievementEarned(earned) => &earned.achievement,
             _ => "",
+        }
+    }
+
+    /// The parts of the profile that are others now.
+    pub(super) fn changed(&self) -> Array {
+        match &self.event.data {
+            EventData::MemberUpdated(updated) => {
+                updated.changed.iter().map(|field| field.as_str().into()).collect()
+            }
+            _ => Array::new(),
         }
     }
 

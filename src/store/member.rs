@@ -19,6 +19,7 @@ use crate::domain::commit::Wake;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
+use crate::domain::profile::Profile;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -46,6 +47,8 @@ struct StateOut<'a> {
     standing: &'a Standing,
     history: &'a History,
     identities: &'a [Identity],
+    #[serde(skip_serializing_if = "is_default")]
+    profile: &'a Profile,
     latest: Latest,
 }
 
@@ -55,7 +58,14 @@ struct StateIn {
     standing: Standing,
     history: History,
     identities: Vec<Identity>,
+    #[serde(default)]
+    profile: Profile,
     latest: Latest,
+}
+
+/// What most members do not have is not written.
+fn is_default<T: Default + PartialEq>(value: &&T) -> bool {
+    **value == T::default()
 }
 
 impl MemberChange {
@@ -66,6 +76,7 @@ impl MemberChange {
             standing: &member.standing,
             history: &member.history,
             identities: &member.identities,
+            profile: &member.profile,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -103,6 +114,7 @@ impl MemberRow {
             enrolled_at: row.time("enrolled_at", self.enrolled_at)?,
             next_wake_at: row.time_opt("next_wake_at", self.next_wake_at)?,
             identities: state.identities,
+            profile: state.profile,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

@@ -10,6 +10,7 @@ mod door;
 mod hostile;
 mod ingest;
 mod lifecycle;
+mod members;
 mod points;
 mod program;
 mod surface;

@@ -13,6 +13,7 @@ mod due;
 mod facts;
 mod lifecycle;
 mod points;
+mod profile;
 mod tier;
 
 pub use announce::announce;

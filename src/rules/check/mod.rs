@@ -121,6 +121,7 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
                 self.variable("tick", Type::Tick)
             }
+            Some(RuleEvent::Source(SourceType::MemberUpdated)) => {}
             Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();

@@ -53,3 +53,20 @@ fn a_field_that_is_not_there_is_neither_above_nor_below_anything() {
         assert_eq!(failures(&trigger, body).is_empty(), holds, "{condition}");
     }
 }
+
+#[test]
+fn rules_and_triggers_see_who_a_member_is() {
+    let rules = r#"
+        rule "Complete" on member.updated
+        when member.first_name != "" && member.attribute("shoe") > 38 && member.consents_to("sms")
+        { award(50, "Thanks"); }
+        trigger "New day" on member.updated when event.changed.contains("birthdate") { forward("crm"); }"#;
+    let ana = r#"#{ first_name: "Ana", attributes: #{ shoe: 38.5 }, consents: #{ sms: true } }"#;
+    for (body, wanted) in [
+        (format!(r#"send("member.updated", {ana}); expect points() == 50 && !forwarded("crm");"#), true),
+        (r#"send("member.updated", #{ birthdate: "1990-02-28" }); expect points() == 0 && forwarded("crm");"#.to_owned(), true),
+        (r#"send("member.updated", #{ first_name: "Ana" }); expect points() == 50;"#.to_owned(), false),
+    ] {
+        assert_eq!(failures(rules, &body).is_empty(), wanted, "{body}: {:?}", failures(rules, &body));
+    }
+}
