@@ -54,11 +54,13 @@ pub(super) fn run(verb: &Verify) -> Result<(), Failure> {
 }
 
 fn in_words(mismatch: &Mismatch) -> String {
-    let Mismatch { chain, member, ledger, stored } = mismatch;
+    let Mismatch { chain, account, wallet, ledger, stored } = mismatch;
     match stored {
         Some(stored) => {
-            format!("the ledger of {member} of chain {chain} adds up to {ledger}, the balance says {stored}")
+            format!(
+                "the ledger of {account} of chain {chain} adds up to {ledger} {wallet}, the balance says {stored}"
+            )
         }
-        None => format!("the ledger of chain {chain} has {ledger} points of {member}, who does not exist"),
+        None => format!("the ledger of chain {chain} has {ledger} {wallet} in {account}, who does not exist"),
     }
 }

@@ -11,8 +11,8 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, LoyaltyEvent, Message, Nothing, PointsMoved,
-    ProfileUpdated, Subject, TierMoved, With,
+    Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
+    PointsMoved, PointsPending, ProfileUpdated, Subject, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
@@ -38,9 +38,13 @@ impl EventType {
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
-            Self::PointsEarned | Self::PointsDeducted | Self::PointsClawedBack | Self::PointsAdjusted => {
-                message_with::<PointsMoved>()
-            }
+            Self::PointsEarned
+            | Self::PointsDeducted
+            | Self::PointsClawedBack
+            | Self::PointsAdjusted
+            | Self::PointsExpired => message_with::<PointsMoved>(),
+            Self::PointsPending => message_with::<PointsPending>(),
+            Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
@@ -85,8 +89,13 @@ impl EventType {
     }
 
     fn example_data(self) -> EventData {
-        let points =
-            |reason: &str| PointsMoved { amount: Points(24), new_balance: Points(74), reason: reason.into() };
+        let points = |reason: &str| PointsMoved {
+            amount: Points(24),
+            wallet: name("points"),
+            new_balance: Points(74),
+            reason: reason.into(),
+            expires_at: None,
+        };
         let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
@@ -102,6 +111,19 @@ impl EventType {
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
             Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsPending => EventData::PointsPending(PointsPending {
+                amount: Points(24),
+                wallet: name("points"),
+                reason: "Points per dollar".into(),
+                available_at: Some(Timestamp::from_timestamp_nanos(1_773_772_200_000_000_000)),
+            }),
+            Self::PointsExpired => EventData::PointsExpired(points("not used in time")),
+            Self::PointsExpiringSoon => EventData::PointsExpiringSoon(ExpiringSoon {
+                amount: Points(24),
+                wallet: name("points"),
+                expires_at: Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000),
+                balance: Points(74),
+            }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
             Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
             Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
@@ -269,7 +291,11 @@ mod tests {
         assert!(of_nobody["properties"].get("member").is_none());
         assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
         let data = &schema["properties"]["data"];
-        assert_eq!(data["required"], serde_json::json!(["amount", "new_balance", "reason"]), "{schema:#}");
+        assert_eq!(
+            data["required"],
+            serde_json::json!(["amount", "wallet", "new_balance", "reason"]),
+            "{schema:#}"
+        );
         assert_eq!(data["properties"]["amount"]["type"], "integer");
     }
 }

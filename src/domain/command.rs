@@ -13,7 +13,7 @@ use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
 use super::source_event::BadEvent;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,17 +22,20 @@ pub enum CommandType {
     AdjustPoints,
     /// A member made before they ever came.
     CreateMember,
+    /// Points that waited for it can be spent.
+    ConfirmPoints,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AdjustPoints, Self::CreateMember];
+    pub const ALL: [Self; 3] = [Self::AdjustPoints, Self::CreateMember, Self::ConfirmPoints];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
             Self::CreateMember => "member.create",
+            Self::ConfirmPoints => "points.confirm",
         }
     }
 }
@@ -51,6 +54,8 @@ pub enum Command {
     AdjustPoints(Adjustment),
     /// `member.create`
     CreateMember(ProfileChange),
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
 }
 
 /// Points given or taken by hand.
@@ -62,6 +67,14 @@ pub struct Adjustment {
     pub reason: Note,
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
+}
+
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +92,7 @@ impl Command {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::CreateMember(_) => CommandType::CreateMember,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
         }
     }
 
@@ -94,6 +108,7 @@ impl Command {
                 }
                 Self::CreateMember(person)
             }
+            CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
         })
     }
 }

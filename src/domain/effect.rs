@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::member::Status;
-use super::money::Points;
 use super::text::{Name, Note};
 
 /// Which rule, where, in which version of the program.
@@ -22,17 +22,21 @@ pub struct Cause {
 /// One action that a rule asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Give points. More than zero.
+    /// Give points; a fraction is rounded as the wallet says. Zero or more.
     Award {
+        /// In which wallet; `None` = the program's first.
+        wallet: Option<Name>,
         /// How many.
-        amount: Points,
+        amount: Decimal,
         /// Shown to people.
         reason: Note,
     },
-    /// Take points, but never below a balance of zero. More than zero.
+    /// Take points, but never below a balance of zero; a fraction is rounded as the wallet says. Zero or more.
     Deduct {
+        /// From which wallet; `None` = the program's first.
+        wallet: Option<Name>,
         /// How many at most.
-        amount: Points,
+        amount: Decimal,
         /// Shown to people.
         reason: Note,
     },

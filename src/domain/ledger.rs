@@ -9,9 +9,7 @@ use super::Timestamp;
 use super::effect::Cause;
 use super::ids::{MemberId, SourceId, TransferId};
 use super::money::Points;
-
-/// The one wallet of this version. Its code is stored with every line, so that more can follow.
-pub const POINTS_WALLET: &str = "points";
+use super::text::Name;
 
 /// The chain's side of a line: why points came into being or went out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,11 +22,16 @@ pub enum ChainAccount {
     ClawedBack,
     /// Points given or taken by hand.
     Adjusted,
+    /// Points that were not used in time.
+    Expired,
+    /// Points spent on a reward.
+    Redeemed,
 }
 
 impl ChainAccount {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Issued, Self::Deducted, Self::ClawedBack, Self::Adjusted];
+    pub const ALL: [Self; 6] =
+        [Self::Issued, Self::Deducted, Self::ClawedBack, Self::Adjusted, Self::Expired, Self::Redeemed];
 
     /// The word used in the store and in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +40,8 @@ impl ChainAccount {
             Self::Deducted => "deducted",
             Self::ClawedBack => "clawed_back",
             Self::Adjusted => "adjusted",
+            Self::Expired => "expired",
+            Self::Redeemed => "redeemed",
         }
     }
 }
@@ -44,8 +49,10 @@ impl ChainAccount {
 /// One account of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Account {
-    /// The member's wallet.
+    /// The member's wallet: what can be spent.
     Member(MemberId),
+    /// What the member earned and cannot spend yet.
+    Pending(MemberId),
     /// One of the chain's accounts.
     Chain(ChainAccount),
 }
@@ -54,6 +61,7 @@ impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Member(id) => write!(f, "member:{id}"),
+            Self::Pending(id) => write!(f, "pending:{id}"),
             Self::Chain(account) => write!(f, "chain:{}", account.as_str()),
         }
     }
@@ -64,6 +72,7 @@ impl FromStr for Account {
     fn from_str(text: &str) -> Result<Self, ()> {
         match text.split_once(':').ok_or(())? {
             ("member", id) => id.parse().map(Self::Member).map_err(|_| ()),
+            ("pending", id) => id.parse().map(Self::Pending).map_err(|_| ()),
             ("chain", word) => {
                 ChainAccount::ALL.into_iter().find(|a| a.as_str() == word).map(Self::Chain).ok_or(())
             }
@@ -90,7 +99,7 @@ pub struct Transfer {
     #[serde(skip)]
     pub member: MemberId,
     /// The wallet's code.
-    pub wallet: &'static str,
+    pub wallet: Name,
     /// The account that is less after it.
     pub debit: Account,
     /// The account that is more after it.

@@ -48,6 +48,9 @@ event_types! {
     PointsEarned = "points.earned": "Points were awarded.",
     PointsDeducted = "points.deducted": "A rule took points.",
     PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
+    PointsPending = "points.pending": "Points were awarded and can be spent later; `points.earned` follows then.",
+    PointsExpired = "points.expired": "Points were not used in time and are gone.",
+    PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
     PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
@@ -96,10 +99,42 @@ impl fmt::Display for EventType {
 pub struct PointsMoved {
     /// How many points moved; always positive.
     pub amount: Points,
+    /// The wallet they moved in.
+    pub wallet: Name,
     /// The balance after it.
     pub new_balance: Points,
     /// Why, for people.
     pub reason: Box<str>,
+    /// The first instant at which they are gone, if they expire and were not used by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Points that were earned and cannot be spent yet.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PointsPending {
+    /// How many.
+    pub amount: Points,
+    /// The wallet they wait in.
+    pub wallet: Name,
+    /// Why they were earned, for people.
+    pub reason: Box<str>,
+    /// When they can be spent; absent when somebody has to confirm them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<Timestamp>,
+}
+
+/// Points that will be gone soon.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ExpiringSoon {
+    /// How many are gone then if they are not used.
+    pub amount: Points,
+    /// The wallet.
+    pub wallet: Name,
+    /// The first instant at which they are gone.
+    pub expires_at: Timestamp,
+    /// The balance now.
+    pub balance: Points,
 }
 
 /// A move between tiers.
@@ -157,6 +192,12 @@ pub enum EventData {
     PointsDeducted(PointsMoved),
     /// `points.clawed_back`
     PointsClawedBack(PointsMoved),
+    /// `points.pending`
+    PointsPending(PointsPending),
+    /// `points.expired`
+    PointsExpired(PointsMoved),
+    /// `points.expiring_soon`
+    PointsExpiringSoon(ExpiringSoon),
     /// `points.adjusted`
     PointsAdjusted(PointsMoved),
     /// `tier.upgraded`
@@ -187,6 +228,9 @@ impl EventData {
             Self::PointsEarned(_) => EventType::PointsEarned,
             Self::PointsDeducted(_) => EventType::PointsDeducted,
             Self::PointsClawedBack(_) => EventType::PointsClawedBack,
+            Self::PointsPending(_) => EventType::PointsPending,
+            Self::PointsExpired(_) => EventType::PointsExpired,
+            Self::PointsExpiringSoon(_) => EventType::PointsExpiringSoon,
             Self::PointsAdjusted(_) => EventType::PointsAdjusted,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
@@ -257,10 +301,13 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsEarned(own)
             | EventData::PointsDeducted(own)
             | EventData::PointsAdjusted(own)
+            | EventData::PointsExpired(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
+            EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
+            EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)

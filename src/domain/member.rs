@@ -16,6 +16,7 @@ use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
 use super::text::Name;
+use super::wallet::Wallets;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -52,8 +53,9 @@ impl Status {
 /// What rules can change: points, tier, status, achievements. Small, so that a failing rule is undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
-    /// Balance of the points wallet.
-    pub points: Points,
+    /// Balances and lots.
+    #[serde(default)]
+    pub wallets: Wallets,
     /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
     pub tier: Option<Name>,
     /// Active, at risk, churned.
@@ -61,6 +63,13 @@ pub struct Standing {
     /// Achievements and when each was earned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+}
+
+impl Standing {
+    /// Balance of the program's first wallet.
+    pub fn points(&self) -> Points {
+        self.wallets.points()
+    }
 }
 
 /// One day of a member's history, in the chain's zone.
@@ -277,7 +286,7 @@ impl Member {
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             tier: self.standing.tier.clone(),
-            points: self.standing.points,
+            points: self.standing.points(),
         }
     }
 }

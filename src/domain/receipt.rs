@@ -59,7 +59,7 @@ pub struct EffectLine {
     pub amount: Option<i64>,
     /// The wallet they moved in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wallet: Option<&'static str>,
+    pub wallet: Option<Name>,
     /// The tier, status or achievement set, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Name>,

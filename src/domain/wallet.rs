@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::money::Points;
-use super::text::Key;
+use super::text::{Key, Name};
 
 /// The most lots of a wallet, and the most amounts that wait in it. Expiry by days makes 366 a year.
 pub const MAX_LOTS: usize = 400;
@@ -245,6 +245,61 @@ impl Wallet {
             Until::Confirmed => None,
         });
         instants.min()
+    }
+}
+
+/// All wallets of a member, in the order of the program that met them first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Wallets(Vec<Named>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Named {
+    code: Name,
+    #[serde(flatten)]
+    wallet: Wallet,
+}
+
+impl Wallets {
+    /// Only this wallet.
+    pub fn only(code: Name, wallet: Wallet) -> Self {
+        Self(vec![Named { code, wallet }])
+    }
+
+    /// Balance of the first wallet.
+    pub fn points(&self) -> Points {
+        self.0.first().map_or(Points::ZERO, |first| first.wallet.balance)
+    }
+
+    /// All of them, with their codes.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Wallet)> {
+        self.0.iter().map(|named| (&named.code, &named.wallet))
+    }
+
+    /// The wallet of this code, once anything was in it.
+    pub fn get(&self, code: &str) -> Option<&Wallet> {
+        self.0.iter().find(|named| *named.code == *code).map(|named| &named.wallet)
+    }
+
+    /// The wallet of this code, empty so far if need be.
+    pub fn open(&mut self, code: &Name) -> &mut Wallet {
+        let at = self.0.iter().position(|named| named.code == *code).unwrap_or_else(|| {
+            self.0.push(Named { code: code.clone(), wallet: Wallet::default() });
+            self.0.len() - 1
+        });
+        &mut self.0[at].wallet
+    }
+
+    /// Brings the wallets into the program's order, so that the first is the program's first.
+    pub fn arrange<'a>(&mut self, codes: impl Iterator<Item = &'a Name>) {
+        for (place, code) in codes.enumerate() {
+            match self.0.iter().position(|named| named.code == *code) {
+                Some(at) if at == place => {}
+                Some(at) => self.0[place.min(at)..=at].rotate_right(1),
+                None => self
+                    .0
+                    .insert(place.min(self.0.len()), Named { code: code.clone(), wallet: Wallet::default() }),
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::member::{Member, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::text::Name;
+use crate::domain::wallet::Wallet;
 use crate::store::member;
 
 /// A member.
@@ -32,8 +33,10 @@ pub struct MemberView {
     pub identities: Vec<Identity>,
     /// Who they are.
     pub profile: Profile,
-    /// Balance.
+    /// Balance of the program's first wallet.
     pub points: Points,
+    /// Every wallet that anything was in.
+    pub wallets: Vec<WalletView>,
     /// Tier, in a program with tiers.
     pub tier: Option<Name>,
     /// Active, at risk, churned.
@@ -50,6 +53,40 @@ pub struct MemberView {
     pub enrolled_at: Timestamp,
 }
 
+/// A wallet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WalletView {
+    /// Its code in `program.toml`.
+    pub wallet: Name,
+    /// What can be spent; below zero = a deficit.
+    pub balance: Points,
+    /// What cannot be spent yet.
+    pub pending: Points,
+    /// What is gone next if it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiration: Option<ExpirationView>,
+}
+
+/// Points that will be gone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExpirationView {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are.
+    pub at: Timestamp,
+}
+
+impl WalletView {
+    fn of((code, wallet): (&Name, &Wallet)) -> Self {
+        Self {
+            wallet: code.clone(),
+            balance: wallet.balance(),
+            pending: wallet.pending(),
+            next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+        }
+    }
+}
+
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
         let face = member.face();
@@ -60,6 +97,7 @@ impl From<Member> for MemberView {
             phone: face.phone,
             profile: member.profile,
             points: face.points,
+            wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,
             status: member.standing.status,
             achievements: member.standing.achievements,

@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallContext, Variant};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
@@ -16,7 +16,7 @@ use crate::domain::money::Money;
 use crate::domain::order::{Order, Refund, Visit};
 
 use super::payload::Fields;
-use super::requests::{self, Failure};
+use super::requests::{self, Failure, Sum};
 use super::testing;
 use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
 use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
@@ -64,41 +64,42 @@ fn types() -> Vec<(TypeId, Type)> {
 type Text = ImmutableString;
 type Context<'a> = NativeCallContext<'a>;
 
+/// The effects that move points, for amounts of one type.
+fn movements<N: Into<Decimal> + Variant + Clone>(author: &mut Author) {
+    type Effect = fn(&Context<'_>, &Sum<'_>) -> Result<(), Failure>;
+    let effects: [(&str, &str, Effect); 2] =
+        [("award", "award_to", requests::award), ("deduct", "deduct_from", requests::deduct)];
+    for (first, other, ask) in effects {
+        author
+            .function(first, Type::Nothing, move |c: Context<'_>, n: N| {
+                ask(&c, &Sum { amount: n.into(), reason: None, wallet: None })
+            })
+            .place(Place::Rule);
+        author
+            .function(first, Type::Nothing, move |c: Context<'_>, n: N, why: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: Some(&why), wallet: None })
+            })
+            .place(Place::Rule);
+        author
+            .function(other, Type::Nothing, move |c: Context<'_>, n: N, code: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: None, wallet: Some(&code) })
+            })
+            .place(Place::Rule)
+            .role(Role::Wallet);
+        author
+            .function(other, Type::Nothing, move |c: Context<'_>, n: N, why: Text, code: Text| {
+                ask(&c, &Sum { amount: n.into(), reason: Some(&why), wallet: Some(&code) })
+            })
+            .place(Place::Rule)
+            .role(Role::Wallet);
+    }
+}
+
 fn effects(author: &mut Author) {
     use Type::Nothing;
     let in_rule = Place::Rule;
-    author
-        .function("award", Nothing, |c: Context<'_>, n: i64, why: Text| {
-            requests::award(&c, n.into(), Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
-            requests::award(&c, n, Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: i64| requests::award(&c, n.into(), None))
-        .place(in_rule);
-    author
-        .function("award", Nothing, |c: Context<'_>, n: Decimal| requests::award(&c, n, None))
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: i64, why: Text| {
-            requests::deduct(&c, n.into(), Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: Decimal, why: Text| {
-            requests::deduct(&c, n, Some(&why))
-        })
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: i64| requests::deduct(&c, n.into(), None))
-        .place(in_rule);
-    author
-        .function("deduct", Nothing, |c: Context<'_>, n: Decimal| requests::deduct(&c, n, None))
-        .place(in_rule);
+    movements::<i64>(author);
+    movements::<Decimal>(author);
     author
         .function("take_back", Nothing, |c: Context<'_>, why: Text| requests::take_back(&c, Some(&why)))
         .place(in_rule);
@@ -168,7 +169,12 @@ fn refund_visit_and_tick(author: &mut Author) {
 fn member(author: &mut Author) {
     author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
-    author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points.0);
+    author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points().0);
+    author
+        .function("balance", Type::Whole, |m: &mut MemberView, code: Text| {
+            m.member.standing.wallets.get(&code).map_or(0, |wallet| wallet.balance().0)
+        })
+        .role(Role::Wallet);
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
@@ -218,7 +224,7 @@ fn kept(window: Window) -> Result<Window, Failure> {
     Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
 }
 
-const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack];
+const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
@@ -232,7 +238,8 @@ const PAYLOADS: &[EventType] = &[
     MenuItemUpdated,
     MenuItemDeleted,
 ];
-const REASONS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, OrderRefunded];
+const REASONS: &[EventType] =
+    &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired, OrderRefunded];
 
 fn event(author: &mut Author) {
     author

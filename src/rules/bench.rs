@@ -23,6 +23,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
 use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
@@ -79,8 +80,9 @@ impl World {
                 "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
                 "status" => member.standing.status = known_status(&text("status", value)?)?,
                 "points" => {
-                    member.standing.points =
-                        Points(value.as_int().map_err(|_| "`points` must be a whole number")?)
+                    let points = value.as_int().map_err(|_| "`points` must be a whole number")?;
+                    let code = &self.program.terms.wallets[0].code;
+                    member.standing.wallets = Wallets::only(code.clone(), Wallet::with(Points(points)));
                 }
                 "achievements" => {
                     for name in list("achievements", value)? {
@@ -211,7 +213,7 @@ impl World {
     }
 
     pub(super) fn points(&self) -> i64 {
-        self.member.standing.points.0
+        self.member.standing.points().0
     }
 
     pub(super) fn tier(&self) -> &str {

@@ -105,7 +105,7 @@ pub(super) fn decide_and_tell(
     }
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
-    draft.arm(program.next_tick(draft.now));
+    draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Ok(Decided { commit, fired, failures, forwards })

@@ -91,14 +91,15 @@ fn ask(
     Ok(())
 }
 
-/// Whole points of what a rule computed; `None` when not even one.
-fn points(verb: &str, amount: Decimal) -> Result<Option<Points>, String> {
+/// An amount that a rule computed, if it makes sense at all; the wallet rounds it.
+fn amount(verb: &str, amount: Decimal) -> Result<Decimal, String> {
     if amount < Decimal::ZERO {
         return Err(format!("`{verb}` needs zero or more, but got {amount}"));
     }
-    let points = Points::floor(amount)
-        .ok_or_else(|| format!("`{verb}` of {amount} is too much: the limit is {} points", Points::LIMIT))?;
-    Ok((points > Points::ZERO).then_some(points))
+    if Points::floor(amount).is_none() {
+        return Err(format!("`{verb}` of {amount} is too much: the limit is {} points", Points::LIMIT));
+    }
+    Ok(amount)
 }
 
 fn note(reason: &str) -> Result<Note, String> {
@@ -109,27 +110,29 @@ fn name(what: &str, text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|problem| format!("the {what} {problem}"))
 }
 
-/// `award(amount, reason)`; without a reason, the rule's name is the reason.
-pub(super) fn award(
-    context: &NativeCallContext<'_>,
-    amount: Decimal,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
+/// What an effect moves: how many, why, and in which wallet. Without a reason, the rule's name is the reason; without a
+/// wallet, it is the program's first.
+pub(super) struct Sum<'a> {
+    pub(super) amount: Decimal,
+    pub(super) reason: Option<&'a str>,
+    pub(super) wallet: Option<&'a str>,
+}
+
+/// `award(amount, reason)`, `award_to(amount, reason, wallet)`
+pub(super) fn award(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(), Failure> {
     ask(context, |rule| {
-        let reason = note(reason.unwrap_or(rule))?;
-        Ok(points("award", amount)?.map(|amount| Action::Award { amount, reason }))
+        let reason = note(sum.reason.unwrap_or(rule))?;
+        let wallet = sum.wallet.map(|code| name("wallet", code)).transpose()?;
+        Ok(Some(Action::Award { wallet, amount: amount("award", sum.amount)?, reason }))
     })
 }
 
-/// `deduct(amount, reason)`
-pub(super) fn deduct(
-    context: &NativeCallContext<'_>,
-    amount: Decimal,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
+/// `deduct(amount, reason)`, `deduct_from(amount, reason, wallet)`
+pub(super) fn deduct(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(), Failure> {
     ask(context, |rule| {
-        let reason = note(reason.unwrap_or(rule))?;
-        Ok(points("deduct", amount)?.map(|amount| Action::Deduct { amount, reason }))
+        let reason = note(sum.reason.unwrap_or(rule))?;
+        let wallet = sum.wallet.map(|code| name("wallet", code)).transpose()?;
+        Ok(Some(Action::Deduct { wallet, amount: amount("deduct", sum.amount)?, reason }))
     })
 }
 

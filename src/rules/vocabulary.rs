@@ -92,6 +92,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Tier,
+    Wallet,
     Status,
     Achievement,
     Endpoint,

@@ -47,13 +47,15 @@ pub struct StoredTransfer {
     pub at: Timestamp,
 }
 
-/// A member whose balance is not the sum of its ledger lines.
+/// A balance that is not the sum of its ledger lines, or whose lots do not add up to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mismatch {
     /// The chain.
     pub chain: ChainId,
-    /// The member.
-    pub member: MemberId,
+    /// Whose account: `member:` what they can spend, `pending:` what they cannot spend yet.
+    pub account: Account,
+    /// The wallet's code.
+    pub wallet: String,
     /// The sum of the ledger lines.
     pub ledger: Points,
     /// The stored balance; `None` when there are lines but no such member.
@@ -86,7 +88,7 @@ impl TransferRow {
             id: transfer.id.to_string(),
             previous: transfer.previous.map(|id| id.to_string()),
             member: transfer.member.to_string(),
-            wallet: transfer.wallet.to_owned(),
+            wallet: transfer.wallet.to_string(),
             debit: transfer.debit.to_string(),
             credit: transfer.credit.to_string(),
             amount: transfer.amount.0,
@@ -192,47 +194,58 @@ fn verify_page(
         .load(conn)?;
     let last = rows.last().map(|row| row.id.clone()).filter(|_| rows.len() as i64 == PAGE);
     let mut sums = sums(conn, chain, after, last.as_deref())?;
+    let mut compare = |account, wallet: String, ledger, stored| {
+        if stored != Some(ledger) {
+            mismatches.push(Mismatch { chain: chain.clone(), account, wallet, ledger, stored });
+        }
+    };
     for row in rows {
-        let ledger = sums.remove(&row.id).unwrap_or_default();
         let member = row.read()?;
-        let stored = member.standing.points;
-        if stored != ledger {
-            mismatches.push(Mismatch {
-                chain: chain.clone(),
-                member: member.id,
-                ledger,
-                stored: Some(stored),
-            });
+        for (code, wallet) in member.standing.wallets.iter() {
+            let balances = [
+                (Account::Member(member.id), wallet.balance()),
+                (Account::Pending(member.id), wallet.pending()),
+            ];
+            for (account, stored) in balances {
+                let ledger = sums.remove(&(account.to_string(), code.to_string())).unwrap_or_default();
+                compare(account, code.to_string(), ledger, Some(stored));
+            }
         }
     }
-    for (id, ledger) in sums {
-        let member = Row { table: "transfers", id: &id }.parse("member", &id)?;
-        mismatches.push(Mismatch { chain: chain.clone(), member, ledger, stored: None });
+    for ((account, wallet), ledger) in sums {
+        let account = Row { table: "transfers", id: &account }.parse("credit", &account)?;
+        compare(account, wallet, ledger, None);
     }
     Ok(last)
 }
 
-/// What the lines of the members after `after`, up to `last`, add up to.
+/// What the lines of the members after `after`, up to `last`, add up to, by account and wallet.
 fn sums(
     conn: &mut DbConn,
     chain: &ChainId,
     after: &str,
     last: Option<&str>,
-) -> Result<HashMap<String, Points>, StoreError> {
-    // PostgreSQL sums whole numbers into a decimal, hence the cast.
-    let balance = sql::<BigInt>(
-        "CAST(SUM(CASE WHEN credit = 'member:' || member THEN amount ELSE 0 END \
-         - CASE WHEN debit = 'member:' || member THEN amount ELSE 0 END) AS BIGINT)",
-    );
-    let mut query = transfers::table
-        .filter(transfers::chain.eq(chain.as_str()))
-        .filter(transfers::member.gt(after))
-        .group_by(transfers::member)
-        .select((transfers::member, balance))
-        .into_boxed();
-    if let Some(last) = last {
-        query = query.filter(transfers::member.le(last));
+) -> Result<HashMap<(String, String), Points>, StoreError> {
+    let mut sums = HashMap::new();
+    macro_rules! add {
+        ($side:expr, $sign:expr) => {{
+            let mut query = transfers::table
+                .filter(transfers::chain.eq(chain.as_str()))
+                .filter(transfers::member.gt(after))
+                .filter($side.not_like("chain:%"))
+                .group_by(($side, transfers::wallet))
+                // PostgreSQL sums whole numbers into a decimal, hence the cast.
+                .select(($side, transfers::wallet, sql::<BigInt>("CAST(SUM(amount) AS BIGINT)")))
+                .into_boxed();
+            if let Some(last) = last {
+                query = query.filter(transfers::member.le(last));
+            }
+            for (account, wallet, total) in query.load::<(String, String, i64)>(conn)? {
+                sums.entry((account, wallet)).or_insert(Points::ZERO).0 += $sign * total;
+            }
+        }};
     }
-    let sums: Vec<(String, i64)> = query.load(conn)?;
-    Ok(sums.into_iter().map(|(member, sum)| (member, Points(sum))).collect())
+    add!(transfers::credit, 1);
+    add!(transfers::debit, -1);
+    Ok(sums)
 }

@@ -160,3 +160,10 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
+
+// To sum up each side of the ledger by account and wallet.
+diesel::allow_columns_to_appear_in_same_group_by_clause!(
+    transfers::credit,
+    transfers::debit,
+    transfers::wallet,
+);

@@ -1,9 +1,10 @@
 //! Commands: what people asked for, carried out or refused.
 
+use super::points::Movement;
 use super::{Draft, Frame};
-use crate::domain::command::{Adjustment, Command};
+use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::Cause;
-use crate::domain::ledger::{ChainAccount, POINTS_WALLET};
+use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
@@ -13,26 +14,39 @@ impl Draft {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
             Command::CreateMember(profile) => self.create_member(profile),
+            Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
         }
     }
 
     fn adjust_points(&mut self, frame: Frame<'_>, adjustment: &Adjustment) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
-        if let Some(wallet) = adjustment.wallet.as_ref().filter(|wallet| ***wallet != *POINTS_WALLET) {
-            let problem = format!("there is no wallet called `{wallet}` in program.toml");
-            return Err(Refused::new("unknown_wallet", problem));
-        }
-        let balance = self.member.standing.points;
-        if adjustment.amount.get() < 0 && balance.0 < adjustment.amount.get().saturating_neg() {
-            let problem = format!("the balance is {balance}, so {} cannot be taken", adjustment.amount.abs());
-            return Err(Refused::new("insufficient_balance", problem));
-        }
-        let (amount, reason) = (Points(adjustment.amount.get().abs()), &adjustment.reason);
-        let moved = match adjustment.amount.is_positive() {
-            true => self.credit(&cause, ChainAccount::Adjusted, amount, reason)?,
-            false => self.debit(&cause, ChainAccount::Adjusted, amount, reason)?,
+        let wallet = frame.wallet(adjustment.wallet.as_ref())?;
+        let amount = Points(adjustment.amount.get().abs());
+        let movement = Movement { cause: &cause, wallet, amount, reason: &adjustment.reason };
+        let moved = if adjustment.amount.is_positive() {
+            self.credit(frame, movement, ChainAccount::Adjusted)?
+        } else {
+            let balance = self.balance(wallet);
+            if balance < amount {
+                let problem = format!("the balance is {balance}, so {amount} cannot be taken");
+                return Err(Refused::new("insufficient_balance", problem));
+            }
+            self.debit(movement, ChainAccount::Adjusted)?.0
         };
         self.told.push(EventData::PointsAdjusted(moved));
+        Ok(())
+    }
+
+    fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
+        let cause = self.cause_of_command(frame);
+        let told = self.told.len();
+        for wallet in &frame.terms.wallets {
+            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
+        }
+        if self.told.len() == told {
+            let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
+            return Err(Refused::new("nothing_pending", problem));
+        }
         Ok(())
     }
 

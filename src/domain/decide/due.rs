@@ -3,31 +3,131 @@
 //! Whatever is decided, what fell due before it happens first: a guest who orders a second after their points expired
 //! orders without them, whether or not the scheduler came to it.
 
-use super::{Draft, Frame, Occasion};
+use chrono::Duration;
+
+use super::points::Movement;
+use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::ledger::{Account, ChainAccount};
+use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
 use crate::domain::member::Member;
-use crate::domain::refusal::Refused;
+use crate::domain::money::Points;
+use crate::domain::terms::wallet::WalletTerms;
+use crate::domain::wallet::{Until, Waiting, Wallet};
 
 impl Draft {
     /// Does what is due at `now`.
-    pub(super) fn catch_up(&mut self, _frame: Frame<'_>) -> Result<(), Refused> {
+    pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let now = self.now;
+        let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
+        for wallet in &frame.terms.wallets {
+            if self
+                .member
+                .standing
+                .wallets
+                .get(&wallet.code)
+                .is_some_and(|held| due_in(held, wallet, frame).is_some_and(|due| due <= self.now))
+            {
+                self.release(frame, &frame.engine("the waiting is over"), wallet, is_over)?;
+                self.expire_due(frame, wallet);
+                self.warn_of_expiry(frame, wallet);
+            }
+        }
         Ok(())
+    }
+
+    /// Points that were not used in time.
+    fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+        let held = self.member.standing.wallets.open(&wallet.code);
+        let mut amount = held.expire(self.now);
+        if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
+            amount.0 += held.empty().0;
+            held.used_at = None;
+        }
+        if amount == Points::ZERO {
+            return;
+        }
+        let new_balance = held.balance();
+        let cause = frame.engine("not used in time");
+        let movement = Movement { cause: &cause, wallet, amount, reason: &cause.rule };
+        let chain = Account::Chain(ChainAccount::Expired);
+        self.book(movement, Account::Member(self.member.id), chain);
+        self.told.push(EventData::PointsExpired(PointsMoved {
+            amount,
+            wallet: wallet.code.clone(),
+            new_balance,
+            reason: (*cause.rule).into(),
+            expires_at: None,
+        }));
+    }
+
+    /// Tells of every lot once, so many days before it is gone.
+    fn warn_of_expiry(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+        let Some(ahead) = warning_time(wallet) else { return };
+        let held = self.member.standing.wallets.open(&wallet.code);
+        let unused = unused_at(held, wallet, frame).map(|at| (at, held.balance()));
+        let lots = held.lots().filter_map(|lot| lot.expires_at.map(|at| (at, lot.remaining)));
+        let soon: Vec<_> = lots
+            .chain(unused)
+            .filter(|(at, amount)| {
+                *amount > Points::ZERO
+                    && *at - ahead <= self.now
+                    && held.warned_until.is_none_or(|until| *at > until)
+            })
+            .collect();
+        let balance = held.balance();
+        held.warned_until = soon.iter().map(|(at, _)| *at).max().or(held.warned_until);
+        for (expires_at, amount) in soon {
+            let wallet = wallet.code.clone();
+            self.told.push(EventData::PointsExpiringSoon(ExpiringSoon {
+                amount,
+                wallet,
+                expires_at,
+                balance,
+            }));
+        }
     }
 
     /// Sets the member's next wake-up: at the next tick of the schedule or the member's own next deadline. Ticks that
     /// fell due and were not run yet keep their alarm.
-    pub fn arm(&mut self, next_tick: Option<Timestamp>) {
+    pub fn arm(&mut self, frame: Frame<'_>, next_tick: Option<Timestamp>) {
         let overdue = match &self.occasion {
             Occasion::Tick { then, .. } => *then,
             Occasion::Source(_) => self.member.next_wake_at.filter(|at| *at <= self.now),
             Occasion::Due { .. } => None,
         };
         let tick = overdue.or(next_tick);
-        self.member.next_wake_at = tick.into_iter().chain(next_deadline(&self.member)).min();
+        self.member.next_wake_at = tick.into_iter().chain(next_deadline(&self.member, frame)).min();
     }
 }
 
 /// When the first of the member's own deadlines comes.
-fn next_deadline(_member: &Member) -> Option<Timestamp> {
-    None
+fn next_deadline(member: &Member, frame: Frame<'_>) -> Option<Timestamp> {
+    let held = |wallet: &WalletTerms| {
+        member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
+    };
+    frame.terms.wallets.iter().filter_map(held).min()
+}
+
+/// When something next falls due in a wallet.
+fn due_in(held: &Wallet, wallet: &WalletTerms, frame: Frame<'_>) -> Option<Timestamp> {
+    let unused = unused_at(held, wallet, frame);
+    let gone = held.next_expiry().map(|(at, _)| at);
+    let warning = warning_time(wallet).and_then(|ahead| {
+        let unwarned = |at: &Timestamp| held.warned_until.is_none_or(|until| *at > until);
+        let expiries = held.lots().filter_map(|lot| lot.expires_at).chain(unused);
+        expiries.filter(unwarned).min().map(|at| at - ahead)
+    });
+    [held.next_release(), gone, unused, warning].into_iter().flatten().min()
+}
+
+/// When a wallet is emptied because it was not used.
+fn unused_at(held: &Wallet, wallet: &WalletTerms, frame: Frame<'_>) -> Option<Timestamp> {
+    let used_at = held.used_at.filter(|_| held.balance() > Points::ZERO)?;
+    wallet.expiry.of_unused(used_at, frame.timezone)
+}
+
+/// How long before its end a lot is announced.
+fn warning_time(wallet: &WalletTerms) -> Option<Duration> {
+    wallet.warn_days.map(|days| Duration::days(days.into()))
 }

@@ -30,7 +30,7 @@ use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
-use super::ledger::{POINTS_WALLET, Transfer};
+use super::ledger::Transfer;
 use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
@@ -40,7 +40,9 @@ use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
+use super::terms::wallet::WalletTerms;
 use super::text::Name;
+use super::wallet::WalletError;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
@@ -92,12 +94,30 @@ pub struct Frame<'a> {
     pub program_version: i64,
 }
 
+impl<'a> Frame<'a> {
+    /// The wallet of this code, or the program's first.
+    fn wallet(self, code: Option<&Name>) -> Result<&'a WalletTerms, Refusal> {
+        self.terms.wallet(code).ok_or_else(|| Refusal::NoSuchWallet(code.cloned()))
+    }
+
+    /// What the engine does by itself, for the ledger.
+    fn engine(self, reason: &str) -> Cause {
+        Cause { rule: reason.into(), at: "engine".into(), program_version: self.program_version }
+    }
+}
+
 /// Why an effect cannot be applied. The rule that asked for it fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The balance would leave the range of points.
     #[error("the balance would pass {limit} points", limit = Points::LIMIT)]
     TooManyPoints,
+    /// Too many amounts wait.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// Not a wallet of the program.
+    #[error("there is no wallet called `{}` in program.toml", .0.as_deref().map_or("", |code| code))]
+    NoSuchWallet(Option<Name>),
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
@@ -113,7 +133,9 @@ impl Refusal {
     /// The stable word for programs.
     const fn code(&self) -> &'static str {
         match self {
-            Self::TooManyPoints => "too_many_points",
+            Self::TooManyPoints | Self::Wallet(WalletError::TooMany) => "too_many_points",
+            Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
+            Self::NoSuchWallet(_) => "unknown_wallet",
             Self::NoSuchTier(_) => "unknown_tier",
             Self::NoRefund => "no_refund",
             Self::TooManyEvents => "too_many_events",
@@ -188,6 +210,7 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
@@ -250,30 +273,41 @@ impl Draft {
             return Err(Refusal::TooManyEvents);
         }
         match action {
-            Action::Award { amount, reason } => self.award(cause, action, *amount, reason),
-            Action::Deduct { amount, reason } => self.deduct(cause, action, *amount, reason),
-            Action::TakeBack { reason } => self.take_back(cause, action, reason),
+            Action::Award { wallet, amount, reason } => {
+                self.award(frame, cause, (wallet.as_ref(), *amount, reason))
+            }
+            Action::Deduct { wallet, amount, reason } => {
+                self.deduct(frame, cause, (wallet.as_ref(), *amount, reason))
+            }
+            Action::TakeBack { reason } => self.take_back(frame, cause, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(status) => {
                 self.mark(*status);
-                self.line(cause, action, None, Name::parse(status.as_str()).ok());
+                self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
                 Ok(())
             }
             Action::Achieve(name) => {
                 self.achieve(name);
-                self.line(cause, action, None, Some(name.clone()));
+                self.line(cause, action.as_str(), None, Some(name.clone()));
                 Ok(())
             }
         }
     }
 
-    fn line(&mut self, cause: &Cause, action: &Action, amount: Option<Points>, value: Option<Name>) {
+    /// Adds a line to the receipt.
+    fn line(
+        &mut self,
+        cause: &Cause,
+        effect: &'static str,
+        moved: Option<(&WalletTerms, Points)>,
+        value: Option<Name>,
+    ) {
         self.lines.push(EffectLine {
             rule: (*cause.rule).into(),
             at: (*cause.at).into(),
-            effect: action.as_str(),
-            amount: amount.map(|p| p.0),
-            wallet: amount.map(|_| POINTS_WALLET),
+            effect,
+            amount: moved.map(|(_, amount)| amount.0),
+            wallet: moved.map(|(wallet, _)| wallet.code.clone()),
             value,
         });
     }
@@ -384,6 +418,7 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         EventData::PointsEarned(moved)
         | EventData::PointsDeducted(moved)
         | EventData::PointsAdjusted(moved)
+        | EventData::PointsExpired(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
         }

@@ -1,53 +1,147 @@
 //! Points that come and go.
 
 use super::{Draft, Frame, Occasion, Refusal, SourceInput};
-use crate::domain::effect::{Action, Cause};
+use crate::domain::Timestamp;
+use crate::domain::effect::Cause;
 use crate::domain::ids::TransferId;
-use crate::domain::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
-use crate::domain::loyalty_event::{EventData, PointsMoved};
+use crate::domain::ledger::{Account, ChainAccount, Transfer};
+use crate::domain::loyalty_event::{EventData, PointsMoved, PointsPending};
 use crate::domain::money::Points;
 use crate::domain::source_event::{SourceData, SourceType};
-use crate::domain::text::Note;
+use crate::domain::terms::wallet::{Overdraft, Pending, WalletTerms};
+use crate::domain::text::{Key, Name, Note};
+use crate::domain::wallet::{Lot, Until, Waiting};
+use chrono::Duration;
+use rust_decimal::Decimal;
+
+/// Points on their way: where, how many and why.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Movement<'a> {
+    pub(super) cause: &'a Cause,
+    pub(super) wallet: &'a WalletTerms,
+    /// More than zero.
+    pub(super) amount: Points,
+    pub(super) reason: &'a str,
+}
 
 impl Draft {
     /// Gives points; those for an order are remembered with it, so that a refund can take them back.
     pub(super) fn award(
         &mut self,
+        frame: Frame<'_>,
         cause: &Cause,
-        action: &Action,
-        amount: Points,
-        reason: &Note,
+        (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
+        let wallet = frame.wallet(code)?;
+        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
+        if whole == Points::ZERO {
+            return Ok(());
+        }
+        let amount = self.room_for(wallet, whole);
+        self.line(cause, "award", Some((wallet, amount)), None);
+        if amount == Points::ZERO {
+            return Ok(());
+        }
         if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
             && input.event.kind() == SourceType::OrderCompleted
         {
             order.earned = order.earned.plus(amount).ok_or(Refusal::TooManyPoints)?;
         }
-        let moved = self.credit(cause, ChainAccount::Issued, amount, reason)?;
-        self.told.push(EventData::PointsEarned(moved));
-        self.line(cause, action, Some(amount), None);
+        self.earn(frame, Movement { cause, wallet, amount, reason })
+    }
+
+    /// As much of `amount` as the wallet may still hold.
+    fn room_for(&self, wallet: &WalletTerms, amount: Points) -> Points {
+        let Some(most) = wallet.max_balance else { return amount };
+        let has = self.member.standing.wallets.get(&wallet.code);
+        let has = has.map_or(0, |wallet| wallet.balance().0 + wallet.pending().0);
+        Points(amount.0.min((most.0 - has).max(0)))
+    }
+
+    /// Points earned, to be spent at once or later, as the wallet says.
+    fn earn(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { wallet, amount, reason, .. } = movement;
+        let until = match wallet.pending {
+            Pending::No => {
+                let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                self.told.push(EventData::PointsEarned(moved));
+                return Ok(());
+            }
+            Pending::Days(days) => Until::At(self.at + Duration::days(days.into())),
+            Pending::Confirmation => Until::Confirmed,
+        };
+        let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
+        self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
+        self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
+        let available_at = match until {
+            Until::At(at) => Some(at),
+            Until::Confirmed => None,
+        };
+        self.told.push(EventData::PointsPending(PointsPending {
+            amount,
+            wallet: wallet.code.clone(),
+            reason: reason.into(),
+            available_at,
+        }));
         Ok(())
+    }
+
+    /// Points whose waiting ends can be spent from now on; their expiry counts from when they were earned.
+    pub(super) fn release(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        wallet: &WalletTerms,
+        ends: impl FnMut(&Waiting) -> bool,
+    ) -> Result<(), Refusal> {
+        for waiting in self.member.standing.wallets.open(&wallet.code).release(ends) {
+            let movement = Movement { cause, wallet, amount: waiting.amount, reason: &cause.rule };
+            let from = Account::Pending(self.member.id);
+            let moved = self.credit_from(frame, movement, from, waiting.earned_at)?;
+            self.told.push(EventData::PointsEarned(moved));
+        }
+        Ok(())
+    }
+
+    /// What earned points are remembered by: the order, else the source event.
+    fn origin(&self) -> Key {
+        match &self.occasion {
+            Occasion::Source(input) => input.event.data.order_id().unwrap_or(&input.event.key).clone(),
+            Occasion::Tick { id, .. } | Occasion::Due { id } => {
+                Key::parse(&id.to_string()).unwrap_or_else(|_| unreachable!("a ULID makes a key"))
+            }
+        }
     }
 
     /// Takes points, as far as there are any.
     pub(super) fn deduct(
         &mut self,
+        frame: Frame<'_>,
         cause: &Cause,
-        action: &Action,
-        amount: Points,
-        reason: &Note,
+        (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
-        let amount = Points(amount.0.min(self.member.standing.points.0.max(0)));
+        let wallet = frame.wallet(code)?;
+        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
+        if whole == Points::ZERO {
+            return Ok(());
+        }
+        let amount = Points(whole.0.min(self.balance(wallet).0.max(0)));
         if amount > Points::ZERO {
-            let moved = self.debit(cause, ChainAccount::Deducted, amount, reason)?;
+            let (moved, _) =
+                self.debit(Movement { cause, wallet, amount, reason }, ChainAccount::Deducted)?;
             self.told.push(EventData::PointsDeducted(moved));
         }
-        self.line(cause, action, Some(amount), None);
+        self.line(cause, "deduct", Some((wallet, amount)), None);
         Ok(())
     }
 
     /// Takes back the refunded share of what the order earned.
-    pub(super) fn take_back(&mut self, cause: &Cause, action: &Action, reason: &Note) -> Result<(), Refusal> {
+    pub(super) fn take_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        reason: &Note,
+    ) -> Result<(), Refusal> {
         let is_refund = |input: &SourceInput| matches!(input.event.data, SourceData::OrderRefunded(_));
         if !matches!(&self.occasion, Occasion::Source(input) if is_refund(input)) {
             return Err(Refusal::NoRefund);
@@ -55,64 +149,10 @@ impl Draft {
         let order = self.order.as_mut().ok_or(Refusal::NoRefund)?;
         let amount = order.due_back();
         order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-        if amount > Points::ZERO {
-            let moved = self.debit(cause, ChainAccount::ClawedBack, amount, reason)?;
-            self.told.push(EventData::PointsClawedBack(moved));
-        }
-        self.line(cause, action, Some(amount), None);
+        let wallet = frame.wallet(None)?;
+        self.claw_back(Movement { cause, wallet, amount, reason })?;
+        self.line(cause, "take_back", Some((wallet, amount)), None);
         Ok(())
-    }
-
-    pub(super) fn credit(
-        &mut self,
-        cause: &Cause,
-        from: ChainAccount,
-        amount: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let (debit, credit) = (Account::Chain(from), Account::Member(self.member.id));
-        self.transfer(cause, debit, credit, amount, amount, reason)
-    }
-
-    pub(super) fn debit(
-        &mut self,
-        cause: &Cause,
-        to: ChainAccount,
-        amount: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let (debit, credit) = (Account::Member(self.member.id), Account::Chain(to));
-        self.transfer(cause, debit, credit, amount, Points(-amount.0), reason)
-    }
-
-    fn transfer(
-        &mut self,
-        cause: &Cause,
-        debit: Account,
-        credit: Account,
-        amount: Points,
-        change: Points,
-        reason: &Note,
-    ) -> Result<PointsMoved, Refusal> {
-        let new_balance = self.member.standing.points.plus(change).ok_or(Refusal::TooManyPoints)?;
-        self.member.standing.points = new_balance;
-        self.transfers.push(Transfer {
-            id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
-            previous: None, // known when the decision is finished
-            member: self.member.id,
-            wallet: POINTS_WALLET,
-            debit,
-            credit,
-            amount,
-            cause: cause.clone(),
-            reason: reason.as_str().into(),
-            source: match &self.occasion {
-                Occasion::Source(input) => Some(input.id),
-                Occasion::Tick { .. } | Occasion::Due { .. } => None,
-            },
-            at: self.now,
-        });
-        Ok(PointsMoved { amount, new_balance, reason: reason.as_str().into() })
     }
 
     /// Takes back what an order earned beyond the share that was refunded before we heard of the order itself. No rule
@@ -125,16 +165,114 @@ impl Draft {
             return Ok(());
         }
         order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-        let reason =
-            Note::parse("refunded before the order came").unwrap_or_else(|_| unreachable!("a fixed text"));
-        let cause = Cause {
-            rule: reason.as_str().into(),
-            at: "engine".into(),
-            program_version: frame.program_version,
-        };
-        let moved = self.debit(&cause, ChainAccount::ClawedBack, amount, &reason)?;
-        self.told.push(EventData::PointsClawedBack(moved));
-        self.line(&cause, &Action::TakeBack { reason }, Some(amount), None);
+        let cause = frame.engine("refunded before the order came");
+        let wallet = frame.wallet(None)?;
+        self.claw_back(Movement { cause: &cause, wallet, amount, reason: &cause.rule })?;
+        self.line(&cause, "take_back", Some((wallet, amount)), None);
         Ok(())
+    }
+
+    /// Takes back points that the order at hand earned: first what waits, then what can be spent, and beyond it as the
+    /// wallet allows.
+    fn claw_back(&mut self, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { wallet, amount, reason, .. } = movement;
+        let origin = self.origin();
+        let waited = self.member.standing.wallets.open(&wallet.code).take_waiting(&origin, amount);
+        if waited > Points::ZERO {
+            let pending = Account::Pending(self.member.id);
+            self.book(
+                Movement { amount: waited, ..movement },
+                pending,
+                Account::Chain(ChainAccount::ClawedBack),
+            );
+        }
+        let left = Points(amount.0 - waited.0);
+        let left = match wallet.overdraft {
+            Overdraft::Allowed => left,
+            Overdraft::Refused => Points(left.0.min(self.balance(wallet).0.max(0))),
+        };
+        let new_balance = match left > Points::ZERO {
+            true => {
+                self.debit(Movement { amount: left, ..movement }, ChainAccount::ClawedBack)?.0.new_balance
+            }
+            false => self.balance(wallet),
+        };
+        let amount = Points(waited.0 + left.0);
+        if amount > Points::ZERO {
+            let (wallet, reason) = (wallet.code.clone(), reason.into());
+            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
+            self.told.push(EventData::PointsClawedBack(moved));
+        }
+        Ok(())
+    }
+
+    /// What the member can spend.
+    pub(super) fn balance(&self, wallet: &WalletTerms) -> Points {
+        self.member.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |wallet| wallet.balance())
+    }
+
+    /// Points that come, to be spent at once.
+    pub(super) fn credit(
+        &mut self,
+        frame: Frame<'_>,
+        movement: Movement<'_>,
+        from: ChainAccount,
+    ) -> Result<PointsMoved, Refusal> {
+        self.credit_from(frame, movement, Account::Chain(from), self.at)
+    }
+
+    /// Points that come from any account; their expiry counts from `earned_at`.
+    pub(super) fn credit_from(
+        &mut self,
+        frame: Frame<'_>,
+        movement: Movement<'_>,
+        from: Account,
+        earned_at: Timestamp,
+    ) -> Result<PointsMoved, Refusal> {
+        let Movement { wallet, amount, reason, .. } = movement;
+        let expires_at = wallet.expiry.of(earned_at, frame.timezone);
+        let held = self.member.standing.wallets.open(&wallet.code);
+        held.credit(amount, expires_at)?;
+        held.used_at = wallet.expiry.when_used(self.at, held.used_at);
+        let new_balance = held.balance();
+        self.book(movement, from, Account::Member(self.member.id));
+        let wallet = wallet.code.clone();
+        Ok(PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at })
+    }
+
+    /// Points that go; answers the lots they came from.
+    pub(super) fn debit(
+        &mut self,
+        movement: Movement<'_>,
+        to: ChainAccount,
+    ) -> Result<(PointsMoved, Vec<Lot>), Refusal> {
+        let Movement { wallet, amount, reason, .. } = movement;
+        let held = self.member.standing.wallets.open(&wallet.code);
+        let drawn = held.debit(amount)?;
+        held.used_at = wallet.expiry.when_used(self.at, held.used_at);
+        let new_balance = held.balance();
+        self.book(movement, Account::Member(self.member.id), Account::Chain(to));
+        let wallet = wallet.code.clone();
+        Ok((PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at: None }, drawn))
+    }
+
+    /// Writes the line of a movement into the ledger.
+    pub(super) fn book(&mut self, movement: Movement<'_>, debit: Account, credit: Account) {
+        self.transfers.push(Transfer {
+            id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
+            previous: None, // known when the decision is finished
+            member: self.member.id,
+            wallet: movement.wallet.code.clone(),
+            debit,
+            credit,
+            amount: movement.amount,
+            cause: movement.cause.clone(),
+            reason: movement.reason.into(),
+            source: match &self.occasion {
+                Occasion::Source(input) => Some(input.id),
+                Occasion::Tick { .. } | Occasion::Due { .. } => None,
+            },
+            at: self.now,
+        });
     }
 }

@@ -24,7 +24,7 @@ impl Draft {
             Some(old) if old > new_rank => self.told.push(EventData::TierDowngraded(moved)),
             _ => self.told.push(EventData::TierUpgraded(moved)),
         }
-        self.line(cause, action, None, Some(tier.clone()));
+        self.line(cause, action.as_str(), None, Some(tier.clone()));
         Ok(())
     }
 }

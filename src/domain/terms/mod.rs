@@ -4,17 +4,37 @@
 pub mod wallet;
 
 use super::text::Name;
+use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
+    /// Wallets; there is always one. The first is the one that effects without a wallet mean.
+    pub wallets: Vec<WalletTerms>,
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
-    pub const fn has_deadlines(&self) -> bool {
-        false
+    pub fn has_deadlines(&self) -> bool {
+        let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
+        self.wallets.iter().any(by_itself)
+    }
+
+    /// The wallet of this code, or the first.
+    pub fn wallet(&self, code: Option<&Name>) -> Option<&WalletTerms> {
+        match code {
+            Some(code) => self.wallets.iter().find(|wallet| wallet.code == *code),
+            None => self.wallets.first(),
+        }
+    }
+}
+
+/// A program that declares nothing has one plain wallet.
+impl Default for Terms {
+    fn default() -> Self {
+        let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
+        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new() }
     }
 }

@@ -1,5 +1,7 @@
 //! Wallets: what a program counts its points in, and how long they last.
 
+use std::str::FromStr;
+
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -153,6 +155,13 @@ impl Expiry {
     }
 }
 
+impl Expiry {
+    /// What a wallet remembers of being used at `at`; `before` is what it remembered.
+    pub fn when_used(self, at: Timestamp, before: Option<Timestamp>) -> Option<Timestamp> {
+        matches!(self, Self::Inactivity(_)).then(|| before.map_or(at, |before| before.max(at)))
+    }
+}
+
 impl Span {
     /// The day so long after `day`; `None` beyond the calendar.
     pub fn after(self, day: NaiveDate) -> Option<NaiveDate> {
@@ -170,6 +179,86 @@ impl EndOf {
             Self::Day => Some(day),
             Self::Month => day.with_day(1)?.checked_add_months(Months::new(1))?.pred_opt(),
             Self::Year => NaiveDate::from_ymd_opt(day.year(), 12, 31),
+        }
+    }
+}
+
+/// Why a phrase of `program.toml` is not understood; says what would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write {0}")]
+pub struct BadPhrase(&'static str);
+
+/// The longest span that makes sense, in days and in months.
+const MAX_SPAN: (u32, u32) = (3_660, 120);
+
+impl FromStr for Span {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (number, unit) = text.split_once(' ').ok_or(())?;
+        let number: u32 = number.parse().map_err(|_| ())?;
+        let span = match unit {
+            "day" | "days" if number <= MAX_SPAN.0 => Self::Days(number),
+            "month" | "months" if number <= MAX_SPAN.1 => Self::Months(number),
+            "year" | "years" if number <= MAX_SPAN.1 / 12 => Self::Months(number * 12),
+            _ => return Err(()),
+        };
+        if number == 0 { Err(()) } else { Ok(span) }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = BadPhrase;
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        const HELP: &str = "\"never\", \"12 months\", \"90 days, end of month\", \"12 months, end of year\", \
+                            \"6 months unused\" or a last day such as \"2027-12-31\"";
+        let after = |text: &str, end| text.parse().map(|span| Self::After(span, end)).ok();
+        let expiry = match text.split_once(", end of ") {
+            Some((span, "day")) => after(span, EndOf::Day),
+            Some((span, "month")) => after(span, EndOf::Month),
+            Some((span, "year")) => after(span, EndOf::Year),
+            Some(_) => None,
+            None if text == "never" => Some(Self::Never),
+            None => match text.strip_suffix(" unused") {
+                Some(span) => span.parse().map(Self::Inactivity).ok(),
+                None => after(text, EndOf::Day).or_else(|| text.parse().map(Self::On).ok()),
+            },
+        };
+        expiry.ok_or(BadPhrase(HELP))
+    }
+}
+
+impl FromStr for Pending {
+    type Err = BadPhrase;
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        match (text, text.parse()) {
+            ("no", _) => Ok(Self::No),
+            ("until confirmed", _) => Ok(Self::Confirmation),
+            (_, Ok(Span::Days(days))) => Ok(Self::Days(days)),
+            _ => Err(BadPhrase("\"no\", \"14 days\" or \"until confirmed\"")),
+        }
+    }
+}
+
+impl FromStr for Overdraft {
+    type Err = BadPhrase;
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        match text {
+            "allowed" => Ok(Self::Allowed),
+            "refused" => Ok(Self::Refused),
+            _ => Err(BadPhrase("\"allowed\" or \"refused\"")),
+        }
+    }
+}
+
+impl FromStr for Rounding {
+    type Err = BadPhrase;
+    fn from_str(text: &str) -> Result<Self, BadPhrase> {
+        match text {
+            "down" => Ok(Self::Down),
+            "up" => Ok(Self::Up),
+            "half up" => Ok(Self::HalfUp),
+            "half even" => Ok(Self::HalfEven),
+            _ => Err(BadPhrase("\"down\", \"up\", \"half up\" or \"half even\"")),
         }
     }
 }

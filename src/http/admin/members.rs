@@ -144,6 +144,18 @@ pub(in crate::http) async fn adjust_points(
     addressee.command(&state, SourceType::Command(CommandType::AdjustPoints), &request, body).await
 }
 
+/// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
+pub(in crate::http) async fn confirm_points(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, SourceType::Command(CommandType::ConfirmPoints), &request, body).await
+}
+
 /// The member whose history is asked for.
 async fn member(
     state: &AppState,

@@ -124,6 +124,10 @@ impl Checker<'_> {
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
             Role::Tier => ("tier", names(&manifest.terms.tiers)),
+            Role::Wallet => {
+                let wallets = manifest.terms.wallets.iter();
+                ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
+            }
             Role::Achievement => ("achievement", names(&manifest.achievements)),
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
             Role::Category if manifest.categories.is_empty() => return,
@@ -143,7 +147,8 @@ impl Checker<'_> {
         if known.iter().any(|name| name == text.as_str()) {
             return;
         }
-        let in_manifest = matches!(role, Role::Tier | Role::Achievement | Role::Endpoint | Role::Category);
+        let in_manifest =
+            matches!(role, Role::Tier | Role::Wallet | Role::Achievement | Role::Endpoint | Role::Category);
         let help = suggest::or_list(text, known.iter().map(String::as_str))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()));
         self.problem(*position, format!("there is no {what} called `{text}`"), help);

@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod reader;
+mod wallets;
 
 use std::str::FromStr;
 
@@ -134,10 +135,11 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 10] = [
             "name",
             "timezone",
             "currency",
+            "wallets",
             "tiers",
             "achievements",
             "endpoints",
@@ -154,7 +156,7 @@ impl Reader<'_> {
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [tiers, achievements, endpoints, categories] = lists;
-        let enrol_on_first_sight = self.enrol(table);
+        let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -162,7 +164,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { tiers },
+            terms: Terms { wallets: self.wallets(table), tiers },
             achievements,
             endpoints,
             categories,
@@ -181,14 +183,6 @@ impl Reader<'_> {
             self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
         }
         zone
-    }
-
-    fn enrol(&mut self, table: &Table<'_>) -> bool {
-        let Some(value) = table.get("enrol_on_first_sight") else { return true };
-        value.get_ref().as_bool().unwrap_or_else(|| {
-            self.problem(value.span().start, "this must be `true` or `false`", None);
-            true
-        })
     }
 
     fn schedule_table<'t, 'i>(&mut self, table: &'t Table<'i>) -> Option<&'t Table<'i>> {

@@ -1,5 +1,6 @@
 //! Reading TOML values and collecting what is wrong with them, each with its place.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -72,6 +73,42 @@ impl<'a> Reader<'a> {
     pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, value: &Value<'_>) -> Option<T> {
         let parsed = self.text(value)?.parse::<T>();
         parsed.map_err(|problem| self.problem(value.span().start, problem.to_string(), None)).ok()
+    }
+
+    /// A setting that is a word or a short phrase.
+    pub(super) fn word<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        default: T,
+    ) -> T {
+        table.get(key).and_then(|value| self.parsed(value)).unwrap_or(default)
+    }
+
+    /// A setting that is `true` or `false`.
+    pub(super) fn flag(&mut self, table: &Table<'_>, key: &str, default: bool) -> bool {
+        let Some(value) = table.get(key) else { return default };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.problem(value.span().start, "this must be `true` or `false`", None);
+            default
+        })
+    }
+
+    /// A setting that is a whole number within a range; `None` when it is not set.
+    pub(super) fn whole(&mut self, table: &Table<'_>, key: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let value = table.get(key)?;
+        let integer = value.get_ref().as_integer();
+        let number = integer.and_then(|integer| i64::from_str_radix(integer.as_str(), integer.radix()).ok());
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let (from, to) = (range.start(), range.end());
+            self.problem(
+                value.span().start,
+                format!("this must be a whole number between {from} and {to}"),
+                None,
+            );
+        }
+        number
     }
 
     pub(super) fn names(&mut self, table: &Table<'_>, key: &str) -> Vec<Name> {

@@ -67,7 +67,7 @@ fn rules_see_the_event_counted_but_not_each_others_effects() {
          rule \"second\" on order.completed when member.points == 0 and member.tier == \"bronze\" and member.visits == 1 { award(1); }",
     ));
     assert_eq!(effects(&life.order(ORDER)).len(), 3);
-    assert_eq!(life.member.standing.points, Points(101));
+    assert_eq!(life.member.standing.points(), Points(101));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_effect_that_cannot_be_applied_fails_its_rule_at_its_head() {
     let mut life = Life::new(program("rule \"a\" on visit { award(5); take_back(); }"));
     let commit = life.send(r#"{"type":"visit"}"#);
     assert_eq!(errors(&commit)[0].0, "a.rhai:1:1");
-    assert_eq!(life.member.standing.points, Points::ZERO);
+    assert_eq!(life.member.standing.points(), Points::ZERO);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn an_order_that_was_completed_before_starts_no_rules() {
     life.send(&body("k1"));
     let commit = life.send(&body("k2"));
     assert_eq!(effects(&commit), []);
-    assert_eq!(life.member.standing.points, Points(1));
+    assert_eq!(life.member.standing.points(), Points(1));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_refund_takes_back_exactly_what_its_order_earned() {
         let body = format!(r#"{{"type":"order.refunded","data":{{"order_id":"o0","amount":{refund}}}}}"#);
         let commit = life.send(&body);
         assert_eq!(errors(&commit), []);
-        assert_eq!(life.member.standing.points, Points(left), "{refund}");
+        assert_eq!(life.member.standing.points(), Points(left), "{refund}");
     }
 }
 
@@ -269,7 +269,7 @@ fn programs_that_share_a_thread_do_not_mix() {
     for round in 1..3 {
         for (life, n) in lives.iter_mut().zip(1..) {
             life.send(&format!(r#"{{"key":"{round}","type":"visit"}}"#));
-            assert_eq!(life.member.standing.points, Points(n * round));
+            assert_eq!(life.member.standing.points(), Points(n * round));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The sample chain.
 
 use super::*;
+use crate::domain::money::Points;
 use crate::rules::testing;
 
 fn harvest_chain() -> Chain {
@@ -20,7 +21,7 @@ fn the_sample_chain_loads_and_its_tests_pass() {
 #[test]
 fn the_receipt_that_the_documentation_promises_is_literally_true() {
     let mut life = Life::new(Program::load(&harvest(), &harvest_chain(), 3).unwrap());
-    life.member.standing.points = crate::domain::money::Points(50);
+    life.member.standing.wallets.open(&life.program.terms.wallets[0].code).credit(Points(50), None).unwrap();
     life.member.version = 1;
     let commit = life.send(
         r#"{ "key": "ORD-1001", "type": "order.completed", "occurred_at": "2026-03-03T18:30:00Z",

@@ -355,7 +355,7 @@ fn survive(name: &str, rules: &str) -> usize {
     let commit = life.send(r#"{"type":"visit","data":{"channel":"x"}}"#);
     assert!(begun.elapsed() < RUN_LIMIT * rules, "{name}: running took {:?}", begun.elapsed());
     let earned: i64 = commit.transfers.iter().map(signed).sum();
-    assert_eq!(earned, life.member.standing.points.0, "{name}");
+    assert_eq!(earned, life.member.standing.points().0, "{name}");
     let failed_tests = tests.iter().filter(|test| test.failure.is_some()).count();
     commit.source.map_or(0, |source| source.receipt.errors.len()) + failed_tests
 }
@@ -363,6 +363,7 @@ fn survive(name: &str, rules: &str) -> usize {
 fn signed(transfer: &crate::domain::ledger::Transfer) -> i64 {
     match transfer.credit {
         crate::domain::ledger::Account::Member(_) => transfer.amount.0,
+        crate::domain::ledger::Account::Pending(_) => 0,
         crate::domain::ledger::Account::Chain(_) => -transfer.amount.0,
     }
 }

@@ -6,6 +6,7 @@ mod decide;
 mod harvest;
 mod hostile;
 mod properties;
+mod wallets;
 
 use std::path::Path;
 use std::sync::Arc;

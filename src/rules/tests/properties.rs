@@ -66,7 +66,7 @@ proptest! {
                     odd => panic!("{odd:?}"),
                 };
             }
-            prop_assert_eq!(booked, life.member.standing.points.0);
+            prop_assert_eq!(booked, life.member.standing.points().0);
             if let Some(source) = &commit.source {
                 prop_assert_eq!(&source.receipt.errors, &[]);
             }

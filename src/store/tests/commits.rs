@@ -3,6 +3,7 @@
 use super::on_both;
 use super::sample::*;
 use crate::domain::identity::Identity;
+use crate::domain::ledger::Account;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::money::Points;
 use crate::store::commit::Written::{Conflict, Done};
@@ -75,7 +76,7 @@ on_both! {
         assert_eq!(store.write(&[order(3, &seen).into()]), [Conflict]);
         assert_eq!(store.write(&[order(4, &newcomer(1)).into()]), [Conflict]);
         let now = store.member(1);
-        assert_eq!((now.version, now.standing.points), (2, Points(20)));
+        assert_eq!((now.version, now.standing.points()), (2, Points(20)));
         let lines = store.look(|c| ledger::list(c, &harvest(), member_id(1), 10, None));
         assert_eq!(lines.len(), 2);
     }
@@ -162,11 +163,15 @@ on_both! {
         let found: Vec<_> = store
             .look(|c| ledger::verify(c, None))
             .into_iter()
-            .map(|m| (m.member, m.ledger.0, m.stored.map(|p| p.0)))
+            .map(|m| (m.account, m.ledger.0, m.stored.map(|p| p.0)))
             .collect();
         assert_eq!(
             found,
-            [(member_id(700), 11, Some(10)), (member_id(1_200), 0, Some(10)), (member_id(1_100), 10, None)]
+            [
+                (Account::Member(member_id(700)), 11, Some(10)),
+                (Account::Member(member_id(1_200)), 0, Some(10)),
+                (Account::Member(member_id(1_100)), 10, None),
+            ]
         );
     }
 

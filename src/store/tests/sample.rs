@@ -13,14 +13,14 @@ use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
-use crate::domain::ledger::{Account, ChainAccount, POINTS_WALLET, Transfer};
+use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::source_event::SourceEvent;
-use crate::domain::text::Key;
+use crate::domain::text::{Key, Name};
 use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
 
@@ -66,13 +66,20 @@ pub(in crate::store) fn source_event(key: &str, total: u32) -> SourceEvent {
 /// The commit of the `n`-th event, an order worth ten points, by a member as loaded.
 pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     let mut member = member.clone();
-    let points = member.standing.points.plus(Points(10)).unwrap();
-    member.standing.points = points;
+    let wallet = member.standing.wallets.open(&points_wallet());
+    wallet.credit(Points(10), None).unwrap();
+    let points = wallet.balance();
     member.history.visit("2026-03-03".parse().unwrap(), "10.50".parse().unwrap());
     let key = Key::parse(&format!("order-{n}")).unwrap();
     let event = Arc::new(source_event(&key, 10));
     let source = SourceId::new(ulid(n));
-    let moved = PointsMoved { amount: Points(10), new_balance: points, reason: "a point a dollar".into() };
+    let moved = PointsMoved {
+        amount: Points(10),
+        wallet: points_wallet(),
+        new_balance: points,
+        reason: "a point a dollar".into(),
+        expires_at: None,
+    };
     let event_id = EventId::derived(ulid(n), 0);
     let mut transfer = transfer(n, 0, member.id, 10);
     transfer.previous = member.latest.transfer.replace(transfer.id);
@@ -118,13 +125,17 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     }
 }
 
+fn points_wallet() -> Name {
+    Name::parse("points").unwrap()
+}
+
 /// Points awarded to a member.
 pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i64) -> Transfer {
     Transfer {
         id: TransferId::derived(ulid(cause), n),
         previous: None,
         member,
-        wallet: POINTS_WALLET,
+        wallet: points_wallet(),
         debit: Account::Chain(ChainAccount::Issued),
         credit: Account::Member(member),
         amount: Points(amount),

@@ -1,0 +1,143 @@
+//! Points that wait, last, expire and are announced.
+
+use super::*;
+use crate::domain::ledger::Account;
+use crate::domain::money::Points;
+use crate::domain::text::Name;
+
+const RULES: &str = r#"
+    rule "Points" on order.completed { award(order.total); }
+    rule "Stars" on visit { award_to(1, "stars"); award_to(0.5, "half", "stars"); }
+    rule "Back" on order.refunded { take_back("refund"); }
+    rule "Toll" on visit when visit.channel == "toll" { deduct_from(10, "stars"); }
+"#;
+
+fn life(wallets: &str) -> Life {
+    let mut sources = sources(RULES);
+    let manifest = sources.files.iter_mut().find(|(name, _)| name == "program.toml").unwrap();
+    manifest.1.push_str(wallets);
+    if !wallets.contains("stars") {
+        manifest.1.push_str("[[wallets]]\ncode = \"stars\"\n");
+    }
+    Life::new(Program::load(&sources, &chain(), 1).unwrap_or_else(|problems| panic!("{problems:#?}")))
+}
+
+const POINTS: &str = "\n[[wallets]]\ncode = \"points\"\n";
+
+fn told(commit: &Commit) -> Vec<&'static str> {
+    commit.events.iter().map(|event| event.kind().as_str()).collect()
+}
+
+/// Wakes the member at the moment it asked for; answers what was told.
+fn wake(life: &mut Life) -> Vec<&'static str> {
+    life.now = life.member.next_wake_at.unwrap();
+    let commit = life.decide(Occasion::Due { id: Ulid(u128::from(life.now.timestamp() as u64) << 64) }, None);
+    told(&commit)
+}
+
+#[test]
+fn points_expire_at_the_end_of_their_last_day_and_are_announced_before() {
+    let mut life = life(&format!("{POINTS}expiry = \"10 days\"\nwarn_days = 3\n"));
+    life.order(r#""total":30"#);
+    life.now = at("2026-03-04T19:00:00Z");
+    life.order(r#""total":20"#);
+    let mut seen = Vec::new();
+    while life.member.standing.points() > Points::ZERO {
+        let told = wake(&mut life);
+        if !told.is_empty() {
+            seen.push((life.now.to_string(), told, life.member.standing.points().0));
+        }
+    }
+    let seen: Vec<_> = seen.iter().map(|(at, told, left)| (&**at, &**told, *left)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("2026-03-11 04:00:00 UTC", &["points.expiring_soon"][..], 50),
+            ("2026-03-12 04:00:00 UTC", &["points.expiring_soon"], 50),
+            ("2026-03-14 04:00:00 UTC", &["points.expired"], 20),
+            ("2026-03-15 04:00:00 UTC", &["points.expired"], 0),
+        ]
+    );
+}
+
+#[test]
+fn whoever_orders_a_second_after_the_expiry_orders_without_the_expired_points() {
+    let mut life = life(&format!("{POINTS}expiry = \"10 days\"\n"));
+    life.order(r#""total":30"#);
+    life.now = at("2026-03-14T04:00:01Z");
+    let commit = life.order(r#""total":5"#);
+    assert_eq!(told(&commit)[..2], ["points.expired", "order.completed"]);
+    assert_eq!(life.member.standing.points(), Points(5));
+}
+
+#[test]
+fn an_unused_wallet_is_emptied_and_a_used_one_is_not() {
+    let mut life = life(&format!("{POINTS}expiry = \"30 days unused\"\n"));
+    life.order(r#""total":30"#);
+    life.now = at("2026-03-30T12:00:00Z");
+    life.order(r#""total":10"#);
+    life.now = at("2026-04-10T12:00:00Z");
+    assert_eq!(told(&life.tick(TickType::Daily)), [""; 0], "used ten days ago");
+    life.now = at("2026-04-30T12:00:00Z");
+    assert_eq!(told(&life.tick(TickType::Daily)), ["points.expired"]);
+    assert_eq!(life.member.standing.points(), Points(0));
+}
+
+#[test]
+fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order() {
+    let mut life = life(&format!("{POINTS}pending = \"14 days\"\nexpiry = \"20 days\"\n"));
+    let commit = life.order(r#""total":30"#);
+    assert_eq!(told(&commit)[2..], ["points.pending"]);
+    assert_eq!(
+        (commit.transfers[0].debit.to_string(), commit.transfers[0].credit),
+        ("chain:issued".into(), Account::Pending(life.member.id))
+    );
+    assert_eq!(life.member.standing.points(), Points(0));
+    life.now = at("2026-03-17T19:00:00Z");
+    assert_eq!(told(&life.tick(TickType::Daily)), ["points.earned"]);
+    assert_eq!(life.member.standing.points(), Points(30));
+    life.now = at("2026-03-24T04:00:00Z");
+    assert_eq!(told(&life.tick(TickType::Daily)), ["points.expired"]);
+}
+
+#[test]
+fn a_refund_takes_first_what_still_waits_and_balances_both_accounts() {
+    let mut life = life(&format!("{POINTS}pending = \"14 days\"\n"));
+    life.order(r#""total":30"#);
+    let commit = life.send(r#"{"key":"r","type":"order.refunded","data":{"order_id":"o0","amount":10}}"#);
+    assert_eq!(told(&commit), ["order.refunded", "points.clawed_back"]);
+    let wallet = life.member.standing.wallets.get("points").unwrap();
+    assert_eq!((wallet.pending(), wallet.balance()), (Points(20), Points(0)));
+}
+
+#[test]
+fn each_wallet_rounds_and_limits_in_its_own_way() {
+    let stars = "[[wallets]]\ncode = \"stars\"\nrounding = \"half up\"\nmax_balance = 5\n";
+    let mut life = life(&format!("{POINTS}{stars}"));
+    let balance = |life: &Life| life.member.standing.wallets.get("stars").unwrap().balance().0;
+    for (n, expected) in [(1, 2), (2, 4), (3, 5), (4, 5)] {
+        life.send(&format!(r#"{{"key":"v{n}","type":"visit","data":{{}}}}"#));
+        assert_eq!(balance(&life), expected, "visit {n}");
+    }
+    let commit = life.send(r#"{"key":"t","type":"visit","data":{"channel":"toll"}}"#);
+    assert_eq!((balance(&life), life.member.standing.points().0), (0, 0));
+    assert_eq!(told(&commit).last(), Some(&"points.deducted"));
+    assert_eq!(receipt(&commit)["effects"][2]["wallet"], "stars");
+}
+
+#[test]
+fn a_wallet_that_refuses_overdrafts_gives_back_no_more_than_it_has() {
+    let mut life = life(&format!("{POINTS}overdraft = \"refused\"\n"));
+    life.order(r#""total":30"#);
+    life.member.standing.wallets.open(&Name::parse("points").unwrap()).debit(Points(25)).unwrap();
+    let commit = life.send(r#"{"key":"r","type":"order.refunded","data":{"order_id":"o0","amount":30}}"#);
+    assert_eq!(life.member.standing.points(), Points(0));
+    assert_eq!(commit.transfers[0].amount, Points(5));
+}
+
+#[test]
+fn a_misspelt_wallet_is_found_when_the_rules_are_checked() {
+    let problems = load(r#"rule "x" on visit { award_to(1, "pionts"); }"#).unwrap_err();
+    assert_eq!(problems[0].message, "there is no wallet called `pionts`");
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `points`?"));
+}
