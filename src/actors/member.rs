@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
@@ -295,9 +296,13 @@ impl Work {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
-        let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
-        let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
-        let ticks = snapshot.program()?.schedule.due(alarm, now);
+        let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
+        let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
+        let Some(alarm) = alarm else { return Ok(Vec::new()) };
+        let program = snapshot.program()?;
+        let mut ticks = program.schedule.due(alarm, now);
+        ticks.extend(celebration::due(member, program.terms.celebrations, program.schedule.timezone, now));
+        ticks.sort_unstable();
         let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
         Ok(if due.is_empty() { vec![(now, None)] } else { due })
     }

@@ -11,8 +11,8 @@ use super::chain::ChainId;
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, ProfileUpdated, Subject, TierMoved, With,
+    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
+    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, Subject, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
@@ -35,6 +35,8 @@ impl EventType {
         let mut schema = match self {
             Self::MemberEnrolled => message_with::<Nothing>(),
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
+            Self::MemberBirthday => message_with::<Birthday>(),
+            Self::MemberAnniversary => message_with::<Anniversary>(),
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
@@ -101,6 +103,13 @@ impl EventType {
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
             Self::MemberUpdated => profile_updated(),
+            Self::MemberBirthday => {
+                EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
+            }
+            Self::MemberAnniversary => EventData::MemberAnniversary(Anniversary {
+                years: 2,
+                enrolled_on: literal("2024-03-03".parse()),
+            }),
             Self::OrderCompleted => EventData::OrderCompleted(order()),
             Self::OrderRefunded => EventData::OrderRefunded(Refund {
                 order_id: literal(Key::parse("ORD-1001")),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,6 +43,8 @@ macro_rules! event_types {
 event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
     MemberUpdated = "member.updated": "Something else is known of a member now.",
+    MemberBirthday = "member.birthday": "It is a member's birthday.",
+    MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
@@ -164,6 +167,22 @@ pub struct AchievementEarned {
     pub achievement: Name,
 }
 
+/// A birthday.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Birthday {
+    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
+    pub day: NaiveDate,
+}
+
+/// An anniversary of enrolment.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Anniversary {
+    /// How many years it is.
+    pub years: u32,
+    /// The day of enrolment, in the chain's zone.
+    pub enrolled_on: NaiveDate,
+}
+
 /// A change of what is known of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProfileUpdated {
@@ -180,6 +199,10 @@ pub enum EventData {
     MemberEnrolled,
     /// `member.updated`
     MemberUpdated(Box<ProfileUpdated>),
+    /// `member.birthday`
+    MemberBirthday(Birthday),
+    /// `member.anniversary`
+    MemberAnniversary(Anniversary),
     /// `order.completed`
     OrderCompleted(Order),
     /// `order.refunded`
@@ -222,6 +245,8 @@ impl EventData {
         match self {
             Self::MemberEnrolled => EventType::MemberEnrolled,
             Self::MemberUpdated(_) => EventType::MemberUpdated,
+            Self::MemberBirthday(_) => EventType::MemberBirthday,
+            Self::MemberAnniversary(_) => EventType::MemberAnniversary,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
@@ -294,6 +319,8 @@ impl Serialize for DataWithSource<'_> {
         let source_event = self.source_event;
         match self.data {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
+            EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),

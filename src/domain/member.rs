@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
@@ -239,6 +240,8 @@ pub struct Member {
     pub identities: Vec<Identity>,
     /// Who they are.
     pub profile: Profile,
+    /// What was told of their birthdays and anniversaries.
+    pub celebrated: Celebrated,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -267,6 +270,7 @@ impl Member {
             next_wake_at: None,
             identities,
             profile: Profile::default(),
+            celebrated: Celebrated::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),

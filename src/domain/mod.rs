@@ -6,6 +6,7 @@
 pub mod address;
 pub mod api_key;
 pub mod catalogue;
+pub mod celebration;
 pub mod chain;
 pub mod command;
 pub mod commit;

@@ -14,6 +14,7 @@ use super::fixed::fixed;
 use super::row::{Row, to_json};
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
+use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Wake;
 use crate::domain::identity::Identity;
@@ -49,6 +50,8 @@ struct StateOut<'a> {
     identities: &'a [Identity],
     #[serde(skip_serializing_if = "is_default")]
     profile: &'a Profile,
+    #[serde(skip_serializing_if = "is_default")]
+    celebrated: &'a Celebrated,
     latest: Latest,
 }
 
@@ -60,6 +63,8 @@ struct StateIn {
     identities: Vec<Identity>,
     #[serde(default)]
     profile: Profile,
+    #[serde(default)]
+    celebrated: Celebrated,
     latest: Latest,
 }
 
@@ -77,6 +82,7 @@ impl MemberChange {
             history: &member.history,
             identities: &member.identities,
             profile: &member.profile,
+            celebrated: &member.celebrated,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -115,6 +121,7 @@ impl MemberRow {
             next_wake_at: row.time_opt("next_wake_at", self.next_wake_at)?,
             identities: state.identities,
             profile: state.profile,
+            celebrated: state.celebrated,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

@@ -9,6 +9,7 @@ on_both_backends! {
     a_member_is_created_once_with_a_profile,
     a_profile_changes_in_part_and_tells_what_changed,
     identities_of_somebody_else_are_refused,
+    birthdays_and_anniversaries_come_once_a_year_at_the_daily_tick,
 }
 
 const MEMBERS: &str = "/v1/chains/harvest/members";
@@ -96,5 +97,30 @@ async fn identities_of_somebody_else_are_refused(app: TestApp) {
     let (status, _) = patch(&app, "ben", &json!({ "id": "ben", "card": "77", "first_name": "Ben" })).await;
     assert_eq!(status, 200);
     assert_eq!(app.get(&format!("{MEMBERS}?card=77")).await.expect(200)["items"][0]["id"], "ben");
+    app.stop().await;
+}
+
+async fn birthdays_and_anniversaries_come_once_a_year_at_the_daily_tick(app: TestApp) {
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["member.birthday", "member.anniversary"]).await;
+    app.post(MEMBERS, &json!({ "id": "ana", "birthdate": "1990-03-05" })).await.expect(201);
+    app.advance(37 * 3600 + 29 * 60).await; // 02:59 in New York
+    assert_eq!(crm.arrivals().len(), 0);
+    app.advance(2 * 60).await;
+    let birthday = crm.arrivals().pop().unwrap().json();
+    assert_eq!(
+        (&birthday["type"], &birthday["data"]),
+        (&json!("member.birthday"), &json!({ "day": "2026-03-05" }))
+    );
+    assert!(birthday["timestamp"].as_str().unwrap().starts_with("2026-03-05T08:00:00"), "{birthday}");
+    assert_eq!(birthday["member"]["points"], 50, "a rule gave a gift");
+    patch(&app, "ana", &json!({ "birthdate": "1990-03-07" })).await;
+    app.advance(363 * 24 * 3600).await;
+    let kinds = crm.kinds();
+    assert_eq!(kinds, ["member.birthday", "member.anniversary"], "another birthdate, but no second birthday");
+    let anniversary = crm.arrivals().pop().unwrap().json();
+    assert_eq!(anniversary["data"], json!({ "years": 1, "enrolled_on": "2026-03-03" }));
+    app.advance(5 * 24 * 3600).await;
+    assert_eq!(crm.arrivals().pop().unwrap().json()["data"], json!({ "day": "2027-03-07" }));
     app.stop().await;
 }

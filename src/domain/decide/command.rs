@@ -13,7 +13,7 @@ impl Draft {
     pub(super) fn carry_out(&mut self, frame: Frame<'_>, command: &Command) -> Result<(), Refused> {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
-            Command::CreateMember(profile) => self.create_member(profile),
+            Command::CreateMember(profile) => self.create_member(frame, profile),
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
         }
     }

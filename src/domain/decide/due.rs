@@ -8,6 +8,7 @@ use chrono::Duration;
 use super::points::Movement;
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
 use crate::domain::member::Member;
@@ -97,7 +98,9 @@ impl Draft {
             Occasion::Due { .. } => None,
         };
         let tick = overdue.or(next_tick);
-        self.member.next_wake_at = tick.into_iter().chain(next_deadline(&self.member, frame)).min();
+        let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
+        let deadlines = next_deadline(&self.member, frame).into_iter().chain(celebration);
+        self.member.next_wake_at = tick.into_iter().chain(deadlines).min();
     }
 }
 

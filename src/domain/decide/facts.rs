@@ -49,7 +49,7 @@ impl Draft {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
             }
-            SourceData::MemberUpdated(change) => self.update_profile(change)?,
+            SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::Command(command) => self.carry_out(frame, command)?,
             SourceData::Offering(_) => {} // about no guest: see `announce`
         }

@@ -8,6 +8,7 @@
 //! ```
 
 mod announce;
+mod celebration;
 mod command;
 mod due;
 mod facts;
@@ -212,6 +213,9 @@ impl Draft {
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
+        if let Occasion::Tick { kind, .. } = draft.occasion {
+            draft.celebrate(frame, kind);
+        }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });

@@ -1,9 +1,11 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod celebration;
 pub mod wallet;
 
 use super::text::Name;
+use celebration::CelebrationTerms;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
@@ -13,13 +15,15 @@ pub struct Terms {
     pub wallets: Vec<WalletTerms>,
     /// Tiers, lowest first. A new member starts in the first.
     pub tiers: Vec<Name>,
+    /// Birthdays and anniversaries.
+    pub celebrations: CelebrationTerms,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.wallets.iter().any(by_itself)
+        self.celebrations.any() || self.wallets.iter().any(by_itself)
     }
 
     /// The wallet of this code, or the first.
@@ -35,6 +39,10 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new() }
+        Self {
+            wallets: vec![WalletTerms::plain(code)],
+            tiers: Vec::new(),
+            celebrations: CelebrationTerms::default(),
+        }
     }
 }

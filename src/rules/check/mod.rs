@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
 use crate::domain::loyalty_event::EventType;
-use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 
 use super::code::{File, RuleEvent};
@@ -118,9 +117,7 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
-            Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
-                self.variable("tick", Type::Tick)
-            }
+            Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
             Some(RuleEvent::Source(SourceType::MemberUpdated)) => {}
             Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
