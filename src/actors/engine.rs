@@ -29,6 +29,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
+use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
 use super::journal::{Journal, Nudges};
@@ -118,6 +119,7 @@ impl Engine {
             store: parts.store.clone(),
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
+            coupon_locks: CouponLocks::default(),
         };
         Self(Arc::new(Inner {
             clock: parts.clock,

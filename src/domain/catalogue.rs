@@ -8,11 +8,12 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
-    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, Subject, TierMoved, With,
+    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::MemberFace;
 use super::money::{Money, Points};
@@ -20,7 +21,8 @@ use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNe
 use super::order::{Item, Order, Refund, Visit};
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
-use super::text::{Key, Name};
+use super::terms::tier::{Metric, Tier};
+use super::text::{Key, Name, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -48,7 +50,13 @@ impl EventType {
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::CouponAssigned
+            | Self::CouponReserved
+            | Self::CouponReleased
+            | Self::CouponUsed
+            | Self::CouponReverted => message_with::<CouponMoved>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
             Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
                 message_with::<ExperienceNews<'static>>()
@@ -98,7 +106,14 @@ impl EventType {
             reason: reason.into(),
             expires_at: None,
         };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
         let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
@@ -134,11 +149,22 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }
+            Self::CouponAssigned => coupon(UsageKind::Assigned),
+            Self::CouponReserved => coupon(UsageKind::Reserved),
+            Self::CouponReleased => coupon(UsageKind::Released),
+            Self::CouponUsed => coupon(UsageKind::Used),
+            Self::CouponReverted => coupon(UsageKind::Reverted),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
             Self::MemberChurned => EventData::MemberChurned(away(90)),
             Self::MemberReactivated => EventData::MemberReactivated(away(95)),
@@ -187,6 +213,8 @@ fn ana() -> Subject {
             email: Some("ana@example.com".into()),
             phone: None,
             tier: Some(name("bronze")),
+            manual_tier: None,
+            system_tier: None,
             points: Points(74),
         },
     }
@@ -202,6 +230,32 @@ fn offering(what: Offering, change: Change) -> EventData {
     EventData::Offering(OfferingNews { what, change, about: literal(Payload::parse(about)) })
 }
 
+fn coupon(kind: UsageKind) -> EventData {
+    let book = CouponBook {
+        key: CouponBook::declared_key(&name("welcome")),
+        id: Some(name("welcome")),
+        name: name("Test discount"),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits::default(),
+        expires_after: Some(literal("30d".parse())),
+        details: BookDetails {
+            description: Some(literal(Text::parse("<p>Test discount description</p>"))),
+            picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
+            external_id: Some(name("Y6QF-TEST")),
+            tags: vec![name("spring")],
+            custom_attributes: [(name("campaign"), literal(Text::parse("spring-2026")))].into(),
+        },
+    };
+    let at = Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000);
+    EventData::Coupon(
+        kind,
+        Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
+    )
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -211,6 +265,7 @@ fn order() -> Order {
         tip: None,
         discount: None,
         channel: Some(name("pos")),
+        coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),

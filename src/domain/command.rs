@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::Timestamp;
+use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
@@ -24,11 +26,36 @@ pub enum CommandType {
     CreateMember,
     /// Points that waited for it can be spent.
     ConfirmPoints,
+    /// A coupon given to a member.
+    AssignCoupon,
+    /// A use of a coupon kept for a member.
+    ReserveCoupon,
+    /// It is kept no longer.
+    ReleaseCoupon,
+    /// A coupon used.
+    UseCoupon,
+    /// A use of a coupon taken back.
+    RevertCoupon,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::AdjustPoints, Self::CreateMember, Self::ConfirmPoints];
+    pub const ALL: &'static [Self] = &[
+        Self::AdjustPoints,
+        Self::CreateMember,
+        Self::ConfirmPoints,
+        Self::AssignCoupon,
+        Self::ReserveCoupon,
+        Self::ReleaseCoupon,
+        Self::UseCoupon,
+        Self::RevertCoupon,
+        Self::SetTier,
+        Self::ClearTier,
+    ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +63,13 @@ impl CommandType {
             Self::AdjustPoints => "points.adjust",
             Self::CreateMember => "member.create",
             Self::ConfirmPoints => "points.confirm",
+            Self::AssignCoupon => "coupon.assign",
+            Self::ReserveCoupon => "coupon.reserve",
+            Self::ReleaseCoupon => "coupon.release",
+            Self::UseCoupon => "coupon.use",
+            Self::RevertCoupon => "coupon.revert",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
         }
     }
 }
@@ -43,7 +77,7 @@ impl CommandType {
 impl FromStr for CommandType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
@@ -56,6 +90,12 @@ pub enum Command {
     CreateMember(ProfileChange),
     /// `points.confirm`
     ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
+    /// `tier.set`
+    SetTier(TierOrder),
+    /// `tier.clear`
+    ClearTier,
 }
 
 /// Points given or taken by hand.
@@ -77,6 +117,23 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// A tier given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOrder {
+    /// Its id in `program.toml`.
+    pub tier: Name,
+    /// When it ends; `None` = when it is taken away.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Note,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -93,6 +150,9 @@ impl Command {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::CreateMember(_) => CommandType::CreateMember,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
+            Self::SetTier(_) => CommandType::SetTier,
+            Self::ClearTier => CommandType::ClearTier,
         }
     }
 
@@ -109,6 +169,16 @@ impl Command {
                 Self::CreateMember(person)
             }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
+            CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
+            CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
+            CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
+            CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
         })
     }
 }

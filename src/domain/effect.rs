@@ -51,6 +51,8 @@ pub enum Action {
     Mark(Status),
     /// Earn an achievement, once.
     Achieve(Name),
+    /// Give a coupon of a book of the program.
+    AssignCoupon(Name),
 }
 
 impl Action {
@@ -63,6 +65,7 @@ impl Action {
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
             Self::Achieve(_) => "achieve",
+            Self::AssignCoupon(_) => "assign_coupon",
         }
     }
 }

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
 use super::member::MemberFace;
 use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
 use super::profile::{Profile, ProfileField};
+use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -57,7 +59,13 @@ event_types! {
     PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
+    TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
+    CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
+    CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
+    CouponUsed = "coupon.used": "A member used a coupon.",
+    CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
@@ -143,11 +151,29 @@ pub struct ExpiringSoon {
 /// A move between tiers.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierMoved {
-    /// The tier before; absent when there was none.
+    /// The effective tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous_tier: Option<Name>,
-    /// The tier now.
-    pub new_tier: Name,
+    pub previous_tier: Option<Tier>,
+    /// The effective tier now.
+    pub new_tier: Tier,
+    /// The id of the tier that people gave; null when they gave none.
+    pub manual_tier: Option<Name>,
+    /// The id of the tier that rules or the tier policy gave; null when they gave none.
+    pub system_tier: Option<Name>,
+}
+
+/// A tier about to be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TierInDanger {
+    /// The tier.
+    pub tier: Tier,
+    /// What is counted.
+    pub metric: Metric,
+    /// How much of it is missing.
+    pub missing: super::money::Money,
+    /// The first day without the tier if nothing more comes, in the chain's zone.
+    #[schemars(with = "String")]
+    pub on: NaiveDate,
 }
 
 /// How long a member has been away.
@@ -227,8 +253,12 @@ pub enum EventData {
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
     TierDowngraded(TierMoved),
+    /// `tier.will_downgrade`
+    TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    Coupon(UsageKind, Box<CouponMoved>),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -259,7 +289,13 @@ impl EventData {
             Self::PointsAdjusted(_) => EventType::PointsAdjusted,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
+            Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
+            Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
+            Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
+            Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
+            Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -333,9 +369,11 @@ impl Serialize for DataWithSource<'_> {
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
+            EventData::TierWillDowngrade(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

@@ -17,6 +17,7 @@ use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
 use super::text::Name;
+use super::tier::{Footing, ManualTier};
 use super::wallet::Wallets;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -59,6 +60,12 @@ pub struct Standing {
     pub wallets: Wallets,
     /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
     pub tier: Option<Name>,
+    /// The tier that people gave: while there is one, it is the effective tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_tier: Option<ManualTier>,
+    /// Where the member stands with the program's tier policy.
+    #[serde(default, skip_serializing_if = "Footing::is_new")]
+    pub footing: Footing,
     /// Active, at risk, churned.
     pub status: Status,
     /// Achievements and when each was earned.
@@ -67,6 +74,19 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The tier that rules or the tier policy gave: the effective one, unless people gave another.
+    pub fn system_tier(&self) -> Option<&Name> {
+        self.manual_tier.as_ref().map_or(self.tier.as_ref(), |manual| manual.system.as_ref())
+    }
+
+    /// Sets the tier that rules or the tier policy give. A manual tier stays the effective one.
+    pub fn set_system_tier(&mut self, tier: Name) {
+        match &mut self.manual_tier {
+            Some(manual) => manual.system = Some(tier),
+            None => self.tier = Some(tier),
+        }
+    }
+
     /// Balance of the program's first wallet.
     pub fn points(&self) -> Points {
         self.wallets.points()
@@ -82,6 +102,24 @@ pub struct DaySummary {
     pub visits: u32,
     /// Money spent, less what was refunded of that day's orders.
     pub spend: Money,
+    /// Points earned, less what was taken back for refunds of that day's orders.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earned: i64,
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
+/// What a member did in some time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sums {
+    /// Orders and visits.
+    pub visits: u64,
+    /// Money spent, less refunds.
+    pub spend: Money,
+    /// Points earned, less what refunds took back.
+    pub earned: i64,
 }
 
 /// What a member did, summed by day.
@@ -93,6 +131,9 @@ pub struct History {
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
     pub lifetime_spend: Money,
+    /// Points earned since enrolment, less what refunds took back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lifetime_earned: i64,
 }
 
 impl History {
@@ -114,6 +155,14 @@ impl History {
         }
     }
 
+    /// Counts points earned on `day`; fewer than none when a refund took back what that day earned.
+    pub fn earn(&mut self, day: NaiveDate, points: i64) {
+        self.lifetime_earned = self.lifetime_earned.saturating_add(points);
+        if let Some(summary) = self.on(day) {
+            summary.earned = summary.earned.saturating_add(points);
+        }
+    }
+
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
@@ -124,7 +173,7 @@ impl History {
         let at = match self.days.binary_search_by_key(&day, |s| s.day) {
             Ok(at) => at,
             Err(at) => {
-                self.days.insert(at, DaySummary { day, visits: 0, spend: Money::ZERO });
+                self.days.insert(at, DaySummary { day, visits: 0, spend: Money::ZERO, earned: 0 });
                 at
             }
         };
@@ -135,6 +184,22 @@ impl History {
     fn within(&self, window: Window, today: NaiveDate) -> impl Iterator<Item = &DaySummary> {
         let after = window.start(today);
         self.days.iter().filter(move |s| s.day > after && s.day <= today)
+    }
+
+    /// Everything from `first` to `last`, both included, as far back as days are kept.
+    pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
+        let from = self.days.partition_point(|summary| summary.day < first);
+        let days = self.days[from..].iter().take_while(|summary| summary.day <= last);
+        days.fold(Sums::default(), |sums, day| Sums {
+            visits: sums.visits + u64::from(day.visits),
+            spend: sums.spend.plus(day.spend),
+            earned: sums.earned.saturating_add(day.earned),
+        })
+    }
+
+    /// Everything since enrolment.
+    pub fn lifetime(&self) -> Sums {
+        Sums { visits: self.lifetime_visits, spend: self.lifetime_spend, earned: self.lifetime_earned }
     }
 
     /// Orders and visits in the window that ends today.
@@ -215,6 +280,11 @@ impl Window {
         }
     }
 
+    /// The first day of the window that ends with `last`.
+    pub fn first_day(self, last: NaiveDate) -> NaiveDate {
+        self.start(last).succ_opt().unwrap_or(last)
+    }
+
     /// The last day that is *not* in the window.
     fn start(self, today: NaiveDate) -> NaiveDate {
         let start = match self {
@@ -285,11 +355,14 @@ impl Member {
     /// How outsiders see the member.
     pub fn face(&self) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
+        let manual = self.standing.manual_tier.as_ref();
         MemberFace {
             id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             tier: self.standing.tier.clone(),
+            manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
+            system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
         }
     }
@@ -309,6 +382,12 @@ pub struct MemberFace {
     /// Tier, in a program with tiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Name>,
+    /// The tier, when people gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_tier: Option<Name>,
+    /// The tier that it would be if people had not given another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_tier: Option<Name>,
     /// Balance.
     pub points: Points,
 }

@@ -8,8 +8,10 @@ pub mod api_key;
 pub mod catalogue;
 pub mod celebration;
 pub mod chain;
+pub mod churn;
 pub mod command;
 pub mod commit;
+pub mod coupon;
 pub mod decide;
 pub mod delivery;
 pub mod effect;
@@ -33,6 +35,7 @@ pub mod schedule;
 pub mod source_event;
 pub mod terms;
 pub mod text;
+pub mod tier;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

@@ -30,10 +30,10 @@ pub enum Right {
     View,
     /// Read members, which a till needs too.
     ViewMembers,
-    /// Make and change members, which a till does too.
-    WriteMembers,
     /// Send source events.
     SendEvents,
+    /// Serve a guest at the till or by hand: use a coupon.
+    Serve,
 }
 
 impl Role {
@@ -54,13 +54,9 @@ impl Role {
     pub const fn has(self, right: Right) -> bool {
         match self {
             Self::Admin => true,
-            Self::Manager => {
-                matches!(right, Right::Manage | Right::View | Right::ViewMembers | Right::WriteMembers)
-            }
+            Self::Manager => matches!(right, Right::Manage | Right::View | Right::ViewMembers | Right::Serve),
             Self::Viewer => matches!(right, Right::View | Right::ViewMembers),
-            Self::Ingest => {
-                matches!(right, Right::SendEvents | Right::ViewMembers | Right::WriteMembers)
-            }
+            Self::Ingest => matches!(right, Right::SendEvents | Right::ViewMembers | Right::Serve),
         }
     }
 }
@@ -90,7 +86,7 @@ impl Right {
             Self::Administer => Role::Admin,
             Self::Manage => Role::Manager,
             Self::View | Self::ViewMembers => Role::Viewer,
-            Self::WriteMembers | Self::SendEvents => Role::Ingest,
+            Self::SendEvents | Self::Serve => Role::Ingest,
         }
     }
 }
@@ -107,8 +103,8 @@ mod tests {
             (Right::Manage, [true, true, false, false]),
             (Right::View, [true, true, true, false]),
             (Right::ViewMembers, [true, true, true, true]),
-            (Right::WriteMembers, [true, true, false, true]),
             (Right::SendEvents, [true, false, false, true]),
+            (Right::Serve, [true, true, false, true]),
         ];
         for (right, expected) in table {
             assert_eq!(Role::ALL.map(|role| role.has(right)), expected, "{right:?}");

@@ -26,6 +26,8 @@ use body::{Envelope, Guest, Instant, data, guest};
 pub const MAX_BYTES: usize = 256 * 1024;
 /// The most lines of one order.
 pub const MAX_ITEMS: usize = 1_000;
+/// The most coupons of one order.
+pub const MAX_COUPONS: usize = 20;
 /// How far `occurred_at` may lie ahead of our clock: tills are set by hand.
 const MAX_AHEAD: Duration = Duration::hours(24);
 /// How far `occurred_at` may lie back: real histories are imported, the epoch is a broken till.
@@ -103,6 +105,12 @@ impl FromStr for SourceType {
     fn from_str(word: &str) -> Result<Self, ()> {
         let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word || kind.deed() == Some(word));
         sent.map_or_else(|| word.parse().map(Self::Command), Ok)
+    }
+}
+
+impl From<CommandType> for SourceType {
+    fn from(command: CommandType) -> Self {
+        Self::Command(command)
     }
 }
 

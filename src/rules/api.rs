@@ -117,6 +117,10 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Achievement);
     author
+        .function("assign_coupon", Nothing, |c: Context<'_>, book: Text| requests::assign_coupon(&c, &book))
+        .place(in_rule)
+        .role(Role::CouponBook);
+    author
         .function("forward", Nothing, |c: Context<'_>, tag: Text| requests::forward(&c, &tag))
         .place(Place::Trigger)
         .role(Role::Endpoint);
@@ -169,6 +173,23 @@ fn refund_visit_and_tick(author: &mut Author) {
 fn member(author: &mut Author) {
     author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
+    author
+        .property("system_tier", Type::Text, |m: &mut MemberView| Text::from(m.system_tier()))
+        .role(Role::Tier);
+    author.property("has_manual_tier", Type::Bool, |m: &mut MemberView| {
+        m.member.standing.manual_tier.is_some()
+    });
+    author
+        .property("next_tier", Type::Text, |m: &mut MemberView| {
+            Text::from(m.tier_progress().and_then(|p| p.next_tier).as_ref().map_or("", |tier| tier.as_str()))
+        })
+        .role(Role::Tier);
+    author.property("to_next_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_next).unwrap_or_default().decimal()
+    });
+    author.property("to_keep_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_remain).unwrap_or_default().decimal()
+    });
     author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points().0);
     author
         .function("balance", Type::Whole, |m: &mut MemberView, code: Text| {
@@ -257,16 +278,25 @@ fn event(author: &mut Author) {
     author.property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason())).events(REASONS);
     author
         .property("previous_tier", Type::Text, |e: &mut EventView| {
-            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref())))
+            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id)))
         })
         .role(Role::Tier)
         .events(TIERS);
     author
         .property("new_tier", Type::Text, |e: &mut EventView| {
-            Text::from(e.tier().map_or("", |t| &t.new_tier))
+            Text::from(e.tier().map_or("", |t| &t.new_tier.id))
         })
         .role(Role::Tier)
         .events(TIERS);
+    author
+        .property("tier", Type::Text, |e: &mut EventView| Text::from(e.danger().map_or("", |d| &d.tier.id)))
+        .role(Role::Tier)
+        .events(&[TierWillDowngrade]);
+    author
+        .property("missing", Type::Decimal, |e: &mut EventView| {
+            e.danger().map_or(Decimal::ZERO, |danger| danger.missing.decimal())
+        })
+        .events(&[TierWillDowngrade]);
     author
         .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
         .role(Role::Achievement)

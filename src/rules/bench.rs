@@ -13,9 +13,10 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Shelf, Tally, Wanted};
+use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, Status};
 use crate::domain::money::{Money, Points};
@@ -44,6 +45,9 @@ pub(super) struct World {
     now: Timestamp,
     member: Member,
     orders: BTreeMap<Key, OrderRecord>,
+    /// Coupons that were given away, and what the member did with their books.
+    cards: BTreeMap<CouponCode, Card>,
+    tallies: BTreeMap<CouponBookKey, Tally>,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
     last: Option<Decided>,
@@ -57,7 +61,18 @@ impl World {
             NaiveDate::from_ymd_opt(2026, 1, 5).and_then(|day| day.and_hms_opt(12, 0, 0)).unwrap_or_default();
         let now = instant(&chain, noon).unwrap_or_default();
         let member = fresh_member(&program, now);
-        Self { program, chain, now, member, orders: BTreeMap::new(), sends: 0, last: None, unmet: None }
+        Self {
+            program,
+            chain,
+            now,
+            member,
+            orders: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            sends: 0,
+            last: None,
+            unmet: None,
+        }
     }
 
     /// `at("2026-03-02 09:30")`
@@ -112,7 +127,7 @@ impl World {
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.terms.tiers.iter().find(|known| known.as_str() == tier);
+        let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
     }
 
@@ -125,6 +140,10 @@ impl World {
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
         let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
+            (Ok(TickType::TierReview), _) if data.is_empty() => {
+                self.member.standing.footing.review_at = Some(self.now); // whatever the calendar says
+                Occasion::Tick { kind: TickType::TierReview, id, then: None }
+            }
             (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id, then: None },
             (Ok(tick), _) => return Err(format!("{tick} has no data: write send(\"{tick}\")")),
             (_, Ok(source)) => Occasion::Source(SourceInput {
@@ -144,21 +163,49 @@ impl World {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
-        let decided = decide_and_tell(
-            &self.program,
-            &self.chain.id,
-            &[],
-            Case {
-                member: self.member.clone(),
-                order: order_id.and_then(|id| self.orders.get(&id).cloned()),
-                attach: Vec::new(),
-                notes: Vec::new(),
-                occasion,
-                only_rules: None,
-                now: self.now,
-            },
-        );
-        self.remember(decided.map_err(|refused| refused.to_string())?)
+        let mut case = Case {
+            member: self.member.clone(),
+            order: order_id.and_then(|id| self.orders.get(&id).cloned()),
+            attach: Vec::new(),
+            notes: Vec::new(),
+            occasion,
+            only_rules: None,
+            desk: Desk::default(),
+            now: self.now,
+        };
+        loop {
+            match decide_and_tell(&self.program, &self.chain.id, &[], case.clone()) {
+                Ok(decided) => return self.remember(decided),
+                Err(Undecided::Refused(refused)) => return Err(refused.to_string()),
+                Err(Undecided::Lacks(wanted)) => self.lay_out(&wanted, &mut case.desk),
+            }
+        }
+    }
+
+    /// Lays coupons on the desk: those of earlier events, and as many free codes of uploaded books as are wanted.
+    fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
+        for code in &wanted.codes {
+            let card = self.cards.get(code).cloned();
+            if let Some(card) = &card {
+                desk.shelves.entry(card.coupon.book).or_insert_with(|| self.shelf(card.coupon.book));
+            }
+            desk.cards.insert(code.clone(), card);
+        }
+        for (book, count) in &wanted.books {
+            let mut shelf = self.shelf(*book);
+            for n in 0..*count {
+                let seed = book.ulid().to_bytes();
+                let code = CouponCode::generated(&seed, (self.cards.len() + n) as u64);
+                desk.lay(Coupon::fresh(code.clone(), *book, self.now));
+                shelf.free.push(code);
+            }
+            desk.shelves.insert(*book, shelf);
+        }
+        desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
+    }
+
+    fn shelf(&self, book: CouponBookKey) -> Shelf {
+        Shelf::of(None, self.tallies.get(&book).copied().unwrap_or_default())
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
@@ -169,6 +216,13 @@ impl World {
             let stored = OrderRecord { version: order.version + 1, ..order.clone() };
             self.orders.insert(order.order_id.clone(), stored);
         }
+        let coupons = &decided.commit.coupons;
+        for card in &coupons.cards {
+            let mut card = card.clone();
+            card.coupon.version += 1;
+            self.cards.insert(card.coupon.code.clone(), card);
+        }
+        self.tallies.extend(coupons.tallies.iter().copied());
         let failed = decided
             .failures
             .first()

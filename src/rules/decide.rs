@@ -15,7 +15,8 @@ use rhai::Dynamic;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
-use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput};
+use crate::domain::coupon::Desk;
+use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
@@ -24,7 +25,6 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceData;
 use crate::domain::text::Name;
 
@@ -48,6 +48,8 @@ pub struct Case {
     pub occasion: Occasion,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
+    /// What is known of coupons; a decision that needs more says so.
+    pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,
 }
@@ -67,13 +69,13 @@ pub(super) struct Decided {
 /// Decides one case. A failing rule is part of the answer.
 ///
 /// # Errors
-/// What the case asks for cannot be done at all, and nothing of it is kept.
+/// What the case asks for cannot be done at all, and nothing of it is kept. Or something must be looked up first.
 pub fn decide(
     program: &Program,
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Commit, Refused> {
+) -> Result<Commit, Undecided> {
     Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
 }
 
@@ -83,9 +85,9 @@ pub(super) fn decide_and_tell(
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Decided, Refused> {
+) -> Result<Decided, Undecided> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
@@ -100,9 +102,11 @@ pub(super) fn decide_and_tell(
             }
         }
     }
+    draft.lacks_nothing()?;
     if let Err(refusal) = draft.settle_early_refund(frame) {
         draft.note(refusal.to_string());
     }
+    draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
@@ -174,7 +178,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
     let variables = [("member", Dynamic::from(member))].into_iter().chain(event_variable(program, draft));
     let mut run = Run::new(&program.code, variables);
     rules
@@ -264,7 +268,7 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = member.clone().map(|member| MemberView::new(member, today, zone));
+        let member = member.clone().map(|member| MemberView::new(member, today, program, commit.decided_at));
         let member = member.map(|member| ("member", Dynamic::from(member)));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));

@@ -161,6 +161,11 @@ pub(super) fn achieve(context: &NativeCallContext<'_>, achievement: &str) -> Res
     ask(context, |_| Ok(Some(Action::Achieve(name("achievement", achievement)?))))
 }
 
+/// `assign_coupon(book)`
+pub(super) fn assign_coupon(context: &NativeCallContext<'_>, book: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::AssignCoupon(name("coupon book", book)?))))
+}
+
 /// `forward(tag)`
 pub(super) fn forward(context: &NativeCallContext<'_>, tag: &str) -> Result<(), Failure> {
     let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());

@@ -13,13 +13,17 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
+use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierInDanger, TierMoved};
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
 use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::terms::Terms;
 use crate::domain::text::Text;
+use crate::domain::tier::{self, Progress};
+
+use super::program::Program;
 
 use super::payload::{self, Fields};
 
@@ -240,11 +244,14 @@ pub(super) struct MemberView {
     /// The day of the event in the chain's calendar.
     pub(super) today: NaiveDate,
     zone: Tz,
+    terms: Arc<Terms>,
+    now: Timestamp,
 }
 
 impl MemberView {
-    pub(super) fn new(member: Arc<Member>, today: NaiveDate, zone: Tz) -> Self {
-        Self { member, today, zone }
+    pub(super) fn new(member: Arc<Member>, today: NaiveDate, program: &Program, now: Timestamp) -> Self {
+        let (zone, terms) = (program.schedule.timezone, program.terms.clone());
+        Self { member, today, zone, terms, now }
     }
 
     /// The chain's own id of the guest, or ours.
@@ -255,6 +262,15 @@ impl MemberView {
 
     pub(super) fn tier(&self) -> &str {
         or_empty(self.member.standing.tier.as_ref())
+    }
+
+    pub(super) fn system_tier(&self) -> &str {
+        or_empty(self.member.standing.system_tier())
+    }
+
+    /// How the member stands with the tier policy, where there is one.
+    pub(super) fn tier_progress(&self) -> Option<Progress> {
+        tier::progress(&self.member, &self.terms.tiers, self.zone, self.now)
     }
 
     pub(super) fn typical_gap_days(&self) -> Decimal {
@@ -316,6 +332,13 @@ impl EventView {
     pub(super) fn tier(&self) -> Option<&TierMoved> {
         match &self.event.data {
             EventData::TierUpgraded(moved) | EventData::TierDowngraded(moved) => Some(moved),
+            _ => None,
+        }
+    }
+
+    pub(super) fn danger(&self) -> Option<&TierInDanger> {
+        match &self.event.data {
+            EventData::TierWillDowngrade(danger) => Some(danger),
             _ => None,
         }
     }

@@ -95,6 +95,7 @@ pub(super) enum Role {
     Wallet,
     Status,
     Achievement,
+    CouponBook,
     Endpoint,
     Category,
     Weekday,

@@ -228,7 +228,7 @@ fn sums(
 ) -> Result<HashMap<(String, String), Points>, StoreError> {
     let mut sums = HashMap::new();
     macro_rules! add {
-        ($side:expr, $sign:expr) => {{
+        ($side:expr, $sign:tt) => {{
             let mut query = transfers::table
                 .filter(transfers::chain.eq(chain.as_str()))
                 .filter(transfers::member.gt(after))
@@ -241,11 +241,11 @@ fn sums(
                 query = query.filter(transfers::member.le(last));
             }
             for (account, wallet, total) in query.load::<(String, String, i64)>(conn)? {
-                sums.entry((account, wallet)).or_insert(Points::ZERO).0 += $sign * total;
+                sums.entry((account, wallet)).or_insert(Points::ZERO).0 $sign total;
             }
         }};
     }
-    add!(transfers::credit, 1);
-    add!(transfers::debit, -1);
+    add!(transfers::credit, +=);
+    add!(transfers::debit, -=);
     Ok(sums)
 }

@@ -33,7 +33,8 @@ async fn spending_lifts_a_member_through_the_tiers(app: TestApp) {
         app.send(&order(&format!("o{n}"), "ana", "100.00")).await.expect(200);
     }
     app.advance(0).await;
-    let mut moves: Vec<_> = crm.arrivals().iter().map(|a| a.json()["data"]["new_tier"].to_string()).collect();
+    let mut moves: Vec<_> =
+        crm.arrivals().iter().map(|a| a.json()["data"]["new_tier"]["id"].to_string()).collect();
     moves.sort();
     assert_eq!(moves, ["\"gold\"", "\"silver\""]);
     app.advance(420 * 24 * 3600).await;

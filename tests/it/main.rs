@@ -5,6 +5,8 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;
@@ -14,4 +16,5 @@ mod members;
 mod points;
 mod program;
 mod surface;
+mod tiers;
 mod world;

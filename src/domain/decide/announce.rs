@@ -1,11 +1,11 @@
 //! What happens to no guest: told to the world, and nothing else changes.
 
-use super::{Frame, SourceInput, event_line};
+use super::{Frame, SourceInput, event_line, keep};
 use crate::domain::Timestamp;
-use crate::domain::commit::{Commit, SourceChange, Wake};
+use crate::domain::commit::Commit;
 use crate::domain::ids::EventId;
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent};
-use crate::domain::receipt::{Receipt, SourceStatus};
+use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceData;
 
 /// The commit of a source event that is about no guest, without deliveries. `None` when it is about one.
@@ -14,7 +14,6 @@ pub fn announce(frame: Frame<'_>, input: &SourceInput, now: Timestamp) -> Option
         SourceData::Offering(news) => EventData::Offering(news.clone()),
         _ => return None,
     };
-    let key = input.event.key.clone();
     let told = LoyaltyEvent {
         // Nothing in it can fail, so it is decided once.
         id: EventId::derived(input.id.ulid(), 0),
@@ -22,29 +21,12 @@ pub fn announce(frame: Frame<'_>, input: &SourceInput, now: Timestamp) -> Option
         subject: None,
         at: input.event.occurred_at,
         data,
-        source_key: Some(key.clone()),
+        source_key: Some(input.event.key.clone()),
     };
-    let receipt = Receipt {
-        events: vec![event_line(&told)],
-        ..Receipt::kept(input.id, key, SourceStatus::Processed, frame.program_version)
-    };
-    Some(Commit {
-        chain: frame.chain.clone(),
-        source: Some(SourceChange {
-            id: input.id,
-            event: input.event.clone(),
-            received_at: input.received_at,
-            from: input.from,
-            member: None,
-            receipt,
-        }),
-        member: None,
-        wake: Wake::Kept,
-        new_identities: Vec::new(),
-        order: None,
-        transfers: Vec::new(),
-        events: vec![told],
-        deliveries: Vec::new(),
-        decided_at: now,
-    })
+    let mut commit = keep(frame, input.clone(), SourceStatus::Processed, now);
+    if let Some(source) = &mut commit.source {
+        source.receipt.events.push(event_line(&told));
+    }
+    commit.events.push(told);
+    Some(commit)
 }

@@ -11,7 +11,6 @@ use crate::domain::Timestamp;
 use crate::domain::celebration;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
-use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::wallet::{Until, Waiting, Wallet};
@@ -21,6 +20,7 @@ impl Draft {
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
+        self.catch_up_on_tier(frame);
         for wallet in &frame.terms.wallets {
             if self
                 .member
@@ -98,18 +98,18 @@ impl Draft {
             Occasion::Due { .. } => None,
         };
         let tick = overdue.or(next_tick);
-        let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
-        let deadlines = next_deadline(&self.member, frame).into_iter().chain(celebration);
-        self.member.next_wake_at = tick.into_iter().chain(deadlines).min();
+        self.member.next_wake_at = tick.into_iter().chain(self.next_deadline(frame)).min();
     }
-}
 
-/// When the first of the member's own deadlines comes.
-fn next_deadline(member: &Member, frame: Frame<'_>) -> Option<Timestamp> {
-    let held = |wallet: &WalletTerms| {
-        member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
-    };
-    frame.terms.wallets.iter().filter_map(held).min()
+    /// When the first of the member's own deadlines comes.
+    fn next_deadline(&self, frame: Frame<'_>) -> Option<Timestamp> {
+        let held = |wallet: &WalletTerms| {
+            self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
+        };
+        let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
+        let others = self.tier_deadline(frame).into_iter().chain(celebration);
+        frame.terms.wallets.iter().filter_map(held).chain(others).min()
+    }
 }
 
 /// When something next falls due in a wallet.

@@ -31,6 +31,7 @@ impl Draft {
                 self.told.push(EventData::OrderCompleted(order.clone()));
                 self.visit(order.total);
                 self.member.history.refund(self.today, refunded);
+                self.use_coupons(frame, &order.coupons);
             }
             SourceData::OrderRefunded(refund) => {
                 let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));

@@ -10,6 +10,7 @@
 mod announce;
 mod celebration;
 mod command;
+mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
@@ -28,6 +29,7 @@ use ulid::Ulid;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
@@ -36,7 +38,7 @@ use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -122,12 +124,32 @@ pub enum Refusal {
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
+    /// `set_tier` where the engine reckons tiers.
+    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
+    TiersFollowPolicy,
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
+    /// A coupon that is not good for that.
+    #[error(transparent)]
+    Coupon(#[from] Rejection),
+    /// Something must be looked up first; the decision says what and is made again.
+    #[error("something must be looked up first")]
+    Lacks,
+}
+
+/// Why there is no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// It cannot be done. Nothing of it is kept.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It needs this on the desk; then it is made again.
+    #[error("something must be looked up first")]
+    Lacks(Wanted),
 }
 
 impl Refusal {
@@ -138,8 +160,11 @@ impl Refusal {
             Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
             Self::NoSuchWallet(_) => "unknown_wallet",
             Self::NoSuchTier(_) => "unknown_tier",
+            Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
             Self::TooManyEvents => "too_many_events",
+            Self::Coupon(rejection) => rejection.code(),
+            Self::Lacks => "lacks",
         }
     }
 }
@@ -148,6 +173,12 @@ impl Refusal {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<Refusal> for Undecided {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
     }
 }
 
@@ -168,6 +199,10 @@ pub struct Draft {
     pub now: Timestamp,
     /// Whether the rules should run: not for an order that was completed before.
     pub runs_rules: bool,
+    /// Coupons that are known, as they stand by now.
+    desk: Desk,
+    /// What should lie on the desk and does not.
+    wanted: Wanted,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
@@ -182,14 +217,15 @@ impl Draft {
     /// a failed event folds nothing again: its facts were kept the first time.
     ///
     /// # Errors
-    /// What cannot be done at all: nothing of it is kept.
+    /// What cannot be done at all: nothing of it is kept. Or what lacks on the desk.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
         occasion: Occasion,
+        desk: Desk,
         now: Timestamp,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Undecided> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
             Occasion::Tick { .. } | Occasion::Due { .. } => now,
@@ -203,6 +239,8 @@ impl Draft {
             today,
             now,
             runs_rules: true,
+            desk,
+            wanted: Wanted::default(),
             new_identities: Vec::new(),
             transfers: Vec::new(),
             told: Vec::new(),
@@ -220,10 +258,20 @@ impl Draft {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
             if !replay {
-                draft.fold(frame, &event)?;
+                let folded = draft.fold(frame, &event);
+                draft.lacks_nothing()?;
+                folded?;
             }
         }
         Ok(draft)
+    }
+
+    /// Says what lacks on the desk, if anything does.
+    ///
+    /// # Errors
+    /// What does.
+    pub fn lacks_nothing(&self) -> Result<(), Undecided> {
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -250,10 +298,11 @@ impl Draft {
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         let standing = self.member.standing.clone();
-        let order = self.order.clone();
+        let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
         let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, &effects.cause, action));
         if outcome.is_err() {
+            self.desk = desk;
             self.restore(standing, order, marks);
         }
         outcome
@@ -290,6 +339,7 @@ impl Draft {
                 self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
                 Ok(())
             }
+            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
             Action::Achieve(name) => {
                 self.achieve(name);
                 self.line(cause, action.as_str(), None, Some(name.clone()));
@@ -409,6 +459,7 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
+            coupons: self.desk.into_changes(),
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -424,8 +475,9 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsAdjusted(moved)
         | EventData::PointsExpired(moved)
         | EventData::PointsClawedBack(moved) => {
-            Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
+            Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
+        EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -448,6 +500,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
+        coupons: CouponChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{BadEvent, MAX_ITEMS, SourceData, SourceType};
+use super::{BadEvent, MAX_COUPONS, MAX_ITEMS, SourceData, SourceType};
 use crate::domain::Timestamp;
 use crate::domain::command::Command;
 use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
@@ -75,6 +75,8 @@ struct OrderBody {
     discount: Option<Money>,
     #[serde(default)]
     channel: Option<Name>,
+    #[serde(default)]
+    coupons: Vec<Name>,
     #[serde(default)]
     items: Vec<Object<ItemBody>>,
 }
@@ -160,6 +162,9 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
             if body.items.len() > MAX_ITEMS {
                 return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
             }
+            if body.coupons.len() > MAX_COUPONS {
+                return Err(BadEvent::field("data.coupons", format!("has more than {MAX_COUPONS} codes")));
+            }
             let items = body.items.into_iter().enumerate().map(|(i, Object(item))| money.item(i, item));
             SourceData::OrderCompleted(Order {
                 items: items.collect::<Result<_, _>>()?,
@@ -170,6 +175,7 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
                 tip: money.optional("data.tip", body.tip)?,
                 discount: money.optional("data.discount", body.discount)?,
                 channel: body.channel,
+                coupons: body.coupons,
             })
         }
         SourceType::OrderRefunded => {

@@ -2,10 +2,13 @@
 //! say with what.
 
 pub mod celebration;
+pub mod tier;
 pub mod wallet;
 
+use super::coupon::CouponBook;
 use super::text::Name;
 use celebration::CelebrationTerms;
+use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
@@ -13,17 +16,19 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
-    /// Tiers, lowest first. A new member starts in the first.
-    pub tiers: Vec<Name>,
     /// Birthdays and anniversaries.
     pub celebrations: CelebrationTerms,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
+    /// Tiers, and how members move between them.
+    pub tiers: Tiers,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.celebrations.any() || self.wallets.iter().any(by_itself)
+        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
     }
 
     /// The wallet of this code, or the first.
@@ -41,7 +46,8 @@ impl Default for Terms {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
         Self {
             wallets: vec![WalletTerms::plain(code)],
-            tiers: Vec::new(),
+            tiers: Tiers::default(),
+            coupon_books: Vec::new(),
             celebrations: CelebrationTerms::default(),
         }
     }

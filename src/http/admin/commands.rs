@@ -60,30 +60,48 @@ impl Addressee {
     pub(super) async fn command(
         self,
         state: &AppState,
-        kind: SourceType,
+        kind: impl Into<SourceType>,
         request: &HttpRequest,
         body: Body,
     ) -> Result<HttpResponse, Problem> {
-        let answer = send(state, &self.chain, Some(self.member), kind, request, body).await?;
+        let body = body.bytes(MAX_DATA).await?;
+        self.send(state, kind, request, data_of(&body)?).await
+    }
+
+    /// Sends a command with this `data`.
+    pub(super) async fn send(
+        self,
+        state: &AppState,
+        kind: impl Into<SourceType>,
+        request: &HttpRequest,
+        data: &RawValue,
+    ) -> Result<HttpResponse, Problem> {
+        let answer = send(state, &self.chain, Some(self.member), kind.into(), request, data).await?;
         Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer.receipt))
     }
 }
 
-/// Sends what is to be a source event whose `data` is the body of a request.
+/// The largest `data` of a command.
+pub(super) const MAX_DATA: usize = MAX_BYTES / 2;
+
+/// The body of a request as `data`; none is an empty object.
+pub(super) fn data_of(body: &[u8]) -> Result<&RawValue, Problem> {
+    let data = match body.trim_ascii() {
+        [] => serde_json::from_str("{}"),
+        body => serde_json::from_slice(body),
+    };
+    data.map_err(|bad| Problem::NotJson(bad.to_string()))
+}
+
+/// Sends the source event of this `data`, about a member by our id or about whom the data name.
 pub(super) async fn send(
     state: &AppState,
     chain: &ChainId,
     member: Option<MemberId>,
     kind: SourceType,
     request: &HttpRequest,
-    body: Body,
+    data: &RawValue,
 ) -> Result<Answer, Problem> {
-    let body = body.bytes(MAX_BYTES / 2).await?;
-    let data: &RawValue = match body.trim_ascii() {
-        [] => serde_json::from_str("{}"),
-        body => serde_json::from_slice(body),
-    }
-    .map_err(|bad| Problem::NotJson(bad.to_string()))?;
     let now = state.engine.clock().now();
     let key = key_of_header(request)?.unwrap_or_else(|| format!("cmd:{}", fresh_ulid(now)).into());
     let envelope = Envelope { key, kind: kind.as_str(), member: member.map(|id| Named { id }), data };

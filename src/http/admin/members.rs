@@ -74,7 +74,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
@@ -113,9 +115,11 @@ pub(in crate::http) async fn create(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::WriteMembers, &path)?.chain.id.clone();
+    let chain = state.chain(&caller, Right::Serve, &path)?.chain.id.clone();
     let kind = SourceType::Command(CommandType::CreateMember);
-    let answer = commands::send(&state, &chain, None, kind, &request, body).await?;
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
@@ -128,7 +132,7 @@ pub(in crate::http) async fn update(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::WriteMembers, &path).await?;
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
     addressee.command(&state, SourceType::MemberUpdated, &request, body).await
 }
 
@@ -141,7 +145,7 @@ pub(in crate::http) async fn adjust_points(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, SourceType::Command(CommandType::AdjustPoints), &request, body).await
+    addressee.command(&state, CommandType::AdjustPoints, &request, body).await
 }
 
 /// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
@@ -153,7 +157,37 @@ pub(in crate::http) async fn confirm_points(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, SourceType::Command(CommandType::ConfirmPoints), &request, body).await
+    addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
+pub(in crate::http) async fn set_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::SetTier, &request, body).await
+}
+
+/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
+pub(in crate::http) async fn clear_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ClearTier, &request, body).await
+}
+
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
 }
 
 /// The member whose history is asked for.
@@ -163,8 +197,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

@@ -242,6 +242,10 @@ impl Checker<'_> {
             self.problem(position, format!("there is no function called `{}`", call.name), help);
             return Known::ANY;
         }
+        if call.name == "set_tier" && self.manifest.terms.tiers.policy.is_some() {
+            let help = "leave the rule out, or take [tier_policy] out of program.toml".to_owned();
+            self.problem(position, "tiers follow [tier_policy], so rules cannot set them", Some(help));
+        }
         self.fitting(&call.name, &words, &kinds, &args, position, 0)
     }
 

@@ -123,10 +123,14 @@ impl Checker<'_> {
         };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
-            Role::Tier => ("tier", names(&manifest.terms.tiers)),
+            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
             Role::Wallet => {
                 let wallets = manifest.terms.wallets.iter();
                 ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
+            }
+            Role::CouponBook => {
+                let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
+                ("coupon book", ids.map(ToString::to_string).collect())
             }
             Role::Achievement => ("achievement", names(&manifest.achievements)),
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
@@ -147,8 +151,15 @@ impl Checker<'_> {
         if known.iter().any(|name| name == text.as_str()) {
             return;
         }
-        let in_manifest =
-            matches!(role, Role::Tier | Role::Wallet | Role::Achievement | Role::Endpoint | Role::Category);
+        let in_manifest = matches!(
+            role,
+            Role::Tier
+                | Role::Wallet
+                | Role::CouponBook
+                | Role::Achievement
+                | Role::Endpoint
+                | Role::Category
+        );
         let help = suggest::or_list(text, known.iter().map(String::as_str))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()));
         self.problem(*position, format!("there is no {what} called `{text}`"), help);

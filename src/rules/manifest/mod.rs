@@ -3,7 +3,9 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod celebrations;
+mod coupon_books;
 mod reader;
+mod tiers;
 mod wallets;
 
 use std::str::FromStr;
@@ -136,12 +138,14 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 11] = [
+        const KEYS: &[&str] = &[
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
+            "coupon_books",
+            "tier_policy",
             "achievements",
             "endpoints",
             "categories",
@@ -149,7 +153,7 @@ impl Reader<'_> {
             "schedule",
             "celebrations",
         ];
-        self.known_keys(table, &KEYS);
+        self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
         let timezone = self.required(table, "timezone").and_then(|value| self.timezone(value));
         let currency = self.required(table, "currency").and_then(|value| self.parsed(value));
@@ -157,8 +161,9 @@ impl Reader<'_> {
         let (daily, tier_review) =
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let celebrations = self.celebrations(table, daily.as_ref());
-        let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [tiers, achievements, endpoints, categories] = lists;
+        let tiers = self.tiers(table, tier_review.as_ref());
+        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
+        let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
@@ -167,7 +172,12 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers, celebrations },
+            terms: Terms {
+                wallets: self.wallets(table),
+                tiers,
+                coupon_books: self.coupon_books(table),
+                celebrations,
+            },
             achievements,
             endpoints,
             categories,
@@ -234,7 +244,7 @@ mod tests {
     #[test]
     fn a_short_manifest_has_the_documented_defaults() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.is_empty());
+        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.ladder.is_empty());
         assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
     }
 

@@ -24,7 +24,7 @@ fn kinds(commit: &Commit) -> Vec<EventType> {
     commit.events.iter().map(|event| event.kind()).collect()
 }
 
-fn endpoint(n: u128, events: &[&str], tags: &[&str]) -> Arc<Endpoint> {
+pub(super) fn endpoint(n: u128, events: &[&str], tags: &[&str]) -> Arc<Endpoint> {
     let now = at("2026-01-01T00:00:00Z");
     Arc::new(Endpoint {
         id: EndpointId::new(Ulid(n)),

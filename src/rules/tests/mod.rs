@@ -2,10 +2,12 @@
 
 mod announce;
 mod check;
+mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
 mod properties;
+mod tier;
 mod wallets;
 
 use std::path::Path;
@@ -16,6 +18,7 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
+use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
@@ -130,6 +133,7 @@ impl Life {
             notes: Vec::new(),
             occasion,
             only_rules,
+            desk: Desk::default(),
             now: self.now,
         }
     }

@@ -117,6 +117,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             earned: Points(10),
             ..OrderRecord::unseen(key)
         }),
+        coupons: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
