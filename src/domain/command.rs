@@ -13,6 +13,7 @@ use super::Timestamp;
 use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
+use super::profile::ProfileChange;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
 
@@ -25,6 +26,8 @@ pub enum CommandType {
     SetTier,
     /// A tier given by hand, taken away.
     ClearTier,
+    /// A member made before they ever came.
+    CreateMember,
     /// Points that waited for it can be spent.
     ConfirmPoints,
     /// A coupon given to a member.
@@ -45,6 +48,7 @@ impl CommandType {
         Self::AdjustPoints,
         Self::SetTier,
         Self::ClearTier,
+        Self::CreateMember,
         Self::ConfirmPoints,
         Self::AssignCoupon,
         Self::ReserveCoupon,
@@ -59,6 +63,7 @@ impl CommandType {
             Self::AdjustPoints => "points.adjust",
             Self::SetTier => "tier.set",
             Self::ClearTier => "tier.clear",
+            Self::CreateMember => "member.create",
             Self::ConfirmPoints => "points.confirm",
             Self::AssignCoupon => "coupon.assign",
             Self::ReserveCoupon => "coupon.reserve",
@@ -81,6 +86,8 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `member.create`
+    CreateMember(ProfileChange),
     /// `tier.set`
     SetTier(TierOrder),
     /// `tier.clear`
@@ -141,6 +148,7 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::CreateMember(_) => CommandType::CreateMember,
             Self::SetTier(_) => CommandType::SetTier,
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
@@ -156,6 +164,14 @@ impl Command {
             CommandType::ClearTier => {
                 let NothingMore {} = json::object(raw, "data")?;
                 Self::ClearTier
+            }
+            CommandType::CreateMember => {
+                let person = ProfileChange::parse(raw)?;
+                if person.new_identities().is_empty() {
+                    let problem = "names nobody; give at least one of id, card, phone, email, external_id";
+                    return Err(BadEvent::field("data.id", problem));
+                }
+                Self::CreateMember(person)
             }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
             CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),

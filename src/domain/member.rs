@@ -11,9 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
+use super::profile::Profile;
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
@@ -380,6 +382,10 @@ pub struct Member {
     pub next_wake_at: Option<Timestamp>,
     /// By what the chain knows them.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
+    /// What was told of their birthdays and anniversaries.
+    pub celebrated: Celebrated,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -407,6 +413,8 @@ impl Member {
             enrolled_at: now,
             next_wake_at: None,
             identities,
+            profile: Profile::default(),
+            celebrated: Celebrated::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod api_key;
 pub mod catalogue;
+pub mod celebration;
 pub mod chain;
 pub mod churn;
 pub mod command;
@@ -23,7 +24,10 @@ pub mod ledger;
 pub mod loyalty_event;
 pub mod member;
 pub mod money;
+pub mod offering;
 pub mod order;
+pub mod payload;
+pub mod profile;
 pub mod receipt;
 pub mod refusal;
 pub mod role;

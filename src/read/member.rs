@@ -13,6 +13,7 @@ use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
+use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
 use crate::domain::text::Name;
 use crate::domain::tier::{self, Progress};
@@ -33,6 +34,8 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Balance of the program's first wallet.
     pub points: Points,
     /// Every wallet that anything was in.
@@ -109,6 +112,7 @@ impl From<Member> for MemberView {
             member_id: member.id,
             email: face.email,
             phone: face.phone,
+            profile: member.profile,
             points: face.points,
             wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use rhai::{Array, Dynamic, Map, Position};
-use serde_json::{Map as JsonMap, Value};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Map as JsonMap, Number, Value};
 use ulid::Ulid;
 
 use crate::domain::Timestamp;
@@ -26,7 +28,7 @@ use crate::domain::text::{Key, Name};
 use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
-use super::decide::{Case, Decided, decide_and_tell};
+use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
 
 /// The most events that one test may send.
@@ -166,6 +168,11 @@ impl World {
             }),
             _ => return Err(format!("there is no event called `{kind}`")),
         };
+        if let Occasion::Source(input) = &occasion
+            && let Some(announced) = announce_and_tell(&self.program, &self.chain.id, &[], input, self.now)
+        {
+            return self.remember(announced);
+        }
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
@@ -386,22 +393,32 @@ fn sum_of_items(data: &JsonMap<String, Value>) -> Money {
     let items = data.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     items.iter().fold(Money::ZERO, |sum, item| {
         let price = number(item, "price").unwrap_or_default().decimal();
-        let quantity = number(item, "quantity").map_or(rust_decimal::Decimal::ONE, Money::decimal);
+        let quantity = number(item, "quantity").map_or(Decimal::ONE, Money::decimal);
         sum.plus(Money::new(price.saturating_mul(quantity).round_dp(2)))
     })
+}
+
+/// The JSON number that is written like this one. One of more digits than a float has goes as a text, which is read
+/// exactly where money is wanted.
+fn exact(number: Decimal) -> Option<Number> {
+    let written = number.to_f64().and_then(Number::from_f64)?;
+    (written.to_string().parse() == Ok(number)).then_some(written)
 }
 
 fn json_map(map: Map) -> Result<JsonMap<String, Value>, String> {
     map.into_iter().map(|(key, value)| Ok((key.to_string(), json(value)?))).collect()
 }
 
-/// A value of a rule as JSON; decimals as texts, which the parser reads exactly.
+/// A value of a rule as JSON.
 fn json(value: Dynamic) -> Result<Value, String> {
     if let Ok(number) = value.as_int() {
         return Ok(number.into());
     }
+    if let Ok(bool) = value.as_bool() {
+        return Ok(bool.into());
+    }
     if let Ok(number) = value.as_decimal() {
-        return Ok(number.to_string().into());
+        return Ok(exact(number).map_or_else(|| number.to_string().into(), Value::Number));
     }
     if value.is_map() {
         return Ok(Value::Object(json_map(value.cast())?));

@@ -30,7 +30,8 @@ pub(super) enum RuleEvent {
 
 impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
-        SourceType::ALL.into_iter().map(Self::Source).chain(TickType::ALL.into_iter().map(Self::Tick))
+        let sources = SourceType::ALL.into_iter().filter(|kind| kind.is_about_member());
+        sources.map(Self::Source).chain(TickType::ALL.into_iter().map(Self::Tick))
     }
 
     pub(super) const fn as_str(self) -> &'static str {

@@ -49,7 +49,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Begins with these variables.
-    pub(super) fn new<const N: usize>(code: &'a Code, variables: [(&'static str, Dynamic); N]) -> Self {
+    pub(super) fn new(code: &'a Code, variables: impl IntoIterator<Item = (&'static str, Dynamic)>) -> Self {
         let kept = KEPT.with_borrow_mut(|all| {
             let at = all.iter().rposition(|kept| kept.program == code.id);
             at.map(|at| all.remove(at))

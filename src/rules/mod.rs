@@ -33,6 +33,7 @@ mod evaluate;
 pub mod folder;
 mod language;
 pub mod manifest;
+mod payload;
 pub mod program;
 pub mod report;
 mod requests;

@@ -79,13 +79,13 @@ CREATE TABLE transfers (
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
--- Each names the member's event before it; the member's state names the last.
+-- Each names the member's event before it; the member's state names the last. An event of no member names neither.
 CREATE TABLE loyalty_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
     previous TEXT,
     kind TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
@@ -116,7 +116,7 @@ CREATE TABLE deliveries (
     endpoint TEXT NOT NULL,
     id TEXT NOT NULL,
     event TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     status TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     due_at BIGINT,

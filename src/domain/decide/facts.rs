@@ -50,7 +50,9 @@ impl Draft {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
             }
+            SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::Command(command) => self.carry_out(frame, command)?,
+            SourceData::Offering(_) => {} // about no guest: see `announce`
         }
         Ok(())
     }

@@ -7,14 +7,19 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod announce;
+mod celebration;
 mod command;
 mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
 mod points;
+mod profile;
 mod segment;
 mod tier;
+
+pub use announce::announce;
 
 use std::sync::Arc;
 
@@ -31,7 +36,7 @@ use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, LoyaltyEvent};
+use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -262,6 +267,9 @@ impl Draft {
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
+        if let Occasion::Tick { kind, .. } = draft.occasion {
+            draft.celebrate(frame, kind);
+        }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
@@ -424,13 +432,15 @@ impl Draft {
                 let id = EventId::derived(cause_id, n);
                 LoyaltyEvent {
                     id,
-                    previous: latest.event.replace(id),
                     chain: frame.chain.clone(),
-                    member: self.member.id,
-                    face: MemberFace {
-                        segments: segments.clone().filter(|_| data.kind().shows_segments()),
-                        ..face.clone()
-                    },
+                    subject: Some(Subject {
+                        id: self.member.id,
+                        previous: latest.event.replace(id),
+                        face: MemberFace {
+                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
+                            ..face.clone()
+                        },
+                    }),
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),

@@ -1,12 +1,14 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod celebration;
 pub mod lifecycle;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use celebration::CelebrationTerms;
 use lifecycle::Lifecycle;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
@@ -16,6 +18,8 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
+    /// Birthdays and anniversaries.
+    pub celebrations: CelebrationTerms,
     /// Tiers, and how members move between them.
     pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
@@ -28,7 +32,7 @@ impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
+        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
     }
 
     /// The wallet of this code, or the first.
@@ -49,6 +53,7 @@ impl Default for Terms {
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
             lifecycle: None,
+            celebrations: CelebrationTerms::default(),
         }
     }
 }

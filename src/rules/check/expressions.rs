@@ -135,22 +135,23 @@ impl Checker<'_> {
 
     /// `owner[index]`, and what follows: `x[i].y` is `x [ (i . y) ]`.
     fn element_of(&mut self, owner: Known, index: &Expr, is_last: bool) -> Known {
-        if !matches!(owner.kind, Type::List | Type::Map | Type::Any) {
+        if !matches!(owner.kind, Type::List | Type::Map | Type::Any | Type::Json) {
             let message = format!("{} has no numbered parts", owner.kind.as_str());
             self.problem(super::start(index), message, None);
         }
+        let element = Known::of(if owner.kind == Type::Json { Type::Json } else { Type::Any });
         match index {
             Expr::Dot(pair, ..) if !is_last => {
                 self.expression(&pair.lhs);
-                self.member_of(Known::ANY, None, &pair.rhs)
+                self.member_of(element, None, &pair.rhs)
             }
             Expr::Index(pair, flags, _) if !is_last => {
                 self.expression(&pair.lhs);
-                self.element_of(Known::ANY, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
+                self.element_of(element, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
             }
             other => {
                 self.expression(other);
-                Known::ANY
+                element
             }
         }
     }
@@ -158,8 +159,8 @@ impl Checker<'_> {
     fn property(&mut self, owner: Type, name: &str, position: Position) -> Known {
         let candidates: Vec<&Word> = properties_of(owner).filter(|word| word.name == name).collect();
         let Some(word) = candidates.first() else {
-            if owner == Type::Map {
-                return Known::ANY;
+            if matches!(owner, Type::Map | Type::Json) {
+                return Known::of(if owner == Type::Json { Type::Json } else { Type::Any });
             }
             let names =
                 properties_of(owner).map(|word| word.name).chain(methods_of(owner).map(|word| word.name));
@@ -291,7 +292,7 @@ impl Checker<'_> {
         match (is_same, is_number) {
             // The role of a method is that of its argument; of a function without arguments, that of its value.
             (true, _) => Known { kind: word.returns, role: word.role.filter(|_| word.params.is_empty()) },
-            (false, true) if !kinds.contains(&Type::Any) => Known::of(word.returns),
+            (false, true) if !kinds.iter().any(|kind| kind.is_open()) => Known::of(word.returns),
             _ => Known::ANY,
         }
     }
