@@ -280,11 +280,15 @@ fn a_segment_that_the_program_no_longer_has_is_left_and_one_of_another_type_is_n
 
 #[test]
 fn members_of_a_program_with_segments_or_a_lifecycle_are_woken() {
-    assert!(!program("").wakes());
-    assert!(program("segment \"a\" when true;").wakes());
-    let lifecycle = format!("{MANIFEST}\n[lifecycle]\nat_risk_after = 2.5\nchurned_after = 6\n");
-    let files = vec![("program.toml".to_owned(), lifecycle)];
-    assert!(Program::load(&Sources { files }, &chain(), 1).unwrap().wakes());
+    let wakes = |rules: &str, lifecycle: &str| {
+        let manifest =
+            format!("name = \"A\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n{lifecycle}");
+        let files = vec![("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), manifest)];
+        Program::load(&Sources { files }, &chain(), 1).unwrap().wakes()
+    };
+    assert!(!wakes("", ""));
+    assert!(wakes("segment \"a\" when true;", ""));
+    assert!(wakes("", "[lifecycle]\nat_risk_after = 2.5\nchurned_after = 6\n"));
 }
 
 /// One thing that happens to a member.
