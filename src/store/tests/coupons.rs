@@ -60,30 +60,30 @@ fn free(conn: &mut DbConn, after: Option<&str>, until: Option<&str>) -> Vec<Stri
 on_both! {
     fn a_commit_decided_from_an_old_coupon_loses_with_everything_in_it(store) {
         store.change(|c| coupon::add(c, &harvest(), &[coupon_called("ONE")]));
-        let seen = card(&store, "ONE", 1);
+        let seen = card(store, "ONE", 1);
         assert_eq!(store.write(&[using(1, seen.clone()).into()]), [Done]);
         assert_eq!(store.write(&[using(2, seen).into()]), [Conflict]);
         let fresh = Card { coupon: coupon_called("ONE"), holding: Default::default() };
         assert_eq!(store.write(&[using(3, fresh).into()]), [Conflict], "a new coupon whose code is taken");
-        assert_eq!((card(&store, "ONE", 1).holding.used, card(&store, "ONE", 2).holding.used), (1, 0));
+        assert_eq!((card(store, "ONE", 1).holding.used, card(store, "ONE", 2).holding.used), (1, 0));
         assert_eq!(store.look(|c| coupon::usage(c, &harvest(), CouponUsageKey::derived(ulid(2), 0))), None);
-        assert_eq!(store.write(&[using(2, card(&store, "ONE", 2)).into()]), [Done]);
-        assert_eq!(card(&store, "ONE", 2).coupon.total_usages, 2);
+        assert_eq!(store.write(&[using(2, card(store, "ONE", 2)).into()]), [Done]);
+        assert_eq!(card(store, "ONE", 2).coupon.total_usages, 2);
     }
 
     fn two_commits_about_one_coupon_in_one_group_follow_one_another(store) {
         store.change(|c| coupon::add(c, &harvest(), &[coupon_called("ONE"), coupon_called("TWO")]));
-        let (one, two) = (card(&store, "ONE", 1), card(&store, "TWO", 1));
+        let (one, two) = (card(store, "ONE", 1), card(store, "TWO", 1));
         let group = [using(1, one.clone()).into(), using(2, one).into(), using(3, two).into()];
         assert_eq!(store.write(&group), [Done, Conflict, Done]);
-        assert_eq!(card(&store, "ONE", 1).coupon.total_usages, 1);
+        assert_eq!(card(store, "ONE", 1).coupon.total_usages, 1);
     }
 
     fn free_codes_are_those_that_nobody_touched(store) {
         let all = ["AAA", "BBB", "CCC", "DDD"].map(coupon_called);
         assert_eq!(store.change(|c| coupon::add(c, &harvest(), &all)), 4);
         assert_eq!(store.change(|c| coupon::add(c, &harvest(), &[coupon_called("AAA"), coupon_called("EEE")])), 1);
-        store.write(&[using(1, card(&store, "BBB", 1)).into()]);
+        store.write(&[using(1, card(store, "BBB", 1)).into()]);
         store.change(|c| {
             assert_eq!(free(c, None, None), ["AAA", "CCC", "DDD", "EEE"]);
             assert_eq!(free(c, Some("AAA"), Some("DDD")), ["CCC", "DDD"]);
