@@ -14,10 +14,10 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
-    /// Tiers, and how members move between them.
-    pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
     pub coupon_books: Vec<CouponBook>,
+    /// Tiers, and how members move between them.
+    pub tiers: Tiers,
 }
 
 impl Terms {

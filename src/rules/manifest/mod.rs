@@ -137,21 +137,21 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 12] = [
+        const KEYS: &[&str] = &[
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
-            "tier_policy",
             "coupon_books",
+            "tier_policy",
             "achievements",
             "endpoints",
             "categories",
             "enrol_on_first_sight",
             "schedule",
         ];
-        self.known_keys(table, &KEYS);
+        self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
         let timezone = self.required(table, "timezone").and_then(|value| self.timezone(value));
         let currency = self.required(table, "currency").and_then(|value| self.parsed(value));
