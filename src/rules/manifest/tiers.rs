@@ -279,7 +279,7 @@ impl Reader<'_> {
         default: Option<T>,
     ) -> Option<T> {
         match table.get(key) {
-            Some(value) => self.word_of(value, known),
+            Some(value) => self.one_of(value, known),
             None => {
                 if default.is_none() {
                     let words: Vec<_> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();

@@ -1,11 +1,14 @@
 //! Tests of the rule language as a whole.
 
+mod announce;
 mod check;
 mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
 mod properties;
+mod segments;
 mod tier;
 mod wallets;
 
@@ -131,6 +134,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
             desk: Desk::default(),
             now: self.now,
