@@ -8,7 +8,7 @@ use diesel::sql_types::BigInt;
 use serde::Serialize;
 
 use super::batch::insert_all;
-use super::connection::DbConn;
+use super::connection::{DbConn, at_one_instant};
 use super::error::StoreError;
 use super::member::MemberRow;
 use super::row::Row;
@@ -171,7 +171,10 @@ pub fn verify(conn: &mut DbConn, chain: Option<&ChainId>) -> Result<Vec<Mismatch
     let mut mismatches = Vec::new();
     for chain in chains {
         let mut after = String::new(); // sorts before every id
-        while let Some(last) = verify_page(conn, &chain, &after, &mut mismatches)? {
+        // Members and lines as of one instant: a server may be writing both.
+        while let Some(last) =
+            at_one_instant(conn, |conn| verify_page(conn, &chain, &after, &mut mismatches))?
+        {
             after = last;
         }
     }

@@ -175,6 +175,27 @@ on_both! {
         );
     }
 
+    fn verify_beside_a_server_finds_nothing_wrong(store) {
+        use diesel::connection::{Connection, InstrumentationEvent};
+        store.change(|c| chain::insert(c, &crate::store::tests::administration::chain()));
+        store.write(&[order(1, &newcomer(1)).into()]);
+        let (server, mut commit) = (store.clone(), Some(order(2, &store.member(1))));
+        let found = store.look(|c| {
+            // Written when the members are read already and the sums are not.
+            c.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if let InstrumentationEvent::StartQuery { query, .. } = event
+                    && query.to_string().contains("SUM(")
+                    && let Some(commit) = commit.take()
+                {
+                    server.write(&[commit.into()]);
+                }
+            });
+            ledger::verify(c, None)
+        });
+        assert_eq!(store.member(1).version, 2, "nothing was written in between");
+        assert_eq!(found, []);
+    }
+
     fn a_damaged_member_is_named_and_not_healed(store) {
         use diesel::connection::SimpleConnection;
         store.write(&[order(1, &newcomer(1)).into()]);
