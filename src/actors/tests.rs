@@ -301,6 +301,19 @@ async fn an_endpoint_that_the_store_does_not_delete_stays() {
 }
 
 #[actix_web::test]
+async fn an_endpoint_that_is_owed_thousands_is_deleted_in_steps_and_owed_nothing() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    sabotage::owe(&bench.store, &bench.chain, made.id, 2_500);
+    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    let (chain, id) = (bench.chain.clone(), made.id);
+    let due = bench.store.read(move |conn| store::delivery::next_due(conn, &chain, id)).await.unwrap();
+    assert_eq!(due, None);
+    bench.engine.release();
+}
+
+#[actix_web::test]
 async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
