@@ -317,7 +317,7 @@ impl ChainActor {
             return Ok(Some(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }))));
         }
         let program = self.snapshot.load().program()?.clone();
-        if identities.is_empty() || !program.enrol_on_first_sight {
+        if identities.is_empty() || !(program.enrol_on_first_sight || pending.event.enrols()) {
             return Ok(Some(Route::Nobody));
         }
         let now = self.parts.clock.now();
@@ -403,7 +403,7 @@ fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Resu
             SourceData::OrderRefunded(refund) => {
                 or_damage(store::order::load(conn, chain, &refund.order_id))?
             }
-            SourceData::OrderCompleted(_) | SourceData::Visit(_) | SourceData::Command(_) => Ok(None),
+            _ => Ok(None),
         });
     }
     find_owners(conn, chain, events, &mut found)?;

@@ -2,6 +2,7 @@
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::CouponChanges;
 use super::delivery::NewDelivery;
 use super::identity::Identity;
 use super::ids::{MemberId, SourceId};
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 /// Everything one decision changed.
 ///
-/// It holds only if what it was decided from still holds: the member and the order are at the versions named (0 = not
-/// stored yet), no identity belongs to somebody else, and the source event is new or still in the status named. The
+/// It holds only if what it was decided from still holds: the member, the order and the coupons are at the versions
+/// named (0 = not stored yet), no identity belongs to somebody else, and the source event is new or still in the status named. The
 /// journal checks that in the same transaction; a loser reloads and decides again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -32,6 +33,8 @@ pub struct Commit {
     pub new_identities: Vec<Identity>,
     /// The order after it, at the version it was decided *from*.
     pub order: Option<OrderRecord>,
+    /// Coupons after it, and what was done with them.
+    pub coupons: CouponChanges,
     /// Ledger lines.
     pub transfers: Vec<Transfer>,
     /// What we tell the world.

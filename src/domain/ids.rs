@@ -116,6 +116,12 @@ prefixed_id!(
     /// One immutable ledger line.
     TransferId, "trf_");
 prefixed_id!(
+    /// A book of coupons.
+    CouponBookKey, "cbk_");
+prefixed_id!(
+    /// One thing that was done with a coupon.
+    CouponUsageKey, "cbu_");
+prefixed_id!(
     /// An API key (not the secret itself).
     KeyId, "key_");
 

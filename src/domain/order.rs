@@ -31,6 +31,9 @@ pub struct Order {
     /// Where it was placed: `pos`, `web`, `app`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,
+    /// Coupons that it used, as the till read them. Those that are good are used with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<Name>,
     /// Its lines.
     pub items: Vec<Item>,
 }

@@ -16,7 +16,9 @@ use super::identity::Identity;
 use super::ids::MemberId;
 use super::json::{self, BadJson, Object};
 use super::money::Currency;
+use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
+use super::profile::ProfileChange;
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
 
@@ -24,6 +26,8 @@ use body::{Envelope, Guest, Instant, data, guest};
 pub const MAX_BYTES: usize = 256 * 1024;
 /// The most lines of one order.
 pub const MAX_ITEMS: usize = 1_000;
+/// The most coupons of one order.
+pub const MAX_COUPONS: usize = 20;
 /// How far `occurred_at` may lie ahead of our clock: tills are set by hand.
 const MAX_AHEAD: Duration = Duration::hours(24);
 /// How far `occurred_at` may lie back: real histories are imported, the epoch is a broken till.
@@ -40,13 +44,28 @@ pub enum SourceType {
     OrderRefunded,
     /// A guest was here.
     Visit,
+    /// Something else is known of a guest now.
+    MemberUpdated,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
+    /// Something on offer changed.
+    Offering(Offering, Change),
 }
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 3] = [Self::OrderCompleted, Self::OrderRefunded, Self::Visit];
+    pub const ALL: [Self; 10] = [
+        Self::OrderCompleted,
+        Self::OrderRefunded,
+        Self::Visit,
+        Self::MemberUpdated,
+        Self::Offering(Offering::Experience, Change::Created),
+        Self::Offering(Offering::Experience, Change::Updated),
+        Self::Offering(Offering::Experience, Change::Deleted),
+        Self::Offering(Offering::MenuItem, Change::Created),
+        Self::Offering(Offering::MenuItem, Change::Updated),
+        Self::Offering(Offering::MenuItem, Change::Deleted),
+    ];
 
     /// The word used in JSON and in rules.
     pub const fn as_str(self) -> &'static str {
@@ -54,7 +73,14 @@ impl SourceType {
             Self::OrderCompleted => "order.completed",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
+            Self::MemberUpdated => "member.updated",
             Self::Command(command) => command.as_str(),
+            Self::Offering(Offering::Experience, Change::Created) => "experience.created",
+            Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
+            Self::Offering(Offering::Experience, Change::Deleted) => "experience.deleted",
+            Self::Offering(Offering::MenuItem, Change::Created) => "menu_item.created",
+            Self::Offering(Offering::MenuItem, Change::Updated) => "menu_item.updated",
+            Self::Offering(Offering::MenuItem, Change::Deleted) => "menu_item.deleted",
         }
     }
 
@@ -62,13 +88,29 @@ impl SourceType {
     pub const fn is_command(self) -> bool {
         matches!(self, Self::Command(_))
     }
+
+    /// What some senders call it instead: by what they did, `menu_item.update`.
+    fn deed(self) -> Option<&'static str> {
+        matches!(self, Self::Offering(..)).then(|| self.as_str().strip_suffix('d')).flatten()
+    }
+
+    /// Whether it happens to a guest. What does not is decided without one, and no rule starts on it.
+    pub const fn is_about_member(self) -> bool {
+        !matches!(self, Self::Offering(..))
+    }
 }
 
 impl FromStr for SourceType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
+        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word || kind.deed() == Some(word));
         sent.map_or_else(|| word.parse().map(Self::Command), Ok)
+    }
+}
+
+impl From<CommandType> for SourceType {
+    fn from(command: CommandType) -> Self {
+        Self::Command(command)
     }
 }
 
@@ -87,8 +129,12 @@ pub enum SourceData {
     OrderRefunded(Refund),
     /// `visit`
     Visit(Visit),
+    /// `member.updated`
+    MemberUpdated(Box<ProfileChange>),
     /// What somebody asked for.
     Command(Command),
+    /// `experience.*`, `menu_item.*`
+    Offering(OfferingNews),
 }
 
 impl SourceData {
@@ -98,7 +144,18 @@ impl SourceData {
             Self::OrderCompleted(_) => SourceType::OrderCompleted,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
+            Self::MemberUpdated(_) => SourceType::MemberUpdated,
             Self::Command(command) => SourceType::Command(command.kind()),
+            Self::Offering(news) => SourceType::Offering(news.what, news.change),
+        }
+    }
+
+    /// Identities that it brings besides those of its envelope.
+    fn identities(&self) -> &[Identity] {
+        match self {
+            Self::MemberUpdated(change) => change.new_identities(),
+            Self::Command(Command::CreateMember(person)) => person.new_identities(),
+            _ => &[],
         }
     }
 
@@ -107,7 +164,7 @@ impl SourceData {
         match self {
             Self::OrderCompleted(order) => Some(&order.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) | Self::Command(_) => None,
+            Self::Visit(_) | Self::MemberUpdated(_) | Self::Command(_) | Self::Offering(_) => None,
         }
     }
 }
@@ -200,14 +257,26 @@ impl SourceEvent {
             None => (key_of_body(&body_hash), KeyOrigin::Body),
         };
         let guest = envelope.member.map_or_else(|| Ok(Guest::default()), |Object(member)| guest(member))?;
+        let data = data(&envelope.kind, envelope.data.map_or("{}", RawValue::get), currency)?;
+        let names_somebody = guest.id.is_some() || !guest.identities.is_empty();
+        if names_somebody && !data.kind().is_about_member() {
+            let problem = format!("{} is about no guest; leave `member` out", data.kind());
+            return Err(BadEvent::field("member", problem));
+        }
+        let mut identities = guest.identities;
+        for identity in data.identities() {
+            if !identities.contains(identity) {
+                identities.push(identity.clone());
+            }
+        }
         Ok(Self {
             key,
             key_origin,
             occurred_at,
             member: guest.id,
-            identities: guest.identities,
+            identities,
             location: envelope.location,
-            data: data(&envelope.kind, envelope.data.map_or("{}", RawValue::get), currency)?,
+            data,
             body_hash,
             body: text.into(),
         })
@@ -216,6 +285,11 @@ impl SourceEvent {
     /// The type of this event.
     pub const fn kind(&self) -> SourceType {
         self.data.kind()
+    }
+
+    /// Whether it makes a member of somebody unknown, whatever the program says of unknown guests.
+    pub const fn enrols(&self) -> bool {
+        matches!(self.data, SourceData::Command(Command::CreateMember(_)))
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.
@@ -363,6 +437,8 @@ mod tests {
             ),
             (r#"{"type":"order.refunded","data":{"order_id":"","amount":1}}"#, "data.order_id"),
             (&deep, "data"),
+            (r#"{"type":"menu_item.updated","data":[1]}"#, "data"),
+            (r#"{"type":"experience.deleted","data":{"a":1},"member":{"id":"m"}}"#, "member"),
             (&long, "key"),
         ];
         for (body, field) in cases {
@@ -412,6 +488,19 @@ mod tests {
         );
         let other = parse(r#"{"type":"visit","member":{"id":"n"}}"#).unwrap();
         assert_ne!(other.key, event.key);
+    }
+
+    #[test]
+    fn what_is_on_offer_comes_as_it_is_under_either_spelling() {
+        for word in ["menu_item.update", "menu_item.updated"] {
+            let text = format!(r#"{{"type":"{word}","data":{{ "price": 14.50,"tags":["new"] }}}}"#);
+            let event = parse(&text).unwrap();
+            assert_eq!(event.kind().as_str(), "menu_item.updated");
+            let SourceData::Offering(news) = event.data else { panic!("an offering") };
+            assert_eq!(news.about.text(), r#"{ "price": 14.50,"tags":["new"] }"#);
+        }
+        assert_eq!(parse(r#"{"type":"visi"}"#).unwrap_err().field, "type");
+        assert!("order.complete".parse::<SourceType>().is_err());
     }
 
     #[test]

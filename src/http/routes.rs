@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::{
-    chains, deliveries, endpoints, event_types, keys, loyalty_events, members, program, source_events,
+    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
+    members, program, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -89,6 +90,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .configure(of_the_process)
         .configure(of_events)
         .configure(of_members)
+        .configure(of_coupons)
         .configure(of_deliveries)
         .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
     // A path whose percent-encoding is not UTF-8 names nothing.
@@ -119,12 +121,25 @@ fn of_events(service: &mut web::ServiceConfig) {
 }
 
 fn of_members(service: &mut web::ServiceConfig) {
-    of_chain("/members").get(members::list).add(service);
-    of_chain("/members/{member}").get(members::get).add(service);
+    of_chain("/members").get(members::list).post(members::create).add(service);
+    of_chain("/members/{member}").get(members::get).patch(members::update).add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
     of_chain("/members/{member}/points").post(members::adjust_points).add(service);
+    of_chain("/members/{member}/tier").post(members::set_tier).delete(members::clear_tier).add(service);
     of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
+}
+
+fn of_coupons(service: &mut web::ServiceConfig) {
+    of_chain("/coupon_books").get(coupon_books::list).post(coupon_books::create).add(service);
+    of_chain("/coupon_books/{key}").get(coupon_books::get).add(service);
+    of_chain("/coupon_books/{key}/codes").get(coupon_books::codes).post(coupon_codes::add).add(service);
+    of_chain("/members/{member}/coupons").get(coupons::of_member).post(coupons::assign).add(service);
+    of_chain("/coupons/{code}").get(coupons::get).add(service);
+    of_chain("/coupons/{code}/reserve").post(coupons::reserve).add(service);
+    of_chain("/coupons/{code}/release").post(coupons::release).add(service);
+    of_chain("/coupons/{code}/use").post(coupons::use_up).add(service);
+    of_chain("/coupons/{code}/revert").post(coupons::revert).add(service);
 }
 
 fn of_deliveries(service: &mut web::ServiceConfig) {

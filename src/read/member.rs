@@ -11,10 +11,14 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
+use crate::domain::profile::Profile;
+use crate::domain::segment::Membership;
 use crate::domain::text::Name;
+use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
+use crate::rules::program::Program;
 use crate::store::member;
 
 /// A member.
@@ -30,14 +34,30 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Balance of the program's first wallet.
     pub points: Points,
     /// Every wallet that anything was in.
     pub wallets: Vec<WalletView>,
     /// Tier, in a program with tiers.
     pub tier: Option<Name>,
+    /// The tier, when people gave it.
+    pub manual_tier: Option<Name>,
+    /// When that tier ends, if it does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_tier_until: Option<Timestamp>,
+    /// The tier that rules or the tier policy gave.
+    pub system_tier: Option<Name>,
+    /// How the member stands with the tier policy; not in lists, nor without a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_progress: Option<Progress>,
     /// Active, at risk, churned.
     pub status: Status,
+    /// How likely a member who stays away is lost.
+    pub risk_level: Option<RiskLevel>,
+    /// The segments they are in, by name: of which type, and since when.
+    pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
     /// Orders and visits since enrolment.
@@ -92,10 +112,17 @@ impl From<Member> for MemberView {
             member_id: member.id,
             email: face.email,
             phone: face.phone,
+            profile: member.profile,
             points: face.points,
             wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,
+            manual_tier: face.manual_tier,
+            manual_tier_until: member.standing.manual_tier.as_ref().and_then(|manual| manual.until),
+            system_tier: member.standing.system_tier().cloned(),
+            tier_progress: None,
             status: member.standing.status,
+            risk_level: member.standing.risk_level(),
+            segments: member.standing.segments,
             achievements: member.standing.achievements,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,
@@ -146,6 +173,31 @@ impl Reader {
     /// # Errors
     /// The store failed.
     pub async fn member(&self, chain: ChainId, name: MemberName) -> Result<Option<MemberView>, ReadError> {
+        Ok(self.stored_member(chain, name).await?.map(Into::into))
+    }
+
+    /// The member of that name, and how they stand with the tier policy of `program` at `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn member_under(
+        &self,
+        program: Option<&Program>,
+        chain: ChainId,
+        name: MemberName,
+        now: Timestamp,
+    ) -> Result<Option<MemberView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| {
+            let progress = |program: &Program| {
+                tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
+            };
+            let tier_progress = program.and_then(progress);
+            MemberView { tier_progress, ..member.into() }
+        }))
+    }
+
+    async fn stored_member(&self, chain: ChainId, name: MemberName) -> Result<Option<Member>, ReadError> {
         self.run(move |conn| {
             let id = match name {
                 MemberName::Ours(id) => Some(id),
@@ -154,7 +206,7 @@ impl Reader {
                 }
             };
             let Some(id) = id else { return Ok(None) };
-            Ok(member::load(conn, &chain, id)?.map(Into::into))
+            Ok(member::load(conn, &chain, id)?)
         })
         .await
     }

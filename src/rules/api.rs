@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext, Variant};
+use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallContext, Variant};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
@@ -15,6 +15,7 @@ use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
 use crate::domain::order::{Order, Refund, Visit};
 
+use super::payload::Fields;
 use super::requests::{self, Failure, Sum};
 use super::testing;
 use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
@@ -44,6 +45,7 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<ImmutableString>(), Type::Text),
         (TypeId::of::<Array>(), Type::List),
         (TypeId::of::<Map>(), Type::Map),
+        (TypeId::of::<Fields>(), Type::Json),
         (TypeId::of::<Range<i64>>(), Type::Range),
         (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
         (TypeId::of::<Window>(), Type::Window),
@@ -107,13 +109,26 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Tier);
     author
-        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status))
+        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)
         .role(Role::Status);
+    // The checker looks at both texts itself.
+    author
+        .function("mark", Nothing, |c: Context<'_>, status: Text, level: Text| {
+            requests::mark(&c, &status, Some(&level))
+        })
+        .place(in_rule);
+    author
+        .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
+        .place(in_rule);
     author
         .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
         .place(in_rule)
         .role(Role::Achievement);
+    author
+        .function("assign_coupon", Nothing, |c: Context<'_>, book: Text| requests::assign_coupon(&c, &book))
+        .place(in_rule)
+        .role(Role::CouponBook);
     author
         .function("forward", Nothing, |c: Context<'_>, tag: Text| requests::forward(&c, &tag))
         .place(Place::Trigger)
@@ -167,6 +182,23 @@ fn refund_visit_and_tick(author: &mut Author) {
 fn member(author: &mut Author) {
     author.property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()));
     author.property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier())).role(Role::Tier);
+    author
+        .property("system_tier", Type::Text, |m: &mut MemberView| Text::from(m.system_tier()))
+        .role(Role::Tier);
+    author.property("has_manual_tier", Type::Bool, |m: &mut MemberView| {
+        m.member.standing.manual_tier.is_some()
+    });
+    author
+        .property("next_tier", Type::Text, |m: &mut MemberView| {
+            Text::from(m.tier_progress().and_then(|p| p.next_tier).as_ref().map_or("", |tier| tier.as_str()))
+        })
+        .role(Role::Tier);
+    author.property("to_next_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_next).unwrap_or_default().decimal()
+    });
+    author.property("to_keep_tier", Type::Decimal, |m: &mut MemberView| {
+        m.tier_progress().and_then(|progress| progress.to_remain).unwrap_or_default().decimal()
+    });
     author.property("points", Type::Whole, |m: &mut MemberView| m.member.standing.points().0);
     author
         .function("balance", Type::Whole, |m: &mut MemberView, code: Text| {
@@ -176,6 +208,12 @@ fn member(author: &mut Author) {
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
+    author
+        .property("risk_level", Type::Text, |m: &mut MemberView| Text::from(m.risk_level()))
+        .role(Role::RiskLevel);
+    author
+        .function("in_segment", Type::Bool, |m: &mut MemberView, name: Text| m.in_segment(&name))
+        .role(Role::Segment);
     author.property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64);
     author.property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal());
     author.property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
@@ -190,6 +228,14 @@ fn member(author: &mut Author) {
     });
     author.property("is_new", Type::Bool, |m: &mut MemberView| m.member.version == 0);
     author.property("enrolled_days", Type::Whole, |m: &mut MemberView| m.enrolled_days());
+    author.property("first_name", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.first_name.as_ref()))
+    });
+    author.property("language", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.language.as_ref()))
+    });
+    author.function("attribute", Type::Json, |m: &mut MemberView, name: Text| m.attribute(&name));
+    author.function("consents_to", Type::Bool, |m: &mut MemberView, what: Text| m.consents_to(&what));
     author
         .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
         .role(Role::Achievement);
@@ -217,8 +263,18 @@ fn kept(window: Window) -> Result<Window, Failure> {
 const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
+const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
 const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
+/// Events that hand on what they do not know the meaning of.
+const PAYLOADS: &[EventType] = &[
+    ExperienceCreated,
+    ExperienceUpdated,
+    ExperienceDeleted,
+    MenuItemCreated,
+    MenuItemUpdated,
+    MenuItemDeleted,
+];
 const REASONS: &[EventType] =
     &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired, OrderRefunded];
 
@@ -238,16 +294,25 @@ fn event(author: &mut Author) {
     author.property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason())).events(REASONS);
     author
         .property("previous_tier", Type::Text, |e: &mut EventView| {
-            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref())))
+            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id)))
         })
         .role(Role::Tier)
         .events(TIERS);
     author
         .property("new_tier", Type::Text, |e: &mut EventView| {
-            Text::from(e.tier().map_or("", |t| &t.new_tier))
+            Text::from(e.tier().map_or("", |t| &t.new_tier.id))
         })
         .role(Role::Tier)
         .events(TIERS);
+    author
+        .property("tier", Type::Text, |e: &mut EventView| Text::from(e.danger().map_or("", |d| &d.tier.id)))
+        .role(Role::Tier)
+        .events(&[TierWillDowngrade]);
+    author
+        .property("missing", Type::Decimal, |e: &mut EventView| {
+            e.danger().map_or(Decimal::ZERO, |danger| danger.missing.decimal())
+        })
+        .events(&[TierWillDowngrade]);
     author
         .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
         .role(Role::Achievement)
@@ -257,9 +322,33 @@ fn event(author: &mut Author) {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)
         })
         .events(ABSENCES);
+    author
+        .property("risk_level", Type::Text, |e: &mut EventView| {
+            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
+        })
+        .role(Role::RiskLevel)
+        .events(ABSENCES);
+    author
+        .property("segment_name", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| &change.segment_name))
+        })
+        .role(Role::Segment)
+        .events(SEGMENTS);
+    author
+        .property("segment_type", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        })
+        .role(Role::SegmentType)
+        .events(SEGMENTS);
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+    author.property("changed", Type::List, |e: &mut EventView| e.changed()).events(&[MemberUpdated]);
+    author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS);
+    // `event.data.price`: what is no property is asked of the index.
+    FuncRegistration::new_index_getter()
+        .set_into_module(author.module(), |fields: &mut Fields, name: Text| fields.get(&name));
+    author.function("contains", Type::Bool, |fields: &mut Fields, name: Text| fields.contains(&name));
 }
 
 fn moments_and_windows(author: &mut Author) {

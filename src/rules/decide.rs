@@ -4,6 +4,9 @@
 //! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
 //! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
 //!
+//! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
+//! it was; it is logged and noted like a trigger that fails.
+//!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
 //! again could not bring the forward back, because its loyalty events are already told.
@@ -11,11 +14,13 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
+use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
-use crate::domain::decide::{Draft, Frame, Occasion};
+use crate::domain::coupon::Desk;
+use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
@@ -24,13 +29,13 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceData;
 use crate::domain::text::Name;
 
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
+use super::segments;
 use super::views::{EventView, Fact, MemberView, Moment, Tick};
 
 /// Everything that a decision depends on.
@@ -46,8 +51,12 @@ pub struct Case {
     pub notes: Vec<Box<str>>,
     /// What happened.
     pub occasion: Occasion,
+    /// How likely the member does not come within the chain's horizon, when the chain has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
+    /// What is known of coupons; a decision that needs more says so.
+    pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,
 }
@@ -67,13 +76,13 @@ pub(super) struct Decided {
 /// Decides one case. A failing rule is part of the answer.
 ///
 /// # Errors
-/// What the case asks for cannot be done at all, and nothing of it is kept.
+/// What the case asks for cannot be done at all, and nothing of it is kept. Or something must be looked up first.
 pub fn decide(
     program: &Program,
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Commit, Refused> {
+) -> Result<Commit, Undecided> {
     Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
 }
 
@@ -83,13 +92,15 @@ pub(super) fn decide_and_tell(
     chain: &ChainId,
     endpoints: &[Arc<Endpoint>],
     case: Case,
-) -> Result<Decided, Refused> {
+) -> Result<Decided, Undecided> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
+    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
     }
+    draft.churn_probability = case.churn_probability;
+    draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
     if draft.runs_rules {
         for (unit, outcome) in ask_rules(program, &draft, case.only_rules.as_deref()) {
@@ -100,15 +111,42 @@ pub(super) fn decide_and_tell(
             }
         }
     }
+    draft.lacks_nothing()?;
     if let Err(refusal) = draft.settle_early_refund(frame) {
         draft.note(refusal.to_string());
     }
+    draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Ok(Decided { commit, fired, failures, forwards })
+}
+
+/// Decides a source event that is about no guest; `None` for one that is. No rule starts on it, so it cannot fail.
+pub fn announce(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Commit> {
+    announce_and_tell(program, chain, endpoints, input, now).map(|decided| decided.commit)
+}
+
+/// [`announce`], for those who want to know to whom.
+pub(super) fn announce_and_tell(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Decided> {
+    let mut commit = decide::announce(program.frame(chain), input, now)?;
+    let forwards = address(program, endpoints, &mut commit);
+    Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
@@ -150,9 +188,8 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Due { .. } => return Vec::new(),
     };
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program.schedule.timezone);
-    let Some(event) = event_variable(program, draft) else { return Vec::new() };
-    let variables = [("member", Dynamic::from(member)), event];
+    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(event_variable(program, draft));
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
@@ -161,7 +198,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`. No rule starts on a command.
+/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -175,7 +212,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
         SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
         SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-        SourceData::Command(_) => return None,
+        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
     })
 }
 
@@ -214,7 +251,7 @@ fn address(program: &Program, endpoints: &[Arc<Endpoint>], commit: &mut Commit) 
                 id: DeliveryId::derived(cause, deliveries.len() as u32),
                 endpoint: endpoint.id,
                 event: event.id,
-                member: event.member,
+                member: event.member(),
                 due_at: commit.decided_at,
             });
         }
@@ -236,15 +273,15 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let Some(member) = commit.member.clone().map(Arc::new) else { return (forwards, failures) };
+    let member = commit.member.clone().map(Arc::new);
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, zone);
-        let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
-        let mut run =
-            Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);
+        let member = member.clone().map(|member| MemberView::new(member, today, program, commit.decided_at));
+        let member = member.map(|member| ("member", Dynamic::from(member)));
+        let view = EventView::new(event.clone(), Moment::new(event.at, zone));
+        let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {
             match run.trigger(unit) {
                 Ok(more) => tags.extend(more),

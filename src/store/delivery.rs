@@ -38,8 +38,8 @@ pub struct DueDelivery {
     pub id: DeliveryId,
     /// The loyalty event.
     pub event: EventId,
-    /// The member it is about.
-    pub member: MemberId,
+    /// The member it is about, if any.
+    pub member: Option<MemberId>,
     /// Tries of the current ladder so far.
     pub attempts: u32,
     /// When its loyalty event was committed.
@@ -59,8 +59,8 @@ pub struct StoredDelivery {
     pub event_kind: EventType,
     /// Where to.
     pub endpoint: EndpointId,
-    /// The member it is about.
-    pub member: MemberId,
+    /// The member it is about, if any.
+    pub member: Option<MemberId>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// Tries of the current ladder so far.
@@ -80,7 +80,7 @@ pub(super) struct DeliveryRow {
     endpoint: String,
     id: String,
     event: String,
-    member: String,
+    member: Option<String>,
     status: String,
     attempts: i64,
     due_at: Option<i64>,
@@ -96,7 +96,7 @@ impl DeliveryRow {
             endpoint: delivery.endpoint.to_string(),
             id: delivery.id.to_string(),
             event: delivery.event.to_string(),
-            member: delivery.member.to_string(),
+            member: delivery.member.map(|id| id.to_string()),
             status: DeliveryStatus::Pending.as_str().to_owned(),
             attempts: 0,
             due_at: Some(due_at),
@@ -117,7 +117,7 @@ impl DeliveryRow {
             event: row.parse("event", &self.event)?,
             event_kind: row.parse("event_kind", event_kind)?,
             endpoint: row.parse("endpoint", &self.endpoint)?,
-            member: row.parse("member", &self.member)?,
+            member: row.parse_opt("member", self.member.as_deref())?,
             status: row.parse("status", &self.status)?,
             attempts: row.number("attempts", self.attempts)?,
             due_at: row.time_opt("due_at", self.due_at)?,
@@ -151,7 +151,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, String, String, i64, i64, String);
+    type Found = (String, String, Option<String>, i64, i64, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -173,7 +173,7 @@ pub fn due(
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
                 event: row.parse("event", &event)?,
-                member: row.parse("member", &member)?,
+                member: row.parse_opt("member", member.as_deref())?,
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,
                 body,

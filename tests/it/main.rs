@@ -5,11 +5,17 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;
 mod ingest;
 mod lifecycle;
+mod members;
 mod points;
 mod program;
+mod segments;
 mod surface;
+mod tiers;
+mod world;

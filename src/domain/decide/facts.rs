@@ -1,8 +1,8 @@
 //! What happened, folded into the member and the order.
 
 use super::{Draft, Frame};
+use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::Status;
 use crate::domain::money::Money;
 use crate::domain::order::OrderRecord;
 use crate::domain::refusal::Refused;
@@ -31,6 +31,7 @@ impl Draft {
                 self.told.push(EventData::OrderCompleted(order.clone()));
                 self.visit(order.total);
                 self.member.history.refund(self.today, refunded);
+                self.use_coupons(frame, &order.coupons);
             }
             SourceData::OrderRefunded(refund) => {
                 let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
@@ -49,17 +50,15 @@ impl Draft {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
             }
+            SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::Command(command) => self.carry_out(frame, command)?,
+            SourceData::Offering(_) => {} // about no guest: see `announce`
         }
         Ok(())
     }
 
     fn visit(&mut self, spend: Money) {
-        let absence = self.absence();
+        self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
         self.member.history.visit(self.today, spend);
-        if self.member.standing.status != Status::Active {
-            self.member.standing.status = Status::Active;
-            self.told.push(EventData::MemberReactivated(absence));
-        }
     }
 }

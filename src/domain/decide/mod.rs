@@ -7,31 +7,40 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod announce;
+mod celebration;
 mod command;
+mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
 mod points;
+mod profile;
+mod segment;
 mod tier;
+
+pub use announce::announce;
 
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, LoyaltyEvent};
-use super::member::{MAX_IDENTITIES, Member, Standing};
+use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
+use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -39,9 +48,12 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use lifecycle::may_recommend;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
+/// The most actions that one rule may recommend.
+pub const MAX_RECOMMENDATIONS: usize = 10;
 
 /// What a member decides on.
 #[derive(Debug, Clone)]
@@ -117,12 +129,38 @@ pub enum Refusal {
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
+    /// `set_tier` where the engine reckons tiers.
+    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
+    TiersFollowPolicy,
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
+    /// `recommend` without `mark`.
+    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
+    NothingToRecommendFor,
+    /// More recommendations than a person would read.
+    #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
+    TooManyRecommendations,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
+    /// A coupon that is not good for that.
+    #[error(transparent)]
+    Coupon(#[from] Rejection),
+    /// Something must be looked up first; the decision says what and is made again.
+    #[error("something must be looked up first")]
+    Lacks,
+}
+
+/// Why there is no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// It cannot be done. Nothing of it is kept.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It needs this on the desk; then it is made again.
+    #[error("something must be looked up first")]
+    Lacks(Wanted),
 }
 
 impl Refusal {
@@ -133,8 +171,13 @@ impl Refusal {
             Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
             Self::NoSuchWallet(_) => "unknown_wallet",
             Self::NoSuchTier(_) => "unknown_tier",
+            Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
+            Self::NothingToRecommendFor => "nothing_to_recommend_for",
+            Self::TooManyRecommendations => "too_many_recommendations",
             Self::TooManyEvents => "too_many_events",
+            Self::Coupon(rejection) => rejection.code(),
+            Self::Lacks => "lacks",
         }
     }
 }
@@ -143,6 +186,12 @@ impl Refusal {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<Refusal> for Undecided {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
     }
 }
 
@@ -163,6 +212,12 @@ pub struct Draft {
     pub now: Timestamp,
     /// Whether the rules should run: not for an order that was completed before.
     pub runs_rules: bool,
+    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
+    pub churn_probability: Option<Decimal>,
+    /// Coupons that are known, as they stand by now.
+    desk: Desk,
+    /// What should lie on the desk and does not.
+    wanted: Wanted,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
@@ -177,14 +232,15 @@ impl Draft {
     /// a failed event folds nothing again: its facts were kept the first time.
     ///
     /// # Errors
-    /// What cannot be done at all: nothing of it is kept.
+    /// What cannot be done at all: nothing of it is kept. Or what lacks on the desk.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
         occasion: Occasion,
+        desk: Desk,
         now: Timestamp,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Undecided> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
             Occasion::Tick { .. } | Occasion::Due { .. } => now,
@@ -198,6 +254,9 @@ impl Draft {
             today,
             now,
             runs_rules: true,
+            churn_probability: None,
+            desk,
+            wanted: Wanted::default(),
             new_identities: Vec::new(),
             transfers: Vec::new(),
             told: Vec::new(),
@@ -208,14 +267,27 @@ impl Draft {
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
+        if let Occasion::Tick { kind, .. } = draft.occasion {
+            draft.celebrate(frame, kind);
+        }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
             if !replay {
-                draft.fold(frame, &event)?;
+                let folded = draft.fold(frame, &event);
+                draft.lacks_nothing()?;
+                folded?;
             }
         }
         Ok(draft)
+    }
+
+    /// Says what lacks on the desk, if anything does.
+    ///
+    /// # Errors
+    /// What does.
+    pub fn lacks_nothing(&self) -> Result<(), Undecided> {
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -242,10 +314,11 @@ impl Draft {
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         let standing = self.member.standing.clone();
-        let order = self.order.clone();
+        let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
-        let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, &effects.cause, action));
+        let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, effects, action));
         if outcome.is_err() {
+            self.desk = desk;
             self.restore(standing, order, marks);
         }
         outcome
@@ -264,7 +337,8 @@ impl Draft {
         self.failures.push(failure);
     }
 
-    fn act(&mut self, frame: Frame<'_>, cause: &Cause, action: &Action) -> Result<(), Refusal> {
+    fn act(&mut self, frame: Frame<'_>, effects: &RuleEffects, action: &Action) -> Result<(), Refusal> {
+        let cause = &effects.cause;
         if self.told.len() >= MAX_EVENTS {
             return Err(Refusal::TooManyEvents);
         }
@@ -277,11 +351,17 @@ impl Draft {
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
-            Action::Mark(status) => {
-                self.mark(*status);
-                self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
+            Action::Mark(mark) => {
+                self.mark(*mark, &effects.recommended());
+                self.line(cause, action.as_str(), None, Name::parse(mark.status().as_str()).ok());
                 Ok(())
             }
+            Action::Recommend(what) => {
+                may_recommend(effects)?;
+                self.line(cause, action.as_str(), None, Some(what.clone()));
+                Ok(())
+            }
+            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
             Action::Achieve(name) => {
                 self.achieve(name);
                 self.line(cause, action.as_str(), None, Some(name.clone()));
@@ -335,6 +415,7 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             transfer.previous = latest.transfer.replace(transfer.id);
@@ -351,10 +432,15 @@ impl Draft {
                 let id = EventId::derived(cause_id, n);
                 LoyaltyEvent {
                     id,
-                    previous: latest.event.replace(id),
                     chain: frame.chain.clone(),
-                    member: self.member.id,
-                    face: face.clone(),
+                    subject: Some(Subject {
+                        id: self.member.id,
+                        previous: latest.event.replace(id),
+                        face: MemberFace {
+                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
+                            ..face.clone()
+                        },
+                    }),
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),
@@ -399,6 +485,7 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
+            coupons: self.desk.into_changes(),
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -414,8 +501,9 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsAdjusted(moved)
         | EventData::PointsExpired(moved)
         | EventData::PointsClawedBack(moved) => {
-            Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
+            Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
+        EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -438,6 +526,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
+        coupons: CouponChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -4,14 +4,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{BadEvent, MAX_ITEMS, SourceData, SourceType};
+use super::{BadEvent, MAX_COUPONS, MAX_ITEMS, SourceData, SourceType};
 use crate::domain::Timestamp;
 use crate::domain::command::Command;
 use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::json::{self, Object};
 use crate::domain::money::{BadMoney, Currency, Money};
+use crate::domain::offering::OfferingNews;
 use crate::domain::order::{Item, Order, Refund, Visit};
+use crate::domain::payload::Payload;
+use crate::domain::profile::ProfileChange;
 use crate::domain::text::{Key, Name};
 
 #[derive(Deserialize)]
@@ -72,6 +75,8 @@ struct OrderBody {
     discount: Option<Money>,
     #[serde(default)]
     channel: Option<Name>,
+    #[serde(default)]
+    coupons: Vec<Name>,
     #[serde(default)]
     items: Vec<Object<ItemBody>>,
 }
@@ -157,6 +162,9 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
             if body.items.len() > MAX_ITEMS {
                 return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
             }
+            if body.coupons.len() > MAX_COUPONS {
+                return Err(BadEvent::field("data.coupons", format!("has more than {MAX_COUPONS} codes")));
+            }
             let items = body.items.into_iter().enumerate().map(|(i, Object(item))| money.item(i, item));
             SourceData::OrderCompleted(Order {
                 items: items.collect::<Result<_, _>>()?,
@@ -167,6 +175,7 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
                 tip: money.optional("data.tip", body.tip)?,
                 discount: money.optional("data.discount", body.discount)?,
                 channel: body.channel,
+                coupons: body.coupons,
             })
         }
         SourceType::OrderRefunded => {
@@ -178,7 +187,12 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
             let body: VisitBody = json::object(raw, "data")?;
             SourceData::Visit(Visit { channel: body.channel })
         }
+        SourceType::MemberUpdated => SourceData::MemberUpdated(Box::new(ProfileChange::parse(raw)?)),
         SourceType::Command(kind) => SourceData::Command(Command::parse(kind, raw)?),
+        SourceType::Offering(what, change) => {
+            let about = Payload::parse(raw).map_err(|why| BadEvent::field("data", why))?;
+            SourceData::Offering(OfferingNews { what, change, about })
+        }
     })
 }
 

@@ -1,9 +1,16 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod celebration;
+pub mod lifecycle;
+pub mod tier;
 pub mod wallet;
 
+use super::coupon::CouponBook;
 use super::text::Name;
+use celebration::CelebrationTerms;
+use lifecycle::Lifecycle;
+use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
@@ -11,15 +18,21 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
-    /// Tiers, lowest first. A new member starts in the first.
-    pub tiers: Vec<Name>,
+    /// Birthdays and anniversaries.
+    pub celebrations: CelebrationTerms,
+    /// Tiers, and how members move between them.
+    pub tiers: Tiers,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.wallets.iter().any(by_itself)
+        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
     }
 
     /// The wallet of this code, or the first.
@@ -35,6 +48,12 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new() }
+        Self {
+            wallets: vec![WalletTerms::plain(code)],
+            tiers: Tiers::default(),
+            coupon_books: Vec::new(),
+            lifecycle: None,
+            celebrations: CelebrationTerms::default(),
+        }
     }
 }

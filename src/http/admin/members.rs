@@ -1,13 +1,15 @@
 //! Members and their history.
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::commands::Addressee;
+use super::commands::{self, Addressee};
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
+use crate::domain::source_event::SourceType;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -72,7 +74,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
@@ -103,6 +107,35 @@ pub(in crate::http) async fn events(
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
 }
 
+/// `POST /v1/chains/{chain}/members`: makes a member of somebody who did not come yet.
+pub(in crate::http) async fn create(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Serve, &path)?.chain.id.clone();
+    let kind = SourceType::Command(CommandType::CreateMember);
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
+    let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(reply.content_type(ContentType::json()).body(answer.receipt))
+}
+
+/// `PATCH /v1/chains/{chain}/members/{member}`: what is known of the person, and further identities.
+pub(in crate::http) async fn update(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
+    addressee.command(&state, SourceType::MemberUpdated, &request, body).await
+}
+
 /// `POST /v1/chains/{chain}/members/{member}/points`: gives or takes points by hand.
 pub(in crate::http) async fn adjust_points(
     state: State,
@@ -127,6 +160,36 @@ pub(in crate::http) async fn confirm_points(
     addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
 }
 
+/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
+pub(in crate::http) async fn set_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::SetTier, &request, body).await
+}
+
+/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
+pub(in crate::http) async fn clear_tier(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
+    addressee.command(&state, CommandType::ClearTier, &request, body).await
+}
+
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
+}
+
 /// The member whose history is asked for.
 async fn member(
     state: &AppState,
@@ -134,8 +197,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

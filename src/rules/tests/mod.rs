@@ -1,10 +1,15 @@
 //! Tests of the rule language as a whole.
 
+mod announce;
 mod check;
+mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
 mod properties;
+mod segments;
+mod tier;
 mod wallets;
 
 use std::path::Path;
@@ -15,6 +20,7 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
+use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
@@ -128,7 +134,9 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
+            desk: Desk::default(),
             now: self.now,
         }
     }

@@ -36,7 +36,7 @@ on_both! {
         with_deliveries(store, 3);
         assert_eq!(due(store, 98), [delivery_id(3), delivery_id(2)]);
         let first = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(98), 1)).remove(0);
-        assert_eq!((first.attempts, first.created_at, first.member), (0, at(97), member_id(3)));
+        assert_eq!((first.attempts, first.created_at, first.member), (0, at(97), Some(member_id(3))));
         assert_eq!(first.body, order(3, &newcomer(3)).events[0].to_json());
         assert_eq!(store.look(|c| delivery::next_due(c, &harvest(), endpoint_id(1))), Some(at(97)));
         assert_eq!(store.look(|c| delivery::next_due(c, &harvest(), endpoint_id(2))), None);

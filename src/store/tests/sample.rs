@@ -14,7 +14,7 @@ use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
-use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
+use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::order::OrderRecord;
@@ -85,10 +85,12 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     transfer.previous = member.latest.transfer.replace(transfer.id);
     let loyalty_event = LoyaltyEvent {
         id: event_id,
-        previous: member.latest.event.replace(event_id),
         chain: harvest(),
-        member: member.id,
-        face: member.face(),
+        subject: Some(Subject {
+            id: member.id,
+            previous: member.latest.event.replace(event_id),
+            face: member.face(),
+        }),
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
@@ -115,6 +117,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             earned: Points(10),
             ..OrderRecord::unseen(key)
         }),
+        coupons: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
@@ -152,7 +155,7 @@ pub(in crate::store) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: T
         id: DeliveryId::derived(Ulid(cause), commit.deliveries.len() as u32),
         endpoint,
         event: event.id,
-        member: event.member,
+        member: event.member(),
         due_at,
     });
     commit
