@@ -87,7 +87,7 @@ pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
     /// `member.create`
-    CreateMember(ProfileChange),
+    CreateMember(Box<ProfileChange>),
     /// `tier.set`
     SetTier(TierOrder),
     /// `tier.clear`
@@ -171,7 +171,7 @@ impl Command {
                     let problem = "names nobody; give at least one of id, card, phone, email, external_id";
                     return Err(BadEvent::field("data.id", problem));
                 }
-                Self::CreateMember(person)
+                Self::CreateMember(person.into())
             }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
             CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),

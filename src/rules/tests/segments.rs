@@ -281,8 +281,9 @@ fn a_segment_that_the_program_no_longer_has_is_left_and_one_of_another_type_is_n
 #[test]
 fn members_of_a_program_with_segments_or_a_lifecycle_are_woken() {
     let wakes = |rules: &str, lifecycle: &str| {
+        let quiet = "[celebrations]\nbirthdays = false\nanniversaries = false\n";
         let manifest =
-            format!("name = \"A\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n{lifecycle}");
+            format!("name = \"A\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n{quiet}{lifecycle}");
         let files = vec![("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), manifest)];
         Program::load(&Sources { files }, &chain(), 1).unwrap().wakes()
     };
