@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::coupon::Wanted;
@@ -23,6 +24,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
+use crate::domain::source_event::SourceType;
 use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide};
 use crate::store::commit::Written;
@@ -220,6 +222,9 @@ impl Work {
             let laid = self.lay_out(&wanted).await?;
             if attempt > 0 || stored || input.event.member.is_some() {
                 order = self.load_order(order_id.as_ref()).await?;
+                if input.event.member.is_some() && input.event.kind() == SourceType::MemberUpdated {
+                    self.refuse_taken(&attach).await?;
+                }
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
             if input.event.follows_its_order()
@@ -240,6 +245,7 @@ impl Work {
                 attach: attach.clone(),
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
+                churn_probability: None,
                 only_rules: only_rules.clone(),
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
@@ -324,6 +330,7 @@ impl Work {
                 attach: Vec::new(),
                 notes: Vec::new(),
                 occasion: occasion.clone(),
+                churn_probability: None,
                 only_rules: None,
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
@@ -351,9 +358,13 @@ impl Work {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
-        let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
-        let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
-        let ticks = snapshot.program()?.schedule.due(alarm, now);
+        let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
+        let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
+        let Some(alarm) = alarm else { return Ok(Vec::new()) };
+        let program = snapshot.program()?;
+        let mut ticks = program.schedule.due(alarm, now);
+        ticks.extend(celebration::due(member, program.terms.celebrations, program.schedule.timezone, now));
+        ticks.sort_unstable();
         let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
         Ok(if due.is_empty() { vec![(now, None)] } else { due })
     }
@@ -419,6 +430,20 @@ impl Work {
     async fn owners(&self, identities: Vec<Identity>) -> Result<Vec<(Identity, MemberId)>, EngineError> {
         let chain = self.chain.clone();
         Ok(self.parts.store.read(move |conn| store::member::owners(conn, &chain, &identities)).await?)
+    }
+
+    /// Who gives identities to a member named by our id means that one and no other: somebody else's are a mistake.
+    async fn refuse_taken(&self, identities: &[Identity]) -> Result<(), EngineError> {
+        if identities.is_empty() {
+            return Ok(());
+        }
+        let owners = self.owners(identities.to_vec()).await?;
+        match owners.into_iter().find(|(_, owner)| *owner != self.id) {
+            None => Ok(()),
+            Some((taken, _)) => {
+                Err(Refused::new("identity_taken", format!("{taken} belongs to another member")).into())
+            }
+        }
     }
 
     async fn still_free(&self, identities: Vec<Identity>) -> Result<Vec<Identity>, EngineError> {

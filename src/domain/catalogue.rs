@@ -1,6 +1,7 @@
 //! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
 //! comes from the types that are sent, so that it cannot say anything else.
 
+use chrono::NaiveDate;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
@@ -11,14 +12,19 @@ use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Li
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, TierInDanger, TierMoved, With,
+    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
+    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
+    TierMoved, With,
 };
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
+use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
+use super::payload::Payload;
+use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
 
@@ -37,6 +43,9 @@ impl EventType {
             Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
             Self::OrderCancelled => message_with::<Cancellation>(),
             Self::OrderRefunded => message_with::<RefundTold>(),
+            Self::MemberUpdated => message_with::<ProfileUpdated>(),
+            Self::MemberBirthday => message_with::<Birthday>(),
+            Self::MemberAnniversary => message_with::<Anniversary>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
             | Self::PointsDeducted
@@ -53,8 +62,16 @@ impl EventType {
             | Self::CouponReleased
             | Self::CouponUsed
             | Self::CouponReverted => message_with::<CouponMoved>(),
+            Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
+            Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
+                message_with::<ExperienceNews<'static>>()
+            }
+            Self::MenuItemCreated | Self::MenuItemUpdated | Self::MenuItemDeleted => {
+                message_with::<MenuItemNews<'static>>()
+            }
         };
+        self.settle_member(&mut schema);
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
         if let Some(properties) = properties {
             properties.insert("type".to_owned(), json_schema!({ "const": self.as_str() }).into());
@@ -64,22 +81,23 @@ impl EventType {
         schema
     }
 
+    /// Of one type of event it is known whether it has a member.
+    fn settle_member(self, schema: &mut Schema) {
+        let member = serde_json::Value::from("member");
+        if self.is_about_member() {
+            let required = schema.get_mut("required").and_then(|required| required.as_array_mut());
+            required.into_iter().for_each(|required| required.push(member.clone()));
+        } else if let Some(properties) = schema.get_mut("properties").and_then(|all| all.as_object_mut()) {
+            properties.remove("member");
+        }
+    }
+
     /// A made-up event of this type.
     pub fn example(self) -> LoyaltyEvent {
         LoyaltyEvent {
             id: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
-            previous: None,
             chain: literal("harvest".parse::<ChainId>()),
-            member: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
-            face: MemberFace {
-                id: "m-42".into(),
-                email: Some("ana@example.com".into()),
-                phone: None,
-                tier: Some(name("bronze")),
-                manual_tier: None,
-                system_tier: None,
-                points: Points(74),
-            },
+            subject: self.is_about_member().then(|| ana(self.shows_segments().then(segments))),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: Some(literal(Key::parse("ORD-1001"))),
@@ -102,7 +120,22 @@ impl EventType {
             system_tier: Some(new.id.clone()),
             new_tier: new,
         };
-        let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
+        let away = |risk_level, days| Absence {
+            risk_level,
+            days_since_last_visit: days,
+            previous_visit_frequency: Some(money("4.00")),
+            typical_gap_days: Some(money("7.5")),
+            predicted_churn_probability: Some(money("0.35")),
+            recommended_actions: vec![name("Send win-back offer")],
+        };
+        let regular = |previous: &[&str], current: &[&str]| SegmentChange {
+            segment_id: segment_id("Regular"),
+            segment_name: name("Regular"),
+            segment_type: SegmentType::Primary,
+            trigger: name("visit_count_threshold"),
+            previous_segments: previous.iter().map(|text| name(text)).collect(),
+            current_segments: current.iter().map(|text| name(text)).collect(),
+        };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
             Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
@@ -110,6 +143,14 @@ impl EventType {
             Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
+            Self::MemberUpdated => profile_updated(),
+            Self::MemberBirthday => {
+                EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
+            }
+            Self::MemberAnniversary => EventData::MemberAnniversary(Anniversary {
+                years: 2,
+                enrolled_on: literal("2024-03-03".parse()),
+            }),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
@@ -144,9 +185,21 @@ impl EventType {
             Self::CouponReleased => coupon(UsageKind::Released),
             Self::CouponUsed => coupon(UsageKind::Used),
             Self::CouponReverted => coupon(UsageKind::Reverted),
-            Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
-            Self::MemberChurned => EventData::MemberChurned(away(90)),
-            Self::MemberReactivated => EventData::MemberReactivated(away(95)),
+            Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
+            Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
+            Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
+            Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
+            Self::MemberReactivated => EventData::MemberReactivated(Absence {
+                predicted_churn_probability: None,
+                recommended_actions: Vec::new(),
+                ..away(RiskLevel::High, 95)
+            }),
+            Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
+            Self::ExperienceUpdated => offering(Offering::Experience, Change::Updated),
+            Self::ExperienceDeleted => offering(Offering::Experience, Change::Deleted),
+            Self::MenuItemCreated => offering(Offering::MenuItem, Change::Created),
+            Self::MenuItemUpdated => offering(Offering::MenuItem, Change::Updated),
+            Self::MenuItemDeleted => offering(Offering::MenuItem, Change::Deleted),
         }
     }
 }
@@ -155,6 +208,53 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn profile_updated() -> EventData {
+    let profile = Profile {
+        first_name: Some(name("Ana")),
+        last_name: Some(name("Suárez")),
+        full_name: Some(name("Ana Suárez")),
+        birthdate: NaiveDate::from_ymd_opt(1990, 2, 28),
+        gov_id: Some(GovId {
+            id: name("30123456"),
+            kind: name("DNI"),
+            issuing_country: Some(literal(Code::parse("AR"))),
+        }),
+        emails: vec![name("ana@work.example.com")],
+        language: Some(literal(Code::parse("es-AR"))),
+        consents: [(name("sms"), true)].into(),
+        attributes: [(name("favourite_table"), Attribute::Number(money("7")))].into(),
+    };
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
+    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile }))
+}
+
+fn ana(segments: Option<SegmentNames>) -> Subject {
+    Subject {
+        id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
+        previous: None,
+        face: MemberFace {
+            id: "m-42".into(),
+            email: Some("ana@example.com".into()),
+            phone: None,
+            tier: Some(name("bronze")),
+            manual_tier: None,
+            system_tier: None,
+            points: Points(74),
+            segments,
+        },
+    }
+}
+
+fn offering(what: Offering, change: Change) -> EventData {
+    let about = match what {
+        Offering::Experience => r#"{ "id": "exp_7", "name": "Pasta class", "price": 65.00, "seats": 12 }"#,
+        Offering::MenuItem => {
+            r#"{ "id": "dish_001", "name": "Power Bowl", "category": "food", "price": 14.50, "available": true }"#
+        }
+    };
+    EventData::Offering(OfferingNews { what, change, about: literal(Payload::parse(about)) })
 }
 
 fn coupon(kind: UsageKind) -> EventData {
@@ -238,6 +338,14 @@ fn refund() -> Refund {
     }
 }
 
+fn segments() -> SegmentNames {
+    SegmentNames {
+        primary: vec![name("Coffee")],
+        compound: vec![name("Coffee regular")],
+        cohorts: Vec::new(),
+    }
+}
+
 fn name(text: &str) -> Name {
     literal(Name::parse(text))
 }
@@ -273,7 +381,8 @@ mod tests {
             found.push(format!("{path}: {value} is no {schema}"));
         }
         for (name, inner) in value.as_object().into_iter().flatten() {
-            match schema["properties"].get(name) {
+            let described = schema["properties"].get(name);
+            match described.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
                 None if schema["additionalProperties"] == true => {}
                 None if schema["additionalProperties"].is_object() => {
@@ -310,8 +419,11 @@ mod tests {
         let schema = EventType::PointsEarned.schema().to_value();
         assert_eq!(
             schema["required"],
-            serde_json::json!(["id", "type", "timestamp", "chain", "member", "data"])
+            serde_json::json!(["id", "type", "timestamp", "chain", "data", "member"])
         );
+        let of_nobody = EventType::MenuItemUpdated.schema().to_value();
+        assert_eq!(of_nobody["required"], serde_json::json!(["id", "type", "timestamp", "chain", "data"]));
+        assert!(of_nobody["properties"].get("member").is_none());
         assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
         let data = &schema["properties"]["data"];
         assert_eq!(

@@ -13,6 +13,7 @@ use super::Timestamp;
 use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
+use super::profile::ProfileChange;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
 
@@ -21,6 +22,12 @@ use super::text::{Key, Name, Note};
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
+    /// A member made before they ever came.
+    CreateMember,
     /// Points that waited for it can be spent.
     ConfirmPoints,
     /// A coupon given to a member.
@@ -33,38 +40,36 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
-    /// A tier given by hand.
-    SetTier,
-    /// A tier given by hand, taken away.
-    ClearTier,
 }
 
 impl CommandType {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::AdjustPoints,
+        Self::SetTier,
+        Self::ClearTier,
+        Self::CreateMember,
         Self::ConfirmPoints,
         Self::AssignCoupon,
         Self::ReserveCoupon,
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
-        Self::SetTier,
-        Self::ClearTier,
     ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
+            Self::CreateMember => "member.create",
             Self::ConfirmPoints => "points.confirm",
             Self::AssignCoupon => "coupon.assign",
             Self::ReserveCoupon => "coupon.reserve",
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
-            Self::SetTier => "tier.set",
-            Self::ClearTier => "tier.clear",
         }
     }
 }
@@ -81,14 +86,16 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
-    /// `points.confirm`
-    ConfirmPoints(Confirmation),
-    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
-    Coupon(Box<CouponCommand>),
+    /// `member.create`
+    CreateMember(Box<ProfileChange>),
     /// `tier.set`
     SetTier(TierOrder),
     /// `tier.clear`
     ClearTier,
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
 }
 
 /// Points given or taken by hand.
@@ -100,14 +107,6 @@ pub struct Adjustment {
     pub reason: Note,
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
-}
-
-/// What earned the points that can be spent from now on.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Confirmation {
-    /// The id of the order, or the key of the event.
-    pub origin: Key,
 }
 
 /// A tier given by hand.
@@ -127,6 +126,14 @@ pub struct TierOrder {
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
 
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -141,10 +148,11 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
-            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
-            Self::Coupon(command) => command.kind(),
+            Self::CreateMember(_) => CommandType::CreateMember,
             Self::SetTier(_) => CommandType::SetTier,
             Self::ClearTier => CommandType::ClearTier,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
         }
     }
 
@@ -152,17 +160,25 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
+            CommandType::CreateMember => {
+                let person = ProfileChange::parse(raw)?;
+                if person.new_identities().is_empty() {
+                    let problem = "names nobody; give at least one of id, card, phone, email, external_id";
+                    return Err(BadEvent::field("data.id", problem));
+                }
+                Self::CreateMember(person.into())
+            }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
             CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
             CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
-            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
-            CommandType::ClearTier => {
-                let NothingMore {} = json::object(raw, "data")?;
-                Self::ClearTier
-            }
         })
     }
 }

@@ -11,9 +11,12 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::Points;
+use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
+use super::profile::{Profile, ProfileField};
+use super::segment::SegmentType;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -44,6 +47,9 @@ event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
     OrderCreated = "order.created": "A member placed an order.",
     OrderUpdated = "order.updated": "Something about a member's order changed.",
+    MemberUpdated = "member.updated": "Something else is known of a member now.",
+    MemberBirthday = "member.birthday": "It is a member's birthday.",
+    MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
@@ -64,9 +70,42 @@ event_types! {
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    SegmentEntered = "segment.entered": "A member came to be in a segment.",
+    SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+    ExperienceCreated = "experience.created": "The chain offers a new experience.",
+    ExperienceUpdated = "experience.updated": "An experience of the chain changed.",
+    ExperienceDeleted = "experience.deleted": "The chain does not offer an experience any more.",
+    MenuItemCreated = "menu_item.created": "There is a new item on the menu.",
+    MenuItemUpdated = "menu_item.updated": "An item of the menu changed.",
+    MenuItemDeleted = "menu_item.deleted": "An item is not on the menu any more.",
+}
+
+impl EventType {
+    /// Whether it happens to a member. Other events name none.
+    pub const fn is_about_member(self) -> bool {
+        !matches!(
+            self,
+            Self::ExperienceCreated
+                | Self::ExperienceUpdated
+                | Self::ExperienceDeleted
+                | Self::MenuItemCreated
+                | Self::MenuItemUpdated
+                | Self::MenuItemDeleted
+        )
+    }
+}
+
+impl EventType {
+    /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
+    pub const fn shows_segments(self) -> bool {
+        matches!(
+            self,
+            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+        )
+    }
 }
 
 impl FromStr for EventType {
@@ -156,11 +195,38 @@ pub struct TierInDanger {
 /// How long a member has been away.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
+    /// How likely the member is lost; of one who came back, how likely it was.
+    pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
+    /// How often the member came before that: visits per 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_visit_frequency: Option<super::money::Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_churn_probability: Option<super::money::Money>,
+    /// What to do about it, as the program says.
+    pub recommended_actions: Vec<Name>,
+}
+
+/// A segment entered or left.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SegmentChange {
+    /// The segment's name for programs: `seg_` and the slug of the name.
+    pub segment_id: Box<str>,
+    /// Its name.
+    pub segment_name: Name,
+    /// What it is judged by.
+    pub segment_type: SegmentType,
+    /// Why, in a word for programs; `segment_withdrawn` when the program has the segment no more.
+    pub trigger: Name,
+    /// The member's segments before.
+    pub previous_segments: Vec<Name>,
+    /// The member's segments after.
+    pub current_segments: Vec<Name>,
 }
 
 /// An achievement.
@@ -168,6 +234,31 @@ pub struct Absence {
 pub struct AchievementEarned {
     /// Its id in `program.toml`.
     pub achievement: Name,
+}
+
+/// A birthday.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Birthday {
+    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
+    pub day: NaiveDate,
+}
+
+/// An anniversary of enrolment.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Anniversary {
+    /// How many years it is.
+    pub years: u32,
+    /// The day of enrolment, in the chain's zone.
+    pub enrolled_on: NaiveDate,
+}
+
+/// A change of what is known of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileUpdated {
+    /// Which parts are others now.
+    pub changed: Vec<ProfileField>,
+    /// The whole profile after it.
+    pub profile: Profile,
 }
 
 /// What happened, by type.
@@ -179,6 +270,12 @@ pub enum EventData {
     OrderCreated(OrderTold),
     /// `order.updated`
     OrderUpdated(OrderTold),
+    /// `member.updated`
+    MemberUpdated(Box<ProfileUpdated>),
+    /// `member.birthday`
+    MemberBirthday(Birthday),
+    /// `member.anniversary`
+    MemberAnniversary(Anniversary),
     /// `order.completed`
     OrderCompleted(OrderTold),
     /// `order.cancelled`
@@ -211,12 +308,18 @@ pub enum EventData {
     AchievementEarned(AchievementEarned),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
     Coupon(UsageKind, Box<CouponMoved>),
+    /// `segment.entered`
+    SegmentEntered(SegmentChange),
+    /// `segment.exited`
+    SegmentExited(SegmentChange),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
     MemberChurned(Absence),
     /// `member.reactivated`
     MemberReactivated(Absence),
+    /// `experience.*`, `menu_item.*`
+    Offering(OfferingNews),
 }
 
 impl EventData {
@@ -226,6 +329,9 @@ impl EventData {
             Self::MemberEnrolled => EventType::MemberEnrolled,
             Self::OrderCreated(_) => EventType::OrderCreated,
             Self::OrderUpdated(_) => EventType::OrderUpdated,
+            Self::MemberUpdated(_) => EventType::MemberUpdated,
+            Self::MemberBirthday(_) => EventType::MemberBirthday,
+            Self::MemberAnniversary(_) => EventType::MemberAnniversary,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
@@ -246,9 +352,19 @@ impl EventData {
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::SegmentEntered(_) => EventType::SegmentEntered,
+            Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
+            Self::Offering(news) => match (news.what, news.change) {
+                (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
+                (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,
+                (Offering::Experience, Change::Deleted) => EventType::ExperienceDeleted,
+                (Offering::MenuItem, Change::Created) => EventType::MenuItemCreated,
+                (Offering::MenuItem, Change::Updated) => EventType::MenuItemUpdated,
+                (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
+            },
         }
     }
 }
@@ -265,8 +381,9 @@ pub(super) struct Message<'a, D> {
     timestamp: Timestamp,
     /// The chain.
     chain: &'a ChainId,
-    /// The member as of the end of what caused the event.
-    member: &'a MemberFace,
+    /// The member as of the end of what caused the event; absent when it is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a MemberFace>,
     /// What happened.
     data: D,
 }
@@ -300,6 +417,9 @@ impl Serialize for DataWithSource<'_> {
                 With { own, source_event }.serialize(serializer)
             }
             EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsEarned(own)
@@ -315,11 +435,31 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),
+            EventData::Offering(OfferingNews { what: Offering::Experience, about, .. }) => {
+                With { own: &ExperienceNews { experience: about }, source_event }.serialize(serializer)
+            }
+            EventData::Offering(OfferingNews { what: Offering::MenuItem, about, .. }) => {
+                With { own: &MenuItemNews { menu_item: about }, source_event }.serialize(serializer)
+            }
         }
     }
+}
+
+/// The member that an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Our id.
+    pub id: MemberId,
+    /// The member's event before it.
+    pub previous: Option<EventId>,
+    /// The member as of the end of the commit.
+    pub face: MemberFace,
 }
 
 /// One loyalty event.
@@ -327,14 +467,10 @@ impl Serialize for DataWithSource<'_> {
 pub struct LoyaltyEvent {
     /// Its id; also the `webhook-id` of every delivery of it.
     pub id: EventId,
-    /// The member's event before it.
-    pub previous: Option<EventId>,
     /// The chain.
     pub chain: ChainId,
-    /// Our id of the member it is about.
-    pub member: MemberId,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// Whom it is about, if anybody.
+    pub subject: Option<Subject>,
     /// When it happened, by the source event's clock.
     pub at: Timestamp,
     /// What happened.
@@ -349,6 +485,11 @@ impl LoyaltyEvent {
         self.data.kind()
     }
 
+    /// Our id of the member it is about, if any.
+    pub fn member(&self) -> Option<MemberId> {
+        self.subject.as_ref().map(|subject| subject.id)
+    }
+
     /// The canonical JSON: what the store keeps, the API shows and the `standard` dialect sends.
     pub fn to_json(&self) -> String {
         let message = Message {
@@ -356,7 +497,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: &self.face,
+            member: self.subject.as_ref().map(|subject| &subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         serde_json::to_string(&message).unwrap_or_else(|_| unreachable!("plain structs serialize"))

@@ -16,7 +16,9 @@ use super::identity::Identity;
 use super::ids::MemberId;
 use super::json::{self, BadJson, Object};
 use super::money::Currency;
+use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Cancellation, Refund, Snapshot, Visit};
+use super::profile::ProfileChange;
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
 
@@ -48,19 +50,30 @@ pub enum SourceType {
     OrderRefunded,
     /// A guest was here.
     Visit,
+    /// Something else is known of a guest now.
+    MemberUpdated,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
+    /// Something on offer changed.
+    Offering(Offering, Change),
 }
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::OrderCreated,
         Self::OrderUpdated,
         Self::OrderCompleted,
         Self::OrderCancelled,
         Self::OrderRefunded,
         Self::Visit,
+        Self::MemberUpdated,
+        Self::Offering(Offering::Experience, Change::Created),
+        Self::Offering(Offering::Experience, Change::Updated),
+        Self::Offering(Offering::Experience, Change::Deleted),
+        Self::Offering(Offering::MenuItem, Change::Created),
+        Self::Offering(Offering::MenuItem, Change::Updated),
+        Self::Offering(Offering::MenuItem, Change::Deleted),
     ];
 
     /// The word used in JSON and in rules.
@@ -72,7 +85,14 @@ impl SourceType {
             Self::OrderCancelled => "order.cancelled",
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
+            Self::MemberUpdated => "member.updated",
             Self::Command(command) => command.as_str(),
+            Self::Offering(Offering::Experience, Change::Created) => "experience.created",
+            Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
+            Self::Offering(Offering::Experience, Change::Deleted) => "experience.deleted",
+            Self::Offering(Offering::MenuItem, Change::Created) => "menu_item.created",
+            Self::Offering(Offering::MenuItem, Change::Updated) => "menu_item.updated",
+            Self::Offering(Offering::MenuItem, Change::Deleted) => "menu_item.deleted",
         }
     }
 
@@ -80,13 +100,29 @@ impl SourceType {
     pub const fn is_command(self) -> bool {
         matches!(self, Self::Command(_))
     }
+
+    /// What some senders call it instead: by what they did, `menu_item.update`.
+    fn deed(self) -> Option<&'static str> {
+        matches!(self, Self::Offering(..)).then(|| self.as_str().strip_suffix('d')).flatten()
+    }
+
+    /// Whether it happens to a guest. What does not is decided without one, and no rule starts on it.
+    pub const fn is_about_member(self) -> bool {
+        !matches!(self, Self::Offering(..))
+    }
 }
 
 impl FromStr for SourceType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word);
+        let sent = Self::ALL.into_iter().find(|kind| kind.as_str() == word || kind.deed() == Some(word));
         sent.map_or_else(|| word.parse().map(Self::Command), Ok)
+    }
+}
+
+impl From<CommandType> for SourceType {
+    fn from(command: CommandType) -> Self {
+        Self::Command(command)
     }
 }
 
@@ -111,8 +147,12 @@ pub enum SourceData {
     OrderRefunded(Refund),
     /// `visit`
     Visit(Visit),
+    /// `member.updated`
+    MemberUpdated(Box<ProfileChange>),
     /// What somebody asked for.
     Command(Command),
+    /// `experience.*`, `menu_item.*`
+    Offering(OfferingNews),
 }
 
 impl SourceData {
@@ -125,7 +165,18 @@ impl SourceData {
             Self::OrderCancelled(_) => SourceType::OrderCancelled,
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
+            Self::MemberUpdated(_) => SourceType::MemberUpdated,
             Self::Command(command) => SourceType::Command(command.kind()),
+            Self::Offering(news) => SourceType::Offering(news.what, news.change),
+        }
+    }
+
+    /// Identities that it brings besides those of its envelope.
+    fn identities(&self) -> &[Identity] {
+        match self {
+            Self::MemberUpdated(change) => change.new_identities(),
+            Self::Command(Command::CreateMember(person)) => person.new_identities(),
+            _ => &[],
         }
     }
 
@@ -137,7 +188,7 @@ impl SourceData {
             }
             Self::OrderCancelled(cancelled) => Some(&cancelled.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) | Self::Command(_) => None,
+            Self::Visit(_) | Self::MemberUpdated(_) | Self::Command(_) | Self::Offering(_) => None,
         }
     }
 }
@@ -230,19 +281,27 @@ impl SourceEvent {
             None => (key_of_body(&body_hash), KeyOrigin::Body),
         };
         let guest = envelope.member.map_or_else(|| Ok(Guest::default()), |Object(member)| guest(member))?;
+        let text_of_data = envelope.data.map_or("{}", RawValue::get);
+        let data = data(&envelope.kind, text_of_data, envelope.location.as_ref(), currency)?;
+        let names_somebody = guest.id.is_some() || !guest.identities.is_empty();
+        if names_somebody && !data.kind().is_about_member() {
+            let problem = format!("{} is about no guest; leave `member` out", data.kind());
+            return Err(BadEvent::field("member", problem));
+        }
+        let mut identities = guest.identities;
+        for identity in data.identities() {
+            if !identities.contains(identity) {
+                identities.push(identity.clone());
+            }
+        }
         Ok(Self {
             key,
             key_origin,
             occurred_at,
             member: guest.id,
-            identities: guest.identities,
-            data: data(
-                &envelope.kind,
-                envelope.data.map_or("{}", RawValue::get),
-                envelope.location.as_ref(),
-                currency,
-            )?,
+            identities,
             location: envelope.location,
+            data,
             body_hash,
             body: text.into(),
         })
@@ -262,8 +321,16 @@ impl SourceEvent {
             SourceData::OrderCreated(new) | SourceData::OrderCompleted(new) => {
                 self.member.is_none() && self.identities.is_empty() && new.version.is_some()
             }
-            SourceData::Visit(_) | SourceData::Command(_) => false,
+            SourceData::Visit(_)
+            | SourceData::MemberUpdated(_)
+            | SourceData::Command(_)
+            | SourceData::Offering(_) => false,
         }
+    }
+
+    /// Whether it makes a member of somebody unknown, whatever the program says of unknown guests.
+    pub const fn enrols(&self) -> bool {
+        matches!(self.data, SourceData::Command(Command::CreateMember(_)))
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.
@@ -432,6 +499,8 @@ mod tests {
                 "data.experience_details",
             ),
             (&deep, "data"),
+            (r#"{"type":"menu_item.updated","data":[1]}"#, "data"),
+            (r#"{"type":"experience.deleted","data":{"a":1},"member":{"id":"m"}}"#, "member"),
             (&long, "key"),
         ];
         for (body, field) in cases {
@@ -481,6 +550,19 @@ mod tests {
         );
         let other = parse(r#"{"type":"visit","member":{"id":"n"}}"#).unwrap();
         assert_ne!(other.key, event.key);
+    }
+
+    #[test]
+    fn what_is_on_offer_comes_as_it_is_under_either_spelling() {
+        for word in ["menu_item.update", "menu_item.updated"] {
+            let text = format!(r#"{{"type":"{word}","data":{{ "price": 14.50,"tags":["new"] }}}}"#);
+            let event = parse(&text).unwrap();
+            assert_eq!(event.kind().as_str(), "menu_item.updated");
+            let SourceData::Offering(news) = event.data else { panic!("an offering") };
+            assert_eq!(news.about.text(), r#"{ "price": 14.50,"tags":["new"] }"#);
+        }
+        assert_eq!(parse(r#"{"type":"visi"}"#).unwrap_err().field, "type");
+        assert!("order.complete".parse::<SourceType>().is_err());
     }
 
     #[test]

@@ -121,12 +121,12 @@ fn of_events(service: &mut web::ServiceConfig) {
 }
 
 fn of_members(service: &mut web::ServiceConfig) {
-    of_chain("/members").get(members::list).add(service);
-    of_chain("/members/{member}").get(members::get).add(service);
+    of_chain("/members").get(members::list).post(members::create).add(service);
+    of_chain("/members/{member}").get(members::get).patch(members::update).add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
     of_chain("/members/{member}/points").post(members::adjust_points).add(service);
-    of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
     of_chain("/members/{member}/tier").post(members::set_tier).delete(members::clear_tier).add(service);
+    of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
 }
 

@@ -11,8 +11,10 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
+use crate::domain::profile::Profile;
+use crate::domain::segment::Membership;
 use crate::domain::text::Name;
 use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
@@ -32,6 +34,8 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Balance of the program's first wallet.
     pub points: Points,
     /// Every wallet that anything was in.
@@ -50,6 +54,10 @@ pub struct MemberView {
     pub tier_progress: Option<Progress>,
     /// Active, at risk, churned.
     pub status: Status,
+    /// How likely a member who stays away is lost.
+    pub risk_level: Option<RiskLevel>,
+    /// The segments they are in, by name: of which type, and since when.
+    pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
     /// Orders and visits since enrolment.
@@ -104,6 +112,7 @@ impl From<Member> for MemberView {
             member_id: member.id,
             email: face.email,
             phone: face.phone,
+            profile: member.profile,
             points: face.points,
             wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,
@@ -112,6 +121,8 @@ impl From<Member> for MemberView {
             system_tier: member.standing.system_tier().cloned(),
             tier_progress: None,
             status: member.standing.status,
+            risk_level: member.standing.risk_level(),
+            segments: member.standing.segments,
             achievements: member.standing.achievements,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,

@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext, Variant};
+use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallContext, Variant};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
@@ -14,6 +14,7 @@ use crate::domain::loyalty_event::EventType::{self, *};
 use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
 
+use super::payload::Fields;
 use super::requests::{self, Failure, Sum};
 use super::testing;
 use super::views::{
@@ -45,6 +46,7 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<ImmutableString>(), Type::Text),
         (TypeId::of::<Array>(), Type::List),
         (TypeId::of::<Map>(), Type::Map),
+        (TypeId::of::<Fields>(), Type::Json),
         (TypeId::of::<Range<i64>>(), Type::Range),
         (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
         (TypeId::of::<Window>(), Type::Window),
@@ -108,9 +110,18 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Tier);
     author
-        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status))
+        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)
         .role(Role::Status);
+    // The checker looks at both texts itself.
+    author
+        .function("mark", Nothing, |c: Context<'_>, status: Text, level: Text| {
+            requests::mark(&c, &status, Some(&level))
+        })
+        .place(in_rule);
+    author
+        .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
+        .place(in_rule);
     author
         .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
         .place(in_rule)
@@ -204,6 +215,12 @@ fn member(author: &mut Author) {
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
+    author
+        .property("risk_level", Type::Text, |m: &mut MemberView| Text::from(m.risk_level()))
+        .role(Role::RiskLevel);
+    author
+        .function("in_segment", Type::Bool, |m: &mut MemberView, name: Text| m.in_segment(&name))
+        .role(Role::Segment);
     author.property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64);
     author.property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal());
     author.property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
@@ -218,6 +235,14 @@ fn member(author: &mut Author) {
     });
     author.property("is_new", Type::Bool, |m: &mut MemberView| m.member.version == 0);
     author.property("enrolled_days", Type::Whole, |m: &mut MemberView| m.enrolled_days());
+    author.property("first_name", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.first_name.as_ref()))
+    });
+    author.property("language", Type::Text, |m: &mut MemberView| {
+        Text::from(or_empty(m.member.profile.language.as_ref()))
+    });
+    author.function("attribute", Type::Json, |m: &mut MemberView, name: Text| m.attribute(&name));
+    author.function("consents_to", Type::Bool, |m: &mut MemberView, what: Text| m.consents_to(&what));
     author
         .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
         .role(Role::Achievement);
@@ -255,6 +280,16 @@ const REASONS: &[EventType] = &[
     PointsExpired,
     OrderCancelled,
     OrderRefunded,
+];
+const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
+/// Events that hand on what they do not know the meaning of.
+const PAYLOADS: &[EventType] = &[
+    ExperienceCreated,
+    ExperienceUpdated,
+    ExperienceDeleted,
+    MenuItemCreated,
+    MenuItemUpdated,
+    MenuItemDeleted,
 ];
 
 fn event(author: &mut Author) {
@@ -301,9 +336,33 @@ fn event(author: &mut Author) {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)
         })
         .events(ABSENCES);
+    author
+        .property("risk_level", Type::Text, |e: &mut EventView| {
+            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
+        })
+        .role(Role::RiskLevel)
+        .events(ABSENCES);
+    author
+        .property("segment_name", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| &change.segment_name))
+        })
+        .role(Role::Segment)
+        .events(SEGMENTS);
+    author
+        .property("segment_type", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        })
+        .role(Role::SegmentType)
+        .events(SEGMENTS);
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+    author.property("changed", Type::List, |e: &mut EventView| e.changed()).events(&[MemberUpdated]);
+    author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS);
+    // `event.data.price`: what is no property is asked of the index.
+    FuncRegistration::new_index_getter()
+        .set_into_module(author.module(), |fields: &mut Fields, name: Text| fields.get(&name));
+    author.function("contains", Type::Bool, |fields: &mut Fields, name: Text| fields.contains(&name));
 }
 
 fn moments_and_windows(author: &mut Author) {

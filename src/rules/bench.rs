@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use rhai::{Array, Dynamic, Map, Position};
-use serde_json::{Map as JsonMap, Value};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Map as JsonMap, Number, Value};
 use ulid::Ulid;
 
 use crate::domain::Timestamp;
@@ -16,16 +18,17 @@ use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::schedule::TickType;
+use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
-use super::decide::{Case, Decided, decide_and_tell};
+use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
 
 /// The most events that one test may send.
@@ -103,6 +106,12 @@ impl World {
                         member.standing.achievements.insert(name, self.now);
                     }
                 }
+                "segments" => {
+                    for name in list("segments", value)? {
+                        let (name, kind) = self.known_segment(&text("segments", name)?)?;
+                        member.standing.segments.insert(name, Membership { kind, since: self.now });
+                    }
+                }
                 "visits" => {
                     for visit in list("visits", value)? {
                         past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
@@ -114,7 +123,7 @@ impl World {
                     }
                 }
                 other => {
-                    let known = "tier, status, points, achievements, visits, orders";
+                    let known = "tier, status, points, achievements, segments, visits, orders";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -127,6 +136,13 @@ impl World {
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
         let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
+    }
+
+    fn known_segment(&self, name: &str) -> Result<(Name, SegmentType), String> {
+        let known = self.program.code.segments.iter().map(|judged| &judged.segment);
+        let found = known.into_iter().find(|segment| segment.name.as_str() == name);
+        let found = found.map(|segment| (segment.name.clone(), segment.kind));
+        found.ok_or_else(|| format!("there is no segment called `{name}`"))
     }
 
     /// `send("order.completed", #{ total: 24.50 })`. A rule that fails fails the test.
@@ -152,6 +168,11 @@ impl World {
             }),
             _ => return Err(format!("there is no event called `{kind}`")),
         };
+        if let Occasion::Source(input) = &occasion
+            && let Some(announced) = announce_and_tell(&self.program, &self.chain.id, &[], input, self.now)
+        {
+            return self.remember(announced);
+        }
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
@@ -162,6 +183,7 @@ impl World {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules: None,
             desk: Desk::default(),
             now: self.now,
@@ -271,6 +293,26 @@ impl World {
         self.member.standing.status.as_str()
     }
 
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    /// Whether the last event told of a guest with this recommendation.
+    pub(super) fn recommended(&self, what: &str) -> bool {
+        self.told_events().any(|data| match data {
+            EventData::MemberAtRisk(absence)
+            | EventData::MemberChurned(absence)
+            | EventData::MemberReactivated(absence) => {
+                absence.recommended_actions.iter().any(|action| action.as_str() == what)
+            }
+            _ => false,
+        })
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
+    }
+
     pub(super) fn achieved(&self, name: &str) -> bool {
         self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
     }
@@ -351,22 +393,32 @@ fn sum_of_items(data: &JsonMap<String, Value>) -> Money {
     let items = data.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     items.iter().fold(Money::ZERO, |sum, item| {
         let price = number(item, "price").unwrap_or_default().decimal();
-        let quantity = number(item, "quantity").map_or(rust_decimal::Decimal::ONE, Money::decimal);
+        let quantity = number(item, "quantity").map_or(Decimal::ONE, Money::decimal);
         sum.plus(Money::new(price.saturating_mul(quantity).round_dp(2)))
     })
+}
+
+/// The JSON number that is written like this one. One of more digits than a float has goes as a text, which is read
+/// exactly where money is wanted.
+fn exact(number: Decimal) -> Option<Number> {
+    let written = number.to_f64().and_then(Number::from_f64)?;
+    (written.to_string().parse() == Ok(number)).then_some(written)
 }
 
 fn json_map(map: Map) -> Result<JsonMap<String, Value>, String> {
     map.into_iter().map(|(key, value)| Ok((key.to_string(), json(value)?))).collect()
 }
 
-/// A value of a rule as JSON; decimals as texts, which the parser reads exactly.
+/// A value of a rule as JSON.
 fn json(value: Dynamic) -> Result<Value, String> {
     if let Ok(number) = value.as_int() {
         return Ok(number.into());
     }
+    if let Ok(bool) = value.as_bool() {
+        return Ok(bool.into());
+    }
     if let Ok(number) = value.as_decimal() {
-        return Ok(number.to_string().into());
+        return Ok(exact(number).map_or_else(|| number.to_string().into(), Value::Number));
     }
     if value.is_map() {
         return Ok(Value::Object(json_map(value.cast())?));

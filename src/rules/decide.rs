@@ -4,6 +4,9 @@
 //! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
 //! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
 //!
+//! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
+//! it was; it is logged and noted like a trigger that fails.
+//!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
 //! again could not bring the forward back, because its loyalty events are already told.
@@ -11,12 +14,13 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
+use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
 use crate::domain::coupon::Desk;
-use crate::domain::decide::{Draft, Frame, Occasion, Undecided};
+use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
@@ -31,6 +35,7 @@ use crate::domain::text::{Key, Name};
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
+use super::segments;
 use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
 
 /// Everything that a decision depends on.
@@ -46,6 +51,8 @@ pub struct Case {
     pub notes: Vec<Box<str>>,
     /// What happened.
     pub occasion: Occasion,
+    /// How likely the member does not come within the chain's horizon, when the chain has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
     /// What is known of coupons; a decision that needs more says so.
@@ -92,6 +99,8 @@ pub(super) fn decide_and_tell(
     for note in case.notes {
         draft.note(note);
     }
+    draft.churn_probability = case.churn_probability;
+    draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
     let asked = ask_rules(program, &draft, case.only_rules.as_deref());
     let changes = ask_about_change(program, &draft, case.only_rules.as_deref());
@@ -110,11 +119,36 @@ pub(super) fn decide_and_tell(
     }
     draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
     let forwards = address(program, endpoints, &mut commit);
     Ok(Decided { commit, fired, failures, forwards })
+}
+
+/// Decides a source event that is about no guest; `None` for one that is. No rule starts on it, so it cannot fail.
+pub fn announce(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Commit> {
+    announce_and_tell(program, chain, endpoints, input, now).map(|decided| decided.commit)
+}
+
+/// [`announce`], for those who want to know to whom.
+pub(super) fn announce_and_tell(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    input: &SourceInput,
+    now: Timestamp,
+) -> Option<Decided> {
+    let mut commit = decide::announce(program.frame(chain), input, now)?;
+    let forwards = address(program, endpoints, &mut commit);
+    Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
@@ -200,7 +234,7 @@ fn ask<'p>(
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`. No rule starts on a command.
+/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -224,7 +258,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             ("refund", Dynamic::from(view))
         }
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
-        SourceData::Command(_) => return None,
+        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
     })
 }
 
@@ -268,7 +302,7 @@ fn address(program: &Program, endpoints: &[Arc<Endpoint>], commit: &mut Commit) 
                 id: DeliveryId::derived(cause, deliveries.len() as u32),
                 endpoint: endpoint.id,
                 event: event.id,
-                member: event.member,
+                member: event.member(),
                 due_at: commit.decided_at,
             });
         }
@@ -290,15 +324,15 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let Some(member) = commit.member.clone().map(Arc::new) else { return (forwards, failures) };
+    let member = commit.member.clone().map(Arc::new);
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = MemberView::new(member.clone(), today, program, commit.decided_at);
-        let view = EventView { event: Arc::new(event.clone()), at: Moment::new(event.at, zone) };
-        let mut run =
-            Run::new(&program.code, [("member", Dynamic::from(member)), ("event", Dynamic::from(view))]);
+        let member = member.clone().map(|member| MemberView::new(member, today, program, commit.decided_at));
+        let member = member.map(|member| ("member", Dynamic::from(member)));
+        let view = EventView::new(event.clone(), Moment::new(event.at, zone));
+        let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {
             match run.trigger(unit) {
                 Ok(more) => tags.extend(more),

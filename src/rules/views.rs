@@ -7,20 +7,26 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use chrono_tz::Tz;
+use rhai::{Array, Dynamic};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierInDanger, TierMoved};
-use crate::domain::member::Member;
+use crate::domain::loyalty_event::{
+    Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
+};
+use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::profile::Attribute;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
 use crate::domain::tier::{self, Progress};
 
 use super::program::Program;
+
+use super::payload::{self, Fields};
 
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
 /// usual time" is never true of somebody who has no usual time.
@@ -296,6 +302,29 @@ impl MemberView {
         (self.today - enrolled).num_days().max(0)
     }
 
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
+    }
+
+    /// What the chain's systems say of them; `()` when they say nothing.
+    pub(super) fn attribute(&self, name: &str) -> Dynamic {
+        let attributes = &self.member.profile.attributes;
+        match attributes.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value) {
+            None => Dynamic::UNIT,
+            Some(Attribute::Flag(flag)) => (*flag).into(),
+            Some(Attribute::Text(text)) => text.as_str().into(),
+            Some(Attribute::Number(number)) => payload::number(number.decimal()),
+        }
+    }
+
+    pub(super) fn consents_to(&self, what: &str) -> bool {
+        self.member.profile.consents.iter().any(|(name, given)| name.as_str() == what && *given)
+    }
+
     pub(super) fn has_achievement(&self, name: &str) -> bool {
         self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
     }
@@ -306,9 +335,19 @@ impl MemberView {
 pub(super) struct EventView {
     pub(super) event: Arc<LoyaltyEvent>,
     pub(super) at: Moment,
+    /// What the event hands on without knowing what it means.
+    pub(super) data: Fields,
 }
 
 impl EventView {
+    pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
+        let data = match &event.data {
+            EventData::Offering(news) => Fields::of(&news.about),
+            _ => Fields::default(),
+        };
+        Self { event: Arc::new(event), at, data }
+    }
+
     pub(super) fn points(&self) -> Option<&PointsMoved> {
         match &self.event.data {
             EventData::PointsEarned(moved)
@@ -341,6 +380,13 @@ impl EventView {
         }
     }
 
+    pub(super) fn segment(&self) -> Option<&SegmentChange> {
+        match &self.event.data {
+            EventData::SegmentEntered(change) | EventData::SegmentExited(change) => Some(change),
+            _ => None,
+        }
+    }
+
     pub(super) fn achievement(&self) -> &str {
         match &self.event.data {
             EventData::AchievementEarned(earned) => &earned.achievement,
@@ -354,6 +400,16 @@ impl EventView {
             | EventData::OrderUpdated(told)
             | EventData::OrderCompleted(told) => Some(told.order()),
             _ => None,
+        }
+    }
+
+    /// The parts of the profile that are others now.
+    pub(super) fn changed(&self) -> Array {
+        match &self.event.data {
+            EventData::MemberUpdated(updated) => {
+                updated.changed.iter().map(|field| field.as_str().into()).collect()
+            }
+            _ => Array::new(),
         }
     }
 

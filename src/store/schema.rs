@@ -84,7 +84,7 @@ diesel::table! {
         id -> Text,
         previous -> Nullable<Text>,
         kind -> Text,
-        member -> Text,
+        member -> Nullable<Text>,
         at -> BigInt,
         body -> Text,
     }
@@ -114,7 +114,7 @@ diesel::table! {
         endpoint -> Text,
         id -> Text,
         event -> Text,
-        member -> Text,
+        member -> Nullable<Text>,
         status -> Text,
         attempts -> BigInt,
         due_at -> Nullable<BigInt>,

@@ -78,13 +78,13 @@ CREATE TABLE transfers (
     PRIMARY KEY (chain, id)
 );
 
--- Each names the member's event before it; the member's state names the last.
+-- Each names the member's event before it; the member's state names the last. An event of no member names neither.
 CREATE TABLE loyalty_events (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
     previous TEXT COLLATE "C",
     kind TEXT COLLATE "C" NOT NULL,
-    member TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C",
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
@@ -115,7 +115,7 @@ CREATE TABLE deliveries (
     endpoint TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
     event TEXT COLLATE "C" NOT NULL,
-    member TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C",
     status TEXT COLLATE "C" NOT NULL,
     attempts BIGINT NOT NULL,
     due_at BIGINT,

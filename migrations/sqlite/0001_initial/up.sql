@@ -79,13 +79,13 @@ CREATE TABLE transfers (
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
--- Each names the member's event before it; the member's state names the last.
+-- Each names the member's event before it; the member's state names the last. An event of no member names neither.
 CREATE TABLE loyalty_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
     previous TEXT,
     kind TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
@@ -116,7 +116,7 @@ CREATE TABLE deliveries (
     endpoint TEXT NOT NULL,
     id TEXT NOT NULL,
     event TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     status TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     due_at BIGINT,
@@ -187,6 +187,12 @@ CREATE TABLE coupons (
     PRIMARY KEY (chain, code)
 ) WITHOUT ROWID;
 CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+-- Without these numbers SQLite takes a chain to have a handful of coupons, and looks through all of them for those of one
+-- book. https://sqlite.org/optoverview.html#manual_control_of_query_plans_using_sqlite_stat_tables
+ANALYZE coupons;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('coupons', 'coupons', '1000000 500000 1'),
+    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1');
 
 CREATE TABLE coupon_holdings (
     chain TEXT NOT NULL,

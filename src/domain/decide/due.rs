@@ -8,6 +8,7 @@ use chrono::Duration;
 use super::points::Movement;
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
 use crate::domain::money::Points;
@@ -17,9 +18,9 @@ use crate::domain::wallet::{Until, Waiting, Wallet};
 impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        self.catch_up_on_tier(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
-        self.catch_up_on_tier(frame);
         for wallet in &frame.terms.wallets {
             if self
                 .member
@@ -105,7 +106,9 @@ impl Draft {
         let held = |wallet: &WalletTerms| {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
-        frame.terms.wallets.iter().filter_map(held).chain(self.tier_deadline(frame)).min()
+        let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
+        let others = self.tier_deadline(frame).into_iter().chain(celebration);
+        frame.terms.wallets.iter().filter_map(held).chain(others).min()
     }
 }
 

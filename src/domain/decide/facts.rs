@@ -1,8 +1,8 @@
 //! What happened, folded into the member and the order.
 
 use super::{Draft, Frame};
+use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::Status;
 use crate::domain::money::Money;
 use crate::domain::order::Step;
 use crate::domain::refusal::Refused;
@@ -24,17 +24,15 @@ impl Draft {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
             }
+            SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::Command(command) => self.carry_out(frame, command)?,
+            SourceData::Offering(_) => {} // about no guest: see `announce`
         }
         Ok(())
     }
 
     pub(super) fn visit(&mut self, spend: Money) {
-        let absence = self.absence();
+        self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
         self.member.history.visit(self.today, spend);
-        if self.member.standing.status != Status::Active {
-            self.member.standing.status = Status::Active;
-            self.told.push(EventData::MemberReactivated(absence));
-        }
     }
 }

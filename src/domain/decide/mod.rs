@@ -7,6 +7,8 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod announce;
+mod celebration;
 mod command;
 mod coupon;
 mod due;
@@ -14,12 +16,17 @@ mod facts;
 mod lifecycle;
 mod order;
 mod points;
+mod profile;
+mod segment;
 mod tier;
+
+pub use announce::announce;
 
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
@@ -30,8 +37,8 @@ use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, LoyaltyEvent};
-use super::member::{MAX_IDENTITIES, Member, Standing};
+use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
+use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
@@ -42,10 +49,13 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use lifecycle::may_recommend;
 use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
+/// The most actions that one rule may recommend.
+pub const MAX_RECOMMENDATIONS: usize = 10;
 
 /// What a member decides on.
 #[derive(Debug, Clone)]
@@ -127,6 +137,12 @@ pub enum Refusal {
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
+    /// `recommend` without `mark`.
+    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
+    NothingToRecommendFor,
+    /// More recommendations than a person would read.
+    #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
+    TooManyRecommendations,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
@@ -159,6 +175,8 @@ impl Refusal {
             Self::NoSuchTier(_) => "unknown_tier",
             Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
+            Self::NothingToRecommendFor => "nothing_to_recommend_for",
+            Self::TooManyRecommendations => "too_many_recommendations",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
             Self::Lacks => "lacks",
@@ -197,6 +215,8 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
+    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// Coupons that are known, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
@@ -238,6 +258,7 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
+            churn_probability: None,
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),
@@ -250,6 +271,9 @@ impl Draft {
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
+        if let Occasion::Tick { kind, .. } = draft.occasion {
+            draft.celebrate(frame, kind);
+        }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
@@ -296,7 +320,7 @@ impl Draft {
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         self.all_or_nothing(|draft| {
-            effects.actions.iter().try_for_each(|action| draft.act(frame, &effects.cause, action))
+            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
         })
     }
 
@@ -326,7 +350,8 @@ impl Draft {
         self.failures.push(failure);
     }
 
-    fn act(&mut self, frame: Frame<'_>, cause: &Cause, action: &Action) -> Result<(), Refusal> {
+    fn act(&mut self, frame: Frame<'_>, effects: &RuleEffects, action: &Action) -> Result<(), Refusal> {
+        let cause = &effects.cause;
         if self.told.len() >= MAX_EVENTS {
             return Err(Refusal::TooManyEvents);
         }
@@ -339,9 +364,14 @@ impl Draft {
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
-            Action::Mark(status) => {
-                self.mark(*status);
-                self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
+            Action::Mark(mark) => {
+                self.mark(*mark, &effects.recommended());
+                self.line(cause, action.as_str(), None, Name::parse(mark.status().as_str()).ok());
+                Ok(())
+            }
+            Action::Recommend(what) => {
+                may_recommend(effects)?;
+                self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
             Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
@@ -398,6 +428,7 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             transfer.previous = latest.transfer.replace(transfer.id);
@@ -414,10 +445,15 @@ impl Draft {
                 let id = EventId::derived(cause_id, n);
                 LoyaltyEvent {
                     id,
-                    previous: latest.event.replace(id),
                     chain: frame.chain.clone(),
-                    member: self.member.id,
-                    face: face.clone(),
+                    subject: Some(Subject {
+                        id: self.member.id,
+                        previous: latest.event.replace(id),
+                        face: MemberFace {
+                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
+                            ..face.clone()
+                        },
+                    }),
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),

@@ -232,9 +232,11 @@ impl Draft {
         }
         let is_new = |action: &Action| match action {
             Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
-            Action::SetTier(_) | Action::Mark(_) | Action::Achieve(_) | Action::AssignCoupon(_) => {
-                !was.contains(action)
-            }
+            Action::SetTier(_)
+            | Action::Mark(_)
+            | Action::Recommend(_)
+            | Action::Achieve(_)
+            | Action::AssignCoupon(_) => !was.contains(action),
         };
         let actions = is.actions.into_iter().filter(is_new).collect();
         self.apply(frame, &RuleEffects { cause: is.cause, actions })?;

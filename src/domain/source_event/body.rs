@@ -13,7 +13,10 @@ use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::json::{self, Object};
 use crate::domain::money::Currency;
+use crate::domain::offering::OfferingNews;
 use crate::domain::order::Visit;
+use crate::domain::payload::Payload;
+use crate::domain::profile::ProfileChange;
 use crate::domain::text::{Key, Name};
 
 #[derive(Deserialize)]
@@ -126,6 +129,11 @@ pub(super) fn data(
             let body: VisitBody = json::object(raw, "data")?;
             SourceData::Visit(Visit { channel: body.channel })
         }
+        SourceType::MemberUpdated => SourceData::MemberUpdated(Box::new(ProfileChange::parse(raw)?)),
         SourceType::Command(kind) => SourceData::Command(Command::parse(kind, raw)?),
+        SourceType::Offering(what, change) => {
+            let about = Payload::parse(raw).map_err(|why| BadEvent::field("data", why))?;
+            SourceData::Offering(OfferingNews { what, change, about })
+        }
     })
 }

@@ -1,14 +1,18 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod celebration;
 pub mod earning;
+pub mod lifecycle;
 pub mod refund;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use celebration::CelebrationTerms;
 use earning::Earning;
+use lifecycle::Lifecycle;
 use refund::Refunds;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
@@ -22,17 +26,21 @@ pub struct Terms {
     pub earning: Earning,
     /// What refunds take back.
     pub refunds: Refunds,
-    /// Coupon books that rules may give coupons of.
-    pub coupon_books: Vec<CouponBook>,
+    /// Birthdays and anniversaries.
+    pub celebrations: CelebrationTerms,
     /// Tiers, and how members move between them.
     pub tiers: Tiers,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
+        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
     }
 
     /// The wallet of this code, or the first.
@@ -54,6 +62,8 @@ impl Default for Terms {
             coupon_books: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
+            lifecycle: None,
+            celebrations: CelebrationTerms::default(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Members and their history.
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::commands::Addressee;
+use super::commands::{self, Addressee};
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
+use crate::domain::source_event::SourceType;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -103,6 +105,35 @@ pub(in crate::http) async fn events(
     query.finish()?;
     let filter = Filter { member: Some(member.member_id), ..filter };
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
+}
+
+/// `POST /v1/chains/{chain}/members`: makes a member of somebody who did not come yet.
+pub(in crate::http) async fn create(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Serve, &path)?.chain.id.clone();
+    let kind = SourceType::Command(CommandType::CreateMember);
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
+    let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(reply.content_type(ContentType::json()).body(answer.receipt))
+}
+
+/// `PATCH /v1/chains/{chain}/members/{member}`: what is known of the person, and further identities.
+pub(in crate::http) async fn update(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
+    addressee.command(&state, SourceType::MemberUpdated, &request, body).await
 }
 
 /// `POST /v1/chains/{chain}/members/{member}/points`: gives or takes points by hand.

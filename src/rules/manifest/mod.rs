@@ -2,7 +2,9 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod celebrations;
 mod coupon_books;
+mod lifecycle;
 mod orders;
 mod reader;
 mod tiers;
@@ -144,8 +146,8 @@ impl Reader<'_> {
             "currency",
             "wallets",
             "tiers",
-            "coupon_books",
             "tier_policy",
+            "coupon_books",
             "achievements",
             "endpoints",
             "categories",
@@ -153,6 +155,8 @@ impl Reader<'_> {
             "schedule",
             "earning",
             "refunds",
+            "lifecycle",
+            "celebrations",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -161,11 +165,13 @@ impl Reader<'_> {
         let schedule = self.schedule_table(table);
         let (daily, tier_review) =
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
+        let celebrations = self.celebrations(table, daily.as_ref());
         let tiers = self.tiers(table, tier_review.as_ref());
         let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
+        let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -175,8 +181,10 @@ impl Reader<'_> {
             currency: currency?,
             terms: Terms {
                 wallets: self.wallets(table),
-                coupon_books: self.coupon_books(table),
                 tiers,
+                coupon_books: self.coupon_books(table),
+                lifecycle,
+                celebrations,
                 earning,
                 refunds,
             },
@@ -261,6 +269,23 @@ mod tests {
         let help = |line| problems.iter().find(|p| p.line == line).unwrap().help.clone().unwrap();
         assert_eq!(help(2), "did you mean `America/New_York`?");
         assert_eq!(help(4), "did you mean `tiers`?");
+    }
+
+    #[test]
+    fn celebrations_are_kept_at_the_daily_tick_unless_turned_off() {
+        let parse = |more: &str| Manifest::parse(&format!("{GOOD}{more}")).map(|m| m.terms.celebrations);
+        let kept = parse("").unwrap();
+        assert_eq!(
+            (kept.birthdays, kept.anniversaries, kept.at.to_string()),
+            (true, true, "03:00:00".to_owned())
+        );
+        let some = parse("[schedule]\ndaily = \"0 30 9 * * *\"\n[celebrations]\nbirthdays = false").unwrap();
+        assert_eq!(
+            (some.birthdays, some.anniversaries, some.at.to_string()),
+            (false, true, "09:30:00".to_owned())
+        );
+        let problems = parse("[celebrations]\nbirthday = true").unwrap_err();
+        assert_eq!(problems[0].help.as_deref(), Some("did you mean `birthdays`?"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
-use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
+use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::order::{OrderRecord, Snapshot, Stamp, Step};
@@ -86,10 +86,12 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     transfer.previous = member.latest.transfer.replace(transfer.id);
     let loyalty_event = LoyaltyEvent {
         id: event_id,
-        previous: member.latest.event.replace(event_id),
         chain: harvest(),
-        member: member.id,
-        face: member.face(),
+        subject: Some(Subject {
+            id: member.id,
+            previous: member.latest.event.replace(event_id),
+            face: member.face(),
+        }),
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
@@ -157,7 +159,7 @@ pub(in crate::store) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: T
         id: DeliveryId::derived(Ulid(cause), commit.deliveries.len() as u32),
         endpoint,
         event: event.id,
-        member: event.member,
+        member: event.member(),
         due_at,
     });
     commit
