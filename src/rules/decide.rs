@@ -196,8 +196,7 @@ fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
-    let Some(variable) = event_variable(program, draft) else { return Vec::new() };
-    ask(program, draft, event, variable, only)
+    ask(program, draft, event, event_variable(program, draft), only)
 }
 
 /// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
@@ -210,7 +209,7 @@ fn ask_about_change<'p>(
     let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
     let earning = |order: Option<Arc<Order>>| {
         let variable = ("order", Dynamic::from(order_view(program, draft, &record.order_id, order)));
-        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), variable, only)
+        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), only)
     };
     let (was, is) = (earning(Some(before)), earning(record.order().cloned()));
     was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
@@ -220,12 +219,12 @@ fn ask<'p>(
     program: &'p Program,
     draft: &Draft,
     event: RuleEvent,
-    variable: (&'static str, Dynamic),
+    variable: Option<(&'static str, Dynamic)>,
     only: Option<&[String]>,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
-    let variables = [("member", Dynamic::from(member)), variable];
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
