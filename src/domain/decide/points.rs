@@ -24,6 +24,17 @@ pub(super) struct Movement<'a> {
     pub(super) reason: &'a str,
 }
 
+/// The wallet meant, and the points in it that an amount comes to; `None` when that is none.
+fn whole<'a>(
+    frame: Frame<'a>,
+    code: Option<&Name>,
+    amount: Decimal,
+) -> Result<Option<(&'a WalletTerms, Points)>, Refusal> {
+    let wallet = frame.wallet(code)?;
+    let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
+    Ok((whole != Points::ZERO).then_some((wallet, whole)))
+}
+
 impl Draft {
     /// Gives points; those for an order are remembered with it, so that a refund can take them back.
     pub(super) fn award(
@@ -32,11 +43,7 @@ impl Draft {
         cause: &Cause,
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
-        let wallet = frame.wallet(code)?;
-        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
-        if whole == Points::ZERO {
-            return Ok(());
-        }
+        let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = self.room_for(wallet, whole);
         self.line(cause, "award", Some((wallet, amount)), None);
         if amount == Points::ZERO {
@@ -120,11 +127,7 @@ impl Draft {
         cause: &Cause,
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
-        let wallet = frame.wallet(code)?;
-        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
-        if whole == Points::ZERO {
-            return Ok(());
-        }
+        let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = Points(whole.0.min(self.balance(wallet).0.max(0)));
         if amount > Points::ZERO {
             let (moved, _) =

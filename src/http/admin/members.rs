@@ -3,7 +3,7 @@
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::commands::{self, Addressee};
+use super::commands;
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
@@ -122,66 +122,6 @@ pub(in crate::http) async fn create(
     let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
-}
-
-/// `PATCH /v1/chains/{chain}/members/{member}`: what is known of the person, and further identities.
-pub(in crate::http) async fn update(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
-    addressee.command(&state, SourceType::MemberUpdated, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/members/{member}/points`: gives or takes points by hand.
-pub(in crate::http) async fn adjust_points(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::AdjustPoints, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
-pub(in crate::http) async fn confirm_points(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/members/{member}/tier`: gives a tier by hand.
-pub(in crate::http) async fn set_tier(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::SetTier, &request, body).await
-}
-
-/// `DELETE /v1/chains/{chain}/members/{member}/tier`: takes a tier away that was given by hand.
-pub(in crate::http) async fn clear_tier(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::ClearTier, &request, body).await
 }
 
 /// The member of that name.
