@@ -81,6 +81,8 @@ pub(super) struct Clerk<'a> {
     pub(super) clock: &'a Clock,
     pub(super) chain: &'a ChainId,
     pub(super) member: MemberId,
+    /// Whom the member has absorbed.
+    pub(super) absorbed: Vec<MemberId>,
 }
 
 /// Free codes that were picked of a book.
@@ -180,8 +182,9 @@ impl Clerk<'_> {
     ) -> Result<LaidOut, StoreError> {
         let mut all = wanted.clone();
         all.codes.extend(picked.values().flatten().cloned());
-        let (chain, member) = (self.chain.clone(), self.member);
-        laid.desk = self.store.read(move |conn| store::coupon::lay_out(conn, &chain, member, &all)).await?;
+        let (chain, member, absorbed) = (self.chain.clone(), self.member, self.absorbed.clone());
+        let read = move |conn: &mut _| store::coupon::lay_out(conn, &chain, member, &absorbed, &all);
+        laid.desk = self.store.read(read).await?;
         for (book, codes) in picked {
             let wanted = wanted.books.get(&book).copied().unwrap_or_default();
             let is_dry = codes.len() < wanted;

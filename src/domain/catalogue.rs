@@ -12,9 +12,9 @@ use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Li
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
-    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
-    TierMoved, With,
+    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, Forfeited,
+    LoyaltyEvent, Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, Purse, Reunion,
+    SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
@@ -44,6 +44,8 @@ impl EventType {
             Self::OrderCancelled => message_with::<Cancellation>(),
             Self::OrderRefunded => message_with::<RefundTold>(),
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
+            Self::MemberMerged | Self::MemberUnmerged => message_with::<Reunion>(),
+            Self::MemberErased => message_with::<Forfeited>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
             Self::VisitRecorded => message_with::<Visit>(),
@@ -144,6 +146,13 @@ impl EventType {
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
+            Self::MemberMerged => EventData::MemberMerged(reunion().into()),
+            Self::MemberUnmerged => EventData::MemberUnmerged(reunion().into()),
+            Self::MemberErased => {
+                let Reunion { other_id, other_member_id, points } = reunion();
+                let forfeited = Forfeited { known_as: other_id, member_id: other_member_id, points };
+                EventData::MemberErased(forfeited.into())
+            }
             Self::MemberBirthday => {
                 EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
             }
@@ -208,6 +217,14 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn reunion() -> Reunion {
+    Reunion {
+        other_id: "m-43".into(),
+        other_member_id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0008)),
+        points: vec![Purse { wallet: name("points"), balance: Points(120), pending: Points(0) }],
+    }
 }
 
 fn profile_updated() -> EventData {

@@ -11,11 +11,13 @@ use serde::Deserialize;
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
+use super::identity::MemberName;
+use super::ids::MemberId;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
 use super::source_event::BadEvent;
-use super::text::{Key, Name, Note};
+use super::text::{Key, Name, Note, Text};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +42,12 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// Another member is this one.
+    Merge,
+    /// Another member was not this one after all.
+    Unmerge,
+    /// A member is forgotten.
+    Erase,
 }
 
 impl CommandType {
@@ -55,6 +63,9 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::Merge,
+        Self::Unmerge,
+        Self::Erase,
     ];
 
     /// The type of the source event that carries it.
@@ -70,6 +81,9 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::Merge => "member.merge",
+            Self::Unmerge => "member.unmerge",
+            Self::Erase => "member.erase",
         }
     }
 }
@@ -96,6 +110,12 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `member.merge`: from whom
+    Merge(MemberName),
+    /// `member.unmerge`: who
+    Unmerge(MemberId),
+    /// `member.erase`
+    Erase,
 }
 
 /// Points given or taken by hand.
@@ -126,6 +146,18 @@ pub struct TierOrder {
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergeBody {
+    from: Text<200>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnmergeBody {
+    member: MemberId,
+}
+
 /// What earned the points that can be spent from now on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +185,9 @@ impl Command {
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::Merge(_) => CommandType::Merge,
+            Self::Unmerge(_) => CommandType::Unmerge,
+            Self::Erase => CommandType::Erase,
         }
     }
 
@@ -179,6 +214,18 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::Merge => {
+                let MergeBody { from } = json::object(raw, "data")?;
+                Self::Merge(MemberName::parse(&from))
+            }
+            CommandType::Unmerge => {
+                let UnmergeBody { member } = json::object(raw, "data")?;
+                Self::Unmerge(member)
+            }
+            CommandType::Erase => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::Erase
+            }
         })
     }
 }

@@ -14,6 +14,7 @@ use super::Timestamp;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
+use super::merge::{Absorbed, Ended};
 use super::money::{Money, Points};
 use super::profile::Profile;
 use super::segment::{Membership, SegmentNames, SegmentType};
@@ -235,6 +236,35 @@ impl History {
         }
     }
 
+    /// Adds what somebody did who was the same person.
+    pub fn join(&mut self, other: &Self) {
+        self.lifetime_visits += other.lifetime_visits;
+        self.lifetime_spend = self.lifetime_spend.plus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
+        for day in &other.days {
+            if let Some(own) = self.on(day.day) {
+                own.visits = own.visits.saturating_add(day.visits);
+                own.spend = own.spend.plus(day.spend);
+                own.earned = own.earned.saturating_add(day.earned);
+            }
+        }
+    }
+
+    /// Takes away again what was joined.
+    pub fn part(&mut self, other: &Self) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
+        self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
+        for day in &other.days {
+            let Ok(at) = self.days.binary_search_by_key(&day.day, |s| s.day) else { continue };
+            let own = &mut self.days[at];
+            own.visits = own.visits.saturating_sub(day.visits);
+            own.spend = own.spend.minus(day.spend);
+            own.earned = own.earned.saturating_sub(day.earned);
+        }
+        self.days.retain(|day| day.visits > 0 || day.spend != Money::ZERO || day.earned != 0);
+    }
+
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
@@ -401,6 +431,10 @@ pub struct Member {
     pub history: History,
     /// The newest of what was written down about them.
     pub latest: Latest,
+    /// Members who turned out to be this one.
+    pub absorbed: Vec<Absorbed>,
+    /// How they came to be a member no more, if they did.
+    pub ended: Option<Box<Ended>>,
 }
 
 /// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which
@@ -427,6 +461,8 @@ impl Member {
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
+            absorbed: Vec::new(),
+            ended: None,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod json;
 pub mod ledger;
 pub mod loyalty_event;
 pub mod member;
+pub mod merge;
 pub mod money;
 pub mod offering;
 pub mod order;

@@ -191,6 +191,75 @@ impl Wallet {
         drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
     }
 
+    /// Takes everything over that another wallet holds: lots with their expiry, a deficit, what waits.
+    ///
+    /// # Errors
+    /// It is too much for one wallet; this one may then be half changed.
+    pub fn join(&mut self, other: &Self) -> Result<(), WalletError> {
+        other.lots.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))?;
+        if other.balance < Points::ZERO {
+            self.debit(Points(-other.balance.0))?;
+        }
+        other.waiting.iter().try_for_each(|waiting| self.wait(waiting.clone()))?;
+        self.used_at = self.used_at.max(other.used_at);
+        if !other.lots.is_empty() {
+            // Rather warned of twice than not at all.
+            self.warned_until = self.warned_until.min(other.warned_until);
+        }
+        Ok(())
+    }
+
+    /// Takes out what was joined, as far as it is still there and less what was `lost` of it: from lots with the same
+    /// expiry, and of what waited then what still waits. `expiry` says until when points are good that waited then and
+    /// do not any more. A deficit that was joined goes with it.
+    ///
+    /// # Errors
+    /// The balance would leave the range of points.
+    pub fn part(
+        &mut self,
+        joined: &Self,
+        lost: Points,
+        expiry: impl Fn(Timestamp) -> Option<Timestamp>,
+    ) -> Result<Self, WalletError> {
+        let mut left = Self { waiting: Vec::new(), ..joined.clone() };
+        left.debit(lost)?;
+        let mut out = Self { used_at: self.used_at, warned_until: joined.warned_until, ..Self::default() };
+        for lot in &left.lots {
+            out.credit(self.take_from(lot.expires_at, lot.remaining), lot.expires_at)?;
+        }
+        for waited in &joined.waiting {
+            let is_it = |waiting: &Waiting| {
+                (&waiting.origin, waiting.until, waiting.earned_at)
+                    == (&waited.origin, waited.until, waited.earned_at)
+            };
+            let still = self.release(is_it);
+            if still.is_empty() {
+                let until = expiry(waited.earned_at);
+                out.credit(self.take_from(until, waited.amount), until)?;
+            }
+            out.waiting.extend(still);
+        }
+        if left.balance < Points::ZERO {
+            self.credit(Points(-left.balance.0), None)?;
+            out.debit(Points(-left.balance.0))?;
+        }
+        Ok(out)
+    }
+
+    /// Takes up to `amount` from the lot that is gone at `expires_at`; answers how much there was.
+    fn take_from(&mut self, expires_at: Option<Timestamp>, amount: Points) -> Points {
+        let Some(at) = self.lots.iter().position(|lot| lot.expires_at == expires_at) else {
+            return Points::ZERO;
+        };
+        let taken = amount.min(self.lots[at].remaining);
+        self.lots[at].remaining.0 -= taken.0;
+        self.balance.0 -= taken.0;
+        if self.lots[at].remaining == Points::ZERO {
+            self.lots.remove(at);
+        }
+        taken
+    }
+
     /// Removes the lots that are gone at `now`; answers how many points that were.
     pub fn expire(&mut self, now: Timestamp) -> Points {
         let mut gone = 0;

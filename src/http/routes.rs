@@ -129,6 +129,11 @@ fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}")
         .get(members::get)
         .patch(about_member(Right::Serve, SourceType::MemberUpdated))
+        .delete(about_member(Right::Manage, CommandType::Erase))
+        .add(service);
+    of_chain("/members/{member}/merge").post(about_member(Right::Manage, CommandType::Merge)).add(service);
+    of_chain("/members/{member}/unmerge")
+        .post(about_member(Right::Manage, CommandType::Unmerge))
         .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
     of_chain("/members/{member}/points")

@@ -46,7 +46,8 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         Write::Attempt(outcome) => (None, Some(outcome)),
     };
     let of_commit = commit.into_iter().flat_map(|commit| {
-        let member = commit.member.iter().map(|m| Claim::Member(&commit.chain, m.id));
+        let members = commit.member.iter().chain(&commit.people.others);
+        let member = members.map(|m| Claim::Member(&commit.chain, m.id));
         let order = commit.order.iter().map(|o| Claim::Order(&commit.chain, &o.order_id));
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
         member.chain(order).chain(coupons)
@@ -151,7 +152,8 @@ impl<'a> Round<'a> {
     }
 
     fn write_members(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let (places, rows) = self.ordered_rows(|rows| &rows.member, MemberChange::key);
+        let (places, rows) =
+            self.ordered_rows(|rows| rows.member.iter().chain(&rows.others), MemberChange::key);
         let written = member::write(conn, &rows)?;
         self.lose(places, written);
         Ok(())
@@ -161,6 +163,13 @@ impl<'a> Round<'a> {
         let (places, rows) = self.ordered_rows(|rows| &rows.identities, IdentityRow::key);
         let claimed = member::claim(conn, &rows)?;
         self.lose(places, claimed);
+        for (at, commit, _) in &self.commits {
+            for moved in &commit.people.identities {
+                if !member::hand_over(conn, &commit.chain, moved)? {
+                    self.losers.insert(*at);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -193,6 +202,9 @@ impl<'a> Round<'a> {
     /// are kept whatever became of their deliveries.
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         self.write_holdings(conn)?;
+        for (_, commit, _) in &self.commits {
+            commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
+        }
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);
         ledger::insert(conn, &transfers)?;
         let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);

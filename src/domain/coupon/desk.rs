@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Coupon, CouponBook, CouponCode, Hand, Holding, Move, Rejection, Stake, Tally, Usage};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
+use crate::domain::member::Member;
 
 /// What a decision needs to know of coupons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +70,8 @@ pub struct Desk {
     pub shelves: BTreeMap<CouponBookKey, Shelf>,
     /// What was done before.
     pub usages: BTreeMap<CouponUsageKey, Option<Usage>>,
+    /// Other members whom the event is about: they lie there from the start.
+    pub guests: Vec<Member>,
     /// What was done by this decision, in order.
     played: Vec<Usage>,
 }

@@ -14,6 +14,7 @@ mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
+mod merge;
 mod order;
 mod points;
 mod profile;
@@ -31,7 +32,7 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
-use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
@@ -223,6 +224,7 @@ pub struct Draft {
     wanted: Wanted,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
+    people: PeopleChanges,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
     lines: Vec<EffectLine>,
@@ -262,6 +264,7 @@ impl Draft {
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),
+            people: PeopleChanges::default(),
             transfers: Vec::new(),
             told: Vec::new(),
             lines: Vec::new(),
@@ -269,6 +272,10 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        if draft.member.is_erased() {
+            draft.hear_of_the_erased()?;
+            return Ok(draft);
+        }
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.catch_up(frame)?;
         if let Occasion::Tick { kind, .. } = draft.occasion {
@@ -431,6 +438,8 @@ impl Draft {
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
+            let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
+            let latest = other.map_or(&mut *latest, |other| &mut other.latest);
             transfer.previous = latest.transfer.replace(transfer.id);
         }
         let source_key = match &self.occasion {
@@ -497,6 +506,7 @@ impl Draft {
             wake,
             member: Some(self.member),
             new_identities: self.new_identities,
+            people: self.people,
             order: self.order,
             coupons: self.desk.into_changes(),
             transfers: self.transfers,
@@ -538,6 +548,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         member: None,
         wake: Wake::Kept,
         new_identities: Vec::new(),
+        people: PeopleChanges::default(),
         order: None,
         coupons: CouponChanges::default(),
         transfers: Vec::new(),

@@ -8,7 +8,8 @@ use super::loyalty_events::AN_INSTANT;
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
-use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::identity::{Identity, IdentityKind, MemberName};
+use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
 use crate::domain::statement::Span;
@@ -19,7 +20,7 @@ use crate::http::query::Query;
 use crate::http::{AppState, State};
 use crate::read::ledger::Stated;
 use crate::read::loyalty_event::Filter;
-use crate::read::member::{MemberName, MemberView};
+use crate::read::member::MemberView;
 use crate::read::page::Page;
 
 const WHAT: &str = "member";
@@ -92,7 +93,7 @@ pub(in crate::http) async fn ledger(
     let (chain, member) = member(&state, &caller, &path).await?;
     let wanted = query.page()?;
     query.finish()?;
-    Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
+    Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member, wanted).await?))
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/statement`: what was held at `from` and at `to`, and what moved in between.
@@ -109,7 +110,7 @@ pub(in crate::http) async fn statement(
     if from.is_some_and(|from| from > to) {
         return Err(Problem::field("from", "must not lie behind `to`"));
     }
-    match state.reader.statement(chain, member.member_id, Span { from, to }).await? {
+    match state.reader.statement(chain, member, Span { from, to }).await? {
         Some(Stated::Statement(statement)) => Ok(HttpResponse::Ok().json(statement)),
         Some(Stated::TooFarBack) => Err(Problem::field("from", "lies too many lines back; ask for less")),
         None => Err(Problem::NotFound(WHAT)),
@@ -127,7 +128,7 @@ pub(in crate::http) async fn events(
     let filter = loyalty_events::filter(&mut query)?;
     let wanted = query.page()?;
     query.finish()?;
-    let filter = Filter { member: Some(member.member_id), ..filter };
+    let filter = Filter { member: Some(member), ..filter };
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
 }
 
@@ -159,10 +160,10 @@ async fn member(
     state: &AppState,
     caller: &Caller,
     (chain, name): &(String, String),
-) -> Result<(ChainId, MemberView), Problem> {
+) -> Result<(ChainId, MemberId), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = known(state, &chain, name).await?;
-    Ok((chain, member))
+    let member = state.reader.member_of_record(chain.clone(), MemberName::parse(name)).await?;
+    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
 }
 
 #[cfg(test)]

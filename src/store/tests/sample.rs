@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use crate::domain::delivery::{Attempt, AttemptOutcome, NewDelivery, NextStep};
 use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
@@ -110,6 +110,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             receipt,
         }),
         new_identities: Vec::new(),
+        people: PeopleChanges::default(),
         order: Some(record),
         coupons: Default::default(),
         transfers: vec![transfer],

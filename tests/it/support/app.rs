@@ -188,6 +188,17 @@ impl TestApp {
         self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
     }
 
+    /// `punchcard verify`, beside the running engine.
+    #[track_caller]
+    pub(crate) fn verify(&self) {
+        let verify = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"))
+            .args(["verify", "--database", &self.config.database.to_string()])
+            .env("PUNCHCARD_MASTER_KEY", "07".repeat(32))
+            .output()
+            .expect("verify runs");
+        assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stderr));
+    }
+
     pub(crate) async fn stop(mut self) {
         if let Some(app) = self.app.take() {
             app.stop().await;
