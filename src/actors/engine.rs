@@ -103,6 +103,8 @@ pub(super) struct Inner {
     pub(super) configuring: tokio::sync::Mutex<()>,
     /// One merge at a time: two that concern the same members would wait for each other.
     merging: tokio::sync::Mutex<()>,
+    /// One member is forgotten in the log at a time.
+    pub(super) forgetting: tokio::sync::Mutex<()>,
     /// One move of the test clock at a time.
     pub(super) advancing: tokio::sync::Mutex<()>,
     admission: Arc<Semaphore>,
@@ -136,6 +138,7 @@ impl Engine {
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
             merging: tokio::sync::Mutex::new(()),
+            forgetting: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
             admission: Arc::new(Semaphore::new(parts.max_in_flight)),
             max_in_flight: parts.max_in_flight,
@@ -308,6 +311,16 @@ impl Engine {
         chain: &ChainId,
         stored: StoredSource,
     ) -> Result<Answer, EngineError> {
+        self.decide_stored_for(chain, stored, None).await
+    }
+
+    /// The same, for the member who claimed it.
+    pub(super) async fn decide_stored_for(
+        &self,
+        chain: &ChainId,
+        stored: StoredSource,
+        claimed_by: Option<MemberId>,
+    ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
             .map_err(|bad| {
@@ -320,7 +333,12 @@ impl Engine {
         let input = SourceInput {
             id: stored.id,
             // What was made up for the sender at first stays as it was.
-            event: Arc::new(SourceEvent { key: stored.key, occurred_at: stored.occurred_at, ..event }),
+            event: Arc::new(SourceEvent {
+                key: stored.key,
+                occurred_at: stored.occurred_at,
+                member: claimed_by.or(event.member),
+                ..event
+            }),
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
@@ -405,6 +423,10 @@ impl Engine {
                 Ok(Ok(Applied::Answered { answer, news: News { learned, outdated } })) => {
                     for member in &outdated {
                         self.forget(&handle, *member).await;
+                    }
+                    if matches!(input.event.data, SourceData::Command(Command::Erase)) {
+                        self.forget(&handle, id).await;
+                        self.forget_later(chain.clone());
                     }
                     // Only now: an event that was refused must not bind an identity to anybody.
                     if (brings_identities || !outdated.is_empty()) && !learned.is_empty() {

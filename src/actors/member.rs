@@ -14,6 +14,7 @@ use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
 use crate::domain::celebration;
 use crate::domain::chain::ChainId;
+use crate::domain::claim::Claim;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::coupon::Wanted;
@@ -290,6 +291,7 @@ impl Work {
             let guests = self.guests(&input.event.data, &member).await?;
             let mut desk = laid.desk.clone();
             desk.guests = guests;
+            desk.claim = self.claim(&input.event.data).await?;
             let case = Case {
                 member,
                 order: order.clone(),
@@ -327,6 +329,13 @@ impl Work {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// The order that a command claims, as far as it is known.
+    async fn claim(&self, data: &SourceData) -> Result<Option<Claim>, EngineError> {
+        let SourceData::Command(Command::ClaimOrder(code)) = data else { return Ok(None) };
+        let (chain, code) = (self.chain.clone(), code.clone());
+        Ok(self.parts.store.read(move |conn| store::parked::find(conn, &chain, &code)).await?)
     }
 
     /// The other members whom a command about this one concerns, as stored.

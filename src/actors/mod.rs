@@ -20,12 +20,14 @@
 //! closed builds a new one from the store.
 
 pub mod chain;
+mod claims;
 pub mod configure;
 pub mod coupons;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;
 pub mod error;
+mod forget;
 pub mod journal;
 pub mod member;
 pub mod outbound;

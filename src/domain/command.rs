@@ -48,6 +48,8 @@ pub enum CommandType {
     Unmerge,
     /// A member is forgotten.
     Erase,
+    /// An order without a guest was this member's.
+    ClaimOrder,
 }
 
 impl CommandType {
@@ -66,6 +68,7 @@ impl CommandType {
         Self::Merge,
         Self::Unmerge,
         Self::Erase,
+        Self::ClaimOrder,
     ];
 
     /// The type of the source event that carries it.
@@ -84,6 +87,7 @@ impl CommandType {
             Self::Merge => "member.merge",
             Self::Unmerge => "member.unmerge",
             Self::Erase => "member.erase",
+            Self::ClaimOrder => "order.claim",
         }
     }
 }
@@ -116,6 +120,8 @@ pub enum Command {
     Unmerge(MemberId),
     /// `member.erase`
     Erase,
+    /// `order.claim`: the code on its receipt, or its id
+    ClaimOrder(Key),
 }
 
 /// Points given or taken by hand.
@@ -154,6 +160,12 @@ struct MergeBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ClaimBody {
+    code: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct UnmergeBody {
     member: MemberId,
 }
@@ -188,6 +200,7 @@ impl Command {
             Self::Merge(_) => CommandType::Merge,
             Self::Unmerge(_) => CommandType::Unmerge,
             Self::Erase => CommandType::Erase,
+            Self::ClaimOrder(_) => CommandType::ClaimOrder,
         }
     }
 
@@ -225,6 +238,10 @@ impl Command {
             CommandType::Erase => {
                 let NothingMore {} = json::object(raw, "data")?;
                 Self::Erase
+            }
+            CommandType::ClaimOrder => {
+                let ClaimBody { code } = json::object(raw, "data")?;
+                Self::ClaimOrder(code)
             }
         })
     }

@@ -12,6 +12,7 @@ use super::member::Member;
 use super::order::OrderRecord;
 use super::receipt::{Receipt, SourceStatus};
 use super::source_event::SourceEvent;
+use super::text::Key;
 use std::sync::Arc;
 
 /// Everything one decision changed.
@@ -47,7 +48,7 @@ pub struct Commit {
     pub decided_at: Timestamp,
 }
 
-/// What a merge, an un-merge or an erasure changed beside the member. Other commits change nothing of it.
+/// What a merge, an un-merge, an erasure or a claim changed beside the member. Other commits change nothing of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PeopleChanges {
     /// The other members after it, at the versions they were decided *from*.
@@ -58,6 +59,8 @@ pub struct PeopleChanges {
     pub coupons: Option<CouponsMove>,
     /// Members of whom the log must forget who they were.
     pub erased: Vec<MemberId>,
+    /// An order without a guest that is the member's from now on.
+    pub claimed: Option<Key>,
 }
 
 impl PeopleChanges {

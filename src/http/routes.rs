@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
 use super::admin::{
-    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
-    members, program, source_events,
+    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
+    loyalty_events, members, program, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -131,6 +131,8 @@ fn of_members(service: &mut web::ServiceConfig) {
         .patch(about_member(Right::Serve, SourceType::MemberUpdated))
         .delete(about_member(Right::Manage, CommandType::Erase))
         .add(service);
+    of_chain("/members/{member}/claims").post(members::claim).add(service);
+    of_chain("/members/{member}/export").get(export::get).add(service);
     of_chain("/members/{member}/merge").post(about_member(Right::Manage, CommandType::Merge)).add(service);
     of_chain("/members/{member}/unmerge")
         .post(about_member(Right::Manage, CommandType::Unmerge))

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
+pub mod export;
 pub mod ledger;
 pub mod loyalty_event;
 pub mod member;

@@ -10,11 +10,13 @@ use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::delivery::{self, DeliveryRow};
+use super::erasure;
 use super::error::StoreError;
 use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
 use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
+use super::parked;
 use super::row::Row;
 use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
@@ -169,6 +171,11 @@ impl<'a> Round<'a> {
                     self.losers.insert(*at);
                 }
             }
+            if let (Some(order_id), Some(member)) = (&commit.people.claimed, &commit.member)
+                && !parked::claim(conn, &commit.chain, order_id, member.id)?
+            {
+                self.losers.insert(*at);
+            }
         }
         Ok(())
     }
@@ -203,6 +210,8 @@ impl<'a> Round<'a> {
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         self.write_holdings(conn)?;
         for (_, commit, _) in &self.commits {
+            commit.people.erased.iter().try_for_each(|id| erasure::begin(conn, &commit.chain, *id))?;
+            commit.source.as_ref().map_or(Ok(()), |change| parked::note(conn, &commit.chain, change))?;
             commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
         }
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);

@@ -12,6 +12,7 @@ mod connection;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
+pub mod erasure;
 mod error;
 mod fixed;
 mod group;
@@ -20,6 +21,7 @@ pub mod ledger;
 pub mod loyalty_event;
 pub mod member;
 pub mod order;
+pub mod parked;
 pub mod program;
 mod row;
 #[cfg(test)]

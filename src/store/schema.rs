@@ -223,6 +223,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    erasures (chain, member) {
+        chain -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
+    parked (chain, code, source) {
+        chain -> Text,
+        code -> Text,
+        source -> Text,
+        order_id -> Text,
+        member -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
 
 // To sum up each side of the ledger by account and wallet.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Coupon, CouponBook, CouponCode, Hand, Holding, Move, Rejection, Stake, Tally, Usage};
+use crate::domain::claim::Claim;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
 use crate::domain::member::Member;
 
@@ -72,6 +73,8 @@ pub struct Desk {
     pub usages: BTreeMap<CouponUsageKey, Option<Usage>>,
     /// Other members whom the event is about: they lie there from the start.
     pub guests: Vec<Member>,
+    /// The order that is claimed; it lies there from the start, too.
+    pub claim: Option<Claim>,
     /// What was done by this decision, in order.
     played: Vec<Usage>,
 }

@@ -19,6 +19,7 @@ impl Draft {
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
             Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
             Command::Merge(_) => self.merge(frame),
+            Command::ClaimOrder(code) => self.claim(frame, code),
             Command::Unmerge(who) => self.unmerge(frame, *who),
             Command::Erase => {
                 self.erase(frame);

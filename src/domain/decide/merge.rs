@@ -1,10 +1,13 @@
 //! Two members who are one person; and what is undone when they were not.
 
+use std::sync::Arc;
+
 use super::points::Line;
 use super::{Draft, Frame, Occasion};
 use crate::domain::command::Command;
 use crate::domain::commit::CouponsMove;
 use crate::domain::effect::Mark;
+use crate::domain::erasure::body_without_person;
 use crate::domain::ids::MemberId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, Forfeited, Reunion};
@@ -160,11 +163,16 @@ impl Draft {
     pub(super) fn hear_of_the_erased(&mut self) -> Result<(), Refused> {
         self.runs_rules = false;
         let Occasion::Source(input) = &mut self.occasion else { return Ok(()) };
-        match &input.event.data {
-            SourceData::Command(Command::Erase) => self.note("the member was erased before"),
+        let note = match &input.event.data {
+            SourceData::Command(Command::Erase) => "the member was erased before",
             SourceData::Command(_) | SourceData::MemberUpdated(_) => return Err(erased()),
-            _ => self.note("the member was erased; this changes nothing"),
+            _ => "the member was erased; this changes nothing",
+        };
+        // It would bring the person back into the log.
+        if let Some(body) = body_without_person(&input.event.body, self.member.id) {
+            Arc::make_mut(&mut input.event).body = body.into();
         }
+        self.note(note);
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 
 mod announce;
 mod celebration;
+mod claim;
 mod command;
 mod coupon;
 mod due;

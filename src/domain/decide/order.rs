@@ -51,7 +51,7 @@ struct Sight<'a> {
 
 impl Draft {
     pub(super) fn see_order(&mut self, frame: Frame<'_>, step: Step, snapshot: &Snapshot) {
-        let Snapshot { version, order } = snapshot;
+        let Snapshot { version, order, .. } = snapshot;
         let stamp = Stamp { version: *version, at: self.at, step };
         let Some((before, record)) = self.see(Sight { order_id: &order.order_id, stamp, order: Some(order) })
         else {

@@ -107,6 +107,8 @@ impl Item {
 pub struct Snapshot {
     /// The POS's count of changes to the order.
     pub version: Option<i64>,
+    /// What the receipt says, so that a guest who was not recognised can claim the order with it.
+    pub receipt_code: Option<Key>,
     /// The order.
     pub order: Arc<Order>,
 }

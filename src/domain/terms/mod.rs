@@ -8,6 +8,7 @@ pub mod refund;
 pub mod tier;
 pub mod wallet;
 
+use super::claim::ClaimTerms;
 use super::coupon::CouponBook;
 use super::text::Name;
 use celebration::CelebrationTerms;
@@ -26,6 +27,8 @@ pub struct Terms {
     pub earning: Earning,
     /// What refunds take back.
     pub refunds: Refunds,
+    /// How long a receipt can be claimed.
+    pub claims: ClaimTerms,
     /// Birthdays and anniversaries.
     pub celebrations: CelebrationTerms,
     /// Tiers, and how members move between them.
@@ -62,6 +65,7 @@ impl Default for Terms {
             coupon_books: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
+            claims: ClaimTerms::default(),
             lifecycle: None,
             celebrations: CelebrationTerms::default(),
         }

@@ -2,10 +2,13 @@
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::commands;
+use super::commands::{self, Addressee};
 use super::loyalty_events::AN_INSTANT;
 use super::{found, loyalty_events};
+use crate::actors::engine::Answer;
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind, MemberName};
@@ -18,12 +21,13 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
+use crate::read::ReadError;
 use crate::read::ledger::Stated;
 use crate::read::loyalty_event::Filter;
 use crate::read::member::MemberView;
 use crate::read::page::Page;
 
-const WHAT: &str = "member";
+pub(super) const WHAT: &str = "member";
 
 /// `GET /v1/chains/{chain}/members`: all, or the one with the identity given.
 pub(in crate::http) async fn list(
@@ -147,6 +151,33 @@ pub(in crate::http) async fn create(
     let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
+}
+
+/// `POST /v1/chains/{chain}/members/{member}/claims`: an order without a guest was theirs. Answers the receipt of the
+/// claim, and those of the order's events, which are decided now.
+pub(in crate::http) async fn claim(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    #[derive(Serialize)]
+    struct Claimed {
+        claim: Box<RawValue>,
+        events: Vec<Box<RawValue>>,
+    }
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let (chain, member) = (addressee.chain.clone(), addressee.member);
+    let kind = SourceType::Command(CommandType::ClaimOrder);
+    let claim = commands::send(&state, &chain, Some(member), kind, &request, data).await?;
+    let events = state.engine.decide_claimed(&chain, Some(member)).await?;
+    let receipt =
+        |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));
+    let events = events.into_iter().map(receipt).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Claimed { claim: receipt(claim)?, events }))
 }
 
 /// The member of that name.

@@ -155,6 +155,7 @@ impl Reader<'_> {
             "schedule",
             "earning",
             "refunds",
+            "claims",
             "lifecycle",
             "celebrations",
         ];
@@ -171,6 +172,7 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
+        let claims = self.claims(table);
         let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
@@ -187,6 +189,7 @@ impl Reader<'_> {
                 celebrations,
                 earning,
                 refunds,
+                claims,
             },
             achievements,
             endpoints,

@@ -123,7 +123,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
 
 /// What is remembered of a completed order worth ten points.
 fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord {
-    let SourceData::OrderCompleted(Snapshot { version, order }) = &event.data else { panic!("an order") };
+    let SourceData::OrderCompleted(Snapshot { version, order, .. }) = &event.data else { panic!("an order") };
     let mut record = OrderRecord::unseen(key);
     record.member = Some(member);
     record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
