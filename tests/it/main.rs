@@ -13,6 +13,7 @@ mod hostile;
 mod ingest;
 mod lifecycle;
 mod members;
+mod model;
 mod orders;
 mod points;
 mod program;

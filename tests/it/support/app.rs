@@ -188,6 +188,15 @@ impl TestApp {
         self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
     }
 
+    /// Has the command line check the books.
+    pub(crate) fn verify(&self) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"));
+        command.args(["verify", "--database", &self.config.database.to_string()]);
+        let verdict = command.env("PUNCHCARD_MASTER_KEY", "07".repeat(32)).output().expect("it runs");
+        let said = [verdict.stdout, verdict.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        assert!(verdict.status.success(), "{said:?}");
+    }
+
     pub(crate) async fn stop(mut self) {
         if let Some(app) = self.app.take() {
             app.stop().await;
