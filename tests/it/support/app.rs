@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::builders::START;
+use super::catalogue;
 use super::copy_folder::copy_folder;
 use super::postgres;
 
@@ -197,7 +198,9 @@ impl TestApp {
         assert!(verdict.status.success(), "{said:?}");
     }
 
+    /// Stops it, once everything that it told has been held against the catalogue.
     pub(crate) async fn stop(mut self) {
+        catalogue::holds(&self).await;
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
