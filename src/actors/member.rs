@@ -20,6 +20,7 @@ use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
+use crate::domain::redemption::{Found, Needs};
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::Key;
@@ -222,14 +223,18 @@ impl Work {
                     None => return Ok(Applied::Reroute),
                 },
             };
+            let now = self.parts.clock.now();
+            let occasion = Occasion::Source(input.clone());
+            let redemptions = self.redemptions_for(&snapshot, &member, &occasion, now).await?;
             let case = Case {
                 member,
                 order: order.clone(),
+                redemptions,
                 attach: attach.clone(),
                 notes: notes.clone(),
-                occasion: Occasion::Source(input.clone()),
+                occasion,
                 only_rules: only_rules.clone(),
-                now: self.parts.clock.now(),
+                now,
             };
             match self.commit(&snapshot, case).await? {
                 (Written::Done, mut commit) => {
@@ -260,15 +265,18 @@ impl Work {
         for ((_, tick), then) in due.iter().zip(then) {
             let Some(member) = self.state.take() else { return Ok(()) };
             let now = self.parts.clock.now();
+            let occasion = match tick {
+                Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
+                None => Occasion::Due { id: fresh_ulid(now) },
+            };
+            let redemptions = self.redemptions_for(snapshot, &member, &occasion, now).await?;
             let case = Case {
                 member,
                 order: None,
+                redemptions,
                 attach: Vec::new(),
                 notes: Vec::new(),
-                occasion: match tick {
-                    Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
-                    None => Occasion::Due { id: fresh_ulid(now) },
-                },
+                occasion,
                 only_rules: None,
                 now,
             };
@@ -352,6 +360,23 @@ impl Work {
         let Some(order_id) = order_id.cloned() else { return Ok(None) };
         let chain = self.chain.clone();
         Ok(self.parts.store.read(move |conn| store::order::load(conn, &chain, &order_id)).await?)
+    }
+
+    /// What a decision must know of redemptions: for nearly all of them, nothing.
+    async fn redemptions_for(
+        &self,
+        snapshot: &ChainSnapshot,
+        member: &Member,
+        occasion: &Occasion,
+        now: Timestamp,
+    ) -> Result<Found, EngineError> {
+        let terms = &snapshot.program()?.terms;
+        let needs = Needs::of(&member.standing.redemptions, occasion, terms, now);
+        if needs.is_empty() {
+            return Ok(Found::default());
+        }
+        let chain = self.chain.clone();
+        Ok(self.parts.store.read(move |conn| store::redemption::look_up(conn, &chain, &needs)).await?)
     }
 
     async fn owners(&self, identities: Vec<Identity>) -> Result<Vec<(Identity, MemberId)>, EngineError> {

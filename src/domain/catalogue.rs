@@ -8,7 +8,7 @@ use ulid::Ulid;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::endpoint::Dialect;
-use super::ids::{EventId, MemberId};
+use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
     Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
     PointsMoved, PointsPending, TierMoved, With,
@@ -16,7 +16,9 @@ use super::loyalty_event::{
 use super::member::MemberFace;
 use super::money::{Money, Points};
 use super::order::{Item, Order, Refund, Visit};
-use super::text::{Key, Name};
+use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
+use super::terms::reward::RewardKind;
+use super::text::{Key, Name, Note};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -37,9 +39,18 @@ impl EventType {
             | Self::PointsDeducted
             | Self::PointsClawedBack
             | Self::PointsAdjusted
-            | Self::PointsExpired => message_with::<PointsMoved>(),
+            | Self::PointsExpired
+            | Self::PointsRedeemed
+            | Self::PointsReturned => message_with::<PointsMoved>(),
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
+            Self::RedemptionCreated
+            | Self::RedemptionPending
+            | Self::RedemptionApproved
+            | Self::RedemptionFulfilled
+            | Self::RedemptionRejected
+            | Self::RedemptionCancelled
+            | Self::RedemptionExpired => message_with::<RedemptionTold>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
@@ -109,6 +120,19 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
+            Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
+            Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
+            Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => {
+                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
+            }
+            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => {
+                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
+            }
+            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
             Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
             Self::AchievementEarned => {
@@ -125,6 +149,20 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn redemption(status: RedemptionStatus) -> RedemptionTold {
+    let is_refused = matches!(status, RedemptionStatus::Rejected | RedemptionStatus::Cancelled);
+    RedemptionTold {
+        redemption_id: RedemptionId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0031)),
+        reward: RewardFace { id: name("gift-card"), title: name("$25 Gift Card"), kind: RewardKind::Digital },
+        points_spent: Points(2_500),
+        wallet: name("points"),
+        status,
+        expires_at: status.is_open().then(|| Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000)),
+        reason: is_refused.then(|| literal(Note::parse("No longer wanted"))),
+        code: (status == RedemptionStatus::Fulfilled).then(|| name("GIFT-7QX2")),
+    }
 }
 
 fn order() -> Order {

@@ -7,10 +7,12 @@
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
+use super::redemption::Step;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
 
@@ -21,17 +23,34 @@ pub enum CommandType {
     AdjustPoints,
     /// Points that waited for it can be spent.
     ConfirmPoints,
+    /// Points are spent on a reward.
+    Redeem,
+    /// A redemption takes a step.
+    StepRedemption(Step),
 }
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AdjustPoints, Self::ConfirmPoints];
+    pub const ALL: [Self; 7] = [
+        Self::AdjustPoints,
+        Self::ConfirmPoints,
+        Self::Redeem,
+        Self::StepRedemption(Step::Approve),
+        Self::StepRedemption(Step::Fulfill),
+        Self::StepRedemption(Step::Reject),
+        Self::StepRedemption(Step::Cancel),
+    ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
             Self::ConfirmPoints => "points.confirm",
+            Self::Redeem => "redemption.create",
+            Self::StepRedemption(Step::Approve) => "redemption.approve",
+            Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
+            Self::StepRedemption(Step::Reject) => "redemption.reject",
+            Self::StepRedemption(Step::Cancel) => "redemption.cancel",
         }
     }
 }
@@ -50,6 +69,10 @@ pub enum Command {
     AdjustPoints(Adjustment),
     /// `points.confirm`
     ConfirmPoints(Confirmation),
+    /// `redemption.create`
+    Redeem(Wish),
+    /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
+    StepRedemption(Step, RedemptionOrder),
 }
 
 /// Points given or taken by hand.
@@ -71,6 +94,28 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// What a member wants for their points.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The reward's id in `program.toml`.
+    pub reward: Name,
+}
+
+/// Which redemption takes a step, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedemptionOrder {
+    /// Which.
+    pub redemption: RedemptionId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+    /// What the guest gets: the code of a gift card, the number of a parcel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Name>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -86,6 +131,8 @@ impl Command {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Redeem(_) => CommandType::Redeem,
+            Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
     }
 
@@ -94,6 +141,8 @@ impl Command {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
+            CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })
     }
 }

@@ -116,6 +116,9 @@ prefixed_id!(
     /// One immutable ledger line.
     TransferId, "trf_");
 prefixed_id!(
+    /// A redemption: a reward that a member spent points on.
+    RedemptionId, "rdm_");
+prefixed_id!(
     /// An API key (not the secret itself).
     KeyId, "key_");
 

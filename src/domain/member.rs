@@ -14,6 +14,7 @@ use super::Timestamp;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
+use super::redemption::Redemptions;
 use super::text::Name;
 use super::wallet::Wallets;
 
@@ -62,6 +63,9 @@ pub struct Standing {
     /// Achievements and when each was earned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// What is open of redemptions.
+    #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
+    pub redemptions: Redemptions,
 }
 
 impl Standing {

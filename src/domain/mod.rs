@@ -23,6 +23,7 @@ pub mod member;
 pub mod money;
 pub mod order;
 pub mod receipt;
+pub mod redemption;
 pub mod refusal;
 pub mod role;
 pub mod schedule;

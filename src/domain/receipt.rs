@@ -5,8 +5,9 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::effect::RuleFailure;
-use super::ids::{EventId, SourceId};
+use super::ids::{EventId, RedemptionId, SourceId};
 use super::member::MemberFace;
+use super::redemption::RedemptionStatus;
 use super::text::{Key, Name};
 
 /// What became of a source event.
@@ -87,6 +88,17 @@ pub struct PointsLine {
     pub new_balance: i64,
 }
 
+/// A redemption in a receipt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RedemptionLine {
+    /// Its id.
+    pub id: RedemptionId,
+    /// The reward's id.
+    pub reward: Name,
+    /// Where it stands.
+    pub status: RedemptionStatus,
+}
+
 /// The answer to a source event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Receipt {
@@ -105,6 +117,9 @@ pub struct Receipt {
     pub member: Option<MemberFace>,
     /// What the rules did.
     pub effects: Vec<EffectLine>,
+    /// The redemption that it made or changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redemption: Option<RedemptionLine>,
     /// What was told to the world.
     pub events: Vec<EventLine>,
     /// The rules that failed.
@@ -125,6 +140,7 @@ impl Receipt {
             program_version,
             member: None,
             effects: Vec::new(),
+            redemption: None,
             events: Vec::new(),
             errors: Vec::new(),
             notes: Vec::new(),

@@ -32,6 +32,8 @@ pub enum Right {
     ViewMembers,
     /// Send source events.
     SendEvents,
+    /// Serve a guest at the till or by hand: redeem a reward.
+    Serve,
 }
 
 impl Role {
@@ -52,9 +54,9 @@ impl Role {
     pub const fn has(self, right: Right) -> bool {
         match self {
             Self::Admin => true,
-            Self::Manager => matches!(right, Right::Manage | Right::View | Right::ViewMembers),
+            Self::Manager => matches!(right, Right::Manage | Right::View | Right::ViewMembers | Right::Serve),
             Self::Viewer => matches!(right, Right::View | Right::ViewMembers),
-            Self::Ingest => matches!(right, Right::SendEvents | Right::ViewMembers),
+            Self::Ingest => matches!(right, Right::SendEvents | Right::ViewMembers | Right::Serve),
         }
     }
 }
@@ -84,7 +86,7 @@ impl Right {
             Self::Administer => Role::Admin,
             Self::Manage => Role::Manager,
             Self::View | Self::ViewMembers => Role::Viewer,
-            Self::SendEvents => Role::Ingest,
+            Self::SendEvents | Self::Serve => Role::Ingest,
         }
     }
 }
@@ -102,6 +104,7 @@ mod tests {
             (Right::View, [true, true, true, false]),
             (Right::ViewMembers, [true, true, true, true]),
             (Right::SendEvents, [true, false, false, true]),
+            (Right::Serve, [true, true, false, true]),
         ];
         for (right, expected) in table {
             assert_eq!(Role::ALL.map(|role| role.has(right)), expected, "{right:?}");

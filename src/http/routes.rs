@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::{
-    chains, deliveries, endpoints, event_types, keys, loyalty_events, members, program, source_events,
+    chains, deliveries, endpoints, event_types, keys, loyalty_events, members, program, redemptions,
+    source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -89,6 +90,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .configure(of_the_process)
         .configure(of_events)
         .configure(of_members)
+        .configure(of_redemptions)
         .configure(of_deliveries)
         .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
     // A path whose percent-encoding is not UTF-8 names nothing.
@@ -125,6 +127,19 @@ fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}/points").post(members::adjust_points).add(service);
     of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
+}
+
+fn of_redemptions(service: &mut web::ServiceConfig) {
+    of_chain("/members/{member}/redemptions")
+        .get(redemptions::of_member)
+        .post(redemptions::create)
+        .add(service);
+    of_chain("/redemptions").get(redemptions::list).add(service);
+    of_chain("/redemptions/{id}").get(redemptions::get).add(service);
+    of_chain("/redemptions/{id}/approve").post(redemptions::approve).add(service);
+    of_chain("/redemptions/{id}/fulfill").post(redemptions::fulfill).add(service);
+    of_chain("/redemptions/{id}/reject").post(redemptions::reject).add(service);
+    of_chain("/redemptions/{id}/cancel").post(redemptions::cancel).add(service);
 }
 
 fn of_deliveries(service: &mut web::ServiceConfig) {

@@ -214,13 +214,29 @@ fn kept(window: Window) -> Result<Window, Failure> {
     Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
 }
 
-const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
+const POINTS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
 const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
-const REASONS: &[EventType] =
-    &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired, OrderRefunded];
+const REASONS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+    OrderRefunded,
+];
 
 fn event(author: &mut Author) {
     author

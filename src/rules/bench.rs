@@ -18,6 +18,7 @@ use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
+use crate::domain::redemption::Found;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
@@ -144,6 +145,7 @@ impl World {
             Case {
                 member: self.member.clone(),
                 order: order_id.and_then(|id| self.orders.get(&id).cloned()),
+                redemptions: Found::default(),
                 attach: Vec::new(),
                 notes: Vec::new(),
                 occasion,

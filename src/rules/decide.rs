@@ -24,6 +24,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Refund, Visit};
+use crate::domain::redemption::Found;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceData;
 use crate::domain::text::Name;
@@ -40,6 +41,8 @@ pub struct Case {
     pub member: Member,
     /// The order the event names, as stored; `None` when it names none or none is stored.
     pub order: Option<OrderRecord>,
+    /// What was looked up of redemptions.
+    pub redemptions: Found,
     /// Identities of the event that belong to nobody yet (for a known member).
     pub attach: Vec<Identity>,
     /// Sentences for the receipt.
@@ -85,7 +88,7 @@ pub(super) fn decide_and_tell(
     case: Case,
 ) -> Result<Decided, Refused> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.now)?;
+    let mut draft = Draft::begin(frame, case.member, case.order, case.redemptions, case.occasion, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);

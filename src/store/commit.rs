@@ -10,6 +10,7 @@ use super::ledger::TransferRow;
 use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
+use super::redemption::{RedemptionRow, StockChange};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -45,6 +46,8 @@ pub(super) struct CommitRows {
     pub(super) member: Option<MemberChange>,
     pub(super) identities: Vec<IdentityRow>,
     pub(super) order: Option<OrderRow>,
+    pub(super) redemptions: Vec<RedemptionRow>,
+    pub(super) stock: Vec<StockChange>,
     pub(super) transfers: Vec<TransferRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
@@ -83,6 +86,8 @@ impl CommitRows {
             member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, commit.wake)),
             identities: identities.collect(),
             order: commit.order.as_ref().map(|order| OrderRow::after(chain, order)),
+            redemptions: commit.redemptions.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
+            stock: commit.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

@@ -14,6 +14,7 @@ use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
 use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
+use super::redemption::{self, RedemptionRow, StockChange};
 use super::row::Row;
 use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
@@ -106,6 +107,7 @@ impl<'a> Round<'a> {
         self.write_members(conn)?;
         self.claim_identities(conn)?;
         self.write_orders(conn)?;
+        self.move_stock(conn)?;
         if !self.losers.is_empty() {
             return Ok(Fate::Undone(self.losers));
         }
@@ -159,9 +161,20 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before. And attempts, which
+    /// One after the other, each seeing those before it: moves of one reward need no rounds of their own.
+    fn move_stock(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, changes) = self.ordered_rows(|rows| &rows.stock, StockChange::key);
+        let moved = redemption::move_stock(conn, &changes)?;
+        self.lose(places, moved);
+        Ok(())
+    }
+
+    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before; redemptions, which
+    /// only their member changes. And attempts, which
     /// are kept whatever became of their deliveries.
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
+        redemption::write(conn, &redemptions)?;
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);
         ledger::insert(conn, &transfers)?;
         let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);

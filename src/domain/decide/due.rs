@@ -33,11 +33,11 @@ impl Draft {
                 self.warn_of_expiry(frame, wallet);
             }
         }
-        Ok(())
+        self.expire_redemptions(frame)
     }
 
     /// Points that were not used in time.
-    fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
         let held = self.member.standing.wallets.open(&wallet.code);
         let mut amount = held.expire(self.now);
         if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
@@ -106,7 +106,8 @@ fn next_deadline(member: &Member, frame: Frame<'_>) -> Option<Timestamp> {
     let held = |wallet: &WalletTerms| {
         member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
     };
-    frame.terms.wallets.iter().filter_map(held).min()
+    let redemptions = member.standing.redemptions.next_expiry();
+    frame.terms.wallets.iter().filter_map(held).chain(redemptions).min()
 }
 
 /// When something next falls due in a wallet.

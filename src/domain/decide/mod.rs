@@ -12,8 +12,10 @@ mod due;
 mod facts;
 mod lifecycle;
 mod points;
+mod redemption;
 mod tier;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -25,13 +27,14 @@ use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{EventId, SourceId};
+use super::ids::{EventId, RedemptionId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::{EventData, LoyaltyEvent};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, SourceStatus};
+use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, RedemptionLine, SourceStatus};
+use super::redemption::{Found, Redemption, StockMove};
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -153,6 +156,8 @@ pub struct Draft {
     pub member: Member,
     /// The order at hand, with the facts folded in.
     pub order: Option<OrderRecord>,
+    /// What was looked up of redemptions.
+    found: Found,
     /// What is decided on.
     pub occasion: Occasion,
     /// When it happened: the source event's clock, or the tick's.
@@ -165,6 +170,10 @@ pub struct Draft {
     pub runs_rules: bool,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
+    redemptions: BTreeMap<RedemptionId, Redemption>,
+    stock: Vec<StockMove>,
+    /// The redemption that a command made or changed, for the receipt.
+    redemption: Option<RedemptionLine>,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
     lines: Vec<EffectLine>,
@@ -182,6 +191,7 @@ impl Draft {
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
+        found: Found,
         occasion: Occasion,
         now: Timestamp,
     ) -> Result<Self, Refused> {
@@ -194,11 +204,15 @@ impl Draft {
             wake_before: member.next_wake_at,
             member,
             order,
+            found,
             at,
             today,
             now,
             runs_rules: true,
             new_identities: Vec::new(),
+            redemptions: BTreeMap::new(),
+            stock: Vec::new(),
+            redemption: None,
             transfers: Vec::new(),
             told: Vec::new(),
             lines: Vec::new(),
@@ -374,6 +388,7 @@ impl Draft {
                     program_version: frame.program_version,
                     member: Some(face),
                     effects: self.lines,
+                    redemption: self.redemption,
                     events: events.iter().map(event_line).collect(),
                     errors: self.failures,
                     notes: self.notes,
@@ -399,6 +414,8 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
+            redemptions: self.redemptions.into_values().collect(),
+            stock: self.stock,
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -413,6 +430,8 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsDeducted(moved)
         | EventData::PointsAdjusted(moved)
         | EventData::PointsExpired(moved)
+        | EventData::PointsRedeemed(moved)
+        | EventData::PointsReturned(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
         }
@@ -438,6 +457,8 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
+        redemptions: Vec::new(),
+        stock: Vec::new(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -70,6 +70,17 @@ impl Addressee {
             body => serde_json::from_slice(body),
         }
         .map_err(|bad| Problem::NotJson(bad.to_string()))?;
+        self.send(state, kind, request, data).await
+    }
+
+    /// Sends a command with this `data`.
+    pub(super) async fn send(
+        self,
+        state: &AppState,
+        kind: CommandType,
+        request: &HttpRequest,
+        data: &RawValue,
+    ) -> Result<HttpResponse, Problem> {
         let now = state.engine.clock().now();
         let key = key_of_header(request)?.unwrap_or_else(|| format!("cmd:{}", fresh_ulid(now)).into());
         let envelope = Envelope { key, kind: kind.as_str(), member: Named { id: self.member }, data };

@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod reader;
+mod rewards;
 mod wallets;
 
 use std::str::FromStr;
@@ -135,12 +136,13 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
+            "rewards",
             "achievements",
             "endpoints",
             "categories",
@@ -156,6 +158,8 @@ impl Reader<'_> {
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [tiers, achievements, endpoints, categories] = lists;
+        let wallets = self.wallets(table);
+        let rewards = self.rewards(table, &wallets);
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
@@ -164,7 +168,7 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets: self.wallets(table), tiers },
+            terms: Terms { wallets, tiers, rewards },
             achievements,
             endpoints,
             categories,

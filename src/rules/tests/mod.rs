@@ -20,6 +20,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
+use crate::domain::redemption::Found;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceEvent;
 
@@ -125,6 +126,7 @@ impl Life {
         Case {
             member: self.member.clone(),
             order: self.orders.iter().find(|order| Some(&order.order_id) == order_id.as_ref()).cloned(),
+            redemptions: Found::default(),
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,

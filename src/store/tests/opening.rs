@@ -44,7 +44,7 @@ on_both! {
             };
         }
         readable!(chains members identities source_events orders transfers loyalty_events endpoints deliveries attempts
-                  api_keys program_versions);
+                  api_keys program_versions redemptions reward_stock);
     }
 }
 

@@ -115,6 +115,8 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             earned: Points(10),
             ..OrderRecord::unseen(key)
         }),
+        redemptions: Vec::new(),
+        stock: Vec::new(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),

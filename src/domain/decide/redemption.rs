@@ -1,0 +1,192 @@
+//! Rewards: points spent on them, and given back when nothing comes of it.
+
+use std::borrow::Cow;
+
+use chrono::Duration;
+
+use super::points::Movement;
+use super::{Draft, Frame, Refusal};
+use crate::domain::command::{RedemptionOrder, Wish};
+use crate::domain::effect::Cause;
+use crate::domain::ids::RedemptionId;
+use crate::domain::ledger::{Account, ChainAccount};
+use crate::domain::loyalty_event::{EventData, PointsMoved};
+use crate::domain::receipt::RedemptionLine;
+use crate::domain::redemption::{
+    Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockMove, StockWay,
+};
+use crate::domain::refusal::Refused;
+use crate::domain::terms::reward::{Approval, RewardTerms};
+use crate::domain::terms::wallet::WalletTerms;
+
+impl Draft {
+    /// Spends points on a reward.
+    pub(super) fn redeem(&mut self, frame: Frame<'_>, wish: &Wish) -> Result<(), Refused> {
+        let reward = frame.terms.reward(&wish.reward).ok_or_else(|| {
+            let problem = format!("there is no reward called `{}` in program.toml", wish.reward);
+            Refused::new("unknown_reward", problem)
+        })?;
+        let wallet = frame.wallet(reward.wallet.as_ref())?;
+        self.may_have(reward, wallet)?;
+        let cause = self.cause_of_command(frame);
+        let movement = Movement { cause: &cause, wallet, amount: reward.cost, reason: &reward.title };
+        let (moved, drawn) = self.debit(movement, ChainAccount::Redeemed)?;
+        let days = reward.expires_after_days;
+        let redemption = Redemption {
+            id: RedemptionId::derived(self.cause_id(), 0),
+            member: self.member.id,
+            reward: RewardFace { id: reward.id.clone(), title: reward.title.clone(), kind: reward.kind },
+            status: match reward.approval {
+                Approval::Automatic => RedemptionStatus::Approved,
+                Approval::ByHand => RedemptionStatus::Pending,
+            },
+            wallet: wallet.code.clone(),
+            points_spent: reward.cost,
+            drawn,
+            counted: Counted { stock: reward.stock.is_some(), limit: reward.limit_per_member.is_some() },
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at: days.map(|days| self.now + Duration::days(days.into())),
+            reason: None,
+            code: None,
+        };
+        if let Some(of) = reward.stock {
+            self.stock.push(StockMove { reward: reward.id.clone(), way: StockWay::Take { of } });
+        }
+        self.member.standing.redemptions.opened(&redemption, frame.terms);
+        self.told.push(EventData::RedemptionCreated(redemption.told()));
+        self.told.push(EventData::PointsRedeemed(moved));
+        self.tell_status(&redemption);
+        self.show(&redemption);
+        self.redemptions.insert(redemption.id, redemption);
+        Ok(())
+    }
+
+    /// Whether the member may have the reward now.
+    fn may_have(&self, reward: &RewardTerms, wallet: &WalletTerms) -> Result<(), Refused> {
+        let carried = &self.member.standing.redemptions;
+        if let Some(limit) = reward.limit_per_member.filter(|limit| carried.has(&reward.id) >= *limit) {
+            let problem = format!("a member may have {limit} of `{}`, and has them", reward.id);
+            return Err(Refused::new("reward_limit_reached", problem));
+        }
+        if carried.open() >= MAX_OPEN {
+            let problem =
+                format!("{MAX_OPEN} redemptions of this member are open; fulfil or cancel one first");
+            return Err(Refused::new("too_many_redemptions", problem));
+        }
+        let balance = self.balance(wallet);
+        if balance < reward.cost {
+            let problem = format!("`{}` costs {}, and the balance is {balance}", reward.id, reward.cost);
+            return Err(Refused::new("insufficient_balance", problem));
+        }
+        if reward.stock.is_some_and(|stock| self.taken_of(reward) >= i64::from(stock)) {
+            return Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)));
+        }
+        Ok(())
+    }
+
+    /// How many of the reward are taken, with what this decision itself gave back.
+    fn taken_of(&self, reward: &RewardTerms) -> i64 {
+        let moves = self.stock.iter().filter(|moved| moved.reward == reward.id);
+        let moved = moves.map(|moved| match moved.way {
+            StockWay::Take { .. } => 1,
+            StockWay::GiveBack => -1,
+        });
+        i64::from(self.found.taken) + moved.sum::<i64>()
+    }
+
+    /// What a manager, or whoever hands rewards over, does with a redemption.
+    pub(super) fn step_redemption(
+        &mut self,
+        frame: Frame<'_>,
+        step: Step,
+        order: &RedemptionOrder,
+    ) -> Result<(), Refused> {
+        let known = self.redemptions.get(&order.redemption);
+        let known = known.or_else(|| self.found.redemptions.get(&order.redemption)).cloned();
+        let mut redemption = known.filter(|known| known.member == self.member.id).ok_or_else(|| {
+            let problem = format!("this member has no redemption {}", order.redemption);
+            Refused::new("unknown_redemption", problem)
+        })?;
+        redemption.status = redemption.status.after(step)?;
+        redemption.reason = order.reason.clone().or(redemption.reason);
+        redemption.code = order.code.clone().or(redemption.code);
+        self.tell_status(&redemption);
+        self.show(&redemption);
+        let cause = self.cause_of_command(frame);
+        self.settle(frame, &cause, redemption)?;
+        Ok(())
+    }
+
+    /// Ends the redemptions whose time is over.
+    pub(super) fn expire_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let due: Vec<_> = self.member.standing.redemptions.due(self.now).collect();
+        for id in due {
+            // Whoever decides without a store has no redemptions.
+            let Some(mut redemption) = self.found.redemptions.get(&id).cloned() else { continue };
+            redemption.status = RedemptionStatus::Expired;
+            self.tell_status(&redemption);
+            self.settle(frame, &frame.engine("not fulfilled in time"), redemption)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what became of a redemption; one that came to nothing gives back what it took.
+    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, mut redemption: Redemption) -> Result<(), Refusal> {
+        redemption.updated_at = self.now;
+        if !redemption.status.is_open() {
+            self.member.standing.redemptions.closed(&redemption);
+            if redemption.status != RedemptionStatus::Fulfilled {
+                self.give_back(frame, cause, &redemption)?;
+            }
+        }
+        self.redemptions.insert(redemption.id, redemption);
+        Ok(())
+    }
+
+    /// Gives the points back into the lots they came from. What has expired meanwhile expires again at once.
+    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) -> Result<(), Refusal> {
+        if redemption.counted.stock {
+            let reward = redemption.reward.id.clone();
+            self.stock.push(StockMove { reward, way: StockWay::GiveBack });
+        }
+        // The program may have dropped the wallet since; the points are the member's all the same.
+        let declared = frame.terms.wallet(Some(&redemption.wallet));
+        let wallet =
+            declared.map_or_else(|| Cow::Owned(WalletTerms::plain(redemption.wallet.clone())), Cow::Borrowed);
+        let held = self.member.standing.wallets.open(&wallet.code);
+        held.put_back(&redemption.drawn)?;
+        held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
+        let new_balance = held.balance();
+        let (amount, reason) = (redemption.points_spent, &*redemption.reward.title);
+        let movement = Movement { cause, wallet: &wallet, amount, reason };
+        self.book(movement, Account::Chain(ChainAccount::Redeemed), Account::Member(self.member.id));
+        self.told.push(EventData::PointsReturned(PointsMoved {
+            amount,
+            wallet: wallet.code.clone(),
+            new_balance,
+            reason: reason.into(),
+            expires_at: None,
+        }));
+        self.expire_due(frame, &wallet);
+        Ok(())
+    }
+
+    fn tell_status(&mut self, redemption: &Redemption) {
+        let told = redemption.told();
+        self.told.push(match redemption.status {
+            RedemptionStatus::Pending => EventData::RedemptionPending(told),
+            RedemptionStatus::Approved => EventData::RedemptionApproved(told),
+            RedemptionStatus::Fulfilled => EventData::RedemptionFulfilled(told),
+            RedemptionStatus::Rejected => EventData::RedemptionRejected(told),
+            RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
+            RedemptionStatus::Expired => EventData::RedemptionExpired(told),
+        });
+    }
+
+    /// Shows it in the receipt.
+    fn show(&mut self, redemption: &Redemption) {
+        let (id, status) = (redemption.id, redemption.status);
+        self.redemption = Some(RedemptionLine { id, reward: redemption.reward.id.clone(), status });
+    }
+}
