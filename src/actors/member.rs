@@ -236,7 +236,15 @@ impl Work {
                 only_rules: only_rules.clone(),
                 now,
             };
-            match self.commit(&snapshot, case).await? {
+            let written = match self.commit(&snapshot, case).await {
+                Err(EngineError::Refused(refused)) => {
+                    let answer = self.answered_before(&input).await?;
+                    let answer = answer.ok_or(EngineError::Refused(refused))?;
+                    return Ok(Applied::Answered { answer, learned: Vec::new() });
+                }
+                written => written?,
+            };
+            match written {
                 (Written::Done, mut commit) => {
                     let learned = std::mem::take(&mut commit.new_identities);
                     let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
@@ -251,6 +259,14 @@ impl Work {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// The first answer to what cannot be done (any more), because it was done before.
+    async fn answered_before(&self, input: &SourceInput) -> Result<Option<Answer>, EngineError> {
+        let (chain, key) = (self.chain.clone(), input.event.key.clone());
+        let find = move |conn: &mut _| store::source_event::by_key(conn, &chain, &key);
+        let Some(first) = self.parts.store.read(find).await? else { return Ok(None) };
+        repeat(input, first.receipt, *first.body == *input.event.body, first.status).map(Some)
     }
 
     async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {

@@ -12,4 +12,5 @@ mod ingest;
 mod lifecycle;
 mod points;
 mod program;
+mod redemptions;
 mod surface;

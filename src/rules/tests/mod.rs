@@ -5,6 +5,7 @@ mod decide;
 mod harvest;
 mod hostile;
 mod properties;
+mod redemptions;
 mod wallets;
 
 use std::path::Path;
