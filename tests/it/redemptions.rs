@@ -8,7 +8,7 @@ use crate::support::app::Reply;
 use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
-    from with_rewards;
+    from super::with_rewards;
     a_redemption_goes_from_wish_to_hand_over,
     a_stock_of_ten_is_redeemed_ten_times_by_thirty_at_once,
     a_limit_per_member_holds_on_many_connections_at_once,
