@@ -13,13 +13,15 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::commit::SourceOrigin;
+use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::source_event::{KeyOrigin, SourceEvent, SourceType};
+use crate::domain::refusal::Refused;
+use crate::domain::source_event::{KeyOrigin, SourceEvent};
 use crate::domain::text::Key;
+use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
@@ -27,6 +29,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
+use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
 use super::journal::{Journal, Nudges};
@@ -116,6 +119,7 @@ impl Engine {
             store: parts.store.clone(),
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
+            coupon_locks: CouponLocks::default(),
         };
         Self(Arc::new(Inner {
             clock: parts.clock,
@@ -352,6 +356,9 @@ impl Engine {
         input: &SourceInput,
         only_rules: Option<Vec<String>>,
     ) -> Result<Answer, EngineError> {
+        if !input.event.kind().is_about_member() {
+            return self.announce(chain, input).await;
+        }
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
@@ -385,6 +392,7 @@ impl Engine {
                     }
                     return Ok(answer);
                 }
+                Ok(Err(EngineError::Refused(refused))) => return self.known_or(chain, input, refused).await,
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
                 Err(_) => {
@@ -397,6 +405,23 @@ impl Engine {
         Err(EngineError::Overloaded)
     }
 
+    /// What was done once may well be impossible a second time; a repeat of it is answered like the first all the same.
+    async fn known_or(
+        &self,
+        chain: &ChainId,
+        input: &SourceInput,
+        refused: Refused,
+    ) -> Result<Answer, EngineError> {
+        let (of, key) = (chain.clone(), input.event.key.clone());
+        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &key)).await?;
+        match known.filter(|known| known.id != input.id) {
+            Some(known) => {
+                repeat(input, known.receipt, known.body_hash == input.event.body_hash, known.status)
+            }
+            None => Err(refused.into()),
+        }
+    }
+
     /// Where an event goes: to the member it names by our id, else to whom its identities or its order belong.
     async fn route(
         &self,
@@ -404,7 +429,7 @@ impl Engine {
         input: &SourceInput,
     ) -> Result<Result<Route, EngineError>, MailboxError> {
         let event = &input.event;
-        let Some(id) = event.member.filter(|_| event.kind() != SourceType::OrderRefunded) else {
+        let Some(id) = event.member.filter(|_| !event.follows_its_order()) else {
             return handle.addr.send(Find::of(input)).await;
         };
         let found = handle.addr.send(FindById(id)).await?;
@@ -436,6 +461,21 @@ impl Engine {
     ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let commit = keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now());
+        self.commit(input, commit).await
+    }
+
+    /// Decides an event that is about no guest. Nobody's state depends on it, so it waits for nobody.
+    async fn announce(&self, chain: &ChainId, input: &SourceInput) -> Result<Answer, EngineError> {
+        let snapshot = self.handle(chain)?.snapshot.load_full();
+        let (program, now) = (snapshot.program()?, self.0.clock.now());
+        match announce(program, chain, &snapshot.endpoints, input, now) {
+            Some(commit) => self.commit(input, commit).await,
+            None => Err(EngineError::Conflict(format!("{} needs a member", input.event.kind()))),
+        }
+    }
+
+    /// Writes a commit that no member's actor made.
+    async fn commit(&self, input: &SourceInput, commit: Commit) -> Result<Answer, EngineError> {
         let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source) {
             (Written::Duplicate { receipt, same_body, status }, _) => {

@@ -11,16 +11,18 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
-use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::decide::{Occasion, SourceInput, Undecided};
+use crate::domain::desk::Wanted;
 use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
-use crate::domain::redemption::{Found, Needs};
+use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::Key;
@@ -29,6 +31,7 @@ use crate::store::commit::Written;
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
+use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
 use super::journal::{Journal, JournalError};
 use super::snapshot::ChainSnapshot;
@@ -49,6 +52,8 @@ pub struct MemberParts {
     pub clock: Clock,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where decisions about one coupon stand in line.
+    pub coupon_locks: CouponLocks,
 }
 
 /// Decides for one member.
@@ -181,6 +186,14 @@ impl MemberActor {
     }
 }
 
+/// What became of a decision.
+enum Outcome {
+    /// It was made and went to the journal.
+    Written(Written, Box<Commit>),
+    /// It is made again when this lies on the desk.
+    Lacks(Wanted),
+}
+
 /// The state of the member while one message is worked on.
 struct Work {
     id: MemberId,
@@ -202,16 +215,17 @@ impl Work {
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
         // Somebody first seen now is in no store yet: after a conflict about the order we start from them again.
         let newcomer = self.state.clone().filter(|member| member.version == 0);
+        let mut wanted = Wanted::default();
         for attempt in 0..MAX_TRIES {
-            if attempt > 0 {
-                self.parts.metrics.conflicts.inc();
-            }
+            let laid = self.lay_out(&wanted).await?;
             if attempt > 0 || stored || input.event.member.is_some() {
                 order = self.load_order(order_id.as_ref()).await?;
+                if input.event.member.is_some() && input.event.kind() == SourceType::MemberUpdated {
+                    self.refuse_taken(&attach).await?;
+                }
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
-            let is_refund = input.event.kind() == SourceType::OrderRefunded;
-            if is_refund
+            if input.event.follows_its_order()
                 && order.as_ref().and_then(|order| order.member).is_some_and(|owner| owner != self.id)
             {
                 return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
@@ -223,50 +237,53 @@ impl Work {
                     None => return Ok(Applied::Reroute),
                 },
             };
-            let now = self.parts.clock.now();
-            let occasion = Occasion::Source(input.clone());
-            let redemptions = self.redemptions_for(&snapshot, &member, &occasion, now).await?;
             let case = Case {
                 member,
                 order: order.clone(),
-                redemptions,
                 attach: attach.clone(),
                 notes: notes.clone(),
-                occasion,
+                occasion: Occasion::Source(input.clone()),
+                churn_probability: None,
                 only_rules: only_rules.clone(),
-                now,
+                desk: laid.desk.clone(),
+                now: self.parts.clock.now(),
             };
-            let written = match self.commit(&snapshot, case).await {
-                Err(EngineError::Refused(refused)) => {
-                    let answer = self.answered_before(&input).await?;
-                    let answer = answer.ok_or(EngineError::Refused(refused))?;
-                    return Ok(Applied::Answered { answer, learned: Vec::new() });
+            let (written, mut commit) = match self.commit(&snapshot, case).await? {
+                Outcome::Written(written, commit) => (written, commit),
+                Outcome::Lacks(more) => {
+                    wanted.add(more);
+                    continue;
                 }
-                written => written?,
             };
             match written {
-                (Written::Done, mut commit) => {
+                Written::Done => {
                     let learned = std::mem::take(&mut commit.new_identities);
                     let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
                     self.tell_failures(&source);
                     return Ok(Applied::Answered { answer: first_answer(&source), learned });
                 }
-                (Written::Duplicate { receipt, same_body, status }, _) => {
+                Written::Duplicate { receipt, same_body, status } => {
                     let answer = repeat(&input, receipt, same_body, status)?;
                     return Ok(Applied::Answered { answer, learned: Vec::new() });
                 }
-                (Written::Conflict, _) => {}
+                Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
             }
         }
         Err(EngineError::Overloaded)
     }
 
-    /// The first answer to what cannot be done (any more), because it was done before.
-    async fn answered_before(&self, input: &SourceInput) -> Result<Option<Answer>, EngineError> {
-        let (chain, key) = (self.chain.clone(), input.event.key.clone());
-        let find = move |conn: &mut _| store::source_event::by_key(conn, &chain, &key);
-        let Some(first) = self.parts.store.read(find).await? else { return Ok(None) };
-        repeat(input, first.receipt, *first.body == *input.event.body, first.status).map(Some)
+    /// Lays on the desk what a decision wants.
+    async fn lay_out(&self, wanted: &Wanted) -> Result<LaidOut, EngineError> {
+        if wanted.is_empty() {
+            return Ok(LaidOut::default());
+        }
+        let MemberParts { store, clock, coupon_locks: locks, .. } = &*self.parts;
+        let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id };
+        let mut laid = clerk.lay_out(&wanted.coupons).await?;
+        let (chain, redemptions) = (self.chain.clone(), wanted.redemptions.clone());
+        let look_up = move |conn: &mut _| store::redemption::lay_out(conn, &chain, &redemptions);
+        laid.desk.redemptions = self.parts.store.read(look_up).await?;
+        Ok(laid)
     }
 
     async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {
@@ -279,30 +296,45 @@ impl Work {
         // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
         let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         for ((_, tick), then) in due.iter().zip(then) {
-            let Some(member) = self.state.take() else { return Ok(()) };
             let now = self.parts.clock.now();
             let occasion = match tick {
                 Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 None => Occasion::Due { id: fresh_ulid(now) },
             };
-            let redemptions = self.redemptions_for(snapshot, &member, &occasion, now).await?;
-            let case = Case {
-                member,
-                order: None,
-                redemptions,
-                attach: Vec::new(),
-                notes: Vec::new(),
-                occasion,
-                only_rules: None,
-                now,
-            };
-            match self.commit(snapshot, case).await? {
-                (Written::Done, commit) => drop(self.fold(*commit)),
-                // Somebody else was faster: the next pass of the scheduler looks again.
-                (Written::Duplicate { .. } | Written::Conflict, _) => return Ok(()),
+            if !self.run_tick(snapshot, occasion).await? {
+                return Ok(()); // somebody else was faster: the next pass of the scheduler looks again
             }
         }
         Ok(())
+    }
+
+    /// Runs one tick. Answers whether it was written.
+    async fn run_tick(&mut self, snapshot: &ChainSnapshot, occasion: Occasion) -> Result<bool, EngineError> {
+        let mut wanted = Wanted::default();
+        for _ in 0..MAX_TRIES {
+            let laid = self.lay_out(&wanted).await?;
+            let Some(member) = self.take_or_load().await? else { return Ok(false) };
+            let case = Case {
+                member,
+                order: None,
+                attach: Vec::new(),
+                notes: Vec::new(),
+                occasion: occasion.clone(),
+                churn_probability: None,
+                only_rules: None,
+                desk: laid.desk.clone(),
+                now: self.parts.clock.now(),
+            };
+            match self.commit(snapshot, case).await? {
+                Outcome::Written(Written::Done, commit) => {
+                    self.fold(*commit);
+                    return Ok(true);
+                }
+                Outcome::Lacks(more) => wanted.add(more),
+                Outcome::Written(Written::Duplicate { .. } | Written::Conflict, _) => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     /// The ticks that fell due since the member was to be woken; without any, it is a deadline of theirs, or the schedule
@@ -315,24 +347,30 @@ impl Work {
             self.state = self.load().await?;
         }
         let now = self.parts.clock.now();
-        let alarm = self.state.as_ref().and_then(|member| member.next_wake_at);
-        let Some(alarm) = alarm.filter(|alarm| *alarm <= now) else { return Ok(Vec::new()) };
-        let ticks = snapshot.program()?.schedule.due(alarm, now);
+        let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
+        let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
+        let Some(alarm) = alarm else { return Ok(Vec::new()) };
+        let program = snapshot.program()?;
+        let mut ticks = program.schedule.due(alarm, now);
+        ticks.extend(celebration::due(member, program.terms.celebrations, program.schedule.timezone, now));
+        ticks.sort_unstable();
         let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
         Ok(if due.is_empty() { vec![(now, None)] } else { due })
     }
 
     /// Decides and writes. The state is out of our hands until the journal answers well.
-    async fn commit(
-        &self,
-        snapshot: &ChainSnapshot,
-        case: Case,
-    ) -> Result<(Written, Box<Commit>), EngineError> {
+    async fn commit(&self, snapshot: &ChainSnapshot, case: Case) -> Result<Outcome, EngineError> {
         let program = snapshot.program()?;
         let started = Instant::now();
         let commit = decide(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
-        Ok(self.parts.journal.commit(Box::new(commit?)).await?)
+        let commit = match commit {
+            Ok(commit) => Box::new(commit),
+            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(wanted)),
+            Err(Undecided::Refused(refused)) => return Err(refused.into()),
+        };
+        let (written, commit) = self.parts.journal.commit(commit).await?;
+        Ok(Outcome::Written(written, commit))
     }
 
     /// Keeps what the commit made of the member; hands on what it made of the source event.
@@ -378,26 +416,23 @@ impl Work {
         Ok(self.parts.store.read(move |conn| store::order::load(conn, &chain, &order_id)).await?)
     }
 
-    /// What a decision must know of redemptions: for nearly all of them, nothing.
-    async fn redemptions_for(
-        &self,
-        snapshot: &ChainSnapshot,
-        member: &Member,
-        occasion: &Occasion,
-        now: Timestamp,
-    ) -> Result<Found, EngineError> {
-        let terms = &snapshot.program()?.terms;
-        let needs = Needs::of(&member.standing.redemptions, occasion, terms, now);
-        if needs.is_empty() {
-            return Ok(Found::default());
-        }
-        let chain = self.chain.clone();
-        Ok(self.parts.store.read(move |conn| store::redemption::look_up(conn, &chain, &needs)).await?)
-    }
-
     async fn owners(&self, identities: Vec<Identity>) -> Result<Vec<(Identity, MemberId)>, EngineError> {
         let chain = self.chain.clone();
         Ok(self.parts.store.read(move |conn| store::member::owners(conn, &chain, &identities)).await?)
+    }
+
+    /// Who gives identities to a member named by our id means that one and no other: somebody else's are a mistake.
+    async fn refuse_taken(&self, identities: &[Identity]) -> Result<(), EngineError> {
+        if identities.is_empty() {
+            return Ok(());
+        }
+        let owners = self.owners(identities.to_vec()).await?;
+        match owners.into_iter().find(|(_, owner)| *owner != self.id) {
+            None => Ok(()),
+            Some((taken, _)) => {
+                Err(Refused::new("identity_taken", format!("{taken} belongs to another member")).into())
+            }
+        }
     }
 
     async fn still_free(&self, identities: Vec<Identity>) -> Result<Vec<Identity>, EngineError> {

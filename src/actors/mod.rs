@@ -11,6 +11,7 @@
 //! | `endpoint`, `outbound` | what is due → sign → send → attempt → schedule |
 //! | `endpoints` | which endpoint actors run; respawns the dead |
 //! | `scheduler` | wakes members whose ticks are due; looks after what was kept undecided |
+//! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
 //! | `test_clock` | moves the test clock and waits until everything due is done |
@@ -20,6 +21,7 @@
 
 pub mod chain;
 pub mod configure;
+pub mod coupons;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;

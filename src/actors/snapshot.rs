@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::chain::Chain;
+use crate::domain::coupon::CouponBook;
 use crate::domain::endpoint::Endpoint;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::program::Program;
@@ -37,6 +38,11 @@ impl ChainSnapshot {
     pub(super) fn without_folder(chain: Chain) -> Self {
         let program = Some(Arc::new(Program::empty(&chain)));
         Self { program, ..Self::without_rules(chain, Vec::new(), Arc::default()) }
+    }
+
+    /// The coupon books that its program declares.
+    pub fn coupon_books(&self) -> &[CouponBook] {
+        self.program.as_ref().map_or(&[], |program| &program.terms.coupon_books)
     }
 
     /// The program in force.

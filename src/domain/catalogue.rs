@@ -1,24 +1,34 @@
 //! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
 //! comes from the types that are sent, so that it cannot say anything else.
 
+use chrono::NaiveDate;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing,
-    PointsMoved, PointsPending, TierMoved, With,
+    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
+    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
+    TierMoved, With,
 };
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
-use super::order::{Item, Order, Refund, Visit};
+use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
+use super::order::{
+    Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
+};
+use super::payload::Payload;
+use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
+use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::terms::reward::RewardKind;
-use super::text::{Key, Name, Note};
+use super::terms::tier::{Metric, Tier};
+use super::text::{Key, Name, Note, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -32,8 +42,12 @@ impl EventType {
     pub fn schema(self) -> Schema {
         let mut schema = match self {
             Self::MemberEnrolled => message_with::<Nothing>(),
-            Self::OrderCompleted => message_with::<Order>(),
-            Self::OrderRefunded => message_with::<Refund>(),
+            Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
+            Self::OrderCancelled => message_with::<Cancellation>(),
+            Self::OrderRefunded => message_with::<RefundTold>(),
+            Self::MemberUpdated => message_with::<ProfileUpdated>(),
+            Self::MemberBirthday => message_with::<Birthday>(),
+            Self::MemberAnniversary => message_with::<Anniversary>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
             | Self::PointsDeducted
@@ -52,9 +66,23 @@ impl EventType {
             | Self::RedemptionCancelled
             | Self::RedemptionExpired => message_with::<RedemptionTold>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
+            Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::CouponAssigned
+            | Self::CouponReserved
+            | Self::CouponReleased
+            | Self::CouponUsed
+            | Self::CouponReverted => message_with::<CouponMoved>(),
+            Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
+            Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
+                message_with::<ExperienceNews<'static>>()
+            }
+            Self::MenuItemCreated | Self::MenuItemUpdated | Self::MenuItemDeleted => {
+                message_with::<MenuItemNews<'static>>()
+            }
         };
+        self.settle_member(&mut schema);
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
         if let Some(properties) = properties {
             properties.insert("type".to_owned(), json_schema!({ "const": self.as_str() }).into());
@@ -64,20 +92,23 @@ impl EventType {
         schema
     }
 
+    /// Of one type of event it is known whether it has a member.
+    fn settle_member(self, schema: &mut Schema) {
+        let member = serde_json::Value::from("member");
+        if self.is_about_member() {
+            let required = schema.get_mut("required").and_then(|required| required.as_array_mut());
+            required.into_iter().for_each(|required| required.push(member.clone()));
+        } else if let Some(properties) = schema.get_mut("properties").and_then(|all| all.as_object_mut()) {
+            properties.remove("member");
+        }
+    }
+
     /// A made-up event of this type.
     pub fn example(self) -> LoyaltyEvent {
         LoyaltyEvent {
             id: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
-            previous: None,
             chain: literal("harvest".parse::<ChainId>()),
-            member: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
-            face: MemberFace {
-                id: "m-42".into(),
-                email: Some("ana@example.com".into()),
-                phone: None,
-                tier: Some(name("bronze")),
-                points: Points(74),
-            },
+            subject: self.is_about_member().then(|| ana(self.shows_segments().then(segments))),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: Some(literal(Key::parse("ORD-1001"))),
@@ -92,15 +123,44 @@ impl EventType {
             reason: reason.into(),
             expires_at: None,
         };
-        let tiers = |previous, new| TierMoved { previous_tier: Some(name(previous)), new_tier: name(new) };
-        let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
+        let tier = |id, text| Tier { id: name(id), name: name(text) };
+        let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
+        let moved = |previous: Tier, new: Tier| TierMoved {
+            previous_tier: Some(previous),
+            manual_tier: None,
+            system_tier: Some(new.id.clone()),
+            new_tier: new,
+        };
+        let away = |risk_level, days| Absence {
+            risk_level,
+            days_since_last_visit: days,
+            previous_visit_frequency: Some(money("4.00")),
+            typical_gap_days: Some(money("7.5")),
+            predicted_churn_probability: Some(money("0.35")),
+            recommended_actions: vec![name("Send win-back offer")],
+        };
+        let regular = |previous: &[&str], current: &[&str]| SegmentChange {
+            segment_id: segment_id("Regular"),
+            segment_name: name("Regular"),
+            segment_type: SegmentType::Primary,
+            trigger: name("visit_count_threshold"),
+            previous_segments: previous.iter().map(|text| name(text)).collect(),
+            current_segments: current.iter().map(|text| name(text)).collect(),
+        };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
-            Self::OrderCompleted => EventData::OrderCompleted(order()),
-            Self::OrderRefunded => EventData::OrderRefunded(Refund {
-                order_id: literal(Key::parse("ORD-1001")),
-                amount: money("10.00"),
-                reason: Some(name("cold")),
+            Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
+            Self::OrderUpdated => EventData::OrderUpdated(OrderTold::of(booking().into(), Some(2))),
+            Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
+            Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
+            Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
+            Self::MemberUpdated => profile_updated(),
+            Self::MemberBirthday => {
+                EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
+            }
+            Self::MemberAnniversary => EventData::MemberAnniversary(Anniversary {
+                years: 2,
+                enrolled_on: literal("2024-03-03".parse()),
             }),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
@@ -133,14 +193,37 @@ impl EventType {
                 EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
             }
             Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
-            Self::TierUpgraded => EventData::TierUpgraded(tiers("bronze", "silver")),
-            Self::TierDowngraded => EventData::TierDowngraded(tiers("silver", "bronze")),
+            Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
+            Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
+            Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
+                tier: silver,
+                metric: Metric::Spend,
+                missing: money("40.00"),
+                on: literal("2027-01-01".parse()),
+            }),
             Self::AchievementEarned => {
                 EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
             }
-            Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
-            Self::MemberChurned => EventData::MemberChurned(away(90)),
-            Self::MemberReactivated => EventData::MemberReactivated(away(95)),
+            Self::CouponAssigned => coupon(UsageKind::Assigned),
+            Self::CouponReserved => coupon(UsageKind::Reserved),
+            Self::CouponReleased => coupon(UsageKind::Released),
+            Self::CouponUsed => coupon(UsageKind::Used),
+            Self::CouponReverted => coupon(UsageKind::Reverted),
+            Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
+            Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
+            Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
+            Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
+            Self::MemberReactivated => EventData::MemberReactivated(Absence {
+                predicted_churn_probability: None,
+                recommended_actions: Vec::new(),
+                ..away(RiskLevel::High, 95)
+            }),
+            Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
+            Self::ExperienceUpdated => offering(Offering::Experience, Change::Updated),
+            Self::ExperienceDeleted => offering(Offering::Experience, Change::Deleted),
+            Self::MenuItemCreated => offering(Offering::MenuItem, Change::Created),
+            Self::MenuItemUpdated => offering(Offering::MenuItem, Change::Updated),
+            Self::MenuItemDeleted => offering(Offering::MenuItem, Change::Deleted),
         }
     }
 }
@@ -165,6 +248,79 @@ fn redemption(status: RedemptionStatus) -> RedemptionTold {
     }
 }
 
+fn profile_updated() -> EventData {
+    let profile = Profile {
+        first_name: Some(name("Ana")),
+        last_name: Some(name("Suárez")),
+        full_name: Some(name("Ana Suárez")),
+        birthdate: NaiveDate::from_ymd_opt(1990, 2, 28),
+        gov_id: Some(GovId {
+            id: name("30123456"),
+            kind: name("DNI"),
+            issuing_country: Some(literal(Code::parse("AR"))),
+        }),
+        emails: vec![name("ana@work.example.com")],
+        language: Some(literal(Code::parse("es-AR"))),
+        consents: [(name("sms"), true)].into(),
+        attributes: [(name("favourite_table"), Attribute::Number(money("7")))].into(),
+    };
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
+    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile }))
+}
+
+fn ana(segments: Option<SegmentNames>) -> Subject {
+    Subject {
+        id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
+        previous: None,
+        face: MemberFace {
+            id: "m-42".into(),
+            email: Some("ana@example.com".into()),
+            phone: None,
+            tier: Some(name("bronze")),
+            manual_tier: None,
+            system_tier: None,
+            points: Points(74),
+            segments,
+        },
+    }
+}
+
+fn offering(what: Offering, change: Change) -> EventData {
+    let about = match what {
+        Offering::Experience => r#"{ "id": "exp_7", "name": "Pasta class", "price": 65.00, "seats": 12 }"#,
+        Offering::MenuItem => {
+            r#"{ "id": "dish_001", "name": "Power Bowl", "category": "food", "price": 14.50, "available": true }"#
+        }
+    };
+    EventData::Offering(OfferingNews { what, change, about: literal(Payload::parse(about)) })
+}
+
+fn coupon(kind: UsageKind) -> EventData {
+    let book = CouponBook {
+        key: CouponBook::declared_key(&name("welcome")),
+        id: Some(name("welcome")),
+        name: name("Test discount"),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits::default(),
+        expires_after: Some(literal("30d".parse())),
+        details: BookDetails {
+            description: Some(literal(Text::parse("<p>Test discount description</p>"))),
+            picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
+            external_id: Some(name("Y6QF-TEST")),
+            tags: vec![name("spring")],
+            custom_attributes: [(name("campaign"), literal(Text::parse("spring-2026")))].into(),
+        },
+    };
+    let at = Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000);
+    EventData::Coupon(
+        kind,
+        Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
+    )
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -173,14 +329,58 @@ fn order() -> Order {
         tax: Some(money("2.00")),
         tip: None,
         discount: None,
+        delivery_fee: None,
+        service_charge: None,
+        gift_card: None,
         channel: Some(name("pos")),
+        location: Some(name("loc_philly_walnut")),
+        session_id: Some(name("sess_xyz789")),
+        status: None,
+        experience_details: None,
+        coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
             name: Some(name("Power Bowl")),
             category: Some(name("food")),
             quantity: money("1"),
             price: money("22.50"),
+            customized: Some(true),
         }],
+    }
+}
+
+fn booking() -> Order {
+    Order {
+        status: Some(name("payment_captured")),
+        experience_details: Some(literal(r#"{"experience_id":"exp_7","guests":2}"#.parse())),
+        ..order()
+    }
+}
+
+fn cancellation() -> Cancellation {
+    Cancellation {
+        order_id: literal(Key::parse("ORD-1001")),
+        version: Some(4),
+        total: Some(money("24.50")),
+        status: Some(name("cancelled")),
+        reason: Some(name("guest did not come")),
+    }
+}
+
+fn refund() -> Refund {
+    let line = ReturnedLine { which: WhichLine::Sku(name("dish_001")), quantity: Some(money("1")) };
+    Refund {
+        order_id: literal(Key::parse("ORD-1001")),
+        back: Back::Lines(vec![line]),
+        reason: Some(name("cold")),
+    }
+}
+
+fn segments() -> SegmentNames {
+    SegmentNames {
+        primary: vec![name("Coffee")],
+        compound: vec![name("Coffee regular")],
+        cohorts: Vec::new(),
     }
 }
 
@@ -219,8 +419,13 @@ mod tests {
             found.push(format!("{path}: {value} is no {schema}"));
         }
         for (name, inner) in value.as_object().into_iter().flatten() {
-            match schema["properties"].get(name) {
+            let described = schema["properties"].get(name);
+            match described.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
+                None if schema["additionalProperties"] == true => {}
+                None if schema["additionalProperties"].is_object() => {
+                    mismatches(&schema["additionalProperties"], inner, &format!("{path}.{name}"), found);
+                }
                 None => found.push(format!("{path}.{name} is not described")),
             }
         }
@@ -252,8 +457,11 @@ mod tests {
         let schema = EventType::PointsEarned.schema().to_value();
         assert_eq!(
             schema["required"],
-            serde_json::json!(["id", "type", "timestamp", "chain", "member", "data"])
+            serde_json::json!(["id", "type", "timestamp", "chain", "data", "member"])
         );
+        let of_nobody = EventType::MenuItemUpdated.schema().to_value();
+        assert_eq!(of_nobody["required"], serde_json::json!(["id", "type", "timestamp", "chain", "data"]));
+        assert!(of_nobody["properties"].get("member").is_none());
         assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
         let data = &schema["properties"]["data"];
         assert_eq!(

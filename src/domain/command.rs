@@ -9,9 +9,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
+use super::coupon::CouponCommand;
 use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
+use super::profile::ProfileChange;
 use super::redemption::Step;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
@@ -21,8 +24,24 @@ use super::text::{Key, Name, Note};
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
+    /// A member made before they ever came.
+    CreateMember,
     /// Points that waited for it can be spent.
     ConfirmPoints,
+    /// A coupon given to a member.
+    AssignCoupon,
+    /// A use of a coupon kept for a member.
+    ReserveCoupon,
+    /// It is kept no longer.
+    ReleaseCoupon,
+    /// A coupon used.
+    UseCoupon,
+    /// A use of a coupon taken back.
+    RevertCoupon,
     /// Points are spent on a reward.
     Redeem,
     /// A redemption takes a step.
@@ -31,9 +50,17 @@ pub enum CommandType {
 
 impl CommandType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &'static [Self] = &[
         Self::AdjustPoints,
+        Self::SetTier,
+        Self::ClearTier,
+        Self::CreateMember,
         Self::ConfirmPoints,
+        Self::AssignCoupon,
+        Self::ReserveCoupon,
+        Self::ReleaseCoupon,
+        Self::UseCoupon,
+        Self::RevertCoupon,
         Self::Redeem,
         Self::StepRedemption(Step::Approve),
         Self::StepRedemption(Step::Fulfill),
@@ -45,7 +72,15 @@ impl CommandType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
+            Self::CreateMember => "member.create",
             Self::ConfirmPoints => "points.confirm",
+            Self::AssignCoupon => "coupon.assign",
+            Self::ReserveCoupon => "coupon.reserve",
+            Self::ReleaseCoupon => "coupon.release",
+            Self::UseCoupon => "coupon.use",
+            Self::RevertCoupon => "coupon.revert",
             Self::Redeem => "redemption.create",
             Self::StepRedemption(Step::Approve) => "redemption.approve",
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
@@ -58,7 +93,7 @@ impl CommandType {
 impl FromStr for CommandType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(())
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
@@ -67,8 +102,16 @@ impl FromStr for CommandType {
 pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
+    /// `member.create`
+    CreateMember(Box<ProfileChange>),
+    /// `tier.set`
+    SetTier(TierOrder),
+    /// `tier.clear`
+    ClearTier,
     /// `points.confirm`
     ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
     /// `redemption.create`
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
@@ -85,6 +128,23 @@ pub struct Adjustment {
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
 }
+
+/// A tier given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOrder {
+    /// Its id in `program.toml`.
+    pub tier: Name,
+    /// When it ends; `None` = when it is taken away.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Note,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
 
 /// What earned the points that can be spent from now on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -130,7 +190,11 @@ impl Command {
     pub const fn kind(&self) -> CommandType {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
+            Self::CreateMember(_) => CommandType::CreateMember,
+            Self::SetTier(_) => CommandType::SetTier,
+            Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
@@ -140,7 +204,25 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
+            CommandType::CreateMember => {
+                let person = ProfileChange::parse(raw)?;
+                if person.new_identities().is_empty() {
+                    let problem = "names nobody; give at least one of id, card, phone, email, external_id";
+                    return Err(BadEvent::field("data.id", problem));
+                }
+                Self::CreateMember(person.into())
+            }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
+            CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
+            CommandType::ReserveCoupon => Self::Coupon(CouponCommand::reserve(raw)?.into()),
+            CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
+            CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
+            CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })

@@ -54,8 +54,8 @@ pub struct NewDelivery {
     pub endpoint: EndpointId,
     /// What.
     pub event: EventId,
-    /// Whom it is about (the lane of member-ordered endpoints).
-    pub member: MemberId,
+    /// Whom it is about (the lane of member-ordered endpoints). Without anybody, it is in no lane.
+    pub member: Option<MemberId>,
     /// When it is due: the engine's now.
     pub due_at: Timestamp,
 }

@@ -116,6 +116,12 @@ prefixed_id!(
     /// One immutable ledger line.
     TransferId, "trf_");
 prefixed_id!(
+    /// A book of coupons.
+    CouponBookKey, "cbk_");
+prefixed_id!(
+    /// One thing that was done with a coupon.
+    CouponUsageKey, "cbu_");
+prefixed_id!(
     /// A redemption: a reward that a member spent points on.
     RedemptionId, "rdm_");
 prefixed_id!(

@@ -3,16 +3,22 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::Points;
-use super::order::{Order, Refund, Visit};
+use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
+use super::order::{Cancellation, OrderTold, RefundTold, Visit};
+use super::profile::{Profile, ProfileField};
 use super::redemption::RedemptionTold;
+use super::segment::SegmentType;
+use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
 macro_rules! event_types {
@@ -40,12 +46,18 @@ macro_rules! event_types {
 
 event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
+    OrderCreated = "order.created": "A member placed an order.",
+    OrderUpdated = "order.updated": "Something about a member's order changed.",
+    MemberUpdated = "member.updated": "Something else is known of a member now.",
+    MemberBirthday = "member.birthday": "It is a member's birthday.",
+    MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
     OrderCompleted = "order.completed": "A member's order was paid.",
+    OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
     PointsEarned = "points.earned": "Points were awarded.",
     PointsDeducted = "points.deducted": "A rule took points.",
-    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
+    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded, changed or cancelled.",
     PointsPending = "points.pending": "Points were awarded and can be spent later; `points.earned` follows then.",
     PointsExpired = "points.expired": "Points were not used in time and are gone.",
     PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
@@ -61,10 +73,49 @@ event_types! {
     RedemptionExpired = "redemption.expired": "A redemption was not fulfilled in time; the points were given back.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
+    TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
+    CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
+    CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
+    CouponUsed = "coupon.used": "A member used a coupon.",
+    CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    SegmentEntered = "segment.entered": "A member came to be in a segment.",
+    SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+    ExperienceCreated = "experience.created": "The chain offers a new experience.",
+    ExperienceUpdated = "experience.updated": "An experience of the chain changed.",
+    ExperienceDeleted = "experience.deleted": "The chain does not offer an experience any more.",
+    MenuItemCreated = "menu_item.created": "There is a new item on the menu.",
+    MenuItemUpdated = "menu_item.updated": "An item of the menu changed.",
+    MenuItemDeleted = "menu_item.deleted": "An item is not on the menu any more.",
+}
+
+impl EventType {
+    /// Whether it happens to a member. Other events name none.
+    pub const fn is_about_member(self) -> bool {
+        !matches!(
+            self,
+            Self::ExperienceCreated
+                | Self::ExperienceUpdated
+                | Self::ExperienceDeleted
+                | Self::MenuItemCreated
+                | Self::MenuItemUpdated
+                | Self::MenuItemDeleted
+        )
+    }
+}
+
+impl EventType {
+    /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
+    pub const fn shows_segments(self) -> bool {
+        matches!(
+            self,
+            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+        )
+    }
 }
 
 impl FromStr for EventType {
@@ -126,21 +177,66 @@ pub struct ExpiringSoon {
 /// A move between tiers.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierMoved {
-    /// The tier before; absent when there was none.
+    /// The effective tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous_tier: Option<Name>,
-    /// The tier now.
-    pub new_tier: Name,
+    pub previous_tier: Option<Tier>,
+    /// The effective tier now.
+    pub new_tier: Tier,
+    /// The id of the tier that people gave; null when they gave none.
+    pub manual_tier: Option<Name>,
+    /// The id of the tier that rules or the tier policy gave; null when they gave none.
+    pub system_tier: Option<Name>,
+}
+
+/// A tier about to be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TierInDanger {
+    /// The tier.
+    pub tier: Tier,
+    /// What is counted.
+    pub metric: Metric,
+    /// How much of it is missing.
+    pub missing: super::money::Money,
+    /// The first day without the tier if nothing more comes, in the chain's zone.
+    #[schemars(with = "String")]
+    pub on: NaiveDate,
 }
 
 /// How long a member has been away.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
+    /// How likely the member is lost; of one who came back, how likely it was.
+    pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
+    /// How often the member came before that: visits per 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_visit_frequency: Option<super::money::Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_churn_probability: Option<super::money::Money>,
+    /// What to do about it, as the program says.
+    pub recommended_actions: Vec<Name>,
+}
+
+/// A segment entered or left.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SegmentChange {
+    /// The segment's name for programs: `seg_` and the slug of the name.
+    pub segment_id: Box<str>,
+    /// Its name.
+    pub segment_name: Name,
+    /// What it is judged by.
+    pub segment_type: SegmentType,
+    /// Why, in a word for programs; `segment_withdrawn` when the program has the segment no more.
+    pub trigger: Name,
+    /// The member's segments before.
+    pub previous_segments: Vec<Name>,
+    /// The member's segments after.
+    pub current_segments: Vec<Name>,
 }
 
 /// An achievement.
@@ -150,15 +246,52 @@ pub struct AchievementEarned {
     pub achievement: Name,
 }
 
+/// A birthday.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Birthday {
+    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
+    pub day: NaiveDate,
+}
+
+/// An anniversary of enrolment.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Anniversary {
+    /// How many years it is.
+    pub years: u32,
+    /// The day of enrolment, in the chain's zone.
+    pub enrolled_on: NaiveDate,
+}
+
+/// A change of what is known of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileUpdated {
+    /// Which parts are others now.
+    pub changed: Vec<ProfileField>,
+    /// The whole profile after it.
+    pub profile: Profile,
+}
+
 /// What happened, by type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventData {
     /// `member.enrolled`
     MemberEnrolled,
+    /// `order.created`
+    OrderCreated(OrderTold),
+    /// `order.updated`
+    OrderUpdated(OrderTold),
+    /// `member.updated`
+    MemberUpdated(Box<ProfileUpdated>),
+    /// `member.birthday`
+    MemberBirthday(Birthday),
+    /// `member.anniversary`
+    MemberAnniversary(Anniversary),
     /// `order.completed`
-    OrderCompleted(Order),
+    OrderCompleted(OrderTold),
+    /// `order.cancelled`
+    OrderCancelled(Cancellation),
     /// `order.refunded`
-    OrderRefunded(Refund),
+    OrderRefunded(RefundTold),
     /// `visit.recorded`
     VisitRecorded(Visit),
     /// `points.earned`
@@ -197,14 +330,24 @@ pub enum EventData {
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
     TierDowngraded(TierMoved),
+    /// `tier.will_downgrade`
+    TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    Coupon(UsageKind, Box<CouponMoved>),
+    /// `segment.entered`
+    SegmentEntered(SegmentChange),
+    /// `segment.exited`
+    SegmentExited(SegmentChange),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
     MemberChurned(Absence),
     /// `member.reactivated`
     MemberReactivated(Absence),
+    /// `experience.*`, `menu_item.*`
+    Offering(OfferingNews),
 }
 
 impl EventData {
@@ -212,7 +355,13 @@ impl EventData {
     pub const fn kind(&self) -> EventType {
         match self {
             Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::OrderCreated(_) => EventType::OrderCreated,
+            Self::OrderUpdated(_) => EventType::OrderUpdated,
+            Self::MemberUpdated(_) => EventType::MemberUpdated,
+            Self::MemberBirthday(_) => EventType::MemberBirthday,
+            Self::MemberAnniversary(_) => EventType::MemberAnniversary,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
+            Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
             Self::PointsEarned(_) => EventType::PointsEarned,
@@ -233,10 +382,26 @@ impl EventData {
             Self::RedemptionExpired(_) => EventType::RedemptionExpired,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
+            Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
+            Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
+            Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
+            Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
+            Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::SegmentEntered(_) => EventType::SegmentEntered,
+            Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
+            Self::Offering(news) => match (news.what, news.change) {
+                (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
+                (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,
+                (Offering::Experience, Change::Deleted) => EventType::ExperienceDeleted,
+                (Offering::MenuItem, Change::Created) => EventType::MenuItemCreated,
+                (Offering::MenuItem, Change::Updated) => EventType::MenuItemUpdated,
+                (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
+            },
         }
     }
 }
@@ -253,8 +418,9 @@ pub(super) struct Message<'a, D> {
     timestamp: Timestamp,
     /// The chain.
     chain: &'a ChainId,
-    /// The member as of the end of what caused the event.
-    member: &'a MemberFace,
+    /// The member as of the end of what caused the event; absent when it is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a MemberFace>,
     /// What happened.
     data: D,
 }
@@ -284,7 +450,13 @@ impl Serialize for DataWithSource<'_> {
         let source_event = self.source_event;
         match self.data {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
-            EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
+            EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
+            EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsEarned(own)
@@ -304,14 +476,36 @@ impl Serialize for DataWithSource<'_> {
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
+            EventData::TierWillDowngrade(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),
+            EventData::Offering(OfferingNews { what: Offering::Experience, about, .. }) => {
+                With { own: &ExperienceNews { experience: about }, source_event }.serialize(serializer)
+            }
+            EventData::Offering(OfferingNews { what: Offering::MenuItem, about, .. }) => {
+                With { own: &MenuItemNews { menu_item: about }, source_event }.serialize(serializer)
+            }
         }
     }
+}
+
+/// The member that an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Our id.
+    pub id: MemberId,
+    /// The member's event before it.
+    pub previous: Option<EventId>,
+    /// The member as of the end of the commit.
+    pub face: MemberFace,
 }
 
 /// One loyalty event.
@@ -319,14 +513,10 @@ impl Serialize for DataWithSource<'_> {
 pub struct LoyaltyEvent {
     /// Its id; also the `webhook-id` of every delivery of it.
     pub id: EventId,
-    /// The member's event before it.
-    pub previous: Option<EventId>,
     /// The chain.
     pub chain: ChainId,
-    /// Our id of the member it is about.
-    pub member: MemberId,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// Whom it is about, if anybody.
+    pub subject: Option<Subject>,
     /// When it happened, by the source event's clock.
     pub at: Timestamp,
     /// What happened.
@@ -341,6 +531,11 @@ impl LoyaltyEvent {
         self.data.kind()
     }
 
+    /// Our id of the member it is about, if any.
+    pub fn member(&self) -> Option<MemberId> {
+        self.subject.as_ref().map(|subject| subject.id)
+    }
+
     /// The canonical JSON: what the store keeps, the API shows and the `standard` dialect sends.
     pub fn to_json(&self) -> String {
         let message = Message {
@@ -348,7 +543,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: &self.face,
+            member: self.subject.as_ref().map(|subject| &subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         serde_json::to_string(&message).unwrap_or_else(|_| unreachable!("plain structs serialize"))

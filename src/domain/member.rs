@@ -11,11 +11,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
+use super::profile::Profile;
 use super::redemption::Redemptions;
+use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
+use super::tier::{Footing, ManualTier};
 use super::wallet::Wallets;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -50,7 +54,41 @@ impl Status {
     }
 }
 
-/// What rules can change: points, tier, status, achievements. Small, so that a failing rule is undone by a copy.
+/// How likely a guest who stays away is lost.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RiskLevel {
+    /// A little longer away than usual.
+    Low,
+    /// What a member is marked with unless a rule says how much.
+    #[default]
+    Medium,
+    /// Almost given up. Guests who churned have this one.
+    High,
+}
+
+impl RiskLevel {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// The word used in JSON and in rules.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "LOW",
+            Self::Medium => "MEDIUM",
+            Self::High => "HIGH",
+        }
+    }
+
+    fn is_medium(&self) -> bool {
+        *self == Self::Medium
+    }
+}
+
+/// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
+/// undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
     /// Balances and lots.
@@ -58,20 +96,67 @@ pub struct Standing {
     pub wallets: Wallets,
     /// The effective tier, by its id in `program.toml`; `None` in a program without tiers.
     pub tier: Option<Name>,
+    /// The tier that people gave: while there is one, it is the effective tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_tier: Option<ManualTier>,
+    /// Where the member stands with the program's tier policy.
+    #[serde(default, skip_serializing_if = "Footing::is_new")]
+    pub footing: Footing,
     /// Active, at risk, churned.
     pub status: Status,
     /// Achievements and when each was earned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
+    #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
+    pub at_risk: RiskLevel,
+    /// The segments that the member is in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub segments: BTreeMap<Name, Membership>,
     /// What is open of redemptions.
     #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
     pub redemptions: Redemptions,
 }
 
 impl Standing {
+    /// The tier that rules or the tier policy gave: the effective one, unless people gave another.
+    pub fn system_tier(&self) -> Option<&Name> {
+        self.manual_tier.as_ref().map_or(self.tier.as_ref(), |manual| manual.system.as_ref())
+    }
+
+    /// Sets the tier that rules or the tier policy give. A manual tier stays the effective one.
+    pub fn set_system_tier(&mut self, tier: Name) {
+        match &mut self.manual_tier {
+            Some(manual) => manual.system = Some(tier),
+            None => self.tier = Some(tier),
+        }
+    }
+
     /// Balance of the program's first wallet.
     pub fn points(&self) -> Points {
         self.wallets.points()
+    }
+
+    /// How likely a member who stays away is lost; `None` for one who does not.
+    pub fn risk_level(&self) -> Option<RiskLevel> {
+        match self.status {
+            Status::Active => None,
+            Status::AtRisk => Some(self.at_risk),
+            Status::Churned => Some(RiskLevel::High),
+        }
+    }
+
+    /// The names of the segments by type; `None` when the member is in none.
+    pub fn segment_names(&self) -> Option<SegmentNames> {
+        let of = |kind| {
+            let members = self.segments.iter().filter(|(_, membership)| membership.kind == kind);
+            members.map(|(name, _)| name.clone()).collect()
+        };
+        (!self.segments.is_empty()).then(|| SegmentNames {
+            primary: of(SegmentType::Primary),
+            compound: of(SegmentType::Compound),
+            cohorts: of(SegmentType::Cohort),
+        })
     }
 }
 
@@ -84,6 +169,24 @@ pub struct DaySummary {
     pub visits: u32,
     /// Money spent, less what was refunded of that day's orders.
     pub spend: Money,
+    /// Points earned, less what was taken back for refunds of that day's orders.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earned: i64,
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
+/// What a member did in some time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sums {
+    /// Orders and visits.
+    pub visits: u64,
+    /// Money spent, less refunds.
+    pub spend: Money,
+    /// Points earned, less what refunds took back.
+    pub earned: i64,
 }
 
 /// What a member did, summed by day.
@@ -95,6 +198,9 @@ pub struct History {
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
     pub lifetime_spend: Money,
+    /// Points earned since enrolment, less what refunds took back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lifetime_earned: i64,
 }
 
 impl History {
@@ -108,11 +214,28 @@ impl History {
         }
     }
 
+    /// Takes back a visit that was none, with what was spent at it.
+    pub fn unvisit(&mut self, day: NaiveDate, spend: Money) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(1);
+        self.refund(day, spend);
+        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
+            self.days[at].visits = self.days[at].visits.saturating_sub(1);
+        }
+    }
+
     /// Takes refunded money out of the day it was spent on.
     pub fn refund(&mut self, day: NaiveDate, amount: Money) {
         self.lifetime_spend = self.lifetime_spend.minus(amount);
         if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
             self.days[at].spend = self.days[at].spend.minus(amount);
+        }
+    }
+
+    /// Counts points earned on `day`; fewer than none when a refund took back what that day earned.
+    pub fn earn(&mut self, day: NaiveDate, points: i64) {
+        self.lifetime_earned = self.lifetime_earned.saturating_add(points);
+        if let Some(summary) = self.on(day) {
+            summary.earned = summary.earned.saturating_add(points);
         }
     }
 
@@ -126,7 +249,7 @@ impl History {
         let at = match self.days.binary_search_by_key(&day, |s| s.day) {
             Ok(at) => at,
             Err(at) => {
-                self.days.insert(at, DaySummary { day, visits: 0, spend: Money::ZERO });
+                self.days.insert(at, DaySummary { day, visits: 0, spend: Money::ZERO, earned: 0 });
                 at
             }
         };
@@ -137,6 +260,22 @@ impl History {
     fn within(&self, window: Window, today: NaiveDate) -> impl Iterator<Item = &DaySummary> {
         let after = window.start(today);
         self.days.iter().filter(move |s| s.day > after && s.day <= today)
+    }
+
+    /// Everything from `first` to `last`, both included, as far back as days are kept.
+    pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
+        let from = self.days.partition_point(|summary| summary.day < first);
+        let days = self.days[from..].iter().take_while(|summary| summary.day <= last);
+        days.fold(Sums::default(), |sums, day| Sums {
+            visits: sums.visits + u64::from(day.visits),
+            spend: sums.spend.plus(day.spend),
+            earned: sums.earned.saturating_add(day.earned),
+        })
+    }
+
+    /// Everything since enrolment.
+    pub fn lifetime(&self) -> Sums {
+        Sums { visits: self.lifetime_visits, spend: self.lifetime_spend, earned: self.lifetime_earned }
     }
 
     /// Orders and visits in the window that ends today.
@@ -179,6 +318,17 @@ impl History {
         })
     }
 
+    /// How often the member came before they stayed away: visits per 30 days, over the 90 days that end with the last
+    /// visit, or as many of them as there were since the first, but at least 30. `None` without any visit.
+    pub fn visits_per_30_days(&self) -> Option<Decimal> {
+        const SPAN: i64 = 90;
+        let last = self.last_visit()?;
+        let first = self.visited_days().next()?;
+        let days = ((last - first).num_days() + 1).clamp(30, SPAN);
+        let visits = self.visits_in(Window::Days(days as u32), last);
+        Some((Decimal::from(visits * 30) / Decimal::from(days)).round_dp(2))
+    }
+
     /// Consecutive calendar weeks (Monday to Sunday) with a visit, up to the week of `today` or the one before.
     pub fn weeks_in_a_row(&self, today: NaiveDate) -> i64 {
         let week = |day: NaiveDate| i64::from(day.num_days_from_ce() - 1).div_euclid(7);
@@ -217,6 +367,11 @@ impl Window {
         }
     }
 
+    /// The first day of the window that ends with `last`.
+    pub fn first_day(self, last: NaiveDate) -> NaiveDate {
+        self.start(last).succ_opt().unwrap_or(last)
+    }
+
     /// The last day that is *not* in the window.
     fn start(self, today: NaiveDate) -> NaiveDate {
         let start = match self {
@@ -240,6 +395,10 @@ pub struct Member {
     pub next_wake_at: Option<Timestamp>,
     /// By what the chain knows them.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
+    /// What was told of their birthdays and anniversaries.
+    pub celebrated: Celebrated,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -267,6 +426,8 @@ impl Member {
             enrolled_at: now,
             next_wake_at: None,
             identities,
+            profile: Profile::default(),
+            celebrated: Celebrated::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
@@ -281,12 +442,16 @@ impl Member {
     /// How outsiders see the member.
     pub fn face(&self) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
+        let manual = self.standing.manual_tier.as_ref();
         MemberFace {
             id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             tier: self.standing.tier.clone(),
+            manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
+            system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
+            segments: None,
         }
     }
 }
@@ -305,8 +470,17 @@ pub struct MemberFace {
     /// Tier, in a program with tiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Name>,
+    /// The tier, when people gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_tier: Option<Name>,
+    /// The tier that it would be if people had not given another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_tier: Option<Name>,
     /// Balance.
     pub points: Points,
+    /// The segments that the member is in; only in the events that say so, and absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentNames>,
 }
 
 #[cfg(test)]
@@ -341,6 +515,15 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_that_was_none_is_gone_with_its_spending() {
+        let mut history = history(&[("2026-01-01", "30"), ("2026-03-02", "40"), ("2026-03-02", "5")]);
+        history.unvisit(day("2026-03-02"), "40".parse().unwrap());
+        assert_eq!((history.lifetime_visits, history.lifetime_spend.to_string()), (2, "35".to_owned()));
+        history.unvisit(day("2026-03-02"), "5".parse().unwrap());
+        assert_eq!(history.last_visit(), Some(day("2026-01-01")));
+    }
+
+    #[test]
     fn history_is_bounded_and_late_events_find_their_day() {
         let mut long = History::default();
         let mut on = day("2020-01-01");
@@ -361,6 +544,19 @@ mod tests {
             history(&[("2026-01-01", "1"), ("2026-01-08", "1"), ("2026-01-15", "1"), ("2026-02-15", "1")]);
         assert_eq!(weekly.typical_gap_days(), Some(Decimal::from(7)));
         assert_eq!(weekly.days_since_last_visit(day("2026-02-20")), 5);
+    }
+
+    #[test]
+    fn how_often_somebody_came_is_counted_up_to_their_last_visit() {
+        assert_eq!(history(&[]).visits_per_30_days(), None);
+        let once = history(&[("2026-01-01", "1")]);
+        assert_eq!(once.visits_per_30_days(), Some(Decimal::ONE)); // nobody comes 30 times for having come today
+        let weekly = history(&[("2026-01-01", "1"), ("2026-01-08", "1"), ("2026-01-15", "1")]);
+        assert_eq!(weekly.visits_per_30_days(), Some(Decimal::from(3)));
+        let months = history(&[("2026-01-01", "1"), ("2026-01-31", "1"), ("2026-03-01", "1")]);
+        assert_eq!(months.visits_per_30_days(), Some(Decimal::new(150, 2))); // 3 in 60 days
+        let long = history(&[("2025-03-01", "1"), ("2026-01-01", "1"), ("2026-03-01", "1")]);
+        assert_eq!(long.visits_per_30_days(), Some(Decimal::new(67, 2))); // 2 in 90
     }
 
     #[test]

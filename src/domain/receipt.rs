@@ -4,10 +4,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::Timestamp;
+use super::coupon::{CouponCode, CouponMoved, DiscountType};
 use super::effect::RuleFailure;
-use super::ids::{EventId, RedemptionId, SourceId};
+use super::ids::{CouponUsageKey, EventId, RedemptionId, SourceId};
 use super::member::MemberFace;
-use super::redemption::RedemptionStatus;
+use super::money::Money;
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::text::{Key, Name};
 
 /// What became of a source event.
@@ -74,9 +77,58 @@ pub struct EventLine {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The numbers a till wants, for movements of points.
+    /// What a till wants of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PointsLine>,
+    pub data: Option<LineData>,
+}
+
+/// What a till wants of a loyalty event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LineData {
+    /// Of movements of points.
+    Points(PointsLine),
+    /// Of coupons.
+    Coupon(Box<CouponLine>),
+    /// Of redemptions.
+    Redemption(Box<RedemptionLine>),
+}
+
+/// A coupon in a receipt: what the till prints, what it takes off, and what a revert must name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CouponLine {
+    /// The code.
+    pub code: CouponCode,
+    /// The key of what was done.
+    pub coupon_usage_key: CouponUsageKey,
+    /// The name of its book.
+    pub name: Name,
+    /// What kind of discount it is worth.
+    pub discount_type: DiscountType,
+    /// How much, where a number says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discount_amount: Option<Money>,
+    /// When it stops being good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_at: Option<Timestamp>,
+    /// Until when it is kept for the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_until: Option<Timestamp>,
+}
+
+impl CouponLine {
+    /// What matters of what is told.
+    pub fn of(moved: &CouponMoved) -> Self {
+        Self {
+            code: moved.coupon.code.clone(),
+            coupon_usage_key: moved.usage.coupon_usage_key,
+            name: moved.coupon_book.name.clone(),
+            discount_type: moved.coupon_book.discount_type,
+            discount_amount: moved.coupon_book.discount_amount,
+            expired_at: moved.coupon.expired_at,
+            reserved_until: moved.reserved_until,
+        }
+    }
 }
 
 /// A movement of points in a receipt.
@@ -88,15 +140,22 @@ pub struct PointsLine {
     pub new_balance: i64,
 }
 
-/// A redemption in a receipt.
+/// A redemption in a receipt: what the till prints, and what the next step must name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RedemptionLine {
     /// Its id.
-    pub id: RedemptionId,
+    pub redemption_id: RedemptionId,
     /// The reward's id.
     pub reward: Name,
     /// Where it stands.
     pub status: RedemptionStatus,
+}
+
+impl RedemptionLine {
+    /// What matters of what is told.
+    pub fn of(told: &RedemptionTold) -> Self {
+        Self { redemption_id: told.redemption_id, reward: told.reward.id.clone(), status: told.status }
+    }
 }
 
 /// The answer to a source event.
@@ -117,9 +176,6 @@ pub struct Receipt {
     pub member: Option<MemberFace>,
     /// What the rules did.
     pub effects: Vec<EffectLine>,
-    /// The redemption that it made or changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redemption: Option<RedemptionLine>,
     /// What was told to the world.
     pub events: Vec<EventLine>,
     /// The rules that failed.
@@ -140,7 +196,6 @@ impl Receipt {
             program_version,
             member: None,
             effects: Vec::new(),
-            redemption: None,
             events: Vec::new(),
             errors: Vec::new(),
             notes: Vec::new(),

@@ -1,8 +1,12 @@
 //! Redemptions: rewards that members spent points on, from the wish to the hand-over.
 //!
 //! A redemption belongs to one member and changes only in that member's commits, so the member's version is its fence
-//! too. The member carries what is still open of them ([`Open`]); the rest is a row that is looked up when a decision
-//! [needs](Needs) it.
+//! too. The member carries what is still open of them ([`Redemptions`]); the rest is a row that is laid on the
+//! [desk](Desk) of a decision that needs it.
+
+mod desk;
+
+pub use desk::{Desk, RedemptionChanges, StockMove, StockWay, Wanted};
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -11,12 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::command::Command;
-use super::decide::Occasion;
 use super::ids::{MemberId, RedemptionId};
 use super::money::Points;
 use super::refusal::Refused;
-use super::source_event::SourceData;
 use super::terms::Terms;
 use super::terms::reward::RewardKind;
 use super::text::{Name, Note};
@@ -76,6 +77,11 @@ impl RedemptionStatus {
     /// Whether something is still to come.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::Approved)
+    }
+
+    /// Whether what it took was given back.
+    pub const fn came_to_nothing(self) -> bool {
+        matches!(self, Self::Rejected | Self::Cancelled | Self::Expired)
     }
 
     /// Where a step leads.
@@ -186,6 +192,11 @@ pub struct RedemptionTold {
 }
 
 impl Redemption {
+    /// Whether one of this reward's stock is taken by it.
+    pub fn takes_of(&self, reward: &Name) -> bool {
+        self.counted.stock && self.reward.id == *reward && !self.status.came_to_nothing()
+    }
+
     /// What the world is told of it.
     pub fn told(&self) -> RedemptionTold {
         RedemptionTold {
@@ -249,8 +260,7 @@ impl Redemptions {
     /// Notes that one came to its end.
     pub fn closed(&mut self, redemption: &Redemption) {
         self.open.remove(&redemption.id);
-        let came_to_nothing = redemption.status != RedemptionStatus::Fulfilled;
-        if came_to_nothing
+        if redemption.status.came_to_nothing()
             && redemption.counted.limit
             && let Some(has) = self.has.get_mut(&redemption.reward.id)
         {
@@ -258,72 +268,6 @@ impl Redemptions {
             self.has.retain(|_, has| *has > 0);
         }
     }
-}
-
-/// What a decision must know besides the member.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Needs {
-    /// The redemptions that expire now.
-    pub due: Vec<RedemptionId>,
-    /// The redemption that a command names.
-    pub named: Option<RedemptionId>,
-    /// How many of this reward's stock are taken.
-    pub stock_of: Option<Name>,
-}
-
-impl Needs {
-    /// What deciding `occasion` at `now` needs, for a member who carries `redemptions`.
-    pub fn of(redemptions: &Redemptions, occasion: &Occasion, terms: &Terms, now: Timestamp) -> Self {
-        let mut needs = Self { due: redemptions.due(now).collect(), ..Self::default() };
-        let Occasion::Source(input) = occasion else { return needs };
-        match &input.event.data {
-            SourceData::Command(Command::Redeem(wish)) => {
-                let has_stock = terms.reward(&wish.reward).is_some_and(|reward| reward.stock.is_some());
-                needs.stock_of = has_stock.then(|| wish.reward.clone());
-            }
-            SourceData::Command(Command::StepRedemption(_, order)) => {
-                needs.named = Some(order.redemption);
-            }
-            _ => {}
-        }
-        needs
-    }
-
-    /// Nothing, as for nearly every decision.
-    pub const fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.named.is_none() && self.stock_of.is_none()
-    }
-}
-
-/// What was looked up for [`Needs`].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Found {
-    /// The redemptions, by id.
-    pub redemptions: BTreeMap<RedemptionId, Redemption>,
-    /// How many of the reward's stock are taken.
-    pub taken: u32,
-}
-
-/// A move of a reward's stock. Moves of different decisions do not disturb each other: a take holds while there is one
-/// left to take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StockMove {
-    /// Of which reward.
-    pub reward: Name,
-    /// Which way.
-    pub way: StockWay,
-}
-
-/// Which way stock moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StockWay {
-    /// One less is left of so many.
-    Take {
-        /// The stock of the program that decided.
-        of: u32,
-    },
-    /// One more is left.
-    GiveBack,
 }
 
 #[cfg(test)]

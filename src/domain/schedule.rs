@@ -15,18 +15,29 @@ pub enum TickType {
     Daily,
     /// When tiers are reviewed.
     TierReview,
+    /// On a member's birthday.
+    Birthday,
+    /// On the day on which a member enrolled, years later.
+    Anniversary,
 }
 
 impl TickType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Daily, Self::TierReview];
+    pub const ALL: [Self; 4] = [Self::Daily, Self::TierReview, Self::Birthday, Self::Anniversary];
 
     /// The word used in rules.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Daily => "tick.daily",
             Self::TierReview => "tier.review",
+            Self::Birthday => "member.birthday",
+            Self::Anniversary => "member.anniversary",
         }
+    }
+
+    /// How far ticks of this kind stand behind their instant, so that those of one instant have an order.
+    pub(super) fn place(self) -> Duration {
+        Duration::microseconds(self as i64)
     }
 }
 
@@ -63,7 +74,7 @@ impl Schedule {
     /// those after it again, and none before it.
     pub fn due(&self, alarm: Timestamp, now: Timestamp) -> Vec<(Timestamp, TickType)> {
         let due = self.ticks.iter().filter_map(|(kind, cron)| {
-            let place = Duration::microseconds(*kind as i64);
+            let place = kind.place();
             let just_before = alarm - place - Duration::microseconds(1);
             let first = self.next_of(cron, just_before).filter(|first| *first <= now)?;
             let last = self.last_of(cron, now).map_or(first, |last| last.max(first));

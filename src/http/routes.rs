@@ -3,13 +3,17 @@
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::admin::commands::about_member;
 use super::admin::{
-    chains, deliveries, endpoints, event_types, keys, loyalty_events, members, program, redemptions,
-    source_events,
+    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
+    members, program, redemptions, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
 use super::{clock, edge, health};
+use crate::domain::command::CommandType;
+use crate::domain::role::Right;
+use crate::domain::source_event::SourceType;
 
 /// A path and what its methods do. Any other method is answered 405 with the ones that exist.
 struct Routes {
@@ -90,6 +94,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .configure(of_the_process)
         .configure(of_events)
         .configure(of_members)
+        .configure(of_coupons)
         .configure(of_redemptions)
         .configure(of_deliveries)
         .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
@@ -121,18 +126,45 @@ fn of_events(service: &mut web::ServiceConfig) {
 }
 
 fn of_members(service: &mut web::ServiceConfig) {
-    of_chain("/members").get(members::list).add(service);
-    of_chain("/members/{member}").get(members::get).add(service);
+    of_chain("/members").get(members::list).post(members::create).add(service);
+    of_chain("/members/{member}")
+        .get(members::get)
+        .patch(about_member(Right::Serve, SourceType::MemberUpdated))
+        .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
-    of_chain("/members/{member}/points").post(members::adjust_points).add(service);
-    of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
+    of_chain("/members/{member}/points")
+        .post(about_member(Right::Manage, CommandType::AdjustPoints))
+        .add(service);
+    of_chain("/members/{member}/tier")
+        .post(about_member(Right::Manage, CommandType::SetTier))
+        .delete(about_member(Right::Manage, CommandType::ClearTier))
+        .add(service);
+    of_chain("/members/{member}/points/confirm")
+        .post(about_member(Right::Manage, CommandType::ConfirmPoints))
+        .add(service);
+    of_chain("/members/{member}/statement").get(members::statement).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
+}
+
+fn of_coupons(service: &mut web::ServiceConfig) {
+    of_chain("/coupon_books").get(coupon_books::list).post(coupon_books::create).add(service);
+    of_chain("/coupon_books/{key}").get(coupon_books::get).add(service);
+    of_chain("/coupon_books/{key}/codes").get(coupon_books::codes).post(coupon_codes::add).add(service);
+    of_chain("/members/{member}/coupons")
+        .get(coupons::of_member)
+        .post(about_member(Right::Manage, CommandType::AssignCoupon))
+        .add(service);
+    of_chain("/coupons/{code}").get(coupons::get).add(service);
+    of_chain("/coupons/{code}/reserve").post(coupons::reserve).add(service);
+    of_chain("/coupons/{code}/release").post(coupons::release).add(service);
+    of_chain("/coupons/{code}/use").post(coupons::use_up).add(service);
+    of_chain("/coupons/{code}/revert").post(coupons::revert).add(service);
 }
 
 fn of_redemptions(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}/redemptions")
         .get(redemptions::of_member)
-        .post(redemptions::create)
+        .post(about_member(Right::Serve, CommandType::Redeem))
         .add(service);
     of_chain("/redemptions").get(redemptions::list).add(service);
     of_chain("/redemptions/{id}").get(redemptions::get).add(service);

@@ -21,8 +21,8 @@ pub struct DeliveryView {
     pub event: EventId,
     /// Its type.
     pub event_type: &'static str,
-    /// Our id of the member it is about.
-    pub member: MemberId,
+    /// Our id of the member it is about; `null` for what is about none.
+    pub member: Option<MemberId>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// Tries since it was last started, by the engine or by hand.

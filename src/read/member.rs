@@ -11,10 +11,14 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
-use crate::domain::text::Name;
+use crate::domain::profile::Profile;
+use crate::domain::segment::Membership;
+use crate::domain::text::{Key, Name};
+use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
+use crate::rules::program::Program;
 use crate::store::member;
 
 /// A member.
@@ -30,14 +34,30 @@ pub struct MemberView {
     pub phone: Option<Box<str>>,
     /// Everything the chain knows the guest by.
     pub identities: Vec<Identity>,
+    /// Who they are.
+    pub profile: Profile,
     /// Balance of the program's first wallet.
     pub points: Points,
     /// Every wallet that anything was in.
     pub wallets: Vec<WalletView>,
     /// Tier, in a program with tiers.
     pub tier: Option<Name>,
+    /// The tier, when people gave it.
+    pub manual_tier: Option<Name>,
+    /// When that tier ends, if it does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_tier_until: Option<Timestamp>,
+    /// The tier that rules or the tier policy gave.
+    pub system_tier: Option<Name>,
+    /// How the member stands with the tier policy; not in lists, nor without a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_progress: Option<Progress>,
     /// Active, at risk, churned.
     pub status: Status,
+    /// How likely a member who stays away is lost.
+    pub risk_level: Option<RiskLevel>,
+    /// The segments they are in, by name: of which type, and since when.
+    pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
     /// Orders and visits since enrolment.
@@ -62,6 +82,12 @@ pub struct WalletView {
     /// What is gone next if it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_expiration: Option<ExpirationView>,
+    /// What the balance is made of, in the order in which it is spent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lots: Option<Vec<LotView>>,
+    /// What cannot be spent yet, as it was earned; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Vec<WaitingView>>,
 }
 
 /// Points that will be gone.
@@ -73,6 +99,26 @@ pub struct ExpirationView {
     pub at: Timestamp,
 }
 
+/// Points that are gone at the same instant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LotView {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are gone; `null` = never by themselves.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Points that cannot be spent yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WaitingView {
+    /// How many.
+    pub amount: Points,
+    /// From when on they can; `null` = once they are confirmed.
+    pub available_at: Option<Timestamp>,
+    /// The order or event that earned them: it is what `POST …/points/confirm` names.
+    pub origin: Key,
+}
+
 impl WalletView {
     fn of((code, wallet): (&Name, &Wallet)) -> Self {
         Self {
@@ -80,7 +126,20 @@ impl WalletView {
             balance: wallet.balance(),
             pending: wallet.pending(),
             next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+            lots: None,
+            waiting: None,
         }
+    }
+
+    fn in_full((code, wallet): (&Name, &Wallet)) -> Self {
+        let lots = wallet.lots().map(|lot| LotView { amount: lot.remaining, expires_at: lot.expires_at });
+        let waiting = wallet.waiting().iter().map(|waiting| WaitingView {
+            amount: waiting.amount,
+            available_at: waiting.until.instant(),
+            origin: waiting.origin.clone(),
+        });
+        let (lots, waiting) = (Some(lots.collect()), Some(waiting.collect()));
+        Self { lots, waiting, ..Self::of((code, wallet)) }
     }
 }
 
@@ -92,10 +151,17 @@ impl From<Member> for MemberView {
             member_id: member.id,
             email: face.email,
             phone: face.phone,
+            profile: member.profile,
             points: face.points,
             wallets: member.standing.wallets.iter().map(WalletView::of).collect(),
             tier: face.tier,
+            manual_tier: face.manual_tier,
+            manual_tier_until: member.standing.manual_tier.as_ref().and_then(|manual| manual.until),
+            system_tier: member.standing.system_tier().cloned(),
+            tier_progress: None,
             status: member.standing.status,
+            risk_level: member.standing.risk_level(),
+            segments: member.standing.segments,
             achievements: member.standing.achievements,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,
@@ -146,6 +212,33 @@ impl Reader {
     /// # Errors
     /// The store failed.
     pub async fn member(&self, chain: ChainId, name: MemberName) -> Result<Option<MemberView>, ReadError> {
+        Ok(self.stored_member(chain, name).await?.map(Into::into))
+    }
+
+    /// The member of that name with all there is to know: what their balances are made of, and how they stand with the
+    /// tier policy of `program` at `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn member_under(
+        &self,
+        program: Option<&Program>,
+        chain: ChainId,
+        name: MemberName,
+        now: Timestamp,
+    ) -> Result<Option<MemberView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| {
+            let progress = |program: &Program| {
+                tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
+            };
+            let tier_progress = program.and_then(progress);
+            let wallets = member.standing.wallets.iter().map(WalletView::in_full).collect();
+            MemberView { tier_progress, wallets, ..member.into() }
+        }))
+    }
+
+    async fn stored_member(&self, chain: ChainId, name: MemberName) -> Result<Option<Member>, ReadError> {
         self.run(move |conn| {
             let id = match name {
                 MemberName::Ours(id) => Some(id),
@@ -154,7 +247,7 @@ impl Reader {
                 }
             };
             let Some(id) = id else { return Ok(None) };
-            Ok(member::load(conn, &chain, id)?.map(Into::into))
+            Ok(member::load(conn, &chain, id)?)
         })
         .await
     }

@@ -18,7 +18,8 @@ pub struct ProgramView<'a> {
     /// SHA-256 of its files, in hexadecimal.
     hash: Option<String>,
     published_at: Option<Timestamp>,
-    tiers: &'a [Name],
+    /// Lowest first.
+    tiers: Vec<&'a Name>,
     /// Why the newest edit of the folder is not in force; empty when it is.
     problems: &'a [Diagnostic],
 }
@@ -43,7 +44,7 @@ impl Reader {
             version,
             published_at: published.as_ref().map(|published| published.created_at),
             hash: published.map(|published| hex(published.hash)),
-            tiers: program.map_or(&[], |program| &program.terms.tiers),
+            tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
             problems,
         })
     }

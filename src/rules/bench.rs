@@ -5,27 +5,32 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use rhai::{Array, Dynamic, Map, Position};
-use serde_json::{Map as JsonMap, Value};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Map as JsonMap, Number, Value};
 use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::coupon::{self, Card, Coupon, CouponCode, Shelf, Tally};
+use crate::domain::decide::{Occasion, SourceInput, Undecided};
+use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::ids::{CouponBookKey, MemberId, RedemptionId, SourceId};
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
-use crate::domain::redemption::Found;
+use crate::domain::redemption::Redemption;
 use crate::domain::schedule::TickType;
+use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
-use super::decide::{Case, Decided, decide_and_tell};
+use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
 
 /// The most events that one test may send.
@@ -43,6 +48,10 @@ pub(super) struct World {
     now: Timestamp,
     member: Member,
     orders: BTreeMap<Key, OrderRecord>,
+    /// Coupons that were given away, and what the member did with their books.
+    cards: BTreeMap<CouponCode, Card>,
+    tallies: BTreeMap<CouponBookKey, Tally>,
+    redemptions: BTreeMap<RedemptionId, Redemption>,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
     last: Option<Decided>,
@@ -56,7 +65,19 @@ impl World {
             NaiveDate::from_ymd_opt(2026, 1, 5).and_then(|day| day.and_hms_opt(12, 0, 0)).unwrap_or_default();
         let now = instant(&chain, noon).unwrap_or_default();
         let member = fresh_member(&program, now);
-        Self { program, chain, now, member, orders: BTreeMap::new(), sends: 0, last: None, unmet: None }
+        Self {
+            program,
+            chain,
+            now,
+            member,
+            orders: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            redemptions: BTreeMap::new(),
+            sends: 0,
+            last: None,
+            unmet: None,
+        }
     }
 
     /// `at("2026-03-02 09:30")`
@@ -89,6 +110,12 @@ impl World {
                         member.standing.achievements.insert(name, self.now);
                     }
                 }
+                "segments" => {
+                    for name in list("segments", value)? {
+                        let (name, kind) = self.known_segment(&text("segments", name)?)?;
+                        member.standing.segments.insert(name, Membership { kind, since: self.now });
+                    }
+                }
                 "visits" => {
                     for visit in list("visits", value)? {
                         past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
@@ -100,7 +127,7 @@ impl World {
                     }
                 }
                 other => {
-                    let known = "tier, status, points, achievements, visits, orders";
+                    let known = "tier, status, points, achievements, segments, visits, orders";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -111,8 +138,15 @@ impl World {
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.terms.tiers.iter().find(|known| known.as_str() == tier);
+        let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
+    }
+
+    fn known_segment(&self, name: &str) -> Result<(Name, SegmentType), String> {
+        let known = self.program.code.segments.iter().map(|judged| &judged.segment);
+        let found = known.into_iter().find(|segment| segment.name.as_str() == name);
+        let found = found.map(|segment| (segment.name.clone(), segment.kind));
+        found.ok_or_else(|| format!("there is no segment called `{name}`"))
     }
 
     /// `send("order.completed", #{ total: 24.50 })`. A rule that fails fails the test.
@@ -124,6 +158,10 @@ impl World {
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
         let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
+            (Ok(TickType::TierReview), _) if data.is_empty() => {
+                self.member.standing.footing.review_at = Some(self.now); // whatever the calendar says
+                Occasion::Tick { kind: TickType::TierReview, id, then: None }
+            }
             (Ok(tick), _) if data.is_empty() => Occasion::Tick { kind: tick, id, then: None },
             (Ok(tick), _) => return Err(format!("{tick} has no data: write send(\"{tick}\")")),
             (_, Ok(source)) => Occasion::Source(SourceInput {
@@ -134,26 +172,72 @@ impl World {
             }),
             _ => return Err(format!("there is no event called `{kind}`")),
         };
+        if let Occasion::Source(input) = &occasion
+            && let Some(announced) = announce_and_tell(&self.program, &self.chain.id, &[], input, self.now)
+        {
+            return self.remember(announced);
+        }
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
-        let decided = decide_and_tell(
-            &self.program,
-            &self.chain.id,
-            &[],
-            Case {
-                member: self.member.clone(),
-                order: order_id.and_then(|id| self.orders.get(&id).cloned()),
-                redemptions: Found::default(),
-                attach: Vec::new(),
-                notes: Vec::new(),
-                occasion,
-                only_rules: None,
-                now: self.now,
-            },
-        );
-        self.remember(decided.map_err(|refused| refused.to_string())?)
+        let mut case = Case {
+            member: self.member.clone(),
+            order: order_id.and_then(|id| self.orders.get(&id).cloned()),
+            attach: Vec::new(),
+            notes: Vec::new(),
+            occasion,
+            churn_probability: None,
+            only_rules: None,
+            desk: Desk::default(),
+            now: self.now,
+        };
+        loop {
+            match decide_and_tell(&self.program, &self.chain.id, &[], case.clone()) {
+                Ok(decided) => return self.remember(decided),
+                Err(Undecided::Refused(refused)) => return Err(refused.to_string()),
+                Err(Undecided::Lacks(wanted)) => self.lay_out(&wanted, &mut case.desk),
+            }
+        }
+    }
+
+    /// Lays on the desk what earlier events of the test made.
+    fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
+        self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
+        let redemptions = &wanted.redemptions;
+        for id in redemptions.carried.union(&redemptions.named) {
+            desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
+        }
+        for reward in &redemptions.stock {
+            let taken = self.redemptions.values().filter(|made| made.takes_of(reward)).count();
+            desk.redemptions.taken.insert(reward.clone(), u32::try_from(taken).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Coupons of earlier events, and as many free codes of uploaded books as are wanted.
+    fn lay_out_coupons(&self, wanted: &coupon::Wanted, desk: &mut coupon::Desk) {
+        for code in &wanted.codes {
+            let card = self.cards.get(code).cloned();
+            if let Some(card) = &card {
+                desk.shelves.entry(card.coupon.book).or_insert_with(|| self.shelf(card.coupon.book));
+            }
+            desk.cards.insert(code.clone(), card);
+        }
+        for (book, count) in &wanted.books {
+            let mut shelf = self.shelf(*book);
+            for n in 0..*count {
+                let seed = book.ulid().to_bytes();
+                let code = CouponCode::generated(&seed, (self.cards.len() + n) as u64);
+                desk.lay(Coupon::fresh(code.clone(), *book, self.now));
+                shelf.free.push(code);
+            }
+            desk.shelves.insert(*book, shelf);
+        }
+        desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
+    }
+
+    fn shelf(&self, book: CouponBookKey) -> Shelf {
+        Shelf::of(None, self.tallies.get(&book).copied().unwrap_or_default())
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
@@ -161,9 +245,18 @@ impl World {
             self.member = Member { version: member.version + 1, ..member.clone() };
         }
         if let Some(order) = &decided.commit.order {
-            let stored = OrderRecord { version: order.version + 1, ..order.clone() };
+            let stored = order.clone().at_version(order.version + 1);
             self.orders.insert(order.order_id.clone(), stored);
         }
+        let coupons = &decided.commit.coupons;
+        for card in &coupons.cards {
+            let mut card = card.clone();
+            card.coupon.version += 1;
+            self.cards.insert(card.coupon.code.clone(), card);
+        }
+        self.tallies.extend(coupons.tallies.iter().copied());
+        let made = &decided.commit.redemptions.made;
+        self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
         let failed = decided
             .failures
             .first()
@@ -176,7 +269,7 @@ impl World {
     fn source_event(&self, kind: SourceType, mut data: Map) -> Result<SourceEvent, String> {
         let location = data.remove("location");
         let mut data: JsonMap<String, Value> = json_map(data)?;
-        if kind == SourceType::OrderCompleted {
+        if matches!(kind, SourceType::OrderCreated | SourceType::OrderUpdated | SourceType::OrderCompleted) {
             data.entry("order_id").or_insert_with(|| format!("order-{}", self.sends).into());
             if !data.contains_key("total") {
                 data.insert("total".to_owned(), sum_of_items(&data).to_string().into());
@@ -217,6 +310,26 @@ impl World {
 
     pub(super) fn status(&self) -> &'static str {
         self.member.standing.status.as_str()
+    }
+
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    /// Whether the last event told of a guest with this recommendation.
+    pub(super) fn recommended(&self, what: &str) -> bool {
+        self.told_events().any(|data| match data {
+            EventData::MemberAtRisk(absence)
+            | EventData::MemberChurned(absence)
+            | EventData::MemberReactivated(absence) => {
+                absence.recommended_actions.iter().any(|action| action.as_str() == what)
+            }
+            _ => false,
+        })
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
     }
 
     pub(super) fn achieved(&self, name: &str) -> bool {
@@ -299,22 +412,32 @@ fn sum_of_items(data: &JsonMap<String, Value>) -> Money {
     let items = data.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     items.iter().fold(Money::ZERO, |sum, item| {
         let price = number(item, "price").unwrap_or_default().decimal();
-        let quantity = number(item, "quantity").map_or(rust_decimal::Decimal::ONE, Money::decimal);
+        let quantity = number(item, "quantity").map_or(Decimal::ONE, Money::decimal);
         sum.plus(Money::new(price.saturating_mul(quantity).round_dp(2)))
     })
+}
+
+/// The JSON number that is written like this one. One of more digits than a float has goes as a text, which is read
+/// exactly where money is wanted.
+fn exact(number: Decimal) -> Option<Number> {
+    let written = number.to_f64().and_then(Number::from_f64)?;
+    (written.to_string().parse() == Ok(number)).then_some(written)
 }
 
 fn json_map(map: Map) -> Result<JsonMap<String, Value>, String> {
     map.into_iter().map(|(key, value)| Ok((key.to_string(), json(value)?))).collect()
 }
 
-/// A value of a rule as JSON; decimals as texts, which the parser reads exactly.
+/// A value of a rule as JSON.
 fn json(value: Dynamic) -> Result<Value, String> {
     if let Ok(number) = value.as_int() {
         return Ok(number.into());
     }
+    if let Ok(bool) = value.as_bool() {
+        return Ok(bool.into());
+    }
     if let Ok(number) = value.as_decimal() {
-        return Ok(number.to_string().into());
+        return Ok(exact(number).map_or_else(|| number.to_string().into(), Value::Number));
     }
     if value.is_map() {
         return Ok(Value::Object(json_map(value.cast())?));

@@ -1,4 +1,4 @@
-//! Runs rules and triggers. Each thread keeps an interpreter state per program, because building one and looking up
+//! Runs rules, triggers and the conditions of segments. Each thread keeps an interpreter state per program, because building one and looking up
 //! every function anew would cost more than the rules themselves.
 
 use std::cell::RefCell;
@@ -49,7 +49,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Begins with these variables.
-    pub(super) fn new<const N: usize>(code: &'a Code, variables: [(&'static str, Dynamic); N]) -> Self {
+    pub(super) fn new(code: &'a Code, variables: impl IntoIterator<Item = (&'static str, Dynamic)>) -> Self {
         let kept = KEPT.with_borrow_mut(|all| {
             let at = all.iter().rposition(|kept| kept.program == code.id);
             at.map(|at| all.remove(at))
@@ -73,6 +73,11 @@ impl<'a> Run<'a> {
         let held = self.guarded(unit, Requests::open_trigger);
         let tags = self.requests().map(Requests::take_tags).unwrap_or_default();
         held.map(|_| tags)
+    }
+
+    /// Whether a segment's condition holds.
+    pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
+        self.guarded(unit, Requests::close)
     }
 
     fn requests(&self) -> Option<&Requests> {

@@ -47,7 +47,7 @@ pub struct Program {
     /// The number under which it was published; 0 = the chain has no program.
     pub version: i64,
     /// What `program.toml` declares.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// When ticks are due. Always has `tick.daily`, so that members are always armed.
     pub schedule: Schedule,
     /// Ticks that some rule starts on: others need no wake-up.
@@ -62,7 +62,7 @@ impl Program {
     pub fn empty(chain: &Chain) -> Self {
         Self {
             version: 0,
-            terms: Terms::default(),
+            terms: Arc::default(),
             schedule: manifest::default_schedule(chain.timezone),
             ticks_with_rules: Vec::new(),
             enrol_on_first_sight: true,
@@ -94,7 +94,7 @@ impl Program {
         Ok(Self {
             version,
             schedule: manifest.schedule(&ticks_with_rules),
-            terms: manifest.terms,
+            terms: manifest.terms.into(),
             ticks_with_rules,
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
@@ -108,7 +108,10 @@ impl Program {
 
     /// Whether members are to be woken at all.
     pub fn wakes(&self) -> bool {
-        !self.ticks_with_rules.is_empty() || self.terms.has_deadlines()
+        !self.ticks_with_rules.is_empty()
+            || !self.code.segments.is_empty()
+            || self.terms.lifecycle.is_some()
+            || self.terms.has_deadlines()
     }
 
     /// When the next tick after `now` is due.

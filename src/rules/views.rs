@@ -3,21 +3,30 @@
 //! Absent money reads as 0 and absent text as "", so that a rule needs no guards: an order without a tip has a tip
 //! of 0. Times are shown in the chain's calendar.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use chrono_tz::Tz;
+use rhai::{Array, Dynamic};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierMoved};
-use crate::domain::member::Member;
+use crate::domain::loyalty_event::{
+    Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
+};
+use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
-use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
-use crate::domain::source_event::{SourceData, SourceEvent};
-use crate::domain::text::Text;
+use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::profile::Attribute;
+use crate::domain::terms::Terms;
+use crate::domain::terms::earning::Earning;
+use crate::domain::text::{Key, Name, Text};
+use crate::domain::tier::{self, Progress};
+
+use super::program::Program;
+
+use super::payload::{self, Fields};
 
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
 /// usual time" is never true of somebody who has no usual time.
@@ -77,56 +86,38 @@ impl Moment {
     }
 }
 
-/// `order`, `refund` or `visit`: a source event with the chain's calendar. The type parameter says which of them, so
-/// that `order.reason` is an error and not an empty text.
-#[derive(Debug)]
-pub(super) struct Fact<T> {
-    event: Arc<SourceEvent>,
-    /// The order as remembered; of a refund, the order it belongs to.
-    record: Option<Arc<OrderRecord>>,
+/// `order`: as it is known now, or, where a change is settled, as it was before. `None` for a cancelled order that
+/// nobody told us about: it has an id and nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct OrderView {
+    order_id: Key,
+    order: Option<Arc<Order>>,
+    /// The money that earns.
+    pub(super) eligible: Decimal,
+    /// When it was completed, else when what is decided on happened.
     pub(super) at: Moment,
-    of: PhantomData<fn() -> T>,
 }
 
-// Derived, it would ask for `T: Clone`.
-impl<T> Clone for Fact<T> {
-    fn clone(&self) -> Self {
-        Self { event: self.event.clone(), record: self.record.clone(), at: self.at, of: self.of }
-    }
-}
-
-impl<T> Fact<T> {
-    pub(super) fn new(event: Arc<SourceEvent>, record: Option<Arc<OrderRecord>>, at: Moment) -> Self {
-        Self { event, record, at, of: PhantomData }
-    }
-
-    pub(super) fn location(&self) -> &str {
-        or_empty(self.event.location.as_ref())
-    }
-}
-
-impl Fact<Order> {
-    pub(super) fn order(&self) -> Option<&Order> {
-        match &self.event.data {
-            SourceData::OrderCompleted(order) => Some(order),
-            _ => None,
-        }
+impl OrderView {
+    pub(super) fn new(order_id: &Key, order: Option<Arc<Order>>, earning: &Earning, at: Moment) -> Self {
+        let eligible = order.as_ref().map_or(Decimal::ZERO, |order| order.eligible(earning));
+        Self { order_id: order_id.clone(), order, eligible, at }
     }
 
     pub(super) fn id(&self) -> &str {
-        self.order().map_or("", |order| &order.order_id)
+        &self.order_id
     }
 
-    pub(super) fn channel(&self) -> &str {
-        or_empty(self.order().and_then(|order| order.channel.as_ref()))
+    pub(super) fn text(&self, field: impl Fn(&Order) -> Option<&Name>) -> &str {
+        or_empty(self.order.as_deref().and_then(field))
     }
 
     pub(super) fn money(&self, field: impl Fn(&Order) -> Option<Money>) -> Decimal {
-        self.order().and_then(field).unwrap_or_default().decimal()
+        self.order.as_deref().and_then(field).unwrap_or_default().decimal()
     }
 
     fn lines(&self) -> &[Item] {
-        self.order().map_or(&[], |order| &order.items)
+        self.order.as_ref().map_or(&[], |order| &order.items)
     }
 
     /// Money spent on one category.
@@ -146,41 +137,74 @@ impl Fact<Order> {
     }
 }
 
-impl Fact<Refund> {
-    fn refund(&self) -> Option<&Refund> {
-        match &self.event.data {
-            SourceData::OrderRefunded(refund) => Some(refund),
-            _ => None,
-        }
+/// `refund`, with the order it belongs to as remembered.
+#[derive(Debug, Clone)]
+pub(super) struct RefundView {
+    refund: Arc<Refund>,
+    location: Option<Name>,
+    record: Option<Arc<OrderRecord>>,
+    /// Points that the order earned in the program's first wallet.
+    pub(super) order_points: i64,
+    pub(super) at: Moment,
+}
+
+impl RefundView {
+    pub(super) fn new(
+        refund: &Refund,
+        location: Option<&Name>,
+        record: Option<OrderRecord>,
+        wallet: &str,
+        at: Moment,
+    ) -> Self {
+        let order_points = record.as_ref().map_or(0, |record| record.earned_in(wallet).0);
+        let (refund, location) = (Arc::new(refund.clone()), location.cloned());
+        Self { refund, location, record: record.map(Arc::new), order_points, at }
     }
 
     pub(super) fn order_id(&self) -> &str {
-        self.refund().map_or("", |refund| &refund.order_id)
+        &self.refund.order_id
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 
     pub(super) fn total(&self) -> Decimal {
-        self.refund().map_or(Decimal::ZERO, |refund| refund.amount.decimal())
+        let worth = match &self.refund.back {
+            Back::Amount(amount) => Some(*amount),
+            back => self.record.as_ref().and_then(|record| record.worth(back)),
+        };
+        worth.unwrap_or_default().decimal()
     }
 
     pub(super) fn reason(&self) -> &str {
-        or_empty(self.refund().and_then(|refund| refund.reason.as_ref()))
+        or_empty(self.refund.reason.as_ref())
     }
 
     pub(super) fn order_total(&self) -> Decimal {
-        self.record.as_ref().and_then(|record| record.total).unwrap_or_default().decimal()
-    }
-
-    pub(super) fn order_points(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.earned.0)
+        self.record.as_ref().and_then(|record| record.total()).unwrap_or_default().decimal()
     }
 }
 
-impl Fact<Visit> {
+/// `visit`.
+#[derive(Debug, Clone)]
+pub(super) struct VisitView {
+    channel: Option<Name>,
+    location: Option<Name>,
+    pub(super) at: Moment,
+}
+
+impl VisitView {
+    pub(super) fn new(visit: &Visit, location: Option<&Name>, at: Moment) -> Self {
+        Self { channel: visit.channel.clone(), location: location.cloned(), at }
+    }
+
     pub(super) fn channel(&self) -> &str {
-        match &self.event.data {
-            SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
-        }
+        or_empty(self.channel.as_ref())
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 }
 
@@ -193,7 +217,7 @@ pub(super) struct Tick {
 /// `order.items`, also while a `for` walks over them.
 #[derive(Debug, Clone)]
 pub(super) struct Items {
-    order: Fact<Order>,
+    order: OrderView,
     next: usize,
 }
 
@@ -215,13 +239,17 @@ impl Iterator for Items {
 /// One line of an order.
 #[derive(Debug, Clone)]
 pub(super) struct ItemView {
-    order: Fact<Order>,
+    order: OrderView,
     index: usize,
 }
 
 impl ItemView {
     pub(super) fn text<const MAX: usize>(&self, field: impl Fn(&Item) -> Option<&Text<MAX>>) -> &str {
         or_empty(self.order.lines().get(self.index).and_then(field))
+    }
+
+    pub(super) fn is_customized(&self) -> bool {
+        self.order.lines().get(self.index).is_some_and(|item| item.customized == Some(true))
     }
 
     pub(super) fn number(&self, field: impl Fn(&Item) -> Decimal) -> Decimal {
@@ -236,11 +264,14 @@ pub(super) struct MemberView {
     /// The day of the event in the chain's calendar.
     pub(super) today: NaiveDate,
     zone: Tz,
+    terms: Arc<Terms>,
+    now: Timestamp,
 }
 
 impl MemberView {
-    pub(super) fn new(member: Arc<Member>, today: NaiveDate, zone: Tz) -> Self {
-        Self { member, today, zone }
+    pub(super) fn new(member: Arc<Member>, today: NaiveDate, program: &Program, now: Timestamp) -> Self {
+        let (zone, terms) = (program.schedule.timezone, program.terms.clone());
+        Self { member, today, zone, terms, now }
     }
 
     /// The chain's own id of the guest, or ours.
@@ -253,6 +284,15 @@ impl MemberView {
         or_empty(self.member.standing.tier.as_ref())
     }
 
+    pub(super) fn system_tier(&self) -> &str {
+        or_empty(self.member.standing.system_tier())
+    }
+
+    /// How the member stands with the tier policy, where there is one.
+    pub(super) fn tier_progress(&self) -> Option<Progress> {
+        tier::progress(&self.member, &self.terms.tiers, self.zone, self.now)
+    }
+
     pub(super) fn typical_gap_days(&self) -> Decimal {
         self.member.history.typical_gap_days().unwrap_or(Decimal::from(NO_RHYTHM_DAYS))
     }
@@ -260,6 +300,29 @@ impl MemberView {
     pub(super) fn enrolled_days(&self) -> i64 {
         let enrolled = self.member.enrolled_at.with_timezone(&self.zone).date_naive();
         (self.today - enrolled).num_days().max(0)
+    }
+
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
+    }
+
+    /// What the chain's systems say of them; `()` when they say nothing.
+    pub(super) fn attribute(&self, name: &str) -> Dynamic {
+        let attributes = &self.member.profile.attributes;
+        match attributes.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value) {
+            None => Dynamic::UNIT,
+            Some(Attribute::Flag(flag)) => (*flag).into(),
+            Some(Attribute::Text(text)) => text.as_str().into(),
+            Some(Attribute::Number(number)) => payload::number(number.decimal()),
+        }
+    }
+
+    pub(super) fn consents_to(&self, what: &str) -> bool {
+        self.member.profile.consents.iter().any(|(name, given)| name.as_str() == what && *given)
     }
 
     pub(super) fn has_achievement(&self, name: &str) -> bool {
@@ -272,9 +335,19 @@ impl MemberView {
 pub(super) struct EventView {
     pub(super) event: Arc<LoyaltyEvent>,
     pub(super) at: Moment,
+    /// What the event hands on without knowing what it means.
+    pub(super) data: Fields,
 }
 
 impl EventView {
+    pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
+        let data = match &event.data {
+            EventData::Offering(news) => Fields::of(&news.about),
+            _ => Fields::default(),
+        };
+        Self { event: Arc::new(event), at, data }
+    }
+
     pub(super) fn points(&self) -> Option<&PointsMoved> {
         match &self.event.data {
             EventData::PointsEarned(moved)
@@ -295,11 +368,25 @@ impl EventView {
         }
     }
 
+    pub(super) fn danger(&self) -> Option<&TierInDanger> {
+        match &self.event.data {
+            EventData::TierWillDowngrade(danger) => Some(danger),
+            _ => None,
+        }
+    }
+
     pub(super) fn absence(&self) -> Option<&Absence> {
         match &self.event.data {
             EventData::MemberAtRisk(absence)
             | EventData::MemberChurned(absence)
             | EventData::MemberReactivated(absence) => Some(absence),
+            _ => None,
+        }
+    }
+
+    pub(super) fn segment(&self) -> Option<&SegmentChange> {
+        match &self.event.data {
+            EventData::SegmentEntered(change) | EventData::SegmentExited(change) => Some(change),
             _ => None,
         }
     }
@@ -311,33 +398,52 @@ impl EventView {
         }
     }
 
+    pub(super) fn order(&self) -> Option<&Order> {
+        match &self.event.data {
+            EventData::OrderCreated(told)
+            | EventData::OrderUpdated(told)
+            | EventData::OrderCompleted(told) => Some(told.order()),
+            _ => None,
+        }
+    }
+
+    /// The parts of the profile that are others now.
+    pub(super) fn changed(&self) -> Array {
+        match &self.event.data {
+            EventData::MemberUpdated(updated) => {
+                updated.changed.iter().map(|field| field.as_str().into()).collect()
+            }
+            _ => Array::new(),
+        }
+    }
+
     pub(super) fn order_id(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => &order.order_id,
             EventData::OrderRefunded(refund) => &refund.order_id,
-            _ => "",
+            EventData::OrderCancelled(cancelled) => &cancelled.order_id,
+            _ => self.order().map_or("", |order| &order.order_id),
         }
     }
 
     pub(super) fn total(&self) -> Decimal {
         match &self.event.data {
-            EventData::OrderCompleted(order) => order.total.decimal(),
-            EventData::OrderRefunded(refund) => refund.amount.decimal(),
-            _ => Decimal::ZERO,
+            EventData::OrderRefunded(refund) => refund.amount.unwrap_or_default().decimal(),
+            EventData::OrderCancelled(cancelled) => cancelled.total.unwrap_or_default().decimal(),
+            _ => self.order().map_or(Decimal::ZERO, |order| order.total.decimal()),
         }
     }
 
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => or_empty(order.channel.as_ref()),
             EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
+            _ => or_empty(self.order().and_then(|order| order.channel.as_ref())),
         }
     }
 
     pub(super) fn reason(&self) -> &str {
         match &self.event.data {
             EventData::OrderRefunded(refund) => or_empty(refund.reason.as_ref()),
+            EventData::OrderCancelled(cancelled) => or_empty(cancelled.reason.as_ref()),
             _ => self.points().map_or("", |moved| &moved.reason),
         }
     }

@@ -11,6 +11,8 @@ use crate::domain::loyalty_event::EventType;
 pub(super) enum Type {
     /// Not known before it runs.
     Any,
+    /// Some value of somebody else's JSON, which may have any field.
+    Json,
     Nothing,
     Bool,
     /// A whole number.
@@ -38,6 +40,7 @@ impl Type {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Any => "anything",
+            Self::Json => "what came in the event's data",
             Self::Nothing => "nothing",
             Self::Bool => "true or false",
             Self::Whole | Self::Decimal => "a number",
@@ -62,11 +65,16 @@ impl Type {
         matches!(self, Self::Whole | Self::Decimal)
     }
 
+    /// Whether it can turn out to be of any type.
+    pub(super) const fn is_open(self) -> bool {
+        matches!(self, Self::Any | Self::Json)
+    }
+
     /// Whether a value of this type may stand where `wanted` is asked for. A whole number will do for any number.
     pub(super) fn fits(self, wanted: Self) -> bool {
         self == wanted
-            || self == Self::Any
-            || wanted == Self::Any
+            || self.is_open()
+            || wanted.is_open()
             || (self == Self::Whole && wanted == Self::Decimal)
     }
 }
@@ -77,6 +85,7 @@ pub(super) enum Place {
     Anywhere,
     Rule,
     Trigger,
+    Segment,
     Test,
 }
 
@@ -87,9 +96,13 @@ pub(super) enum Role {
     Wallet,
     Status,
     Achievement,
+    CouponBook,
     Endpoint,
     Category,
     Weekday,
+    RiskLevel,
+    Segment,
+    SegmentType,
     Rule,
     LoyaltyEvent,
     SourceEvent,

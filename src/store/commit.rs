@@ -3,6 +3,7 @@
 use super::attempt::AttemptChange;
 use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
+use super::coupon::{CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::delivery::DeliveryRow;
 use super::error::StoreError;
 use super::group::{self, Fate};
@@ -46,6 +47,10 @@ pub(super) struct CommitRows {
     pub(super) member: Option<MemberChange>,
     pub(super) identities: Vec<IdentityRow>,
     pub(super) order: Option<OrderRow>,
+    pub(super) coupons: Vec<CouponRow>,
+    pub(super) holdings: Vec<HoldingRow>,
+    pub(super) tallies: Vec<TallyRow>,
+    pub(super) usages: Vec<UsageRow>,
     pub(super) redemptions: Vec<RedemptionRow>,
     pub(super) stock: Vec<StockChange>,
     pub(super) transfers: Vec<TransferRow>,
@@ -78,6 +83,14 @@ impl From<Write> for Prepared {
 impl CommitRows {
     fn of(commit: &Commit) -> Self {
         let chain = &commit.chain;
+        let (coupons, redemptions) = (&commit.coupons, &commit.redemptions);
+        let member = commit.member.as_ref().map(|member| member.id);
+        let holdings = member.iter().flat_map(|member| {
+            coupons.cards.iter().map(|card| HoldingRow::of(chain, *member, &card.coupon.code, card.holding))
+        });
+        let tallies = member.iter().flat_map(|member| {
+            coupons.tallies.iter().map(|(book, tally)| TallyRow::of(chain, *member, *book, *tally))
+        });
         let identities = commit.member.iter().flat_map(|member| {
             commit.new_identities.iter().map(|identity| IdentityRow::of(chain, identity, member.id))
         });
@@ -86,8 +99,12 @@ impl CommitRows {
             member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, commit.wake)),
             identities: identities.collect(),
             order: commit.order.as_ref().map(|order| OrderRow::after(chain, order)),
-            redemptions: commit.redemptions.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
-            stock: commit.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
+            coupons: coupons.cards.iter().map(|card| CouponRow::after(chain, &card.coupon)).collect(),
+            holdings: holdings.collect(),
+            tallies: tallies.collect(),
+            usages: coupons.usages.iter().map(|usage| UsageRow::of(chain, usage)).collect(),
+            redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
+            stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

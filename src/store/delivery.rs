@@ -19,6 +19,9 @@ use crate::domain::delivery::{DeliveryStatus, NewDelivery};
 use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
 use crate::domain::loyalty_event::EventType;
 
+/// Deliveries that one call of [`discard_owed`] settles.
+const DISCARDED_AT_ONCE: i64 = 1_000;
+
 /// The condition of the index `deliveries_failed`, literally: neither planner trusts a parameter. SQLite keeps no
 /// statistics and has to be told besides that failures are few.
 const fn is_failed(conn: &DbConn) -> &'static str {
@@ -35,8 +38,8 @@ pub struct DueDelivery {
     pub id: DeliveryId,
     /// The loyalty event.
     pub event: EventId,
-    /// The member it is about.
-    pub member: MemberId,
+    /// The member it is about, if any.
+    pub member: Option<MemberId>,
     /// Tries of the current ladder so far.
     pub attempts: u32,
     /// When its loyalty event was committed.
@@ -56,8 +59,8 @@ pub struct StoredDelivery {
     pub event_kind: EventType,
     /// Where to.
     pub endpoint: EndpointId,
-    /// The member it is about.
-    pub member: MemberId,
+    /// The member it is about, if any.
+    pub member: Option<MemberId>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// Tries of the current ladder so far.
@@ -77,7 +80,7 @@ pub(super) struct DeliveryRow {
     endpoint: String,
     id: String,
     event: String,
-    member: String,
+    member: Option<String>,
     status: String,
     attempts: i64,
     due_at: Option<i64>,
@@ -93,7 +96,7 @@ impl DeliveryRow {
             endpoint: delivery.endpoint.to_string(),
             id: delivery.id.to_string(),
             event: delivery.event.to_string(),
-            member: delivery.member.to_string(),
+            member: delivery.member.map(|id| id.to_string()),
             status: DeliveryStatus::Pending.as_str().to_owned(),
             attempts: 0,
             due_at: Some(due_at),
@@ -114,7 +117,7 @@ impl DeliveryRow {
             event: row.parse("event", &self.event)?,
             event_kind: row.parse("event_kind", event_kind)?,
             endpoint: row.parse("endpoint", &self.endpoint)?,
-            member: row.parse("member", &self.member)?,
+            member: row.parse_opt("member", self.member.as_deref())?,
             status: row.parse("status", &self.status)?,
             attempts: row.number("attempts", self.attempts)?,
             due_at: row.time_opt("due_at", self.due_at)?,
@@ -148,7 +151,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, String, String, i64, i64, String);
+    type Found = (String, String, Option<String>, i64, i64, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -170,7 +173,7 @@ pub fn due(
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
                 event: row.parse("event", &event)?,
-                member: row.parse("member", &member)?,
+                member: row.parse_opt("member", member.as_deref())?,
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,
                 body,
@@ -306,24 +309,42 @@ pub fn discard(
     Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
 }
 
-/// Discards whatever an endpoint is still owed.
-pub(super) fn discard_pending(
+/// Discards some of what an endpoint is still owed, the longest due first. Answers how many; 0 when nothing is owed any
+/// more. There can be millions, and whoever commits waits meanwhile: hence one transaction for each so many.
+pub fn discard_owed(
     conn: &mut DbConn,
     chain: &ChainId,
     endpoint: EndpointId,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(deliveries::table)
-        .filter(deliveries::chain.eq(chain.as_str()))
-        .filter(deliveries::endpoint.eq(endpoint.to_string()))
-        .filter(deliveries::due_at.is_not_null())
+) -> Result<usize, StoreError> {
+    let owed = || {
+        deliveries::table
+            .filter(deliveries::chain.eq(chain.as_str()))
+            .filter(deliveries::endpoint.eq(endpoint.to_string()))
+            .filter(deliveries::due_at.is_not_null())
+    };
+    let ids: Vec<String> = owed()
+        .order((deliveries::due_at, deliveries::id))
+        .limit(DISCARDED_AT_ONCE)
+        .select(deliveries::id)
+        .load(conn)?;
+    if let DbConn::Postgres(c) = conn {
+        // An update locks rows as it comes upon them, attempts lock them in the order of their ids.
+        owed()
+            .filter(deliveries::id.eq_any(&ids))
+            .order(deliveries::id)
+            .select(deliveries::id)
+            .for_update()
+            .load::<String>(c)?;
+    }
+    diesel::update(owed().filter(deliveries::id.eq_any(&ids)))
         .set((
             deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
             deliveries::due_at.eq(None::<i64>),
             deliveries::settled_at.eq(now.timestamp_micros()),
         ))
         .execute(conn)?;
-    Ok(())
+    Ok(ids.len())
 }
 
 /// All tries of a delivery, in order.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::attempt::{self, AttemptChange};
 use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
+use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::delivery::{self, DeliveryRow};
 use super::error::StoreError;
 use super::ledger::{self, TransferRow};
@@ -19,6 +20,7 @@ use super::row::Row;
 use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
+use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{DeliveryId, MemberId};
 use crate::domain::text::Key;
 
@@ -35,17 +37,22 @@ pub(super) enum Fate {
 enum Claim<'a> {
     Member(&'a ChainId, MemberId),
     Order(&'a ChainId, &'a Key),
+    Coupon(&'a ChainId, &'a CouponCode),
     Delivery(&'a ChainId, DeliveryId),
 }
 
-fn claims(write: &Write) -> [Option<Claim<'_>>; 2] {
-    match write {
-        Write::Commit(commit) => [
-            commit.member.as_ref().map(|m| Claim::Member(&commit.chain, m.id)),
-            commit.order.as_ref().map(|o| Claim::Order(&commit.chain, &o.order_id)),
-        ],
-        Write::Attempt(outcome) => [Some(Claim::Delivery(&outcome.chain, outcome.attempt.delivery)), None],
-    }
+fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
+    let (commit, attempt) = match write {
+        Write::Commit(commit) => (Some(&**commit), None),
+        Write::Attempt(outcome) => (None, Some(outcome)),
+    };
+    let of_commit = commit.into_iter().flat_map(|commit| {
+        let member = commit.member.iter().map(|m| Claim::Member(&commit.chain, m.id));
+        let order = commit.order.iter().map(|o| Claim::Order(&commit.chain, &o.order_id));
+        let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
+        member.chain(order).chain(coupons)
+    });
+    of_commit.chain(attempt.map(|outcome| Claim::Delivery(&outcome.chain, outcome.attempt.delivery)))
 }
 
 /// Splits a group into rounds that share nothing within themselves; what shares something keeps its order.
@@ -53,7 +60,7 @@ pub(super) fn rounds(group: &[Prepared]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut free_from: HashMap<Claim<'_>, usize> = HashMap::with_capacity(2 * group.len());
     for (at, prepared) in group.iter().enumerate() {
-        let claims = || claims(prepared.write()).into_iter().flatten();
+        let claims = || claims(prepared.write());
         let round = claims().filter_map(|claim| free_from.get(&claim).copied()).max().unwrap_or(0);
         claims().for_each(|claim| _ = free_from.insert(claim, round + 1));
         if round == rounds.len() {
@@ -107,6 +114,7 @@ impl<'a> Round<'a> {
         self.write_members(conn)?;
         self.claim_identities(conn)?;
         self.write_orders(conn)?;
+        self.write_coupons(conn)?;
         self.move_stock(conn)?;
         if !self.losers.is_empty() {
             return Ok(Fate::Undone(self.losers));
@@ -128,15 +136,19 @@ impl<'a> Round<'a> {
     }
 
     fn decide_stored_sources(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let mut lost = Vec::new();
-        for (at, _, change, row) in self.sources() {
-            if let SourceOrigin::Stored { status, .. } = change.from
-                && !source_event::decide_again(conn, row, status)?
-            {
-                lost.push(at);
+        let mut stored: Vec<_> = self
+            .sources()
+            .filter_map(|(at, _, change, row)| match change.from {
+                SourceOrigin::Stored { status, .. } => Some((at, row, status)),
+                SourceOrigin::Outside => None,
+            })
+            .collect();
+        stored.sort_by_key(|(_, row, _)| row.key());
+        for (at, row, status) in stored {
+            if !source_event::decide_again(conn, row, status)? {
+                self.losers.insert(at);
             }
         }
-        self.losers.extend(lost);
         Ok(())
     }
 
@@ -161,6 +173,13 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    fn write_coupons(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, rows) = self.ordered_rows(|rows| &rows.coupons, CouponRow::key);
+        let written = coupon::write(conn, &rows)?;
+        self.lose(places, written);
+        Ok(())
+    }
+
     /// One after the other, each seeing those before it: moves of one reward need no rounds of their own.
     fn move_stock(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         let (places, changes) = self.ordered_rows(|rows| &rows.stock, StockChange::key);
@@ -169,10 +188,21 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before; redemptions, which
-    /// only their member changes. And attempts, which
-    /// are kept whatever became of their deliveries.
+    /// What members have of coupons and did with them: guarded by the fences of member and coupon.
+    fn write_holdings(&self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (_, holdings) = self.ordered_rows(|rows| &rows.holdings, HoldingRow::key);
+        coupon::write_holdings(conn, &holdings)?;
+        let (_, tallies) = self.ordered_rows(|rows| &rows.tallies, TallyRow::key);
+        coupon::write_tallies(conn, &tallies)?;
+        let (_, usages) = self.ordered_rows(|rows| &rows.usages, UsageRow::key);
+        coupon::write_usages(conn, &usages)?;
+        Ok(())
+    }
+
+    /// Redemptions, which only their member changes. Ledger lines, loyalty events and deliveries: new rows that nobody
+    /// can have written before. And attempts, which are kept whatever became of their deliveries.
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        self.write_holdings(conn)?;
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
         redemption::write(conn, &redemptions)?;
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);

@@ -7,7 +7,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::loyalty_events;
-use super::trail;
+use super::trail::{self, Link};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
@@ -20,8 +20,8 @@ pub struct StoredEvent {
     pub id: EventId,
     /// Its type.
     pub kind: EventType,
-    /// The member it is about.
-    pub member: MemberId,
+    /// The member it is about, if any.
+    pub member: Option<MemberId>,
     /// When it happened, by the source event's clock.
     pub at: Timestamp,
     /// Its canonical JSON.
@@ -56,7 +56,7 @@ pub(super) struct EventRow {
     id: String,
     previous: Option<String>,
     kind: String,
-    member: String,
+    member: Option<String>,
     at: i64,
     body: String,
 }
@@ -66,9 +66,9 @@ impl EventRow {
         Self {
             chain: event.chain.to_string(),
             id: event.id.to_string(),
-            previous: event.previous.map(|id| id.to_string()),
+            previous: event.subject.as_ref().and_then(|of| of.previous).map(|id| id.to_string()),
             kind: event.kind().as_str().to_owned(),
-            member: event.member.to_string(),
+            member: event.member().map(|id| id.to_string()),
             at: event.at.timestamp_micros(),
             body: event.to_json(),
         }
@@ -84,10 +84,18 @@ impl EventRow {
         Ok(StoredEvent {
             id: row.parse("id", &self.id)?,
             kind: row.parse("kind", &self.kind)?,
-            member: row.parse("member", &self.member)?,
+            member: row.parse_opt("member", self.member.as_deref())?,
             at: row.time("at", self.at)?,
             body: self.body,
         })
+    }
+}
+
+impl Link for EventRow {
+    const TABLE: &'static str = "loyalty_events";
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
     }
 }
 
@@ -165,7 +173,7 @@ fn list_of_member(
     };
     let mut found = Vec::new();
     while let Some(from) = next.take() {
-        for row in trail::walk::<EventRow>(conn, "loyalty_events", chain, &from, limit)? {
+        for row in trail::walk::<EventRow>(conn, chain, &from, limit)? {
             next.clone_from(&row.previous);
             let event = row.read()?;
             if filter.passes(&event) {

@@ -14,11 +14,13 @@ use super::fixed::fixed;
 use super::row::{Row, to_json};
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
+use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Wake;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
+use crate::domain::profile::Profile;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -46,6 +48,10 @@ struct StateOut<'a> {
     standing: &'a Standing,
     history: &'a History,
     identities: &'a [Identity],
+    #[serde(skip_serializing_if = "is_default")]
+    profile: &'a Profile,
+    #[serde(skip_serializing_if = "is_default")]
+    celebrated: &'a Celebrated,
     latest: Latest,
 }
 
@@ -55,7 +61,16 @@ struct StateIn {
     standing: Standing,
     history: History,
     identities: Vec<Identity>,
+    #[serde(default)]
+    profile: Profile,
+    #[serde(default)]
+    celebrated: Celebrated,
     latest: Latest,
+}
+
+/// What most members do not have is not written.
+fn is_default<T: Default + PartialEq>(value: &&T) -> bool {
+    **value == T::default()
 }
 
 impl MemberChange {
@@ -66,6 +81,8 @@ impl MemberChange {
             standing: &member.standing,
             history: &member.history,
             identities: &member.identities,
+            profile: &member.profile,
+            celebrated: &member.celebrated,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -103,6 +120,8 @@ impl MemberRow {
             enrolled_at: row.time("enrolled_at", self.enrolled_at)?,
             next_wake_at: row.time_opt("next_wake_at", self.next_wake_at)?,
             identities: state.identities,
+            profile: state.profile,
+            celebrated: state.celebrated,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

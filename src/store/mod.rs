@@ -9,6 +9,7 @@ pub mod chain;
 mod checkpoint;
 pub mod commit;
 mod connection;
+pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
 mod error;

@@ -11,7 +11,7 @@ use super::row::{Row, to_json};
 use super::schema::{redemptions, reward_stock};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{MemberId, RedemptionId};
-use crate::domain::redemption::{Found, Needs, Redemption, RedemptionStatus, StockMove, StockWay};
+use crate::domain::redemption::{Desk, Redemption, RedemptionStatus, StockMove, StockWay, Wanted};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = redemptions, treat_none_as_default_value = false)]
@@ -125,26 +125,29 @@ pub(super) fn move_stock(conn: &mut DbConn, changes: &[&StockChange]) -> QueryRe
     changes.iter().map(|change| change.make(conn)).collect()
 }
 
-/// Looks up what a decision needs. What a command names need not exist.
-pub fn look_up(conn: &mut DbConn, chain: &ChainId, needs: &Needs) -> Result<Found, StoreError> {
-    let mut found = Found::default();
-    for id in needs.due.iter().chain(&needs.named) {
-        if let Some(redemption) = get(conn, chain, *id)? {
-            found.redemptions.insert(*id, redemption);
-        } else if needs.due.contains(id) {
+/// Lays on the desk of a decision what it wants.
+pub fn lay_out(conn: &mut DbConn, chain: &ChainId, wanted: &Wanted) -> Result<Desk, StoreError> {
+    let mut desk = Desk::default();
+    for id in &wanted.carried {
+        let Some(redemption) = get(conn, chain, *id)? else {
             let row = Row { table: "redemptions", id: &id.to_string() };
             return Err(row.corrupt("its member carries it, yet it is not there"));
-        }
+        };
+        desk.known.insert(*id, Some(redemption));
     }
-    if let Some(reward) = &needs.stock_of {
+    for id in &wanted.named {
+        desk.known.insert(*id, get(conn, chain, *id)?);
+    }
+    for reward in &wanted.stock {
         let taken: Option<i64> = reward_stock::table
             .find((chain.as_str(), reward.as_str()))
             .select(reward_stock::taken)
             .get_result(conn)
             .optional()?;
-        found.taken = Row { table: "reward_stock", id: reward }.number("taken", taken.unwrap_or(0))?;
+        let taken = Row { table: "reward_stock", id: reward }.number("taken", taken.unwrap_or(0))?;
+        desk.taken.insert(reward.clone(), taken);
     }
-    Ok(found)
+    Ok(desk)
 }
 
 /// One redemption.

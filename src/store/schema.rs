@@ -103,7 +103,7 @@ diesel::table! {
         id -> Text,
         previous -> Nullable<Text>,
         kind -> Text,
-        member -> Text,
+        member -> Nullable<Text>,
         at -> BigInt,
         body -> Text,
     }
@@ -133,7 +133,7 @@ diesel::table! {
         endpoint -> Text,
         id -> Text,
         event -> Text,
-        member -> Text,
+        member -> Nullable<Text>,
         status -> Text,
         attempts -> BigInt,
         due_at -> Nullable<BigInt>,
@@ -175,6 +175,70 @@ diesel::table! {
         hash -> Binary,
         files -> Text,
         created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    coupon_books (chain, key) {
+        chain -> Text,
+        key -> Text,
+        state -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    coupons (chain, code) {
+        chain -> Text,
+        code -> Text,
+        book -> Text,
+        version -> BigInt,
+        is_free -> Bool,
+        total_usages -> BigInt,
+        total_assigned -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        reservations -> Nullable<Text>,
+        custom_attributes -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    coupon_holdings (chain, member, code) {
+        chain -> Text,
+        member -> Text,
+        code -> Text,
+        assigned -> BigInt,
+        used -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    coupon_tallies (chain, member, book) {
+        chain -> Text,
+        member -> Text,
+        book -> Text,
+        assigned -> BigInt,
+        used -> BigInt,
+    }
+}
+
+diesel::table! {
+    coupon_usages (chain, key) {
+        chain -> Text,
+        key -> Text,
+        code -> Text,
+        member -> Text,
+        kind -> Text,
+        amount_used -> BigInt,
+        amount_assigned -> BigInt,
+        total_usages -> BigInt,
+        total_assigned -> BigInt,
+        reverts -> Nullable<Text>,
+        reverted_by -> Nullable<Text>,
+        at -> BigInt,
     }
 }
 

@@ -20,6 +20,10 @@ async fn a_weekly_guest_who_stays_away_is_at_risk_and_comes_back(app: TestApp) {
     assert_eq!(crm.kinds(), ["member.enrolled", "member.at_risk"]);
     let at_risk = crm.arrivals().pop().unwrap().json();
     assert_eq!(at_risk["data"]["typical_gap_days"], 7);
+    assert_eq!(at_risk["data"]["risk_level"], "MEDIUM");
+    assert_eq!(at_risk["data"]["recommended_actions"], serde_json::json!(["Send a win-back offer"]));
+    let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
+    assert_eq!((&member["status"], &member["risk_level"]), (&"at_risk".into(), &"MEDIUM".into()));
     app.send(&visit("v9", "ana", "2026-04-02T18:00:00Z")).await.expect(200);
     app.advance(0).await;
     assert_eq!(crm.kinds().last().map(String::as_str), Some("member.reactivated"));
@@ -33,7 +37,8 @@ async fn spending_lifts_a_member_through_the_tiers(app: TestApp) {
         app.send(&order(&format!("o{n}"), "ana", "100.00")).await.expect(200);
     }
     app.advance(0).await;
-    let mut moves: Vec<_> = crm.arrivals().iter().map(|a| a.json()["data"]["new_tier"].to_string()).collect();
+    let mut moves: Vec<_> =
+        crm.arrivals().iter().map(|a| a.json()["data"]["new_tier"]["id"].to_string()).collect();
     moves.sort();
     assert_eq!(moves, ["\"gold\"", "\"silver\""]);
     app.advance(420 * 24 * 3600).await;

@@ -5,12 +5,19 @@
 
 mod support;
 
+mod cdnow;
+mod coupons;
 mod delivery;
 mod door;
 mod hostile;
 mod ingest;
 mod lifecycle;
+mod members;
+mod orders;
 mod points;
 mod program;
 mod redemptions;
+mod segments;
 mod surface;
+mod tiers;
+mod world;

@@ -99,13 +99,13 @@ CREATE TABLE transfers (
     PRIMARY KEY (chain, id)
 );
 
--- Each names the member's event before it; the member's state names the last.
+-- Each names the member's event before it; the member's state names the last. An event of no member names neither.
 CREATE TABLE loyalty_events (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
     previous TEXT COLLATE "C",
     kind TEXT COLLATE "C" NOT NULL,
-    member TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C",
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
@@ -136,7 +136,7 @@ CREATE TABLE deliveries (
     endpoint TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
     event TEXT COLLATE "C" NOT NULL,
-    member TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C",
     status TEXT COLLATE "C" NOT NULL,
     attempts BIGINT NOT NULL,
     due_at BIGINT,
@@ -179,4 +179,66 @@ CREATE TABLE program_versions (
     files TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
+);
+
+-- Those of the API; the others are in program.toml.
+CREATE TABLE coupon_books (
+    chain TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, key)
+);
+
+-- Shared by all members: what one of them has of a code is in `coupon_holdings`.
+CREATE TABLE coupons (
+    chain TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    book TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    is_free BOOL NOT NULL,
+    total_usages BIGINT NOT NULL,
+    total_assigned BIGINT NOT NULL,
+    expires_at BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    reservations TEXT,
+    custom_attributes TEXT,
+    PRIMARY KEY (chain, code)
+);
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+
+CREATE TABLE coupon_holdings (
+    chain TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    assigned BIGINT NOT NULL,
+    used BIGINT NOT NULL,
+    expires_at BIGINT,
+    PRIMARY KEY (chain, member, code)
+);
+
+CREATE TABLE coupon_tallies (
+    chain TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    book TEXT COLLATE "C" NOT NULL,
+    assigned BIGINT NOT NULL,
+    used BIGINT NOT NULL,
+    PRIMARY KEY (chain, member, book)
+);
+
+CREATE TABLE coupon_usages (
+    chain TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    amount_used BIGINT NOT NULL,
+    amount_assigned BIGINT NOT NULL,
+    total_usages BIGINT NOT NULL,
+    total_assigned BIGINT NOT NULL,
+    reverts TEXT COLLATE "C",
+    reverted_by TEXT COLLATE "C",
+    at BIGINT NOT NULL,
+    PRIMARY KEY (chain, key)
 );

@@ -1,3 +1,8 @@
+DROP TABLE coupon_usages;
+DROP TABLE coupon_tallies;
+DROP TABLE coupon_holdings;
+DROP TABLE coupons;
+DROP TABLE coupon_books;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;

@@ -100,13 +100,13 @@ CREATE TABLE transfers (
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
--- Each names the member's event before it; the member's state names the last.
+-- Each names the member's event before it; the member's state names the last. An event of no member names neither.
 CREATE TABLE loyalty_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
     previous TEXT,
     kind TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
@@ -137,7 +137,7 @@ CREATE TABLE deliveries (
     endpoint TEXT NOT NULL,
     id TEXT NOT NULL,
     event TEXT NOT NULL,
-    member TEXT NOT NULL,
+    member TEXT,
     status TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     due_at BIGINT,
@@ -181,3 +181,71 @@ CREATE TABLE program_versions (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
 );
+
+-- Those of the API; the others are in program.toml.
+CREATE TABLE coupon_books (
+    chain TEXT NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, key)
+) WITHOUT ROWID;
+
+-- Shared by all members: what one of them has of a code is in `coupon_holdings`.
+CREATE TABLE coupons (
+    chain TEXT NOT NULL,
+    code TEXT NOT NULL,
+    book TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    is_free BOOL NOT NULL,
+    total_usages BIGINT NOT NULL,
+    total_assigned BIGINT NOT NULL,
+    expires_at BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    reservations TEXT,
+    custom_attributes TEXT,
+    PRIMARY KEY (chain, code)
+) WITHOUT ROWID;
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+-- Without these numbers SQLite takes a chain to have a handful of coupons, and looks through all of them for those of one
+-- book. https://sqlite.org/optoverview.html#manual_control_of_query_plans_using_sqlite_stat_tables
+ANALYZE coupons;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('coupons', 'coupons', '1000000 500000 1'),
+    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1');
+
+CREATE TABLE coupon_holdings (
+    chain TEXT NOT NULL,
+    member TEXT NOT NULL,
+    code TEXT NOT NULL,
+    assigned BIGINT NOT NULL,
+    used BIGINT NOT NULL,
+    expires_at BIGINT,
+    PRIMARY KEY (chain, member, code)
+) WITHOUT ROWID;
+
+CREATE TABLE coupon_tallies (
+    chain TEXT NOT NULL,
+    member TEXT NOT NULL,
+    book TEXT NOT NULL,
+    assigned BIGINT NOT NULL,
+    used BIGINT NOT NULL,
+    PRIMARY KEY (chain, member, book)
+) WITHOUT ROWID;
+
+CREATE TABLE coupon_usages (
+    chain TEXT NOT NULL,
+    key TEXT NOT NULL,
+    code TEXT NOT NULL,
+    member TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount_used BIGINT NOT NULL,
+    amount_assigned BIGINT NOT NULL,
+    total_usages BIGINT NOT NULL,
+    total_assigned BIGINT NOT NULL,
+    reverts TEXT,
+    reverted_by TEXT,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (chain, key)
+) WITHOUT ROWID;

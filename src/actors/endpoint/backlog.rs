@@ -100,7 +100,7 @@ mod tests {
         DueDelivery {
             id: DeliveryId::new(Ulid(n)),
             event: EventId::new(Ulid(n)),
-            member: MemberId::new(Ulid(1)),
+            member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
             created_at: Default::default(),
             body: String::new(),

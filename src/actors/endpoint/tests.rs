@@ -53,7 +53,7 @@ impl Depot for Rc<Rows> {
             let row = |(id, (_, attempts)): (&DeliveryId, &(Timestamp, u32))| DueDelivery {
                 id: *id,
                 event: EventId::new(id.ulid()),
-                member: MemberId::new(Ulid(1)),
+                member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
                 created_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),

@@ -13,7 +13,11 @@ impl Draft {
     pub(super) fn carry_out(&mut self, frame: Frame<'_>, command: &Command) -> Result<(), Refused> {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
+            Command::CreateMember(profile) => self.create_member(frame, profile),
+            Command::SetTier(order) => self.set_manual_tier(frame, order),
+            Command::ClearTier => self.clear_manual_tier(frame),
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
+            Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
         }

@@ -8,9 +8,9 @@ use chrono::Duration;
 use super::points::Movement;
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, ExpiringSoon, PointsMoved};
-use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::wallet::{Until, Waiting, Wallet};
@@ -18,6 +18,7 @@ use crate::domain::wallet::{Until, Waiting, Wallet};
 impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        self.catch_up_on_tier(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -97,17 +98,19 @@ impl Draft {
             Occasion::Due { .. } => None,
         };
         let tick = overdue.or(next_tick);
-        self.member.next_wake_at = tick.into_iter().chain(next_deadline(&self.member, frame)).min();
+        self.member.next_wake_at = tick.into_iter().chain(self.next_deadline(frame)).min();
     }
-}
 
-/// When the first of the member's own deadlines comes.
-fn next_deadline(member: &Member, frame: Frame<'_>) -> Option<Timestamp> {
-    let held = |wallet: &WalletTerms| {
-        member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
-    };
-    let redemptions = member.standing.redemptions.next_expiry();
-    frame.terms.wallets.iter().filter_map(held).chain(redemptions).min()
+    /// When the first of the member's own deadlines comes.
+    fn next_deadline(&self, frame: Frame<'_>) -> Option<Timestamp> {
+        let held = |wallet: &WalletTerms| {
+            self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
+        };
+        let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
+        let redemption = self.member.standing.redemptions.next_expiry();
+        let others = self.tier_deadline(frame).into_iter().chain(celebration).chain(redemption);
+        frame.terms.wallets.iter().filter_map(held).chain(others).min()
+    }
 }
 
 /// When something next falls due in a wallet.

@@ -7,34 +7,46 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod announce;
+mod celebration;
 mod command;
+mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
+mod order;
 mod points;
+mod profile;
 mod redemption;
+mod segment;
 mod tier;
 
-use std::collections::BTreeMap;
+pub use announce::announce;
+
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::coupon::{CouponChanges, Rejection};
+use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{EventId, RedemptionId, SourceId};
+use super::ids::{EventId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, LoyaltyEvent};
-use super::member::{MAX_IDENTITIES, Member, Standing};
+use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
+use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{EffectLine, EventLine, PointsLine, Receipt, RedemptionLine, SourceStatus};
-use super::redemption::{Found, Redemption, StockMove};
+use super::receipt::{
+    CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
+};
+use super::redemption::RedemptionChanges;
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -42,9 +54,13 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use lifecycle::may_recommend;
+use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
+/// The most actions that one rule may recommend.
+pub const MAX_RECOMMENDATIONS: usize = 10;
 
 /// What a member decides on.
 #[derive(Debug, Clone)]
@@ -120,12 +136,38 @@ pub enum Refusal {
     /// Not a tier of the program.
     #[error("there is no tier called `{0}` in program.toml")]
     NoSuchTier(Name),
+    /// `set_tier` where the engine reckons tiers.
+    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
+    TiersFollowPolicy,
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
+    /// `recommend` without `mark`.
+    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
+    NothingToRecommendFor,
+    /// More recommendations than a person would read.
+    #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
+    TooManyRecommendations,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
+    /// A coupon that is not good for that.
+    #[error(transparent)]
+    Coupon(#[from] Rejection),
+    /// Something must be looked up first; the decision says what and is made again.
+    #[error("something must be looked up first")]
+    Lacks,
+}
+
+/// Why there is no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// It cannot be done. Nothing of it is kept.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It needs this on the desk; then it is made again.
+    #[error("something must be looked up first")]
+    Lacks(Wanted),
 }
 
 impl Refusal {
@@ -136,8 +178,13 @@ impl Refusal {
             Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
             Self::NoSuchWallet(_) => "unknown_wallet",
             Self::NoSuchTier(_) => "unknown_tier",
+            Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
+            Self::NothingToRecommendFor => "nothing_to_recommend_for",
+            Self::TooManyRecommendations => "too_many_recommendations",
             Self::TooManyEvents => "too_many_events",
+            Self::Coupon(rejection) => rejection.code(),
+            Self::Lacks => "lacks",
         }
     }
 }
@@ -149,6 +196,12 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl From<Refusal> for Undecided {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
 /// A decision in the making.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -156,8 +209,6 @@ pub struct Draft {
     pub member: Member,
     /// The order at hand, with the facts folded in.
     pub order: Option<OrderRecord>,
-    /// What was looked up of redemptions.
-    found: Found,
     /// What is decided on.
     pub occasion: Occasion,
     /// When it happened: the source event's clock, or the tick's.
@@ -166,14 +217,17 @@ pub struct Draft {
     pub today: NaiveDate,
     /// The engine's clock.
     pub now: Timestamp,
-    /// Whether the rules should run: not for an order that was completed before.
+    /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
+    order_news: OrderNews,
+    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
+    pub churn_probability: Option<Decimal>,
+    /// What is known of coupons and redemptions, as they stand by now.
+    desk: Desk,
+    /// What should lie on the desk and does not.
+    wanted: Wanted,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
-    redemptions: BTreeMap<RedemptionId, Redemption>,
-    stock: Vec<StockMove>,
-    /// The redemption that a command made or changed, for the receipt.
-    redemption: Option<RedemptionLine>,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
     lines: Vec<EffectLine>,
@@ -186,15 +240,15 @@ impl Draft {
     /// a failed event folds nothing again: its facts were kept the first time.
     ///
     /// # Errors
-    /// What cannot be done at all: nothing of it is kept.
+    /// What cannot be done at all: nothing of it is kept. Or what lacks on the desk.
     pub fn begin(
         frame: Frame<'_>,
         member: Member,
         order: Option<OrderRecord>,
-        found: Found,
         occasion: Occasion,
+        desk: Desk,
         now: Timestamp,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Undecided> {
         let at = match &occasion {
             Occasion::Source(input) => input.event.occurred_at,
             Occasion::Tick { .. } | Occasion::Due { .. } => now,
@@ -204,15 +258,15 @@ impl Draft {
             wake_before: member.next_wake_at,
             member,
             order,
-            found,
             at,
             today,
             now,
             runs_rules: true,
+            order_news: OrderNews::Nothing,
+            churn_probability: None,
+            desk,
+            wanted: Wanted::default(),
             new_identities: Vec::new(),
-            redemptions: BTreeMap::new(),
-            stock: Vec::new(),
-            redemption: None,
             transfers: Vec::new(),
             told: Vec::new(),
             lines: Vec::new(),
@@ -221,15 +275,32 @@ impl Draft {
             occasion,
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
-        draft.catch_up(frame)?;
+        let caught_up = draft.catch_up(frame);
+        draft.lacks_nothing()?;
+        caught_up?;
+        if let Occasion::Tick { kind, .. } = draft.occasion {
+            draft.celebrate(frame, kind);
+        }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
-            if !replay {
-                draft.fold(frame, &event)?;
+            if replay {
+                draft.recall_order(&event);
+            } else {
+                let folded = draft.fold(frame, &event);
+                draft.lacks_nothing()?;
+                folded?;
             }
         }
         Ok(draft)
+    }
+
+    /// Says what lacks on the desk, if anything does.
+    ///
+    /// # Errors
+    /// What does.
+    pub fn lacks_nothing(&self) -> Result<(), Undecided> {
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -255,11 +326,19 @@ impl Draft {
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
+        self.all_or_nothing(|draft| {
+            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
+        })
+    }
+
+    /// Undoes what was done when it could not be done to the end.
+    fn all_or_nothing(&mut self, act: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
         let standing = self.member.standing.clone();
-        let order = self.order.clone();
+        let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
-        let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, &effects.cause, action));
+        let outcome = act(self);
         if outcome.is_err() {
+            self.desk = desk;
             self.restore(standing, order, marks);
         }
         outcome
@@ -278,7 +357,8 @@ impl Draft {
         self.failures.push(failure);
     }
 
-    fn act(&mut self, frame: Frame<'_>, cause: &Cause, action: &Action) -> Result<(), Refusal> {
+    fn act(&mut self, frame: Frame<'_>, effects: &RuleEffects, action: &Action) -> Result<(), Refusal> {
+        let cause = &effects.cause;
         if self.told.len() >= MAX_EVENTS {
             return Err(Refusal::TooManyEvents);
         }
@@ -291,11 +371,17 @@ impl Draft {
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
-            Action::Mark(status) => {
-                self.mark(*status);
-                self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
+            Action::Mark(mark) => {
+                self.mark(*mark, &effects.recommended());
+                self.line(cause, action.as_str(), None, Name::parse(mark.status().as_str()).ok());
                 Ok(())
             }
+            Action::Recommend(what) => {
+                may_recommend(effects)?;
+                self.line(cause, action.as_str(), None, Some(what.clone()));
+                Ok(())
+            }
+            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
             Action::Achieve(name) => {
                 self.achieve(name);
                 self.line(cause, action.as_str(), None, Some(name.clone()));
@@ -349,6 +435,7 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             transfer.previous = latest.transfer.replace(transfer.id);
@@ -365,10 +452,15 @@ impl Draft {
                 let id = EventId::derived(cause_id, n);
                 LoyaltyEvent {
                     id,
-                    previous: latest.event.replace(id),
                     chain: frame.chain.clone(),
-                    member: self.member.id,
-                    face: face.clone(),
+                    subject: Some(Subject {
+                        id: self.member.id,
+                        previous: latest.event.replace(id),
+                        face: MemberFace {
+                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
+                            ..face.clone()
+                        },
+                    }),
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),
@@ -388,7 +480,6 @@ impl Draft {
                     program_version: frame.program_version,
                     member: Some(face),
                     effects: self.lines,
-                    redemption: self.redemption,
                     events: events.iter().map(event_line).collect(),
                     errors: self.failures,
                     notes: self.notes,
@@ -414,8 +505,8 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
-            redemptions: self.redemptions.into_values().collect(),
-            stock: self.stock,
+            coupons: self.desk.coupons.into_changes(),
+            redemptions: self.desk.redemptions.into_changes(),
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -433,8 +524,16 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsRedeemed(moved)
         | EventData::PointsReturned(moved)
         | EventData::PointsClawedBack(moved) => {
-            Some(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 })
+            Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
+        EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
+        EventData::RedemptionCreated(told)
+        | EventData::RedemptionPending(told)
+        | EventData::RedemptionApproved(told)
+        | EventData::RedemptionFulfilled(told)
+        | EventData::RedemptionRejected(told)
+        | EventData::RedemptionCancelled(told)
+        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -457,8 +556,8 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         wake: Wake::Kept,
         new_identities: Vec::new(),
         order: None,
-        redemptions: Vec::new(),
-        stock: Vec::new(),
+        coupons: CouponChanges::default(),
+        redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -11,9 +11,8 @@ use crate::domain::effect::Cause;
 use crate::domain::ids::RedemptionId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, PointsMoved};
-use crate::domain::receipt::RedemptionLine;
 use crate::domain::redemption::{
-    Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockMove, StockWay,
+    Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockWay,
 };
 use crate::domain::refusal::Refused;
 use crate::domain::terms::reward::{Approval, RewardTerms};
@@ -51,19 +50,18 @@ impl Draft {
             code: None,
         };
         if let Some(of) = reward.stock {
-            self.stock.push(StockMove { reward: reward.id.clone(), way: StockWay::Take { of } });
+            self.desk.redemptions.move_stock(reward.id.clone(), StockWay::Take { of });
         }
         self.member.standing.redemptions.opened(&redemption, frame.terms);
         self.told.push(EventData::RedemptionCreated(redemption.told()));
         self.told.push(EventData::PointsRedeemed(moved));
         self.tell_status(&redemption);
-        self.show(&redemption);
-        self.redemptions.insert(redemption.id, redemption);
+        self.desk.redemptions.keep(redemption);
         Ok(())
     }
 
     /// Whether the member may have the reward now.
-    fn may_have(&self, reward: &RewardTerms, wallet: &WalletTerms) -> Result<(), Refused> {
+    fn may_have(&mut self, reward: &RewardTerms, wallet: &WalletTerms) -> Result<(), Refused> {
         let carried = &self.member.standing.redemptions;
         if let Some(limit) = reward.limit_per_member.filter(|limit| carried.has(&reward.id) >= *limit) {
             let problem = format!("a member may have {limit} of `{}`, and has them", reward.id);
@@ -77,22 +75,19 @@ impl Draft {
         let balance = self.balance(wallet);
         if balance < reward.cost {
             let problem = format!("`{}` costs {}, and the balance is {balance}", reward.id, reward.cost);
-            return Err(Refused::new("insufficient_balance", problem));
+            return Err(Refused::new("insufficient_points", problem));
         }
-        if reward.stock.is_some_and(|stock| self.taken_of(reward) >= i64::from(stock)) {
-            return Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)));
+        match (reward.stock, self.desk.redemptions.taken.get(&reward.id)) {
+            (None, _) => Ok(()),
+            (Some(_), None) => {
+                self.wanted.redemptions.stock.insert(reward.id.clone());
+                Err(Refusal::Lacks.into())
+            }
+            (Some(stock), Some(taken)) if *taken < stock => Ok(()),
+            (Some(_), Some(_)) => {
+                Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)))
+            }
         }
-        Ok(())
-    }
-
-    /// How many of the reward are taken, with what this decision itself gave back.
-    fn taken_of(&self, reward: &RewardTerms) -> i64 {
-        let moves = self.stock.iter().filter(|moved| moved.reward == reward.id);
-        let moved = moves.map(|moved| match moved.way {
-            StockWay::Take { .. } => 1,
-            StockWay::GiveBack => -1,
-        });
-        i64::from(self.found.taken) + moved.sum::<i64>()
     }
 
     /// What a manager, or whoever hands rewards over, does with a redemption.
@@ -102,8 +97,10 @@ impl Draft {
         step: Step,
         order: &RedemptionOrder,
     ) -> Result<(), Refused> {
-        let known = self.redemptions.get(&order.redemption);
-        let known = known.or_else(|| self.found.redemptions.get(&order.redemption)).cloned();
+        let Some(known) = self.desk.redemptions.known.get(&order.redemption).cloned() else {
+            self.wanted.redemptions.named.insert(order.redemption);
+            return Err(Refusal::Lacks.into());
+        };
         let mut redemption = known.filter(|known| known.member == self.member.id).ok_or_else(|| {
             let problem = format!("this member has no redemption {}", order.redemption);
             Refused::new("unknown_redemption", problem)
@@ -112,35 +109,46 @@ impl Draft {
         redemption.reason = order.reason.clone().or(redemption.reason);
         redemption.code = order.code.clone().or(redemption.code);
         self.tell_status(&redemption);
-        self.show(&redemption);
         let cause = self.cause_of_command(frame);
-        self.settle(frame, &cause, redemption)?;
+        self.keep_redemption(frame, &cause, redemption)?;
         Ok(())
     }
 
     /// Ends the redemptions whose time is over.
     pub(super) fn expire_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         let due: Vec<_> = self.member.standing.redemptions.due(self.now).collect();
+        let unknown = due.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
+        self.wanted.redemptions.carried.extend(unknown);
+        if !self.wanted.redemptions.is_empty() {
+            return Err(Refusal::Lacks);
+        }
         for id in due {
-            // Whoever decides without a store has no redemptions.
-            let Some(mut redemption) = self.found.redemptions.get(&id).cloned() else { continue };
+            // One that is carried and not there is damage, which whoever lays it out has reported.
+            let Some(mut redemption) = self.desk.redemptions.known.get(&id).cloned().flatten() else {
+                continue;
+            };
             redemption.status = RedemptionStatus::Expired;
             self.tell_status(&redemption);
-            self.settle(frame, &frame.engine("not fulfilled in time"), redemption)?;
+            self.keep_redemption(frame, &frame.engine("not fulfilled in time"), redemption)?;
         }
         Ok(())
     }
 
     /// Keeps what became of a redemption; one that came to nothing gives back what it took.
-    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, mut redemption: Redemption) -> Result<(), Refusal> {
+    fn keep_redemption(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        mut redemption: Redemption,
+    ) -> Result<(), Refusal> {
         redemption.updated_at = self.now;
         if !redemption.status.is_open() {
             self.member.standing.redemptions.closed(&redemption);
-            if redemption.status != RedemptionStatus::Fulfilled {
+            if redemption.status.came_to_nothing() {
                 self.give_back(frame, cause, &redemption)?;
             }
         }
-        self.redemptions.insert(redemption.id, redemption);
+        self.desk.redemptions.keep(redemption);
         Ok(())
     }
 
@@ -148,7 +156,7 @@ impl Draft {
     fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) -> Result<(), Refusal> {
         if redemption.counted.stock {
             let reward = redemption.reward.id.clone();
-            self.stock.push(StockMove { reward, way: StockWay::GiveBack });
+            self.desk.redemptions.move_stock(reward, StockWay::GiveBack);
         }
         // The program may have dropped the wallet since; the points are the member's all the same.
         let declared = frame.terms.wallet(Some(&redemption.wallet));
@@ -182,11 +190,5 @@ impl Draft {
             RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
             RedemptionStatus::Expired => EventData::RedemptionExpired(told),
         });
-    }
-
-    /// Shows it in the receipt.
-    fn show(&mut self, redemption: &Redemption) {
-        let (id, status) = (redemption.id, redemption.status);
-        self.redemption = Some(RedemptionLine { id, reward: redemption.reward.id.clone(), status });
     }
 }

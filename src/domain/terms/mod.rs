@@ -1,11 +1,22 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod celebration;
+pub mod earning;
+pub mod lifecycle;
+pub mod refund;
 pub mod reward;
+pub mod tier;
 pub mod wallet;
 
+use super::coupon::CouponBook;
 use super::text::Name;
+use celebration::CelebrationTerms;
+use earning::Earning;
+use lifecycle::Lifecycle;
+use refund::Refunds;
 use reward::RewardTerms;
+use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
 /// What the program declares. One field a noun; each noun's own file says what it means.
@@ -13,17 +24,29 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
-    /// Tiers, lowest first. A new member starts in the first.
-    pub tiers: Vec<Name>,
+    /// What of an order's money earns.
+    pub earning: Earning,
+    /// What refunds take back.
+    pub refunds: Refunds,
+    /// Birthdays and anniversaries.
+    pub celebrations: CelebrationTerms,
+    /// Tiers, and how members move between them.
+    pub tiers: Tiers,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
     /// What points can be spent on.
     pub rewards: Vec<RewardTerms>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.wallets.iter().any(by_itself)
+        self.celebrations.any()
+            || !self.tiers.ladder.is_empty()
+            || self.wallets.iter().any(by_itself)
             || self.rewards.iter().any(|reward| reward.expires_after_days.is_some())
     }
 
@@ -45,6 +68,15 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         let code = Name::parse(DEFAULT_WALLET).unwrap_or_else(|_| unreachable!("a fixed text"));
-        Self { wallets: vec![WalletTerms::plain(code)], tiers: Vec::new(), rewards: Vec::new() }
+        Self {
+            wallets: vec![WalletTerms::plain(code)],
+            tiers: Tiers::default(),
+            coupon_books: Vec::new(),
+            rewards: Vec::new(),
+            earning: Earning::default(),
+            refunds: Refunds::default(),
+            lifecycle: None,
+            celebrations: CelebrationTerms::default(),
+        }
     }
 }

@@ -1,18 +1,23 @@
 //! Members and their history.
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::commands::Addressee;
+use super::commands;
+use super::loyalty_events::AN_INSTANT;
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
+use crate::domain::source_event::SourceType;
+use crate::domain::statement::Span;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
+use crate::read::ledger::Stated;
 use crate::read::loyalty_event::Filter;
 use crate::read::member::{MemberName, MemberView};
 use crate::read::page::Page;
@@ -72,7 +77,9 @@ pub(in crate::http) async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
-    found(state.reader.member(chain.chain.id.clone(), MemberName::parse(&path.1)).await?, WHAT)
+    let (name, now) = (MemberName::parse(&path.1), state.engine.clock().now());
+    let program = chain.program.as_deref();
+    found(state.reader.member_under(program, chain.chain.id.clone(), name, now).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/ledger`
@@ -86,6 +93,27 @@ pub(in crate::http) async fn ledger(
     let wanted = query.page()?;
     query.finish()?;
     Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/statement`: what was held at `from` and at `to`, and what moved in between.
+pub(in crate::http) async fn statement(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let (chain, member) = member(&state, &caller, &path).await?;
+    let from = query.parsed("from", AN_INSTANT)?;
+    let to = query.parsed("to", AN_INSTANT)?.unwrap_or_else(|| state.engine.clock().now());
+    query.finish()?;
+    if from.is_some_and(|from| from > to) {
+        return Err(Problem::field("from", "must not lie behind `to`"));
+    }
+    match state.reader.statement(chain, member.member_id, Span { from, to }).await? {
+        Some(Stated::Statement(statement)) => Ok(HttpResponse::Ok().json(statement)),
+        Some(Stated::TooFarBack) => Err(Problem::field("from", "lies too many lines back; ask for less")),
+        None => Err(Problem::NotFound(WHAT)),
+    }
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/events`
@@ -103,28 +131,27 @@ pub(in crate::http) async fn events(
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
 }
 
-/// `POST /v1/chains/{chain}/members/{member}/points`: gives or takes points by hand.
-pub(in crate::http) async fn adjust_points(
+/// `POST /v1/chains/{chain}/members`: makes a member of somebody who did not come yet.
+pub(in crate::http) async fn create(
     state: State,
     caller: Caller,
-    path: web::Path<(String, String)>,
+    path: web::Path<String>,
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::AdjustPoints, &request, body).await
+    let chain = state.chain(&caller, Right::Serve, &path)?.chain.id.clone();
+    let kind = SourceType::Command(CommandType::CreateMember);
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
+    let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
 
-/// `POST /v1/chains/{chain}/members/{member}/points/confirm`: lets points be spent that waited for it.
-pub(in crate::http) async fn confirm_points(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::ConfirmPoints, &request, body).await
+/// The member of that name.
+pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
+    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
 }
 
 /// The member whose history is asked for.
@@ -134,8 +161,8 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberView), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    let member = known(state, &chain, name).await?;
+    Ok((chain, member))
 }
 
 #[cfg(test)]

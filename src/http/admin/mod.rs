@@ -4,7 +4,10 @@
 //! create makes a second thing.
 
 pub(super) mod chains;
-mod commands;
+pub(super) mod commands;
+pub(super) mod coupon_books;
+pub(super) mod coupon_codes;
+pub(super) mod coupons;
 pub(super) mod deliveries;
 pub(super) mod endpoints;
 pub(super) mod event_types;

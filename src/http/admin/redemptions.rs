@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
 use super::commands::Addressee;
-use super::{found, id};
+use super::{found, id, members};
 use crate::domain::command::{CommandType, RedemptionOrder};
 use crate::domain::ids::RedemptionId;
 use crate::domain::redemption::Step;
@@ -43,9 +43,10 @@ pub(in crate::http) async fn of_member(
     path: web::Path<(String, String)>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
-    let Addressee { chain, member } = Addressee::find(&state, &caller, Right::View, &path).await?;
+    let chain = state.chain(&caller, Right::ViewMembers, &path.0)?.chain.id.clone();
     let wanted = query.page()?;
     query.finish()?;
+    let member = members::known(&state, &chain, &path.1).await?.member_id;
     let filter = RedemptionFilter::Member(member);
     Ok(HttpResponse::Ok().json(state.reader.redemptions(chain, filter, wanted).await?))
 }
@@ -60,60 +61,30 @@ pub(in crate::http) async fn get(
     found(state.reader.redemption(chain, id(&path.1, WHAT)?).await?, WHAT)
 }
 
-/// `POST /v1/chains/{chain}/members/{member}/redemptions`: spends points on a reward.
-pub(in crate::http) async fn create(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
-    addressee.command(&state, CommandType::Redeem, &request, body).await
+macro_rules! steps {
+    ($($(#[$doc:meta])* $name:ident = $step:ident,)*) => {$(
+        $(#[$doc])*
+        pub(in crate::http) async fn $name(
+            state: State,
+            caller: Caller,
+            path: web::Path<(String, String)>,
+            request: HttpRequest,
+            body: Body,
+        ) -> Result<HttpResponse, Problem> {
+            step(&state, &caller, &path, Step::$step, &request, body).await
+        }
+    )*};
 }
 
-/// `POST /v1/chains/{chain}/redemptions/{id}/approve`
-pub(in crate::http) async fn approve(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    step(&state, &caller, &path, Step::Approve, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/redemptions/{id}/fulfill`
-pub(in crate::http) async fn fulfill(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    step(&state, &caller, &path, Step::Fulfill, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/redemptions/{id}/reject`: the points are given back.
-pub(in crate::http) async fn reject(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    step(&state, &caller, &path, Step::Reject, &request, body).await
-}
-
-/// `POST /v1/chains/{chain}/redemptions/{id}/cancel`: the points are given back.
-pub(in crate::http) async fn cancel(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    step(&state, &caller, &path, Step::Cancel, &request, body).await
+steps! {
+    /// `POST /v1/chains/{chain}/redemptions/{id}/approve`
+    approve = Approve,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/fulfill`
+    fulfill = Fulfill,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/reject`: the points are given back.
+    reject = Reject,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/cancel`: the points are given back.
+    cancel = Cancel,
 }
 
 /// What may be said with a step.

@@ -41,7 +41,7 @@ enum Event {
 }
 
 /// A splitter of one array.
-pub(super) struct Array {
+pub(in crate::http) struct Array {
     limit: usize,
     /// From the current item's first byte on, if inside one.
     buffer: BytesMut,

@@ -35,7 +35,7 @@ const MOST_EVENTS: usize = 512;
 /// Bytes of events of one connection inside the engine at once, without the event that crosses the line.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// The next chunk of the body must come within this.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
+pub(in crate::http) const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
 /// White space that may stand before the first event.
 const MOST_BLANK: usize = 64 * 1024;
 

@@ -5,7 +5,7 @@ use actix_web::web::BytesMut;
 use super::splitter::{Numbered, Piece, trimmed};
 
 /// A line splitter. Blank lines are counted and otherwise passed over.
-pub(super) struct Lines {
+pub(in crate::http) struct Lines {
     limit: usize,
     buffer: BytesMut,
     /// No newline lies before this place of the buffer.

@@ -5,7 +5,7 @@ mod array;
 pub(super) mod batch;
 mod lines;
 pub(super) mod single;
-mod splitter;
+pub(super) mod splitter;
 
 use std::time::Instant;
 

@@ -7,7 +7,7 @@ use super::lines::Lines;
 
 /// How the events of a batch follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::http) enum Format {
     /// A JSON array.
     Array,
     /// One event a line.
@@ -16,7 +16,7 @@ pub(super) enum Format {
 
 impl Format {
     /// The format that a content type announces; `None` leaves it to the first byte.
-    pub(super) fn announced(content_type: &str) -> Option<Self> {
+    pub(in crate::http) fn announced(content_type: &str) -> Option<Self> {
         match &*content_type.to_ascii_lowercase() {
             "application/json" => Some(Self::Array),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Self::Lines),
@@ -25,7 +25,7 @@ impl Format {
     }
 
     /// The content type of the answers.
-    pub(super) const fn content_type(self) -> &'static str {
+    pub(in crate::http) const fn content_type(self) -> &'static str {
         match self {
             Self::Array => "application/json",
             Self::Lines => "application/x-ndjson",
@@ -35,7 +35,7 @@ impl Format {
 
 /// What was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(in crate::http) enum Piece {
     /// An event's bytes, without white space around them. Whether they are JSON is for the parser to say.
     Event(Bytes),
     /// An event beyond the limit; its bytes were dropped.
@@ -46,15 +46,15 @@ pub(super) enum Piece {
 
 /// A piece and its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Numbered {
+pub(in crate::http) struct Numbered {
     /// The line, or the place in the array, from 1.
-    pub(super) line: u64,
+    pub(in crate::http) line: u64,
     /// What it is.
-    pub(super) piece: Piece,
+    pub(in crate::http) piece: Piece,
 }
 
 /// A splitter for one of the formats.
-pub(super) enum Splitter {
+pub(in crate::http) enum Splitter {
     /// For arrays.
     Array(Array),
     /// For lines.
@@ -63,7 +63,7 @@ pub(super) enum Splitter {
 
 impl Splitter {
     /// A splitter that drops events of more than `limit` bytes.
-    pub(super) fn new(format: Format, limit: usize) -> Self {
+    pub(in crate::http) fn new(format: Format, limit: usize) -> Self {
         match format {
             Format::Array => Self::Array(Array::new(limit)),
             Format::Lines => Self::Lines(Lines::new(limit)),
@@ -71,7 +71,7 @@ impl Splitter {
     }
 
     /// Takes the next chunk. Call [`Self::next_piece`] until it says `None` before feeding more.
-    pub(super) fn feed(&mut self, chunk: &[u8]) {
+    pub(in crate::http) fn feed(&mut self, chunk: &[u8]) {
         match self {
             Self::Array(array) => array.feed(chunk),
             Self::Lines(lines) => lines.feed(chunk),
@@ -79,7 +79,7 @@ impl Splitter {
     }
 
     /// The next piece that is complete.
-    pub(super) fn next_piece(&mut self) -> Option<Numbered> {
+    pub(in crate::http) fn next_piece(&mut self) -> Option<Numbered> {
         match self {
             Self::Array(array) => array.next_piece(),
             Self::Lines(lines) => lines.next_piece(),
@@ -87,7 +87,7 @@ impl Splitter {
     }
 
     /// What the end of the stream completes or breaks.
-    pub(super) fn finish(&mut self) -> Option<Numbered> {
+    pub(in crate::http) fn finish(&mut self) -> Option<Numbered> {
         match self {
             Self::Array(array) => array.finish(),
             Self::Lines(lines) => lines.finish(),
@@ -96,7 +96,7 @@ impl Splitter {
 
     /// Bytes in memory.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::http) fn held(&self) -> usize {
         match self {
             Self::Array(array) => array.held(),
             Self::Lines(lines) => lines.held(),
@@ -104,7 +104,7 @@ impl Splitter {
     }
 
     /// The number that the next piece will have, for problems of the stream itself.
-    pub(super) fn next_line(&self) -> u64 {
+    pub(in crate::http) fn next_line(&self) -> u64 {
         match self {
             Self::Array(array) => array.next_line(),
             Self::Lines(lines) => lines.next_line(),

@@ -135,22 +135,23 @@ impl Checker<'_> {
 
     /// `owner[index]`, and what follows: `x[i].y` is `x [ (i . y) ]`.
     fn element_of(&mut self, owner: Known, index: &Expr, is_last: bool) -> Known {
-        if !matches!(owner.kind, Type::List | Type::Map | Type::Any) {
+        if !matches!(owner.kind, Type::List | Type::Map | Type::Any | Type::Json) {
             let message = format!("{} has no numbered parts", owner.kind.as_str());
             self.problem(super::start(index), message, None);
         }
+        let element = Known::of(if owner.kind == Type::Json { Type::Json } else { Type::Any });
         match index {
             Expr::Dot(pair, ..) if !is_last => {
                 self.expression(&pair.lhs);
-                self.member_of(Known::ANY, None, &pair.rhs)
+                self.member_of(element, None, &pair.rhs)
             }
             Expr::Index(pair, flags, _) if !is_last => {
                 self.expression(&pair.lhs);
-                self.element_of(Known::ANY, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
+                self.element_of(element, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
             }
             other => {
                 self.expression(other);
-                Known::ANY
+                element
             }
         }
     }
@@ -158,8 +159,8 @@ impl Checker<'_> {
     fn property(&mut self, owner: Type, name: &str, position: Position) -> Known {
         let candidates: Vec<&Word> = properties_of(owner).filter(|word| word.name == name).collect();
         let Some(word) = candidates.first() else {
-            if owner == Type::Map {
-                return Known::ANY;
+            if matches!(owner, Type::Map | Type::Json) {
+                return Known::of(if owner == Type::Json { Type::Json } else { Type::Any });
             }
             let names =
                 properties_of(owner).map(|word| word.name).chain(methods_of(owner).map(|word| word.name));
@@ -218,6 +219,9 @@ impl Checker<'_> {
         }
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
         let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
+        if call.name == "mark" {
+            self.mark(&args, position);
+        }
         if call.name == "contains" {
             self.listed_names(&args, &known); // `x in list` is parsed as contains(list, x)
         }
@@ -241,6 +245,10 @@ impl Checker<'_> {
             self.problem(position, format!("there is no function called `{}`", call.name), help);
             return Known::ANY;
         }
+        if call.name == "set_tier" && self.manifest.terms.tiers.policy.is_some() {
+            let help = "leave the rule out, or take [tier_policy] out of program.toml".to_owned();
+            self.problem(position, "tiers follow [tier_policy], so rules cannot set them", Some(help));
+        }
         self.fitting(&call.name, &words, &kinds, &args, position, 0)
     }
 
@@ -254,7 +262,7 @@ impl Checker<'_> {
         position: Position,
         before: usize,
     ) -> Known {
-        self.place(name, words, position);
+        self.place(name, words, kinds.len(), position);
         let fits = |word: &&&Word| {
             word.params.len() == kinds.len()
                 && kinds.iter().zip(&word.params).all(|(kind, wanted)| kind.fits(*wanted))
@@ -284,13 +292,15 @@ impl Checker<'_> {
         match (is_same, is_number) {
             // The role of a method is that of its argument; of a function without arguments, that of its value.
             (true, _) => Known { kind: word.returns, role: word.role.filter(|_| word.params.is_empty()) },
-            (false, true) if !kinds.contains(&Type::Any) => Known::of(word.returns),
+            (false, true) if !kinds.iter().any(|kind| kind.is_open()) => Known::of(word.returns),
             _ => Known::ANY,
         }
     }
 
-    fn place(&mut self, name: &str, words: &[&Word], position: Position) {
-        let allowed = words.first().map_or(Place::Anywhere, |word| word.place);
+    fn place(&mut self, name: &str, words: &[&Word], args: usize, position: Position) {
+        // `member.in_segment(…)` is for everywhere, `in_segment(…)` for tests.
+        let word = words.iter().find(|word| word.params.len() == args).or(words.first());
+        let allowed = word.map_or(Place::Anywhere, |word| word.place);
         let here = self.here.place;
         // A function does not know who calls it; what it may not do there is found when it runs.
         if allowed == Place::Anywhere || here == Place::Anywhere || allowed == here {
@@ -299,6 +309,7 @@ impl Checker<'_> {
         let place = match allowed {
             Place::Rule | Place::Anywhere => "a `rule`",
             Place::Trigger => "a `trigger`",
+            Place::Segment => "a `segment`",
             Place::Test => "a `test`",
         };
         self.problem(position, format!("`{name}` can only be used in {place}"), None);

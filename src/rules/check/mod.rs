@@ -6,8 +6,10 @@
 //! quiet.
 
 mod expressions;
+mod marks;
 mod names;
 mod operators;
+mod segments;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,6 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
 use crate::domain::loyalty_event::EventType;
-use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 
 use super::code::{File, RuleEvent};
@@ -67,6 +68,7 @@ pub(super) struct Checker<'a> {
     constants: BTreeMap<String, Type>,
     functions: Vec<Function<'a>>,
     rule_names: Vec<String>,
+    segment_names: Vec<String>,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -98,6 +100,7 @@ impl<'a> Checker<'a> {
             constants,
             functions: Vec::new(),
             rule_names: Vec::new(),
+            segment_names: Vec::new(),
             problems: Vec::new(),
             here,
         };
@@ -115,17 +118,23 @@ impl<'a> Checker<'a> {
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
         match event {
-            Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
+            Some(RuleEvent::Source(
+                SourceType::OrderCreated
+                | SourceType::OrderUpdated
+                | SourceType::OrderCompleted
+                | SourceType::OrderCancelled,
+            )) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
-            Some(RuleEvent::Tick(TickType::Daily | TickType::TierReview)) => {
-                self.variable("tick", Type::Tick)
-            }
-            Some(RuleEvent::Source(SourceType::Command(_))) | None => {
+            Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
+            Some(RuleEvent::Source(SourceType::MemberUpdated)) => {}
+            Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();
                 let help = match is_told {
-                    true => Some("rules start on what a POS tells us; use a `trigger` for this".to_owned()),
+                    true => {
+                        Some("rules start on what happens to a guest; use a `trigger` for this".to_owned())
+                    }
                     false => suggest::or_list(&block.event, known),
                 };
                 self.unknown_event(block, help);
@@ -140,7 +149,9 @@ impl<'a> Checker<'a> {
     pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<EventType> {
         let event = block.event.parse().ok();
         self.enter(file, Place::Trigger, event);
-        self.variable("member", Type::Member);
+        if event.is_none_or(EventType::is_about_member) {
+            self.variable("member", Type::Member);
+        }
         self.variable("event", Type::Event);
         if event.is_none() {
             self.unknown_event(

@@ -4,8 +4,10 @@ use rhai::{Expr, Position};
 
 use super::{Checker, Known, Role, Type};
 use crate::domain::loyalty_event::EventType;
-use crate::domain::member::Status;
-use crate::rules::code::RuleEvent;
+use crate::domain::member::{RiskLevel, Status};
+use crate::domain::schedule::TickType;
+use crate::domain::segment::SegmentType;
+use crate::domain::source_event::SourceType;
 use crate::rules::suggest;
 
 impl Checker<'_> {
@@ -34,7 +36,7 @@ impl Checker<'_> {
     }
 
     fn number(&mut self, sign: &str, operand: &Expr, kind: Type) {
-        if !kind.is_number() && kind != Type::Any {
+        if !kind.is_number() && !kind.is_open() {
             let message = format!("`{sign}` needs a number, but this is {}", kind.as_str());
             self.problem(super::start(operand), message, None);
         }
@@ -44,11 +46,11 @@ impl Checker<'_> {
         let (a, b) = (left.1.kind, right.1.kind);
         let is_order = !matches!(sign, "==" | "!=");
         let plain = |kind: Type| match kind {
-            Type::Any | Type::Text => true,
+            Type::Any | Type::Json | Type::Text => true,
             Type::Bool => !is_order,
             kind => kind.is_number(),
         };
-        let alike = a == b || a == Type::Any || b == Type::Any || a.is_number() && b.is_number();
+        let alike = a == b || a.is_open() || b.is_open() || a.is_number() && b.is_number();
         if !alike {
             let message = format!("cannot compare {} with {}", a.as_str(), b.as_str());
             self.problem(position, message, Some("this would always be false".to_owned()));
@@ -78,8 +80,8 @@ impl Checker<'_> {
                 Type::Whole
             }
             (a, b) if a.is_number() && b.is_number() => Type::Decimal,
-            (Type::Any, other) | (other, Type::Any)
-                if other == Type::Any || other.is_number() || other == Type::Text =>
+            (Type::Any | Type::Json, other) | (other, Type::Any | Type::Json)
+                if other.is_open() || other.is_number() || other == Type::Text =>
             {
                 Type::Any
             }
@@ -122,10 +124,14 @@ impl Checker<'_> {
         };
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (what, known) = match role {
-            Role::Tier => ("tier", names(&manifest.terms.tiers)),
+            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
             Role::Wallet => {
                 let wallets = manifest.terms.wallets.iter();
                 ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
+            }
+            Role::CouponBook => {
+                let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
+                ("coupon book", ids.map(ToString::to_string).collect())
             }
             Role::Achievement => ("achievement", names(&manifest.achievements)),
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
@@ -133,19 +139,34 @@ impl Checker<'_> {
             Role::Category => ("category", names(&manifest.categories)),
             Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
             Role::Weekday => ("weekday", owned(&WEEKDAYS)),
+            Role::RiskLevel => ("risk level", owned(&RiskLevel::ALL.map(RiskLevel::as_str))),
+            Role::SegmentType => ("type of segment", owned(&SegmentType::ALL.map(SegmentType::as_str))),
+            Role::Segment => ("segment", self.segment_names.clone()),
             Role::Rule => ("rule", self.rule_names.clone()),
             Role::LoyaltyEvent => {
                 ("loyalty event", EventType::ALL.iter().map(|e| e.as_str().to_owned()).collect())
             }
-            Role::SourceEvent => ("event", RuleEvent::all().map(|event| event.as_str().to_owned()).collect()),
+            Role::SourceEvent => {
+                let sources = SourceType::ALL.into_iter().map(SourceType::as_str);
+                let ticks = TickType::ALL.into_iter().map(TickType::as_str);
+                ("event", sources.chain(ticks).map(str::to_owned).collect())
+            }
         };
         if known.iter().any(|name| name == text.as_str()) {
             return;
         }
-        let in_manifest =
-            matches!(role, Role::Tier | Role::Wallet | Role::Achievement | Role::Endpoint | Role::Category);
+        let in_manifest = matches!(
+            role,
+            Role::Tier
+                | Role::Wallet
+                | Role::CouponBook
+                | Role::Achievement
+                | Role::Endpoint
+                | Role::Category
+        );
         let help = suggest::or_list(text, known.iter().map(String::as_str))
-            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()));
+            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
+            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
         self.problem(*position, format!("there is no {what} called `{text}`"), help);
     }
 }

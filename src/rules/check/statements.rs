@@ -103,6 +103,7 @@ impl Checker<'_> {
             Type::Items => Type::Item,
             Type::Range => Type::Whole,
             Type::List | Type::Any => Type::Any,
+            Type::Json => Type::Json,
             other => {
                 let help = Some("`for` walks over `order.items`, a list or a range such as 0..5".to_owned());
                 self.problem(super::start(expr), format!("`for` cannot walk over {}", other.as_str()), help);

@@ -2,8 +2,13 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod celebrations;
+mod coupon_books;
+mod lifecycle;
+mod orders;
 mod reader;
 mod rewards;
+mod tiers;
 mod wallets;
 
 use std::str::FromStr;
@@ -136,31 +141,39 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 impl Reader<'_> {
     fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
-        const KEYS: [&str; 11] = [
+        const KEYS: &[&str] = &[
             "name",
             "timezone",
             "currency",
             "wallets",
             "tiers",
+            "tier_policy",
+            "coupon_books",
             "rewards",
             "achievements",
             "endpoints",
             "categories",
             "enrol_on_first_sight",
             "schedule",
+            "earning",
+            "refunds",
+            "lifecycle",
+            "celebrations",
         ];
-        self.known_keys(table, &KEYS);
+        self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
         let timezone = self.required(table, "timezone").and_then(|value| self.timezone(value));
         let currency = self.required(table, "currency").and_then(|value| self.parsed(value));
         let schedule = self.schedule_table(table);
         let (daily, tier_review) =
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
-        let lists = ["tiers", "achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [tiers, achievements, endpoints, categories] = lists;
-        let wallets = self.wallets(table);
-        let rewards = self.rewards(table, &wallets);
+        let celebrations = self.celebrations(table, daily.as_ref());
+        let tiers = self.tiers(table, tier_review.as_ref());
+        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
+        let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
+        let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
+        let (lifecycle, wallets) = (self.lifecycle(table), self.wallets(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -168,7 +181,16 @@ impl Reader<'_> {
             name: name?,
             timezone: timezone?,
             currency: currency?,
-            terms: Terms { wallets, tiers, rewards },
+            terms: Terms {
+                rewards: self.rewards(table, &wallets),
+                wallets,
+                tiers,
+                coupon_books: self.coupon_books(table),
+                lifecycle,
+                celebrations,
+                earning,
+                refunds,
+            },
             achievements,
             endpoints,
             categories,
@@ -235,7 +257,7 @@ mod tests {
     #[test]
     fn a_short_manifest_has_the_documented_defaults() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.is_empty());
+        assert!(manifest.enrol_on_first_sight && manifest.terms.tiers.ladder.is_empty());
         assert_eq!((manifest.daily.source(), manifest.tier_review.source()), (DAILY, TIER_REVIEW));
     }
 
@@ -250,6 +272,23 @@ mod tests {
         let help = |line| problems.iter().find(|p| p.line == line).unwrap().help.clone().unwrap();
         assert_eq!(help(2), "did you mean `America/New_York`?");
         assert_eq!(help(4), "did you mean `tiers`?");
+    }
+
+    #[test]
+    fn celebrations_are_kept_at_the_daily_tick_unless_turned_off() {
+        let parse = |more: &str| Manifest::parse(&format!("{GOOD}{more}")).map(|m| m.terms.celebrations);
+        let kept = parse("").unwrap();
+        assert_eq!(
+            (kept.birthdays, kept.anniversaries, kept.at.to_string()),
+            (true, true, "03:00:00".to_owned())
+        );
+        let some = parse("[schedule]\ndaily = \"0 30 9 * * *\"\n[celebrations]\nbirthdays = false").unwrap();
+        assert_eq!(
+            (some.birthdays, some.anniversaries, some.at.to_string()),
+            (false, true, "09:30:00".to_owned())
+        );
+        let problems = parse("[celebrations]\nbirthday = true").unwrap_err();
+        assert_eq!(problems[0].help.as_deref(), Some("did you mean `birthdays`?"));
     }
 
     #[test]

@@ -6,6 +6,17 @@ use super::*;
 const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"rule "a" on order.complete { }"#, "1:13", "did you mean `order.completed`?"),
     (r#"rule "a" on points.earned { }"#, "1:13", "use a `trigger`"),
+    (r#"rule "a" on menu_item.updated { }"#, "1:13", "use a `trigger`"),
+    (
+        r#"trigger "a" on menu_item.updated when member.points > 5 { }"#,
+        "1:39",
+        "there is nothing called `member` here",
+    ),
+    (
+        r#"trigger "a" on points.earned when event.data.price > 5 { }"#,
+        "1:41",
+        "the event points.earned has no `data`",
+    ),
     (r#"trigger "a" on points.earnt { }"#, "1:16", "did you mean `points.earned`?"),
     (r#"rule "a" on visit { award(visit.totl, "x"); }"#, "1:33", "a visit has nothing called `totl`"),
     (r#"rule "a" on order.completed when order.totl > 5 { }"#, "1:40", "did you mean `total`?"),

@@ -24,7 +24,7 @@ fn kinds(commit: &Commit) -> Vec<EventType> {
     commit.events.iter().map(|event| event.kind()).collect()
 }
 
-fn endpoint(n: u128, events: &[&str], tags: &[&str]) -> Arc<Endpoint> {
+pub(super) fn endpoint(n: u128, events: &[&str], tags: &[&str]) -> Arc<Endpoint> {
     let now = at("2026-01-01T00:00:00Z");
     Arc::new(Endpoint {
         id: EndpointId::new(Ulid(n)),
@@ -231,7 +231,7 @@ fn a_failing_trigger_forwards_nothing_and_is_noted() {
 #[test]
 fn members_are_armed_once_and_again_after_each_tick() {
     let mut life = Life::new(program("rule \"a\" on tick.daily { }\nrule \"b\" on tier.review { }"));
-    assert_eq!(life.program.ticks_with_rules, TickType::ALL);
+    assert_eq!(life.program.ticks_with_rules, [TickType::Daily, TickType::TierReview]);
     let three = |day| at(&format!("2026-03-{day}T08:00:00Z"));
     life.send(r#"{"type":"visit"}"#);
     assert_eq!(life.member.next_wake_at, Some(three("04")));

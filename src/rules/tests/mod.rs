@@ -1,11 +1,17 @@
 //! Tests of the rule language as a whole.
 
+mod announce;
 mod check;
+mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
+mod orders;
 mod properties;
 mod redemptions;
+mod segments;
+mod tier;
 mod wallets;
 
 use std::path::Path;
@@ -17,11 +23,11 @@ use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::desk::Desk;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
-use crate::domain::redemption::Found;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceEvent;
 
@@ -127,11 +133,12 @@ impl Life {
         Case {
             member: self.member.clone(),
             order: self.orders.iter().find(|order| Some(&order.order_id) == order_id.as_ref()).cloned(),
-            redemptions: Found::default(),
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
+            desk: Desk::default(),
             now: self.now,
         }
     }

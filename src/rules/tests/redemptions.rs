@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::decide::Undecided;
 use crate::domain::ids::RedemptionId;
 use crate::domain::ledger::Account;
 use crate::domain::money::Points;
-use crate::domain::redemption::{MAX_OPEN, Needs, Redemption, RedemptionStatus, StockWay};
+use crate::domain::redemption::{self, MAX_OPEN, Redemption, RedemptionStatus, StockWay};
 use crate::domain::refusal::Refused;
 use crate::domain::text::Name;
 
@@ -56,8 +57,8 @@ impl Counter {
     }
 
     fn keep(&mut self, commit: &Commit) -> Vec<&'static str> {
-        self.store.extend(commit.redemptions.iter().map(|made| (made.id, made.clone())));
-        for moved in &commit.stock {
+        self.store.extend(commit.redemptions.made.iter().map(|made| (made.id, made.clone())));
+        for moved in &commit.redemptions.stock {
             match moved.way {
                 StockWay::Take { of } => {
                     assert!(self.taken < of);
@@ -76,17 +77,24 @@ impl Counter {
         commit.events.iter().map(|event| event.kind().as_str()).collect()
     }
 
+    fn lay_out(&self, wanted: &redemption::Wanted, desk: &mut redemption::Desk) {
+        for id in wanted.carried.union(&wanted.named) {
+            desk.known.insert(*id, self.store.get(id).cloned());
+        }
+        desk.taken.extend(wanted.stock.iter().map(|reward| (reward.clone(), self.taken)));
+    }
+
     fn decide(&mut self, occasion: Occasion) -> Result<Vec<&'static str>, Refused> {
         let mut case = self.life.case(occasion, None);
-        let life = &self.life;
-        let carried = &life.member.standing.redemptions;
-        let needs = Needs::of(carried, &case.occasion, &life.program.terms, life.now);
-        for id in needs.due.iter().chain(&needs.named) {
-            let known = self.store.get(id).map(|known| (*id, known.clone()));
-            case.redemptions.redemptions.extend(known);
-        }
-        case.redemptions.taken = needs.stock_of.map_or(0, |_| self.taken);
-        let commit = decide(&life.program, &life.chain.id, &[], case)?;
+        let commit = loop {
+            match decide(&self.life.program, &self.life.chain.id, &[], case.clone()) {
+                Ok(commit) => break commit,
+                Err(Undecided::Refused(refused)) => return Err(refused),
+                Err(Undecided::Lacks(wanted)) => {
+                    self.lay_out(&wanted.redemptions, &mut case.desk.redemptions);
+                }
+            }
+        };
         let member = commit.member.clone().unwrap();
         self.life.member = Member { version: member.version + 1, ..member };
         Ok(self.keep(&commit))
@@ -196,7 +204,7 @@ fn what_is_not_fulfilled_in_time_gives_the_points_back_by_itself() {
 fn what_cannot_be_redeemed_is_refused_by_name_and_changes_nothing() {
     let mut counter = Counter::open(REWARDS);
     counter.order(24);
-    assert_eq!(counter.redeem("mug"), Err("insufficient_balance"));
+    assert_eq!(counter.redeem("mug"), Err("insufficient_points"));
     assert_eq!(counter.redeem("mgu"), Err("unknown_reward"));
     counter.order(300);
     counter.taken = 3;

@@ -14,12 +14,12 @@ use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
-use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
+use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
-use crate::domain::order::OrderRecord;
+use crate::domain::order::{OrderRecord, Snapshot, Stamp, Step};
 use crate::domain::receipt::{Receipt, SourceStatus};
-use crate::domain::source_event::SourceEvent;
+use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::text::{Key, Name};
 use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
@@ -72,6 +72,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     member.history.visit("2026-03-03".parse().unwrap(), "10.50".parse().unwrap());
     let key = Key::parse(&format!("order-{n}")).unwrap();
     let event = Arc::new(source_event(&key, 10));
+    let record = order_record(key.clone(), member.id, &event);
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved {
         amount: Points(10),
@@ -85,18 +86,18 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     transfer.previous = member.latest.transfer.replace(transfer.id);
     let loyalty_event = LoyaltyEvent {
         id: event_id,
-        previous: member.latest.event.replace(event_id),
         chain: harvest(),
-        member: member.id,
-        face: member.face(),
+        subject: Some(Subject {
+            id: member.id,
+            previous: member.latest.event.replace(event_id),
+            face: member.face(),
+        }),
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
     };
-    let receipt = Receipt {
-        member: Some(member.face()),
-        ..Receipt::kept(source, key.clone(), SourceStatus::Processed, 3)
-    };
+    let receipt =
+        Receipt { member: Some(member.face()), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
     Commit {
         chain: harvest(),
         wake: Wake::Kept,
@@ -109,20 +110,25 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             receipt,
         }),
         new_identities: Vec::new(),
-        order: Some(OrderRecord {
-            member: Some(member.id),
-            total: Some("10.50".parse().unwrap()),
-            earned: Points(10),
-            ..OrderRecord::unseen(key)
-        }),
-        redemptions: Vec::new(),
-        stock: Vec::new(),
+        order: Some(record),
+        coupons: Default::default(),
+        redemptions: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
         member: Some(member),
     }
+}
+
+/// What is remembered of a completed order worth ten points.
+fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord {
+    let SourceData::OrderCompleted(Snapshot { version, order }) = &event.data else { panic!("an order") };
+    let mut record = OrderRecord::unseen(key);
+    record.member = Some(member);
+    record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
+    record.earn(&points_wallet(), Points(10)).unwrap();
+    record
 }
 
 fn points_wallet() -> Name {
@@ -154,7 +160,7 @@ pub(in crate::store) fn owed(mut commit: Commit, endpoint: EndpointId, due_at: T
         id: DeliveryId::derived(Ulid(cause), commit.deliveries.len() as u32),
         endpoint,
         event: event.id,
-        member: event.member,
+        member: event.member(),
         due_at,
     });
     commit

@@ -1,0 +1,251 @@
+//! Tables for each rejection, and a naive model for all moves in any order.
+
+use proptest::prelude::*;
+use ulid::Ulid;
+
+use super::*;
+use crate::domain::text::Name;
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::days(20_000) + Duration::minutes(minutes)
+}
+
+fn member(n: u8) -> MemberId {
+    MemberId::new(Ulid(n.into()))
+}
+
+fn hand(who: u8, minutes: i64) -> Hand {
+    Hand {
+        key: CouponUsageKey::new(Ulid(minutes.unsigned_abs().into())),
+        member: member(who),
+        now: at(minutes),
+    }
+}
+
+fn limit(times: u32) -> Limit {
+    i64::from(times).try_into().unwrap_or(Limit::Unlimited)
+}
+
+fn book(usage: u32, assign: u32, per_member: u32) -> CouponBook {
+    CouponBook {
+        key: CouponBookKey::new(Ulid(1)),
+        id: None,
+        name: Name::parse("Test discount").unwrap(),
+        kind: BookType::Generated,
+        discount: Discount::Percentage(20.into()),
+        valid_from: None,
+        valid_to: None,
+        limits: Limits {
+            usage_limit: limit(usage),
+            assign_limit: limit(assign),
+            limit_per_member: limit(per_member),
+        },
+        expires_after: None,
+        details: BookDetails::default(),
+    }
+}
+
+fn stake() -> Stake {
+    let coupon = Coupon::fresh("SUMMER-20".parse().unwrap(), CouponBookKey::new(Ulid(1)), at(0));
+    Stake { coupon, holding: Holding::default(), tally: Tally::default() }
+}
+
+/// The same coupon as another member sees it, who has nothing of it yet.
+fn of_another(stake: &Stake) -> Stake {
+    Stake { coupon: stake.coupon.clone(), holding: Holding::default(), tally: Tally::default() }
+}
+
+#[test]
+fn totals_are_told_before_and_after_as_the_events_webhook_shows_them() {
+    let (book, new) = (book(1, 1, 0), stake());
+    let (assigned, given) = new.play(&book, hand(1, 1), Move::Assign).unwrap();
+    assert_eq!((new.coupon.total_usages, new.coupon.total_assigned), (0, 0));
+    assert_eq!((given.amount_used, given.amount_assigned), (0, 1));
+    assert_eq!((given.total_usages, given.total_assigned), (0, 1));
+    let (used, use_) = assigned.play(&book, hand(1, 2), Move::Use).unwrap();
+    assert_eq!((assigned.coupon.total_usages, assigned.coupon.total_assigned), (0, 1));
+    assert_eq!((use_.amount_used, use_.amount_assigned, use_.reverts), (1, 1, None));
+    assert_eq!((use_.total_usages, use_.total_assigned), (1, 1));
+    let (_, back) = used.play(&book, hand(1, 3), Move::Revert(&use_)).unwrap();
+    assert_eq!((back.amount_used, back.amount_assigned, back.reverts), (1, 0, Some(use_.key)));
+    assert_eq!((back.total_usages, back.total_assigned), (0, 1));
+}
+
+#[test]
+fn every_rejection_has_its_name() {
+    let (a, b) = (1, 2);
+    let once = book(1, 1, 0);
+    let play = |stake: &Stake, book: &CouponBook, who, minutes, what: Move<'_>| {
+        stake.play(book, hand(who, minutes), what).map(|(after, _)| after).map_err(Rejection::code)
+    };
+    let bounded = CouponBook { valid_from: Some(at(10)), valid_to: Some(at(20)), ..once.clone() };
+    for what in [Move::Assign, Move::Use, Move::Reserve { until: at(15) }] {
+        assert_eq!(play(&stake(), &bounded, a, 9, what), Err("coupon_not_yet_valid"), "{what:?}");
+        assert!(play(&stake(), &bounded, a, 10, what).is_ok(), "{what:?}");
+    }
+    assert!(play(&stake(), &bounded, a, 19, Move::Use).is_ok());
+    assert_eq!(play(&stake(), &bounded, a, 20, Move::Use), Err("coupon_expired"));
+    let short = CouponBook { expires_after: Some("15m".parse().unwrap()), ..once.clone() };
+    let given = play(&stake(), &short, a, 0, Move::Assign).unwrap();
+    assert!(play(&given, &short, a, 14, Move::Use).is_ok());
+    assert_eq!(play(&given, &short, a, 15, Move::Use), Err("coupon_expired"));
+    let mut own = stake();
+    own.coupon.expires_at = Some(at(5));
+    assert_eq!(play(&own, &once, a, 5, Move::Use), Err("coupon_expired"));
+
+    let used = play(&stake(), &once, a, 1, Move::Use).unwrap();
+    assert_eq!(play(&of_another(&used), &once, b, 2, Move::Use), Err("coupon_exhausted"));
+    assert_eq!(play(&of_another(&used), &once, b, 2, Move::Assign), Err("coupon_exhausted"));
+    let given = play(&stake(), &once, a, 1, Move::Assign).unwrap();
+    assert_eq!(play(&of_another(&given), &once, b, 2, Move::Use), Err("coupon_recipient_does_not_match"));
+    assert_eq!(play(&of_another(&given), &once, b, 2, Move::Assign), Err("coupon_assign_limit_reached"));
+    let twice = book(0, 0, 2);
+    let used = play(&play(&stake(), &twice, a, 1, Move::Use).unwrap(), &twice, a, 2, Move::Use).unwrap();
+    assert_eq!(play(&used, &twice, a, 3, Move::Use), Err("coupon_member_limit_reached"));
+    assert_eq!(play(&used, &twice, a, 3, Move::Assign), Err("coupon_member_limit_reached"));
+    assert!(play(&of_another(&used), &twice, b, 3, Move::Use).is_ok());
+
+    let reserved = play(&stake(), &once, a, 1, Move::Reserve { until: at(10) }).unwrap();
+    assert_eq!(play(&of_another(&reserved), &once, b, 9, Move::Use), Err("coupon_reserved"));
+    assert!(play(&of_another(&reserved), &once, b, 10, Move::Use).is_ok());
+    assert!(play(&reserved, &once, a, 9, Move::Use).is_ok());
+    assert_eq!(play(&of_another(&reserved), &once, b, 2, Move::Release), Err("coupon_reservation_missing"));
+    assert_eq!(play(&reserved, &once, a, 10, Move::Release), Err("coupon_reservation_missing"));
+    let released = play(&reserved, &once, a, 2, Move::Release).unwrap();
+    assert!(play(&of_another(&released), &once, b, 3, Move::Use).is_ok());
+    for until in [at(1), at(1 + 24 * 60 + 1)] {
+        assert_eq!(play(&stake(), &once, a, 1, Move::Reserve { until }), Err("coupon_reservation_length"));
+    }
+
+    let (used, use_) = stake().play(&once, hand(a, 1), Move::Use).unwrap();
+    assert_eq!(
+        play(&of_another(&used), &once, b, 2, Move::Revert(&use_)),
+        Err("coupon_recipient_does_not_match")
+    );
+    let mut elsewhere = use_.clone();
+    elsewhere.code = "OTHER".parse().unwrap();
+    assert_eq!(play(&used, &once, a, 2, Move::Revert(&elsewhere)), Err("coupon_usage_not_found"));
+    let done = Usage { reverted_by: Some(use_.key), ..use_.clone() };
+    assert_eq!(play(&used, &once, a, 2, Move::Revert(&done)), Err("coupon_already_reverted"));
+    let given = Usage { kind: UsageKind::Assigned, ..use_ };
+    assert_eq!(play(&used, &once, a, 2, Move::Revert(&given)), Err("coupon_usage_not_a_use"));
+}
+
+#[test]
+fn a_code_that_anybody_may_use_holds_a_bounded_number_of_reservations() {
+    let open = book(0, 0, 0);
+    let mut shared = stake();
+    for n in 0..MOST_RESERVATIONS {
+        let hand = Hand { member: MemberId::new(Ulid(n as u128)), ..hand(0, 1) };
+        shared = of_another(&shared).play(&open, hand, Move::Reserve { until: at(9) }).unwrap().0;
+    }
+    let late = hand(255, 1);
+    assert_eq!(shared.play(&open, late, Move::Reserve { until: at(9) }).unwrap_err(), Rejection::Reserved);
+    let again = Hand { member: MemberId::new(Ulid(3)), ..late };
+    assert!(of_another(&shared).play(&open, again, Move::Reserve { until: at(20) }).is_ok());
+    assert!(of_another(&shared).play(&open, hand(255, 9), Move::Reserve { until: at(20) }).is_ok());
+}
+
+/// The naive model: everything that was ever done, asked anew each time.
+#[derive(Default)]
+struct Model {
+    done: Vec<(u8, Did)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Did {
+    Assign,
+    Use { key: CouponUsageKey, reverted: bool },
+    Reserve { until: i64 },
+    Ended,
+}
+
+impl Model {
+    fn count(&self, who: Option<u8>, what: impl Fn(&Did) -> bool) -> u32 {
+        self.done.iter().filter(|(by, did)| who.is_none_or(|who| who == *by) && what(did)).count() as u32
+    }
+
+    fn uses(&self, who: Option<u8>) -> u32 {
+        self.count(who, |did| matches!(did, Did::Use { reverted: false, .. }))
+    }
+
+    fn assigned(&self, who: Option<u8>) -> u32 {
+        self.count(who, |did| *did == Did::Assign)
+    }
+
+    fn reserved_for(&self, who: u8, now: i64) -> bool {
+        let last = self.done.iter().rev().find(|(by, did)| {
+            *by == who && matches!(did, Did::Reserve { .. } | Did::Ended | Did::Use { .. })
+        });
+        matches!(last, Some((_, Did::Reserve { until })) if *until > now)
+    }
+
+    fn may_use(&self, who: u8, now: i64, [usage, assign, per_member]: [u32; 3]) -> bool {
+        let others = (0..4).filter(|other| *other != who && self.reserved_for(*other, now)).count() as u32;
+        let over = |limit: u32, times: u32| limit > 0 && times >= limit;
+        let somebody_elses = assign > 0 && self.assigned(None) > 0 && self.assigned(Some(who)) == 0;
+        !somebody_elses && !over(usage, self.uses(None) + others) && !over(per_member, self.uses(Some(who)))
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_moves_in_any_order_agree_with_a_naive_model(
+        limits in [0_u32..4, 0_u32..4, 0_u32..4],
+        moves in prop::collection::vec((0_u8..4, 0_u8..5, 1_i64..8, any::<prop::sample::Index>()), 1..120),
+    ) {
+        let [usage, assign, per_member] = limits;
+        let book = book(usage, assign, per_member);
+        let mut coupon = stake().coupon;
+        let mut members = [(Holding::default(), Tally::default()); 4];
+        let mut usages: Vec<Usage> = Vec::new();
+        let mut model = Model::default();
+        let mut now = 1;
+        for (who, what, minutes, pick) in moves {
+            now += minutes;
+            let (holding, tally) = members[usize::from(who)];
+            let stake = Stake { coupon: coupon.clone(), holding, tally };
+            let target = (!usages.is_empty()).then(|| pick.get(&usages).clone());
+            let over = |limit: u32, times: u32| limit > 0 && times >= limit;
+            let (what, expected) = match what {
+                0 => (Move::Assign, !over(usage, model.uses(None)) && !over(assign, model.assigned(None))
+                    && !over(per_member, model.assigned(Some(who)).max(model.uses(Some(who))))),
+                1 => (Move::Use, model.may_use(who, now, limits)),
+                2 => (Move::Reserve { until: at(now + 10) }, model.may_use(who, now, limits)),
+                3 => (Move::Release, model.reserved_for(who, now)),
+                _ => {
+                    let Some(target) = &target else { continue };
+                    let fits = model.done.iter().any(|(by, did)| *by == who
+                        && matches!(did, Did::Use { key, reverted: false } if *key == target.key));
+                    (Move::Revert(target), fits)
+                }
+            };
+            let outcome = stake.play(&book, hand(who, now), what);
+            prop_assert_eq!(outcome.is_ok(), expected, "{:?} by {} at {}: {:?}", what, who, now, outcome);
+            let Ok((after, usage)) = outcome else { continue };
+            match what {
+                Move::Assign => model.done.push((who, Did::Assign)),
+                Move::Use => model.done.push((who, Did::Use { key: usage.key, reverted: false })),
+                Move::Reserve { .. } => model.done.push((who, Did::Reserve { until: now + 10 })),
+                Move::Release => model.done.push((who, Did::Ended)),
+                Move::Revert(of) => {
+                    for (_, did) in &mut model.done {
+                        if let Did::Use { key, reverted } = did {
+                            *reverted |= *key == of.key;
+                        }
+                    }
+                    let key = of.key;
+                    for earlier in usages.iter_mut().filter(|earlier| earlier.key == key) {
+                        earlier.reverted_by = Some(usage.key);
+                    }
+                }
+            }
+            coupon = after.coupon;
+            members[usize::from(who)] = (after.holding, after.tally);
+            prop_assert_eq!((coupon.total_usages, coupon.total_assigned), (model.uses(None), model.assigned(None)));
+            prop_assert_eq!((usage.total_usages, usage.total_assigned), (coupon.total_usages, coupon.total_assigned));
+            prop_assert_eq!(after.tally.used, model.uses(Some(who)));
+            usages.push(usage);
+        }
+    }
+}

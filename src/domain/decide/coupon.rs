@@ -1,0 +1,135 @@
+//! Coupons: given, kept, used and taken back.
+
+use super::{Draft, Frame, Refusal};
+use crate::domain::coupon::{
+    Attributes, BadCode, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask,
+    Hand, Move, Rejection, Span, Telling,
+};
+use crate::domain::effect::{Action, Cause};
+use crate::domain::ids::{CouponBookKey, CouponUsageKey};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::text::Name;
+
+impl Draft {
+    /// Carries out what somebody asked for.
+    pub(super) fn handle_coupon(&mut self, frame: Frame<'_>, command: &CouponCommand) -> Result<(), Refusal> {
+        let attributes = &command.custom_attributes;
+        match &command.task {
+            CouponTask::Assign(code) => self.play(frame, code, Move::Assign, attributes),
+            CouponTask::AssignFrom(book) => self.assign_from(frame, *book, attributes).map(drop),
+            CouponTask::Reserve { code, until } => {
+                let until = until.unwrap_or_else(|| self.coupon_time() + Span::QUARTER.duration());
+                self.play(frame, code, Move::Reserve { until }, attributes)
+            }
+            CouponTask::Release(code) => self.play(frame, code, Move::Release, attributes),
+            CouponTask::Use(code) => self.play(frame, code, Move::Use, attributes),
+            CouponTask::Revert { code, usage } => {
+                let Some(known) = self.desk.coupons.usages.get(usage).cloned() else {
+                    self.wanted.coupons.usages.insert(*usage);
+                    self.wanted.coupons.codes.insert(code.clone());
+                    return Err(Refusal::Lacks);
+                };
+                let usage = known.ok_or(Rejection::UsageNotFound)?;
+                self.play(frame, code, Move::Revert(&usage), attributes)
+            }
+        }
+    }
+
+    /// Uses the coupons that an order names. An order is a fact, so what cannot be used does not refuse it: the receipt
+    /// says so.
+    pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[Name]) {
+        for text in codes {
+            let used = match text.parse() {
+                Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()),
+                Err(BadCode) => Err(Rejection::NotFound.into()),
+            };
+            if let Err(Refusal::Coupon(rejection)) = used {
+                self.note(format!("coupon {text} was not used ({}): {rejection}", rejection.code()));
+            }
+        }
+    }
+
+    /// Gives the member a coupon of a book of the program.
+    pub(super) fn assign_coupon(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        action: &Action,
+        book: &Name,
+    ) -> Result<(), Refusal> {
+        let code = self.assign_from(frame, CouponBook::declared_key(book), &Attributes::new())?;
+        self.line(cause, action.as_str(), None, Name::parse(&code).ok());
+        Ok(())
+    }
+
+    /// Gives the member a coupon of a book: a new one, or one of those that were uploaded.
+    fn assign_from(
+        &mut self,
+        frame: Frame<'_>,
+        key: CouponBookKey,
+        attributes: &Attributes,
+    ) -> Result<CouponCode, Refusal> {
+        if !self.desk.coupons.shelves.contains_key(&key) {
+            self.wanted.coupons.books.insert(key, 0);
+            return Err(Refusal::Lacks);
+        }
+        let book = self.coupon_book(frame, key)?;
+        let code = match book.kind {
+            BookType::Generated => {
+                let seed = self.cause_id().to_bytes();
+                let code = CouponCode::generated(&seed, self.desk.coupons.moves() as u64);
+                self.desk.coupons.lay(Coupon::fresh(code.clone(), key, self.coupon_time()));
+                code
+            }
+            BookType::Uploaded => self.desk.coupons.take_free(key).map_err(|more| match more {
+                Ok(count) => {
+                    self.wanted.coupons.books.insert(key, count);
+                    Refusal::Lacks
+                }
+                Err(rejection) => rejection.into(),
+            })?,
+        };
+        self.play(frame, &code, Move::Assign, attributes)?;
+        Ok(code)
+    }
+
+    /// Does it, and tells the world.
+    fn play(
+        &mut self,
+        frame: Frame<'_>,
+        code: &CouponCode,
+        what: Move<'_>,
+        attributes: &Attributes,
+    ) -> Result<(), Refusal> {
+        let Some(card) = self.desk.coupons.cards.get(code) else {
+            self.wanted.coupons.codes.insert(code.clone());
+            return Err(Refusal::Lacks);
+        };
+        let key = card.as_ref().ok_or(Rejection::NotFound)?.coupon.book;
+        let book = self.coupon_book(frame, key)?;
+        let hand = Hand {
+            key: CouponUsageKey::derived(self.cause_id(), self.desk.coupons.moves() as u32),
+            member: self.member.id,
+            now: self.coupon_time(),
+        };
+        let played = self.desk.coupons.play(&book, code, hand, what)?;
+        let face = self.member.face();
+        let telling = Telling { member: &face.id, cause: self.cause_id(), custom_attributes: attributes };
+        let moved = CouponMoved::of(&book, &played, &telling);
+        self.told.push(EventData::Coupon(played.usage.kind, Box::new(moved)));
+        Ok(())
+    }
+
+    /// The book, as the program declares it or the API made it.
+    fn coupon_book(&self, frame: Frame<'_>, key: CouponBookKey) -> Result<CouponBook, Rejection> {
+        let declared = frame.terms.coupon_books.iter().find(|book| book.key == key);
+        let made = || self.desk.coupons.shelves.get(&key).and_then(|shelf| shelf.book.as_ref());
+        declared.or_else(made).cloned().ok_or(Rejection::BookNotFound)
+    }
+
+    /// The instant that decides whether a coupon is good: when it happened, if a till sends that later; but a till whose
+    /// clock is ahead uses nothing before its time.
+    fn coupon_time(&self) -> crate::domain::Timestamp {
+        self.at.min(self.now)
+    }
+}

@@ -1,0 +1,33 @@
+//! Who a member is.
+
+use super::{Draft, Frame};
+use crate::domain::loyalty_event::{EventData, ProfileUpdated};
+use crate::domain::profile::{ProfileChange, ProfileField};
+use crate::domain::refusal::Refused;
+
+impl Draft {
+    /// Changes the profile, and tells of it if anything is another now.
+    pub(super) fn update_profile(&mut self, frame: Frame<'_>, change: &ProfileChange) -> Result<(), Refused> {
+        // By our clock: a change of the past may be told us today.
+        let today = self.now.with_timezone(&frame.timezone).date_naive();
+        let (profile, changed) = self.member.profile.after(change.clone(), today)?;
+        if changed.is_empty() {
+            return Ok(());
+        }
+        if changed.contains(&ProfileField::Birthdate) {
+            self.member.celebrated.birthdate_known(today);
+        }
+        self.member.profile = profile.clone();
+        self.told.push(EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile })));
+        Ok(())
+    }
+
+    /// Somebody who is known already cannot be created.
+    pub(super) fn create_member(&mut self, frame: Frame<'_>, profile: &ProfileChange) -> Result<(), Refused> {
+        if self.member.version > 0 {
+            let problem = format!("these identities belong to the member {}", self.member.face().id);
+            return Err(Refused::new("member_exists", problem));
+        }
+        self.update_profile(frame, profile)
+    }
+}

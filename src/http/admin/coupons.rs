@@ -1,0 +1,114 @@
+//! Coupons: shown, given away, used.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::commands::Addressee;
+use super::{found, members};
+use crate::domain::command::CommandType;
+use crate::domain::coupon::CouponCode;
+use crate::domain::role::Right;
+use crate::domain::text::Name;
+use crate::http::State;
+use crate::http::auth::Caller;
+use crate::http::body::Body;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+
+const WHAT: &str = "coupon";
+
+/// `GET /v1/chains/{chain}/coupons/{code}`
+pub(in crate::http) async fn get(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::ViewMembers, &path.0)?;
+    let code = super::id(&path.1, WHAT)?;
+    found(state.reader.coupon(chain.chain.id.clone(), chain.coupon_books(), code).await?, WHAT)
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/coupons`
+pub(in crate::http) async fn of_member(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = state.chain(&caller, Right::ViewMembers, &path.0)?;
+    let wanted = query.page::<CouponCode>()?;
+    query.finish()?;
+    let member = members::known(&state, &snapshot.chain.id, &path.1).await?.member_id;
+    let chain = snapshot.chain.id.clone();
+    let page = state.reader.member_coupons(chain, snapshot.coupon_books(), member, wanted).await?;
+    Ok(HttpResponse::Ok().json(page))
+}
+
+/// What a till says of a coupon that the path names. Which of it belongs to which command, that one knows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    member: Name,
+    #[serde(default)]
+    until: Option<Box<RawValue>>,
+    #[serde(default)]
+    usage: Option<Box<RawValue>>,
+    #[serde(default)]
+    custom_attributes: Option<Box<RawValue>>,
+}
+
+/// The `data` of the command.
+#[derive(Serialize)]
+struct Data {
+    code: CouponCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_attributes: Option<Box<RawValue>>,
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident,)*) => {$(
+        $(#[$doc])*
+        pub(in crate::http) async fn $name(
+            state: State,
+            caller: Caller,
+            path: web::Path<(String, String)>,
+            request: HttpRequest,
+            body: Body,
+        ) -> Result<HttpResponse, Problem> {
+            command(state, caller, path.into_inner(), request, body, CommandType::$kind).await
+        }
+    )*};
+}
+
+commands! {
+    /// `POST /v1/chains/{chain}/coupons/{code}/reserve`: keeps a use for a member while they order.
+    reserve = ReserveCoupon,
+    /// `POST /v1/chains/{chain}/coupons/{code}/release`: keeps it no longer.
+    release = ReleaseCoupon,
+    /// `POST /v1/chains/{chain}/coupons/{code}/use`
+    use_up = UseCoupon,
+    /// `POST /v1/chains/{chain}/coupons/{code}/revert`: takes a use back.
+    revert = RevertCoupon,
+}
+
+async fn command(
+    state: State,
+    caller: Caller,
+    (chain, code): (String, String),
+    request: HttpRequest,
+    body: Body,
+    kind: CommandType,
+) -> Result<HttpResponse, Problem> {
+    state.chain(&caller, Right::Serve, &chain)?;
+    let code: CouponCode = super::id(&code, WHAT)?;
+    let Wish { member, until, usage, custom_attributes } = body.json().await?;
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &(chain, member.to_string())).await?;
+    let data = to_raw_value(&Data { code, until, usage, custom_attributes })
+        .unwrap_or_else(|_| unreachable!("it came as JSON"));
+    addressee.send(&state, kind, &request, &data).await
+}
