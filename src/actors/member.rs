@@ -279,11 +279,7 @@ impl Work {
         }
         let MemberParts { store, clock, coupon_locks: locks, .. } = &*self.parts;
         let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id };
-        let mut laid = clerk.lay_out(&wanted.coupons).await?;
-        let (chain, redemptions) = (self.chain.clone(), wanted.redemptions.clone());
-        let look_up = move |conn: &mut _| store::redemption::lay_out(conn, &chain, &redemptions);
-        laid.desk.redemptions = self.parts.store.read(look_up).await?;
-        Ok(laid)
+        Ok(clerk.lay_out(wanted).await?)
     }
 
     async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {

@@ -55,7 +55,7 @@ pub struct Case {
     pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
-    /// What is known of coupons; a decision that needs more says so.
+    /// What is known besides; a decision that needs more says so.
     pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,

@@ -1,4 +1,4 @@
-//! What of redemptions lies on the desk of one decision.
+//! What of redemptions lies on the [desk](crate::domain::desk) of one decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
