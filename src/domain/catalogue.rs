@@ -11,7 +11,7 @@ use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
-use super::ids::{EventId, MemberId};
+use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
     Absence, AchievementEarned, Anniversary, Birthday, Enrolled, EventData, EventType, ExpiringSoon,
     LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
@@ -25,9 +25,11 @@ use super::order::{
 };
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::segment::{SegmentNames, SegmentType, segment_id};
+use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
-use super::text::{Key, Name, Text};
+use super::text::{Key, Name, Note, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -52,9 +54,18 @@ impl EventType {
             | Self::PointsDeducted
             | Self::PointsClawedBack
             | Self::PointsAdjusted
-            | Self::PointsExpired => message_with::<PointsMoved>(),
+            | Self::PointsExpired
+            | Self::PointsRedeemed
+            | Self::PointsReturned => message_with::<PointsMoved>(),
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
+            Self::RedemptionCreated
+            | Self::RedemptionPending
+            | Self::RedemptionApproved
+            | Self::RedemptionFulfilled
+            | Self::RedemptionRejected
+            | Self::RedemptionCancelled
+            | Self::RedemptionExpired => message_with::<RedemptionTold>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
@@ -170,6 +181,19 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
+            Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
+            Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
+            Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => {
+                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
+            }
+            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => {
+                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
+            }
+            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
@@ -221,6 +245,20 @@ fn enrolled() -> EventData {
         ],
         profile: profile(),
     }))
+}
+
+fn redemption(status: RedemptionStatus) -> RedemptionTold {
+    let is_refused = matches!(status, RedemptionStatus::Rejected | RedemptionStatus::Cancelled);
+    RedemptionTold {
+        redemption_id: RedemptionId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0031)),
+        reward: RewardFace { id: name("gift-card"), title: name("$25 Gift Card"), kind: RewardKind::Digital },
+        points_spent: Points(2_500),
+        wallet: name("points"),
+        status,
+        expires_at: status.is_open().then(|| Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000)),
+        reason: is_refused.then(|| literal(Note::parse("No longer wanted"))),
+        code: (status == RedemptionStatus::Fulfilled).then(|| name("GIFT-7QX2")),
+    }
 }
 
 fn profile_updated() -> EventData {

@@ -17,6 +17,7 @@ use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
+use super::redemption::RedemptionTold;
 use super::segment::SegmentType;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
@@ -62,6 +63,15 @@ event_types! {
     PointsExpired = "points.expired": "Points were not used in time and are gone.",
     PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
     PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
+    PointsRedeemed = "points.redeemed": "Points were spent on a reward.",
+    PointsReturned = "points.returned": "Points were given back because their redemption came to nothing.",
+    RedemptionCreated = "redemption.created": "A member redeemed a reward.",
+    RedemptionPending = "redemption.pending": "A redemption waits for approval.",
+    RedemptionApproved = "redemption.approved": "A redemption was approved.",
+    RedemptionFulfilled = "redemption.fulfilled": "A member got their reward.",
+    RedemptionRejected = "redemption.rejected": "A redemption was rejected; the points were given back.",
+    RedemptionCancelled = "redemption.cancelled": "A redemption was cancelled; the points were given back.",
+    RedemptionExpired = "redemption.expired": "A redemption was not fulfilled in time; the points were given back.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
@@ -318,6 +328,24 @@ pub enum EventData {
     PointsExpiringSoon(ExpiringSoon),
     /// `points.adjusted`
     PointsAdjusted(PointsMoved),
+    /// `points.redeemed`
+    PointsRedeemed(PointsMoved),
+    /// `points.returned`
+    PointsReturned(PointsMoved),
+    /// `redemption.created`
+    RedemptionCreated(RedemptionTold),
+    /// `redemption.pending`
+    RedemptionPending(RedemptionTold),
+    /// `redemption.approved`
+    RedemptionApproved(RedemptionTold),
+    /// `redemption.fulfilled`
+    RedemptionFulfilled(RedemptionTold),
+    /// `redemption.rejected`
+    RedemptionRejected(RedemptionTold),
+    /// `redemption.cancelled`
+    RedemptionCancelled(RedemptionTold),
+    /// `redemption.expired`
+    RedemptionExpired(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -363,6 +391,15 @@ impl EventData {
             Self::PointsExpired(_) => EventType::PointsExpired,
             Self::PointsExpiringSoon(_) => EventType::PointsExpiringSoon,
             Self::PointsAdjusted(_) => EventType::PointsAdjusted,
+            Self::PointsRedeemed(_) => EventType::PointsRedeemed,
+            Self::PointsReturned(_) => EventType::PointsReturned,
+            Self::RedemptionCreated(_) => EventType::RedemptionCreated,
+            Self::RedemptionPending(_) => EventType::RedemptionPending,
+            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
+            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
+            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
+            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
+            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -442,7 +479,16 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsDeducted(own)
             | EventData::PointsAdjusted(own)
             | EventData::PointsExpired(own)
+            | EventData::PointsRedeemed(own)
+            | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own)
+            | EventData::RedemptionPending(own)
+            | EventData::RedemptionApproved(own)
+            | EventData::RedemptionFulfilled(own)
+            | EventData::RedemptionRejected(own)
+            | EventData::RedemptionCancelled(own)
+            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }

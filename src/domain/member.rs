@@ -16,6 +16,7 @@ use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::redemption::Redemptions;
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
@@ -112,6 +113,9 @@ pub struct Standing {
     /// The segments that the member is in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub segments: BTreeMap<Name, Membership>,
+    /// What is open of redemptions.
+    #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
+    pub redemptions: Redemptions,
 }
 
 impl Standing {

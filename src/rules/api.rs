@@ -267,7 +267,15 @@ fn kept(window: Window) -> Result<Window, Failure> {
     Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
 }
 
-const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
+const POINTS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
@@ -278,6 +286,8 @@ const REASONS: &[EventType] = &[
     PointsClawedBack,
     PointsAdjusted,
     PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
     OrderCancelled,
     OrderRefunded,
 ];

@@ -352,7 +352,11 @@ impl EventView {
         match &self.event.data {
             EventData::PointsEarned(moved)
             | EventData::PointsDeducted(moved)
-            | EventData::PointsClawedBack(moved) => Some(moved),
+            | EventData::PointsClawedBack(moved)
+            | EventData::PointsAdjusted(moved)
+            | EventData::PointsExpired(moved)
+            | EventData::PointsRedeemed(moved)
+            | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ mod model;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod segments;
 mod surface;
 mod tiers;

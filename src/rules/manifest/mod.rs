@@ -7,6 +7,7 @@ mod coupon_books;
 mod lifecycle;
 mod orders;
 mod reader;
+mod rewards;
 mod tiers;
 mod wallets;
 
@@ -148,6 +149,7 @@ impl Reader<'_> {
             "tiers",
             "tier_policy",
             "coupon_books",
+            "rewards",
             "achievements",
             "endpoints",
             "categories",
@@ -171,7 +173,7 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let lifecycle = self.lifecycle(table);
+        let (lifecycle, wallets) = (self.lifecycle(table), self.wallets(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -180,7 +182,8 @@ impl Reader<'_> {
             timezone: timezone?,
             currency: currency?,
             terms: Terms {
-                wallets: self.wallets(table),
+                rewards: self.rewards(table, &wallets),
+                wallets,
                 tiers,
                 coupon_books: self.coupon_books(table),
                 lifecycle,
