@@ -362,7 +362,7 @@ impl Work {
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
         let commit = match commit {
             Ok(commit) => Box::new(commit),
-            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(wanted)),
+            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(*wanted)),
             Err(Undecided::Refused(refused)) => return Err(refused.into()),
         };
         let (written, commit) = self.parts.journal.commit(commit).await?;

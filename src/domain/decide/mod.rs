@@ -167,7 +167,7 @@ pub enum Undecided {
     Refused(#[from] Refused),
     /// It needs this on the desk; then it is made again.
     #[error("something must be looked up first")]
-    Lacks(Wanted),
+    Lacks(Box<Wanted>),
 }
 
 impl Refusal {
@@ -300,7 +300,7 @@ impl Draft {
     /// # Errors
     /// What does.
     pub fn lacks_nothing(&self) -> Result<(), Undecided> {
-        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone().into())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
