@@ -21,6 +21,7 @@ use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNe
 use super::order::{Item, Order, Refund, Visit};
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
 
@@ -39,6 +40,10 @@ impl EventType {
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
+            Self::MemberIdentified => message_with::<Identified>(),
+            Self::SessionStarted => message_with::<SessionStarted>(),
+            Self::SessionEnded => message_with::<SessionEnded>(),
+            Self::SignalReceived => message_with::<Signal>(),
             Self::OrderCompleted => message_with::<Order>(),
             Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
@@ -118,6 +123,24 @@ impl EventType {
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
             Self::MemberUpdated => profile_updated(),
+            Self::MemberIdentified => EventData::MemberIdentified(Identified {
+                identified_via: "card",
+                confidence: money("0.98"),
+                is_returning: true,
+                session_id: literal(Key::parse("sess_xyz789")),
+            }),
+            Self::SessionStarted => EventData::SessionStarted(SessionStarted {
+                session_id: literal(Key::parse("sess_xyz789")),
+                channel: Some(name("kiosk")),
+            }),
+            Self::SessionEnded => EventData::SessionEnded(SessionEnded {
+                session_id: literal(Key::parse("sess_xyz789")),
+                duration_seconds: Some(312),
+            }),
+            Self::SignalReceived => EventData::SignalReceived(Signal {
+                name: name("menu_viewed"),
+                data: literal(Payload::parse(r#"{ "menu": "lunch", "seconds": 41 }"#)),
+            }),
             Self::MemberBirthday => {
                 EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
             }

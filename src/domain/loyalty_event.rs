@@ -16,6 +16,7 @@ use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
 use super::profile::{Profile, ProfileField};
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -47,6 +48,10 @@ event_types! {
     MemberUpdated = "member.updated": "Something else is known of a member now.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
+    MemberIdentified = "member.identified": "A member was recognised in a session.",
+    SessionStarted = "session.started": "A member came to a kiosk, opened the app or the site.",
+    SessionEnded = "session.ended": "A member left it.",
+    SignalReceived = "signal.received": "Something was noticed of a member.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
@@ -229,6 +234,14 @@ pub enum EventData {
     MemberBirthday(Birthday),
     /// `member.anniversary`
     MemberAnniversary(Anniversary),
+    /// `member.identified`
+    MemberIdentified(Identified),
+    /// `session.started`
+    SessionStarted(SessionStarted),
+    /// `session.ended`
+    SessionEnded(SessionEnded),
+    /// `signal.received`
+    SignalReceived(Signal),
     /// `order.completed`
     OrderCompleted(Order),
     /// `order.refunded`
@@ -277,6 +290,10 @@ impl EventData {
             Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
+            Self::MemberIdentified(_) => EventType::MemberIdentified,
+            Self::SessionStarted(_) => EventType::SessionStarted,
+            Self::SessionEnded(_) => EventType::SessionEnded,
+            Self::SignalReceived(_) => EventType::SignalReceived,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
@@ -357,6 +374,10 @@ impl Serialize for DataWithSource<'_> {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
+            EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),

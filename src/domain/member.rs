@@ -16,6 +16,7 @@ use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
 use super::wallet::Wallets;
@@ -312,6 +313,8 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
+    /// Sessions that did not end yet.
+    pub sessions: OpenSessions,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -341,6 +344,7 @@ impl Member {
             identities,
             profile: Profile::default(),
             celebrated: Celebrated::default(),
+            sessions: OpenSessions::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),

@@ -32,6 +32,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod role;
 pub mod schedule;
+pub mod session;
 pub mod source_event;
 pub mod terms;
 pub mod text;

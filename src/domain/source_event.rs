@@ -19,6 +19,7 @@ use super::money::Currency;
 use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Order, Refund, Visit};
 use super::profile::ProfileChange;
+use super::session::{SessionEnd, SessionStart, Signal};
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
 
@@ -46,6 +47,12 @@ pub enum SourceType {
     Visit,
     /// Something else is known of a guest now.
     MemberUpdated,
+    /// A guest came to a kiosk, opened the app.
+    SessionStarted,
+    /// They left it.
+    SessionEnded,
+    /// Something was noticed of a guest.
+    Signal,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
     /// Something on offer changed.
@@ -54,11 +61,14 @@ pub enum SourceType {
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::OrderCompleted,
         Self::OrderRefunded,
         Self::Visit,
         Self::MemberUpdated,
+        Self::SessionStarted,
+        Self::SessionEnded,
+        Self::Signal,
         Self::Offering(Offering::Experience, Change::Created),
         Self::Offering(Offering::Experience, Change::Updated),
         Self::Offering(Offering::Experience, Change::Deleted),
@@ -74,6 +84,9 @@ impl SourceType {
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
             Self::MemberUpdated => "member.updated",
+            Self::SessionStarted => "session.started",
+            Self::SessionEnded => "session.ended",
+            Self::Signal => "signal",
             Self::Command(command) => command.as_str(),
             Self::Offering(Offering::Experience, Change::Created) => "experience.created",
             Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
@@ -131,6 +144,12 @@ pub enum SourceData {
     Visit(Visit),
     /// `member.updated`
     MemberUpdated(Box<ProfileChange>),
+    /// `session.started`
+    SessionStarted(SessionStart),
+    /// `session.ended`
+    SessionEnded(SessionEnd),
+    /// `signal`
+    Signal(Signal),
     /// What somebody asked for.
     Command(Command),
     /// `experience.*`, `menu_item.*`
@@ -145,6 +164,9 @@ impl SourceData {
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
             Self::MemberUpdated(_) => SourceType::MemberUpdated,
+            Self::SessionStarted(_) => SourceType::SessionStarted,
+            Self::SessionEnded(_) => SourceType::SessionEnded,
+            Self::Signal(_) => SourceType::Signal,
             Self::Command(command) => SourceType::Command(command.kind()),
             Self::Offering(news) => SourceType::Offering(news.what, news.change),
         }
@@ -164,7 +186,13 @@ impl SourceData {
         match self {
             Self::OrderCompleted(order) => Some(&order.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) | Self::MemberUpdated(_) | Self::Command(_) | Self::Offering(_) => None,
+            Self::Visit(_)
+            | Self::MemberUpdated(_)
+            | Self::SessionStarted(_)
+            | Self::SessionEnded(_)
+            | Self::Signal(_)
+            | Self::Command(_)
+            | Self::Offering(_) => None,
         }
     }
 }

@@ -258,6 +258,7 @@ const PAYLOADS: &[EventType] = &[
     MenuItemCreated,
     MenuItemUpdated,
     MenuItemDeleted,
+    SignalReceived,
 ];
 const REASONS: &[EventType] =
     &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired, OrderRefunded];

@@ -202,7 +202,12 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
         SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
         SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
-        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
+        SourceData::MemberUpdated(_)
+        | SourceData::SessionStarted(_)
+        | SourceData::SessionEnded(_)
+        | SourceData::Signal(_)
+        | SourceData::Command(_)
+        | SourceData::Offering(_) => return None,
     })
 }
 

@@ -315,6 +315,7 @@ impl EventView {
     pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
         let data = match &event.data {
             EventData::Offering(news) => Fields::of(&news.about),
+            EventData::SignalReceived(signal) => Fields::of(&signal.data),
             _ => Fields::default(),
         };
         Self { event: Arc::new(event), at, data }

@@ -21,6 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
 use crate::domain::profile::Profile;
+use crate::domain::session::OpenSessions;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -52,6 +53,8 @@ struct StateOut<'a> {
     profile: &'a Profile,
     #[serde(skip_serializing_if = "is_default")]
     celebrated: &'a Celebrated,
+    #[serde(skip_serializing_if = "is_default")]
+    sessions: &'a OpenSessions,
     latest: Latest,
 }
 
@@ -65,6 +68,8 @@ struct StateIn {
     profile: Profile,
     #[serde(default)]
     celebrated: Celebrated,
+    #[serde(default)]
+    sessions: OpenSessions,
     latest: Latest,
 }
 
@@ -83,6 +88,7 @@ impl MemberChange {
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
+            sessions: &member.sessions,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -122,6 +128,7 @@ impl MemberRow {
             identities: state.identities,
             profile: state.profile,
             celebrated: state.celebrated,
+            sessions: state.sessions,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

@@ -51,6 +51,9 @@ impl Draft {
                 self.visit(Money::ZERO);
             }
             SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
+            SourceData::SessionStarted(start) => self.start_session(start, &event.identities),
+            SourceData::SessionEnded(end) => self.end_session(end),
+            SourceData::Signal(signal) => self.told.push(EventData::SignalReceived(signal.clone())),
             SourceData::Command(command) => self.carry_out(frame, command)?,
             SourceData::Offering(_) => {} // about no guest: see `announce`
         }

@@ -16,6 +16,7 @@ mod facts;
 mod lifecycle;
 mod points;
 mod profile;
+mod session;
 mod tier;
 
 pub use announce::announce;
