@@ -21,7 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
-use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::source_event::SourceEvent;
 use crate::store::{self, DbConn, StoreError};
 
 use super::engine::EngineError;
@@ -189,8 +189,8 @@ impl ChainActor {
     /// Routes at once when everything about the guest is in memory, else queues for the next look-up.
     fn route(&mut self, pending: Pending) {
         let event = pending.event.clone();
-        let is_refund = matches!(event.data, SourceData::OrderRefunded(_));
-        if !is_refund && let Some(id) = self.known(&event.identities) {
+        let follows = event.follows_its_order();
+        if !follows && let Some(id) = self.known(&event.identities) {
             let route = self.resident_route(id).map(|addr| self.member_route(id, addr, Vec::new()));
             if let Some(route) = route {
                 // The asker may have gone away; then nothing happens.
@@ -202,7 +202,7 @@ impl ChainActor {
             self.waiting.push(pending);
             return;
         }
-        if event.identities.is_empty() && !is_refund {
+        if event.identities.is_empty() && !follows {
             let _ = pending.reply.send(Ok(Route::Nobody));
             return;
         }
@@ -261,8 +261,11 @@ impl ChainActor {
                 let orders = std::mem::take(&mut found.orders);
                 for (pending, order) in group.into_iter().zip(orders) {
                     let route = order.map_err(unavailable);
-                    let route = route.and_then(|order| self.resolve(&pending, order, &mut found));
-                    let _ = pending.reply.send(route);
+                    match route.and_then(|order| self.resolve(&pending, order, &found)) {
+                        Ok(Some(route)) => drop(pending.reply.send(Ok(route))),
+                        Ok(None) => self.waiting.push(pending),
+                        Err(error) => drop(pending.reply.send(Err(error))),
+                    }
                 }
             }
             Err(error) => {
@@ -277,14 +280,17 @@ impl ChainActor {
         }
     }
 
-    /// Decides whose event it is: a refund goes to the order's owner, everything else to the owner of the first
+    /// Decides whose event it is: a refund or an update goes to the order's owner, everything else to the owner of the first
     /// identity that anybody owns, by priority. Unowned identities are attached; those of others are left alone.
+    ///
+    /// `None` when the owner was known from memory, has left it, and was not in the store yet when that was looked up:
+    /// it is to be looked up again.
     fn resolve(
         &mut self,
         pending: &Pending,
         order: Option<OrderRecord>,
-        found: &mut Found,
-    ) -> Result<Route, EngineError> {
+        found: &Found,
+    ) -> Result<Option<Route>, EngineError> {
         let owner_of = |identity: &Identity| {
             self.by_identity.get(identity).or_else(|| found.owners.get(identity)).copied()
         };
@@ -298,27 +304,26 @@ impl ChainActor {
                 notes.push(format!("{identity} belongs to another member and was left there").into());
             }
             if by_order.is_some_and(|owner| by_identity != Some(owner)) {
-                attach.clear(); // the one who brings the refund need not be the guest
+                attach.clear(); // the one who brings it need not be the guest
             }
-            let addr = match (self.resident_route(id), found.members.remove(&id)) {
+            let was_resident = self.members.contains_key(&id);
+            let addr = match (self.resident_route(id), found.members.get(&id)) {
                 (Some(addr), _) => addr,
-                (None, Some(Ok(member))) => self.spawn(member),
-                (None, Some(Err(damage))) => {
-                    found.members.insert(id, Err(damage.clone())); // for the next event of theirs
-                    return Err(unavailable(damage));
-                }
-                (None, None) => return Ok(Route::Nobody),
+                (None, Some(Ok(member))) => self.spawn(member.clone()),
+                (None, Some(Err(damage))) => return Err(unavailable(damage.clone())),
+                (None, None) if was_resident => return Ok(None), // no longer: that ends
+                (None, None) => return Ok(Some(Route::Nobody)),
             };
-            return Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes })));
+            return Ok(Some(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }))));
         }
         let program = self.snapshot.load().program()?.clone();
         if identities.is_empty() || !(program.enrol_on_first_sight || pending.event.enrols()) {
-            return Ok(Route::Nobody);
+            return Ok(Some(Route::Nobody));
         }
         let now = self.parts.clock.now();
         let newcomer = Member::new(pending.newcomer, attach, program.terms.tiers.first().cloned(), now);
         let (id, addr) = (newcomer.id, self.spawn(newcomer));
-        Ok(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes })))
+        Ok(Some(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes }))))
     }
 
     fn spawn(&mut self, member: Member) -> Addr<MemberActor> {
@@ -394,11 +399,9 @@ fn unavailable(error: Arc<StoreError>) -> EngineError {
 fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Result<Found, StoreError> {
     let mut found = Found::default();
     for event in events {
-        found.orders.push(match &event.data {
-            SourceData::OrderRefunded(refund) => {
-                or_damage(store::order::load(conn, chain, &refund.order_id))?
-            }
-            _ => Ok(None),
+        found.orders.push(match event.data.order_id().filter(|_| event.follows_its_order()) {
+            Some(order_id) => or_damage(store::order::load(conn, chain, order_id))?,
+            None => Ok(None),
         });
     }
     find_owners(conn, chain, events, &mut found)?;
@@ -484,6 +487,25 @@ impl Handler<Forget> for ChainActor {
 
     fn handle(&mut self, Forget(id): Forget, _: &mut Context<Self>) {
         self.forget(id);
+    }
+}
+
+/// Find a member when the look-up that runs has read the store before anything was in it. For tests.
+#[cfg(test)]
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Route, EngineError>")]
+pub(super) struct FindTooEarly(pub(super) Find);
+
+#[cfg(test)]
+impl Handler<FindTooEarly> for ChainActor {
+    type Result = ResponseFuture<Result<Route, EngineError>>;
+
+    fn handle(&mut self, FindTooEarly(find): FindTooEarly, ctx: &mut Context<Self>) -> Self::Result {
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { event: find.event, newcomer: find.newcomer, reply };
+        self.found(vec![pending], Ok(Found { orders: vec![Ok(None)], ..Found::default() }));
+        self.look_up(ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(EngineError::Draining)) })
     }
 }
 

@@ -127,24 +127,32 @@ impl Engine {
         .await
     }
 
-    /// Deletes an endpoint; its pending deliveries are discarded. Those of commits that were decided before and are
-    /// written after are discarded by [`Engine::discard_orphans`].
+    /// Deletes an endpoint; its pending deliveries are discarded. Those that are left, and those of commits that were
+    /// decided before and are written after, are discarded by [`Engine::discard_orphans`].
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
-        let chain = chain.clone();
-        self.carry_out(async move |engine| {
-            let endpoint = engine.endpoint(&chain, id)?;
-            let (of, now) = (chain.clone(), engine.0.clock.now());
-            engine.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
-            engine.reconfigure(&chain, |snapshot| {
-                snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
-            })?;
-            engine.0.endpoints.stop(&endpoint);
-            Ok(())
-        })
-        .await
+        let of = chain.clone();
+        self.carry_out(async move |engine| engine.retire_endpoint(&of, id).await).await?;
+        if let Err(error) = self.discard_owed(chain, id).await {
+            // It is deleted all the same.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(endpoint = %id, error, "deliveries of a deleted endpoint are left to the scheduler");
+        }
+        Ok(())
+    }
+
+    /// Deletes an endpoint and stops its courier.
+    async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+        let endpoint = self.endpoint(chain, id)?;
+        let (of, now) = (chain.clone(), self.0.clock.now());
+        self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
+        self.reconfigure(chain, |snapshot| {
+            snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
+        })?;
+        self.0.endpoints.stop(&endpoint);
+        Ok(())
     }
 
     /// Discards what is owed to endpoints that are deleted.
@@ -152,10 +160,20 @@ impl Engine {
         let of = chain.clone();
         let deleted = self.0.store.read(move |conn| store::endpoint::deleted_but_owed(conn, &of)).await?;
         for id in deleted {
-            let (of, now) = (chain.clone(), self.0.clock.now());
-            self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
+            self.discard_owed(chain, id).await?;
         }
         Ok(())
+    }
+
+    /// Discards what an endpoint is owed, in steps: events are written between them.
+    async fn discard_owed(&self, chain: &ChainId, endpoint: EndpointId) -> Result<(), EngineError> {
+        loop {
+            let (of, now) = (chain.clone(), self.0.clock.now());
+            let discard = move |conn: &mut _, _: &_| store::delivery::discard_owed(conn, &of, endpoint, now);
+            if self.0.journal.run(discard).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes a delivery due now, whatever became of it: the ladder starts anew.

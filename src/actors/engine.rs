@@ -19,7 +19,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::refusal::Refused;
-use crate::domain::source_event::{KeyOrigin, SourceEvent, SourceType};
+use crate::domain::source_event::{KeyOrigin, SourceEvent};
 use crate::domain::text::Key;
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
@@ -429,7 +429,7 @@ impl Engine {
         input: &SourceInput,
     ) -> Result<Result<Route, EngineError>, MailboxError> {
         let event = &input.event;
-        let Some(id) = event.member.filter(|_| event.kind() != SourceType::OrderRefunded) else {
+        let Some(id) = event.member.filter(|_| !event.follows_its_order()) else {
             return handle.addr.send(Find::of(input)).await;
         };
         let found = handle.addr.send(FindById(id)).await?;

@@ -227,8 +227,7 @@ impl Work {
                 }
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
-            let is_refund = input.event.kind() == SourceType::OrderRefunded;
-            if is_refund
+            if input.event.follows_its_order()
                 && order.as_ref().and_then(|order| order.member).is_some_and(|owner| owner != self.id)
             {
                 return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
@@ -246,6 +245,7 @@ impl Work {
                 attach: attach.clone(),
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
+                churn_probability: None,
                 only_rules: only_rules.clone(),
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
@@ -330,6 +330,7 @@ impl Work {
                 attach: Vec::new(),
                 notes: Vec::new(),
                 occasion: occasion.clone(),
+                churn_probability: None,
                 only_rules: None,
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tempfile::TempDir;
 use tracing::Instrument as _;
 
-use super::chain::{FindById, Residency};
+use super::chain::{Find, FindById, FindTooEarly, Residency, Route};
 use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
@@ -132,6 +132,22 @@ async fn a_member_whose_actor_panicked_is_rebuilt_from_the_store() {
     let answer = bench.order(2, "ana").await;
     assert!(answer.receipt.contains(r#""points":20"#), "{}", answer.receipt);
     assert!(bench.metrics.respawns.get() >= 1);
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_member_whose_actor_dies_before_a_look_up_saw_them_is_looked_up_again() {
+    let bench = Bench::start(Residency::default()).await;
+    bench.order(1, "ana").await;
+    let ana = bench.member("ana").await;
+    let chain = bench.engine.chain_addr(&bench.chain);
+    let addr = chain.send(FindById(ana)).await.unwrap().unwrap().unwrap();
+    assert!(addr.send(Panic).await.is_err());
+    let now = bench.engine.clock().now();
+    let event = Arc::new(order_event(&bench.engine, 2, "ana"));
+    let find = Find { event, newcomer: MemberId::new(fresh_ulid(now)) };
+    let route = chain.send(FindTooEarly(find)).await.unwrap().unwrap();
+    assert!(matches!(&route, Route::Member(to) if to.id == ana), "{route:?}");
     bench.engine.release();
 }
 
@@ -297,6 +313,19 @@ async fn an_endpoint_that_the_store_does_not_delete_stays() {
     sabotage::relent(&bench.store);
     engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
     assert!(engine.chain("harvest").unwrap().endpoints.is_empty());
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn an_endpoint_that_is_owed_thousands_is_deleted_in_steps_and_owed_nothing() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    sabotage::owe(&bench.store, &bench.chain, made.id, 2_500);
+    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    let (chain, id) = (bench.chain.clone(), made.id);
+    let due = bench.store.read(move |conn| store::delivery::next_due(conn, &chain, id)).await.unwrap();
+    assert_eq!(due, None);
     bench.engine.release();
 }
 

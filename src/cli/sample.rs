@@ -10,6 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("program.toml", include_str!("../../rules/harvest/program.toml")),
     ("earning.rhai", include_str!("../../rules/harvest/earning.rhai")),
     ("lifecycle.rhai", include_str!("../../rules/harvest/lifecycle.rhai")),
+    ("segments.rhai", include_str!("../../rules/harvest/segments.rhai")),
     ("tiers.rhai", include_str!("../../rules/harvest/tiers.rhai")),
     ("triggers.rhai", include_str!("../../rules/harvest/triggers.rhai")),
 ];

@@ -13,14 +13,18 @@ use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
     Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
-    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, Subject, TierInDanger, TierMoved, With,
+    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
+    TierMoved, With,
 };
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
-use super::order::{Item, Order, Refund, Visit};
+use super::order::{
+    Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
+};
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
@@ -37,6 +41,9 @@ impl EventType {
     pub fn schema(self) -> Schema {
         let mut schema = match self {
             Self::MemberEnrolled => message_with::<Nothing>(),
+            Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
+            Self::OrderCancelled => message_with::<Cancellation>(),
+            Self::OrderRefunded => message_with::<RefundTold>(),
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
@@ -44,8 +51,6 @@ impl EventType {
             Self::SessionStarted => message_with::<SessionStarted>(),
             Self::SessionEnded => message_with::<SessionEnded>(),
             Self::SignalReceived => message_with::<Signal>(),
-            Self::OrderCompleted => message_with::<Order>(),
-            Self::OrderRefunded => message_with::<Refund>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
             | Self::PointsDeducted
@@ -62,6 +67,7 @@ impl EventType {
             | Self::CouponReleased
             | Self::CouponUsed
             | Self::CouponReverted => message_with::<CouponMoved>(),
+            Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
             Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
                 message_with::<ExperienceNews<'static>>()
@@ -96,7 +102,7 @@ impl EventType {
         LoyaltyEvent {
             id: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
             chain: literal("harvest".parse::<ChainId>()),
-            subject: self.is_about_member().then(ana),
+            subject: self.is_about_member().then(|| ana(self.shows_segments().then(segments))),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: Some(literal(Key::parse("ORD-1001"))),
@@ -119,9 +125,29 @@ impl EventType {
             system_tier: Some(new.id.clone()),
             new_tier: new,
         };
-        let away = |days| Absence { days_since_last_visit: days, typical_gap_days: Some(money("7.5")) };
+        let away = |risk_level, days| Absence {
+            risk_level,
+            days_since_last_visit: days,
+            previous_visit_frequency: Some(money("4.00")),
+            typical_gap_days: Some(money("7.5")),
+            predicted_churn_probability: Some(money("0.35")),
+            recommended_actions: vec![name("Send win-back offer")],
+        };
+        let regular = |previous: &[&str], current: &[&str]| SegmentChange {
+            segment_id: segment_id("Regular"),
+            segment_name: name("Regular"),
+            segment_type: SegmentType::Primary,
+            trigger: name("visit_count_threshold"),
+            previous_segments: previous.iter().map(|text| name(text)).collect(),
+            current_segments: current.iter().map(|text| name(text)).collect(),
+        };
         match self {
             Self::MemberEnrolled => EventData::MemberEnrolled,
+            Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
+            Self::OrderUpdated => EventData::OrderUpdated(OrderTold::of(booking().into(), Some(2))),
+            Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
+            Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
+            Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
             Self::MemberIdentified => EventData::MemberIdentified(Identified {
                 identified_via: "card",
@@ -147,12 +173,6 @@ impl EventType {
             Self::MemberAnniversary => EventData::MemberAnniversary(Anniversary {
                 years: 2,
                 enrolled_on: literal("2024-03-03".parse()),
-            }),
-            Self::OrderCompleted => EventData::OrderCompleted(order()),
-            Self::OrderRefunded => EventData::OrderRefunded(Refund {
-                order_id: literal(Key::parse("ORD-1001")),
-                amount: money("10.00"),
-                reason: Some(name("cold")),
             }),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
             Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
@@ -188,9 +208,15 @@ impl EventType {
             Self::CouponReleased => coupon(UsageKind::Released),
             Self::CouponUsed => coupon(UsageKind::Used),
             Self::CouponReverted => coupon(UsageKind::Reverted),
-            Self::MemberAtRisk => EventData::MemberAtRisk(away(21)),
-            Self::MemberChurned => EventData::MemberChurned(away(90)),
-            Self::MemberReactivated => EventData::MemberReactivated(away(95)),
+            Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
+            Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
+            Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
+            Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
+            Self::MemberReactivated => EventData::MemberReactivated(Absence {
+                predicted_churn_probability: None,
+                recommended_actions: Vec::new(),
+                ..away(RiskLevel::High, 95)
+            }),
             Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
             Self::ExperienceUpdated => offering(Offering::Experience, Change::Updated),
             Self::ExperienceDeleted => offering(Offering::Experience, Change::Deleted),
@@ -227,7 +253,7 @@ fn profile_updated() -> EventData {
     EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile }))
 }
 
-fn ana() -> Subject {
+fn ana(segments: Option<SegmentNames>) -> Subject {
     Subject {
         id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
         previous: None,
@@ -239,6 +265,7 @@ fn ana() -> Subject {
             manual_tier: None,
             system_tier: None,
             points: Points(74),
+            segments,
         },
     }
 }
@@ -287,7 +314,14 @@ fn order() -> Order {
         tax: Some(money("2.00")),
         tip: None,
         discount: None,
+        delivery_fee: None,
+        service_charge: None,
+        gift_card: None,
         channel: Some(name("pos")),
+        location: Some(name("loc_philly_walnut")),
+        session_id: Some(name("sess_xyz789")),
+        status: None,
+        experience_details: None,
         coupons: vec![name("7MKQX3TB9WZC4H2R")],
         items: vec![Item {
             sku: Some(name("dish_001")),
@@ -295,7 +329,43 @@ fn order() -> Order {
             category: Some(name("food")),
             quantity: money("1"),
             price: money("22.50"),
+            customized: Some(true),
         }],
+    }
+}
+
+fn booking() -> Order {
+    Order {
+        status: Some(name("payment_captured")),
+        experience_details: Some(literal(r#"{"experience_id":"exp_7","guests":2}"#.parse())),
+        ..order()
+    }
+}
+
+fn cancellation() -> Cancellation {
+    Cancellation {
+        order_id: literal(Key::parse("ORD-1001")),
+        version: Some(4),
+        total: Some(money("24.50")),
+        status: Some(name("cancelled")),
+        reason: Some(name("guest did not come")),
+    }
+}
+
+fn refund() -> Refund {
+    let line = ReturnedLine { which: WhichLine::Sku(name("dish_001")), quantity: Some(money("1")) };
+    Refund {
+        order_id: literal(Key::parse("ORD-1001")),
+        back: Back::Lines(vec![line]),
+        reason: Some(name("cold")),
+    }
+}
+
+fn segments() -> SegmentNames {
+    SegmentNames {
+        primary: vec![name("Coffee")],
+        compound: vec![name("Coffee regular")],
+        cohorts: Vec::new(),
     }
 }
 
@@ -334,7 +404,8 @@ mod tests {
             found.push(format!("{path}: {value} is no {schema}"));
         }
         for (name, inner) in value.as_object().into_iter().flatten() {
-            match schema["properties"].get(name) {
+            let described = schema["properties"].get(name);
+            match described.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())) {
                 Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
                 None if schema["additionalProperties"] == true => {}
                 None if schema["additionalProperties"].is_object() => {

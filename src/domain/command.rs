@@ -22,6 +22,10 @@ use super::text::{Key, Name, Note};
 pub enum CommandType {
     /// Points given or taken by hand.
     AdjustPoints,
+    /// A tier given by hand.
+    SetTier,
+    /// A tier given by hand, taken away.
+    ClearTier,
     /// A member made before they ever came.
     CreateMember,
     /// Points that waited for it can be spent.
@@ -36,16 +40,14 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
-    /// A tier given by hand.
-    SetTier,
-    /// A tier given by hand, taken away.
-    ClearTier,
 }
 
 impl CommandType {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::AdjustPoints,
+        Self::SetTier,
+        Self::ClearTier,
         Self::CreateMember,
         Self::ConfirmPoints,
         Self::AssignCoupon,
@@ -53,14 +55,14 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
-        Self::SetTier,
-        Self::ClearTier,
     ];
 
     /// The type of the source event that carries it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdjustPoints => "points.adjust",
+            Self::SetTier => "tier.set",
+            Self::ClearTier => "tier.clear",
             Self::CreateMember => "member.create",
             Self::ConfirmPoints => "points.confirm",
             Self::AssignCoupon => "coupon.assign",
@@ -68,8 +70,6 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
-            Self::SetTier => "tier.set",
-            Self::ClearTier => "tier.clear",
         }
     }
 }
@@ -87,15 +87,15 @@ pub enum Command {
     /// `points.adjust`
     AdjustPoints(Adjustment),
     /// `member.create`
-    CreateMember(ProfileChange),
-    /// `points.confirm`
-    ConfirmPoints(Confirmation),
-    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
-    Coupon(Box<CouponCommand>),
+    CreateMember(Box<ProfileChange>),
     /// `tier.set`
     SetTier(TierOrder),
     /// `tier.clear`
     ClearTier,
+    /// `points.confirm`
+    ConfirmPoints(Confirmation),
+    /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
+    Coupon(Box<CouponCommand>),
 }
 
 /// Points given or taken by hand.
@@ -107,14 +107,6 @@ pub struct Adjustment {
     pub reason: Note,
     /// In which wallet; `None` = the program's first.
     pub wallet: Option<Name>,
-}
-
-/// What earned the points that can be spent from now on.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Confirmation {
-    /// The id of the order, or the key of the event.
-    pub origin: Key,
 }
 
 /// A tier given by hand.
@@ -134,6 +126,14 @@ pub struct TierOrder {
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
 
+/// What earned the points that can be spent from now on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The id of the order, or the key of the event.
+    pub origin: Key,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -149,10 +149,10 @@ impl Command {
         match self {
             Self::AdjustPoints(_) => CommandType::AdjustPoints,
             Self::CreateMember(_) => CommandType::CreateMember,
-            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
-            Self::Coupon(command) => command.kind(),
             Self::SetTier(_) => CommandType::SetTier,
             Self::ClearTier => CommandType::ClearTier,
+            Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
+            Self::Coupon(command) => command.kind(),
         }
     }
 
@@ -160,13 +160,18 @@ impl Command {
     pub(super) fn parse(kind: CommandType, raw: &str) -> Result<Self, BadEvent> {
         Ok(match kind {
             CommandType::AdjustPoints => Self::AdjustPoints(Adjustment::parse(raw)?),
+            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
+            CommandType::ClearTier => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::ClearTier
+            }
             CommandType::CreateMember => {
                 let person = ProfileChange::parse(raw)?;
                 if person.new_identities().is_empty() {
                     let problem = "names nobody; give at least one of id, card, phone, email, external_id";
                     return Err(BadEvent::field("data.id", problem));
                 }
-                Self::CreateMember(person)
+                Self::CreateMember(person.into())
             }
             CommandType::ConfirmPoints => Self::ConfirmPoints(json::object(raw, "data")?),
             CommandType::AssignCoupon => Self::Coupon(CouponCommand::assign(raw)?.into()),
@@ -174,11 +179,6 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
-            CommandType::SetTier => Self::SetTier(json::object(raw, "data")?),
-            CommandType::ClearTier => {
-                let NothingMore {} = json::object(raw, "data")?;
-                Self::ClearTier
-            }
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::member::Status;
+use super::member::{RiskLevel, Status};
 use super::text::{Name, Note};
 
 /// Which rule, where, in which version of the program.
@@ -48,11 +48,45 @@ pub enum Action {
     /// Put the member into a tier of the program.
     SetTier(Name),
     /// Set the lifecycle status.
-    Mark(Status),
+    Mark(Mark),
+    /// Say what to do about a member whom the same rule marks.
+    Recommend(Name),
     /// Earn an achievement, once.
     Achieve(Name),
     /// Give a coupon of a book of the program.
     AssignCoupon(Name),
+}
+
+/// A lifecycle status to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Comes as usual.
+    Active,
+    /// Stays away. Without a level, one that is at risk already keeps theirs.
+    AtRisk(Option<RiskLevel>),
+    /// Given up for lost.
+    Churned,
+}
+
+impl Mark {
+    /// The status.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Active => Status::Active,
+            Self::AtRisk(_) => Status::AtRisk,
+            Self::Churned => Status::Churned,
+        }
+    }
+}
+
+impl From<Status> for Mark {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::AtRisk => Self::AtRisk(None),
+            Status::Churned => Self::Churned,
+        }
+    }
 }
 
 impl Action {
@@ -64,6 +98,7 @@ impl Action {
             Self::TakeBack { .. } => "take_back",
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
+            Self::Recommend(_) => "recommend",
             Self::Achieve(_) => "achieve",
             Self::AssignCoupon(_) => "assign_coupon",
         }
@@ -77,6 +112,17 @@ pub struct RuleEffects {
     pub cause: Cause,
     /// In the order asked for.
     pub actions: Vec<Action>,
+}
+
+impl RuleEffects {
+    /// What it recommends.
+    pub fn recommended(&self) -> Vec<Name> {
+        let what = |action: &Action| match action {
+            Action::Recommend(what) => Some(what.clone()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(what).collect()
+    }
 }
 
 /// A rule that failed: what and where. Its own effects are dropped, those of the other rules stand.

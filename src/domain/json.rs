@@ -5,9 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// Why a text is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,69 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
         }
         deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+/// A JSON object that somebody else understands and we hand on, without white space between its parts. Bounded, and
+/// never on more than one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonObject(Box<str>);
+
+impl JsonObject {
+    /// The longest, in bytes, white space not counted.
+    pub const MAX_BYTES: usize = 16 * 1024;
+}
+
+impl FromStr for JsonObject {
+    type Err = String;
+
+    /// From the text of any JSON value.
+    fn from_str(json: &str) -> Result<Self, String> {
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err("must be a JSON object".to_owned());
+        }
+        let compact = without_white_space(json);
+        match compact.len() {
+            ..=Self::MAX_BYTES => Ok(Self(compact.into())),
+            long => Err(format!("has {long} bytes; at most {} are taken", Self::MAX_BYTES)),
+        }
+    }
+}
+
+fn without_white_space(json: &str) -> String {
+    let (mut in_text, mut is_escaped) = (false, false);
+    let is_kept = |c: &char| {
+        let kept = in_text || !c.is_ascii_whitespace();
+        in_text ^= *c == '"' && !is_escaped;
+        is_escaped = in_text && *c == '\\' && !is_escaped;
+        kept
+    };
+    json.chars().filter(is_kept).collect()
+}
+
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer)?.get().parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for JsonObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl JsonSchema for JsonObject {
+    fn schema_name() -> Cow<'static, str> {
+        "JsonObject".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": true })
     }
 }
 
@@ -203,6 +268,19 @@ mod tests {
         }
         let below = object::<Inner>("{}", "data").unwrap_err();
         assert_eq!(below, BadJson::Shape { field: "data.x".to_owned(), problem: "is missing".to_owned() });
+    }
+
+    #[test]
+    fn an_object_that_is_handed_on_is_one_line_and_bounded() {
+        let object =
+            "{ \"a b\" : [ 1.50 , \"x \\\" \\\\\" ] ,\n \"c\" : { } }".parse::<JsonObject>().unwrap();
+        let text = serde_json::to_string(&object).unwrap();
+        assert_eq!(text, r#"{"a b":[1.50,"x \" \\"],"c":{}}"#);
+        assert_eq!(serde_json::from_str::<JsonObject>(&text).unwrap(), object);
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(JsonObject::MAX_BYTES));
+        for bad in ["[1]", "null", "\"{}\"", &long] {
+            assert!(bad.parse::<JsonObject>().is_err(), "{bad:.20}");
+        }
     }
 
     #[test]

@@ -11,11 +11,12 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
-use super::member::MemberFace;
+use super::member::{MemberFace, RiskLevel};
 use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
-use super::order::{Order, Refund, Visit};
+use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
+use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
@@ -45,6 +46,8 @@ macro_rules! event_types {
 
 event_types! {
     MemberEnrolled = "member.enrolled": "A guest was seen for the first time and is a member now.",
+    OrderCreated = "order.created": "A member placed an order.",
+    OrderUpdated = "order.updated": "Something about a member's order changed.",
     MemberUpdated = "member.updated": "Something else is known of a member now.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
@@ -53,11 +56,12 @@ event_types! {
     SessionEnded = "session.ended": "A member left it.",
     SignalReceived = "signal.received": "Something was noticed of a member.",
     OrderCompleted = "order.completed": "A member's order was paid.",
+    OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
     VisitRecorded = "visit.recorded": "A member was here.",
     PointsEarned = "points.earned": "Points were awarded.",
     PointsDeducted = "points.deducted": "A rule took points.",
-    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded.",
+    PointsClawedBack = "points.clawed_back": "Points were taken back because their order was refunded, changed or cancelled.",
     PointsPending = "points.pending": "Points were awarded and can be spent later; `points.earned` follows then.",
     PointsExpired = "points.expired": "Points were not used in time and are gone.",
     PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
@@ -71,6 +75,8 @@ event_types! {
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    SegmentEntered = "segment.entered": "A member came to be in a segment.",
+    SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
@@ -93,6 +99,20 @@ impl EventType {
                 | Self::MenuItemCreated
                 | Self::MenuItemUpdated
                 | Self::MenuItemDeleted
+        )
+    }
+}
+
+impl EventType {
+    /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
+    pub const fn shows_segments(self) -> bool {
+        matches!(
+            self,
+            Self::MemberIdentified
+                | Self::OrderCompleted
+                | Self::MemberAtRisk
+                | Self::MemberChurned
+                | Self::MemberReactivated
         )
     }
 }
@@ -184,11 +204,38 @@ pub struct TierInDanger {
 /// How long a member has been away.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Absence {
+    /// How likely the member is lost; of one who came back, how likely it was.
+    pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
+    /// How often the member came before that: visits per 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_visit_frequency: Option<super::money::Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_churn_probability: Option<super::money::Money>,
+    /// What to do about it, as the program says.
+    pub recommended_actions: Vec<Name>,
+}
+
+/// A segment entered or left.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SegmentChange {
+    /// The segment's name for programs: `seg_` and the slug of the name.
+    pub segment_id: Box<str>,
+    /// Its name.
+    pub segment_name: Name,
+    /// What it is judged by.
+    pub segment_type: SegmentType,
+    /// Why, in a word for programs; `segment_withdrawn` when the program has the segment no more.
+    pub trigger: Name,
+    /// The member's segments before.
+    pub previous_segments: Vec<Name>,
+    /// The member's segments after.
+    pub current_segments: Vec<Name>,
 }
 
 /// An achievement.
@@ -228,6 +275,10 @@ pub struct ProfileUpdated {
 pub enum EventData {
     /// `member.enrolled`
     MemberEnrolled,
+    /// `order.created`
+    OrderCreated(OrderTold),
+    /// `order.updated`
+    OrderUpdated(OrderTold),
     /// `member.updated`
     MemberUpdated(Box<ProfileUpdated>),
     /// `member.birthday`
@@ -243,9 +294,11 @@ pub enum EventData {
     /// `signal.received`
     SignalReceived(Signal),
     /// `order.completed`
-    OrderCompleted(Order),
+    OrderCompleted(OrderTold),
+    /// `order.cancelled`
+    OrderCancelled(Cancellation),
     /// `order.refunded`
-    OrderRefunded(Refund),
+    OrderRefunded(RefundTold),
     /// `visit.recorded`
     VisitRecorded(Visit),
     /// `points.earned`
@@ -272,6 +325,10 @@ pub enum EventData {
     AchievementEarned(AchievementEarned),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
     Coupon(UsageKind, Box<CouponMoved>),
+    /// `segment.entered`
+    SegmentEntered(SegmentChange),
+    /// `segment.exited`
+    SegmentExited(SegmentChange),
     /// `member.at_risk`
     MemberAtRisk(Absence),
     /// `member.churned`
@@ -287,6 +344,8 @@ impl EventData {
     pub const fn kind(&self) -> EventType {
         match self {
             Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::OrderCreated(_) => EventType::OrderCreated,
+            Self::OrderUpdated(_) => EventType::OrderUpdated,
             Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
@@ -295,6 +354,7 @@ impl EventData {
             Self::SessionEnded(_) => EventType::SessionEnded,
             Self::SignalReceived(_) => EventType::SignalReceived,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
+            Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
             Self::VisitRecorded(_) => EventType::VisitRecorded,
             Self::PointsEarned(_) => EventType::PointsEarned,
@@ -313,6 +373,8 @@ impl EventData {
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::SegmentEntered(_) => EventType::SegmentEntered,
+            Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
@@ -372,6 +434,10 @@ impl Serialize for DataWithSource<'_> {
         let source_event = self.source_event;
         match self.data {
             EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
+            EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
+            EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
@@ -379,7 +445,6 @@ impl Serialize for DataWithSource<'_> {
             EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
             EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::OrderCompleted(own) => With { own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsEarned(own)
@@ -395,6 +460,9 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),

@@ -16,6 +16,7 @@ use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
@@ -53,7 +54,41 @@ impl Status {
     }
 }
 
-/// What rules can change: points, tier, status, achievements. Small, so that a failing rule is undone by a copy.
+/// How likely a guest who stays away is lost.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RiskLevel {
+    /// A little longer away than usual.
+    Low,
+    /// What a member is marked with unless a rule says how much.
+    #[default]
+    Medium,
+    /// Almost given up. Guests who churned have this one.
+    High,
+}
+
+impl RiskLevel {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// The word used in JSON and in rules.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "LOW",
+            Self::Medium => "MEDIUM",
+            Self::High => "HIGH",
+        }
+    }
+
+    fn is_medium(&self) -> bool {
+        *self == Self::Medium
+    }
+}
+
+/// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
+/// undone by a copy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Standing {
     /// Balances and lots.
@@ -72,6 +107,12 @@ pub struct Standing {
     /// Achievements and when each was earned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
+    #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
+    pub at_risk: RiskLevel,
+    /// The segments that the member is in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub segments: BTreeMap<Name, Membership>,
 }
 
 impl Standing {
@@ -91,6 +132,28 @@ impl Standing {
     /// Balance of the program's first wallet.
     pub fn points(&self) -> Points {
         self.wallets.points()
+    }
+
+    /// How likely a member who stays away is lost; `None` for one who does not.
+    pub fn risk_level(&self) -> Option<RiskLevel> {
+        match self.status {
+            Status::Active => None,
+            Status::AtRisk => Some(self.at_risk),
+            Status::Churned => Some(RiskLevel::High),
+        }
+    }
+
+    /// The names of the segments by type; `None` when the member is in none.
+    pub fn segment_names(&self) -> Option<SegmentNames> {
+        let of = |kind| {
+            let members = self.segments.iter().filter(|(_, membership)| membership.kind == kind);
+            members.map(|(name, _)| name.clone()).collect()
+        };
+        (!self.segments.is_empty()).then(|| SegmentNames {
+            primary: of(SegmentType::Primary),
+            compound: of(SegmentType::Compound),
+            cohorts: of(SegmentType::Cohort),
+        })
     }
 }
 
@@ -145,6 +208,15 @@ impl History {
         if let Some(summary) = self.on(day) {
             summary.visits += 1;
             summary.spend = summary.spend.plus(spend);
+        }
+    }
+
+    /// Takes back a visit that was none, with what was spent at it.
+    pub fn unvisit(&mut self, day: NaiveDate, spend: Money) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(1);
+        self.refund(day, spend);
+        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
+            self.days[at].visits = self.days[at].visits.saturating_sub(1);
         }
     }
 
@@ -241,6 +313,17 @@ impl History {
             1 => Decimal::from(gaps[middle]),
             _ => Decimal::from(gaps[middle - 1] + gaps[middle]) / Decimal::TWO,
         })
+    }
+
+    /// How often the member came before they stayed away: visits per 30 days, over the 90 days that end with the last
+    /// visit, or as many of them as there were since the first, but at least 30. `None` without any visit.
+    pub fn visits_per_30_days(&self) -> Option<Decimal> {
+        const SPAN: i64 = 90;
+        let last = self.last_visit()?;
+        let first = self.visited_days().next()?;
+        let days = ((last - first).num_days() + 1).clamp(30, SPAN);
+        let visits = self.visits_in(Window::Days(days as u32), last);
+        Some((Decimal::from(visits * 30) / Decimal::from(days)).round_dp(2))
     }
 
     /// Consecutive calendar weeks (Monday to Sunday) with a visit, up to the week of `today` or the one before.
@@ -368,6 +451,7 @@ impl Member {
             manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
             system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
+            segments: None,
         }
     }
 }
@@ -394,6 +478,9 @@ pub struct MemberFace {
     pub system_tier: Option<Name>,
     /// Balance.
     pub points: Points,
+    /// The segments that the member is in; only in the events that say so, and absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentNames>,
 }
 
 #[cfg(test)]
@@ -428,6 +515,15 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_that_was_none_is_gone_with_its_spending() {
+        let mut history = history(&[("2026-01-01", "30"), ("2026-03-02", "40"), ("2026-03-02", "5")]);
+        history.unvisit(day("2026-03-02"), "40".parse().unwrap());
+        assert_eq!((history.lifetime_visits, history.lifetime_spend.to_string()), (2, "35".to_owned()));
+        history.unvisit(day("2026-03-02"), "5".parse().unwrap());
+        assert_eq!(history.last_visit(), Some(day("2026-01-01")));
+    }
+
+    #[test]
     fn history_is_bounded_and_late_events_find_their_day() {
         let mut long = History::default();
         let mut on = day("2020-01-01");
@@ -448,6 +544,19 @@ mod tests {
             history(&[("2026-01-01", "1"), ("2026-01-08", "1"), ("2026-01-15", "1"), ("2026-02-15", "1")]);
         assert_eq!(weekly.typical_gap_days(), Some(Decimal::from(7)));
         assert_eq!(weekly.days_since_last_visit(day("2026-02-20")), 5);
+    }
+
+    #[test]
+    fn how_often_somebody_came_is_counted_up_to_their_last_visit() {
+        assert_eq!(history(&[]).visits_per_30_days(), None);
+        let once = history(&[("2026-01-01", "1")]);
+        assert_eq!(once.visits_per_30_days(), Some(Decimal::ONE)); // nobody comes 30 times for having come today
+        let weekly = history(&[("2026-01-01", "1"), ("2026-01-08", "1"), ("2026-01-15", "1")]);
+        assert_eq!(weekly.visits_per_30_days(), Some(Decimal::from(3)));
+        let months = history(&[("2026-01-01", "1"), ("2026-01-31", "1"), ("2026-03-01", "1")]);
+        assert_eq!(months.visits_per_30_days(), Some(Decimal::new(150, 2))); // 3 in 60 days
+        let long = history(&[("2025-03-01", "1"), ("2026-01-01", "1"), ("2026-03-01", "1")]);
+        assert_eq!(long.visits_per_30_days(), Some(Decimal::new(67, 2))); // 2 in 90
     }
 
     #[test]

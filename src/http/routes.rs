@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::admin::commands::about_member;
 use super::admin::{
     chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
     members, program, source_events,
@@ -10,6 +11,9 @@ use super::admin::{
 use super::ingest::{batch, single};
 use super::problem::Problem;
 use super::{clock, edge, health};
+use crate::domain::command::CommandType;
+use crate::domain::role::Right;
+use crate::domain::source_event::SourceType;
 
 /// A path and what its methods do. Any other method is answered 405 with the ones that exist.
 struct Routes {
@@ -122,11 +126,22 @@ fn of_events(service: &mut web::ServiceConfig) {
 
 fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members").get(members::list).post(members::create).add(service);
-    of_chain("/members/{member}").get(members::get).patch(members::update).add(service);
+    of_chain("/members/{member}")
+        .get(members::get)
+        .patch(about_member(Right::Serve, SourceType::MemberUpdated))
+        .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
-    of_chain("/members/{member}/points").post(members::adjust_points).add(service);
-    of_chain("/members/{member}/points/confirm").post(members::confirm_points).add(service);
-    of_chain("/members/{member}/tier").post(members::set_tier).delete(members::clear_tier).add(service);
+    of_chain("/members/{member}/points")
+        .post(about_member(Right::Manage, CommandType::AdjustPoints))
+        .add(service);
+    of_chain("/members/{member}/tier")
+        .post(about_member(Right::Manage, CommandType::SetTier))
+        .delete(about_member(Right::Manage, CommandType::ClearTier))
+        .add(service);
+    of_chain("/members/{member}/points/confirm")
+        .post(about_member(Right::Manage, CommandType::ConfirmPoints))
+        .add(service);
+    of_chain("/members/{member}/statement").get(members::statement).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
 }
 
@@ -134,7 +149,10 @@ fn of_coupons(service: &mut web::ServiceConfig) {
     of_chain("/coupon_books").get(coupon_books::list).post(coupon_books::create).add(service);
     of_chain("/coupon_books/{key}").get(coupon_books::get).add(service);
     of_chain("/coupon_books/{key}/codes").get(coupon_books::codes).post(coupon_codes::add).add(service);
-    of_chain("/members/{member}/coupons").get(coupons::of_member).post(coupons::assign).add(service);
+    of_chain("/members/{member}/coupons")
+        .get(coupons::of_member)
+        .post(about_member(Right::Manage, CommandType::AssignCoupon))
+        .add(service);
     of_chain("/coupons/{code}").get(coupons::get).add(service);
     of_chain("/coupons/{code}/reserve").post(coupons::reserve).add(service);
     of_chain("/coupons/{code}/release").post(coupons::release).add(service);

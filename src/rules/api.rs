@@ -13,12 +13,13 @@ use rust_decimal::prelude::RoundingStrategy;
 use crate::domain::loyalty_event::EventType::{self, *};
 use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
-use crate::domain::order::{Order, Refund, Visit};
 
 use super::payload::Fields;
 use super::requests::{self, Failure, Sum};
 use super::testing;
-use super::views::{EventView, Fact, ItemView, Items, MemberView, Moment, Tick, or_empty};
+use super::views::{
+    EventView, ItemView, Items, MemberView, Moment, OrderView, RefundView, Tick, VisitView, or_empty,
+};
 use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
 
 /// All words, registered once for all chains.
@@ -50,11 +51,11 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<RangeInclusive<i64>>(), Type::Range),
         (TypeId::of::<Window>(), Type::Window),
         (TypeId::of::<Moment>(), Type::Moment),
-        (TypeId::of::<Fact<Order>>(), Type::Order),
+        (TypeId::of::<OrderView>(), Type::Order),
         (TypeId::of::<Items>(), Type::Items),
         (TypeId::of::<ItemView>(), Type::Item),
-        (TypeId::of::<Fact<Refund>>(), Type::Refund),
-        (TypeId::of::<Fact<Visit>>(), Type::Visit),
+        (TypeId::of::<RefundView>(), Type::Refund),
+        (TypeId::of::<VisitView>(), Type::Visit),
         (TypeId::of::<Tick>(), Type::Tick),
         (TypeId::of::<MemberView>(), Type::Member),
         (TypeId::of::<EventView>(), Type::Event),
@@ -109,9 +110,18 @@ fn effects(author: &mut Author) {
         .place(in_rule)
         .role(Role::Tier);
     author
-        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status))
+        .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)
         .role(Role::Status);
+    // The checker looks at both texts itself.
+    author
+        .function("mark", Nothing, |c: Context<'_>, status: Text, level: Text| {
+            requests::mark(&c, &status, Some(&level))
+        })
+        .place(in_rule);
+    author
+        .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
+        .place(in_rule);
     author
         .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
         .place(in_rule)
@@ -127,21 +137,26 @@ fn effects(author: &mut Author) {
 }
 
 fn order(author: &mut Author) {
-    author.property("id", Type::Text, |o: &mut Fact<Order>| Text::from(o.id()));
-    author.property("total", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| Some(o.total)));
-    author.property("subtotal", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.subtotal));
-    author.property("tax", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tax));
-    author.property("tip", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.tip));
-    author.property("discount", Type::Decimal, |o: &mut Fact<Order>| o.money(|o| o.discount));
-    author.property("channel", Type::Text, |o: &mut Fact<Order>| Text::from(o.channel()));
-    author.property("location", Type::Text, |o: &mut Fact<Order>| Text::from(o.location()));
-    author.property("at", Type::Moment, |o: &mut Fact<Order>| o.at);
-    author.property("items", Type::Items, |o: &mut Fact<Order>| o.items());
+    author.property("id", Type::Text, |o: &mut OrderView| Text::from(o.id()));
+    author.property("total", Type::Decimal, |o: &mut OrderView| o.money(|o| Some(o.total)));
+    author.property("eligible", Type::Decimal, |o: &mut OrderView| o.eligible);
+    author.property("subtotal", Type::Decimal, |o: &mut OrderView| o.money(|o| o.subtotal));
+    author.property("tax", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tax));
+    author.property("tip", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tip));
+    author.property("discount", Type::Decimal, |o: &mut OrderView| o.money(|o| o.discount));
+    author.property("delivery_fee", Type::Decimal, |o: &mut OrderView| o.money(|o| o.delivery_fee));
+    author.property("service_charge", Type::Decimal, |o: &mut OrderView| o.money(|o| o.service_charge));
+    author.property("gift_card", Type::Decimal, |o: &mut OrderView| o.money(|o| o.gift_card));
+    author.property("channel", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.channel.as_ref())));
+    author.property("location", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.location.as_ref())));
+    author.property("status", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.status.as_ref())));
+    author.property("at", Type::Moment, |o: &mut OrderView| o.at);
+    author.property("items", Type::Items, |o: &mut OrderView| o.items());
     author
-        .function("spent_on", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.spent_on(&category))
+        .function("spent_on", Type::Decimal, |o: &mut OrderView, category: Text| o.spent_on(&category))
         .role(Role::Category);
     author
-        .function("count_of", Type::Decimal, |o: &mut Fact<Order>, category: Text| o.count_of(&category))
+        .function("count_of", Type::Decimal, |o: &mut OrderView, category: Text| o.count_of(&category))
         .role(Role::Category);
     author.function("len", Type::Whole, |items: &mut Items| items.len());
     author.property("len", Type::Whole, |items: &mut Items| items.len());
@@ -153,20 +168,21 @@ fn order(author: &mut Author) {
         .role(Role::Category);
     author.property("quantity", Type::Decimal, |i: &mut ItemView| i.number(|i| i.quantity.decimal()));
     author.property("price", Type::Decimal, |i: &mut ItemView| i.number(|i| i.price.decimal()));
+    author.property("customized", Type::Bool, |i: &mut ItemView| i.is_customized());
     author.property("total", Type::Decimal, |i: &mut ItemView| i.number(|i| i.total()));
 }
 
 fn refund_visit_and_tick(author: &mut Author) {
-    author.property("order_id", Type::Text, |r: &mut Fact<Refund>| Text::from(r.order_id()));
-    author.property("total", Type::Decimal, |r: &mut Fact<Refund>| r.total());
-    author.property("order_total", Type::Decimal, |r: &mut Fact<Refund>| r.order_total());
-    author.property("order_points", Type::Whole, |r: &mut Fact<Refund>| r.order_points());
-    author.property("reason", Type::Text, |r: &mut Fact<Refund>| Text::from(r.reason()));
-    author.property("location", Type::Text, |r: &mut Fact<Refund>| Text::from(r.location()));
-    author.property("at", Type::Moment, |r: &mut Fact<Refund>| r.at);
-    author.property("channel", Type::Text, |v: &mut Fact<Visit>| Text::from(v.channel()));
-    author.property("location", Type::Text, |v: &mut Fact<Visit>| Text::from(v.location()));
-    author.property("at", Type::Moment, |v: &mut Fact<Visit>| v.at);
+    author.property("order_id", Type::Text, |r: &mut RefundView| Text::from(r.order_id()));
+    author.property("total", Type::Decimal, |r: &mut RefundView| r.total());
+    author.property("order_total", Type::Decimal, |r: &mut RefundView| r.order_total());
+    author.property("order_points", Type::Whole, |r: &mut RefundView| r.order_points);
+    author.property("reason", Type::Text, |r: &mut RefundView| Text::from(r.reason()));
+    author.property("location", Type::Text, |r: &mut RefundView| Text::from(r.location()));
+    author.property("at", Type::Moment, |r: &mut RefundView| r.at);
+    author.property("channel", Type::Text, |v: &mut VisitView| Text::from(v.channel()));
+    author.property("location", Type::Text, |v: &mut VisitView| Text::from(v.location()));
+    author.property("at", Type::Moment, |v: &mut VisitView| v.at);
     author.property("at", Type::Moment, |t: &mut Tick| t.at);
 }
 
@@ -199,6 +215,12 @@ fn member(author: &mut Author) {
     author
         .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
         .role(Role::Status);
+    author
+        .property("risk_level", Type::Text, |m: &mut MemberView| Text::from(m.risk_level()))
+        .role(Role::RiskLevel);
+    author
+        .function("in_segment", Type::Bool, |m: &mut MemberView, name: Text| m.in_segment(&name))
+        .role(Role::Segment);
     author.property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64);
     author.property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal());
     author.property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
@@ -248,8 +270,18 @@ fn kept(window: Window) -> Result<Window, Failure> {
 const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
-const ORDERS: &[EventType] = &[OrderCompleted, OrderRefunded];
-const CHANNELS: &[EventType] = &[OrderCompleted, VisitRecorded];
+const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
+const CHANNELS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded];
+const REASONS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    OrderCancelled,
+    OrderRefunded,
+];
+const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 /// Events that hand on what they do not know the meaning of.
 const PAYLOADS: &[EventType] = &[
     ExperienceCreated,
@@ -260,8 +292,6 @@ const PAYLOADS: &[EventType] = &[
     MenuItemDeleted,
     SignalReceived,
 ];
-const REASONS: &[EventType] =
-    &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired, OrderRefunded];
 
 fn event(author: &mut Author) {
     author
@@ -307,6 +337,24 @@ fn event(author: &mut Author) {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)
         })
         .events(ABSENCES);
+    author
+        .property("risk_level", Type::Text, |e: &mut EventView| {
+            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
+        })
+        .role(Role::RiskLevel)
+        .events(ABSENCES);
+    author
+        .property("segment_name", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| &change.segment_name))
+        })
+        .role(Role::Segment)
+        .events(SEGMENTS);
+    author
+        .property("segment_type", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        })
+        .role(Role::SegmentType)
+        .events(SEGMENTS);
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);

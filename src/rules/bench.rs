@@ -18,10 +18,11 @@ use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::{Member, Status};
+use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::schedule::TickType;
+use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::wallet::{Wallet, Wallets};
@@ -105,6 +106,12 @@ impl World {
                         member.standing.achievements.insert(name, self.now);
                     }
                 }
+                "segments" => {
+                    for name in list("segments", value)? {
+                        let (name, kind) = self.known_segment(&text("segments", name)?)?;
+                        member.standing.segments.insert(name, Membership { kind, since: self.now });
+                    }
+                }
                 "visits" => {
                     for visit in list("visits", value)? {
                         past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
@@ -116,7 +123,7 @@ impl World {
                     }
                 }
                 other => {
-                    let known = "tier, status, points, achievements, visits, orders";
+                    let known = "tier, status, points, achievements, segments, visits, orders";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -129,6 +136,13 @@ impl World {
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
         let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
         known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
+    }
+
+    fn known_segment(&self, name: &str) -> Result<(Name, SegmentType), String> {
+        let known = self.program.code.segments.iter().map(|judged| &judged.segment);
+        let found = known.into_iter().find(|segment| segment.name.as_str() == name);
+        let found = found.map(|segment| (segment.name.clone(), segment.kind));
+        found.ok_or_else(|| format!("there is no segment called `{name}`"))
     }
 
     /// `send("order.completed", #{ total: 24.50 })`. A rule that fails fails the test.
@@ -169,6 +183,7 @@ impl World {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules: None,
             desk: Desk::default(),
             now: self.now,
@@ -213,7 +228,7 @@ impl World {
             self.member = Member { version: member.version + 1, ..member.clone() };
         }
         if let Some(order) = &decided.commit.order {
-            let stored = OrderRecord { version: order.version + 1, ..order.clone() };
+            let stored = order.clone().at_version(order.version + 1);
             self.orders.insert(order.order_id.clone(), stored);
         }
         let coupons = &decided.commit.coupons;
@@ -235,7 +250,7 @@ impl World {
     fn source_event(&self, kind: SourceType, mut data: Map) -> Result<SourceEvent, String> {
         let location = data.remove("location");
         let mut data: JsonMap<String, Value> = json_map(data)?;
-        if kind == SourceType::OrderCompleted {
+        if matches!(kind, SourceType::OrderCreated | SourceType::OrderUpdated | SourceType::OrderCompleted) {
             data.entry("order_id").or_insert_with(|| format!("order-{}", self.sends).into());
             if !data.contains_key("total") {
                 data.insert("total".to_owned(), sum_of_items(&data).to_string().into());
@@ -276,6 +291,26 @@ impl World {
 
     pub(super) fn status(&self) -> &'static str {
         self.member.standing.status.as_str()
+    }
+
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    /// Whether the last event told of a guest with this recommendation.
+    pub(super) fn recommended(&self, what: &str) -> bool {
+        self.told_events().any(|data| match data {
+            EventData::MemberAtRisk(absence)
+            | EventData::MemberChurned(absence)
+            | EventData::MemberReactivated(absence) => {
+                absence.recommended_actions.iter().any(|action| action.as_str() == what)
+            }
+            _ => false,
+        })
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
     }
 
     pub(super) fn achieved(&self, name: &str) -> bool {

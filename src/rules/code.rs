@@ -10,12 +10,13 @@ use crate::domain::Timestamp;
 use crate::domain::effect::Cause;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::schedule::TickType;
+use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
 
 use super::check::{self, Checker};
 use super::diagnostic::{Diagnostic, Spot};
 use super::engine::sandbox;
-use super::language::{self, Block, Declaration};
+use super::language::{self, Block, Declaration, Group};
 use super::manifest::Manifest;
 use super::program::Sources;
 use super::split;
@@ -52,6 +53,13 @@ pub(super) struct Unit {
     pub(super) cause: Cause,
 }
 
+/// A segment, ready to be judged: the unit has its condition and does nothing.
+#[derive(Debug)]
+pub(super) struct SegmentUnit {
+    pub(super) segment: Segment,
+    pub(super) unit: Unit,
+}
+
 /// Everything that runs of a program.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -63,6 +71,8 @@ pub(super) struct Code {
     pub(super) function_files: BTreeMap<String, Arc<str>>,
     pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
+    /// In the order in which they are judged: compound ones last, else by file and line.
+    pub(super) segments: Vec<SegmentUnit>,
     pub(super) tests: Vec<Unit>,
     pub(super) next_tick: NextTick,
 }
@@ -76,6 +86,7 @@ impl Code {
             function_files: BTreeMap::new(),
             rules: BTreeMap::new(),
             triggers: BTreeMap::new(),
+            segments: Vec::new(),
             tests: Vec::new(),
             next_tick: NextTick::default(),
         }
@@ -146,6 +157,7 @@ struct Builder<'a> {
     files: Vec<File>,
     rules: Vec<(usize, Block)>,
     triggers: Vec<(usize, Block)>,
+    segments: Vec<(usize, Group)>,
     tests: Vec<(usize, Block)>,
     functions: Vec<(usize, AST, Position)>,
     constants: Vec<(usize, String, Position, Expr)>,
@@ -161,6 +173,7 @@ impl<'a> Builder<'a> {
             files: Vec::new(),
             rules: Vec::new(),
             triggers: Vec::new(),
+            segments: Vec::new(),
             tests: Vec::new(),
             functions: Vec::new(),
             constants: Vec::new(),
@@ -179,6 +192,7 @@ impl<'a> Builder<'a> {
             match language::parse(&self.parser, name, text, piece) {
                 Ok(Declaration::Rule(block)) => self.rules.push((index, block)),
                 Ok(Declaration::Trigger(block)) => self.triggers.push((index, block)),
+                Ok(Declaration::Segment(group)) => self.segments.push((index, group)),
                 Ok(Declaration::Test(block)) => self.tests.push((index, block)),
                 Ok(Declaration::Function(ast, position)) => self.functions.push((index, ast, position)),
                 Ok(Declaration::Constant { name, position, value }) => {
@@ -196,7 +210,7 @@ impl<'a> Builder<'a> {
             self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             return Err(self.problems);
         }
-        let (rule_events, trigger_events) = checked;
+        let Checked { rule_events, trigger_events, segments } = checked;
         let mut module = Module::new();
         for (name, value) in constants {
             module.set_var(name, value);
@@ -216,6 +230,7 @@ impl<'a> Builder<'a> {
             function_files,
             rules: grouped(&self.files, self.version, self.rules, rule_events),
             triggers: grouped(&self.files, self.version, self.triggers, trigger_events),
+            segments: judged(&self.files, self.version, self.segments, segments),
             tests: self
                 .tests
                 .into_iter()
@@ -251,9 +266,10 @@ impl<'a> Builder<'a> {
         known
     }
 
-    fn check(&mut self, constants: &BTreeMap<String, Dynamic>) -> (Vec<RuleEvent>, Vec<EventType>) {
+    fn check(&mut self, constants: &BTreeMap<String, Dynamic>) -> Checked {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
         checker.names(&self.rules, &self.triggers, &self.tests);
+        let segments = checker.segments(&self.segments);
         let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
         let triggers =
             self.triggers.iter().map(|(file, block)| checker.trigger(*file, block)).collect::<Vec<_>>();
@@ -262,8 +278,19 @@ impl<'a> Builder<'a> {
         }
         checker.functions();
         self.problems.extend(checker.problems());
-        (rules.into_iter().flatten().collect(), triggers.into_iter().flatten().collect())
+        Checked {
+            rule_events: rules.into_iter().flatten().collect(),
+            trigger_events: triggers.into_iter().flatten().collect(),
+            segments,
+        }
     }
+}
+
+/// What the checker made of the declarations, each list in the order of its own.
+struct Checked {
+    rule_events: Vec<RuleEvent>,
+    trigger_events: Vec<EventType>,
+    segments: Vec<Segment>,
 }
 
 fn evaluate_constant(engine: &Engine, scope: &mut Scope<'static>, value: &Expr) -> Result<Dynamic, String> {
@@ -298,6 +325,28 @@ fn grouped<E: Ord>(
         by_event.entry(event).or_default().push(unit(files, version, file, block));
     }
     by_event
+}
+
+/// Segments in the order in which they are judged. `segments` runs beside `groups`.
+fn judged(
+    files: &[File],
+    version: i64,
+    groups: Vec<(usize, Group)>,
+    segments: Vec<Segment>,
+) -> Vec<SegmentUnit> {
+    let unit = |(file, group): (usize, Group)| {
+        let Group { position, name, condition, .. } = group;
+        let (event, body) = (String::new(), Expr::Unit(position));
+        let (name_position, event_position, condition) = (position, position, Some(condition));
+        let block =
+            Block { position, name, name_position, event, event_position, condition, priority: 0, body };
+        unit(files, version, file, block)
+    };
+    let units = groups.into_iter().map(unit).zip(segments);
+    let (alone, compound): (Vec<_>, Vec<_>) = units
+        .map(|(unit, segment)| SegmentUnit { segment, unit })
+        .partition(|judged| judged.segment.kind != SegmentType::Compound);
+    alone.into_iter().chain(compound).collect()
 }
 
 fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {

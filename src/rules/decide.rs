@@ -4,6 +4,9 @@
 //! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
 //! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
 //!
+//! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
+//! it was; it is logged and noted like a trigger that fails.
+//!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
 //! again could not bring the forward back, because its loyalty events are already told.
@@ -11,6 +14,7 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
+use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -24,14 +28,15 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
-use crate::domain::order::{Order, OrderRecord, Refund, Visit};
-use crate::domain::source_event::SourceData;
-use crate::domain::text::Name;
+use crate::domain::order::{Order, OrderRecord};
+use crate::domain::source_event::{SourceData, SourceType};
+use crate::domain::text::{Key, Name};
 
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
-use super::views::{EventView, Fact, MemberView, Moment, Tick};
+use super::segments;
+use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -46,6 +51,8 @@ pub struct Case {
     pub notes: Vec<Box<str>>,
     /// What happened.
     pub occasion: Occasion,
+    /// How likely the member does not come within the chain's horizon, when the chain has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
     /// What is known of coupons; a decision that needs more says so.
@@ -92,22 +99,27 @@ pub(super) fn decide_and_tell(
     for note in case.notes {
         draft.note(note);
     }
+    draft.churn_probability = case.churn_probability;
+    draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    if draft.runs_rules {
-        for (unit, outcome) in ask_rules(program, &draft, case.only_rules.as_deref()) {
-            match outcome.and_then(|actions| settle(frame, &mut draft, unit, actions)) {
-                Ok(Held::Yes) => fired.push(unit.name.clone()),
-                Ok(Held::No) => {}
-                Err(failure) => failures.push(failure),
-            }
+    let asked = ask_rules(program, &draft, case.only_rules.as_deref());
+    let changes = ask_about_change(program, &draft, case.only_rules.as_deref());
+    let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
+    let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
+    for (unit, work) in settled {
+        match settle(frame, &mut draft, unit, work) {
+            Ok(Held::Yes) => fired.push(unit.name.clone()),
+            Ok(Held::No) => {}
+            Err(failure) => failures.push(failure),
         }
     }
     draft.lacks_nothing()?;
-    if let Err(refusal) = draft.settle_early_refund(frame) {
+    if let Err(refusal) = draft.settle_order(frame, !failures.is_empty()) {
         draft.note(refusal.to_string());
     }
     draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
     let mut commit = draft.finish(frame);
@@ -170,16 +182,49 @@ enum Held {
 /// What a rule asks for: `None` when its condition does not hold.
 type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
 
+/// What a rule asks for on what happened; or for a changed order, as it was and as it is.
+enum Work {
+    Done(Outcome),
+    Changed(Outcome, Outcome),
+}
+
 /// What each rule of the event asks for, in order.
 fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
+        _ if !draft.runs_rules => return Vec::new(),
         Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
+    ask(program, draft, event, event_variable(program, draft), only)
+}
+
+/// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
+/// that what depends on the member alone makes no difference.
+fn ask_about_change<'p>(
+    program: &'p Program,
+    draft: &Draft,
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Outcome, Outcome)> {
+    let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
+    let earning = |order: Option<Arc<Order>>| {
+        let variable = ("order", Dynamic::from(order_view(program, draft, &record.order_id, order)));
+        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), only)
+    };
+    let (was, is) = (earning(Some(before)), earning(record.order().cloned()));
+    was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
+}
+
+fn ask<'p>(
+    program: &'p Program,
+    draft: &Draft,
+    event: RuleEvent,
+    variable: Option<(&'static str, Dynamic)>,
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
-    let variables = [("member", Dynamic::from(member))].into_iter().chain(event_variable(program, draft));
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
     let mut run = Run::new(&program.code, variables);
     rules
         .iter()
@@ -196,12 +241,22 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         Occasion::Due { .. } => return None,
         Occasion::Source(input) => input,
     };
-    let event = input.event.clone();
-    let record = || draft.order.clone().map(Arc::new);
+    let location = input.event.location.as_ref();
+    let order = |id| {
+        let order = draft.order.as_ref().and_then(|record| record.order().cloned());
+        ("order", Dynamic::from(order_view(program, draft, id, order)))
+    };
     Some(match &input.event.data {
-        SourceData::OrderCompleted(_) => ("order", Dynamic::from(Fact::<Order>::new(event, None, at))),
-        SourceData::OrderRefunded(_) => ("refund", Dynamic::from(Fact::<Refund>::new(event, record(), at))),
-        SourceData::Visit(_) => ("visit", Dynamic::from(Fact::<Visit>::new(event, None, at))),
+        SourceData::OrderCreated(new) | SourceData::OrderUpdated(new) | SourceData::OrderCompleted(new) => {
+            order(&new.order.order_id)
+        }
+        SourceData::OrderCancelled(cancelled) => order(&cancelled.order_id),
+        SourceData::OrderRefunded(refund) => {
+            let wallet = program.terms.wallets.first().map_or("", |wallet| &wallet.code);
+            let view = RefundView::new(refund, location, draft.order.clone(), wallet, at);
+            ("refund", Dynamic::from(view))
+        }
+        SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
         SourceData::MemberUpdated(_)
         | SourceData::SessionStarted(_)
         | SourceData::SessionEnded(_)
@@ -211,26 +266,31 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
     })
 }
 
+fn order_view(program: &Program, draft: &Draft, id: &Key, order: Option<Arc<Order>>) -> OrderView {
+    let at = Moment::new(draft.order_at(), program.schedule.timezone);
+    OrderView::new(id, order, &program.terms.earning, at)
+}
+
 /// Applies what one rule asked for, all of it or nothing.
-fn settle(
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    unit: &Unit,
-    actions: Option<Vec<Action>>,
-) -> Result<Held, RuleFailure> {
-    let Some(actions) = actions else { return Ok(Held::No) };
-    if actions.is_empty() {
-        return Ok(Held::Yes);
-    }
-    let effects = RuleEffects { cause: unit.cause.clone(), actions };
-    match draft.apply(frame, &effects) {
-        Ok(()) => Ok(Held::Yes),
-        Err(refusal) => Err(RuleFailure {
-            rule: unit.name.to_string(),
-            at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
-            error: refusal.to_string(),
-        }),
-    }
+fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Result<Held, RuleFailure> {
+    let effects = |actions| RuleEffects { cause: unit.cause.clone(), actions };
+    let (held, applied) = match work {
+        Work::Done(outcome) => match outcome? {
+            None => (Held::No, Ok(())),
+            Some(actions) if actions.is_empty() => (Held::Yes, Ok(())),
+            Some(actions) => (Held::Yes, draft.apply(frame, &effects(actions))),
+        },
+        Work::Changed(was, is) => {
+            let (was, is) = (was?.unwrap_or_default(), is?);
+            let held = if is.is_some() { Held::Yes } else { Held::No };
+            (held, draft.re_earn(frame, &was, effects(is.unwrap_or_default())))
+        }
+    };
+    applied.map(|()| held).map_err(|refusal| RuleFailure {
+        rule: unit.name.to_string(),
+        at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
+        error: refusal.to_string(),
+    })
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.

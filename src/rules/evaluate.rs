@@ -1,4 +1,4 @@
-//! Runs rules and triggers. Each thread keeps an interpreter state per program, because building one and looking up
+//! Runs rules, triggers and the conditions of segments. Each thread keeps an interpreter state per program, because building one and looking up
 //! every function anew would cost more than the rules themselves.
 
 use std::cell::RefCell;
@@ -73,6 +73,11 @@ impl<'a> Run<'a> {
         let held = self.guarded(unit, Requests::open_trigger);
         let tags = self.requests().map(Requests::take_tags).unwrap_or_default();
         held.map(|_| tags)
+    }
+
+    /// Whether a segment's condition holds.
+    pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
+        self.guarded(unit, Requests::close)
     }
 
     fn requests(&self) -> Option<&Requests> {

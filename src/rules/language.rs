@@ -3,6 +3,7 @@
 //! ```text
 //! rule "name" on order.completed [when <condition>] [priority 10] { … }
 //! trigger "name" on points.earned [when <condition>] { … }
+//! segment "name" [primary | compound | cohort] [because "word"] when <condition>;
 //! test "name" { … expect <condition>; … }
 //! ```
 //!
@@ -16,8 +17,10 @@ use rhai::{
     ParseError, ParseErrorType, Position, Stmt,
 };
 
+use crate::domain::segment::SegmentType;
+
 use super::diagnostic::{Diagnostic, Spot};
-use super::split::{Keyword, Piece};
+use super::split::{Keyword, ONLY_DECLARATIONS, Piece};
 use super::testing;
 
 /// A declaration as parsed.
@@ -25,6 +28,7 @@ use super::testing;
 pub(super) enum Declaration {
     Rule(Block),
     Trigger(Block),
+    Segment(Group),
     Test(Block),
     Function(AST, Position),
     Constant { name: String, position: Position, value: Expr },
@@ -45,7 +49,20 @@ pub(super) struct Block {
     pub(super) body: Expr,
 }
 
-/// Teaches the parser the four words.
+/// `segment`: who belongs together.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Position of the keyword.
+    pub(super) position: Position,
+    pub(super) name: Arc<str>,
+    pub(super) name_position: Position,
+    pub(super) kind: SegmentType,
+    /// The text after `because`.
+    pub(super) trigger: Option<(Arc<str>, Position)>,
+    pub(super) condition: Expr,
+}
+
+/// Teaches the parser our words.
 pub(super) fn register(engine: &mut Engine) {
     let nothing =
         |_: &mut EvalContext<'_, '_, '_, '_, '_, '_>, _: &[Expression<'_>], _: &Dynamic| Ok(Dynamic::UNIT);
@@ -61,6 +78,12 @@ pub(super) fn register(engine: &mut Engine) {
         false,
         nothing,
     );
+    engine.register_custom_syntax_with_state_raw(
+        "segment",
+        |_, next, state| segment_head(next, state),
+        false,
+        nothing,
+    );
     engine.register_custom_syntax_with_state_raw("test", |_, _, state| test_head(state), false, nothing);
     engine.register_custom_syntax_with_state_raw(
         "expect",
@@ -70,7 +93,7 @@ pub(super) fn register(engine: &mut Engine) {
     );
 }
 
-/// Where the parser is in the head of a rule or trigger. Kept as a number, which is what the parser can hold; the
+/// Where the parser is in the head of a declaration. Kept as a number, which is what the parser can hold; the
 /// clauses seen so far are added to it.
 mod step {
     pub(super) const NAME: i64 = 0;
@@ -79,11 +102,14 @@ mod step {
     pub(super) const AFTER_EVENT: i64 = 3;
     pub(super) const CONDITION: i64 = 4;
     pub(super) const PRIORITY: i64 = 5;
+    pub(super) const REASON: i64 = 5;
     pub(super) const CLAUSE: i64 = 6;
     pub(super) const END: i64 = 7;
     pub(super) const MASK: i64 = 7;
     pub(super) const SEEN_WHEN: i64 = 8;
     pub(super) const SEEN_PRIORITY: i64 = 16;
+    pub(super) const SEEN_TYPE: i64 = 8;
+    pub(super) const SEEN_BECAUSE: i64 = 16;
 }
 
 type NextSymbol = Result<Option<ImmutableString>, ParseError>;
@@ -108,17 +134,49 @@ fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
         (step::AFTER_EVENT | step::CLAUSE, "{") => ("$block$", step::END),
         (step::END, _) => return Ok(None),
         (_, found) => {
-            let clauses = [(may_when, "`when`, "), (may_priority, "`priority`, ")];
-            let wanted: String = clauses.into_iter().filter(|(may, _)| *may).map(|(_, word)| word).collect();
-            let wanted =
-                wanted.strip_suffix(", ").map_or("`{`".to_owned(), |words| format!("{words} or `{{`"));
-            let found = if found.is_empty() { "the end of the file" } else { found };
-            let message = format!("expected {wanted}, but found `{found}`");
-            return Err(LexError::Runtime(message).into_err(Position::NONE));
+            return Err(unexpected(&[(may_when, "`when`"), (may_priority, "`priority`")], "`{`", found));
         }
     };
     *state = (then | seen).into();
     Ok(Some(symbol.into()))
+}
+
+/// What must follow in the head of a segment, which ends with its condition.
+fn segment_head(next: &str, state: &mut Dynamic) -> NextSymbol {
+    let at = state.as_int().unwrap_or(step::NAME);
+    let seen = at & !step::MASK;
+    let may_type = seen & step::SEEN_TYPE == 0;
+    let may_because = seen & step::SEEN_BECAUSE == 0;
+    let (symbol, then) = match (at & step::MASK, next) {
+        (step::NAME, _) => ("$string$", step::CLAUSE),
+        (step::CLAUSE, "primary") if may_type => ("primary", step::CLAUSE | step::SEEN_TYPE),
+        (step::CLAUSE, "compound") if may_type => ("compound", step::CLAUSE | step::SEEN_TYPE),
+        (step::CLAUSE, "cohort") if may_type => ("cohort", step::CLAUSE | step::SEEN_TYPE),
+        (step::CLAUSE, "because") if may_because => ("because", step::REASON | step::SEEN_BECAUSE),
+        (step::REASON, _) => ("$string$", step::CLAUSE),
+        (step::CLAUSE, "when") => ("when", step::CONDITION),
+        (step::CONDITION, _) => ("$expr$", step::END),
+        (step::END, _) => return Ok(None),
+        (_, found) => {
+            let types = ["`primary`", "`compound`", "`cohort`"].map(|word| (may_type, word));
+            let clauses: Vec<_> = types.into_iter().chain([(may_because, "`because`")]).collect();
+            return Err(unexpected(&clauses, "`when`", found));
+        }
+    };
+    *state = (then | seen).into();
+    Ok(Some(symbol.into()))
+}
+
+/// The complaint about a word that no clause begins with: what may stand there, and what `must` in the end.
+fn unexpected(clauses: &[(bool, &str)], must: &str, found: &str) -> ParseError {
+    let may: Vec<_> = clauses.iter().filter(|(may, _)| *may).map(|(_, word)| *word).collect();
+    let wanted = match &may[..] {
+        [] => must.to_owned(),
+        words => format!("{} or {must}", words.join(", ")),
+    };
+    let found = if found.is_empty() { "the end of the file" } else { found };
+    let message = format!("expected {wanted}, but found `{found}`");
+    LexError::Runtime(message).into_err(Position::NONE)
 }
 
 fn test_head(state: &mut Dynamic) -> NextSymbol {
@@ -148,8 +206,8 @@ pub(super) fn parse(
     let start = Position::new(lines_before as u16 + 1, columns_before as u16 + 1);
     declaration(ast, piece.keyword, start).map_err(|position| {
         let spot = Spot::of_position(text, position.or_else(start));
-        let message = "only `rule`, `trigger`, `test`, `fn` and `const` can stand here";
-        Diagnostic::new(file, spot, message).help("put it inside a rule, or begin it with one of these words")
+        Diagnostic::new(file, spot, ONLY_DECLARATIONS)
+            .help("put it inside a rule, or begin it with one of these words")
     })
 }
 
@@ -172,13 +230,16 @@ fn declaration(ast: AST, keyword: Keyword, start: Position) -> Result<Declaratio
             })
         }
         (keyword, Some(Stmt::Expr(expr))) => match &**expr {
+            Expr::Custom(custom, position) if keyword == Keyword::Segment => {
+                group(custom, *position).map(Declaration::Segment).ok_or(*position)
+            }
             Expr::Custom(custom, position) => {
                 let block = block(custom, *position).ok_or(*position)?;
                 match keyword {
                     Keyword::Rule => Ok(Declaration::Rule(block)),
                     Keyword::Trigger => Ok(Declaration::Trigger(block)),
                     Keyword::Test => Ok(Declaration::Test(block)),
-                    Keyword::Function | Keyword::Constant => Err(*position),
+                    Keyword::Segment | Keyword::Function | Keyword::Constant => Err(*position),
                 }
             }
             other => Err(other.position()),
@@ -217,6 +278,31 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
         }
     }
     Some(block)
+}
+
+/// [`block`], of a segment.
+fn group(custom: &rhai::CustomExpr, position: Position) -> Option<Group> {
+    let kind = custom.tokens.iter().find_map(|token| match token.as_str() {
+        "compound" => Some(SegmentType::Compound),
+        "cohort" => Some(SegmentType::Cohort),
+        _ => None,
+    });
+    let (name, reason, condition) = match &custom.inputs[..] {
+        [name, condition] => (name, None, condition),
+        [name, reason, condition] => (name, Some(reason), condition),
+        _ => return None,
+    };
+    Some(Group {
+        position,
+        name: Arc::from(text_of(name)?),
+        name_position: name.position(),
+        kind: kind.unwrap_or_default(),
+        trigger: match reason {
+            Some(reason) => Some((Arc::from(text_of(reason)?), reason.position())),
+            None => None,
+        },
+        condition: condition.clone(),
+    })
 }
 
 fn text_of(expr: &Expr) -> Option<&str> {

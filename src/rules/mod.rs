@@ -12,8 +12,8 @@
 //!   they run.
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
 //!   of it runs in, `evaluate` the interpreter at work.
-//! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, triggers,
-//!   deliveries.
+//! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
+//!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text.
 //!
 //! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
@@ -37,6 +37,7 @@ mod payload;
 pub mod program;
 pub mod report;
 mod requests;
+mod segments;
 mod split;
 mod suggest;
 pub mod testing;

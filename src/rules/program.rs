@@ -108,7 +108,10 @@ impl Program {
 
     /// Whether members are to be woken at all.
     pub fn wakes(&self) -> bool {
-        !self.ticks_with_rules.is_empty() || self.terms.has_deadlines()
+        !self.ticks_with_rules.is_empty()
+            || !self.code.segments.is_empty()
+            || self.terms.lifecycle.is_some()
+            || self.terms.has_deadlines()
     }
 
     /// When the next tick after `now` is due.

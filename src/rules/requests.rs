@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{EvalAltResult, NativeCallContext};
 use rust_decimal::Decimal;
 
-use crate::domain::effect::Action;
-use crate::domain::member::Status;
+use crate::domain::effect::{Action, Mark};
+use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Points;
 use crate::domain::text::{Name, Note};
 
@@ -52,6 +52,11 @@ impl Requests {
     /// A fresh page for a trigger.
     pub(super) fn open_trigger(&self) {
         *self.lock() = Asked::Trigger { tags: Vec::new() };
+    }
+
+    /// No page: what runs now may ask for nothing.
+    pub(super) fn close(&self) {
+        *self.lock() = Asked::Nobody;
     }
 
     /// The effects that the rule asked for.
@@ -146,14 +151,28 @@ pub(super) fn set_tier(context: &NativeCallContext<'_>, tier: &str) -> Result<()
     ask(context, |_| Ok(Some(Action::SetTier(name("tier", tier)?))))
 }
 
-/// `mark(status)`
-pub(super) fn mark(context: &NativeCallContext<'_>, status: &str) -> Result<(), Failure> {
+/// `mark(status)`, `mark("at_risk", level)`
+pub(super) fn mark(
+    context: &NativeCallContext<'_>,
+    status: &str,
+    level: Option<&str>,
+) -> Result<(), Failure> {
     ask(context, |_| {
         let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
-        known
-            .map(|status| Some(Action::Mark(status)))
-            .ok_or_else(|| format!("there is no status called `{status}`"))
+        let status = known.ok_or_else(|| format!("there is no status called `{status}`"))?;
+        let Some(level) = level else { return Ok(Some(Action::Mark(status.into()))) };
+        let known = RiskLevel::ALL.into_iter().find(|known| known.as_str() == level);
+        let level = known.ok_or_else(|| format!("there is no risk level called `{level}`"))?;
+        match status {
+            Status::AtRisk => Ok(Some(Action::Mark(Mark::AtRisk(Some(level))))),
+            Status::Active | Status::Churned => Err("only `at_risk` has levels".to_owned()),
+        }
     })
+}
+
+/// `recommend(action)`
+pub(super) fn recommend(context: &NativeCallContext<'_>, what: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::Recommend(name("recommended action", what)?))))
 }
 
 /// `achieve(name)`

@@ -8,20 +8,26 @@ const MAX_PIECES: usize = 300;
 /// The longest file in lines: every piece is parsed behind as many empty lines as stand before it.
 const MAX_LINES: usize = 5_000;
 
+/// Said of anything else at the top of a file.
+pub(super) const ONLY_DECLARATIONS: &str =
+    "only `rule`, `trigger`, `segment`, `test`, `fn` and `const` can stand here";
+
 /// What a declaration begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keyword {
     Rule,
     Trigger,
+    Segment,
     Test,
     Function,
     Constant,
 }
 
 impl Keyword {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Rule, "rule"),
         (Self::Trigger, "trigger"),
+        (Self::Segment, "segment"),
         (Self::Test, "test"),
         (Self::Function, "fn"),
         (Self::Constant, "const"),
@@ -66,8 +72,7 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
     if let Some(stray) =
         Scanner::new(text).first_word().filter(|first| starts.first().is_none_or(|s| first < &s.0))
     {
-        let message = "only `rule`, `trigger`, `test`, `fn` and `const` can stand here";
-        return Err(Diagnostic::new(file, at(stray), message).help("put it inside a rule"));
+        return Err(Diagnostic::new(file, at(stray), ONLY_DECLARATIONS).help("put it inside a rule"));
     }
     if let Some((start, _)) = starts.get(MAX_PIECES) {
         let message = format!("the file has more than {MAX_PIECES} declarations");

@@ -202,6 +202,21 @@ pub(super) fn words(author: &mut Author) {
         .place(Place::Test)
         .role(Role::Achievement);
     author
+        .function("in_segment", Type::Bool, |c: Context<'_>, name: Text| {
+            with(&c, |w| Ok(w.in_segment(&name)))
+        })
+        .place(Place::Test)
+        .role(Role::Segment);
+    author
+        .function("risk_level", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.risk_level()))))
+        .place(Place::Test)
+        .role(Role::RiskLevel);
+    author
+        .function("recommended", Type::Bool, |c: Context<'_>, what: Text| {
+            with(&c, |w| Ok(w.recommended(&what)))
+        })
+        .place(Place::Test);
+    author
         .function("fired", Type::Bool, |c: Context<'_>, rule: Text| with(&c, |w| Ok(w.fired(&rule))))
         .place(Place::Test)
         .role(Role::Rule);

@@ -3,7 +3,6 @@
 //! Absent money reads as 0 and absent text as "", so that a rule needs no guards: an order without a tip has a tip
 //! of 0. Times are shown in the chain's calendar.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
@@ -13,14 +12,16 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::identity::IdentityKind;
-use crate::domain::loyalty_event::{Absence, EventData, LoyaltyEvent, PointsMoved, TierInDanger, TierMoved};
-use crate::domain::member::Member;
+use crate::domain::loyalty_event::{
+    Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
+};
+use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
-use crate::domain::order::{Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
-use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::terms::Terms;
-use crate::domain::text::Text;
+use crate::domain::terms::earning::Earning;
+use crate::domain::text::{Key, Name, Text};
 use crate::domain::tier::{self, Progress};
 
 use super::program::Program;
@@ -85,56 +86,38 @@ impl Moment {
     }
 }
 
-/// `order`, `refund` or `visit`: a source event with the chain's calendar. The type parameter says which of them, so
-/// that `order.reason` is an error and not an empty text.
-#[derive(Debug)]
-pub(super) struct Fact<T> {
-    event: Arc<SourceEvent>,
-    /// The order as remembered; of a refund, the order it belongs to.
-    record: Option<Arc<OrderRecord>>,
+/// `order`: as it is known now, or, where a change is settled, as it was before. `None` for a cancelled order that
+/// nobody told us about: it has an id and nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct OrderView {
+    order_id: Key,
+    order: Option<Arc<Order>>,
+    /// The money that earns.
+    pub(super) eligible: Decimal,
+    /// When it was completed, else when what is decided on happened.
     pub(super) at: Moment,
-    of: PhantomData<fn() -> T>,
 }
 
-// Derived, it would ask for `T: Clone`.
-impl<T> Clone for Fact<T> {
-    fn clone(&self) -> Self {
-        Self { event: self.event.clone(), record: self.record.clone(), at: self.at, of: self.of }
-    }
-}
-
-impl<T> Fact<T> {
-    pub(super) fn new(event: Arc<SourceEvent>, record: Option<Arc<OrderRecord>>, at: Moment) -> Self {
-        Self { event, record, at, of: PhantomData }
-    }
-
-    pub(super) fn location(&self) -> &str {
-        or_empty(self.event.location.as_ref())
-    }
-}
-
-impl Fact<Order> {
-    pub(super) fn order(&self) -> Option<&Order> {
-        match &self.event.data {
-            SourceData::OrderCompleted(order) => Some(order),
-            _ => None,
-        }
+impl OrderView {
+    pub(super) fn new(order_id: &Key, order: Option<Arc<Order>>, earning: &Earning, at: Moment) -> Self {
+        let eligible = order.as_ref().map_or(Decimal::ZERO, |order| order.eligible(earning));
+        Self { order_id: order_id.clone(), order, eligible, at }
     }
 
     pub(super) fn id(&self) -> &str {
-        self.order().map_or("", |order| &order.order_id)
+        &self.order_id
     }
 
-    pub(super) fn channel(&self) -> &str {
-        or_empty(self.order().and_then(|order| order.channel.as_ref()))
+    pub(super) fn text(&self, field: impl Fn(&Order) -> Option<&Name>) -> &str {
+        or_empty(self.order.as_deref().and_then(field))
     }
 
     pub(super) fn money(&self, field: impl Fn(&Order) -> Option<Money>) -> Decimal {
-        self.order().and_then(field).unwrap_or_default().decimal()
+        self.order.as_deref().and_then(field).unwrap_or_default().decimal()
     }
 
     fn lines(&self) -> &[Item] {
-        self.order().map_or(&[], |order| &order.items)
+        self.order.as_ref().map_or(&[], |order| &order.items)
     }
 
     /// Money spent on one category.
@@ -154,41 +137,74 @@ impl Fact<Order> {
     }
 }
 
-impl Fact<Refund> {
-    fn refund(&self) -> Option<&Refund> {
-        match &self.event.data {
-            SourceData::OrderRefunded(refund) => Some(refund),
-            _ => None,
-        }
+/// `refund`, with the order it belongs to as remembered.
+#[derive(Debug, Clone)]
+pub(super) struct RefundView {
+    refund: Arc<Refund>,
+    location: Option<Name>,
+    record: Option<Arc<OrderRecord>>,
+    /// Points that the order earned in the program's first wallet.
+    pub(super) order_points: i64,
+    pub(super) at: Moment,
+}
+
+impl RefundView {
+    pub(super) fn new(
+        refund: &Refund,
+        location: Option<&Name>,
+        record: Option<OrderRecord>,
+        wallet: &str,
+        at: Moment,
+    ) -> Self {
+        let order_points = record.as_ref().map_or(0, |record| record.earned_in(wallet).0);
+        let (refund, location) = (Arc::new(refund.clone()), location.cloned());
+        Self { refund, location, record: record.map(Arc::new), order_points, at }
     }
 
     pub(super) fn order_id(&self) -> &str {
-        self.refund().map_or("", |refund| &refund.order_id)
+        &self.refund.order_id
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 
     pub(super) fn total(&self) -> Decimal {
-        self.refund().map_or(Decimal::ZERO, |refund| refund.amount.decimal())
+        let worth = match &self.refund.back {
+            Back::Amount(amount) => Some(*amount),
+            back => self.record.as_ref().and_then(|record| record.worth(back)),
+        };
+        worth.unwrap_or_default().decimal()
     }
 
     pub(super) fn reason(&self) -> &str {
-        or_empty(self.refund().and_then(|refund| refund.reason.as_ref()))
+        or_empty(self.refund.reason.as_ref())
     }
 
     pub(super) fn order_total(&self) -> Decimal {
-        self.record.as_ref().and_then(|record| record.total).unwrap_or_default().decimal()
-    }
-
-    pub(super) fn order_points(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.earned.0)
+        self.record.as_ref().and_then(|record| record.total()).unwrap_or_default().decimal()
     }
 }
 
-impl Fact<Visit> {
+/// `visit`.
+#[derive(Debug, Clone)]
+pub(super) struct VisitView {
+    channel: Option<Name>,
+    location: Option<Name>,
+    pub(super) at: Moment,
+}
+
+impl VisitView {
+    pub(super) fn new(visit: &Visit, location: Option<&Name>, at: Moment) -> Self {
+        Self { channel: visit.channel.clone(), location: location.cloned(), at }
+    }
+
     pub(super) fn channel(&self) -> &str {
-        match &self.event.data {
-            SourceData::Visit(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
-        }
+        or_empty(self.channel.as_ref())
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 }
 
@@ -201,7 +217,7 @@ pub(super) struct Tick {
 /// `order.items`, also while a `for` walks over them.
 #[derive(Debug, Clone)]
 pub(super) struct Items {
-    order: Fact<Order>,
+    order: OrderView,
     next: usize,
 }
 
@@ -223,13 +239,17 @@ impl Iterator for Items {
 /// One line of an order.
 #[derive(Debug, Clone)]
 pub(super) struct ItemView {
-    order: Fact<Order>,
+    order: OrderView,
     index: usize,
 }
 
 impl ItemView {
     pub(super) fn text<const MAX: usize>(&self, field: impl Fn(&Item) -> Option<&Text<MAX>>) -> &str {
         or_empty(self.order.lines().get(self.index).and_then(field))
+    }
+
+    pub(super) fn is_customized(&self) -> bool {
+        self.order.lines().get(self.index).is_some_and(|item| item.customized == Some(true))
     }
 
     pub(super) fn number(&self, field: impl Fn(&Item) -> Decimal) -> Decimal {
@@ -280,6 +300,14 @@ impl MemberView {
     pub(super) fn enrolled_days(&self) -> i64 {
         let enrolled = self.member.enrolled_at.with_timezone(&self.zone).date_naive();
         (self.today - enrolled).num_days().max(0)
+    }
+
+    pub(super) fn risk_level(&self) -> &'static str {
+        self.member.standing.risk_level().map_or("", RiskLevel::as_str)
+    }
+
+    pub(super) fn in_segment(&self, name: &str) -> bool {
+        self.member.standing.segments.keys().any(|segment| segment.as_str() == name)
     }
 
     /// What the chain's systems say of them; `()` when they say nothing.
@@ -353,10 +381,26 @@ impl EventView {
         }
     }
 
+    pub(super) fn segment(&self) -> Option<&SegmentChange> {
+        match &self.event.data {
+            EventData::SegmentEntered(change) | EventData::SegmentExited(change) => Some(change),
+            _ => None,
+        }
+    }
+
     pub(super) fn achievement(&self) -> &str {
         match &self.event.data {
             EventData::AchievementEarned(earned) => &earned.achievement,
             _ => "",
+        }
+    }
+
+    pub(super) fn order(&self) -> Option<&Order> {
+        match &self.event.data {
+            EventData::OrderCreated(told)
+            | EventData::OrderUpdated(told)
+            | EventData::OrderCompleted(told) => Some(told.order()),
+            _ => None,
         }
     }
 
@@ -372,31 +416,31 @@ impl EventView {
 
     pub(super) fn order_id(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => &order.order_id,
             EventData::OrderRefunded(refund) => &refund.order_id,
-            _ => "",
+            EventData::OrderCancelled(cancelled) => &cancelled.order_id,
+            _ => self.order().map_or("", |order| &order.order_id),
         }
     }
 
     pub(super) fn total(&self) -> Decimal {
         match &self.event.data {
-            EventData::OrderCompleted(order) => order.total.decimal(),
-            EventData::OrderRefunded(refund) => refund.amount.decimal(),
-            _ => Decimal::ZERO,
+            EventData::OrderRefunded(refund) => refund.amount.unwrap_or_default().decimal(),
+            EventData::OrderCancelled(cancelled) => cancelled.total.unwrap_or_default().decimal(),
+            _ => self.order().map_or(Decimal::ZERO, |order| order.total.decimal()),
         }
     }
 
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
-            EventData::OrderCompleted(order) => or_empty(order.channel.as_ref()),
             EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
-            _ => "",
+            _ => or_empty(self.order().and_then(|order| order.channel.as_ref())),
         }
     }
 
     pub(super) fn reason(&self) -> &str {
         match &self.event.data {
             EventData::OrderRefunded(refund) => or_empty(refund.reason.as_ref()),
+            EventData::OrderCancelled(cancelled) => or_empty(cancelled.reason.as_ref()),
             _ => self.points().map_or("", |moved| &moved.reason),
         }
     }

@@ -85,6 +85,7 @@ pub(super) enum Place {
     Anywhere,
     Rule,
     Trigger,
+    Segment,
     Test,
 }
 
@@ -99,6 +100,9 @@ pub(super) enum Role {
     Endpoint,
     Category,
     Weekday,
+    RiskLevel,
+    Segment,
+    SegmentType,
     Rule,
     LoyaltyEvent,
     SourceEvent,

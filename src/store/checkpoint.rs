@@ -1,13 +1,17 @@
 //! Moving SQLite's log into the database file, on a thread of its own, so that nobody who commits waits for it.
 //!
 //! Left alone, SQLite does that on the connection that commits, whenever the log has grown enough. It still does when
-//! this thread falls behind: that bounds the log.
+//! this thread falls behind.
+//!
+//! Moving alone does not bound the log: it begins anew only when nobody reads from it, and while readers overlap, somebody
+//! always does. So when it has grown too long, whoever commits waits for a moment, until all who read it have gone.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -16,6 +20,11 @@ use super::error::StoreError;
 
 /// Pages in the log that are worth moving.
 const ENOUGH: i64 = 4_000;
+/// Pages in the log that are too many.
+const TOO_MANY: i64 = 32_000;
+/// How long who commits may wait for those who read, in milliseconds, and the pause before they wait again.
+const PATIENCE: u32 = 200;
+const RELIEF: Duration = Duration::from_secs(2);
 /// Commits in quick succession are looked at together.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,7 +42,7 @@ impl Checkpointer {
         let path = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || Thread { path, conn: None }.run(&woken))
+            .spawn(move || Thread { path, conn: None, too_many: TOO_MANY, failed: None }.run(&woken))
             .map_err(StoreError::Thread)?;
         Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
@@ -61,11 +70,17 @@ struct Thread {
     path: PathBuf,
     /// Opened when there is something to look at.
     conn: Option<SqliteConnection>,
+    /// Pages in the log that are too many.
+    too_many: i64,
+    /// When the log could not be begun anew.
+    failed: Option<Instant>,
 }
 
 /// What SQLite answers: <https://sqlite.org/pragma.html#pragma_wal_checkpoint>.
 #[derive(QueryableByName)]
 struct Progress {
+    #[diesel(sql_type = BigInt)]
+    busy: i64,
     #[diesel(sql_type = BigInt)]
     log: i64,
     #[diesel(sql_type = BigInt)]
@@ -89,14 +104,25 @@ impl Thread {
     fn look(&mut self) -> Result<(), StoreError> {
         let conn = match &mut self.conn {
             Some(conn) => conn,
-            none => none.insert(open_sqlite(&self.path, Role::Writer)?),
+            none => none.insert(open(&self.path)?),
         };
         let waiting = pragma(conn, "PRAGMA wal_checkpoint(NOOP)")?;
         if waiting.log - waiting.checkpointed >= ENOUGH {
             pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
         }
+        if waiting.log >= self.too_many && self.failed.is_none_or(|at| at.elapsed() >= RELIEF) {
+            // Who reads for longer than we have patience is in the way. The next commit begins the log anew otherwise.
+            let restart = pragma(conn, "PRAGMA wal_checkpoint(RESTART)")?;
+            self.failed = (restart.busy != 0).then(Instant::now);
+        }
         Ok(())
     }
+}
+
+fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut conn = open_sqlite(path, Role::Writer)?;
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {PATIENCE}"))?;
+    Ok(conn)
 }
 
 /// Lets some time pass; `false` when the handle was dropped meanwhile.
@@ -117,7 +143,10 @@ fn pragma(conn: &mut SqliteConnection, text: &str) -> QueryResult<Progress> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+    use crate::store::Store;
     use crate::store::tests::sample::{Words as _, newcomer, order};
 
     #[test]
@@ -139,5 +168,97 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(store.member(next - 1).version, 1);
+    }
+
+    /// Readers of whom the next always begins before the last one ends.
+    struct Relay {
+        readers: [SqliteConnection; 2],
+        turn: usize,
+    }
+
+    impl Relay {
+        fn start(path: &Path) -> Self {
+            let readers = [(); 2].map(|()| open_sqlite(path, Role::Reader).unwrap());
+            let mut relay = Self { readers, turn: 0 };
+            relay.begin();
+            relay
+        }
+
+        fn begin(&mut self) {
+            let reader = &mut self.readers[self.turn];
+            reader.batch_execute("BEGIN; SELECT COUNT(*) FROM members").unwrap();
+        }
+
+        fn hand_over(&mut self) {
+            self.turn = 1 - self.turn;
+            self.begin();
+            self.readers[1 - self.turn].batch_execute("ROLLBACK").unwrap();
+        }
+    }
+
+    fn log(conn: &mut SqliteConnection) -> i64 {
+        pragma(conn, "PRAGMA wal_checkpoint(NOOP)").unwrap().log
+    }
+
+    #[test]
+    fn a_log_that_somebody_always_reads_is_begun_anew_when_it_is_too_long() {
+        let (store, folder) = crate::store::tests::sqlite();
+        let path = folder.path().join("test.db");
+        let mut conn = open_sqlite(&path, Role::Writer).unwrap();
+        let mut thread = Thread { path: path.clone(), conn: None, too_many: 400, failed: None };
+        let mut relay = Relay::start(&path);
+        for next in 0.. {
+            write(&store, next);
+            relay.hand_over();
+            pragma(&mut conn, "PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+            if log(&mut conn) >= thread.too_many {
+                break;
+            }
+        }
+
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| hand_over_while_commits_wait(&path, &done, &mut relay));
+            let deadline = Instant::now() + Duration::from_secs(20);
+            thread.look().unwrap();
+            while thread.failed.take().is_some() && Instant::now() < deadline {
+                thread.look().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        write(&store, 1_000);
+        let log = log(&mut conn);
+        assert!(log < thread.too_many, "{log} pages: the log was not begun anew");
+    }
+
+    /// From when commits wait, which is when readers are waited for.
+    fn hand_over_while_commits_wait(path: &Path, done: &AtomicBool, relay: &mut Relay) {
+        let mut probe = open_sqlite(path, Role::Writer).unwrap();
+        probe.batch_execute("PRAGMA busy_timeout = 0").unwrap();
+        let is_done = || done.load(Ordering::Relaxed);
+        while !is_done() && probe.batch_execute("BEGIN IMMEDIATE; ROLLBACK").is_ok() {}
+        while !is_done() {
+            relay.hand_over();
+        }
+    }
+
+    #[test]
+    fn who_commits_waits_for_readers_only_now_and_then() {
+        let (store, folder) = crate::store::tests::sqlite();
+        let path = folder.path().join("test.db");
+        let mut thread = Thread { path: path.clone(), conn: None, too_many: 1, failed: None };
+        write(&store, 0);
+        let _reading = Relay::start(&path);
+        write(&store, 1);
+        thread.look().unwrap();
+        let failed = thread.failed;
+        assert!(failed.is_some());
+        thread.look().unwrap();
+        assert_eq!(thread.failed, failed);
+    }
+
+    fn write(store: &Store, nth: u64) {
+        let (first, last) = (nth * 100, (nth + 1) * 100);
+        store.write(&(first..last).map(|n| order(n, &newcomer(n)).into()).collect::<Vec<_>>());
     }
 }

@@ -19,6 +19,9 @@ use crate::domain::delivery::{DeliveryStatus, NewDelivery};
 use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
 use crate::domain::loyalty_event::EventType;
 
+/// Deliveries that one call of [`discard_owed`] settles.
+const DISCARDED_AT_ONCE: i64 = 1_000;
+
 /// The condition of the index `deliveries_failed`, literally: neither planner trusts a parameter. SQLite keeps no
 /// statistics and has to be told besides that failures are few.
 const fn is_failed(conn: &DbConn) -> &'static str {
@@ -306,24 +309,42 @@ pub fn discard(
     Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
 }
 
-/// Discards whatever an endpoint is still owed.
-pub(super) fn discard_pending(
+/// Discards some of what an endpoint is still owed, the longest due first. Answers how many; 0 when nothing is owed any
+/// more. There can be millions, and whoever commits waits meanwhile: hence one transaction for each so many.
+pub fn discard_owed(
     conn: &mut DbConn,
     chain: &ChainId,
     endpoint: EndpointId,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(deliveries::table)
-        .filter(deliveries::chain.eq(chain.as_str()))
-        .filter(deliveries::endpoint.eq(endpoint.to_string()))
-        .filter(deliveries::due_at.is_not_null())
+) -> Result<usize, StoreError> {
+    let owed = || {
+        deliveries::table
+            .filter(deliveries::chain.eq(chain.as_str()))
+            .filter(deliveries::endpoint.eq(endpoint.to_string()))
+            .filter(deliveries::due_at.is_not_null())
+    };
+    let ids: Vec<String> = owed()
+        .order((deliveries::due_at, deliveries::id))
+        .limit(DISCARDED_AT_ONCE)
+        .select(deliveries::id)
+        .load(conn)?;
+    if let DbConn::Postgres(c) = conn {
+        // An update locks rows as it comes upon them, attempts lock them in the order of their ids.
+        owed()
+            .filter(deliveries::id.eq_any(&ids))
+            .order(deliveries::id)
+            .select(deliveries::id)
+            .for_update()
+            .load::<String>(c)?;
+    }
+    diesel::update(owed().filter(deliveries::id.eq_any(&ids)))
         .set((
             deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
             deliveries::due_at.eq(None::<i64>),
             deliveries::settled_at.eq(now.timestamp_micros()),
         ))
         .execute(conn)?;
-    Ok(())
+    Ok(ids.len())
 }
 
 /// All tries of a delivery, in order.

@@ -7,7 +7,6 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::connection::DbConn;
-use super::delivery;
 use super::error::StoreError;
 use super::row::{Row, to_json};
 use super::schema::{deliveries, endpoints};
@@ -125,17 +124,18 @@ pub fn update(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(
     Ok(())
 }
 
-/// Deletes an endpoint: nobody sees it any more, its pending deliveries are discarded, its log stays. Of one that is
-/// deleted already, what is still pending is discarded.
+/// Deletes an endpoint: nobody sees it any more, its log stays. What it is still owed is left to
+/// [`delivery::discard_owed`](super::delivery::discard_owed).
 pub fn delete(conn: &mut DbConn, chain: &ChainId, id: EndpointId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(endpoints::table.find((chain.as_str(), id.to_string())))
         .filter(endpoints::deleted_at.is_null())
         .set(endpoints::deleted_at.eq(now.timestamp_micros()))
         .execute(conn)?;
-    delivery::discard_pending(conn, chain, id, now)
+    Ok(())
 }
 
-/// Deleted endpoints that are still owed something: a commit that was decided before the deletion was written after it.
+/// Deleted endpoints that are still owed something: a commit that was decided before the deletion was written after it,
+/// or not everything was discarded yet.
 pub fn deleted_but_owed(conn: &mut DbConn, chain: &ChainId) -> Result<Vec<EndpointId>, StoreError> {
     let owed = deliveries::table
         .filter(deliveries::chain.eq(endpoints::chain))

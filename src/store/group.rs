@@ -134,15 +134,19 @@ impl<'a> Round<'a> {
     }
 
     fn decide_stored_sources(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let mut lost = Vec::new();
-        for (at, _, change, row) in self.sources() {
-            if let SourceOrigin::Stored { status, .. } = change.from
-                && !source_event::decide_again(conn, row, status)?
-            {
-                lost.push(at);
+        let mut stored: Vec<_> = self
+            .sources()
+            .filter_map(|(at, _, change, row)| match change.from {
+                SourceOrigin::Stored { status, .. } => Some((at, row, status)),
+                SourceOrigin::Outside => None,
+            })
+            .collect();
+        stored.sort_by_key(|(_, row, _)| row.key());
+        for (at, row, status) in stored {
+            if !source_event::decide_again(conn, row, status)? {
+                self.losers.insert(at);
             }
         }
-        self.losers.extend(lost);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::loyalty_events;
-use super::trail;
+use super::trail::{self, Link};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
@@ -91,6 +91,14 @@ impl EventRow {
     }
 }
 
+impl Link for EventRow {
+    const TABLE: &'static str = "loyalty_events";
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+}
+
 /// Stores new events.
 pub(super) fn insert(conn: &mut DbConn, rows: &[&EventRow]) -> QueryResult<()> {
     insert_all!(conn, loyalty_events::table, rows)
@@ -165,7 +173,7 @@ fn list_of_member(
     };
     let mut found = Vec::new();
     while let Some(from) = next.take() {
-        for row in trail::walk::<EventRow>(conn, "loyalty_events", chain, &from, limit)? {
+        for row in trail::walk::<EventRow>(conn, chain, &from, limit)? {
             next.clone_from(&row.previous);
             let event = row.read()?;
             if filter.passes(&event) {

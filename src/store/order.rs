@@ -39,7 +39,7 @@ impl OrderRow {
 
     fn read(self) -> Result<OrderRecord, StoreError> {
         let order: OrderRecord = Row { table: "orders", id: &self.order_id }.json("state", &self.state)?;
-        Ok(OrderRecord { version: self.version, ..order })
+        Ok(order.at_version(self.version))
     }
 }
 

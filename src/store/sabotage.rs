@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 
 use super::Store;
 use crate::domain::chain::ChainId;
-use crate::domain::ids::MemberId;
+use crate::domain::ids::{EndpointId, MemberId};
 
 /// Until [`relent`], no member reaches this version.
 pub(crate) fn refuse_member_version(store: &Store, version: i64) {
@@ -39,6 +39,18 @@ pub(crate) fn damage_identities(store: &Store, id: MemberId) {
 /// Spoils when stored source events were received.
 pub(crate) fn damage_source_times(store: &Store) {
     execute(store, &format!("UPDATE source_events SET received_at = {}", i64::MAX));
+}
+
+/// Owes an endpoint so many deliveries of events that are nowhere.
+pub(crate) fn owe(store: &Store, chain: &ChainId, endpoint: EndpointId, count: u32) {
+    execute(
+        store,
+        &format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+             INSERT INTO deliveries (chain, endpoint, id, event, member, status, attempts, due_at, created_at)
+             SELECT '{chain}', '{endpoint}', n, '', '', 'pending', 0, n, n FROM numbers"
+        ),
+    );
 }
 
 fn refuse(store: &Store, what: &str, when: &str) {

@@ -10,19 +10,28 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::connection::{DbConn, on_backend};
+use super::error::StoreError;
+use super::row::Row;
 use crate::domain::chain::ChainId;
 
-/// At most `limit` rows of `table`: the one called `from`, the one before it, and so on.
-pub(super) fn walk<R>(
+/// A row that names the one before it.
+pub(super) trait Link: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static {
+    /// Where such rows are.
+    const TABLE: &'static str;
+
+    /// The one before it; `None` for the first.
+    fn previous(&self) -> Option<&str>;
+}
+
+/// At most `limit` rows: the one called `from`, the one before it, and so on to the first. A row that is named and not
+/// there is damage: an end without it would read as the beginning.
+pub(super) fn walk<R: Link>(
     conn: &mut DbConn,
-    table: &'static str,
     chain: &ChainId,
     from: &str,
     limit: i64,
-) -> QueryResult<Vec<R>>
-where
-    R: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static,
-{
+) -> Result<Vec<R>, StoreError> {
+    let table = R::TABLE;
     let text = format!(
         "WITH RECURSIVE trail(nth, chain, id, previous) AS (
             SELECT 1, chain, id, previous FROM {table} WHERE chain = $1 AND id = $2
@@ -37,5 +46,12 @@ where
         .bind::<Text, _>(chain.as_str())
         .bind::<Text, _>(from)
         .bind::<BigInt, _>(limit);
-    on_backend!(conn, |c| query.load(c))
+    let rows: Vec<R> = on_backend!(conn, |c| query.load(c))?;
+    let next = rows.last().map_or(Some(from), R::previous);
+    match next {
+        Some(id) if (rows.len() as i64) < limit => {
+            Err(Row { table, id }.corrupt("another row says that it comes before it, but it is not there"))
+        }
+        _ => Ok(rows),
+    }
 }

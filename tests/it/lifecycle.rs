@@ -20,6 +20,10 @@ async fn a_weekly_guest_who_stays_away_is_at_risk_and_comes_back(app: TestApp) {
     assert_eq!(crm.kinds(), ["member.enrolled", "member.at_risk"]);
     let at_risk = crm.arrivals().pop().unwrap().json();
     assert_eq!(at_risk["data"]["typical_gap_days"], 7);
+    assert_eq!(at_risk["data"]["risk_level"], "MEDIUM");
+    assert_eq!(at_risk["data"]["recommended_actions"], serde_json::json!(["Send a win-back offer"]));
+    let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
+    assert_eq!((&member["status"], &member["risk_level"]), (&"at_risk".into(), &"MEDIUM".into()));
     app.send(&visit("v9", "ana", "2026-04-02T18:00:00Z")).await.expect(200);
     app.advance(0).await;
     assert_eq!(crm.kinds().last().map(String::as_str), Some("member.reactivated"));

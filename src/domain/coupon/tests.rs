@@ -75,7 +75,7 @@ fn totals_are_told_before_and_after_as_the_events_webhook_shows_them() {
 fn every_rejection_has_its_name() {
     let (a, b) = (1, 2);
     let once = book(1, 1, 0);
-    let play = |stake: &Stake, book: &CouponBook, who, minutes, what| {
+    let play = |stake: &Stake, book: &CouponBook, who, minutes, what: Move<'_>| {
         stake.play(book, hand(who, minutes), what).map(|(after, _)| after).map_err(Rejection::code)
     };
     let bounded = CouponBook { valid_from: Some(at(10)), valid_to: Some(at(20)), ..once.clone() };
@@ -122,11 +122,12 @@ fn every_rejection_has_its_name() {
         play(&of_another(&used), &once, b, 2, Move::Revert(&use_)),
         Err("coupon_recipient_does_not_match")
     );
-    let elsewhere = Usage { code: "OTHER".parse().unwrap(), ..use_.clone() };
+    let mut elsewhere = use_.clone();
+    elsewhere.code = "OTHER".parse().unwrap();
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&elsewhere)), Err("coupon_usage_not_found"));
     let done = Usage { reverted_by: Some(use_.key), ..use_.clone() };
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&done)), Err("coupon_already_reverted"));
-    let given = Usage { kind: UsageKind::Assigned, ..use_.clone() };
+    let given = Usage { kind: UsageKind::Assigned, ..use_ };
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&given)), Err("coupon_usage_not_a_use"));
 }
 

@@ -14,10 +14,10 @@ impl Draft {
         match command {
             Command::AdjustPoints(adjustment) => self.adjust_points(frame, adjustment),
             Command::CreateMember(profile) => self.create_member(frame, profile),
-            Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
-            Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
             Command::SetTier(order) => self.set_manual_tier(frame, order),
             Command::ClearTier => self.clear_manual_tier(frame),
+            Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
+            Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
         }
     }
 

@@ -18,9 +18,9 @@ use crate::domain::wallet::{Until, Waiting, Wallet};
 impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        self.catch_up_on_tier(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
-        self.catch_up_on_tier(frame);
         for wallet in &frame.terms.wallets {
             if self
                 .member

@@ -1,10 +1,10 @@
 //! What happened, folded into the member and the order.
 
 use super::{Draft, Frame};
+use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::Status;
 use crate::domain::money::Money;
-use crate::domain::order::OrderRecord;
+use crate::domain::order::Step;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceEvent};
 
@@ -15,37 +15,11 @@ impl Draft {
             self.told.push(EventData::MemberEnrolled);
         }
         match &event.data {
-            SourceData::OrderCompleted(order) => {
-                let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order.order_id.clone()));
-                if record.total.is_some() {
-                    let order_id = record.order_id.clone();
-                    self.note(format!("order {order_id} was completed before; it counts once"));
-                    self.runs_rules = false;
-                    return Ok(());
-                }
-                record.total = Some(order.total);
-                record.member = Some(self.member.id);
-                record.day = Some(self.today);
-                record.refunded = record.refunded.min(order.total);
-                let refunded = record.refunded;
-                self.told.push(EventData::OrderCompleted(order.clone()));
-                self.visit(order.total);
-                self.member.history.refund(self.today, refunded);
-                self.use_coupons(frame, &order.coupons);
-            }
-            SourceData::OrderRefunded(refund) => {
-                let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
-                let refunded = record.refundable(refund.amount);
-                record.refunded = record.refunded.plus(refunded);
-                if let Some(day) = record.day {
-                    self.member.history.refund(day, refunded);
-                }
-                if refunded < refund.amount {
-                    let sentence = format!("only {refunded} of {} was left to refund", refund.amount);
-                    self.note(sentence);
-                }
-                self.told.push(EventData::OrderRefunded(refund.clone()));
-            }
+            SourceData::OrderCreated(new) => self.see_order(frame, Step::Created, new),
+            SourceData::OrderUpdated(new) => self.see_order(frame, Step::Updated, new),
+            SourceData::OrderCompleted(new) => self.see_order(frame, Step::Completed, new),
+            SourceData::OrderCancelled(cancelled) => self.see_cancellation(cancelled),
+            SourceData::OrderRefunded(refund) => self.see_refund(refund),
             SourceData::Visit(visit) => {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);
@@ -60,12 +34,8 @@ impl Draft {
         Ok(())
     }
 
-    fn visit(&mut self, spend: Money) {
-        let absence = self.absence();
+    pub(super) fn visit(&mut self, spend: Money) {
+        self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
         self.member.history.visit(self.today, spend);
-        if self.member.standing.status != Status::Active {
-            self.member.standing.status = Status::Active;
-            self.told.push(EventData::MemberReactivated(absence));
-        }
     }
 }

@@ -1,20 +1,26 @@
 //! Guests who come, stay away, and achieve.
 
-use super::Draft;
+use super::{Draft, Frame, MAX_RECOMMENDATIONS, Occasion, Refusal};
+use crate::domain::effect::{Action, Mark, RuleEffects};
 use crate::domain::loyalty_event::{Absence, AchievementEarned, EventData};
-use crate::domain::member::Status;
+use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Money;
+use crate::domain::schedule::TickType;
+use crate::domain::terms::lifecycle::Verdict;
 use crate::domain::text::Name;
 
-impl Draft {
-    pub(super) fn absence(&self) -> Absence {
-        let history = &self.member.history;
-        Absence {
-            days_since_last_visit: history.days_since_last_visit(self.today),
-            typical_gap_days: history.typical_gap_days().map(Money::new),
-        }
+/// Recommendations go out with what the same rule's `mark` tells, and there is an end to them.
+pub(super) fn may_recommend(effects: &RuleEffects) -> Result<(), Refusal> {
+    if !effects.actions.iter().any(|action| matches!(action, Action::Mark(_))) {
+        return Err(Refusal::NothingToRecommendFor);
     }
+    match effects.recommended().len() {
+        0..=MAX_RECOMMENDATIONS => Ok(()),
+        _ => Err(Refusal::TooManyRecommendations),
+    }
+}
 
+impl Draft {
     pub(super) fn achieve(&mut self, name: &Name) {
         if self.member.standing.achievements.contains_key(name) {
             return;
@@ -23,16 +29,53 @@ impl Draft {
         self.told.push(EventData::AchievementEarned(AchievementEarned { achievement: name.clone() }));
     }
 
-    pub(super) fn mark(&mut self, status: Status) {
-        if self.member.standing.status == status {
+    /// On the daily tick of a program with a `[lifecycle]`: misses a guest who stays away longer than usual.
+    pub fn miss(&mut self, frame: Frame<'_>) {
+        let Some(lifecycle) = &frame.terms.lifecycle else { return };
+        if !matches!(self.occasion, Occasion::Tick { kind: TickType::Daily, .. }) {
             return;
         }
-        self.member.standing.status = status;
-        let absence = self.absence();
-        self.told.push(match status {
-            Status::AtRisk => EventData::MemberAtRisk(absence),
-            Status::Churned => EventData::MemberChurned(absence),
-            Status::Active => EventData::MemberReactivated(absence),
+        let verdict = lifecycle.judge(&self.member.history, self.today);
+        let mark = match (self.member.standing.status, verdict) {
+            (Status::Churned, _) | (_, Verdict::Usual) => return,
+            (_, Verdict::AtRisk(level)) => Mark::AtRisk(Some(level)),
+            (_, Verdict::Churned) => Mark::Churned,
+        };
+        self.mark(mark, &lifecycle.recommended_actions);
+    }
+
+    /// Sets the status, and tells of it if that changes anything.
+    pub(super) fn mark(&mut self, mark: Mark, recommended: &[Name]) {
+        let standing = &mut self.member.standing;
+        let (status, risk) = (standing.status, standing.risk_level());
+        standing.at_risk = match mark {
+            Mark::AtRisk(Some(level)) => level,
+            Mark::AtRisk(None) if status == Status::AtRisk => standing.at_risk,
+            Mark::AtRisk(None) | Mark::Active | Mark::Churned => RiskLevel::default(),
+        };
+        standing.status = mark.status();
+        if (standing.status, standing.risk_level()) == (status, risk) {
+            return;
+        }
+        let absence = self.absence(self.member.standing.risk_level().or(risk), recommended);
+        self.told.push(match mark {
+            Mark::Active => {
+                EventData::MemberReactivated(Absence { predicted_churn_probability: None, ..absence })
+            }
+            Mark::AtRisk(_) => EventData::MemberAtRisk(absence),
+            Mark::Churned => EventData::MemberChurned(absence),
         });
+    }
+
+    fn absence(&self, risk: Option<RiskLevel>, recommended: &[Name]) -> Absence {
+        let history = &self.member.history;
+        Absence {
+            risk_level: risk.unwrap_or_default(),
+            days_since_last_visit: history.days_since_last_visit(self.today),
+            previous_visit_frequency: history.visits_per_30_days().map(Money::new),
+            typical_gap_days: history.typical_gap_days().map(Money::new),
+            predicted_churn_probability: self.churn_probability.map(Money::new),
+            recommended_actions: recommended.to_vec(),
+        }
     }
 }

@@ -14,8 +14,10 @@ mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
+mod order;
 mod points;
 mod profile;
+mod segment;
 mod session;
 mod tier;
 
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
@@ -36,7 +39,7 @@ use super::identity::Identity;
 use super::ids::{EventId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
-use super::member::{MAX_IDENTITIES, Member, Standing};
+use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
@@ -47,9 +50,13 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use lifecycle::may_recommend;
+use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
+/// The most actions that one rule may recommend.
+pub const MAX_RECOMMENDATIONS: usize = 10;
 
 /// What a member decides on.
 #[derive(Debug, Clone)]
@@ -131,6 +138,12 @@ pub enum Refusal {
     /// `take_back` outside a refund.
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
+    /// `recommend` without `mark`.
+    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
+    NothingToRecommendFor,
+    /// More recommendations than a person would read.
+    #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
+    TooManyRecommendations,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
@@ -163,6 +176,8 @@ impl Refusal {
             Self::NoSuchTier(_) => "unknown_tier",
             Self::TiersFollowPolicy => "tiers_follow_policy",
             Self::NoRefund => "no_refund",
+            Self::NothingToRecommendFor => "nothing_to_recommend_for",
+            Self::TooManyRecommendations => "too_many_recommendations",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
             Self::Lacks => "lacks",
@@ -198,8 +213,11 @@ pub struct Draft {
     pub today: NaiveDate,
     /// The engine's clock.
     pub now: Timestamp,
-    /// Whether the rules should run: not for an order that was completed before.
+    /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
+    order_news: OrderNews,
+    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
+    pub churn_probability: Option<Decimal>,
     /// Coupons that are known, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
@@ -240,6 +258,8 @@ impl Draft {
             today,
             now,
             runs_rules: true,
+            order_news: OrderNews::Nothing,
+            churn_probability: None,
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),
@@ -258,7 +278,9 @@ impl Draft {
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
             let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
-            if !replay {
+            if replay {
+                draft.recall_order(&event);
+            } else {
                 let folded = draft.fold(frame, &event);
                 draft.lacks_nothing()?;
                 folded?;
@@ -298,10 +320,17 @@ impl Draft {
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
+        self.all_or_nothing(|draft| {
+            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
+        })
+    }
+
+    /// Undoes what was done when it could not be done to the end.
+    fn all_or_nothing(&mut self, act: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
         let standing = self.member.standing.clone();
         let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
-        let outcome = effects.actions.iter().try_for_each(|action| self.act(frame, &effects.cause, action));
+        let outcome = act(self);
         if outcome.is_err() {
             self.desk = desk;
             self.restore(standing, order, marks);
@@ -322,7 +351,8 @@ impl Draft {
         self.failures.push(failure);
     }
 
-    fn act(&mut self, frame: Frame<'_>, cause: &Cause, action: &Action) -> Result<(), Refusal> {
+    fn act(&mut self, frame: Frame<'_>, effects: &RuleEffects, action: &Action) -> Result<(), Refusal> {
+        let cause = &effects.cause;
         if self.told.len() >= MAX_EVENTS {
             return Err(Refusal::TooManyEvents);
         }
@@ -335,9 +365,14 @@ impl Draft {
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
-            Action::Mark(status) => {
-                self.mark(*status);
-                self.line(cause, action.as_str(), None, Name::parse(status.as_str()).ok());
+            Action::Mark(mark) => {
+                self.mark(*mark, &effects.recommended());
+                self.line(cause, action.as_str(), None, Name::parse(mark.status().as_str()).ok());
+                Ok(())
+            }
+            Action::Recommend(what) => {
+                may_recommend(effects)?;
+                self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
             Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
@@ -394,6 +429,7 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let face = self.member.face();
+        let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             transfer.previous = latest.transfer.replace(transfer.id);
@@ -414,7 +450,10 @@ impl Draft {
                     subject: Some(Subject {
                         id: self.member.id,
                         previous: latest.event.replace(id),
-                        face: face.clone(),
+                        face: MemberFace {
+                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
+                            ..face.clone()
+                        },
                     }),
                     at: self.at,
                     data,

@@ -1,13 +1,13 @@
 //! Points that come and go.
 
-use super::{Draft, Frame, Occasion, Refusal, SourceInput};
+use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::effect::Cause;
 use crate::domain::ids::TransferId;
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, PointsMoved, PointsPending};
 use crate::domain::money::Points;
-use crate::domain::source_event::{SourceData, SourceType};
+use crate::domain::source_event::SourceType;
 use crate::domain::terms::wallet::{Overdraft, Pending, WalletTerms};
 use crate::domain::text::{Key, Name, Note};
 use crate::domain::wallet::{Lot, Until, Waiting};
@@ -24,6 +24,17 @@ pub(super) struct Movement<'a> {
     pub(super) reason: &'a str,
 }
 
+/// The wallet meant, and the points in it that an amount comes to; `None` when that is none.
+fn whole<'a>(
+    frame: Frame<'a>,
+    code: Option<&Name>,
+    amount: Decimal,
+) -> Result<Option<(&'a WalletTerms, Points)>, Refusal> {
+    let wallet = frame.wallet(code)?;
+    let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
+    Ok((whole != Points::ZERO).then_some((wallet, whole)))
+}
+
 impl Draft {
     /// Gives points; those for an order are remembered with it, so that a refund can take them back.
     pub(super) fn award(
@@ -32,11 +43,7 @@ impl Draft {
         cause: &Cause,
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
-        let wallet = frame.wallet(code)?;
-        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
-        if whole == Points::ZERO {
-            return Ok(());
-        }
+        let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = self.room_for(wallet, whole);
         self.line(cause, "award", Some((wallet, amount)), None);
         if amount == Points::ZERO {
@@ -45,13 +52,13 @@ impl Draft {
         if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
             && input.event.kind() == SourceType::OrderCompleted
         {
-            order.earned = order.earned.plus(amount).ok_or(Refusal::TooManyPoints)?;
+            order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
         }
         self.earn(frame, Movement { cause, wallet, amount, reason })
     }
 
     /// As much of `amount` as the wallet may still hold.
-    fn room_for(&self, wallet: &WalletTerms, amount: Points) -> Points {
+    pub(super) fn room_for(&self, wallet: &WalletTerms, amount: Points) -> Points {
         let Some(most) = wallet.max_balance else { return amount };
         let has = self.member.standing.wallets.get(&wallet.code);
         let has = has.map_or(0, |wallet| wallet.balance().0 + wallet.pending().0);
@@ -59,7 +66,7 @@ impl Draft {
     }
 
     /// Points earned, to be spent at once or later, as the wallet says.
-    fn earn(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+    pub(super) fn earn(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let until = match wallet.pending {
             Pending::No => {
@@ -73,15 +80,11 @@ impl Draft {
         let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
         self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
         self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
-        let available_at = match until {
-            Until::At(at) => Some(at),
-            Until::Confirmed => None,
-        };
         self.told.push(EventData::PointsPending(PointsPending {
             amount,
             wallet: wallet.code.clone(),
             reason: reason.into(),
-            available_at,
+            available_at: until.instant(),
         }));
         Ok(())
     }
@@ -120,11 +123,7 @@ impl Draft {
         cause: &Cause,
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
-        let wallet = frame.wallet(code)?;
-        let whole = wallet.rounding.whole(amount).ok_or(Refusal::TooManyPoints)?;
-        if whole == Points::ZERO {
-            return Ok(());
-        }
+        let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = Points(whole.0.min(self.balance(wallet).0.max(0)));
         if amount > Points::ZERO {
             let (moved, _) =
@@ -135,67 +134,28 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes back the refunded share of what the order earned.
-    pub(super) fn take_back(
-        &mut self,
-        frame: Frame<'_>,
-        cause: &Cause,
-        reason: &Note,
-    ) -> Result<(), Refusal> {
-        let is_refund = |input: &SourceInput| matches!(input.event.data, SourceData::OrderRefunded(_));
-        if !matches!(&self.occasion, Occasion::Source(input) if is_refund(input)) {
-            return Err(Refusal::NoRefund);
-        }
-        let order = self.order.as_mut().ok_or(Refusal::NoRefund)?;
-        let amount = order.due_back();
-        order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-        let wallet = frame.wallet(None)?;
-        self.claw_back(Movement { cause, wallet, amount, reason })?;
-        self.line(cause, "take_back", Some((wallet, amount)), None);
-        Ok(())
-    }
-
-    /// Takes back what an order earned beyond the share that was refunded before we heard of the order itself. No rule
-    /// could do that when the refund came: it did not know the order.
-    pub fn settle_early_refund(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
-        let Some(order) = self.order.as_mut().filter(|_| self.runs_rules) else { return Ok(()) };
-        let Occasion::Source(input) = &self.occasion else { return Ok(()) };
-        let amount = order.due_back();
-        if !matches!(input.event.data, SourceData::OrderCompleted(_)) || amount <= Points::ZERO {
-            return Ok(());
-        }
-        order.taken_back = order.taken_back.plus(amount).ok_or(Refusal::TooManyPoints)?;
-        let cause = frame.engine("refunded before the order came");
-        let wallet = frame.wallet(None)?;
-        self.claw_back(Movement { cause: &cause, wallet, amount, reason: &cause.rule })?;
-        self.line(&cause, "take_back", Some((wallet, amount)), None);
-        Ok(())
-    }
-
     /// Takes back points that the order at hand earned: first what waits, then what can be spent, and beyond it as the
-    /// wallet allows.
-    fn claw_back(&mut self, movement: Movement<'_>) -> Result<(), Refusal> {
+    /// program and the wallet allow. What is let go is let go for good. Answers how many points were taken.
+    pub(super) fn claw_back(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<Points, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let origin = self.origin();
         let waited = self.member.standing.wallets.open(&wallet.code).take_waiting(&origin, amount);
         if waited > Points::ZERO {
-            let pending = Account::Pending(self.member.id);
-            self.book(
-                Movement { amount: waited, ..movement },
-                pending,
-                Account::Chain(ChainAccount::ClawedBack),
-            );
+            let (pending, chain) =
+                (Account::Pending(self.member.id), Account::Chain(ChainAccount::ClawedBack));
+            self.book(Movement { amount: waited, ..movement }, pending, chain);
         }
-        let left = Points(amount.0 - waited.0);
+        let balance = self.balance(wallet);
+        let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), balance);
         let left = match wallet.overdraft {
             Overdraft::Allowed => left,
-            Overdraft::Refused => Points(left.0.min(self.balance(wallet).0.max(0))),
+            Overdraft::Refused => left.min(balance.max(Points::ZERO)),
         };
         let new_balance = match left > Points::ZERO {
             true => {
                 self.debit(Movement { amount: left, ..movement }, ChainAccount::ClawedBack)?.0.new_balance
             }
-            false => self.balance(wallet),
+            false => balance,
         };
         let amount = Points(waited.0 + left.0);
         if amount > Points::ZERO {
@@ -203,7 +163,7 @@ impl Draft {
             let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
             self.told.push(EventData::PointsClawedBack(moved));
         }
-        Ok(())
+        Ok(amount)
     }
 
     /// What the member can spend.

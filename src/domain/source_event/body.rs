@@ -1,19 +1,21 @@
 //! The JSON of a source event: its shape, and from the shape to values that cannot be wrong.
 
+mod order;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{BadEvent, MAX_COUPONS, MAX_ITEMS, SourceData, SourceType};
+use super::{BadEvent, SourceData, SourceType};
 use crate::domain::Timestamp;
 use crate::domain::command::Command;
 use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::json::{self, Object};
-use crate::domain::money::{BadMoney, Currency, Money};
+use crate::domain::money::{Currency, Money};
 use crate::domain::offering::OfferingNews;
-use crate::domain::order::{Item, Order, Refund, Visit};
+use crate::domain::order::Visit;
 use crate::domain::payload::Payload;
 use crate::domain::profile::ProfileChange;
 use crate::domain::session::{SessionEnd, SessionStart, Signal};
@@ -60,50 +62,6 @@ pub(super) struct MemberBody {
     email: Option<Box<str>>,
     #[serde(default)]
     external_id: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OrderBody {
-    order_id: Key,
-    total: Money,
-    #[serde(default)]
-    subtotal: Option<Money>,
-    #[serde(default)]
-    tax: Option<Money>,
-    #[serde(default)]
-    tip: Option<Money>,
-    #[serde(default)]
-    discount: Option<Money>,
-    #[serde(default)]
-    channel: Option<Name>,
-    #[serde(default)]
-    coupons: Vec<Name>,
-    #[serde(default)]
-    items: Vec<Object<ItemBody>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ItemBody {
-    #[serde(default)]
-    sku: Option<Name>,
-    #[serde(default)]
-    name: Option<Name>,
-    #[serde(default)]
-    category: Option<Name>,
-    #[serde(default)]
-    quantity: Option<Money>,
-    price: Money,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RefundBody {
-    order_id: Key,
-    amount: Money,
-    #[serde(default)]
-    reason: Option<Name>,
 }
 
 #[derive(Deserialize)]
@@ -176,39 +134,23 @@ pub(super) fn guest(mut member: MemberBody) -> Result<Guest, BadEvent> {
 }
 
 /// What happened, from the text of `data`.
-pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceData, BadEvent> {
+pub(super) fn data(
+    kind: &str,
+    raw: &str,
+    location: Option<&Name>,
+    currency: &Currency,
+) -> Result<SourceData, BadEvent> {
     let kind: SourceType = kind.parse().map_err(|()| {
         let known: Vec<_> = SourceType::ALL.iter().map(|t| t.as_str()).collect();
         BadEvent::field("type", format!("`{kind}` is not a source event; known are {}", known.join(", ")))
     })?;
-    let money = Checked { currency };
+    let snapshot = || order::snapshot(raw, location, currency);
     Ok(match kind {
-        SourceType::OrderCompleted => {
-            let body: OrderBody = json::object(raw, "data")?;
-            if body.items.len() > MAX_ITEMS {
-                return Err(BadEvent::field("data.items", format!("has more than {MAX_ITEMS} lines")));
-            }
-            if body.coupons.len() > MAX_COUPONS {
-                return Err(BadEvent::field("data.coupons", format!("has more than {MAX_COUPONS} codes")));
-            }
-            let items = body.items.into_iter().enumerate().map(|(i, Object(item))| money.item(i, item));
-            SourceData::OrderCompleted(Order {
-                items: items.collect::<Result<_, _>>()?,
-                order_id: body.order_id,
-                total: money.amount("data.total", body.total)?,
-                subtotal: money.optional("data.subtotal", body.subtotal)?,
-                tax: money.optional("data.tax", body.tax)?,
-                tip: money.optional("data.tip", body.tip)?,
-                discount: money.optional("data.discount", body.discount)?,
-                channel: body.channel,
-                coupons: body.coupons,
-            })
-        }
-        SourceType::OrderRefunded => {
-            let body: RefundBody = json::object(raw, "data")?;
-            let amount = money.amount("data.amount", body.amount)?;
-            SourceData::OrderRefunded(Refund { order_id: body.order_id, amount, reason: body.reason })
-        }
+        SourceType::OrderCreated => SourceData::OrderCreated(snapshot()?),
+        SourceType::OrderUpdated => SourceData::OrderUpdated(snapshot()?),
+        SourceType::OrderCompleted => SourceData::OrderCompleted(snapshot()?),
+        SourceType::OrderCancelled => SourceData::OrderCancelled(order::cancellation(raw, currency)?),
+        SourceType::OrderRefunded => SourceData::OrderRefunded(order::refund(raw, currency)?),
         SourceType::Visit => {
             let body: VisitBody = json::object(raw, "data")?;
             SourceData::Visit(Visit { channel: body.channel })
@@ -238,33 +180,4 @@ pub(super) fn data(kind: &str, raw: &str, currency: &Currency) -> Result<SourceD
             SourceData::Offering(OfferingNews { what, change, about })
         }
     })
-}
-
-struct Checked<'a> {
-    currency: &'a Currency,
-}
-
-impl Checked<'_> {
-    fn amount(&self, field: &str, amount: Money) -> Result<Money, BadEvent> {
-        amount.checked(self.currency).map_err(|e| BadEvent::field(field, e))
-    }
-
-    fn optional(&self, field: &str, amount: Option<Money>) -> Result<Option<Money>, BadEvent> {
-        amount.map(|amount| self.amount(field, amount)).transpose()
-    }
-
-    fn item(&self, index: usize, item: ItemBody) -> Result<Item, BadEvent> {
-        /// Weighed goods come in grams of a kilogram.
-        const QUANTITY_DECIMALS: u32 = 3;
-        let at = |name: &str| format!("data.items[{index}].{name}");
-        let quantity = item.quantity.unwrap_or(Money::new(rust_decimal::Decimal::ONE));
-        let quantity = quantity.limited().map_err(|e| BadEvent::field(at("quantity"), e))?;
-        let amount = quantity.decimal().normalize();
-        if amount.is_sign_negative() || amount.scale() > QUANTITY_DECIMALS {
-            return Err(BadEvent::field(at("quantity"), "must be zero or more, with at most 3 decimals"));
-        }
-        let price =
-            item.price.checked(self.currency).map_err(|e: BadMoney| BadEvent::field(at("price"), e))?;
-        Ok(Item { sku: item.sku, name: item.name, category: item.category, quantity, price })
-    }
 }

@@ -2,12 +2,18 @@
 //! say with what.
 
 pub mod celebration;
+pub mod earning;
+pub mod lifecycle;
+pub mod refund;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
 use celebration::CelebrationTerms;
+use earning::Earning;
+use lifecycle::Lifecycle;
+use refund::Refunds;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
@@ -16,12 +22,18 @@ use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 pub struct Terms {
     /// Wallets; there is always one. The first is the one that effects without a wallet mean.
     pub wallets: Vec<WalletTerms>,
+    /// What of an order's money earns.
+    pub earning: Earning,
+    /// What refunds take back.
+    pub refunds: Refunds,
     /// Birthdays and anniversaries.
     pub celebrations: CelebrationTerms,
-    /// Coupon books that rules may give coupons of.
-    pub coupon_books: Vec<CouponBook>,
     /// Tiers, and how members move between them.
     pub tiers: Tiers,
+    /// Coupon books that rules may give coupons of.
+    pub coupon_books: Vec<CouponBook>,
+    /// When guests who stay away are at risk, unless rules say so.
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Terms {
@@ -48,6 +60,9 @@ impl Default for Terms {
             wallets: vec![WalletTerms::plain(code)],
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
+            earning: Earning::default(),
+            refunds: Refunds::default(),
+            lifecycle: None,
             celebrations: CelebrationTerms::default(),
         }
     }

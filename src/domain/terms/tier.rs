@@ -1,7 +1,6 @@
 //! Tiers: the ladder, and the policy by which members climb it and fall.
 
 use std::fmt;
-use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
@@ -173,30 +172,6 @@ pub enum Step {
     One,
     /// To the tier that the metric is enough for.
     ByBalance,
-}
-
-/// Words of `program.toml` that stand for a value.
-macro_rules! words {
-    ($($type:ident { $($word:literal => $value:expr,)* })*) => {$(
-        impl $type {
-            /// The words, as they are written in `program.toml`.
-            pub const WORDS: &'static [&'static str] = &[$($word,)*];
-        }
-
-        impl FromStr for $type {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok($value),)* _ => Err(()) }
-            }
-        }
-    )*};
-}
-
-words! {
-    Metric { "spend" => Self::Spend, "visits" => Self::Visits, "points" => Self::Points, }
-    CalendarUnit { "month" => Self::Month, "quarter" => Self::Quarter, "half" => Self::Half, "year" => Self::Year, }
-    Anchor { "enrolment" => Self::Enrolment, "tier" => Self::Tier, }
-    Upgrade { "at_once" => Self::AtOnce, "period_end" => Self::PeriodEnd, }
 }
 
 impl fmt::Display for Metric {

@@ -391,7 +391,7 @@ impl Naive<'_> {
 
     fn ranks(&self, from: NaiveDate, days: usize) -> Vec<usize> {
         let enough = |sum: i64| [100, 500].iter().filter(|wanted| sum >= **wanted).count();
-        let is_first = |on: NaiveDate| on.day() == 1 && on.month0() % self.unit.months() == 0;
+        let is_first = |on: NaiveDate| on.day() == 1 && on.month0().is_multiple_of(self.unit.months());
         let (mut rank, mut first, mut grace) = (0, from, None::<(NaiveDate, NaiveDate)>);
         let mut ranks = Vec::new();
         for on in from.iter_days().take(days) {

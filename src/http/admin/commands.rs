@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::ContentType;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Handler, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::members;
 use crate::actors::engine::{Answer, AnswerWhen};
 use crate::clock::fresh_ulid;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent, SourceType};
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::ingest::single::key_of_header;
 use crate::http::problem::Problem;
-use crate::read::member::MemberName;
+use crate::http::{AppState, State};
 
 /// The source event that carries a command.
 #[derive(Serialize)]
@@ -36,10 +36,31 @@ struct Named {
     id: MemberId,
 }
 
+/// What a handler of a command is made from.
+type Parts = (State, Caller, web::Path<(String, String)>, HttpRequest, Body);
+
+/// The handler of a route whose path ends in a member and whose body is the `data` of a command about them.
+/// `Idempotency-Key` makes a repeat of it answer the same.
+pub(in crate::http) fn about_member(
+    right: Right,
+    kind: impl Into<SourceType>,
+) -> impl Handler<Parts, Output = Result<HttpResponse, Problem>> {
+    let kind = kind.into();
+    move |state: State,
+          caller: Caller,
+          path: web::Path<(String, String)>,
+          request: HttpRequest,
+          body: Body| async move {
+        let addressee = Addressee::find(&state, &caller, right, &path).await?;
+        let body = body.bytes(MAX_DATA).await?;
+        addressee.send(&state, kind, &request, data_of(&body)?).await
+    }
+}
+
 /// Whom a command is about, once that is known to exist.
 pub(super) struct Addressee {
-    pub(super) chain: ChainId,
-    pub(super) member: MemberId,
+    chain: ChainId,
+    member: MemberId,
 }
 
 impl Addressee {
@@ -51,24 +72,11 @@ impl Addressee {
         (chain, name): &(String, String),
     ) -> Result<Self, Problem> {
         let chain = state.chain(caller, right, chain)?.chain.id.clone();
-        let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
-        Ok(Self { chain, member: member.ok_or(Problem::NotFound("member"))?.member_id })
+        let member = members::known(state, &chain, name).await?.member_id;
+        Ok(Self { chain, member })
     }
 
-    /// Sends a command whose `data` is the body of the request; answers its receipt. `Idempotency-Key` makes a repeat of
-    /// it answer the same.
-    pub(super) async fn command(
-        self,
-        state: &AppState,
-        kind: impl Into<SourceType>,
-        request: &HttpRequest,
-        body: Body,
-    ) -> Result<HttpResponse, Problem> {
-        let body = body.bytes(MAX_DATA).await?;
-        self.send(state, kind, request, data_of(&body)?).await
-    }
-
-    /// Sends a command with this `data`.
+    /// Sends a command with this `data`; answers its receipt.
     pub(super) async fn send(
         self,
         state: &AppState,

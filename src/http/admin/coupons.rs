@@ -45,18 +45,6 @@ pub(in crate::http) async fn of_member(
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// `POST /v1/chains/{chain}/members/{member}/coupons`: gives a coupon of a book, or this one.
-pub(in crate::http) async fn assign(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let addressee = Addressee::find(&state, &caller, Right::Manage, &path).await?;
-    addressee.command(&state, CommandType::AssignCoupon, &request, body).await
-}
-
 /// What a till says of a coupon that the path names. Which of it belongs to which command, that one knows.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@
 //! create makes a second thing.
 
 pub(super) mod chains;
-mod commands;
+pub(super) mod commands;
 pub(super) mod coupon_books;
 pub(super) mod coupon_codes;
 pub(super) mod coupons;

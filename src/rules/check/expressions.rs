@@ -219,6 +219,9 @@ impl Checker<'_> {
         }
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
         let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
+        if call.name == "mark" {
+            self.mark(&args, position);
+        }
         if call.name == "contains" {
             self.listed_names(&args, &known); // `x in list` is parsed as contains(list, x)
         }
@@ -259,7 +262,7 @@ impl Checker<'_> {
         position: Position,
         before: usize,
     ) -> Known {
-        self.place(name, words, position);
+        self.place(name, words, kinds.len(), position);
         let fits = |word: &&&Word| {
             word.params.len() == kinds.len()
                 && kinds.iter().zip(&word.params).all(|(kind, wanted)| kind.fits(*wanted))
@@ -294,8 +297,10 @@ impl Checker<'_> {
         }
     }
 
-    fn place(&mut self, name: &str, words: &[&Word], position: Position) {
-        let allowed = words.first().map_or(Place::Anywhere, |word| word.place);
+    fn place(&mut self, name: &str, words: &[&Word], args: usize, position: Position) {
+        // `member.in_segment(…)` is for everywhere, `in_segment(…)` for tests.
+        let word = words.iter().find(|word| word.params.len() == args).or(words.first());
+        let allowed = word.map_or(Place::Anywhere, |word| word.place);
         let here = self.here.place;
         // A function does not know who calls it; what it may not do there is found when it runs.
         if allowed == Place::Anywhere || here == Place::Anywhere || allowed == here {
@@ -304,6 +309,7 @@ impl Checker<'_> {
         let place = match allowed {
             Place::Rule | Place::Anywhere => "a `rule`",
             Place::Trigger => "a `trigger`",
+            Place::Segment => "a `segment`",
             Place::Test => "a `test`",
         };
         self.problem(position, format!("`{name}` can only be used in {place}"), None);

@@ -6,8 +6,10 @@
 //! quiet.
 
 mod expressions;
+mod marks;
 mod names;
 mod operators;
+mod segments;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -66,6 +68,7 @@ pub(super) struct Checker<'a> {
     constants: BTreeMap<String, Type>,
     functions: Vec<Function<'a>>,
     rule_names: Vec<String>,
+    segment_names: Vec<String>,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -97,6 +100,7 @@ impl<'a> Checker<'a> {
             constants,
             functions: Vec::new(),
             rule_names: Vec::new(),
+            segment_names: Vec::new(),
             problems: Vec::new(),
             here,
         };
@@ -114,7 +118,12 @@ impl<'a> Checker<'a> {
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
         match event {
-            Some(RuleEvent::Source(SourceType::OrderCompleted)) => self.variable("order", Type::Order),
+            Some(RuleEvent::Source(
+                SourceType::OrderCreated
+                | SourceType::OrderUpdated
+                | SourceType::OrderCompleted
+                | SourceType::OrderCancelled,
+            )) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
             Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),

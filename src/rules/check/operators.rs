@@ -4,8 +4,9 @@ use rhai::{Expr, Position};
 
 use super::{Checker, Known, Role, Type};
 use crate::domain::loyalty_event::EventType;
-use crate::domain::member::Status;
+use crate::domain::member::{RiskLevel, Status};
 use crate::domain::schedule::TickType;
+use crate::domain::segment::SegmentType;
 use crate::domain::source_event::SourceType;
 use crate::rules::suggest;
 
@@ -138,6 +139,9 @@ impl Checker<'_> {
             Role::Category => ("category", names(&manifest.categories)),
             Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
             Role::Weekday => ("weekday", owned(&WEEKDAYS)),
+            Role::RiskLevel => ("risk level", owned(&RiskLevel::ALL.map(RiskLevel::as_str))),
+            Role::SegmentType => ("type of segment", owned(&SegmentType::ALL.map(SegmentType::as_str))),
+            Role::Segment => ("segment", self.segment_names.clone()),
             Role::Rule => ("rule", self.rule_names.clone()),
             Role::LoyaltyEvent => {
                 ("loyalty event", EventType::ALL.iter().map(|e| e.as_str().to_owned()).collect())
@@ -161,7 +165,8 @@ impl Checker<'_> {
                 | Role::Category
         );
         let help = suggest::or_list(text, known.iter().map(String::as_str))
-            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()));
+            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
+            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
         self.problem(*position, format!("there is no {what} called `{text}`"), help);
     }
 }

@@ -64,11 +64,11 @@ impl Reader<'_> {
         self.known_keys(table, &KEYS);
         let id = self.needed(table, start, "id", "id = \"welcome\"").and_then(|value| self.name(value))?;
         let kinds = BookType::ALL.map(|kind| (kind.as_str(), kind));
-        let kind = table.get("type").map_or(Some(BookType::Generated), |value| self.word_of(value, &kinds));
+        let kind = table.get("type").map_or(Some(BookType::Generated), |value| self.one_of(value, &kinds));
         let discounts = DiscountType::ALL.map(|kind| (kind.as_str(), kind));
         let discount = self
             .needed(table, start, "discount_type", "discount_type = \"percentage\"")
-            .and_then(|value| self.word_of(value, &discounts));
+            .and_then(|value| self.one_of(value, &discounts));
         let discount = discount.and_then(|kind| self.discount(table, start, kind));
         let usual = Limits::default();
         let limits = Limits {
@@ -118,7 +118,7 @@ impl Reader<'_> {
         value
     }
 
-    fn word_of<T: Copy>(&mut self, value: &Value<'_>, known: &[(&str, T)]) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(&mut self, value: &Value<'_>, known: &[(&str, T)]) -> Option<T> {
         let text = self.text(value)?;
         let found = known.iter().find(|(word, _)| *word == text).map(|(_, found)| *found);
         if found.is_none() {

@@ -4,6 +4,8 @@
 
 mod celebrations;
 mod coupon_books;
+mod lifecycle;
+mod orders;
 mod reader;
 mod tiers;
 mod wallets;
@@ -144,13 +146,16 @@ impl Reader<'_> {
             "currency",
             "wallets",
             "tiers",
-            "coupon_books",
             "tier_policy",
+            "coupon_books",
             "achievements",
             "endpoints",
             "categories",
             "enrol_on_first_sight",
             "schedule",
+            "earning",
+            "refunds",
+            "lifecycle",
             "celebrations",
         ];
         self.known_keys(table, KEYS);
@@ -165,6 +170,8 @@ impl Reader<'_> {
         let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
+        let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
+        let lifecycle = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -176,7 +183,10 @@ impl Reader<'_> {
                 wallets: self.wallets(table),
                 tiers,
                 coupon_books: self.coupon_books(table),
+                lifecycle,
                 celebrations,
+                earning,
+                refunds,
             },
             achievements,
             endpoints,

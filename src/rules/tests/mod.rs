@@ -6,7 +6,10 @@ mod coupons;
 mod decide;
 mod harvest;
 mod hostile;
+mod lifecycle;
+mod orders;
 mod properties;
+mod segments;
 mod tier;
 mod wallets;
 
@@ -132,6 +135,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
+            churn_probability: None,
             only_rules,
             desk: Desk::default(),
             now: self.now,

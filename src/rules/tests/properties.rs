@@ -71,7 +71,9 @@ proptest! {
                 prop_assert_eq!(&source.receipt.errors, &[]);
             }
             for order in &life.orders {
-                prop_assert!(order.taken_back <= order.earned && order.taken_back.0 >= 0);
+                for in_wallet in order.earned() {
+                    prop_assert!(in_wallet.taken_back <= in_wallet.earned && in_wallet.taken_back.0 >= 0);
+                }
             }
         }
     }
@@ -117,6 +119,10 @@ fn piece() -> impl Strategy<Value = String> {
         ".",
         "..",
         "rule ",
+        "segment ",
+        "compound ",
+        "because ",
+        "member.in_segment(\"Regular\")",
         "\nrule \"x\" on visit {",
         "test ",
         "fn ",

@@ -7,6 +7,7 @@ use crate::domain::ledger::Account;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::money::Points;
 use crate::store::commit::Written::{Conflict, Done};
+use crate::store::ledger::Finding;
 use crate::store::loyalty_event::EventFilter;
 use crate::store::{chain, ledger, loyalty_event, member, order as orders};
 
@@ -24,8 +25,8 @@ on_both! {
         let owners = store.look(|c| member::owners(c, &harvest(), &[card(9), card(1)]));
         assert_eq!(owners, [(card(1), member_id(1))]);
         let record = store.look(|c| orders::load(c, &harvest(), &first.order.as_ref().unwrap().order_id)).unwrap();
-        assert_eq!(record.version, 1);
-        assert_eq!(record.earned, Points(10));
+        assert_eq!(record.earned_in("points"), Points(10));
+        assert_eq!(Some(record), first.order.clone().map(|order| order.at_version(1)));
         let lines = store.look(|c| ledger::list(c, &harvest(), member_id(1), 10, None));
         assert_eq!(lines[0].id, first.transfers[0].id);
         assert_eq!(lines[0].credit.to_string(), format!("member:{}", member_id(1)));
@@ -163,7 +164,10 @@ on_both! {
         let found: Vec<_> = store
             .look(|c| ledger::verify(c, None))
             .into_iter()
-            .map(|m| (m.account, m.ledger.0, m.stored.map(|p| p.0)))
+            .filter_map(|finding| match finding {
+                Finding::Unbalanced(m) => Some((m.account, m.ledger.0, m.stored.map(|p| p.0))),
+                Finding::Missing(_) => None,
+            })
             .collect();
         assert_eq!(
             found,
@@ -173,6 +177,76 @@ on_both! {
                 (Account::Member(member_id(1_100)), 10, None),
             ]
         );
+    }
+
+    fn verify_beside_a_server_finds_nothing_wrong(store) {
+        use diesel::connection::{Connection, InstrumentationEvent};
+        store.change(|c| chain::insert(c, &crate::store::tests::administration::chain()));
+        store.write(&[order(1, &newcomer(1)).into()]);
+        let (server, mut commit) = (store.clone(), Some(order(2, &store.member(1))));
+        let found = store.look(|c| {
+            // Written when the members are read already and the sums are not.
+            c.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if let InstrumentationEvent::StartQuery { query, .. } = event
+                    && query.to_string().contains("SUM(")
+                    && let Some(commit) = commit.take()
+                {
+                    server.write(&[commit.into()]);
+                }
+            });
+            ledger::verify(c, None)
+        });
+        assert_eq!(store.member(1).version, 2, "nothing was written in between");
+        assert_eq!(found, []);
+    }
+
+    fn a_trail_that_breaks_off_is_never_read_as_a_whole_one(store) {
+        use diesel::connection::SimpleConnection;
+        store.change(|c| chain::insert(c, &crate::store::tests::administration::chain()));
+        store.write(&[order(1, &newcomer(1)).into()]);
+        for n in 2..=3 {
+            store.write(&[order(n, &store.member(1)).into()]);
+        }
+        let ids = |n| {
+            let commit = order(n, &newcomer(1));
+            (commit.transfers[0].id, commit.events[0].id)
+        };
+        let remove = |n| store.change(|c| {
+            let (line, event) = ids(n);
+            c.batch_execute(&format!("DELETE FROM transfers WHERE id = '{line}'"))?;
+            Ok(c.batch_execute(&format!("DELETE FROM loyalty_events WHERE id = '{event}'"))?)
+        });
+        let of_member = EventFilter { member: Some(member_id(1)), ..EventFilter::default() };
+        let lines = |limit, after| store.read_now(|c| ledger::list(c, &harvest(), member_id(1), limit, after));
+        let events = |limit, after| store.read_now(|c| loyalty_event::list(c, &harvest(), &of_member, limit, after));
+        let missing = || {
+            let found = store.look(|c| ledger::verify(c, None)).into_iter();
+            let missing = found.filter_map(|finding| match finding {
+                Finding::Missing(missing) => Some((missing.table, missing.id, missing.named_by)),
+                Finding::Unbalanced(_) => None,
+            });
+            missing.collect::<Vec<_>>()
+        };
+
+        remove(2);
+        let ((line, event), (newest, newest_event)) = (ids(2), ids(3));
+        assert_eq!(lines(1, None).unwrap().len(), 1, "that page is whole");
+        assert_eq!(events(1, None).unwrap().len(), 1, "that page is whole");
+        for error in [lines(2, None).unwrap_err(), lines(2, Some(newest)).unwrap_err()] {
+            assert!(error.to_string().starts_with(&format!("transfers `{line}` is damaged")), "{error}");
+        }
+        for error in [events(2, None).unwrap_err(), events(2, Some(newest_event)).unwrap_err()] {
+            assert!(error.to_string().starts_with(&format!("loyalty_events `{event}` is damaged")), "{error}");
+        }
+        assert_eq!(missing(), [("transfers", line.to_string(), format!("ledger line {newest}"))]);
+
+        remove(3);
+        assert!(lines(1, None).is_err() && events(1, None).is_err());
+        let named_by = format!("member {}", member_id(1));
+        assert_eq!(missing(), [
+            ("loyalty_events", newest_event.to_string(), named_by.clone()),
+            ("transfers", newest.to_string(), named_by),
+        ]);
     }
 
     fn a_damaged_member_is_named_and_not_healed(store) {

@@ -1,12 +1,19 @@
 //! Deliveries: due, tried, settled, and sent again.
 
+use std::time::{Duration, Instant};
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
 use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::{DeliveryStatus, NextStep};
 use crate::domain::loyalty_event::EventType;
 use crate::store::commit::Written::Done;
+use crate::store::connection::{Role, begin, rollback};
 use crate::store::delivery::{self, StoredDelivery};
-use crate::store::{Store, endpoint as endpoints};
+use crate::store::{DbConn, Store, endpoint as endpoints};
 
 /// A store with endpoint 1 and so many deliveries to it, the first due last.
 fn with_deliveries(store: &Store, count: u64) {
@@ -126,12 +133,24 @@ on_both! {
         with_deliveries(store, 2);
         store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::Delivered).into()]);
         store.change(|c| endpoints::delete(c, &harvest(), endpoint_id(1), at(50)));
+        assert_eq!(store.look(|c| endpoints::deleted_but_owed(c, &harvest())), [endpoint_id(1)]);
+        assert_eq!(store.change(|c| delivery::discard_owed(c, &harvest(), endpoint_id(1), at(50))), 1);
+        assert_eq!(store.look(|c| endpoints::deleted_but_owed(c, &harvest())), []);
         assert_eq!(due(store, 1_000), []);
         assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
         let discarded = stored(store, 2);
         assert_eq!((discarded.status, discarded.settled_at), (DeliveryStatus::Discarded, Some(at(50))));
         assert_eq!(store.change(|c| delivery::retry(c, &harvest(), delivery_id(2), at(70))), None);
         assert!(store.look(|c| endpoints::list(c, store.vault(), &harvest())).is_empty());
+    }
+
+    fn what_an_endpoint_is_owed_is_discarded_a_thousand_at_a_time(store) {
+        with_deliveries(store, 1_001);
+        let discard = || store.change(|c| delivery::discard_owed(c, &harvest(), endpoint_id(1), at(50)));
+        assert_eq!(discard(), 1_000);
+        assert_eq!(due(store, 1_000), [delivery_id(1)], "the longest due go first");
+        assert_eq!((discard(), discard()), (1, 0));
+        assert_eq!(due(store, 1_000), []);
     }
 
     fn the_log_of_an_endpoint_is_listed_by_status(store) {
@@ -153,4 +172,46 @@ on_both! {
         assert_eq!(list(Some(DeliveryStatus::Discarded), 9, None), ids(&[4]));
         assert_eq!(list(Some(DeliveryStatus::Pending), 9, None), ids(&[5, 3]));
     }
+}
+
+/// Attempts lock deliveries in that order, too: with another one, the two could wait for each other for ever.
+#[test]
+fn discarded_deliveries_are_locked_in_the_order_of_their_ids() {
+    let store = &super::postgres();
+    with_deliveries(store, 3); // the first due last
+    std::thread::scope(|scope| {
+        let mut attempt = store.opener(Role::Writer).open().unwrap();
+        begin(&mut attempt).unwrap();
+        assert_eq!(locked(&mut attempt, &format!("WHERE id = '{}' FOR UPDATE", delivery_id(2))).len(), 1);
+        let discard =
+            scope.spawn(|| store.change(|c| delivery::discard_owed(c, &harvest(), endpoint_id(1), at(50))));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while store.look(|c| Ok(diesel::select(sql::<BigInt>(WAITING)).get_result::<i64>(c)?)) == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for the attempt");
+            std::thread::yield_now();
+        }
+        let free = store.change(|c| Ok(locked(c, "ORDER BY id FOR UPDATE SKIP LOCKED")));
+        assert_eq!(free, [delivery_id(3).to_string()]);
+        rollback(&mut attempt).unwrap();
+        assert_eq!(discard.join().unwrap(), 3);
+    });
+}
+
+/// How many connections to this database wait for a lock.
+const WAITING: &str =
+    "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+
+fn locked(conn: &mut DbConn, which: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Locked {
+        #[diesel(sql_type = Text)]
+        id: String,
+    }
+    let rows: Vec<Locked> = match conn {
+        DbConn::Sqlite(_) => unreachable!("SQLite locks no rows"),
+        DbConn::Postgres(c) => {
+            diesel::sql_query(format!("SELECT id FROM deliveries {which}")).load(c).unwrap()
+        }
+    };
+    rows.into_iter().map(|row| row.id).collect()
 }

@@ -2,6 +2,7 @@
 
 mod administration;
 mod commits;
+mod coupons;
 mod deliveries;
 mod opening;
 mod plans;

@@ -9,9 +9,12 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
 use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::DeliveryStatus;
+use crate::domain::ids::CouponBookKey;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::text::Key;
-use crate::store::{DbConn, Store, StoreError, delivery, ledger, loyalty_event, member, source_event};
+use crate::store::{
+    DbConn, Store, StoreError, coupon, delivery, ledger, loyalty_event, member, source_event,
+};
 
 /// Remembers the text of what is run.
 struct Listener(Arc<Mutex<Vec<String>>>);
@@ -121,6 +124,14 @@ on_both! {
                 assert!(!plan.contains(&bad), "{bad}:\n{plan}");
             }
         }
+    }
+
+    fn free_codes_and_lists_of_a_book_are_read_from_its_index_in_order(store) {
+        let (book, code) = (CouponBookKey::new(ulid(1)), "AAA".parse().unwrap());
+        let free = plan(store, |c| coupon::free_codes(c, &harvest(), book, Some(&code), Some(&code), 10));
+        assert_reads(&free, "coupons_of_book");
+        let all = plan(store, |c| coupon::list(c, &harvest(), book, 10, Some(&code)));
+        assert_reads(&all, "coupons_of_book");
     }
 
     fn wake_ups_are_read_from_their_index_in_order(store) {

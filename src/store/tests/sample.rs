@@ -17,9 +17,9 @@ use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
-use crate::domain::order::OrderRecord;
+use crate::domain::order::{OrderRecord, Snapshot, Stamp, Step};
 use crate::domain::receipt::{Receipt, SourceStatus};
-use crate::domain::source_event::SourceEvent;
+use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::text::{Key, Name};
 use crate::store::commit::{Prepared, Write, Writer, Written};
 use crate::store::{DbConn, Store, StoreError};
@@ -72,6 +72,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     member.history.visit("2026-03-03".parse().unwrap(), "10.50".parse().unwrap());
     let key = Key::parse(&format!("order-{n}")).unwrap();
     let event = Arc::new(source_event(&key, 10));
+    let record = order_record(key.clone(), member.id, &event);
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved {
         amount: Points(10),
@@ -95,10 +96,8 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
     };
-    let receipt = Receipt {
-        member: Some(member.face()),
-        ..Receipt::kept(source, key.clone(), SourceStatus::Processed, 3)
-    };
+    let receipt =
+        Receipt { member: Some(member.face()), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
     Commit {
         chain: harvest(),
         wake: Wake::Kept,
@@ -111,12 +110,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             receipt,
         }),
         new_identities: Vec::new(),
-        order: Some(OrderRecord {
-            member: Some(member.id),
-            total: Some("10.50".parse().unwrap()),
-            earned: Points(10),
-            ..OrderRecord::unseen(key)
-        }),
+        order: Some(record),
         coupons: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
@@ -124,6 +118,16 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         decided_at: at(0),
         member: Some(member),
     }
+}
+
+/// What is remembered of a completed order worth ten points.
+fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord {
+    let SourceData::OrderCompleted(Snapshot { version, order }) = &event.data else { panic!("an order") };
+    let mut record = OrderRecord::unseen(key);
+    record.member = Some(member);
+    record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
+    record.earn(&points_wallet(), Points(10)).unwrap();
+    record
 }
 
 fn points_wallet() -> Name {

@@ -4,10 +4,15 @@ use super::on_both;
 use super::sample::*;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::effect::RuleFailure;
+use crate::domain::ids::SourceId;
 use crate::domain::receipt::SourceStatus;
+use crate::store::commit::Prepared;
 use crate::store::commit::Written::{self, Conflict, Done, Duplicate};
+use crate::store::connection::Role;
+use crate::store::group::{self, Fate};
 use crate::store::{ledger, source_event as sources};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 fn with_status(mut commit: Commit, status: SourceStatus) -> Commit {
     commit.source.as_mut().unwrap().receipt.status = status;
@@ -28,7 +33,7 @@ on_both! {
         store.write(&[first.clone().into()]);
         let receipt = first.source.as_ref().unwrap().receipt.to_json();
         let mut again = order(1, &store.member(1));
-        again.source.as_mut().unwrap().id = crate::domain::ids::SourceId::new(ulid(50));
+        again.source.as_mut().unwrap().id = SourceId::new(ulid(50));
         let same = Duplicate { receipt: receipt.clone(), same_body: true, status: SourceStatus::Processed };
         assert_eq!(store.write(&[again.clone().into()]), [same]);
         again.source.as_mut().unwrap().event = Arc::new(source_event("order-1", 11));
@@ -84,6 +89,30 @@ on_both! {
         assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
     }
 
+    fn stored_events_are_decided_in_the_order_of_their_keys(store) {
+        use diesel::connection::{Connection, InstrumentationEvent};
+        let arrived = [3, 1, 2];
+        store.write(&arrived.map(|n| kept(n, SourceStatus::Accepted).into()));
+        let group = arrived.map(|n| {
+            let mut commit = order(n, &newcomer(n));
+            commit.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
+            Prepared::from(commit)
+        });
+        let mut conn = store.opener(Role::Writer).open().unwrap();
+        let (log, updates) = channel();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                let _ = log.send(query.to_string());
+            }
+        });
+        assert!(matches!(group::write(&mut conn, &group, &[0, 1, 2]), Ok(Fate::Written(_))));
+        let decided = updates.try_iter().filter(|text| text.starts_with("UPDATE") && text.contains("source_events"));
+        let decided: Vec<_> = decided
+            .filter_map(|text| (1..=3).find(|n| text.contains(&SourceId::new(ulid(*n)).to_string())))
+            .collect();
+        assert_eq!(decided, [1, 2, 3]);
+    }
+
     fn a_kept_event_waits_to_be_decided(store) {
         let group: Vec<_> = [1, 2].map(|n| kept(n, SourceStatus::Accepted).into()).into();
         store.write(&group);
@@ -109,7 +138,7 @@ on_both! {
             after = Some(last.id);
             seen.extend(page.into_iter().map(|s| s.id));
         }
-        let expected: Vec<_> = (1..=25).rev().map(|n| crate::domain::ids::SourceId::new(ulid(n))).collect();
+        let expected: Vec<_> = (1..=25).rev().map(|n| SourceId::new(ulid(n))).collect();
         assert_eq!(seen, expected);
     }
 

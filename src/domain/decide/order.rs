@@ -1,0 +1,337 @@
+//! Orders: what snapshots and refunds of them come to, and the points that move for it.
+//!
+//! A completed order earns once, by the rules on `order.completed`. When it changes afterwards, those rules are asked
+//! twice, with the order as it was and as it is, both against the member of now, and only the difference moves: so a
+//! welcome bonus is neither paid twice nor lost because the guest is no longer new.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::points::Movement;
+use super::{Draft, Frame, Refusal};
+use crate::domain::Timestamp;
+use crate::domain::effect::{Action, Cause, RuleEffects};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::money::Points;
+use crate::domain::order::{
+    Back, Cancellation, Counted, Order, OrderRecord, OrderTold, Phase, Refund, RefundTold, Snapshot, Stamp,
+    Step, Unsettled,
+};
+use crate::domain::source_event::{SourceData, SourceEvent, SourceType};
+use crate::domain::text::{Key, Note};
+
+/// The most lines that a receipt names as unknown.
+const MAX_NAMED: usize = 5;
+
+/// What the event brought that the engine itself must settle.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum OrderNews {
+    /// Nothing.
+    Nothing,
+    /// The order counts from now on.
+    Completed,
+    /// A completed order changed.
+    Changed(Unsettled),
+    /// The order does not count, or no longer.
+    Cancelled,
+}
+
+/// How an order stood before an event.
+struct Before {
+    phase: Phase,
+    order: Option<Arc<Order>>,
+}
+
+/// What an event says of an order.
+struct Sight<'a> {
+    order_id: &'a Key,
+    stamp: Stamp,
+    order: Option<&'a Arc<Order>>,
+}
+
+impl Draft {
+    pub(super) fn see_order(&mut self, frame: Frame<'_>, step: Step, snapshot: &Snapshot) {
+        let Snapshot { version, order } = snapshot;
+        let stamp = Stamp { version: *version, at: self.at, step };
+        let Some((before, record)) = self.see(Sight { order_id: &order.order_id, stamp, order: Some(order) })
+        else {
+            return;
+        };
+        record.bar(&frame.terms.earning);
+        let order = record.order().unwrap_or(order).clone();
+        if record.phase() == Phase::Cancelled && step != Step::Updated {
+            self.note(format!("order {} was cancelled; it does not count", order.order_id));
+            self.runs_rules = false;
+            return;
+        }
+        let told = OrderTold::of(order.clone(), record.order_version());
+        let (news, became) = match (before, record.phase()) {
+            (Before { phase: Phase::Completed, order: Some(before) }, Phase::Completed) => {
+                (OrderNews::Changed(Unsettled { stamp, before }), Step::Updated)
+            }
+            (_, Phase::Completed) => (OrderNews::Completed, Step::Completed),
+            _ => (OrderNews::Nothing, step),
+        };
+        let used = match &news {
+            OrderNews::Changed(Unsettled { before, .. }) => &before.coupons[..],
+            OrderNews::Completed => &[],
+            OrderNews::Nothing | OrderNews::Cancelled => &order.coupons,
+        };
+        let coupons: Vec<_> = order.coupons.iter().filter(|code| !used.contains(code)).cloned().collect();
+        self.order_news = news;
+        self.runs_rules = became == step;
+        self.told.push(match became {
+            Step::Created => EventData::OrderCreated(told),
+            Step::Completed => EventData::OrderCompleted(told),
+            Step::Updated | Step::Cancelled => EventData::OrderUpdated(told),
+        });
+        self.count_order();
+        self.use_coupons(frame, &coupons);
+    }
+
+    pub(super) fn see_cancellation(&mut self, cancelled: &Cancellation) {
+        let stamp = Stamp { version: cancelled.version, at: self.at, step: Step::Cancelled };
+        if self.see(Sight { order_id: &cancelled.order_id, stamp, order: None }).is_none() {
+            return;
+        }
+        self.order_news = OrderNews::Cancelled;
+        self.told.push(EventData::OrderCancelled(cancelled.clone()));
+        self.count_order();
+    }
+
+    /// Takes a snapshot into the order's record. Answers how the order stood before; `None` when nothing changed, and
+    /// the receipt says why.
+    fn see(&mut self, sight: Sight<'_>) -> Option<(Before, &mut OrderRecord)> {
+        let Sight { order_id, stamp, order } = sight;
+        let me = self.member.id;
+        let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order_id.clone()));
+        let before = Before { phase: record.phase(), order: record.order().cloned() };
+        let is_others = record.counted.is_some() && record.member != Some(me);
+        let is_newer = !is_others && record.see(stamp, order);
+        if (record.phase(), record.order()) != (before.phase, before.order.as_ref()) {
+            record.member = Some(me);
+            return self.order.as_mut().map(|record| (before, record));
+        }
+        let is_completed = stamp.step == Step::Completed;
+        let is_known = order.is_none_or(|order| record.order() == Some(order))
+            && is_completed == (record.phase() == Phase::Completed);
+        let why = if is_others {
+            format!("order {order_id} is another member's; it counts once")
+        } else if is_newer || is_known {
+            format!("order {order_id} was known to be so before; it counts once")
+        } else {
+            format!(
+                "what is known of order {order_id} is as new or newer, so this changes nothing; \
+                 a newer snapshot has a higher `version` or a later `occurred_at`"
+            )
+        };
+        self.note(why);
+        self.runs_rules = false;
+        None
+    }
+
+    pub(super) fn see_refund(&mut self, refund: &Refund) {
+        let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
+        let before = record.refunded();
+        let kept = record.give_back(&refund.back);
+        let moved = record.refunded().zip(before).map(|(now, before)| now.minus(before));
+        let mut notes: Vec<String> = record
+            .unknown_lines(&refund.back)
+            .take(MAX_NAMED)
+            .map(|which| format!("the order has no {which}; nothing goes back for it"))
+            .collect();
+        if !kept {
+            notes.push("the order names too many lines; those beyond are not given back".to_owned());
+        }
+        let amount = match &refund.back {
+            Back::Amount(asked) => {
+                if let Some(moved) = moved.filter(|moved| moved < asked) {
+                    notes.push(format!("only {moved} of {asked} was left to refund"));
+                }
+                Some(*asked)
+            }
+            Back::Full | Back::Lines(_) => moved,
+        };
+        self.told.push(EventData::OrderRefunded(RefundTold::of(refund, amount)));
+        for note in notes {
+            self.note(note);
+        }
+        self.count_order();
+    }
+
+    /// Brings the member's history in line with the order: a visit and its spending for one that counts, neither for
+    /// one that was cancelled.
+    fn count_order(&mut self) {
+        let Some(record) = &mut self.order else { return };
+        let history = &mut self.member.history;
+        let day = record.day.unwrap_or(self.today);
+        match (record.counted, record.spend()) {
+            (None, Some(spend)) => {
+                record.day = Some(self.today);
+                record.counted = Some(Counted { at: self.at, spend });
+                self.visit(spend);
+            }
+            (Some(counted), Some(spend)) => {
+                history.refund(day, counted.spend.minus(spend));
+                record.counted = Some(Counted { spend, ..counted });
+            }
+            (Some(counted), None) => {
+                history.unvisit(day, counted.spend);
+                record.counted = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// For a replay, which folds nothing: what there was to settle when the event was first decided.
+    pub(super) fn recall_order(&mut self, event: &SourceEvent) {
+        let (step, version) = match &event.data {
+            SourceData::OrderCreated(new) => (Step::Created, new.version),
+            SourceData::OrderUpdated(new) => (Step::Updated, new.version),
+            SourceData::OrderCompleted(new) => (Step::Completed, new.version),
+            _ => return,
+        };
+        let stamp = Stamp { version, at: self.at, step };
+        let unsettled = self.order.as_ref().and_then(|record| record.unsettled.clone());
+        if let Some(unsettled) = unsettled.filter(|unsettled| unsettled.stamp == stamp) {
+            self.order_news = OrderNews::Changed(unsettled);
+            self.runs_rules = step != Step::Completed;
+        } else if step == Step::Completed {
+            self.order_news = OrderNews::Completed;
+        }
+    }
+
+    /// The completed order before it changed, if it did: what it earns must be asked anew.
+    pub fn changed_order(&self) -> Option<Arc<Order>> {
+        match &self.order_news {
+            OrderNews::Changed(unsettled) => Some(unsettled.before.clone()),
+            OrderNews::Nothing | OrderNews::Completed | OrderNews::Cancelled => None,
+        }
+    }
+
+    /// When the order at hand was completed; of one that does not count, when what is decided on happened.
+    pub fn order_at(&self) -> Timestamp {
+        let counted = self.order.as_ref().and_then(|record| record.counted);
+        counted.map_or(self.at, |counted| counted.at)
+    }
+
+    /// Applies what a rule asks for a changed order beyond what it asks for the order as it was: the difference of
+    /// points, to be moved by [`Draft::settle_order`], and what else is new. Nothing is deducted a second time.
+    ///
+    /// # Errors
+    /// As for [`Draft::apply`].
+    pub fn re_earn(&mut self, frame: Frame<'_>, was: &[Action], is: RuleEffects) -> Result<(), Refusal> {
+        let mut changes = BTreeMap::new();
+        for (actions, sign) in [(&is.actions[..], 1), (was, -1)] {
+            for action in actions {
+                let Action::Award { wallet, amount, .. } = action else { continue };
+                let wallet = frame.wallet(wallet.as_ref())?;
+                let whole = wallet.rounding.whole(*amount).ok_or(Refusal::TooManyPoints)?;
+                *changes.entry(&wallet.code).or_insert(0) += sign * whole.0;
+            }
+        }
+        let is_new = |action: &Action| match action {
+            Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
+            Action::SetTier(_)
+            | Action::Mark(_)
+            | Action::Recommend(_)
+            | Action::Achieve(_)
+            | Action::AssignCoupon(_) => !was.contains(action),
+        };
+        let actions = is.actions.into_iter().filter(is_new).collect();
+        self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
+        let Some(record) = &mut self.order else { return Ok(()) };
+        let mut changed = record.clone();
+        for (wallet, change) in changes {
+            changed.re_earn(wallet, Points(change)).ok_or(Refusal::TooManyPoints)?;
+        }
+        *record = changed;
+        Ok(())
+    }
+
+    /// Moves what an order leaves with its member after it was completed, changed or cancelled: no rule could do that
+    /// when a refund came before the order, and none needs to when the order itself says so.
+    ///
+    /// # Errors
+    /// The balance would leave the range of points; nothing moved then.
+    pub fn settle_order(&mut self, frame: Frame<'_>, rules_failed: bool) -> Result<(), Refusal> {
+        let reason = match &self.order_news {
+            OrderNews::Nothing => return Ok(()),
+            OrderNews::Completed => "refunded before the order came",
+            OrderNews::Changed(_) => "order changed",
+            OrderNews::Cancelled => "order cancelled",
+        };
+        let Some(record) = &mut self.order else { return Ok(()) };
+        record.unsettled = match &self.order_news {
+            OrderNews::Changed(unsettled) if rules_failed => Some(unsettled.clone()),
+            _ => None,
+        };
+        let cause =
+            Cause { rule: reason.into(), at: "engine".into(), program_version: frame.program_version };
+        let reason = Note::parse(reason).unwrap_or_else(|_| unreachable!("a fixed text"));
+        self.all_or_nothing(|draft| draft.settle(frame, &cause, &reason).map(|_| ()))
+    }
+
+    /// Takes back the refunded share of what the order earned.
+    pub(super) fn take_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        reason: &Note,
+    ) -> Result<(), Refusal> {
+        if self.source_kind() != Some(SourceType::OrderRefunded) || self.order.is_none() {
+            return Err(Refusal::NoRefund);
+        }
+        if !self.settle(frame, cause, reason)? {
+            self.line(cause, "take_back", Some((frame.wallet(None)?, Points::ZERO)), None);
+        }
+        Ok(())
+    }
+
+    /// Moves what the order's record says must move. Answers whether anything did.
+    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &str) -> Result<bool, Refusal> {
+        let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
+        let moved = !moves.is_empty();
+        for (code, change) in moves {
+            let Some(wallet) = frame.terms.wallet(Some(&code)) else {
+                self.note(format!(
+                    "{change} `{code}` would move, but program.toml has no such wallet any more"
+                ));
+                continue;
+            };
+            let movement = Movement { cause, wallet, amount: Points(change.0.abs()), reason };
+            match change.0 {
+                ..0 => self.take(frame, movement)?,
+                _ => self.give(frame, movement)?,
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Gives points that the order turns out to leave, as many as the wallet has room for.
+    fn give(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { cause, wallet, amount, .. } = movement;
+        let room = self.room_for(wallet, amount);
+        if let Some(record) = self.order.as_mut().filter(|_| room < amount) {
+            record.fall_short(&wallet.code, Points(amount.0 - room.0));
+        }
+        self.line(cause, "award", Some((wallet, room)), None);
+        match room > Points::ZERO {
+            true => self.earn(frame, Movement { amount: room, ..movement }),
+            false => Ok(()),
+        }
+    }
+
+    fn take(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+        let Movement { cause, wallet, amount: due, .. } = movement;
+        let taken = self.claw_back(frame, movement)?;
+        if taken < due {
+            self.note(format!(
+                "{taken} of {due} {} were taken back; the rest is spent and let go",
+                wallet.plural
+            ));
+        }
+        self.line(cause, "take_back", Some((wallet, taken)), None);
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! What the engine remembers of an order: the newest snapshot, whether it counts, what was asked back, and what it
+//! earned.
+//!
+//! Everything that must not depend on the order of arrival is kept as what it comes to: of snapshots the newest, of
+//! refunds the sums. What is left of the order, and so what it leaves with its member, follows from those alone.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::refund::{Back, Returned, WhichLine};
+use super::share::Share;
+use super::{Item, Order, Stamp, Step};
+use crate::domain::Timestamp;
+use crate::domain::ids::MemberId;
+use crate::domain::money::{Money, Points};
+use crate::domain::terms::earning::Earning;
+use crate::domain::text::{Key, Name};
+
+/// What the engine remembers of one order, so that it counts once and gives back exactly what it earned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// The POS's id.
+    pub order_id: Key,
+    /// Whose order; `None` while only refunds of it are known.
+    pub member: Option<MemberId>,
+    /// The day it counts for, or last did, in the chain's zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<NaiveDate>,
+    /// How it counts in the member's history; `None` when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
+    /// The newest snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<Newest>,
+    /// The newest word on whether it was completed or cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Returned::is_nothing")]
+    returned: Returned,
+    /// Lines that do not earn, by the terms of when it was completed or changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    barred: Vec<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earned: Vec<Earned>,
+    /// A change that some rule failed to settle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<Unsettled>,
+    /// Counts writes; a commit names the version it was decided from. 0 = not stored yet.
+    #[serde(skip)]
+    pub version: i64,
+}
+
+/// How an order counts in its member's history.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// When it was completed.
+    pub at: Timestamp,
+    /// The money spent on it, less what was given back.
+    pub spend: Money,
+}
+
+/// A change of a completed order that can be settled again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// Of the event that brought it.
+    pub stamp: Stamp,
+    /// The order before it.
+    pub before: Arc<Order>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Newest {
+    stamp: Stamp,
+    order: Arc<Order>,
+}
+
+/// What an order earned in one wallet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Earned {
+    /// The wallet's code.
+    pub wallet: Name,
+    /// What it earned.
+    pub earned: Points,
+    /// What of that it does not leave with the member: taken back, or let go because it was spent.
+    pub taken_back: Points,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not paid, or not seen yet.
+    Open,
+    /// Paid: it counts.
+    Completed,
+    /// It will not be, or is no longer.
+    Cancelled,
+}
+
+impl OrderRecord {
+    /// An order nobody has told us about yet.
+    pub fn unseen(order_id: Key) -> Self {
+        Self {
+            order_id,
+            member: None,
+            day: None,
+            counted: None,
+            newest: None,
+            outcome: None,
+            returned: Returned::default(),
+            barred: Vec::new(),
+            earned: Vec::new(),
+            unsettled: None,
+            version: 0,
+        }
+    }
+
+    /// The same, as stored so many times.
+    pub fn at_version(self, version: i64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Takes a snapshot in: the newest one is the order, and the newest word on it says whether it counts. An older
+    /// one may still bring the news that the order was completed. Answers whether it was newer than all before it in
+    /// one of the two.
+    pub fn see(&mut self, stamp: Stamp, order: Option<&Arc<Order>>) -> bool {
+        let newer = self.newest.as_ref().is_none_or(|newest| newest.stamp < stamp);
+        let decides = stamp.step >= Step::Completed && self.outcome < Some(stamp);
+        if let Some(order) = order.filter(|_| newer) {
+            self.newest = Some(Newest { stamp, order: order.clone() });
+        }
+        if decides {
+            self.outcome = Some(stamp);
+        }
+        decides || (newer && order.is_some())
+    }
+
+    /// Takes a refund in. Answers whether all of it could be kept.
+    pub fn give_back(&mut self, back: &Back) -> bool {
+        self.returned.add(back)
+    }
+
+    /// The order, as of its newest snapshot.
+    pub fn order(&self) -> Option<&Arc<Order>> {
+        self.newest.as_ref().map(|newest| &newest.order)
+    }
+
+    /// The POS's count of changes, of the newest snapshot.
+    pub fn order_version(&self) -> Option<i64> {
+        self.newest.as_ref()?.stamp.version
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match self.outcome.map(|stamp| stamp.step) {
+            Some(Step::Completed) => Phase::Completed,
+            Some(Step::Cancelled) => Phase::Cancelled,
+            Some(Step::Created | Step::Updated) | None => Phase::Open,
+        }
+    }
+
+    fn items(&self) -> &[Item] {
+        self.order().map_or(&[], |order| &order.items)
+    }
+
+    /// The lines of a refund that the order does not have. Of an order that is not known, none.
+    pub fn unknown_lines<'a>(&'a self, back: &'a Back) -> impl Iterator<Item = &'a WhichLine> {
+        let (lines, is_known) = match back {
+            Back::Lines(lines) => (&lines[..], self.order().is_some()),
+            Back::Full | Back::Amount(_) => (&[][..], false),
+        };
+        let unknown = move |which: &&WhichLine| is_known && !which.is_among(self.items());
+        lines.iter().map(|line| &line.which).filter(unknown)
+    }
+
+    /// The money that a refund alone comes to; of lines, at their price. `None` while the order is not known.
+    pub fn worth(&self, back: &Back) -> Option<Money> {
+        match back {
+            Back::Amount(amount) => Some(*amount),
+            Back::Full => self.total(),
+            Back::Lines(_) => {
+                let mut alone = Self { newest: self.newest.clone(), ..Self::unseen(self.order_id.clone()) };
+                alone.give_back(back);
+                alone.refunded()
+            }
+        }
+    }
+
+    /// What the guest paid; `None` until a snapshot was seen.
+    pub fn total(&self) -> Option<Money> {
+        self.order().map(|order| order.total)
+    }
+
+    /// Money given back so far, as far as it is known: never more than the order was worth. A line is worth its price;
+    /// all lines are worth the whole order, tax and tip included.
+    pub fn refunded(&self) -> Option<Money> {
+        let total = self.total()?;
+        let back = self.returned.of_items(self.items());
+        if self.returned.full || self.is_all(&back) {
+            return Some(total);
+        }
+        let lines = self.items().iter().zip(back);
+        let worth = lines.map(|(item, back)| item.price.decimal().saturating_mul(back));
+        let worth = worth.fold(Decimal::ZERO, Decimal::saturating_add);
+        Some(self.returned.amount.plus(Money::new(worth)).min(total))
+    }
+
+    /// What of the order is in its member's history: `None` when it does not count.
+    pub fn spend(&self) -> Option<Money> {
+        let total = self.total().filter(|_| self.phase() == Phase::Completed)?;
+        Some(total.minus(self.refunded().unwrap_or_default()))
+    }
+
+    /// Whether all of the order's lines came back, so much of each.
+    fn is_all(&self, back: &[Decimal]) -> bool {
+        let mut lines = self.items().iter().zip(back);
+        back.iter().any(|back| !back.is_zero()) && lines.all(|(item, back)| item.quantity.decimal() == *back)
+    }
+
+    /// The share of the order that is left: refunds by amount count against its total, lines against the lines that
+    /// earn.
+    fn left(&self) -> Share {
+        let Some(total) = self.total().filter(|_| self.phase() == Phase::Completed) else {
+            return Share::NOTHING;
+        };
+        let back = self.returned.of_items(self.items());
+        if self.returned.full || self.is_all(&back) {
+            return Share::NOTHING;
+        }
+        let (mut gone, mut all) = (Decimal::ZERO, Decimal::ZERO);
+        for ((at, item), back) in (0..).zip(self.items()).zip(back) {
+            if !self.barred.contains(&at) {
+                gone = gone.saturating_add(item.price.decimal().saturating_mul(back));
+                all = all.saturating_add(item.total());
+            }
+        }
+        let by_amount = Share::new(self.returned.amount.decimal(), total.decimal());
+        by_amount.rest_beside(Share::new(gone, all))
+    }
+
+    /// Settles which lines earn, by the terms of now.
+    pub fn bar(&mut self, earning: &Earning) {
+        self.barred = self.order().map(|order| order.barred(earning)).unwrap_or_default();
+    }
+
+    /// What it earned, by wallet.
+    pub fn earned(&self) -> &[Earned] {
+        &self.earned
+    }
+
+    /// What it earned in one wallet.
+    pub fn earned_in(&self, wallet: &str) -> Points {
+        let of_wallet = self.earned.iter().find(|earned| &*earned.wallet == wallet);
+        of_wallet.map_or(Points::ZERO, |earned| earned.earned)
+    }
+
+    /// It earned so much more, which the member has got. `None` beyond [`Points::LIMIT`].
+    pub fn earn(&mut self, wallet: &Name, amount: Points) -> Option<()> {
+        let earned = self.wallet(wallet);
+        earned.earned = earned.earned.plus(amount)?;
+        Some(())
+    }
+
+    /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
+    /// Nothing is earned below zero. `None` beyond [`Points::LIMIT`].
+    pub fn re_earn(&mut self, wallet: &Name, change: Points) -> Option<()> {
+        let Earned { earned, taken_back, .. } = self.wallet(wallet);
+        let now = earned.plus(change)?.max(Points::ZERO);
+        taken_back.0 += now.0 - earned.0; // what the member has of it is as before
+        *earned = now;
+        Some(())
+    }
+
+    /// So much of what it earned the wallet had no room for: the member has not got it.
+    pub fn fall_short(&mut self, wallet: &Name, amount: Points) {
+        self.wallet(wallet).earned.0 -= amount.0;
+    }
+
+    fn wallet(&mut self, wallet: &Name) -> &mut Earned {
+        let at = match self.earned.iter().position(|earned| earned.wallet == *wallet) {
+            Some(at) => at,
+            None => {
+                let none = Earned { wallet: wallet.clone(), earned: Points::ZERO, taken_back: Points::ZERO };
+                self.earned.push(none);
+                self.earned.len() - 1
+            }
+        };
+        &mut self.earned[at]
+    }
+
+    /// Brings what the order leaves with its member in line with what it earned and what is left of it: of `earned`,
+    /// `floor(earned × share left)`. Computed from the sums, so that three thirds give the whole and nothing is taken
+    /// twice; a part of a point is gone when a refund has used it up.
+    ///
+    /// Answers what must move now, by wallet: less than zero is taken back, more is given again.
+    pub fn settle(&mut self) -> Vec<(Name, Points)> {
+        let left = self.left();
+        let mut moves = Vec::new();
+        for Earned { wallet, earned, taken_back } in &mut self.earned {
+            let stays = left.floor_of(earned.0.unsigned_abs()).cast_signed();
+            let gone = Points(earned.0 - stays);
+            if gone != *taken_back {
+                moves.push((wallet.clone(), Points(taken_back.0 - gone.0)));
+                *taken_back = gone;
+            }
+        }
+        if self.phase() != Phase::Completed {
+            self.earned.clear(); // should it be completed again, it earns anew
+        }
+        moves
+    }
+}

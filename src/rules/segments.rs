@@ -1,0 +1,59 @@
+//! Sorts a member into the segments of the program, after everything else that an event or a tick changed.
+
+use std::sync::Arc;
+
+use rhai::Dynamic;
+
+use crate::domain::chain::ChainId;
+use crate::domain::decide::{Draft, Occasion};
+use crate::domain::effect::RuleFailure;
+use crate::domain::segment::SegmentType;
+
+use super::code::SegmentUnit;
+use super::evaluate::Run;
+use super::program::Program;
+use super::views::MemberView;
+
+/// Judges every segment: by the member as they will be stored, the compound ones last, each of them by the segments that
+/// the member is in by then. In a program without segments, members only leave those that it had.
+pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
+    let segments = &program.code.segments;
+    draft.withdraw(|name| segments.iter().any(|known| known.segment.name == *name));
+    let mut failures = Vec::new();
+    let mut judge: Option<Run<'_>> = None;
+    let mut has_moved = false;
+    for SegmentUnit { segment, unit } in segments {
+        if has_moved && segment.kind == SegmentType::Compound {
+            (judge, has_moved) = (None, false); // it must see where the member is now
+        }
+        let run = judge.get_or_insert_with(|| look_at(program, chain, draft));
+        match run.holds(unit) {
+            Ok(belongs) => has_moved |= draft.place(segment, belongs),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    report(chain, draft, failures);
+}
+
+/// An interpreter that sees the member as they are now.
+fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> {
+    let today = draft.judged_on(program.frame(chain));
+    let member = MemberView::new(Arc::new(draft.member.clone()), today, program, draft.now);
+    Run::new(&program.code, [("member", Dynamic::from(member))])
+}
+
+fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
+    for RuleFailure { rule: segment, at, error } in failures {
+        let member = draft.member.id;
+        match &draft.occasion {
+            Occasion::Source(input) => {
+                let (source, key) = (input.id, &input.event.key);
+                tracing::warn!(%chain, %member, %source, %key, segment, at, error, "a segment failed; its members stay");
+                draft.note(format!("segment \"{segment}\" failed at {at}: {error}"));
+            }
+            Occasion::Tick { .. } | Occasion::Due { .. } => {
+                tracing::warn!(%chain, %member, segment, at, error, "a segment failed; its members stay");
+            }
+        }
+    }
+}
