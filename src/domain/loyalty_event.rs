@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::cart::CartAbandoned;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
@@ -55,6 +56,7 @@ event_types! {
     SessionStarted = "session.started": "A member came to a kiosk, opened the app or the site.",
     SessionEnded = "session.ended": "A member left it.",
     SignalReceived = "signal.received": "Something was noticed of a member.",
+    CartAbandoned = "cart.abandoned": "A member put a cart together and did not order it.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
@@ -293,6 +295,8 @@ pub enum EventData {
     SessionEnded(SessionEnded),
     /// `signal.received`
     SignalReceived(Signal),
+    /// `cart.abandoned`
+    CartAbandoned(CartAbandoned),
     /// `order.completed`
     OrderCompleted(OrderTold),
     /// `order.cancelled`
@@ -353,6 +357,7 @@ impl EventData {
             Self::SessionStarted(_) => EventType::SessionStarted,
             Self::SessionEnded(_) => EventType::SessionEnded,
             Self::SignalReceived(_) => EventType::SignalReceived,
+            Self::CartAbandoned(_) => EventType::CartAbandoned,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
@@ -443,6 +448,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
             EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
             EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
+            EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
             EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),

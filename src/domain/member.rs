@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
@@ -398,6 +399,8 @@ pub struct Member {
     pub celebrated: Celebrated,
     /// Sessions that did not end yet.
     pub sessions: OpenSessions,
+    /// Carts that were not ordered yet, and what was told of others.
+    pub carts: Carts,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -428,6 +431,7 @@ impl Member {
             profile: Profile::default(),
             celebrated: Celebrated::default(),
             sessions: OpenSessions::default(),
+            carts: Carts::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
@@ -437,6 +441,13 @@ impl Member {
     /// The value of the first identity of a kind.
     pub fn identity(&self, kind: IdentityKind) -> Option<&str> {
         self.identities.iter().find(|i| i.kind == kind).map(|i| &*i.value)
+    }
+
+    /// By what the chain knows them, by priority: kind by kind, within a kind what was known first.
+    pub fn identities_by_priority(&self) -> Vec<&Identity> {
+        let mut identities: Vec<_> = self.identities.iter().collect();
+        identities.sort_by_key(|identity| identity.kind);
+        identities
     }
 
     /// How outsiders see the member.

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod cart;
 pub mod catalogue;
 pub mod celebration;
 pub mod chain;

@@ -79,15 +79,16 @@ pub struct Identified {
 pub struct OpenSessions(Vec<(Key, Timestamp)>);
 
 impl OpenSessions {
-    /// A session starts; one that is told twice started when it was told first.
-    pub fn start(&mut self, id: &Key, at: Timestamp) {
+    /// A session starts; one that is told twice started when it was told first. Answers whether it is new.
+    pub fn start(&mut self, id: &Key, at: Timestamp) -> bool {
         if self.0.iter().any(|(open, _)| open == id) {
-            return;
+            return false;
         }
         if self.0.len() == MAX_OPEN {
             self.0.remove(0);
         }
         self.0.push((id.clone(), at));
+        true
     }
 
     /// A session ends; how long it lasted, if its start is known. Clocks that disagree do not make it negative.
@@ -121,13 +122,13 @@ mod tests {
     fn sessions_last_from_their_first_start_to_their_end_and_are_bounded() {
         let at = |s: i64| Timestamp::UNIX_EPOCH + Duration::seconds(s);
         let mut open = OpenSessions::default();
-        open.start(&key("a"), at(10));
-        open.start(&key("a"), at(20));
+        assert!(open.start(&key("a"), at(10)));
+        assert!(!open.start(&key("a"), at(20)), "it is open");
         assert_eq!(open.end(&key("a"), at(70)), Some(Duration::seconds(60)));
         assert_eq!(open.end(&key("a"), at(70)), None, "it ended");
         open.start(&key("b"), at(10));
         assert_eq!(open.end(&key("b"), at(5)), Some(Duration::zero()));
-        (0..9).for_each(|n| open.start(&key(&n.to_string()), at(n)));
+        assert!((0..9).all(|n| open.start(&key(&n.to_string()), at(n))));
         assert_eq!(open.end(&key("0"), at(9)), None, "the oldest was forgotten");
         assert_eq!(open.end(&key("1"), at(9)), Some(Duration::seconds(8)));
     }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
+use super::cart::Cart;
 use super::command::{Command, CommandType};
 use super::identity::Identity;
 use super::ids::MemberId;
@@ -61,6 +62,8 @@ pub enum SourceType {
     SessionEnded,
     /// Something was noticed of a guest.
     Signal,
+    /// A guest put something into a cart, or took it out.
+    CartUpdated,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
     /// Something on offer changed.
@@ -69,7 +72,7 @@ pub enum SourceType {
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OrderCreated,
         Self::OrderUpdated,
         Self::OrderCompleted,
@@ -80,6 +83,7 @@ impl SourceType {
         Self::SessionStarted,
         Self::SessionEnded,
         Self::Signal,
+        Self::CartUpdated,
         Self::Offering(Offering::Experience, Change::Created),
         Self::Offering(Offering::Experience, Change::Updated),
         Self::Offering(Offering::Experience, Change::Deleted),
@@ -101,6 +105,7 @@ impl SourceType {
             Self::SessionStarted => "session.started",
             Self::SessionEnded => "session.ended",
             Self::Signal => "signal",
+            Self::CartUpdated => "cart.updated",
             Self::Command(command) => command.as_str(),
             Self::Offering(Offering::Experience, Change::Created) => "experience.created",
             Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
@@ -170,6 +175,8 @@ pub enum SourceData {
     SessionEnded(SessionEnd),
     /// `signal`
     Signal(Signal),
+    /// `cart.updated`
+    CartUpdated(Box<Cart>),
     /// What somebody asked for.
     Command(Command),
     /// `experience.*`, `menu_item.*`
@@ -190,6 +197,7 @@ impl SourceData {
             Self::SessionStarted(_) => SourceType::SessionStarted,
             Self::SessionEnded(_) => SourceType::SessionEnded,
             Self::Signal(_) => SourceType::Signal,
+            Self::CartUpdated(_) => SourceType::CartUpdated,
             Self::Command(command) => SourceType::Command(command.kind()),
             Self::Offering(news) => SourceType::Offering(news.what, news.change),
         }
@@ -217,6 +225,7 @@ impl SourceData {
             | Self::SessionStarted(_)
             | Self::SessionEnded(_)
             | Self::Signal(_)
+            | Self::CartUpdated(_)
             | Self::Command(_)
             | Self::Offering(_) => None,
         }
@@ -356,6 +365,7 @@ impl SourceEvent {
             | SourceData::SessionStarted(_)
             | SourceData::SessionEnded(_)
             | SourceData::Signal(_)
+            | SourceData::CartUpdated(_)
             | SourceData::Command(_)
             | SourceData::Offering(_) => false,
         }

@@ -261,6 +261,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         | SourceData::SessionStarted(_)
         | SourceData::SessionEnded(_)
         | SourceData::Signal(_)
+        | SourceData::CartUpdated(_)
         | SourceData::Command(_)
         | SourceData::Offering(_) => return None,
     })

@@ -14,6 +14,7 @@ use super::fixed::fixed;
 use super::row::{Row, to_json};
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
+use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Wake;
@@ -55,6 +56,8 @@ struct StateOut<'a> {
     celebrated: &'a Celebrated,
     #[serde(skip_serializing_if = "is_default")]
     sessions: &'a OpenSessions,
+    #[serde(skip_serializing_if = "is_default")]
+    carts: &'a Carts,
     latest: Latest,
 }
 
@@ -70,6 +73,8 @@ struct StateIn {
     celebrated: Celebrated,
     #[serde(default)]
     sessions: OpenSessions,
+    #[serde(default)]
+    carts: Carts,
     latest: Latest,
 }
 
@@ -89,6 +94,7 @@ impl MemberChange {
             profile: &member.profile,
             celebrated: &member.celebrated,
             sessions: &member.sessions,
+            carts: &member.carts,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -129,6 +135,7 @@ impl MemberRow {
             profile: state.profile,
             celebrated: state.celebrated,
             sessions: state.sessions,
+            carts: state.carts,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

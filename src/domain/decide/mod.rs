@@ -8,6 +8,7 @@
 //! ```
 
 mod announce;
+mod cart;
 mod celebration;
 mod command;
 mod coupon;

@@ -1,5 +1,6 @@
 //! The JSON of a source event: its shape, and from the shape to values that cannot be wrong.
 
+mod cart;
 mod order;
 
 use chrono::{DateTime, Utc};
@@ -156,6 +157,7 @@ pub(super) fn data(
             SourceData::Visit(Visit { channel: body.channel })
         }
         SourceType::MemberUpdated => SourceData::MemberUpdated(Box::new(ProfileChange::parse(raw)?)),
+        SourceType::CartUpdated => SourceData::CartUpdated(cart::cart(raw, location, currency)?.into()),
         SourceType::SessionStarted => {
             let body: SessionBody = json::object(raw, "data")?;
             if body.confidence.is_some_and(|sure| sure < Money::ZERO || sure.decimal() > Decimal::ONE) {

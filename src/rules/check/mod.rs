@@ -131,7 +131,8 @@ impl<'a> Checker<'a> {
                 SourceType::MemberUpdated
                 | SourceType::SessionStarted
                 | SourceType::SessionEnded
-                | SourceType::Signal,
+                | SourceType::Signal
+                | SourceType::CartUpdated,
             )) => {}
             Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
