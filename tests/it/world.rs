@@ -68,6 +68,21 @@ async fn a_session_recognises_a_member_and_signals_are_handed_on(app: TestApp) {
         &json!({ "identified_via": "card", "confidence": 1, "is_returning": false, "session_id": "s1" })
     );
     assert_eq!((&of("s2")["confidence"], &of("s2")["is_returning"]), (&json!(0.7), &json!(true)));
+    let by_phone = json!({ "type": "session.started", "member": { "card": "7001", "phone": "+15551234567" },
+        "data": { "session_id": "s2" } });
+    app.send(&by_phone).await.expect(200);
+    let ours = app.get("/v1/chains/harvest/members/7001").await.expect(200);
+    let by_phone = json!({ "type": "session.started", "member": { "phone": "+15551234567" }, "data": { "session_id": "s2" } });
+    app.send(&by_phone).await.expect(200);
+    app.advance(0).await;
+    assert_eq!(told("session.started").len(), 2, "the same session started once");
+    let mut via: Vec<_> =
+        told("member.identified").iter().map(|told| told["identified_via"].to_string()).collect();
+    via.sort();
+    assert_eq!(via, ["\"card\"", "\"card\"", "\"card\"", "\"phone\""], "a card wins over a phone");
+    let shown: Vec<_> =
+        ours["identities"].as_array().unwrap().iter().map(|i| (&i["kind"], &i["is_primary"])).collect();
+    assert_eq!(shown, [(&json!("card"), &json!(true)), (&json!("phone"), &json!(false))]);
     let bad =
         event("session.started", "2026-03-03T18:10:00Z", json!({ "session_id": "s3", "confidence": 2 }));
     assert_eq!(app.send(&bad).await.expect(422)["field"], "data.confidence");
