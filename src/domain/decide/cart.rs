@@ -33,7 +33,8 @@ impl Draft {
     /// The member ordered.
     pub(super) fn end_carts(&mut self, frame: Frame<'_>, order: &Order) {
         if frame.terms.carts.is_some() {
-            self.member.carts.order(self.at, order.cart_id.as_ref());
+            let at = self.at.min(self.now); // a till that runs ahead does not end carts to come
+            self.member.carts.order(at, order.cart_id.as_ref());
         }
     }
 
