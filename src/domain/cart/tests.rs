@@ -57,7 +57,7 @@ fn a_cart_without_an_order_is_told_once_and_for_good() {
     assert_eq!(carts.see(&cart("a", None, "14.50"), at(0), at(0)), Sight::Taken(None));
     assert_eq!(carts.deadline(HOUR), Some(at(60)));
     assert_eq!(abandoned(&mut carts, 59), []);
-    assert_eq!(abandoned(&mut carts, 60), [pair("a", "14.5")]);
+    assert_eq!(abandoned(&mut carts, 60), [pair("a", "14.50")]);
     assert_eq!((abandoned(&mut carts, 999), carts.deadline(HOUR)), (vec![], None));
     assert_eq!(carts.see(&cart("a", Some(9), "1"), at(70), at(70)), Sight::Settled);
 }

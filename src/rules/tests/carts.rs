@@ -7,6 +7,7 @@ use crate::domain::cart::Carts;
 use crate::domain::loyalty_event::EventType;
 
 const QUIET: &str = "\n[celebrations]\nbirthdays = false\nanniversaries = false\n";
+const DAILY: &str = "2026-03-04T08:00:00Z";
 const CART: &str = r#"{"type":"cart.updated","data":{"cart_id":"c1","items":[{"price":14.5}]}}"#;
 
 fn life(manifest: &str) -> Life {
@@ -27,12 +28,12 @@ fn a_cart_wakes_its_member_once_and_an_order_lets_them_sleep() {
     life.send(CART);
     assert_eq!(life.member.next_wake_at, Some(begin + Duration::hours(1)));
     life.order(r#""total":3"#);
-    assert_eq!(life.member.next_wake_at, None);
+    assert_eq!(life.member.next_wake_at, Some(at(DAILY)), "the next day, as without a cart");
     life.now += Duration::minutes(1);
     life.send(CART);
     life.now = life.member.next_wake_at.unwrap();
     assert_eq!(told(&life.decide(Occasion::Due { id: Ulid(1 << 100) }, None)), 1);
-    assert_eq!(life.member.next_wake_at, None);
+    assert_eq!(life.member.next_wake_at, Some(at(DAILY)), "the next day, as without a cart");
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_program_without_carts_keeps_none_and_its_orders_write_nothing_of_them() {
     let commit = life.send(CART);
     assert!(receipt(&commit)["notes"][0].as_str().unwrap().contains("no [carts]"));
     life.order(r#""total":3,"cart_id":"c1""#);
-    assert_eq!((life.member.carts, life.member.next_wake_at), (Carts::default(), None));
+    assert_eq!((life.member.carts, life.member.next_wake_at), (Carts::default(), Some(at(DAILY))));
 }
 
 #[test]
