@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
 
 use super::Timestamp;
+use super::cart::{Cart, CartAbandoned};
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
@@ -27,6 +28,7 @@ use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::segment::{SegmentNames, SegmentType, segment_id};
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Note, Text};
@@ -49,6 +51,11 @@ impl EventType {
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
+            Self::MemberIdentified => message_with::<Identified>(),
+            Self::SessionStarted => message_with::<SessionStarted>(),
+            Self::SessionEnded => message_with::<SessionEnded>(),
+            Self::SignalReceived => message_with::<Signal>(),
+            Self::CartAbandoned => message_with::<CartAbandoned>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
             | Self::PointsDeducted
@@ -156,6 +163,28 @@ impl EventType {
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
+            Self::MemberIdentified => EventData::MemberIdentified(Identified {
+                identified_via: "card",
+                confidence: money("0.98"),
+                is_returning: true,
+                session_id: literal(Key::parse("sess_xyz789")),
+            }),
+            Self::SessionStarted => EventData::SessionStarted(SessionStarted {
+                session_id: literal(Key::parse("sess_xyz789")),
+                channel: Some(name("kiosk")),
+            }),
+            Self::SessionEnded => EventData::SessionEnded(SessionEnded {
+                session_id: literal(Key::parse("sess_xyz789")),
+                duration_seconds: Some(312),
+            }),
+            Self::SignalReceived => EventData::SignalReceived(Signal {
+                name: name("menu_viewed"),
+                data: literal(Payload::parse(r#"{ "menu": "lunch", "seconds": 41 }"#)),
+            }),
+            Self::CartAbandoned => EventData::CartAbandoned(CartAbandoned {
+                cart: cart().into(),
+                updated_at: Timestamp::from_timestamp_nanos(1_772_559_000_000_000_000),
+            }),
             Self::MemberBirthday => {
                 EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
             }
@@ -344,6 +373,22 @@ fn coupon(kind: UsageKind) -> EventData {
     )
 }
 
+fn cart() -> Cart {
+    let Order { items, channel, session_id, .. } = order();
+    let cart = Cart {
+        cart_id: literal(Key::parse("cart_5521")),
+        version: Some(4),
+        channel,
+        location: None,
+        session_id,
+        value: Money::ZERO,
+        item_count: 0,
+        items: Vec::new(),
+        lines_left_out: 0,
+    };
+    cart.with_lines(items, None)
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -358,6 +403,7 @@ fn order() -> Order {
         channel: Some(name("pos")),
         location: Some(name("loc_philly_walnut")),
         session_id: Some(name("sess_xyz789")),
+        cart_id: Some(literal(Key::parse("cart_5520"))),
         status: None,
         experience_details: None,
         coupons: vec![name("7MKQX3TB9WZC4H2R")],

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::cart::CartAbandoned;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::identity::Identity;
@@ -19,6 +20,7 @@ use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
 use super::redemption::RedemptionTold;
 use super::segment::SegmentType;
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -52,6 +54,11 @@ event_types! {
     MemberUpdated = "member.updated": "Something else is known of a member now.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
+    MemberIdentified = "member.identified": "A member was recognised in a session.",
+    SessionStarted = "session.started": "A member came to a kiosk, opened the app or the site.",
+    SessionEnded = "session.ended": "A member left it.",
+    SignalReceived = "signal.received": "Something was noticed of a member.",
+    CartAbandoned = "cart.abandoned": "A member put a cart together and did not order it.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
@@ -114,7 +121,11 @@ impl EventType {
     pub const fn shows_segments(self) -> bool {
         matches!(
             self,
-            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+            Self::MemberIdentified
+                | Self::OrderCompleted
+                | Self::MemberAtRisk
+                | Self::MemberChurned
+                | Self::MemberReactivated
         )
     }
 }
@@ -306,6 +317,16 @@ pub enum EventData {
     MemberBirthday(Birthday),
     /// `member.anniversary`
     MemberAnniversary(Anniversary),
+    /// `member.identified`
+    MemberIdentified(Identified),
+    /// `session.started`
+    SessionStarted(SessionStarted),
+    /// `session.ended`
+    SessionEnded(SessionEnded),
+    /// `signal.received`
+    SignalReceived(Signal),
+    /// `cart.abandoned`
+    CartAbandoned(CartAbandoned),
     /// `order.completed`
     OrderCompleted(OrderTold),
     /// `order.cancelled`
@@ -380,6 +401,11 @@ impl EventData {
             Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
+            Self::MemberIdentified(_) => EventType::MemberIdentified,
+            Self::SessionStarted(_) => EventType::SessionStarted,
+            Self::SessionEnded(_) => EventType::SessionEnded,
+            Self::SignalReceived(_) => EventType::SignalReceived,
+            Self::CartAbandoned(_) => EventType::CartAbandoned,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
@@ -472,6 +498,11 @@ impl Serialize for DataWithSource<'_> {
             EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
+            EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
+            EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),

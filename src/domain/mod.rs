@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod cart;
 pub mod catalogue;
 pub mod celebration;
 pub mod chain;
@@ -35,6 +36,7 @@ pub mod refusal;
 pub mod role;
 pub mod schedule;
 pub mod segment;
+pub mod session;
 pub mod source_event;
 pub mod statement;
 pub mod terms;

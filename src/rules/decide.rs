@@ -257,7 +257,13 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             ("refund", Dynamic::from(view))
         }
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
-        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
+        SourceData::MemberUpdated(_)
+        | SourceData::SessionStarted(_)
+        | SourceData::SessionEnded(_)
+        | SourceData::Signal(_)
+        | SourceData::CartUpdated(_)
+        | SourceData::Command(_)
+        | SourceData::Offering(_) => return None,
     })
 }
 

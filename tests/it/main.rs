@@ -5,6 +5,7 @@
 
 mod support;
 
+mod carts;
 mod cdnow;
 mod coupons;
 mod delivery;

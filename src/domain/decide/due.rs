@@ -19,6 +19,7 @@ impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         self.catch_up_on_tier(frame);
+        self.abandon_carts(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -108,8 +109,8 @@ impl Draft {
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
         let redemption = self.member.standing.redemptions.next_expiry();
-        let others = self.tier_deadline(frame).into_iter().chain(celebration).chain(redemption);
-        frame.terms.wallets.iter().filter_map(held).chain(others).min()
+        let others = [self.tier_deadline(frame), celebration, redemption, self.cart_deadline(frame)];
+        frame.terms.wallets.iter().filter_map(held).chain(others.into_iter().flatten()).min()
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod announce;
+mod cart;
 mod celebration;
 mod command;
 mod coupon;
@@ -19,6 +20,7 @@ mod points;
 mod profile;
 mod redemption;
 mod segment;
+mod session;
 mod tier;
 
 pub use announce::announce;

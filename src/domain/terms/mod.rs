@@ -1,6 +1,7 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod cart;
 pub mod celebration;
 pub mod earning;
 pub mod lifecycle;
@@ -11,6 +12,7 @@ pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use cart::CartTerms;
 use celebration::CelebrationTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
@@ -38,6 +40,8 @@ pub struct Terms {
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// When carts are abandoned; without it, none is kept.
+    pub carts: Option<CartTerms>,
 }
 
 impl Terms {
@@ -45,6 +49,7 @@ impl Terms {
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
         self.celebrations.any()
+            || self.carts.is_some()
             || !self.tiers.ladder.is_empty()
             || self.wallets.iter().any(by_itself)
             || self.rewards.iter().any(|reward| reward.expires_after_days.is_some())
@@ -76,6 +81,7 @@ impl Default for Terms {
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
+            carts: None,
             celebrations: CelebrationTerms::default(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod carts;
 mod celebrations;
 mod coupon_books;
 mod lifecycle;
@@ -159,6 +160,7 @@ impl Reader<'_> {
             "refunds",
             "lifecycle",
             "celebrations",
+            "carts",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -187,6 +189,7 @@ impl Reader<'_> {
                 tiers,
                 coupon_books: self.coupon_books(table),
                 lifecycle,
+                carts: self.carts(table),
                 celebrations,
                 earning,
                 refunds,

@@ -1,6 +1,7 @@
 //! Tests of the rule language as a whole.
 
 mod announce;
+mod carts;
 mod check;
 mod coupons;
 mod decide;
