@@ -7,15 +7,17 @@
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
 use super::identity::MemberName;
 use super::ids::MemberId;
+use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
+use super::redemption::Step;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note, Text};
 
@@ -50,6 +52,10 @@ pub enum CommandType {
     Erase,
     /// An order without a guest was this member's.
     ClaimOrder,
+    /// Points are spent on a reward.
+    Redeem,
+    /// A redemption takes a step.
+    StepRedemption(Step),
 }
 
 impl CommandType {
@@ -69,6 +75,11 @@ impl CommandType {
         Self::Unmerge,
         Self::Erase,
         Self::ClaimOrder,
+        Self::Redeem,
+        Self::StepRedemption(Step::Approve),
+        Self::StepRedemption(Step::Fulfill),
+        Self::StepRedemption(Step::Reject),
+        Self::StepRedemption(Step::Cancel),
     ];
 
     /// The type of the source event that carries it.
@@ -88,6 +99,11 @@ impl CommandType {
             Self::Unmerge => "member.unmerge",
             Self::Erase => "member.erase",
             Self::ClaimOrder => "order.claim",
+            Self::Redeem => "redemption.create",
+            Self::StepRedemption(Step::Approve) => "redemption.approve",
+            Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
+            Self::StepRedemption(Step::Reject) => "redemption.reject",
+            Self::StepRedemption(Step::Cancel) => "redemption.cancel",
         }
     }
 }
@@ -122,6 +138,10 @@ pub enum Command {
     Erase,
     /// `order.claim`: the code on its receipt, or its id
     ClaimOrder(Key),
+    /// `redemption.create`
+    Redeem(Wish),
+    /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
+    StepRedemption(Step, RedemptionOrder),
 }
 
 /// Points given or taken by hand.
@@ -178,6 +198,28 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// What a member wants for their points.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The reward's id in `program.toml`.
+    pub reward: Name,
+}
+
+/// Which redemption takes a step, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedemptionOrder {
+    /// Which.
+    pub redemption: RedemptionId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+    /// What the guest gets: the code of a gift card, the number of a parcel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Name>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -201,6 +243,8 @@ impl Command {
             Self::Unmerge(_) => CommandType::Unmerge,
             Self::Erase => CommandType::Erase,
             Self::ClaimOrder(_) => CommandType::ClaimOrder,
+            Self::Redeem(_) => CommandType::Redeem,
+            Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
     }
 
@@ -243,6 +287,8 @@ impl Command {
                 let ClaimBody { code } = json::object(raw, "data")?;
                 Self::ClaimOrder(code)
             }
+            CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
+            CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })
     }
 }

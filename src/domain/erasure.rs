@@ -10,25 +10,27 @@ use super::ids::MemberId;
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-/// Events whose data are about things and amounts: what is personal in them is taken out by name.
+/// Events whose data are about things and amounts: what is personal in them is blanked by name.
 const IMPERSONAL: [&str; 8] =
     ["order.", "visit", "points.", "tier.", "coupon.", "segment.", "achievement.", "redemption."];
-/// The same of events that are named like personal ones.
-const IMPERSONAL_TOO: [&str; 8] = [
-    "member.at_risk",
-    "member.churned",
-    "member.reactivated",
-    "member.birthday",
-    "member.anniversary",
-    "member.merge",
-    "member.unmerge",
-    "member.erase",
+/// Loyalty events that are about the person and are nothing but personal once what is named below is blank.
+const BLANKED: [&str; 5] = ["member.", "session.", "signal.", "cart.", "birthday."];
+/// Commands that name nobody but by our ids, or by what is named below.
+const COMMANDS: [&str; 3] = ["member.unmerge", "member.erase", "order.claim"];
+/// What may name somebody, and what is put in its place, so that a message stays what its schema says.
+const BLANK: [(&str, &str); 7] = [
+    ("profile", "{}"),
+    ("identities", "[]"),
+    ("session_id", "\"erased\""),
+    ("data", "{}"),
+    ("custom_attributes", "{}"),
+    ("other_id", "\"erased\""),
+    ("loyalty_member_id", "\"erased\""),
 ];
-/// What may name somebody among things and amounts: whatever other systems put there.
-const PERSONAL: [&str; 6] =
-    ["session_id", "experience_details", "custom_attributes", "email", "phone", "other_id"];
+/// What may name somebody and need not be there.
+const GONE: [&str; 4] = ["experience_details", "email", "phone", "from"];
 /// What a message or a receipt tells of a member that does not name them.
-const FIGURES: [&str; 6] = ["tier", "manual_tier", "system_tier", "points", "segments", "member_id"];
+const FIGURES: [&str; 6] = ["tier", "manual_tier", "system_tier", "points", "next_expiration", "segments"];
 
 /// A loyalty event's message, or a receipt, without the person. `None` when it is not what we wrote.
 pub fn message_without_person(kind: &str, json: &str, member: MemberId) -> Option<String> {
@@ -43,7 +45,8 @@ pub fn message_without_person(kind: &str, json: &str, member: MemberId) -> Optio
     if let Some(figures) = figures.as_deref() {
         message.insert("member".to_owned(), figures);
     }
-    let data = message.get("data").and_then(|data| data_without_person(kind, data, &["source_event"]));
+    let may_stay = |field: &str| field == "source_event" || starts_with_any(kind, &IMPERSONAL, &BLANKED);
+    let data = message.get("data").and_then(|data| data_without_person(data, may_stay));
     if let Some(data) = data.as_deref() {
         message.insert("data".to_owned(), data);
     }
@@ -59,21 +62,34 @@ pub fn body_without_person(json: &str, member: MemberId) -> Option<String> {
     if body.contains_key("member") {
         body.insert("member".to_owned(), &named);
     }
-    let data = body.get("data").and_then(|data| data_without_person(&kind, data, &[]));
+    let may_stay = |_: &str| starts_with_any(&kind, &IMPERSONAL, &COMMANDS);
+    let data = body.get("data").and_then(|data| data_without_person(data, may_stay));
     if let Some(data) = data.as_deref() {
         body.insert("data".to_owned(), data);
     }
     serde_json::to_string(&body).ok()
 }
 
-fn data_without_person(kind: &str, data: &RawValue, always: &[&str]) -> Option<Box<RawValue>> {
+fn starts_with_any(kind: &str, some: &[&str], others: &[&str]) -> bool {
+    some.iter().chain(others).any(|known| kind.starts_with(known))
+}
+
+fn data_without_person(data: &RawValue, may_stay: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
     let mut data: Object<'_> = serde_json::from_str(data.get()).ok()?;
-    let is_impersonal = IMPERSONAL.iter().chain(&IMPERSONAL_TOO).any(|known| kind.starts_with(known));
-    data.retain(|field, _| {
-        let field = field.as_str();
-        always.contains(&field) || (is_impersonal && !PERSONAL.contains(&field))
-    });
-    Some(raw(&data))
+    data.retain(|field, _| may_stay(field));
+    Some(blanked(data))
+}
+
+/// The object with what is personal in it blank, however deep.
+fn blanked(mut object: Object<'_>) -> Box<RawValue> {
+    object.retain(|field, _| !GONE.contains(&field.as_str()));
+    let blank = |(field, value): (&String, &&RawValue)| {
+        let known = BLANK.iter().find(|(personal, _)| personal == field);
+        let blank = known.and_then(|(_, blank)| RawValue::from_string((*blank).to_owned()).ok());
+        let inner = || serde_json::from_str::<Object<'_>>(value.get()).ok().map(blanked);
+        (field.clone(), blank.or_else(inner).unwrap_or_else(|| (*value).to_owned()))
+    };
+    raw(&object.iter().map(blank).collect::<BTreeMap<_, _>>())
 }
 
 fn our_id(member: MemberId) -> Box<RawValue> {
@@ -106,7 +122,7 @@ mod tests {
             read(message_without_person("order.completed", told, ana())),
             json!({ "id": "evt_1", "type": "order.completed", "timestamp": "t", "chain": "harvest",
                 "member": { "id": ana(), "points": 74 },
-                "data": { "order_id": "o1", "total": 24.50, "source_event": "o1" } })
+                "data": { "order_id": "o1", "total": 24.50, "session_id": "erased", "source_event": "o1" } })
         );
     }
 
@@ -114,7 +130,7 @@ mod tests {
     fn what_is_known_of_a_person_goes_altogether() {
         let told = r#"{"member":{"id":"ana"},"data":{"profile":{"first_name":"Ana"},"source_event":"u1"}}"#;
         let left = read(message_without_person("member.updated", told, ana()));
-        assert_eq!(left["data"], json!({ "source_event": "u1" }));
+        assert_eq!(left["data"], json!({ "profile": {}, "source_event": "u1" }));
         let new = read(message_without_person("newsletter.opened", told, ana()));
         assert_eq!(new["data"], json!({ "source_event": "u1" }), "nobody said that it may stay");
     }

@@ -137,6 +137,7 @@ impl Member {
         self.identities.clear();
         self.profile = Profile::default();
         self.celebrated = Celebrated::default();
+        (self.sessions, self.carts) = Default::default();
         self.standing = Standing::default();
         self.history = History::default();
         self.absorbed.clear();
@@ -178,6 +179,9 @@ impl Member {
             let since = self.standing.achievements.entry(name.clone()).or_insert(*at);
             *since = (*since).min(*at);
         }
+        self.standing.redemptions.join(&brought.standing.redemptions);
+        self.sessions.join(&other.sessions);
+        self.carts.join(&other.carts);
         self.absorbed.push(Absorbed { id: other.id, clawed_back: BTreeMap::new() });
         self.absorbed.extend(brought.absorbed.iter().cloned());
 
@@ -223,6 +227,7 @@ impl Member {
             *standing.wallets.open(code) = back;
         }
         handed.retain(Handed::is_something);
+        standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
         self.history.part(&history);
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();

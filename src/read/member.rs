@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, RiskLevel, Status};
+use crate::domain::member::{Member, NextExpiration, RiskLevel, Status};
 use crate::domain::merge::Ended;
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
@@ -33,8 +33,8 @@ pub struct MemberView {
     pub email: Option<Box<str>>,
     /// Phone number, when known.
     pub phone: Option<Box<str>>,
-    /// Everything the chain knows the guest by.
-    pub identities: Vec<Identity>,
+    /// Everything the chain knows the guest by, by priority. The first is the primary one.
+    pub identities: Vec<IdentityView>,
     /// Who they are.
     pub profile: Profile,
     /// Balance of the program's first wallet.
@@ -80,6 +80,31 @@ pub struct MemberView {
     pub erased_at: Option<Timestamp>,
 }
 
+/// Something that the chain knows a guest by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityView {
+    /// What it is, and its value.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// From 1: where identities of an event belong to several members, it is the one of the lowest number's.
+    pub priority: usize,
+    /// Whether the member goes by it first of all.
+    pub is_primary: bool,
+}
+
+impl IdentityView {
+    fn all_of(member: &Member) -> Vec<Self> {
+        let identities = member.identities_by_priority().into_iter().enumerate();
+        identities
+            .map(|(place, identity)| Self {
+                identity: identity.clone(),
+                priority: identity.kind.priority(),
+                is_primary: place == 0,
+            })
+            .collect()
+    }
+}
+
 /// A wallet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WalletView {
@@ -91,22 +116,13 @@ pub struct WalletView {
     pub pending: Points,
     /// What is gone next if it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_expiration: Option<ExpirationView>,
+    pub next_expiration: Option<NextExpiration>,
     /// What the balance is made of, in the order in which it is spent; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lots: Option<Vec<LotView>>,
     /// What cannot be spent yet, as it was earned; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Vec<WaitingView>>,
-}
-
-/// Points that will be gone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExpirationView {
-    /// How many.
-    pub amount: Points,
-    /// The first instant at which they are.
-    pub at: Timestamp,
 }
 
 /// Points that are gone at the same instant.
@@ -135,7 +151,7 @@ impl WalletView {
             wallet: code.clone(),
             balance: wallet.balance(),
             pending: wallet.pending(),
-            next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+            next_expiration: NextExpiration::of(wallet),
             lots: None,
             waiting: None,
         }
@@ -159,6 +175,7 @@ impl From<Member> for MemberView {
         Self {
             id: face.id,
             member_id: member.id,
+            identities: IdentityView::all_of(&member),
             email: face.email,
             phone: face.phone,
             profile: member.profile,
@@ -183,7 +200,6 @@ impl From<Member> for MemberView {
                 Some(Ended::Merged(_)) | None => None,
             },
             absorbed: member.absorbed.iter().map(|absorbed| absorbed.id).collect(),
-            identities: member.identities,
         }
     }
 }
@@ -260,6 +276,20 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::domain::identity::IdentityKind;
+
+    #[test]
+    fn identities_are_shown_by_priority_and_the_first_is_the_primary_one() {
+        use IdentityKind::{Card, Email, Phone};
+        let given = [(Email, "b@x.org"), (Phone, "+15551234567"), (Email, "a@x.org"), (Card, "7001")];
+        let identities = given.map(|(kind, value)| Identity::parse(kind, value).unwrap()).to_vec();
+        let id = MemberId::new(ulid::Ulid(7));
+        let view = MemberView::from(Member::new(id, identities, None, Timestamp::UNIX_EPOCH));
+        let shown: Vec<_> =
+            view.identities.iter().map(|i| (&*i.identity.value, i.priority, i.is_primary)).collect();
+        let phone = ("+15551234567", 3, false);
+        assert_eq!(shown, [("7001", 2, true), phone, ("b@x.org", 4, false), ("a@x.org", 4, false)]);
+        assert_eq!(view.email.as_deref(), Some("b@x.org"), "of a kind, what was known first");
+    }
 
     #[test]
     fn a_member_without_an_id_of_the_chain_goes_by_ours() {

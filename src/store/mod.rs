@@ -23,6 +23,7 @@ pub mod member;
 pub mod order;
 pub mod parked;
 pub mod program;
+pub mod redemption;
 mod row;
 #[cfg(test)]
 pub(crate) mod sabotage;

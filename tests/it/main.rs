@@ -5,6 +5,7 @@
 
 mod support;
 
+mod carts;
 mod cdnow;
 mod coupons;
 mod delivery;
@@ -14,9 +15,11 @@ mod identity;
 mod ingest;
 mod lifecycle;
 mod members;
+mod model;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod segments;
 mod surface;
 mod tiers;

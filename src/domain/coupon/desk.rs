@@ -1,14 +1,9 @@
-//! What of coupons lies on the desk of one decision.
-//!
-//! A decision cannot know beforehand which coupons it will need: a rule may assign one. So it takes what lies on the
-//! desk, and says what it lacks; whoever carries the decision out lays that on the desk too and asks again.
+//! What of coupons lies on the [desk](crate::domain::desk) of one decision: a rule may assign any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Coupon, CouponBook, CouponCode, Hand, Holding, Move, Rejection, Stake, Tally, Usage};
-use crate::domain::claim::Claim;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
-use crate::domain::member::Member;
 
 /// What a decision needs to know of coupons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,10 +66,6 @@ pub struct Desk {
     pub shelves: BTreeMap<CouponBookKey, Shelf>,
     /// What was done before.
     pub usages: BTreeMap<CouponUsageKey, Option<Usage>>,
-    /// Other members whom the event is about: they lie there from the start.
-    pub guests: Vec<Member>,
-    /// The order that is claimed; it lies there from the start, too.
-    pub claim: Option<Claim>,
     /// What was done by this decision, in order.
     played: Vec<Usage>,
 }

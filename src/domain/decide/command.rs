@@ -25,6 +25,8 @@ impl Draft {
                 self.erase(frame);
                 Ok(())
             }
+            Command::Redeem(wish) => self.redeem(frame, wish),
+            Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
         }
     }
 

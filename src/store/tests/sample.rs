@@ -113,6 +113,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         people: PeopleChanges::default(),
         order: Some(record),
         coupons: Default::default(),
+        redemptions: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
