@@ -6,7 +6,7 @@ use crate::domain::receipt::SourceStatus;
 use crate::store::parked::{self, Claimed};
 use crate::store::source_event;
 
-use super::engine::{Answer, Engine, EngineError, still_undecided};
+use super::engine::{Answer, Engine, EngineError};
 
 /// The most events that one look takes: an order has a handful.
 const BATCH: i64 = 256;
@@ -22,9 +22,22 @@ impl Engine {
         chain: &ChainId,
         member: Option<MemberId>,
     ) -> Result<Vec<Answer>, EngineError> {
+        let mut answers = Vec::new();
+        // A refund may stand before its order, and can be decided after it.
+        while self.decide_some_claimed(chain, member, &mut answers).await? {}
+        Ok(answers)
+    }
+
+    /// Goes once through what was claimed. Answers whether any of it was decided.
+    async fn decide_some_claimed(
+        &self,
+        chain: &ChainId,
+        member: Option<MemberId>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<bool, EngineError> {
+        let known = answers.len();
         let of = chain.clone();
         let claimed = self.0.store.read(move |conn| parked::claimed(conn, &of, member, BATCH)).await?;
-        let mut answers = Vec::with_capacity(claimed.len());
         for Claimed { source, member } in claimed {
             let of = chain.clone();
             let Some(stored) = self.0.store.read(move |conn| source_event::get(conn, &of, source)).await?
@@ -37,7 +50,7 @@ impl Engine {
                     Ok(answer) => answers.push(answer),
                     Err(error @ EngineError::Unavailable(_)) => return Err(error),
                     Err(error) => {
-                        still_undecided(chain, source, &key, &error);
+                        tracing::debug!(%chain, %source, %key, %error, "a claimed event waits");
                         continue;
                     }
                 }
@@ -45,6 +58,6 @@ impl Engine {
             let of = chain.clone();
             self.0.journal.run(move |conn, _| parked::settle(conn, &of, source)).await?;
         }
-        Ok(answers)
+        Ok(answers.len() > known)
     }
 }

@@ -138,7 +138,9 @@ impl Member {
         self.profile = Profile::default();
         self.celebrated = Celebrated::default();
         (self.sessions, self.carts) = Default::default();
-        self.standing = Standing::default();
+        // An empty wallet says that the ledger's lines of it come to nothing.
+        let wallets = self.standing.wallets.emptied();
+        self.standing = Standing { wallets, ..Standing::default() };
         self.history = History::default();
         self.absorbed.clear();
         self.next_wake_at = None;

@@ -350,6 +350,12 @@ impl Wallets {
         self.first().map_or(Points::ZERO, Wallet::balance)
     }
 
+    /// The same wallets with nothing in them.
+    pub fn emptied(&self) -> Self {
+        let empty = |named: &Named| Named { code: named.code.clone(), wallet: Wallet::default() };
+        Self(self.0.iter().map(empty).collect())
+    }
+
     /// All of them, with their codes.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &Wallet)> {
         self.0.iter().map(|named| (&named.code, &named.wallet))
@@ -524,6 +530,42 @@ mod tests {
                 }
                 prop_assert_eq!(expanded, naive.points.clone());
             }
+        }
+
+        #[test]
+        fn what_is_joined_comes_out_again_as_far_as_it_is_still_there(
+            own in proptest::collection::vec(step(), 0..20),
+            brought in proptest::collection::vec(step(), 0..20),
+            spent in 0..900i64,
+        ) {
+            let fill = |steps: Vec<Step>| {
+                let mut wallet = Wallet::default();
+                for step in steps {
+                    match step {
+                        Step::Credit(n, days) => wallet.credit(Points(n), days.map(day)).unwrap(),
+                        Step::Debit(n) => drop(wallet.debit(Points(n)).unwrap()),
+                        Step::Cancel | Step::Days(_) => {}
+                    }
+                }
+                wallet
+            };
+            let (own, brought) = (fill(own), fill(brought));
+            let mut both = own.clone();
+            both.join(&brought).unwrap();
+            prop_assert_eq!(both.balance().0, own.balance().0 + brought.balance().0);
+            if own.balance() >= Points::ZERO && brought.balance() >= Points::ZERO {
+                let mut unspent = both.clone();
+                let back = unspent.part(&brought, Points::ZERO, |_| None).unwrap();
+                prop_assert_eq!(lots(&back), lots(&brought));
+                prop_assert_eq!(lots(&unspent), lots(&own));
+            }
+            both.debit(Points(spent)).unwrap();
+            let before = both.balance().0;
+            let back = both.part(&brought, Points::ZERO, |_| None).unwrap();
+            prop_assert_eq!(both.balance().0 + back.balance().0, before);
+            prop_assert!(back.balance() <= brought.balance().max(Points::ZERO));
+            let sum = |wallet: &Wallet| wallet.lots().map(|lot| lot.remaining.0).sum::<i64>();
+            prop_assert_eq!((sum(&both), sum(&back)), (both.balance().0.max(0), back.balance().0.max(0)));
         }
     }
 }

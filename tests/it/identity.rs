@@ -202,7 +202,7 @@ async fn coupons_go_with_their_member_and_come_back(app: TestApp) {
 async fn an_erased_member_is_forgotten_and_the_books_balance(app: TestApp) {
     let crm = Receiver::start().await;
     app.endpoint(&crm.url, &["member.erased"]).await;
-    let down = app.endpoint("http://127.0.0.1:9/", &["*"]).await.0;
+    let down = app.endpoint("http://127.0.0.1:40009/", &["*"]).await.0;
     app.send(&order("o1", "ana", "20.00")).await.expect(200);
     app.send(&order("o2", "ben", "30.00")).await.expect(200);
     let profile = json!({ "email": "secret@example.com", "first_name": "Anastasia" });

@@ -22,6 +22,7 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::read::ReadError;
 use crate::read::page::{Page, Wanted};
+use crate::read::redemption::RedemptionFilter;
 
 /// Records that are read at a time.
 const AT_ONCE: usize = 50;
@@ -92,6 +93,9 @@ impl Document {
         let books = snapshot.coupon_books();
         self.list("coupons", async |id, page| reader.member_coupons(of.clone(), books, id, page).await)
             .await?;
+        let redeemed =
+            async |id, page| reader.redemptions(of.clone(), RedemptionFilter::Member(id), page).await;
+        self.list("redemptions", redeemed).await?;
         self.list("source_events", async |id, page| reader.source_events_of(of.clone(), id, page).await)
             .await?;
         self.list("orders", async |id, page| reader.orders_of(of.clone(), id, page).await).await?;

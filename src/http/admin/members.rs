@@ -193,8 +193,14 @@ async fn member(
     (chain, name): &(String, String),
 ) -> Result<(ChainId, MemberId), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
+    let member = of_record(state, &chain, name).await?;
+    Ok((chain, member))
+}
+
+/// The member whose records a name means: by our id also one who was merged into another.
+pub(super) async fn of_record(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberId, Problem> {
     let member = state.reader.member_of_record(chain.clone(), MemberName::parse(name)).await?;
-    Ok((chain, member.ok_or(Problem::NotFound(WHAT))?))
+    member.ok_or(Problem::NotFound(WHAT))
 }
 
 #[cfg(test)]

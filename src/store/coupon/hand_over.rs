@@ -7,14 +7,15 @@ use diesel::sql_types::Text;
 
 use crate::domain::chain::ChainId;
 use crate::domain::commit::CouponsMove;
-use crate::domain::ids::MemberId;
 use crate::store::connection::{DbConn, on_backend};
 use crate::store::error::StoreError;
 
-/// What the first one has counts as the second one's too; the rows of the first stay, so that it is known what they had.
+// SQLite numbers parameters as they first appear, whatever they are called.
+
+/// What the first one ($3) has counts as the second one's ($1) too; the rows of the first stay, so that it is known what they had.
 const JOIN: [&str; 2] = [
     "INSERT INTO coupon_holdings (chain, member, code, assigned, used, expires_at)
-     SELECT chain, $3, code, assigned, used, expires_at FROM coupon_holdings WHERE chain = $1 AND member = $2
+     SELECT chain, $1, code, assigned, used, expires_at FROM coupon_holdings WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, code) DO UPDATE SET
         assigned = coupon_holdings.assigned + excluded.assigned,
         used = coupon_holdings.used + excluded.used,
@@ -25,7 +26,7 @@ const JOIN: [&str; 2] = [
             WHEN coupon_holdings.expires_at IS NULL THEN NULL
             ELSE excluded.expires_at END",
     "INSERT INTO coupon_tallies (chain, member, book, assigned, used)
-     SELECT chain, $3, book, assigned, used FROM coupon_tallies WHERE chain = $1 AND member = $2
+     SELECT chain, $1, book, assigned, used FROM coupon_tallies WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, book) DO UPDATE SET
         assigned = coupon_tallies.assigned + excluded.assigned,
         used = coupon_tallies.used + excluded.used",
@@ -42,8 +43,8 @@ const PART: [&str; 5] = [
             WHEN own.assigned - own.used < kept.assigned - kept.used THEN own.assigned
             ELSE own.used + kept.assigned - kept.used END
      FROM coupon_holdings AS kept
-     WHERE own.chain = $1 AND own.member = $3
-        AND kept.chain = own.chain AND kept.member = $2 AND kept.code = own.code",
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code",
     "UPDATE coupon_holdings AS kept SET
         assigned = CASE WHEN kept.assigned > own.assigned THEN kept.assigned - own.assigned ELSE 0 END,
         used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END
@@ -56,8 +57,8 @@ const PART: [&str; 5] = [
         assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END,
         used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END
      FROM coupon_tallies AS kept
-     WHERE own.chain = $1 AND own.member = $3
-        AND kept.chain = own.chain AND kept.member = $2 AND kept.book = own.book",
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.book = own.book",
     "UPDATE coupon_tallies AS kept SET
         assigned = kept.assigned - own.assigned,
         used = kept.used - own.used
@@ -72,15 +73,17 @@ pub(in crate::store) fn hand_over(
     chain: &ChainId,
     moved: CouponsMove,
 ) -> Result<(), StoreError> {
-    let (statements, from, to): (&[&str], MemberId, MemberId) = match moved {
-        CouponsMove::Join { from, to } => (&JOIN, from, to),
-        CouponsMove::Part { from, to } => (&PART, from, to),
+    let chain = chain.to_string();
+    let (statements, parameters): (&[&str], _) = match moved {
+        CouponsMove::Join { from, to } => (&JOIN, [to.to_string(), chain, from.to_string()]),
+        CouponsMove::Part { from, to } => (&PART, [chain, from.to_string(), to.to_string()]),
     };
     for statement in statements {
+        let [first, second, third] = &parameters;
         let query = diesel::sql_query(*statement)
-            .bind::<Text, _>(chain.as_str())
-            .bind::<Text, _>(from.to_string())
-            .bind::<Text, _>(to.to_string());
+            .bind::<Text, _>(first)
+            .bind::<Text, _>(second)
+            .bind::<Text, _>(third);
         on_backend!(conn, |c| query.execute(c))?;
     }
     Ok(())
