@@ -48,11 +48,11 @@ impl Engine {
             if stored.status == SourceStatus::Parked {
                 match self.decide_stored_for(chain, stored, Some(member)).await {
                     Ok(answer) => answers.push(answer),
-                    Err(error @ EngineError::Unavailable(_)) => return Err(error),
-                    Err(error) => {
+                    Err(error @ EngineError::Conflict(_)) => {
                         tracing::debug!(%chain, %source, %key, %error, "a claimed event waits");
                         continue;
                     }
+                    Err(error) => return Err(error),
                 }
             }
             let of = chain.clone();

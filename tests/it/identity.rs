@@ -161,10 +161,8 @@ async fn a_merge_goes_through_while_orders_arrive(app: TestApp) {
         assert_eq!(answer.expect(200)["status"], "processed");
     }
     let one = member(&app, "ben").await;
-    assert_eq!(
-        (&one["id"], &one["points"], &one["lifetime_visits"]),
-        (&json!("ana"), &json!(640), &json!(62))
-    );
+    assert_eq!((&one["id"], &one["lifetime_visits"]), (&json!("ana"), &json!(62)));
+    assert_eq!(one["lifetime_spend"].to_string().parse(), Ok(640.0));
     app.verify();
     app.stop().await;
 }
@@ -239,7 +237,7 @@ async fn an_erased_member_is_forgotten_and_the_books_balance(app: TestApp) {
     assert!(app.deliveries(&down).await.len() > 4, "what is owed is still owed");
 
     let late = app.send(&refund("r1", "o2", "30.00")).await.expect(200);
-    assert_eq!((&late["status"], &late["member"]["id"]), (&json!("processed"), &json!(id)));
+    assert_eq!((&late["status"], &late["member"]["id"]), (&json!("processed"), &json!(ben)));
     let gift = app.post(&path(&id, "/points"), &json!({ "amount": 5, "reason": "x" })).await.expect(409);
     assert_eq!(gift["code"], "member_erased");
     let again = app.send(&order("o3", "ana", "10.00")).await.expect(200);
