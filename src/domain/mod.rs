@@ -37,6 +37,7 @@ pub mod source_event;
 pub mod terms;
 pub mod text;
 pub mod tier;
+pub mod visited;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

@@ -26,11 +26,11 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::churn::Foresight;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
@@ -215,8 +215,8 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
-    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
-    pub churn_probability: Option<Decimal>,
+    /// What is known of the member's coming back.
+    pub foresight: Foresight,
     /// Coupons that are known, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
@@ -242,6 +242,7 @@ impl Draft {
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
+        foresight: Foresight,
         now: Timestamp,
     ) -> Result<Self, Undecided> {
         let at = match &occasion {
@@ -258,7 +259,7 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
-            churn_probability: None,
+            foresight,
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),

@@ -2,6 +2,7 @@
 //! say with what.
 
 pub mod celebration;
+pub mod churn;
 pub mod earning;
 pub mod lifecycle;
 pub mod refund;
@@ -11,6 +12,7 @@ pub mod wallet;
 use super::coupon::CouponBook;
 use super::text::Name;
 use celebration::CelebrationTerms;
+use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use refund::Refunds;
@@ -34,6 +36,8 @@ pub struct Terms {
     pub coupon_books: Vec<CouponBook>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// What staying away means, and how often that is learned anew.
+    pub churn: ChurnTerms,
 }
 
 impl Terms {
@@ -63,6 +67,7 @@ impl Default for Terms {
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
+            churn: ChurnTerms::default(),
             celebrations: CelebrationTerms::default(),
         }
     }

@@ -171,7 +171,7 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let lifecycle = self.lifecycle(table);
+        let (lifecycle, churn) = self.lifecycle(table);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -184,6 +184,7 @@ impl Reader<'_> {
                 tiers,
                 coupon_books: self.coupon_books(table),
                 lifecycle,
+                churn,
                 celebrations,
                 earning,
                 refunds,

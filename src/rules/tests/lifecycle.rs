@@ -44,7 +44,7 @@ fn a_mark_tells_how_a_guest_used_to_come_and_what_the_rule_recommends() {
     ));
     wait(&mut life, 21);
     let occasion = Occasion::Tick { kind: TickType::Daily, id: Ulid(1 << 100), then: None };
-    let case = Case { churn_probability: Some("0.3512".parse().unwrap()), ..life.case(occasion, None) };
+    let case = Case { foresight: Foresight::Given("0.3512".parse().unwrap()), ..life.case(occasion, None) };
     let commit = decide(&life.program, &life.chain.id, &[], case).unwrap();
     let [("member.at_risk", data)] = &absences(&commit)[..] else { panic!("{commit:?}") };
     let number = |name: &str| data[name].as_f64().unwrap();

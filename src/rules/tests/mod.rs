@@ -20,6 +20,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
@@ -135,7 +136,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
-            churn_probability: None,
+            foresight: Foresight::Nothing,
             only_rules,
             desk: Desk::default(),
             now: self.now,
