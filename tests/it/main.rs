@@ -6,6 +6,7 @@
 mod support;
 
 mod cdnow;
+mod churn;
 mod coupons;
 mod delivery;
 mod door;

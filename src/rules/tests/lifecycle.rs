@@ -56,6 +56,29 @@ fn a_mark_tells_how_a_guest_used_to_come_and_what_the_rule_recommends() {
 }
 
 #[test]
+fn rules_ask_how_likely_somebody_stays_away_and_a_test_says_it() {
+    let rules = "rule \"Win back\" on tick.daily when member.churn_probability > 0.6 { award(5); }\n\
+                 rule \"Unknown\" on tick.daily when !member.has_churn_probability { award(1); }\n\
+                 trigger \"Tell\" on points.earned when member.churn_probability > 0.7 { forward(\"crm\"); }\n\
+                 segment \"Going\" because \"churn\" when member.churn_probability > 0.7;\n\
+                 test \"likely\" { given_member(#{ churn_probability: 0.65 }); send(\"tick.daily\"); expect awarded() == 5;\
+                   expect !forwarded(\"crm\") && !in_segment(\"Going\"); }\n\
+                 test \"very\" { given_member(#{ churn_probability: 1 }); send(\"tick.daily\"); expect awarded() == 5;\
+                   expect forwarded(\"crm\") && in_segment(\"Going\"); }\n\
+                 test \"no model\" { given_member(#{}); send(\"tick.daily\"); expect awarded() == 1; }\n\
+                 test \"wrong\" { given_member(#{ churn_probability: 65 }); }";
+    let files =
+        vec![("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), MANIFEST.to_owned())];
+    let sources = Sources { files };
+    let program = Program::load(&sources, &chain(), 1).unwrap();
+    let outcomes = crate::rules::testing::run(&program, &sources, &chain());
+    let failures: Vec<_> = outcomes.into_iter().map(|outcome| (outcome.name, outcome.failure)).collect();
+    let [likely, very, without, (_, Some(wrong))] = &failures[..] else { panic!("{failures:#?}") };
+    assert!([likely, very, without].iter().all(|(_, failure)| failure.is_none()), "{failures:#?}");
+    assert!(wrong.message.contains("from 0 to 1"), "{wrong:?}");
+}
+
+#[test]
 fn a_change_of_level_is_told_again_and_the_same_level_is_not() {
     let mut life = weekly(program(
         "rule \"low\" on tick.daily when member.days_since_last_visit == 20 { mark(\"at_risk\", \"LOW\"); }\n\

@@ -2,6 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
+#[path = "../../support/cdnow.rs"]
+pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
 #[path = "../../support/postgres.rs"]
