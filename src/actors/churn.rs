@@ -11,9 +11,8 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::{ChurnModel, Learned, Lesson, Observations, Sample};
 use crate::domain::ids::MemberId;
-use crate::domain::member::History;
 use crate::domain::refusal::Refused;
-use crate::store::{self, StoreError};
+use crate::store::{self, DbConn, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::snapshot::ChainSnapshot;
@@ -111,7 +110,7 @@ impl Engine {
         })
     }
 
-    /// Reads the members page by page; a damaged one is passed over.
+    /// Reads the members page by page.
     async fn observe(
         &self,
         chain: &ChainId,
@@ -126,40 +125,36 @@ impl Engine {
                 return Err(EngineError::Draining);
             }
             let of = chain.clone();
-            let page = self.0.store.read(move |conn| page(conn, &of, sample, after)).await?;
-            for history in page.histories {
-                match history {
-                    Ok(history) => observed.add(|until| history.visited_until(until)),
-                    Err(damage) => {
-                        let damage = &damage as &dyn std::error::Error;
-                        tracing::warn!(%chain, error = damage, "a member is left out of the churn model");
-                    }
-                }
-            }
-            match page.last {
-                Some(last) => after = Some(last),
-                None => return Ok(observed),
+            let read = self.0.store.read(move |conn| observe_page(conn, &of, sample, observed, after));
+            (observed, after) = read.await?;
+            if after.is_none() {
+                return Ok(observed);
             }
         }
     }
 }
 
-/// Some members of the sample, and where to go on; `last` is `None` at the end.
-struct Page {
-    histories: Vec<Result<History, StoreError>>,
-    last: Option<MemberId>,
-}
-
-fn page(
-    conn: &mut store::DbConn,
+/// Adds the members of one page that are in the sample, and says where to go on. A damaged one is passed over.
+fn observe_page(
+    conn: &mut DbConn,
     chain: &ChainId,
     sample: Sample,
+    mut observed: Observations,
     after: Option<MemberId>,
-) -> Result<Page, StoreError> {
+) -> Result<(Observations, Option<MemberId>), StoreError> {
     let ids = store::member::ids(conn, chain, after, PAGE)?;
     let last = ids.last().copied().filter(|_| ids.len() as i64 == PAGE);
     let taken: Vec<_> = ids.into_iter().filter(|id| sample.takes(*id)).collect();
-    Ok(Page { histories: store::member::histories(conn, chain, &taken)?, last })
+    for history in store::member::histories(conn, chain, &taken)? {
+        match history {
+            Ok(history) => observed.add(|until| history.visited_until(until)),
+            Err(damage) => {
+                let error = &damage as &dyn std::error::Error;
+                tracing::warn!(%chain, error, "a member is left out of the churn model");
+            }
+        }
+    }
+    Ok((observed, last))
 }
 
 impl ChainSnapshot {
@@ -171,7 +166,7 @@ impl ChainSnapshot {
 }
 
 /// What a chain learned before this process began. A model that cannot be read any more is fitted anew.
-pub(super) fn recall(conn: &mut store::DbConn, chain: &ChainId) -> Result<Learned, StoreError> {
+pub(super) fn recall(conn: &mut DbConn, chain: &ChainId) -> Result<Learned, StoreError> {
     let mut learned = Learned::default();
     match store::churn::latest(conn, chain) {
         Ok(Some(model)) => learned.take(Lesson::Model(Arc::new(model))),

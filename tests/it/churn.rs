@@ -17,7 +17,7 @@ const DAY: i64 = 24 * 3_600;
 const LAST: NaiveDate = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
 
 on_both_backends! {
-    from monthly;
+    from super::monthly;
     a_model_is_fitted_on_schedule_told_with_who_is_missed_and_there_after_a_restart,
     too_little_is_said_so_and_nothing_is_foretold,
 }
