@@ -34,6 +34,7 @@ pub mod role;
 pub mod schedule;
 pub mod segment;
 pub mod source_event;
+pub mod statement;
 pub mod terms;
 pub mod text;
 pub mod tier;

@@ -143,6 +143,7 @@ fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}/points/confirm")
         .post(about_member(Right::Manage, CommandType::ConfirmPoints))
         .add(service);
+    of_chain("/members/{member}/statement").get(members::statement).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
 }
 

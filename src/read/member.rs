@@ -15,7 +15,7 @@ use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
-use crate::domain::text::Name;
+use crate::domain::text::{Key, Name};
 use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
 use crate::rules::program::Program;
@@ -82,6 +82,12 @@ pub struct WalletView {
     /// What is gone next if it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_expiration: Option<ExpirationView>,
+    /// What the balance is made of, in the order in which it is spent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lots: Option<Vec<LotView>>,
+    /// What cannot be spent yet, as it was earned; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Vec<WaitingView>>,
 }
 
 /// Points that will be gone.
@@ -93,6 +99,26 @@ pub struct ExpirationView {
     pub at: Timestamp,
 }
 
+/// Points that are gone at the same instant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LotView {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are gone; `null` = never by themselves.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Points that cannot be spent yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WaitingView {
+    /// How many.
+    pub amount: Points,
+    /// From when on they can; `null` = once they are confirmed.
+    pub available_at: Option<Timestamp>,
+    /// The order or event that earned them: it is what `POST …/points/confirm` names.
+    pub origin: Key,
+}
+
 impl WalletView {
     fn of((code, wallet): (&Name, &Wallet)) -> Self {
         Self {
@@ -100,7 +126,20 @@ impl WalletView {
             balance: wallet.balance(),
             pending: wallet.pending(),
             next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+            lots: None,
+            waiting: None,
         }
+    }
+
+    fn in_full((code, wallet): (&Name, &Wallet)) -> Self {
+        let lots = wallet.lots().map(|lot| LotView { amount: lot.remaining, expires_at: lot.expires_at });
+        let waiting = wallet.waiting().iter().map(|waiting| WaitingView {
+            amount: waiting.amount,
+            available_at: waiting.until.instant(),
+            origin: waiting.origin.clone(),
+        });
+        let (lots, waiting) = (Some(lots.collect()), Some(waiting.collect()));
+        Self { lots, waiting, ..Self::of((code, wallet)) }
     }
 }
 
@@ -176,7 +215,8 @@ impl Reader {
         Ok(self.stored_member(chain, name).await?.map(Into::into))
     }
 
-    /// The member of that name, and how they stand with the tier policy of `program` at `now`.
+    /// The member of that name with all there is to know: what their balances are made of, and how they stand with the
+    /// tier policy of `program` at `now`.
     ///
     /// # Errors
     /// The store failed.
@@ -193,7 +233,8 @@ impl Reader {
                 tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
             };
             let tier_progress = program.and_then(progress);
-            MemberView { tier_progress, ..member.into() }
+            let wallets = member.standing.wallets.iter().map(WalletView::in_full).collect();
+            MemberView { tier_progress, wallets, ..member.into() }
         }))
     }
 

@@ -13,7 +13,6 @@ use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::role::Role;
 use crate::domain::text::{Name, Note};
-
 use crate::store::loyalty_event::{self, EventFilter};
 use crate::store::schema::churn_models;
 use crate::store::vault::Vault;

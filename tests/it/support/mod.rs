@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
+mod catalogue;
 #[path = "../../support/cdnow.rs"]
 pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
