@@ -22,6 +22,7 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
+use super::visited::VisitedDays;
 use super::wallet::{Wallet, Wallets};
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -196,6 +197,9 @@ pub struct Sums {
 pub struct History {
     /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back.
     days: Vec<DaySummary>,
+    /// The visited days before those. What an order of that time turns out to be later changes them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<VisitedDays>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -213,6 +217,8 @@ impl History {
         if let Some(summary) = self.on(day) {
             summary.visits += 1;
             summary.spend = summary.spend.plus(spend);
+        } else {
+            self.older = Some(VisitedDays::and(self.older, day));
         }
     }
 
@@ -244,7 +250,12 @@ impl History {
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
-        self.days.retain(|s| s.day >= oldest);
+        let forgotten = self.days.partition_point(|s| s.day < oldest);
+        for forgotten in self.days.drain(..forgotten) {
+            if forgotten.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, forgotten.day));
+            }
+        }
         if day < oldest {
             return None;
         }
@@ -296,7 +307,14 @@ impl History {
 
     /// The last day with a visit.
     pub fn last_visit(&self) -> Option<NaiveDate> {
-        self.visited_days().next_back()
+        self.visited_days().next_back().or(self.older.map(|older| older.last))
+    }
+
+    /// The days with a visit until the end of `day`, since the very first. `None` without any.
+    pub fn visited_until(&self, day: NaiveDate) -> Option<VisitedDays> {
+        let kept = self.visited_days().take_while(|visited| *visited <= day);
+        let older = self.older.filter(|older| older.first <= day);
+        kept.fold(older, |seen, visited| Some(VisitedDays::and(seen, visited)))
     }
 
     /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.
@@ -582,6 +600,35 @@ mod tests {
         assert_eq!(long.lifetime_visits, 2_000);
         let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
         assert_eq!(late.days[0].day, day("2026-03-01"));
+    }
+
+    #[test]
+    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
+        let mut history = history(&[("2024-01-01", "1"), ("2024-01-01", "1"), ("2024-06-01", "1")]);
+        let seen = |history: &History, until: &str| {
+            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
+        };
+        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
+        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
+        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
+        history.visit(day("2026-03-02"), Money::ZERO);
+        history.visit(day("2026-03-04"), Money::ZERO);
+        assert_eq!(history.days.len(), 2);
+        let until = |until: &str| seen(&history, until);
+        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
+        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
+        history.unvisit(day("2026-03-04"), Money::ZERO);
+        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
+        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
+        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
+    }
+
+    #[test]
+    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
+        let mut history = history(&[("2024-01-01", "1")]);
+        history.earn(day("2026-03-02"), 50);
+        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
+        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub mod statement;
 pub mod terms;
 pub mod text;
 pub mod tier;
+pub mod visited;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

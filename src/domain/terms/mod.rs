@@ -3,6 +3,7 @@
 
 pub mod cart;
 pub mod celebration;
+pub mod churn;
 pub mod earning;
 pub mod lifecycle;
 pub mod refund;
@@ -14,6 +15,7 @@ use super::coupon::CouponBook;
 use super::text::Name;
 use cart::CartTerms;
 use celebration::CelebrationTerms;
+use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use refund::Refunds;
@@ -42,6 +44,8 @@ pub struct Terms {
     pub lifecycle: Option<Lifecycle>,
     /// When carts are abandoned; without it, none is kept.
     pub carts: Option<CartTerms>,
+    /// What staying away means, and how often that is learned anew.
+    pub churn: ChurnTerms,
 }
 
 impl Terms {
@@ -82,6 +86,7 @@ impl Default for Terms {
             refunds: Refunds::default(),
             lifecycle: None,
             carts: None,
+            churn: ChurnTerms::default(),
             celebrations: CelebrationTerms::default(),
         }
     }

@@ -175,7 +175,7 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let (lifecycle, wallets) = (self.lifecycle(table), self.wallets(table));
+        let ((lifecycle, churn), wallets) = (self.lifecycle(table), self.wallets(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -190,6 +190,7 @@ impl Reader<'_> {
                 coupon_books: self.coupon_books(table),
                 lifecycle,
                 carts: self.carts(table),
+                churn,
                 celebrations,
                 earning,
                 refunds,
