@@ -584,35 +584,6 @@ mod tests {
     }
 
     #[test]
-    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
-        let mut history = history(&[("2024-01-01", "1"), ("2024-01-01", "1"), ("2024-06-01", "1")]);
-        let seen = |history: &History, until: &str| {
-            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
-        };
-        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
-        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
-        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
-        history.visit(day("2026-03-02"), Money::ZERO);
-        history.visit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(history.days.len(), 2);
-        let until = |until: &str| seen(&history, until);
-        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
-        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
-        history.unvisit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
-        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
-        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
-    }
-
-    #[test]
-    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
-        let mut history = history(&[("2024-01-01", "1")]);
-        history.earn(day("2026-03-02"), 50);
-        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
-        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
-    }
-
-    #[test]
     fn a_rhythm_needs_three_visited_days() {
         assert_eq!(history(&[("2026-01-01", "1"), ("2026-01-08", "1")]).typical_gap_days(), None);
         let weekly =
