@@ -11,12 +11,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::redemption::Redemptions;
 use super::segment::{Membership, SegmentNames, SegmentType};
+use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
 use super::visited::VisitedDays;
@@ -113,6 +116,9 @@ pub struct Standing {
     /// The segments that the member is in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub segments: BTreeMap<Name, Membership>,
+    /// What is open of redemptions.
+    #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
+    pub redemptions: Redemptions,
 }
 
 impl Standing {
@@ -413,6 +419,10 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
+    /// Sessions that did not end yet.
+    pub sessions: OpenSessions,
+    /// Carts that were not ordered yet, and what was told of others.
+    pub carts: Carts,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -442,6 +452,8 @@ impl Member {
             identities,
             profile: Profile::default(),
             celebrated: Celebrated::default(),
+            sessions: OpenSessions::default(),
+            carts: Carts::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
@@ -451,6 +463,13 @@ impl Member {
     /// The value of the first identity of a kind.
     pub fn identity(&self, kind: IdentityKind) -> Option<&str> {
         self.identities.iter().find(|i| i.kind == kind).map(|i| &*i.value)
+    }
+
+    /// By what the chain knows them, by priority: kind by kind, within a kind what was known first.
+    pub fn identities_by_priority(&self) -> Vec<&Identity> {
+        let mut identities: Vec<_> = self.identities.iter().collect();
+        identities.sort_by_key(|identity| identity.kind);
+        identities
     }
 
     /// How outsiders see the member.

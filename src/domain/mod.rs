@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod cart;
 pub mod catalogue;
 pub mod celebration;
 pub mod chain;
@@ -14,6 +15,7 @@ pub mod commit;
 pub mod coupon;
 pub mod decide;
 pub mod delivery;
+pub mod desk;
 pub mod effect;
 pub mod endpoint;
 pub mod headers;
@@ -29,10 +31,12 @@ pub mod order;
 pub mod payload;
 pub mod profile;
 pub mod receipt;
+pub mod redemption;
 pub mod refusal;
 pub mod role;
 pub mod schedule;
 pub mod segment;
+pub mod session;
 pub mod source_event;
 pub mod statement;
 pub mod terms;

@@ -19,9 +19,9 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::Foresight;
 use crate::domain::commit::Commit;
-use crate::domain::coupon::Desk;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
+use crate::domain::desk::Desk;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
@@ -55,7 +55,7 @@ pub struct Case {
     pub foresight: Foresight,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
-    /// What is known of coupons; a decision that needs more says so.
+    /// What is known besides; a decision that needs more says so.
     pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,
@@ -259,7 +259,13 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             ("refund", Dynamic::from(view))
         }
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
-        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
+        SourceData::MemberUpdated(_)
+        | SourceData::SessionStarted(_)
+        | SourceData::SessionEnded(_)
+        | SourceData::Signal(_)
+        | SourceData::CartUpdated(_)
+        | SourceData::Command(_)
+        | SourceData::Offering(_) => return None,
     })
 }
 

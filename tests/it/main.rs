@@ -5,6 +5,7 @@
 
 mod support;
 
+mod carts;
 mod cdnow;
 mod churn;
 mod coupons;
@@ -18,6 +19,7 @@ mod model;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod segments;
 mod surface;
 mod tiers;
