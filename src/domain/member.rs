@@ -25,70 +25,12 @@ use super::tier::{Footing, ManualTier};
 use super::visited::VisitedDays;
 use super::wallet::{Wallet, Wallets};
 
+pub use super::status::{RiskLevel, Status};
+
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
 /// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
 pub const MAX_IDENTITIES: usize = 32;
-
-/// Where a member stands in their life with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Comes as usual.
-    #[default]
-    Active,
-    /// Stays away longer than usual.
-    AtRisk,
-    /// Given up for lost.
-    Churned,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::AtRisk, Self::Churned];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::AtRisk => "at_risk",
-            Self::Churned => "churned",
-        }
-    }
-}
-
-/// How likely a guest who stays away is lost.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RiskLevel {
-    /// A little longer away than usual.
-    Low,
-    /// What a member is marked with unless a rule says how much.
-    #[default]
-    Medium,
-    /// Almost given up. Guests who churned have this one.
-    High,
-}
-
-impl RiskLevel {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Medium => "MEDIUM",
-            Self::High => "HIGH",
-        }
-    }
-
-    fn is_medium(&self) -> bool {
-        *self == Self::Medium
-    }
-}
 
 /// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
 /// undone by a copy.
@@ -600,35 +542,6 @@ mod tests {
         assert_eq!(long.lifetime_visits, 2_000);
         let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
         assert_eq!(late.days[0].day, day("2026-03-01"));
-    }
-
-    #[test]
-    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
-        let mut history = history(&[("2024-01-01", "1"), ("2024-01-01", "1"), ("2024-06-01", "1")]);
-        let seen = |history: &History, until: &str| {
-            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
-        };
-        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
-        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
-        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
-        history.visit(day("2026-03-02"), Money::ZERO);
-        history.visit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(history.days.len(), 2);
-        let until = |until: &str| seen(&history, until);
-        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
-        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
-        history.unvisit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
-        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
-        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
-    }
-
-    #[test]
-    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
-        let mut history = history(&[("2024-01-01", "1")]);
-        history.earn(day("2026-03-02"), 50);
-        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
-        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
     }
 
     #[test]

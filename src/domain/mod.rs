@@ -39,6 +39,7 @@ pub mod segment;
 pub mod session;
 pub mod source_event;
 pub mod statement;
+pub mod status;
 pub mod terms;
 pub mod text;
 pub mod tier;

@@ -42,10 +42,10 @@ pub struct Terms {
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
-    /// When carts are abandoned; without it, none is kept.
-    pub carts: Option<CartTerms>,
     /// What staying away means, and how often that is learned anew.
     pub churn: ChurnTerms,
+    /// When carts are abandoned; without it, none is kept.
+    pub carts: Option<CartTerms>,
 }
 
 impl Terms {
@@ -85,8 +85,8 @@ impl Default for Terms {
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
-            carts: None,
             churn: ChurnTerms::default(),
+            carts: None,
             celebrations: CelebrationTerms::default(),
         }
     }
