@@ -253,7 +253,6 @@ impl EventType {
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
             Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
             Self::MemberReactivated => EventData::MemberReactivated(Absence {
-                predicted_churn_probability: None,
                 recommended_actions: Vec::new(),
                 ..away(RiskLevel::High, 95)
             }),

@@ -231,7 +231,8 @@ pub struct Absence {
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<super::money::Money>,
-    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
+    /// Absent while there is no model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<super::money::Money>,
     /// What to do about it, as the program says.

@@ -23,72 +23,15 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
+use super::visited::VisitedDays;
 use super::wallet::{Wallet, Wallets};
+
+pub use super::status::{RiskLevel, Status};
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
 /// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
 pub const MAX_IDENTITIES: usize = 32;
-
-/// Where a member stands in their life with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Comes as usual.
-    #[default]
-    Active,
-    /// Stays away longer than usual.
-    AtRisk,
-    /// Given up for lost.
-    Churned,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::AtRisk, Self::Churned];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::AtRisk => "at_risk",
-            Self::Churned => "churned",
-        }
-    }
-}
-
-/// How likely a guest who stays away is lost.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RiskLevel {
-    /// A little longer away than usual.
-    Low,
-    /// What a member is marked with unless a rule says how much.
-    #[default]
-    Medium,
-    /// Almost given up. Guests who churned have this one.
-    High,
-}
-
-impl RiskLevel {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Medium => "MEDIUM",
-            Self::High => "HIGH",
-        }
-    }
-
-    fn is_medium(&self) -> bool {
-        *self == Self::Medium
-    }
-}
 
 /// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
 /// undone by a copy.
@@ -197,6 +140,9 @@ pub struct Sums {
 pub struct History {
     /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back.
     days: Vec<DaySummary>,
+    /// The visited days before those. What an order of that time turns out to be later changes them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<VisitedDays>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -214,6 +160,8 @@ impl History {
         if let Some(summary) = self.on(day) {
             summary.visits += 1;
             summary.spend = summary.spend.plus(spend);
+        } else {
+            self.older = Some(VisitedDays::and(self.older, day));
         }
     }
 
@@ -274,7 +222,12 @@ impl History {
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
-        self.days.retain(|s| s.day >= oldest);
+        let forgotten = self.days.partition_point(|s| s.day < oldest);
+        for forgotten in self.days.drain(..forgotten) {
+            if forgotten.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, forgotten.day));
+            }
+        }
         if day < oldest {
             return None;
         }
@@ -326,7 +279,14 @@ impl History {
 
     /// The last day with a visit.
     pub fn last_visit(&self) -> Option<NaiveDate> {
-        self.visited_days().next_back()
+        self.visited_days().next_back().or(self.older.map(|older| older.last))
+    }
+
+    /// The days with a visit until the end of `day`, since the very first. `None` without any.
+    pub fn visited_until(&self, day: NaiveDate) -> Option<VisitedDays> {
+        let kept = self.visited_days().take_while(|visited| *visited <= day);
+        let older = self.older.filter(|older| older.first <= day);
+        kept.fold(older, |seen, visited| Some(VisitedDays::and(seen, visited)))
     }
 
     /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.

@@ -42,9 +42,11 @@ pub mod segment;
 pub mod session;
 pub mod source_event;
 pub mod statement;
+pub mod status;
 pub mod terms;
 pub mod text;
 pub mod tier;
+pub mod visited;
 pub mod wallet;
 
 use chrono::{DateTime, Utc};

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
 use super::admin::{
-    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
+    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
     loyalty_events, members, program, redemptions, source_events,
 };
 use super::ingest::{batch, single};
@@ -114,6 +114,8 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);
     of_chain("/program").get(program::get).add(service);
+    of_chain("/churn").get(churn::get).add(service);
+    of_chain("/churn/refit").post(churn::refit).add(service);
 }
 
 fn of_events(service: &mut web::ServiceConfig) {

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod chain;
+pub mod churn;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;

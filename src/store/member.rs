@@ -335,6 +335,52 @@ pub fn list(
     query.load(conn)?.into_iter().map(MemberRow::read).collect()
 }
 
+/// How many members a chain has.
+pub fn count(conn: &mut DbConn, chain: &ChainId) -> Result<u64, StoreError> {
+    let count: i64 = members::table.filter(members::chain.eq(chain.as_str())).count().get_result(conn)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Ids of members, in order, from beyond `after`.
+pub fn ids(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    after: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<MemberId>, StoreError> {
+    let after = after.map_or_else(String::new, |after| after.to_string());
+    let ids: Vec<String> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.gt(after))
+        .order(members::id)
+        .limit(limit)
+        .select(members::id)
+        .load(conn)?;
+    ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()
+}
+
+/// What these members did, in no order. A damaged one is no matter of the others.
+pub fn histories(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    of: &[MemberId],
+) -> Result<Vec<Result<History, StoreError>>, StoreError> {
+    #[derive(Deserialize)]
+    struct HistoryIn {
+        history: History,
+    }
+    let rows: Vec<(String, String)> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.eq_any(of.iter().map(MemberId::to_string)))
+        .select((members::id, members::state))
+        .load(conn)?;
+    let read = |(id, state): (String, String)| {
+        let row = Row { table: "members", id: &id };
+        row.json::<HistoryIn>("state", &state).map(|state| state.history)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// Members whose wake-up is due at `now`, the longest due first.
 pub fn due_wakes(
     conn: &mut DbConn,

@@ -7,6 +7,7 @@ mod attempt;
 mod batch;
 pub mod chain;
 mod checkpoint;
+pub mod churn;
 pub mod commit;
 mod connection;
 pub mod coupon;

@@ -179,6 +179,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    churn_models (chain, fitted_at) {
+        chain -> Text,
+        fitted_at -> BigInt,
+        from_day -> Text,
+        to_day -> Text,
+        horizon_days -> BigInt,
+        members -> BigInt,
+        visits -> BigInt,
+        parameters -> Text,
+        log_likelihood -> Double,
+        calibration -> Text,
+    }
+}
+
+diesel::table! {
     coupon_books (chain, key) {
         chain -> Text,
         key -> Text,

@@ -7,6 +7,7 @@ mod support;
 
 mod carts;
 mod cdnow;
+mod churn;
 mod coupons;
 mod delivery;
 mod door;

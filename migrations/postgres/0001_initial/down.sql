@@ -5,6 +5,7 @@ DROP TABLE coupon_tallies;
 DROP TABLE coupon_holdings;
 DROP TABLE coupons;
 DROP TABLE coupon_books;
+DROP TABLE churn_models;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;

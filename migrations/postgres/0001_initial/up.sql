@@ -181,6 +181,21 @@ CREATE TABLE program_versions (
     PRIMARY KEY (chain, version)
 );
 
+-- Parameters and calibration are JSON. The newest is in force, a few before it show how it changed.
+CREATE TABLE churn_models (
+    chain TEXT COLLATE "C" NOT NULL,
+    fitted_at BIGINT NOT NULL,
+    from_day TEXT NOT NULL,
+    to_day TEXT NOT NULL,
+    horizon_days BIGINT NOT NULL,
+    members BIGINT NOT NULL,
+    visits BIGINT NOT NULL,
+    parameters TEXT NOT NULL,
+    log_likelihood DOUBLE PRECISION NOT NULL,
+    calibration TEXT NOT NULL,
+    PRIMARY KEY (chain, fitted_at)
+);
+
 -- Those of the API; the others are in program.toml.
 CREATE TABLE coupon_books (
     chain TEXT COLLATE "C" NOT NULL,

@@ -31,11 +31,11 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::churn::Foresight;
 use super::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use super::coupon::{CouponChanges, Rejection};
 use super::desk::{Desk, Wanted};
@@ -224,8 +224,8 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
-    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
-    pub churn_probability: Option<Decimal>,
+    /// What is known of the member's coming back.
+    pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
@@ -252,6 +252,7 @@ impl Draft {
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
+        foresight: Foresight,
         now: Timestamp,
     ) -> Result<Self, Undecided> {
         let at = match &occasion {
@@ -268,7 +269,7 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
-            churn_probability: None,
+            foresight,
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),

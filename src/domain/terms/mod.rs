@@ -3,6 +3,7 @@
 
 pub mod cart;
 pub mod celebration;
+pub mod churn;
 pub mod earning;
 pub mod lifecycle;
 pub mod refund;
@@ -15,6 +16,7 @@ use super::coupon::CouponBook;
 use super::text::Name;
 use cart::CartTerms;
 use celebration::CelebrationTerms;
+use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use refund::Refunds;
@@ -43,6 +45,8 @@ pub struct Terms {
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// What staying away means, and how often that is learned anew.
+    pub churn: ChurnTerms,
     /// When carts are abandoned; without it, none is kept.
     pub carts: Option<CartTerms>,
 }
@@ -85,6 +89,7 @@ impl Default for Terms {
             refunds: Refunds::default(),
             claims: ClaimTerms::default(),
             lifecycle: None,
+            churn: ChurnTerms::default(),
             carts: None,
             celebrations: CelebrationTerms::default(),
         }

@@ -4,6 +4,7 @@
 //! create makes a second thing.
 
 pub(super) mod chains;
+pub(super) mod churn;
 pub(super) mod commands;
 pub(super) mod coupon_books;
 pub(super) mod coupon_codes;
