@@ -5,7 +5,7 @@
 
 mod day;
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{Days, Months, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ impl History {
     /// Changes a day, unless it is too long ago.
     fn on(&mut self, day: NaiveDate, change: impl FnOnce(&mut DaySummary)) {
         let day = DayNumber::from(day);
-        let newest = self.days.last().map_or(day, |newest| newest.day.max(day));
+        let newest = self.days.iter().next_back().map_or(day, |newest| newest.day.max(day));
         let oldest = DayNumber(newest.0.saturating_sub(HISTORY_DAYS as i32));
         if day < oldest {
             return;
@@ -117,10 +117,11 @@ impl History {
         });
     }
 
-    /// The days from `first` to `last`, both included, as far back as days are kept.
+    /// The days from `first` to `last`, both included, as far back as days are kept; the newest first, because that is
+    /// what is asked for most.
     fn between(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = DaySummary> {
         let (first, last) = (DayNumber::from(first), DayNumber::from(last));
-        self.days.iter().skip_while(move |s| s.day < first).take_while(move |s| s.day <= last)
+        self.days.iter().rev().skip_while(move |s| s.day > last).take_while(move |s| s.day >= first)
     }
 
     /// Everything from `first` to `last`, both included, as far back as days are kept.
@@ -147,14 +148,13 @@ impl History {
         self.between(window.first_day(today), today).fold(Money::ZERO, |sum, day| sum.plus(day.spend()))
     }
 
-    fn visited_days(&self) -> impl Iterator<Item = DayNumber> {
+    fn visited_days(&self) -> impl DoubleEndedIterator<Item = DayNumber> {
         self.days.iter().filter(|summary| summary.visits > 0).map(|summary| summary.day)
     }
 
     /// The last day with a visit.
     pub fn last_visit(&self) -> Option<NaiveDate> {
-        let newest = self.days.last().filter(|newest| newest.visits > 0).map(|newest| newest.day);
-        newest.or_else(|| self.visited_days().last()).map(DayNumber::date)
+        self.visited_days().next_back().map(DayNumber::date)
     }
 
     /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.
@@ -191,19 +191,17 @@ impl History {
 
     /// Consecutive calendar weeks (Monday to Sunday) with a visit, up to the week of `today` or the one before.
     pub fn weeks_in_a_row(&self, today: NaiveDate) -> i64 {
-        let week = |day: NaiveDate| (day.num_days_from_ce() - 1).div_euclid(7);
-        let this = week(today);
-        let (mut streak, mut newest) = (0, None);
-        for seen in self.visited_days().map(|day| week(day.date())).take_while(|seen| *seen <= this) {
-            streak = match newest {
-                Some(before) if seen == before => streak,
-                Some(before) if seen == before + 1 => streak + 1,
-                _ => 1,
-            };
-            newest = Some(seen);
+        let mut expected = DayNumber::from(today).week();
+        let mut streak = 0;
+        for seen in self.visited_days().rev().map(DayNumber::week) {
+            match expected - seen {
+                ..0 => {} // another visit in a week already counted, or a future one
+                0 => (streak, expected) = (streak + 1, expected - 1),
+                1 if streak == 0 => (streak, expected) = (1, seen - 1), // this week may still bring one
+                _ => break,
+            }
         }
-        // This week may still bring one.
-        if newest >= Some(this - 1) { streak } else { 0 }
+        streak
     }
 }
 
@@ -294,7 +292,7 @@ mod tests {
         assert_eq!(long.days.iter().count() as u64, HISTORY_DAYS + 1);
         assert_eq!(long.lifetime_visits, 2_000);
         let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
-        assert_eq!(late.days.first().unwrap().day.date(), day("2026-03-01"));
+        assert_eq!(late.days.iter().next().unwrap().day.date(), day("2026-03-01"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A member is held in memory by the thousand, copied, and written with every event. What grows with their past is kept
 //! like this, so that it costs next to nothing. Most events are about the last record, or add one behind it, and touch
-//! nothing but the end.
+//! nothing but the end. Behind each record stands how long it is, so that the last can be found, and those before it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,8 +38,6 @@ pub struct BadBytes;
 /// Records in the order of their keys.
 pub struct Packed<R> {
     bytes: Vec<u8>,
-    /// Where the last one begins.
-    last_at: usize,
     records: PhantomData<R>,
 }
 
@@ -49,17 +47,19 @@ impl<R: Record> Packed<R> {
     /// # Errors
     /// They are not.
     pub fn new(bytes: Vec<u8>) -> Result<Self, BadBytes> {
-        let mut records = Iter::<R>::over(&bytes);
-        let (mut last_at, mut before) = (0, None);
+        let packed = Self { bytes, records: PhantomData };
+        let mut records = packed.iter();
+        let (mut end, mut before) = (0, None);
         while !records.rest.is_empty() {
-            last_at = bytes.len() - records.rest.len();
             let key = records.next().ok_or(BadBytes)?.key();
-            if before.is_some_and(|before| before >= key) {
+            let length = packed.bytes.len() - records.rest.len() - end - 1;
+            end += length + 1;
+            if packed.bytes[end - 1] as usize != length || before.is_some_and(|before| before >= key) {
                 return Err(BadBytes);
             }
             before = Some(key);
         }
-        Ok(Self { bytes, last_at, records: PhantomData })
+        Ok(packed)
     }
 
     /// All of them.
@@ -72,29 +72,21 @@ impl<R: Record> Packed<R> {
         self.bytes.is_empty()
     }
 
-    /// Unpacks one after the other.
+    /// Unpacks one after the other, from either end.
     pub fn iter(&self) -> Iter<'_, R> {
-        Iter::over(&self.bytes)
-    }
-
-    /// The one with the lowest key.
-    pub fn first(&self) -> Option<R> {
-        self.iter().next()
-    }
-
-    /// The one with the highest key.
-    pub fn last(&self) -> Option<R> {
-        Iter::over(&self.bytes[self.last_at..]).next()
+        Iter { rest: &self.bytes, records: PhantomData }
     }
 
     /// Changes the record with this key, or the lack of one. What there is cannot be taken out like this.
     pub fn change(&mut self, key: R::Key, change: impl FnOnce(Option<R>) -> Option<R>) {
-        let last = self.last();
+        let mut records = self.iter();
+        let last = records.next_back();
+        let last_at = records.rest.len();
         match last.as_ref().map(Record::key) {
             Some(last_key) if last_key > key => self.change_earlier(key, change),
             Some(last_key) if last_key == key => {
                 if let Some(changed) = change(last) {
-                    self.bytes.truncate(self.last_at);
+                    self.bytes.truncate(last_at);
                     self.push(changed);
                 }
             }
@@ -113,7 +105,6 @@ impl<R: Record> Packed<R> {
     }
 
     fn push(&mut self, record: R) {
-        self.last_at = self.bytes.len();
         packed(&record, |bytes| {
             self.bytes.reserve_exact(bytes.len());
             self.bytes.extend_from_slice(bytes);
@@ -131,12 +122,7 @@ impl<R: Record> Packed<R> {
                 None => begin = end,
                 Some(left) if begin == 0 && left == record => return,
                 Some(left) => {
-                    let behind_it = self.last_at.checked_sub(end);
-                    packed(&left, |bytes| {
-                        self.last_at = behind_it.map_or(0, |distance| bytes.len() + distance);
-                        self.bytes.splice(..end, bytes.iter().copied());
-                    });
-                    return;
+                    return packed(&left, |bytes| drop(self.bytes.splice(..end, bytes.iter().copied())));
                 }
             }
         }
@@ -144,11 +130,13 @@ impl<R: Record> Packed<R> {
     }
 }
 
-/// Lends the bytes of one record.
+/// Lends the bytes of one record and its length.
 fn packed<R: Record>(record: &R, lend: impl FnOnce(&[u8])) {
     let mut buffer = [0; LONGEST];
     let bytes = postcard::to_slice(&record.numbers(), &mut buffer);
-    lend(bytes.unwrap_or_else(|_| unreachable!("a record fits")));
+    let length = bytes.unwrap_or_else(|_| unreachable!("a record fits")).len();
+    buffer[length] = length as u8;
+    lend(&buffer[..=length]);
 }
 
 /// Unpacks records as it goes.
@@ -157,31 +145,34 @@ pub struct Iter<'a, R> {
     records: PhantomData<R>,
 }
 
-impl<'a, R> Iter<'a, R> {
-    const fn over(rest: &'a [u8]) -> Self {
-        Self { rest, records: PhantomData }
-    }
-}
-
 impl<R: Record> Iterator for Iter<'_, R> {
     type Item = R;
 
     fn next(&mut self) -> Option<R> {
         let (numbers, rest) = postcard::take_from_bytes(self.rest).ok()?;
-        self.rest = rest;
+        self.rest = rest.get(1..)?;
         R::of(numbers)
+    }
+}
+
+impl<R: Record> DoubleEndedIterator for Iter<'_, R> {
+    fn next_back(&mut self) -> Option<R> {
+        let (length, rest) = self.rest.split_last()?;
+        let (rest, record) = rest.split_at_checked(rest.len().checked_sub((*length).into())?)?;
+        self.rest = rest;
+        R::of(postcard::from_bytes(record).ok()?)
     }
 }
 
 impl<R> Default for Packed<R> {
     fn default() -> Self {
-        Self { bytes: Vec::new(), last_at: 0, records: PhantomData }
+        Self { bytes: Vec::new(), records: PhantomData }
     }
 }
 
 impl<R> Clone for Packed<R> {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), ..*self }
+        Self { bytes: self.bytes.clone(), records: PhantomData }
     }
 }
 
@@ -246,12 +237,15 @@ mod tests {
         for key in [3, 500] {
             packed.change(key, |_| Some(Pair(key, 7)));
         }
-        let (good, first) = (packed.bytes().to_vec(), packed.bytes()[..packed.last_at].to_vec());
+        let (good, first) = (packed.bytes().to_vec(), packed.bytes()[..3].to_vec());
         assert_eq!(Packed::new(good.clone()), Ok(packed));
         assert_eq!(Packed::<Pair>::new(good[..good.len() - 1].to_vec()), Err(BadBytes));
         assert_eq!(Packed::<Pair>::new([good, first].concat()), Err(BadBytes));
-        assert!(serde_json::from_str::<Packed<Pair>>("\"AwcDBw\"").is_err()); // the same twice
-        assert!(serde_json::from_str::<Packed<Pair>>("\"AwcEBw\"").is_ok());
+        assert_eq!(Packed::<Pair>::new(vec![3, 7, 2, 3, 7, 2]), Err(BadBytes)); // the same twice
+        assert_eq!(Packed::<Pair>::new(vec![3, 7, 2, 4, 7, 1]), Err(BadBytes)); // longer than it says
+        assert!(Packed::<Pair>::new(vec![3, 7, 2, 4, 7, 2]).is_ok());
+        assert!(serde_json::from_str::<Packed<Pair>>("\"AwcC\"").is_ok());
+        assert!(serde_json::from_str::<Packed<Pair>>("\"AwcD\"").is_err());
     }
 
     proptest! {
@@ -277,7 +271,8 @@ mod tests {
             map.first_entry().into_iter().for_each(|mut first| *first.get_mut() &= left);
             let expected: Vec<_> = map.into_iter().map(|(key, value)| Pair(key, value)).collect();
             prop_assert_eq!(packed.iter().collect::<Vec<_>>(), expected.clone());
-            prop_assert_eq!((packed.first(), packed.last()), (expected.first().copied(), expected.last().copied()));
+            let (backwards, reversed): (Vec<_>, Vec<_>) = (packed.iter().rev().collect(), expected.iter().rev().copied().collect());
+            prop_assert_eq!(backwards, reversed);
             prop_assert_eq!(packed.is_empty(), expected.is_empty());
             let json = serde_json::to_string(&packed).unwrap();
             prop_assert_eq!(serde_json::from_str::<Packed<Pair>>(&json).unwrap(), packed);

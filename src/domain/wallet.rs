@@ -15,6 +15,8 @@ use super::text::{Key, Name};
 pub const MAX_LOTS: usize = 400;
 /// The first second of 2030: expiries of our time lie near it, and take few bytes.
 const Y2030: i64 = 1_893_456_000;
+/// Stands for no expiry.
+const NEVER: i64 = i64::MAX;
 /// The most amounts that wait to be spendable.
 pub const MAX_PENDING: usize = 100;
 
@@ -43,31 +45,24 @@ pub struct Lot {
 /// By expiry, what never expires last.
 impl Record for Lot {
     type Key = (bool, Option<Timestamp>);
-    /// Seconds from the first of 2030, microseconds of them, and points.
-    type Numbers = (Option<(i64, u32)>, i64);
+    /// Seconds from the first of 2030 or [`NEVER`], microseconds of them, and points.
+    type Numbers = (i64, u32, i64);
 
     fn key(&self) -> Self::Key {
-        lot_key(self.expires_at)
+        (self.expires_at.is_none(), self.expires_at)
     }
 
     fn numbers(&self) -> Self::Numbers {
-        let at = self.expires_at.map(|at| (at.timestamp() - Y2030, at.timestamp_subsec_micros()));
-        (at, self.remaining.0)
+        let (seconds, micros) =
+            self.expires_at.map_or((NEVER, 0), |at| (at.timestamp() - Y2030, at.timestamp_subsec_micros()));
+        (seconds, micros, self.remaining.0)
     }
 
-    fn of((at, remaining): Self::Numbers) -> Option<Self> {
-        let expires_at = match at {
-            None => None,
-            Some((seconds, micros)) => {
-                Some(DateTime::from_timestamp(seconds.checked_add(Y2030)?, micros.checked_mul(1_000)?)?)
-            }
-        };
+    fn of((seconds, micros, remaining): Self::Numbers) -> Option<Self> {
+        let at = || DateTime::from_timestamp(seconds.checked_add(Y2030)?, micros.checked_mul(1_000)?);
+        let expires_at = if seconds == NEVER { None } else { Some(at()?) };
         Some(Self { expires_at, remaining: Points(remaining) })
     }
-}
-
-const fn lot_key(expires_at: Option<Timestamp>) -> (bool, Option<Timestamp>) {
-    (expires_at.is_none(), expires_at)
 }
 
 /// Points that cannot be spent yet.
@@ -236,7 +231,7 @@ impl Wallet {
 
     /// When the next lot is gone, and how much of it there is.
     pub fn next_expiry(&self) -> Option<(Timestamp, Points)> {
-        let first = self.lots.first()?;
+        let first = self.lots.iter().next()?;
         first.expires_at.map(|at| (at, first.remaining))
     }
 

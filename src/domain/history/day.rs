@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::money::Money;
 use crate::domain::packed::Record;
 
-/// What a member did on one day in the chain's zone. A usual day packs into eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What a member did on one day in the chain's zone.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct DaySummary {
     pub(super) day: DayNumber,
     /// Orders and visits.
@@ -18,15 +18,18 @@ pub(super) struct DaySummary {
     pub(super) earned: i64,
 }
 
+/// More than the decimals that an amount can have.
+const DECIMALS: u64 = 32;
+
 /// A day, counted from one such that those of our time pack into two bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct DayNumber(pub(super) i32);
 
 /// An amount of money as whole numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Exact {
-    decimals: u8,
     units: i128,
+    decimals: u8,
 }
 
 impl DaySummary {
@@ -45,26 +48,36 @@ impl DaySummary {
     }
 }
 
+/// A usual day takes eight bytes.
 impl Record for DaySummary {
     type Key = DayNumber;
-    type Numbers = Self;
+    /// The day; visits and decimals, which are few enough to share a byte; units of money; points.
+    type Numbers = (DayNumber, u64, i128, i64);
 
     fn key(&self) -> DayNumber {
         self.day
     }
 
-    fn numbers(&self) -> Self {
-        *self
+    fn numbers(&self) -> Self::Numbers {
+        let Exact { units, decimals } = self.spend;
+        (self.day, u64::from(self.visits) * DECIMALS + u64::from(decimals), units, self.earned)
     }
 
-    fn of(numbers: Self) -> Option<Self> {
-        numbers.spend.amount().map(|_| numbers)
+    fn of((day, visits_and_decimals, units, earned): Self::Numbers) -> Option<Self> {
+        let spend = Exact { units, decimals: (visits_and_decimals % DECIMALS) as u8 };
+        let visits = u32::try_from(visits_and_decimals / DECIMALS).ok()?;
+        spend.amount().map(|_| Self { day, visits, spend, earned })
     }
 }
 
 impl DayNumber {
     /// 1 January 2030, counted from the first of the year 1.
     const ZERO: i32 = 741_078;
+
+    /// The calendar week (Monday to Sunday) that it lies in.
+    pub(super) fn week(self) -> i32 {
+        (self.0.saturating_add(Self::ZERO) - 1).div_euclid(7)
+    }
 
     pub(super) fn date(self) -> NaiveDate {
         NaiveDate::from_num_days_from_ce_opt(self.0.saturating_add(Self::ZERO)).unwrap_or(NaiveDate::MAX)
@@ -86,7 +99,7 @@ impl Exact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::packed::{BadBytes, Packed};
+    use crate::domain::packed::Packed;
 
     #[test]
     fn days_of_our_time_take_two_bytes_and_are_themselves_again() {
@@ -113,8 +126,8 @@ mod tests {
         let mut days = Packed::default();
         days.change(day.day, |_| Some(day));
         assert_eq!(Packed::new(days.bytes().to_vec()), Ok(days.clone()));
-        assert_eq!(days.last().map(|day| day.spend()), Some(most));
-        let bad = DaySummary { spend: Exact { decimals: 29, units: 1 }, ..day };
-        assert_eq!(Packed::<DaySummary>::new(postcard::to_allocvec(&bad).unwrap()), Err(BadBytes));
+        assert_eq!(days.iter().next_back().map(|day| day.spend()), Some(most));
+        assert_eq!(DaySummary::of((DayNumber(1), 28, 1, 0)).map(|day| day.visits), Some(0));
+        assert_eq!(DaySummary::of((DayNumber(1), 29, 1, 0)), None);
     }
 }
