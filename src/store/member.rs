@@ -11,7 +11,7 @@ use super::batch::{ROWS_PER_STATEMENT, which_took_effect};
 use super::connection::DbConn;
 use super::error::StoreError;
 use super::fixed::fixed;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
 use crate::domain::celebration::Celebrated;
@@ -20,6 +20,7 @@ use crate::domain::commit::Wake;
 use crate::domain::history::History;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
+use crate::domain::json::to_json;
 use crate::domain::member::{Latest, Member, Standing};
 use crate::domain::profile::Profile;
 
