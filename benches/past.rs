@@ -12,8 +12,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use punchcard::domain::Timestamp;
 use punchcard::domain::chain::Chain;
 use punchcard::domain::commit::{Commit, SourceOrigin};
-use punchcard::domain::coupon::Desk;
+
 use punchcard::domain::decide::{Occasion, SourceInput};
+use punchcard::domain::desk::Desk;
 use punchcard::domain::identity::{Identity, IdentityKind};
 use punchcard::domain::ids::{MemberId, SourceId};
 use punchcard::domain::member::Member;

@@ -160,7 +160,7 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         self.metrics.journal_queue.inc();
         lane.send(Job::Write(Prepared::from(write), reply)).await.map_err(|_| JournalError::Stopped)?;
-        Ok(answer.await.map_err(|_| JournalError::Stopped)??)
+        answer.await.map_err(|_| JournalError::Stopped)?
     }
 }
 

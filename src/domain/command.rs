@@ -7,13 +7,15 @@
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
+use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
+use super::redemption::Step;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
 
@@ -40,6 +42,10 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// Points are spent on a reward.
+    Redeem,
+    /// A redemption takes a step.
+    StepRedemption(Step),
 }
 
 impl CommandType {
@@ -55,6 +61,11 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::Redeem,
+        Self::StepRedemption(Step::Approve),
+        Self::StepRedemption(Step::Fulfill),
+        Self::StepRedemption(Step::Reject),
+        Self::StepRedemption(Step::Cancel),
     ];
 
     /// The type of the source event that carries it.
@@ -70,6 +81,11 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::Redeem => "redemption.create",
+            Self::StepRedemption(Step::Approve) => "redemption.approve",
+            Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
+            Self::StepRedemption(Step::Reject) => "redemption.reject",
+            Self::StepRedemption(Step::Cancel) => "redemption.cancel",
         }
     }
 }
@@ -96,6 +112,10 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `redemption.create`
+    Redeem(Wish),
+    /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
+    StepRedemption(Step, RedemptionOrder),
 }
 
 /// Points given or taken by hand.
@@ -134,6 +154,28 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// What a member wants for their points.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The reward's id in `program.toml`.
+    pub reward: Name,
+}
+
+/// Which redemption takes a step, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedemptionOrder {
+    /// Which.
+    pub redemption: RedemptionId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+    /// What the guest gets: the code of a gift card, the number of a parcel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Name>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -153,6 +195,8 @@ impl Command {
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::Redeem(_) => CommandType::Redeem,
+            Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
     }
 
@@ -179,6 +223,8 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
+            CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })
     }
 }

@@ -8,16 +8,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::cart::CartAbandoned;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
+use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::json::to_json;
-use super::member::{MemberFace, RiskLevel};
+use super::member::{Member, MemberFace, RiskLevel};
 use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
+use super::redemption::RedemptionTold;
 use super::segment::SegmentType;
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -51,6 +55,11 @@ event_types! {
     MemberUpdated = "member.updated": "Something else is known of a member now.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
+    MemberIdentified = "member.identified": "A member was recognised in a session.",
+    SessionStarted = "session.started": "A member came to a kiosk, opened the app or the site.",
+    SessionEnded = "session.ended": "A member left it.",
+    SignalReceived = "signal.received": "Something was noticed of a member.",
+    CartAbandoned = "cart.abandoned": "A member put a cart together and did not order it.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
@@ -62,6 +71,15 @@ event_types! {
     PointsExpired = "points.expired": "Points were not used in time and are gone.",
     PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
     PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
+    PointsRedeemed = "points.redeemed": "Points were spent on a reward.",
+    PointsReturned = "points.returned": "Points were given back because their redemption came to nothing.",
+    RedemptionCreated = "redemption.created": "A member redeemed a reward.",
+    RedemptionPending = "redemption.pending": "A redemption waits for approval.",
+    RedemptionApproved = "redemption.approved": "A redemption was approved.",
+    RedemptionFulfilled = "redemption.fulfilled": "A member got their reward.",
+    RedemptionRejected = "redemption.rejected": "A redemption was rejected; the points were given back.",
+    RedemptionCancelled = "redemption.cancelled": "A redemption was cancelled; the points were given back.",
+    RedemptionExpired = "redemption.expired": "A redemption was not fulfilled in time; the points were given back.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
@@ -104,7 +122,11 @@ impl EventType {
     pub const fn shows_segments(self) -> bool {
         matches!(
             self,
-            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+            Self::MemberIdentified
+                | Self::OrderCompleted
+                | Self::MemberAtRisk
+                | Self::MemberChurned
+                | Self::MemberReactivated
         )
     }
 }
@@ -253,6 +275,25 @@ pub struct Anniversary {
     pub enrolled_on: NaiveDate,
 }
 
+/// A guest who is a member now.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Enrolled {
+    /// When they were first seen.
+    pub enrolled_at: Timestamp,
+    /// Everything the chain knows them by.
+    pub identities: Vec<Identity>,
+    /// Who they are, as far as that was said.
+    pub profile: Profile,
+}
+
+impl Enrolled {
+    /// This member.
+    pub fn of(member: &Member) -> Self {
+        let Member { enrolled_at, identities, profile, .. } = member;
+        Self { enrolled_at: *enrolled_at, identities: identities.clone(), profile: profile.clone() }
+    }
+}
+
 /// A change of what is known of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProfileUpdated {
@@ -266,7 +307,7 @@ pub struct ProfileUpdated {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventData {
     /// `member.enrolled`
-    MemberEnrolled,
+    MemberEnrolled(Box<Enrolled>),
     /// `order.created`
     OrderCreated(OrderTold),
     /// `order.updated`
@@ -277,6 +318,16 @@ pub enum EventData {
     MemberBirthday(Birthday),
     /// `member.anniversary`
     MemberAnniversary(Anniversary),
+    /// `member.identified`
+    MemberIdentified(Identified),
+    /// `session.started`
+    SessionStarted(SessionStarted),
+    /// `session.ended`
+    SessionEnded(SessionEnded),
+    /// `signal.received`
+    SignalReceived(Signal),
+    /// `cart.abandoned`
+    CartAbandoned(CartAbandoned),
     /// `order.completed`
     OrderCompleted(OrderTold),
     /// `order.cancelled`
@@ -299,6 +350,24 @@ pub enum EventData {
     PointsExpiringSoon(ExpiringSoon),
     /// `points.adjusted`
     PointsAdjusted(PointsMoved),
+    /// `points.redeemed`
+    PointsRedeemed(PointsMoved),
+    /// `points.returned`
+    PointsReturned(PointsMoved),
+    /// `redemption.created`
+    RedemptionCreated(RedemptionTold),
+    /// `redemption.pending`
+    RedemptionPending(RedemptionTold),
+    /// `redemption.approved`
+    RedemptionApproved(RedemptionTold),
+    /// `redemption.fulfilled`
+    RedemptionFulfilled(RedemptionTold),
+    /// `redemption.rejected`
+    RedemptionRejected(RedemptionTold),
+    /// `redemption.cancelled`
+    RedemptionCancelled(RedemptionTold),
+    /// `redemption.expired`
+    RedemptionExpired(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -327,12 +396,17 @@ impl EventData {
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
-            Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::MemberEnrolled(_) => EventType::MemberEnrolled,
             Self::OrderCreated(_) => EventType::OrderCreated,
             Self::OrderUpdated(_) => EventType::OrderUpdated,
             Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
+            Self::MemberIdentified(_) => EventType::MemberIdentified,
+            Self::SessionStarted(_) => EventType::SessionStarted,
+            Self::SessionEnded(_) => EventType::SessionEnded,
+            Self::SignalReceived(_) => EventType::SignalReceived,
+            Self::CartAbandoned(_) => EventType::CartAbandoned,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
@@ -344,6 +418,15 @@ impl EventData {
             Self::PointsExpired(_) => EventType::PointsExpired,
             Self::PointsExpiringSoon(_) => EventType::PointsExpiringSoon,
             Self::PointsAdjusted(_) => EventType::PointsAdjusted,
+            Self::PointsRedeemed(_) => EventType::PointsRedeemed,
+            Self::PointsReturned(_) => EventType::PointsReturned,
+            Self::RedemptionCreated(_) => EventType::RedemptionCreated,
+            Self::RedemptionPending(_) => EventType::RedemptionPending,
+            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
+            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
+            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
+            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
+            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -399,10 +482,6 @@ pub(super) struct With<'a, T> {
     source_event: Option<&'a Key>,
 }
 
-/// No fields of its own.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Nothing {}
-
 /// [`With`], whatever the type.
 struct DataWithSource<'a> {
     data: &'a EventData,
@@ -413,13 +492,18 @@ impl Serialize for DataWithSource<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let source_event = self.source_event;
         match self.data {
-            EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
+            EventData::MemberEnrolled(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
                 With { own, source_event }.serialize(serializer)
             }
             EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
+            EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
+            EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
@@ -427,7 +511,16 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsDeducted(own)
             | EventData::PointsAdjusted(own)
             | EventData::PointsExpired(own)
+            | EventData::PointsRedeemed(own)
+            | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own)
+            | EventData::RedemptionPending(own)
+            | EventData::RedemptionApproved(own)
+            | EventData::RedemptionFulfilled(own)
+            | EventData::RedemptionRejected(own)
+            | EventData::RedemptionCancelled(own)
+            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }

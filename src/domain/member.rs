@@ -8,16 +8,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::Points;
 use super::profile::Profile;
+use super::redemption::Redemptions;
 use super::segment::{Membership, SegmentNames, SegmentType};
+use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
-use super::wallet::Wallets;
+use super::wallet::{Wallet, Wallets};
 
 /// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
 pub const MAX_IDENTITIES: usize = 32;
@@ -108,6 +111,9 @@ pub struct Standing {
     /// The segments that the member is in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub segments: BTreeMap<Name, Membership>,
+    /// What is open of redemptions.
+    #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
+    pub redemptions: Redemptions,
 }
 
 impl Standing {
@@ -169,6 +175,10 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
+    /// Sessions that did not end yet.
+    pub sessions: OpenSessions,
+    /// Carts that were not ordered yet, and what was told of others.
+    pub carts: Carts,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -198,6 +208,8 @@ impl Member {
             identities,
             profile: Profile::default(),
             celebrated: Celebrated::default(),
+            sessions: OpenSessions::default(),
+            carts: Carts::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
@@ -209,6 +221,13 @@ impl Member {
         self.identities.iter().find(|i| i.kind == kind).map(|i| &*i.value)
     }
 
+    /// By what the chain knows them, by priority: kind by kind, within a kind what was known first.
+    pub fn identities_by_priority(&self) -> Vec<&Identity> {
+        let mut identities: Vec<_> = self.identities.iter().collect();
+        identities.sort_by_key(|identity| identity.kind);
+        identities
+    }
+
     /// How outsiders see the member.
     pub fn face(&self) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
@@ -217,12 +236,32 @@ impl Member {
             id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
+            first_name: self.profile.first_name.clone(),
+            last_name: self.profile.last_name.clone(),
+            full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
             manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
             system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
+            next_expiration: self.standing.wallets.first().and_then(NextExpiration::of),
             segments: None,
         }
+    }
+}
+
+/// Points that will be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NextExpiration {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are.
+    pub at: Timestamp,
+}
+
+impl NextExpiration {
+    /// What is gone next of a wallet.
+    pub fn of(wallet: &Wallet) -> Option<Self> {
+        wallet.next_expiry().map(|(at, amount)| Self { amount, at })
     }
 }
 
@@ -237,6 +276,15 @@ pub struct MemberFace {
     /// Phone number, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<Box<str>>,
+    /// Given name, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<Name>,
+    /// Family name, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<Name>,
+    /// The name as the person writes it, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<Name>,
     /// Tier, in a program with tiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Name>,
@@ -248,6 +296,9 @@ pub struct MemberFace {
     pub system_tier: Option<Name>,
     /// Balance.
     pub points: Points,
+    /// What of it is gone next if it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiration: Option<NextExpiration>,
     /// The segments that the member is in; only in the events that say so, and absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentNames>,

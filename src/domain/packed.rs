@@ -270,9 +270,10 @@ mod tests {
             map.retain(|key, _| *key >= gone);
             map.first_entry().into_iter().for_each(|mut first| *first.get_mut() &= left);
             let expected: Vec<_> = map.into_iter().map(|(key, value)| Pair(key, value)).collect();
-            prop_assert_eq!(packed.iter().collect::<Vec<_>>(), expected.clone());
-            let (backwards, reversed): (Vec<_>, Vec<_>) = (packed.iter().rev().collect(), expected.iter().rev().copied().collect());
-            prop_assert_eq!(backwards, reversed);
+            prop_assert_eq!(&packed.iter().collect::<Vec<_>>(), &expected);
+            let mut backwards: Vec<_> = packed.iter().rev().collect();
+            backwards.reverse();
+            prop_assert_eq!(&backwards, &expected);
             prop_assert_eq!(packed.is_empty(), expected.is_empty());
             let json = serde_json::to_string(&packed).unwrap();
             prop_assert_eq!(serde_json::from_str::<Packed<Pair>>(&json).unwrap(), packed);

@@ -92,6 +92,16 @@ pub enum Until {
     Confirmed,
 }
 
+impl Until {
+    /// When that is, if it is known.
+    pub const fn instant(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Confirmed => None,
+        }
+    }
+}
+
 /// A member's balance in one currency.
 ///
 /// The lots add up to the balance while that is above zero; below it there are none, and what comes next pays the
@@ -267,11 +277,7 @@ impl Wallet {
 
     /// When the first of what waits for an instant can be spent.
     pub fn next_release(&self) -> Option<Timestamp> {
-        let instants = self.waiting.iter().filter_map(|waiting| match waiting.until {
-            Until::At(at) => Some(at),
-            Until::Confirmed => None,
-        });
-        instants.min()
+        self.waiting.iter().filter_map(|waiting| waiting.until.instant()).min()
     }
 }
 
@@ -292,9 +298,14 @@ impl Wallets {
         Self(vec![Named { code, wallet }])
     }
 
+    /// The program's first wallet.
+    pub fn first(&self) -> Option<&Wallet> {
+        self.0.first().map(|first| &first.wallet)
+    }
+
     /// Balance of the first wallet.
     pub fn points(&self) -> Points {
-        self.0.first().map_or(Points::ZERO, |first| first.wallet.balance)
+        self.first().map_or(Points::ZERO, Wallet::balance)
     }
 
     /// All of them, with their codes.

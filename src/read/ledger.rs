@@ -10,7 +10,9 @@ use crate::domain::effect::Cause;
 use crate::domain::ids::{MemberId, SourceId, TransferId};
 use crate::domain::ledger::Account;
 use crate::domain::money::Points;
+use crate::domain::statement::{Line, Span, Statements, WalletStatement};
 use crate::store::ledger::{self, StoredTransfer};
+use crate::store::{self, DbConn, at_one_instant};
 
 /// One ledger line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,7 +53,60 @@ impl From<StoredTransfer> for TransferView {
     }
 }
 
+/// A statement of account.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatementView {
+    /// Whose.
+    pub member_id: MemberId,
+    /// What was decided after this instant moved in it; `null` = since enrolment.
+    pub from: Option<Timestamp>,
+    /// The last instant in it.
+    pub to: Timestamp,
+    /// One for each wallet that the member ever had.
+    pub wallets: Vec<WalletStatement>,
+}
+
+/// What became of the wish for a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stated {
+    /// It was made.
+    Statement(StatementView),
+    /// More than [`ledger::MOST_LINES`] lines came since.
+    TooFarBack,
+}
+
 impl Reader {
+    /// What a member held and what moved; `None` when there is no such member.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn statement(
+        &self,
+        chain: ChainId,
+        member: MemberId,
+        span: Span,
+    ) -> Result<Option<Stated>, ReadError> {
+        let state = move |conn: &mut DbConn| {
+            let Some(member) = store::member::load(conn, &chain, member)? else { return Ok(None) };
+            let mut statements = Statements::new(&member.standing.wallets, span);
+            let is_whole = ledger::walk_back(conn, &chain, &member, |line| {
+                let StoredTransfer { wallet, debit, credit, amount, at, .. } = &line;
+                statements.back_over(Line {
+                    wallet,
+                    debit: *debit,
+                    credit: *credit,
+                    amount: *amount,
+                    at: *at,
+                })
+            })?;
+            let Span { from, to } = span;
+            let wallets = statements.finish();
+            let view = StatementView { member_id: member.id, from, to, wallets };
+            Ok(Some(if is_whole { Stated::Statement(view) } else { Stated::TooFarBack }))
+        };
+        self.run(move |conn| Ok(at_one_instant(conn, state)?)).await
+    }
+
     /// A member's ledger lines, newest first.
     ///
     /// # Errors

@@ -11,11 +11,11 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, RiskLevel, Status};
+use crate::domain::member::{Member, NextExpiration, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
-use crate::domain::text::Name;
+use crate::domain::text::{Key, Name};
 use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
 use crate::rules::program::Program;
@@ -32,8 +32,8 @@ pub struct MemberView {
     pub email: Option<Box<str>>,
     /// Phone number, when known.
     pub phone: Option<Box<str>>,
-    /// Everything the chain knows the guest by.
-    pub identities: Vec<Identity>,
+    /// Everything the chain knows the guest by, by priority. The first is the primary one.
+    pub identities: Vec<IdentityView>,
     /// Who they are.
     pub profile: Profile,
     /// Balance of the program's first wallet.
@@ -70,6 +70,31 @@ pub struct MemberView {
     pub enrolled_at: Timestamp,
 }
 
+/// Something that the chain knows a guest by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityView {
+    /// What it is, and its value.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// From 1: where identities of an event belong to several members, it is the one of the lowest number's.
+    pub priority: usize,
+    /// Whether the member goes by it first of all.
+    pub is_primary: bool,
+}
+
+impl IdentityView {
+    fn all_of(member: &Member) -> Vec<Self> {
+        let identities = member.identities_by_priority().into_iter().enumerate();
+        identities
+            .map(|(place, identity)| Self {
+                identity: identity.clone(),
+                priority: identity.kind.priority(),
+                is_primary: place == 0,
+            })
+            .collect()
+    }
+}
+
 /// A wallet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WalletView {
@@ -81,16 +106,33 @@ pub struct WalletView {
     pub pending: Points,
     /// What is gone next if it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_expiration: Option<ExpirationView>,
+    pub next_expiration: Option<NextExpiration>,
+    /// What the balance is made of, in the order in which it is spent; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lots: Option<Vec<LotView>>,
+    /// What cannot be spent yet, as it was earned; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Vec<WaitingView>>,
 }
 
-/// Points that will be gone.
+/// Points that are gone at the same instant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExpirationView {
+pub struct LotView {
     /// How many.
     pub amount: Points,
-    /// The first instant at which they are.
-    pub at: Timestamp,
+    /// The first instant at which they are gone; `null` = never by themselves.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Points that cannot be spent yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WaitingView {
+    /// How many.
+    pub amount: Points,
+    /// From when on they can; `null` = once they are confirmed.
+    pub available_at: Option<Timestamp>,
+    /// The order or event that earned them: it is what `POST …/points/confirm` names.
+    pub origin: Key,
 }
 
 impl WalletView {
@@ -99,8 +141,21 @@ impl WalletView {
             wallet: code.clone(),
             balance: wallet.balance(),
             pending: wallet.pending(),
-            next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+            next_expiration: NextExpiration::of(wallet),
+            lots: None,
+            waiting: None,
         }
+    }
+
+    fn in_full((code, wallet): (&Name, &Wallet)) -> Self {
+        let lots = wallet.lots().map(|lot| LotView { amount: lot.remaining, expires_at: lot.expires_at });
+        let waiting = wallet.waiting().iter().map(|waiting| WaitingView {
+            amount: waiting.amount,
+            available_at: waiting.until.instant(),
+            origin: waiting.origin.clone(),
+        });
+        let (lots, waiting) = (Some(lots.collect()), Some(waiting.collect()));
+        Self { lots, waiting, ..Self::of((code, wallet)) }
     }
 }
 
@@ -110,6 +165,7 @@ impl From<Member> for MemberView {
         Self {
             id: face.id,
             member_id: member.id,
+            identities: IdentityView::all_of(&member),
             email: face.email,
             phone: face.phone,
             profile: member.profile,
@@ -128,7 +184,6 @@ impl From<Member> for MemberView {
             lifetime_spend: member.history.lifetime_spend,
             last_visit: member.history.last_visit(),
             enrolled_at: member.enrolled_at,
-            identities: member.identities,
         }
     }
 }
@@ -176,7 +231,8 @@ impl Reader {
         Ok(self.stored_member(chain, name).await?.map(Into::into))
     }
 
-    /// The member of that name, and how they stand with the tier policy of `program` at `now`.
+    /// The member of that name with all there is to know: what their balances are made of, and how they stand with the
+    /// tier policy of `program` at `now`.
     ///
     /// # Errors
     /// The store failed.
@@ -193,7 +249,8 @@ impl Reader {
                 tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
             };
             let tier_progress = program.and_then(progress);
-            MemberView { tier_progress, ..member.into() }
+            let wallets = member.standing.wallets.iter().map(WalletView::in_full).collect();
+            MemberView { tier_progress, wallets, ..member.into() }
         }))
     }
 
@@ -228,6 +285,20 @@ mod tests {
         assert_eq!(kinds("ana@example.com"), [Id, Card, Email]);
         assert_eq!(kinds("+15551234567"), [Id, Card, Phone]);
         assert_eq!(kinds("square:CUST1"), [Id, Card, External]);
+    }
+
+    #[test]
+    fn identities_are_shown_by_priority_and_the_first_is_the_primary_one() {
+        use IdentityKind::{Card, Email, Phone};
+        let given = [(Email, "b@x.org"), (Phone, "+15551234567"), (Email, "a@x.org"), (Card, "7001")];
+        let identities = given.map(|(kind, value)| Identity::parse(kind, value).unwrap()).to_vec();
+        let id = MemberId::new(ulid::Ulid(7));
+        let view = MemberView::from(Member::new(id, identities, None, Timestamp::UNIX_EPOCH));
+        let shown: Vec<_> =
+            view.identities.iter().map(|i| (&*i.identity.value, i.priority, i.is_primary)).collect();
+        let phone = ("+15551234567", 3, false);
+        assert_eq!(shown, [("7001", 2, true), phone, ("b@x.org", 4, false), ("a@x.org", 4, false)]);
+        assert_eq!(view.email.as_deref(), Some("b@x.org"), "of a kind, what was known first");
     }
 
     #[test]

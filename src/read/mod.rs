@@ -10,6 +10,7 @@ pub mod loyalty_event;
 pub mod member;
 pub mod page;
 pub mod program;
+pub mod redemption;
 pub mod source_event;
 
 use serde_json::value::RawValue;

@@ -13,14 +13,16 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Shelf, Tally, Wanted};
+use crate::domain::coupon::{self, Card, Coupon, CouponCode, Shelf, Tally};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
+use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
+use crate::domain::ids::{CouponBookKey, MemberId, RedemptionId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
+use crate::domain::redemption::Redemption;
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
@@ -49,6 +51,7 @@ pub(super) struct World {
     /// Coupons that were given away, and what the member did with their books.
     cards: BTreeMap<CouponCode, Card>,
     tallies: BTreeMap<CouponBookKey, Tally>,
+    redemptions: BTreeMap<RedemptionId, Redemption>,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
     last: Option<Decided>,
@@ -70,6 +73,7 @@ impl World {
             orders: BTreeMap::new(),
             cards: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            redemptions: BTreeMap::new(),
             sends: 0,
             last: None,
             unmet: None,
@@ -197,8 +201,21 @@ impl World {
         }
     }
 
-    /// Lays coupons on the desk: those of earlier events, and as many free codes of uploaded books as are wanted.
+    /// Lays on the desk what earlier events of the test made.
     fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
+        self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
+        let redemptions = &wanted.redemptions;
+        for id in redemptions.carried.union(&redemptions.named) {
+            desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
+        }
+        for reward in &redemptions.stock {
+            let taken = self.redemptions.values().filter(|made| made.takes_of(reward)).count();
+            desk.redemptions.taken.insert(reward.clone(), u32::try_from(taken).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Coupons of earlier events, and as many free codes of uploaded books as are wanted.
+    fn lay_out_coupons(&self, wanted: &coupon::Wanted, desk: &mut coupon::Desk) {
         for code in &wanted.codes {
             let card = self.cards.get(code).cloned();
             if let Some(card) = &card {
@@ -238,6 +255,8 @@ impl World {
             self.cards.insert(card.coupon.code.clone(), card);
         }
         self.tallies.extend(coupons.tallies.iter().copied());
+        let made = &decided.commit.redemptions.made;
+        self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
         let failed = decided
             .failures
             .first()

@@ -11,6 +11,7 @@ use rhai::{Array, Dynamic};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
+use crate::domain::cart::Cart;
 use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::{
     Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
@@ -19,6 +20,7 @@ use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
+use crate::domain::session::Identified;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
@@ -343,6 +345,7 @@ impl EventView {
     pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
         let data = match &event.data {
             EventData::Offering(news) => Fields::of(&news.about),
+            EventData::SignalReceived(signal) => Fields::of(&signal.data),
             _ => Fields::default(),
         };
         Self { event: Arc::new(event), at, data }
@@ -352,7 +355,11 @@ impl EventView {
         match &self.event.data {
             EventData::PointsEarned(moved)
             | EventData::PointsDeducted(moved)
-            | EventData::PointsClawedBack(moved) => Some(moved),
+            | EventData::PointsClawedBack(moved)
+            | EventData::PointsAdjusted(moved)
+            | EventData::PointsExpired(moved)
+            | EventData::PointsRedeemed(moved)
+            | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
         }
     }
@@ -403,6 +410,20 @@ impl EventView {
         }
     }
 
+    pub(super) fn cart(&self) -> Option<&Cart> {
+        match &self.event.data {
+            EventData::CartAbandoned(told) => Some(&told.cart),
+            _ => None,
+        }
+    }
+
+    pub(super) fn identified(&self) -> Option<&Identified> {
+        match &self.event.data {
+            EventData::MemberIdentified(identified) => Some(identified),
+            _ => None,
+        }
+    }
+
     /// The parts of the profile that are others now.
     pub(super) fn changed(&self) -> Array {
         match &self.event.data {
@@ -432,6 +453,8 @@ impl EventView {
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
             EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
+            EventData::SessionStarted(started) => or_empty(started.channel.as_ref()),
+            EventData::CartAbandoned(told) => or_empty(told.cart.channel.as_ref()),
             _ => or_empty(self.order().and_then(|order| order.channel.as_ref())),
         }
     }

@@ -11,6 +11,7 @@ use super::ledger::TransferRow;
 use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
+use super::redemption::{RedemptionRow, StockChange};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -50,6 +51,8 @@ pub(super) struct CommitRows {
     pub(super) holdings: Vec<HoldingRow>,
     pub(super) tallies: Vec<TallyRow>,
     pub(super) usages: Vec<UsageRow>,
+    pub(super) redemptions: Vec<RedemptionRow>,
+    pub(super) stock: Vec<StockChange>,
     pub(super) transfers: Vec<TransferRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
@@ -84,7 +87,7 @@ impl From<Write> for Prepared {
 impl CommitRows {
     fn of(commit: &Commit) -> Self {
         let chain = &commit.chain;
-        let coupons = &commit.coupons;
+        let (coupons, redemptions) = (&commit.coupons, &commit.redemptions);
         let member = commit.member.as_ref().map(|member| member.id);
         let holdings = member.iter().flat_map(|member| {
             coupons.cards.iter().map(|card| HoldingRow::of(chain, *member, &card.coupon.code, card.holding))
@@ -104,6 +107,8 @@ impl CommitRows {
             holdings: holdings.collect(),
             tallies: tallies.collect(),
             usages: coupons.usages.iter().map(|usage| UsageRow::of(chain, usage)).collect(),
+            redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
+            stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

@@ -1,6 +1,7 @@
 //! The ledger: its lines, and whether they add up to what members are told.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
@@ -24,6 +25,11 @@ use crate::domain::money::Points;
 
 /// Members that [`verify`] holds in memory at a time. It reads the whole ledger for each so many.
 const PAGE: i64 = 50_000;
+
+/// Lines of one member in memory at a time.
+const LINES_AT_ONCE: i64 = 1_000;
+/// The most lines that are read for one answer: it must not keep a connection, and the log, for ever.
+pub const MOST_LINES: i64 = 200_000;
 
 /// A ledger line as stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -186,6 +192,28 @@ pub fn list(
     };
     let Some(from) = from else { return Ok(Vec::new()) };
     trail::walk::<TransferRow>(conn, chain, &from, limit)?.into_iter().map(TransferRow::read).collect()
+}
+
+/// Hands out a member and their lines, newest first, as of one instant, until `take` breaks or there are no more.
+/// Answers whether it came to an end by that: of the longest histories, no more than [`MOST_LINES`] are read.
+pub fn walk_back(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: &Member,
+    mut take: impl FnMut(StoredTransfer) -> ControlFlow<()>,
+) -> Result<bool, StoreError> {
+    let mut next = member.latest.transfer.map(|id| id.to_string());
+    for _ in 0..MOST_LINES / LINES_AT_ONCE {
+        let Some(from) = next else { return Ok(true) };
+        let rows = trail::walk::<TransferRow>(conn, chain, &from, LINES_AT_ONCE)?;
+        next = rows.last().and_then(|row| row.previous.clone());
+        for row in rows {
+            if take(row.read()?).is_break() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(next.is_none())
 }
 
 /// Recomputes every balance from the ledger, of one chain or of all, and names those that do not agree. Names, too, the

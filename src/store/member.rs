@@ -14,6 +14,7 @@ use super::fixed::fixed;
 use super::row::Row;
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
+use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Wake;
@@ -23,6 +24,7 @@ use crate::domain::ids::MemberId;
 use crate::domain::json::to_json;
 use crate::domain::member::{Latest, Member, Standing};
 use crate::domain::profile::Profile;
+use crate::domain::session::OpenSessions;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -55,6 +57,10 @@ struct StateOut<'a> {
     profile: &'a Profile,
     #[serde(skip_serializing_if = "is_default")]
     celebrated: &'a Celebrated,
+    #[serde(skip_serializing_if = "is_default")]
+    sessions: &'a OpenSessions,
+    #[serde(skip_serializing_if = "is_default")]
+    carts: &'a Carts,
     latest: Latest,
 }
 
@@ -68,6 +74,10 @@ struct StateIn {
     profile: Profile,
     #[serde(default)]
     celebrated: Celebrated,
+    #[serde(default)]
+    sessions: OpenSessions,
+    #[serde(default)]
+    carts: Carts,
     latest: Latest,
 }
 
@@ -86,6 +96,8 @@ impl MemberChange {
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
+            sessions: &member.sessions,
+            carts: &member.carts,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -126,6 +138,8 @@ impl MemberRow {
             identities: state.identities,
             profile: state.profile,
             celebrated: state.celebrated,
+            sessions: state.sessions,
+            carts: state.carts,
             standing: state.standing,
             history: row.check("days", state.history.with_days(self.days))?,
             latest: state.latest,

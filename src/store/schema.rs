@@ -61,6 +61,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    redemptions (chain, id) {
+        chain -> Text,
+        id -> Text,
+        member -> Text,
+        reward -> Text,
+        status -> Text,
+        state -> Text,
+    }
+}
+
+diesel::table! {
+    reward_stock (chain, reward) {
+        chain -> Text,
+        reward -> Text,
+        taken -> BigInt,
+    }
+}
+
+diesel::table! {
     transfers (chain, id) {
         chain -> Text,
         id -> Text,

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod carts;
 mod cdnow;
 mod coupons;
 mod delivery;
@@ -13,9 +14,11 @@ mod hostile;
 mod ingest;
 mod lifecycle;
 mod members;
+mod model;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod segments;
 mod surface;
 mod tiers;

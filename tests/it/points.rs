@@ -9,6 +9,7 @@ on_both_backends! {
     points_are_adjusted_by_hand_once_for_each_key,
     an_adjustment_that_cannot_be_is_refused_and_changes_nothing,
     points_wait_are_earned_announced_and_expire_by_themselves,
+    a_statement_tells_what_was_held_and_what_moved,
 }
 
 const POINTS: &str = "/v1/chains/harvest/members/ana/points";
@@ -106,5 +107,41 @@ async fn points_wait_are_earned_announced_and_expire_by_themselves(app: TestApp)
             (json!("points.expired"), json!("2026-04-03T04:00:00Z")),
         ]
     );
+    app.stop().await;
+}
+
+async fn a_statement_tells_what_was_held_and_what_moved(app: TestApp) {
+    with_a_wallet(&app).await;
+    const DAY: i64 = 24 * 3600;
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    app.advance(10 * DAY).await;
+    app.post(POINTS, &json!({ "amount": 5, "reason": "Cold soup" })).await.expect(200);
+    app.advance(10 * DAY).await;
+    app.post(POINTS, &json!({ "amount": -7, "reason": "Mistyped" })).await.expect(200);
+    let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
+    let lots = json!([
+        { "amount": 13, "expires_at": "2026-04-03T04:00:00Z" },
+        { "amount": 5, "expires_at": "2026-04-13T04:00:00Z" },
+    ]);
+    assert_eq!((&member["wallets"][0]["lots"], &member["wallets"][0]["waiting"]), (&lots, &json!([])));
+    for (query, opening, closing, movements) in [
+        ("", (0, 0), (18, 0), json!({ "issued": 20, "adjusted": -2 })),
+        ("?to=2026-03-04T00:00:00Z", (0, 0), (0, 20), json!({ "issued": 20 })),
+        ("?from=2026-03-04T00:00:00Z&to=2026-03-14T00:00:00Z", (0, 20), (25, 0), json!({ "adjusted": 5 })),
+        ("?from=2026-03-13T18:30:00Z", (25, 0), (18, 0), json!({ "adjusted": -7 })),
+        ("?from=2026-03-01T00:00:00Z&to=2026-03-01T00:00:00Z", (0, 0), (0, 0), json!({})),
+    ] {
+        let path = format!("/v1/chains/harvest/members/ana/statement{query}");
+        let told = app.get(&path).await.expect(200)["wallets"][0].clone();
+        let held = |(balance, pending): (i64, i64)| json!({ "balance": balance, "pending": pending });
+        assert_eq!(
+            (&told["opening"], &told["closing"], &told["movements"]),
+            (&held(opening), &held(closing), &movements),
+            "{query}"
+        );
+    }
+    let wrong =
+        app.get("/v1/chains/harvest/members/ana/statement?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z");
+    assert_eq!(wrong.await.expect(422)["field"], "from");
     app.stop().await;
 }

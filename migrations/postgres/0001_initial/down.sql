@@ -10,6 +10,8 @@ DROP TABLE deliveries;
 DROP TABLE endpoints;
 DROP TABLE loyalty_events;
 DROP TABLE transfers;
+DROP TABLE reward_stock;
+DROP TABLE redemptions;
 DROP TABLE orders;
 DROP TABLE source_events;
 DROP TABLE identities;

@@ -60,6 +60,27 @@ CREATE TABLE orders (
     PRIMARY KEY (chain, order_id)
 );
 
+-- A redemption changes only with its member, whose version is its fence too.
+CREATE TABLE redemptions (
+    chain TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    reward TEXT NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (chain, id)
+);
+CREATE INDEX redemptions_by_member ON redemptions (chain, member, id);
+CREATE INDEX redemptions_by_status ON redemptions (chain, status, id);
+
+-- How many of a reward are taken. It is counted in place, so that nobody waits for anybody but at the last one.
+CREATE TABLE reward_stock (
+    chain TEXT COLLATE "C" NOT NULL,
+    reward TEXT COLLATE "C" NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (chain, reward)
+);
+
 -- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT COLLATE "C" NOT NULL,

@@ -61,6 +61,27 @@ CREATE TABLE orders (
     PRIMARY KEY (chain, order_id)
 ) WITHOUT ROWID;
 
+-- A redemption changes only with its member, whose version is its fence too.
+CREATE TABLE redemptions (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    member TEXT NOT NULL,
+    reward TEXT NOT NULL,
+    status TEXT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (chain, id)
+) WITHOUT ROWID;
+CREATE INDEX redemptions_by_member ON redemptions (chain, member, id);
+CREATE INDEX redemptions_by_status ON redemptions (chain, status, id);
+
+-- How many of a reward are taken. It is counted in place, so that nobody waits for anybody but at the last one.
+CREATE TABLE reward_stock (
+    chain TEXT NOT NULL,
+    reward TEXT NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (chain, reward)
+) WITHOUT ROWID;
+
 -- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT NOT NULL,

@@ -1,7 +1,4 @@
-//! What of coupons lies on the desk of one decision.
-//!
-//! A decision cannot know beforehand which coupons it will need: a rule may assign one. So it takes what lies on the
-//! desk, and says what it lacks; whoever carries the decision out lays that on the desk too and asks again.
+//! What of coupons lies on the [desk](crate::domain::desk) of one decision: a rule may assign any.
 
 use std::collections::{BTreeMap, BTreeSet};
 

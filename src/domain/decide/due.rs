@@ -19,6 +19,7 @@ impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         self.catch_up_on_tier(frame);
+        self.abandon_carts(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -34,11 +35,11 @@ impl Draft {
                 self.warn_of_expiry(frame, wallet);
             }
         }
-        Ok(())
+        self.expire_redemptions(frame)
     }
 
     /// Points that were not used in time.
-    fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
         let held = self.member.standing.wallets.open(&wallet.code);
         let mut amount = held.expire(self.now);
         if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
@@ -107,8 +108,9 @@ impl Draft {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
-        let others = self.tier_deadline(frame).into_iter().chain(celebration);
-        frame.terms.wallets.iter().filter_map(held).chain(others).min()
+        let redemption = self.member.standing.redemptions.next_expiry();
+        let others = [self.tier_deadline(frame), celebration, redemption, self.cart_deadline(frame)];
+        frame.terms.wallets.iter().filter_map(held).chain(others.into_iter().flatten()).min()
     }
 }
 

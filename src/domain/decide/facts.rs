@@ -2,7 +2,7 @@
 
 use super::{Draft, Frame};
 use crate::domain::effect::Mark;
-use crate::domain::loyalty_event::EventData;
+use crate::domain::loyalty_event::{Enrolled, EventData};
 use crate::domain::money::Money;
 use crate::domain::order::Step;
 use crate::domain::refusal::Refused;
@@ -10,10 +10,7 @@ use crate::domain::source_event::{SourceData, SourceEvent};
 
 impl Draft {
     pub(super) fn fold(&mut self, frame: Frame<'_>, event: &SourceEvent) -> Result<(), Refused> {
-        if self.member.version == 0 {
-            self.new_identities = self.member.identities.clone();
-            self.told.push(EventData::MemberEnrolled);
-        }
+        let told = self.told.len();
         match &event.data {
             SourceData::OrderCreated(new) => self.see_order(frame, Step::Created, new),
             SourceData::OrderUpdated(new) => self.see_order(frame, Step::Updated, new),
@@ -25,8 +22,17 @@ impl Draft {
                 self.visit(Money::ZERO);
             }
             SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
+            SourceData::SessionStarted(start) => self.start_session(start, event),
+            SourceData::SessionEnded(end) => self.end_session(end),
+            SourceData::Signal(signal) => self.told.push(EventData::SignalReceived(signal.clone())),
+            SourceData::CartUpdated(cart) => self.see_cart(frame, cart),
             SourceData::Command(command) => self.carry_out(frame, command)?,
             SourceData::Offering(_) => {} // about no guest: see `announce`
+        }
+        if self.member.version == 0 {
+            self.new_identities = self.member.identities.clone();
+            let enrolled = EventData::MemberEnrolled(Enrolled::of(&self.member).into());
+            self.told.insert(told, enrolled); // with what the event itself says of them
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod announce;
+mod cart;
 mod celebration;
 mod command;
 mod coupon;
@@ -17,7 +18,9 @@ mod lifecycle;
 mod order;
 mod points;
 mod profile;
+mod redemption;
 mod segment;
+mod session;
 mod tier;
 
 pub use announce::announce;
@@ -32,7 +35,8 @@ use ulid::Ulid;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
-use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
+use super::coupon::{CouponChanges, Rejection};
+use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
@@ -41,7 +45,10 @@ use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
+use super::receipt::{
+    CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
+};
+use super::redemption::RedemptionChanges;
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -162,7 +169,7 @@ pub enum Undecided {
     Refused(#[from] Refused),
     /// It needs this on the desk; then it is made again.
     #[error("something must be looked up first")]
-    Lacks(Wanted),
+    Lacks(Box<Wanted>),
 }
 
 impl Refusal {
@@ -217,7 +224,7 @@ pub struct Draft {
     order_news: OrderNews,
     /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
     pub churn_probability: Option<Decimal>,
-    /// Coupons that are known, as they stand by now.
+    /// What is known of coupons and redemptions, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
     wanted: Wanted,
@@ -270,7 +277,9 @@ impl Draft {
             occasion,
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
-        draft.catch_up(frame)?;
+        let caught_up = draft.catch_up(frame);
+        draft.lacks_nothing()?;
+        caught_up?;
         if let Occasion::Tick { kind, .. } = draft.occasion {
             draft.celebrate(frame, kind);
         }
@@ -288,12 +297,21 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Lends the member to somebody who only looks.
+    pub fn lend_member<T>(&mut self, look: impl FnOnce(Arc<Member>) -> T) -> T {
+        let nobody = Member::new(self.member.id, Vec::new(), None, self.now);
+        let member = Arc::new(std::mem::replace(&mut self.member, nobody));
+        let seen = look(member.clone());
+        self.member = Arc::unwrap_or_clone(member);
+        seen
+    }
+
     /// Says what lacks on the desk, if anything does.
     ///
     /// # Errors
     /// What does.
     pub fn lacks_nothing(&self) -> Result<(), Undecided> {
-        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone().into())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -498,7 +516,8 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
-            coupons: self.desk.into_changes(),
+            coupons: self.desk.coupons.into_changes(),
+            redemptions: self.desk.redemptions.into_changes(),
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -513,10 +532,19 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsDeducted(moved)
         | EventData::PointsAdjusted(moved)
         | EventData::PointsExpired(moved)
+        | EventData::PointsRedeemed(moved)
+        | EventData::PointsReturned(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
+        EventData::RedemptionCreated(told)
+        | EventData::RedemptionPending(told)
+        | EventData::RedemptionApproved(told)
+        | EventData::RedemptionFulfilled(told)
+        | EventData::RedemptionRejected(told)
+        | EventData::RedemptionCancelled(told)
+        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -540,6 +568,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         new_identities: Vec::new(),
         order: None,
         coupons: CouponChanges::default(),
+        redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -80,15 +80,11 @@ impl Draft {
         let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
         self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
         self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
-        let available_at = match until {
-            Until::At(at) => Some(at),
-            Until::Confirmed => None,
-        };
         self.told.push(EventData::PointsPending(PointsPending {
             amount,
             wallet: wallet.code.clone(),
             reason: reason.into(),
-            available_at,
+            available_at: until.instant(),
         }));
         Ok(())
     }

@@ -1,19 +1,23 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod cart;
 pub mod celebration;
 pub mod earning;
 pub mod lifecycle;
 pub mod refund;
+pub mod reward;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use cart::CartTerms;
 use celebration::CelebrationTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use refund::Refunds;
+use reward::RewardTerms;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
@@ -32,15 +36,28 @@ pub struct Terms {
     pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
     pub coupon_books: Vec<CouponBook>,
+    /// What points can be spent on.
+    pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// When carts are abandoned; without it, none is kept.
+    pub carts: Option<CartTerms>,
 }
 
 impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
+        self.celebrations.any()
+            || self.carts.is_some()
+            || !self.tiers.ladder.is_empty()
+            || self.wallets.iter().any(by_itself)
+            || self.rewards.iter().any(|reward| reward.expires_after_days.is_some())
+    }
+
+    /// The reward of this id.
+    pub fn reward(&self, id: &Name) -> Option<&RewardTerms> {
+        self.rewards.iter().find(|reward| reward.id == *id)
     }
 
     /// The wallet of this code, or the first.
@@ -60,9 +77,11 @@ impl Default for Terms {
             wallets: vec![WalletTerms::plain(code)],
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
+            rewards: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
+            carts: None,
             celebrations: CelebrationTerms::default(),
         }
     }

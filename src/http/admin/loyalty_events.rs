@@ -13,7 +13,7 @@ use crate::read::loyalty_event::{EventView, Filter};
 use crate::read::member::MemberName;
 use crate::read::page::Page;
 
-const AN_INSTANT: &str = "must be an RFC 3339 instant such as 2026-03-03T18:30:00Z";
+pub(super) const AN_INSTANT: &str = "must be an RFC 3339 instant such as 2026-03-03T18:30:00Z";
 
 /// `GET /v1/chains/{chain}/events`
 pub(in crate::http) async fn list(

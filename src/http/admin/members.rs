@@ -4,17 +4,20 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::commands;
+use super::loyalty_events::AN_INSTANT;
 use super::{found, loyalty_events};
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
+use crate::domain::statement::Span;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
+use crate::read::ledger::Stated;
 use crate::read::loyalty_event::Filter;
 use crate::read::member::{MemberName, MemberView};
 use crate::read::page::Page;
@@ -90,6 +93,27 @@ pub(in crate::http) async fn ledger(
     let wanted = query.page()?;
     query.finish()?;
     Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/statement`: what was held at `from` and at `to`, and what moved in between.
+pub(in crate::http) async fn statement(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let (chain, member) = member(&state, &caller, &path).await?;
+    let from = query.parsed("from", AN_INSTANT)?;
+    let to = query.parsed("to", AN_INSTANT)?.unwrap_or_else(|| state.engine.clock().now());
+    query.finish()?;
+    if from.is_some_and(|from| from > to) {
+        return Err(Problem::field("from", "must not lie behind `to`"));
+    }
+    match state.reader.statement(chain, member.member_id, Span { from, to }).await? {
+        Some(Stated::Statement(statement)) => Ok(HttpResponse::Ok().json(statement)),
+        Some(Stated::TooFarBack) => Err(Problem::field("from", "lies too many lines back; ask for less")),
+        None => Err(Problem::NotFound(WHAT)),
+    }
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/events`

@@ -2,11 +2,13 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod carts;
 mod celebrations;
 mod coupon_books;
 mod lifecycle;
 mod orders;
 mod reader;
+mod rewards;
 mod tiers;
 mod wallets;
 
@@ -148,6 +150,7 @@ impl Reader<'_> {
             "tiers",
             "tier_policy",
             "coupon_books",
+            "rewards",
             "achievements",
             "endpoints",
             "categories",
@@ -157,6 +160,7 @@ impl Reader<'_> {
             "refunds",
             "lifecycle",
             "celebrations",
+            "carts",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -171,7 +175,7 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let lifecycle = self.lifecycle(table);
+        let (lifecycle, wallets) = (self.lifecycle(table), self.wallets(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -180,10 +184,12 @@ impl Reader<'_> {
             timezone: timezone?,
             currency: currency?,
             terms: Terms {
-                wallets: self.wallets(table),
+                rewards: self.rewards(table, &wallets),
+                wallets,
                 tiers,
                 coupon_books: self.coupon_books(table),
                 lifecycle,
+                carts: self.carts(table),
                 celebrations,
                 earning,
                 refunds,

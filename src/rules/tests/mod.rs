@@ -1,6 +1,7 @@
 //! Tests of the rule language as a whole.
 
 mod announce;
+mod carts;
 mod check;
 mod coupons;
 mod decide;
@@ -9,6 +10,7 @@ mod hostile;
 mod lifecycle;
 mod orders;
 mod properties;
+mod redemptions;
 mod segments;
 mod tier;
 mod wallets;
@@ -21,8 +23,8 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::commit::{Commit, SourceOrigin};
-use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::desk::Desk;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::member::Member;

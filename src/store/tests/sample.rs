@@ -112,6 +112,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         new_identities: Vec::new(),
         order: Some(record),
         coupons: Default::default(),
+        redemptions: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
