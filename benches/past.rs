@@ -11,6 +11,7 @@ use chrono::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use punchcard::domain::Timestamp;
 use punchcard::domain::chain::Chain;
+use punchcard::domain::churn::Foresight;
 use punchcard::domain::commit::{Commit, SourceOrigin};
 
 use punchcard::domain::decide::{Occasion, SourceInput};
@@ -74,7 +75,7 @@ impl Till {
                 received_at: now,
                 from: SourceOrigin::Outside,
             }),
-            churn_probability: None,
+            foresight: Foresight::Nothing,
             only_rules: None,
             desk: Desk::default(),
             now,

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
+use super::identity::MemberName;
+use super::ids::MemberId;
 use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
 use super::redemption::Step;
 use super::source_event::BadEvent;
-use super::text::{Key, Name, Note};
+use super::text::{Key, Name, Note, Text};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +44,14 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// Another member is this one.
+    Merge,
+    /// Another member was not this one after all.
+    Unmerge,
+    /// A member is forgotten.
+    Erase,
+    /// An order without a guest was this member's.
+    ClaimOrder,
     /// Points are spent on a reward.
     Redeem,
     /// A redemption takes a step.
@@ -61,6 +71,10 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::Merge,
+        Self::Unmerge,
+        Self::Erase,
+        Self::ClaimOrder,
         Self::Redeem,
         Self::StepRedemption(Step::Approve),
         Self::StepRedemption(Step::Fulfill),
@@ -81,6 +95,10 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::Merge => "member.merge",
+            Self::Unmerge => "member.unmerge",
+            Self::Erase => "member.erase",
+            Self::ClaimOrder => "order.claim",
             Self::Redeem => "redemption.create",
             Self::StepRedemption(Step::Approve) => "redemption.approve",
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
@@ -112,6 +130,14 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `member.merge`: from whom
+    Merge(MemberName),
+    /// `member.unmerge`: who
+    Unmerge(MemberId),
+    /// `member.erase`
+    Erase,
+    /// `order.claim`: the code on its receipt, or its id
+    ClaimOrder(Key),
     /// `redemption.create`
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
@@ -145,6 +171,24 @@ pub struct TierOrder {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergeBody {
+    from: Text<200>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimBody {
+    code: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnmergeBody {
+    member: MemberId,
+}
 
 /// What earned the points that can be spent from now on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -195,6 +239,10 @@ impl Command {
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::Merge(_) => CommandType::Merge,
+            Self::Unmerge(_) => CommandType::Unmerge,
+            Self::Erase => CommandType::Erase,
+            Self::ClaimOrder(_) => CommandType::ClaimOrder,
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
@@ -223,6 +271,22 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::Merge => {
+                let MergeBody { from } = json::object(raw, "data")?;
+                Self::Merge(MemberName::parse(&from))
+            }
+            CommandType::Unmerge => {
+                let UnmergeBody { member } = json::object(raw, "data")?;
+                Self::Unmerge(member)
+            }
+            CommandType::Erase => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::Erase
+            }
+            CommandType::ClaimOrder => {
+                let ClaimBody { code } = json::object(raw, "data")?;
+                Self::ClaimOrder(code)
+            }
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })

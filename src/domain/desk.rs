@@ -3,6 +3,8 @@
 //! A decision cannot know beforehand what it will need. So it takes what lies on the desk, and says what it lacks;
 //! whoever carries the decision out lays that on the desk too and asks again.
 
+use super::claim::Claim;
+use super::member::Member;
 use super::{coupon, redemption};
 
 /// What a decision needs to know.
@@ -34,6 +36,10 @@ pub struct Desk {
     pub coupons: coupon::Desk,
     /// Redemptions, and what is taken of the rewards' stock.
     pub redemptions: redemption::Desk,
+    /// Other members whom the event is about: they lie there from the start.
+    pub guests: Vec<Member>,
+    /// The order that is claimed; it lies there from the start, too.
+    pub claim: Option<Claim>,
 }
 
 impl From<coupon::Desk> for Desk {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Money;
 use super::packed::{BadBytes, Packed};
+use super::visited::VisitedDays;
 use day::{DayNumber, DaySummary};
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -34,9 +35,12 @@ pub struct Sums {
 /// What a member did, summed by day.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
-    /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back. Stored beside the rest.
-    #[serde(skip)]
+    /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back.
+    #[serde(default, skip_serializing_if = "Packed::is_empty")]
     days: Packed<DaySummary>,
+    /// The visited days before those. What an order of that time turns out to be later changes them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<VisitedDays>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -55,6 +59,11 @@ impl History {
         Ok(Self { days: Packed::new(packed)?, ..self })
     }
 
+    /// The same without its days.
+    pub fn without_days(&self) -> Self {
+        Self { days: Packed::default(), ..*self }
+    }
+
     /// The days, in as few bytes as can be.
     pub fn packed_days(&self) -> &[u8] {
         self.days.bytes()
@@ -64,10 +73,13 @@ impl History {
     pub fn visit(&mut self, day: NaiveDate, spend: Money) {
         self.lifetime_visits += 1;
         self.lifetime_spend = self.lifetime_spend.plus(spend);
-        self.on(day, |summary| {
+        let is_kept = self.on(day, |summary| {
             summary.visits += 1;
             summary.set_spend(summary.spend().plus(spend));
         });
+        if !is_kept {
+            self.older = Some(VisitedDays::and(self.older, day));
+        }
     }
 
     /// Takes back a visit that was none, with what was spent at it.
@@ -92,20 +104,59 @@ impl History {
         self.on(day, |summary| summary.earned = summary.earned.saturating_add(points));
     }
 
-    /// Changes a day, unless it is too long ago.
-    fn on(&mut self, day: NaiveDate, change: impl FnOnce(&mut DaySummary)) {
+    /// Adds what somebody did who was the same person.
+    pub fn join(&mut self, other: &Self) {
+        self.lifetime_visits += other.lifetime_visits;
+        self.lifetime_spend = self.lifetime_spend.plus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
+        for day in other.days.iter() {
+            self.on(day.day.date(), |own| {
+                own.visits = own.visits.saturating_add(day.visits);
+                own.set_spend(own.spend().plus(day.spend()));
+                own.earned = own.earned.saturating_add(day.earned);
+            });
+        }
+    }
+
+    /// Takes away again what was joined.
+    pub fn part(&mut self, other: &Self) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
+        self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
+        for day in other.days.iter() {
+            self.on_known(day.day.date(), |own| {
+                own.visits = own.visits.saturating_sub(day.visits);
+                own.set_spend(own.spend().minus(day.spend()));
+                own.earned = own.earned.saturating_sub(day.earned);
+            });
+        }
+        let is_anything = |day: &DaySummary| day.visits > 0 || day.spend() != Money::ZERO || day.earned != 0;
+        self.days = self.days.iter().filter(is_anything).collect();
+    }
+
+    /// Changes a day, unless it is too long ago. Answers whether it is not.
+    fn on(&mut self, day: NaiveDate, change: impl FnOnce(&mut DaySummary)) -> bool {
         let day = DayNumber::from(day);
         let newest = self.days.iter().next_back().map_or(day, |newest| newest.day.max(day));
         let oldest = DayNumber(newest.0.saturating_sub(HISTORY_DAYS as i32));
         if day < oldest {
-            return;
+            return false;
         }
         self.days.change(day, |known| {
             let mut summary = known.unwrap_or(DaySummary::empty(day));
             change(&mut summary);
             Some(summary)
         });
-        self.days.use_up(|summary| (summary.day >= oldest).then_some(summary));
+        self.days.use_up(|summary| {
+            if summary.day >= oldest {
+                return Some(summary);
+            }
+            if summary.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, summary.day.date()));
+            }
+            None
+        });
+        true
     }
 
     /// Changes a day that has anything on it.
@@ -154,7 +205,14 @@ impl History {
 
     /// The last day with a visit.
     pub fn last_visit(&self) -> Option<NaiveDate> {
-        self.visited_days().next_back().map(DayNumber::date)
+        self.visited_days().next_back().map(DayNumber::date).or(self.older.map(|older| older.last))
+    }
+
+    /// The days with a visit until the end of `day`, since the very first. `None` without any.
+    pub fn visited_until(&self, day: NaiveDate) -> Option<VisitedDays> {
+        let kept = self.visited_days().map(DayNumber::date).take_while(|visited| *visited <= day);
+        let older = self.older.filter(|older| older.first <= day);
+        kept.fold(older, |seen, visited| Some(VisitedDays::and(seen, visited)))
     }
 
     /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.

@@ -13,6 +13,7 @@ use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
+use super::merge::{Absorbed, Ended};
 use super::money::Points;
 use super::profile::Profile;
 use super::redemption::Redemptions;
@@ -22,68 +23,10 @@ use super::text::Name;
 use super::tier::{Footing, ManualTier};
 use super::wallet::{Wallet, Wallets};
 
+pub use super::status::{RiskLevel, Status};
+
 /// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
 pub const MAX_IDENTITIES: usize = 32;
-
-/// Where a member stands in their life with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Comes as usual.
-    #[default]
-    Active,
-    /// Stays away longer than usual.
-    AtRisk,
-    /// Given up for lost.
-    Churned,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::AtRisk, Self::Churned];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::AtRisk => "at_risk",
-            Self::Churned => "churned",
-        }
-    }
-}
-
-/// How likely a guest who stays away is lost.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RiskLevel {
-    /// A little longer away than usual.
-    Low,
-    /// What a member is marked with unless a rule says how much.
-    #[default]
-    Medium,
-    /// Almost given up. Guests who churned have this one.
-    High,
-}
-
-impl RiskLevel {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Medium => "MEDIUM",
-            Self::High => "HIGH",
-        }
-    }
-
-    fn is_medium(&self) -> bool {
-        *self == Self::Medium
-    }
-}
 
 /// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
 /// undone by a copy.
@@ -185,6 +128,10 @@ pub struct Member {
     pub history: History,
     /// The newest of what was written down about them.
     pub latest: Latest,
+    /// Members who turned out to be this one.
+    pub absorbed: Vec<Absorbed>,
+    /// How they came to be a member no more, if they did.
+    pub ended: Option<Box<Ended>>,
 }
 
 /// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which
@@ -213,6 +160,8 @@ impl Member {
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
+            absorbed: Vec::new(),
+            ended: None,
         }
     }
 

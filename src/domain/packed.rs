@@ -100,8 +100,7 @@ impl<R: Record> Packed<R> {
             Ok(at) => change(Some(records[at])).into_iter().for_each(|changed| records[at] = changed),
             Err(at) => change(None).into_iter().for_each(|added| records.insert(at, added)),
         }
-        *self = Self::default();
-        records.into_iter().for_each(|record| self.push(record));
+        *self = records.into_iter().collect();
     }
 
     fn push(&mut self, record: R) {
@@ -161,6 +160,15 @@ impl<R: Record> DoubleEndedIterator for Iter<'_, R> {
         let (rest, record) = rest.split_at_checked(rest.len().checked_sub((*length).into())?)?;
         self.rest = rest;
         R::of(postcard::from_bytes(record).ok()?)
+    }
+}
+
+/// Of records in the order of their keys.
+impl<R: Record> FromIterator<R> for Packed<R> {
+    fn from_iter<I: IntoIterator<Item = R>>(records: I) -> Self {
+        let mut packed = Self::default();
+        records.into_iter().for_each(|record| packed.push(record));
+        packed
     }
 }
 

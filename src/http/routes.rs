@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
 use super::admin::{
-    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
-    members, program, redemptions, source_events,
+    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
+    loyalty_events, members, program, redemptions, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -114,6 +114,8 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);
     of_chain("/program").get(program::get).add(service);
+    of_chain("/churn").get(churn::get).add(service);
+    of_chain("/churn/refit").post(churn::refit).add(service);
 }
 
 fn of_events(service: &mut web::ServiceConfig) {
@@ -130,6 +132,13 @@ fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}")
         .get(members::get)
         .patch(about_member(Right::Serve, SourceType::MemberUpdated))
+        .delete(about_member(Right::Manage, CommandType::Erase))
+        .add(service);
+    of_chain("/members/{member}/claims").post(members::claim).add(service);
+    of_chain("/members/{member}/export").get(export::get).add(service);
+    of_chain("/members/{member}/merge").post(about_member(Right::Manage, CommandType::Merge)).add(service);
+    of_chain("/members/{member}/unmerge")
+        .post(about_member(Right::Manage, CommandType::Unmerge))
         .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
     of_chain("/members/{member}/points")

@@ -2,9 +2,11 @@
 
 pub mod api_key;
 pub mod chain;
+pub mod churn;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
+pub mod export;
 pub mod ledger;
 pub mod loyalty_event;
 pub mod member;

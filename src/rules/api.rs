@@ -230,6 +230,11 @@ fn member(author: &mut Author) {
     author.property("has_rhythm", Type::Bool, |m: &mut MemberView| {
         m.member.history.typical_gap_days().is_some()
     });
+    author.property("churn_probability", Type::Decimal, |m: &mut MemberView| {
+        m.churn_probability().unwrap_or_default()
+    });
+    author
+        .property("has_churn_probability", Type::Bool, |m: &mut MemberView| m.churn_probability().is_some());
     author.property("weeks_in_a_row", Type::Whole, |m: &mut MemberView| {
         m.member.history.weeks_in_a_row(m.today)
     });

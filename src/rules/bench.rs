@@ -12,6 +12,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::coupon::{self, Card, Coupon, CouponCode, Shelf, Tally};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
@@ -47,6 +48,7 @@ pub(super) struct World {
     chain: Chain,
     now: Timestamp,
     member: Member,
+    foresight: Foresight,
     orders: BTreeMap<Key, OrderRecord>,
     /// Coupons that were given away, and what the member did with their books.
     cards: BTreeMap<CouponCode, Card>,
@@ -70,6 +72,7 @@ impl World {
             chain,
             now,
             member,
+            foresight: Foresight::Nothing,
             orders: BTreeMap::new(),
             cards: BTreeMap::new(),
             tallies: BTreeMap::new(),
@@ -90,11 +93,12 @@ impl World {
         Ok(())
     }
 
-    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ] })`: a known member instead of the one
-    /// so far.
+    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ], churn_probability: 0.7 })`: a known
+    /// member instead of the one so far.
     pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
         let mut member = fresh_member(&self.program, self.now);
         member.version = 1;
+        let mut foresight = Foresight::Nothing;
         for (key, value) in facts {
             match &*key {
                 "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
@@ -126,13 +130,16 @@ impl World {
                         past_order(&mut member, &self.chain, order)?;
                     }
                 }
+                "churn_probability" => foresight = given_probability(&value)?,
                 other => {
-                    let known = "tier, status, points, achievements, segments, visits, orders";
+                    let known =
+                        "tier, status, points, achievements, segments, visits, orders, churn_probability";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
         }
         self.member = member;
+        self.foresight = foresight;
         self.last = None;
         Ok(())
     }
@@ -187,7 +194,7 @@ impl World {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
-            churn_probability: None,
+            foresight: self.foresight.clone(),
             only_rules: None,
             desk: Desk::default(),
             now: self.now,
@@ -393,6 +400,14 @@ fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Re
 fn known_status(status: &str) -> Result<Status, String> {
     let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
     known.ok_or_else(|| format!("there is no status called `{status}`"))
+}
+
+fn given_probability(value: &Dynamic) -> Result<Foresight, String> {
+    let number = value.as_decimal().or_else(|_| value.as_int().map(Decimal::from)).ok();
+    let probability = number.filter(|number| (Decimal::ZERO..=Decimal::ONE).contains(number));
+    probability
+        .map(Foresight::Given)
+        .ok_or_else(|| "`churn_probability` must be a number from 0 to 1".to_owned())
 }
 
 fn text(what: &str, value: Dynamic) -> Result<String, String> {

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::cart::Cart;
+use crate::domain::churn::Foresight;
 use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::{
     Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
@@ -267,13 +268,20 @@ pub(super) struct MemberView {
     pub(super) today: NaiveDate,
     zone: Tz,
     terms: Arc<Terms>,
+    foresight: Foresight,
     now: Timestamp,
 }
 
 impl MemberView {
-    pub(super) fn new(member: Arc<Member>, today: NaiveDate, program: &Program, now: Timestamp) -> Self {
+    pub(super) fn new(
+        member: Arc<Member>,
+        today: NaiveDate,
+        program: &Program,
+        foresight: &Foresight,
+        now: Timestamp,
+    ) -> Self {
         let (zone, terms) = (program.schedule.timezone, program.terms.clone());
-        Self { member, today, zone, terms, now }
+        Self { member, today, zone, terms, foresight: foresight.clone(), now }
     }
 
     /// The chain's own id of the guest, or ours.
@@ -297,6 +305,11 @@ impl MemberView {
 
     pub(super) fn typical_gap_days(&self) -> Decimal {
         self.member.history.typical_gap_days().unwrap_or(Decimal::from(NO_RHYTHM_DAYS))
+    }
+
+    /// How likely the member stays away for the chain's horizon, where there is a model.
+    pub(super) fn churn_probability(&self) -> Option<Decimal> {
+        self.foresight.churn_probability(&self.member.history, self.today)
     }
 
     pub(super) fn enrolled_days(&self) -> i64 {

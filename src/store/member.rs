@@ -17,12 +17,13 @@ use crate::domain::Timestamp;
 use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::Wake;
+use crate::domain::commit::{IdentityMove, Wake};
 use crate::domain::history::History;
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
 use crate::domain::json::to_json;
 use crate::domain::member::{Latest, Member, Standing};
+use crate::domain::merge::{Absorbed, Ended, MAX_ABSORBED};
 use crate::domain::profile::Profile;
 use crate::domain::session::OpenSessions;
 
@@ -51,7 +52,8 @@ pub(super) struct MemberChange {
 struct StateOut<'a> {
     form: u32,
     standing: &'a Standing,
-    history: &'a History,
+    /// The days stand in a column of their own.
+    history: History,
     identities: &'a [Identity],
     #[serde(skip_serializing_if = "is_default")]
     profile: &'a Profile,
@@ -62,6 +64,10 @@ struct StateOut<'a> {
     #[serde(skip_serializing_if = "is_default")]
     carts: &'a Carts,
     latest: Latest,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    absorbed: &'a [Absorbed],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a Ended>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +85,10 @@ struct StateIn {
     #[serde(default)]
     carts: Carts,
     latest: Latest,
+    #[serde(default)]
+    absorbed: Vec<Absorbed>,
+    #[serde(default)]
+    ended: Option<Box<Ended>>,
 }
 
 /// What most members do not have is not written.
@@ -92,13 +102,15 @@ impl MemberChange {
         let state = StateOut {
             form: STATE_FORM,
             standing: &member.standing,
-            history: &member.history,
+            history: member.history.without_days(),
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
             sessions: &member.sessions,
             carts: &member.carts,
             latest: member.latest,
+            absorbed: &member.absorbed,
+            ended: member.ended.as_deref(),
         };
         let row = MemberRow {
             chain: chain.to_string(),
@@ -143,6 +155,8 @@ impl MemberRow {
             standing: state.standing,
             history: row.check("days", state.history.with_days(self.days))?,
             latest: state.latest,
+            absorbed: state.absorbed,
+            ended: state.ended,
         })
     }
 }
@@ -176,6 +190,7 @@ macro_rules! upsert {
                 members::version.eq(excluded(members::version)),
                 members::state.eq(excluded(members::state)),
                 members::days.eq(excluded(members::days)),
+                members::enrolled_at.eq(excluded(members::enrolled_at)),
                 members::next_wake_at.eq(excluded(members::next_wake_at)),
             ))
             .filter((members::version + 1).eq(excluded(members::version)))
@@ -245,6 +260,41 @@ pub(super) fn claim(conn: &mut DbConn, rows: &[&IdentityRow]) -> QueryResult<Vec
     )
 }
 
+/// Gives an identity to another member, or to nobody, if it is still whose it was. Answers whether it was.
+pub(super) fn hand_over(conn: &mut DbConn, chain: &ChainId, moved: &IdentityMove) -> QueryResult<bool> {
+    let IdentityMove { identity, from, to } = moved;
+    let row = identities::table
+        .find((chain.as_str(), identity.kind.as_str(), &*identity.value))
+        .filter(identities::member.eq(from.to_string()));
+    let count = match to {
+        Some(to) => diesel::update(row).set(identities::member.eq(to.to_string())).execute(conn)?,
+        None => diesel::delete(row).execute(conn)?,
+    };
+    Ok(count == 1)
+}
+
+/// The member who answers for this one: themselves, or whoever they were merged into.
+pub fn load_living(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Option<Member>, StoreError> {
+    let mut next = id;
+    for _ in 0..=MAX_ABSORBED {
+        let Some(member) = load(conn, chain, next)? else { return Ok(None) };
+        match member.heir() {
+            None => return Ok(Some(member)),
+            Some(heir) => next = heir,
+        }
+    }
+    Err(Row { table: "members", id: &id.to_string() }.corrupt("they were merged in a circle"))
+}
+
+/// The member of that name, or whoever answers for them.
+pub fn find(conn: &mut DbConn, chain: &ChainId, name: &MemberName) -> Result<Option<Member>, StoreError> {
+    let id = match name {
+        MemberName::Ours(id) => Some(*id),
+        MemberName::Known(identities) => owners(conn, chain, identities)?.first().map(|(_, owner)| *owner),
+    };
+    id.map_or(Ok(None), |id| load_living(conn, chain, id))
+}
+
 /// One member, as of its last commit.
 pub fn load(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Option<Member>, StoreError> {
     let row = members::table
@@ -293,6 +343,52 @@ pub fn list(
         query = query.filter(members::id.lt(after.to_string()));
     }
     query.load(conn)?.into_iter().map(MemberRow::read).collect()
+}
+
+/// How many members a chain has.
+pub fn count(conn: &mut DbConn, chain: &ChainId) -> Result<u64, StoreError> {
+    let count: i64 = members::table.filter(members::chain.eq(chain.as_str())).count().get_result(conn)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Ids of members, in order, from beyond `after`.
+pub fn ids(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    after: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<MemberId>, StoreError> {
+    let after = after.map_or_else(String::new, |after| after.to_string());
+    let ids: Vec<String> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.gt(after))
+        .order(members::id)
+        .limit(limit)
+        .select(members::id)
+        .load(conn)?;
+    ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()
+}
+
+/// What these members did, in no order. A damaged one is no matter of the others.
+pub fn histories(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    of: &[MemberId],
+) -> Result<Vec<Result<History, StoreError>>, StoreError> {
+    #[derive(Deserialize)]
+    struct HistoryIn {
+        history: History,
+    }
+    let rows: Vec<(String, String)> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.eq_any(of.iter().map(MemberId::to_string)))
+        .select((members::id, members::state))
+        .load(conn)?;
+    let read = |(id, state): (String, String)| {
+        let row = Row { table: "members", id: &id };
+        row.json::<HistoryIn>("state", &state).map(|state| state.history)
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Members whose wake-up is due at `now`, the longest due first.

@@ -180,6 +180,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    churn_models (chain, fitted_at) {
+        chain -> Text,
+        fitted_at -> BigInt,
+        from_day -> Text,
+        to_day -> Text,
+        horizon_days -> BigInt,
+        members -> BigInt,
+        visits -> BigInt,
+        parameters -> Text,
+        log_likelihood -> Double,
+        calibration -> Text,
+    }
+}
+
+diesel::table! {
     coupon_books (chain, key) {
         chain -> Text,
         key -> Text,
@@ -240,6 +255,23 @@ diesel::table! {
         reverts -> Nullable<Text>,
         reverted_by -> Nullable<Text>,
         at -> BigInt,
+    }
+}
+
+diesel::table! {
+    erasures (chain, member) {
+        chain -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
+    parked (chain, code, source) {
+        chain -> Text,
+        code -> Text,
+        source -> Text,
+        order_id -> Text,
+        member -> Nullable<Text>,
     }
 }
 

@@ -7,10 +7,12 @@ mod support;
 
 mod carts;
 mod cdnow;
+mod churn;
 mod coupons;
 mod delivery;
 mod door;
 mod hostile;
+mod identity;
 mod ingest;
 mod lifecycle;
 mod members;

@@ -1,8 +1,11 @@
+DROP TABLE parked;
+DROP TABLE erasures;
 DROP TABLE coupon_usages;
 DROP TABLE coupon_tallies;
 DROP TABLE coupon_holdings;
 DROP TABLE coupons;
 DROP TABLE coupon_books;
+DROP TABLE churn_models;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;

@@ -183,6 +183,21 @@ CREATE TABLE program_versions (
     PRIMARY KEY (chain, version)
 );
 
+-- Parameters and calibration are JSON. The newest is in force, a few before it show how it changed.
+CREATE TABLE churn_models (
+    chain TEXT NOT NULL,
+    fitted_at BIGINT NOT NULL,
+    from_day TEXT NOT NULL,
+    to_day TEXT NOT NULL,
+    horizon_days BIGINT NOT NULL,
+    members BIGINT NOT NULL,
+    visits BIGINT NOT NULL,
+    parameters TEXT NOT NULL,
+    log_likelihood DOUBLE PRECISION NOT NULL,
+    calibration TEXT NOT NULL,
+    PRIMARY KEY (chain, fitted_at)
+);
+
 -- Those of the API; the others are in program.toml.
 CREATE TABLE coupon_books (
     chain TEXT NOT NULL,
@@ -250,3 +265,22 @@ CREATE TABLE coupon_usages (
     at BIGINT NOT NULL,
     PRIMARY KEY (chain, key)
 ) WITHOUT ROWID;
+
+-- Members who were erased, until the log has forgotten them.
+CREATE TABLE erasures (
+    chain TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (chain, member)
+) WITHOUT ROWID;
+
+-- Events about orders without a guest, under the id of the order and under the code of its receipt; `member` is who
+-- claimed it. Those to be decided for them are in the index.
+CREATE TABLE parked (
+    chain TEXT NOT NULL,
+    code TEXT NOT NULL,
+    source TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    member TEXT,
+    PRIMARY KEY (chain, code, source)
+) WITHOUT ROWID;
+CREATE INDEX parked_claimed ON parked (chain, source) WHERE member IS NOT NULL AND code = order_id;

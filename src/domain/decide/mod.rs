@@ -10,11 +10,13 @@
 mod announce;
 mod cart;
 mod celebration;
+mod claim;
 mod command;
 mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
+mod merge;
 mod order;
 mod points;
 mod profile;
@@ -29,12 +31,12 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
-use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::churn::Foresight;
+use super::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use super::coupon::{CouponChanges, Rejection};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
@@ -222,14 +224,15 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
-    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
-    pub churn_probability: Option<Decimal>,
+    /// What is known of the member's coming back.
+    pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
     wanted: Wanted,
     wake_before: Option<Timestamp>,
     new_identities: Vec<Identity>,
+    people: PeopleChanges,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
     lines: Vec<EffectLine>,
@@ -249,6 +252,7 @@ impl Draft {
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
+        foresight: Foresight,
         now: Timestamp,
     ) -> Result<Self, Undecided> {
         let at = match &occasion {
@@ -265,10 +269,11 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
-            churn_probability: None,
+            foresight,
             desk,
             wanted: Wanted::default(),
             new_identities: Vec::new(),
+            people: PeopleChanges::default(),
             transfers: Vec::new(),
             told: Vec::new(),
             lines: Vec::new(),
@@ -276,6 +281,10 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        if draft.member.is_erased() {
+            draft.hear_of_the_erased()?;
+            return Ok(draft);
+        }
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         let caught_up = draft.catch_up(frame);
         draft.lacks_nothing()?;
@@ -449,6 +458,8 @@ impl Draft {
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
+            let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
+            let latest = other.map_or(&mut *latest, |other| &mut other.latest);
             transfer.previous = latest.transfer.replace(transfer.id);
         }
         let source_key = match &self.occasion {
@@ -515,6 +526,7 @@ impl Draft {
             wake,
             member: Some(self.member),
             new_identities: self.new_identities,
+            people: self.people,
             order: self.order,
             coupons: self.desk.coupons.into_changes(),
             redemptions: self.desk.redemptions.into_changes(),
@@ -566,6 +578,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         member: None,
         wake: Wake::Kept,
         new_identities: Vec::new(),
+        people: PeopleChanges::default(),
         order: None,
         coupons: CouponChanges::default(),
         redemptions: RedemptionChanges::default(),

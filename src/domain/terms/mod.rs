@@ -3,6 +3,7 @@
 
 pub mod cart;
 pub mod celebration;
+pub mod churn;
 pub mod earning;
 pub mod lifecycle;
 pub mod refund;
@@ -10,10 +11,12 @@ pub mod reward;
 pub mod tier;
 pub mod wallet;
 
+use super::claim::ClaimTerms;
 use super::coupon::CouponBook;
 use super::text::Name;
 use cart::CartTerms;
 use celebration::CelebrationTerms;
+use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use refund::Refunds;
@@ -30,6 +33,8 @@ pub struct Terms {
     pub earning: Earning,
     /// What refunds take back.
     pub refunds: Refunds,
+    /// How long a receipt can be claimed.
+    pub claims: ClaimTerms,
     /// Birthdays and anniversaries.
     pub celebrations: CelebrationTerms,
     /// Tiers, and how members move between them.
@@ -40,6 +45,8 @@ pub struct Terms {
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// What staying away means, and how often that is learned anew.
+    pub churn: ChurnTerms,
     /// When carts are abandoned; without it, none is kept.
     pub carts: Option<CartTerms>,
 }
@@ -80,7 +87,9 @@ impl Default for Terms {
             rewards: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
+            claims: ClaimTerms::default(),
             lifecycle: None,
+            churn: ChurnTerms::default(),
             carts: None,
             celebrations: CelebrationTerms::default(),
         }

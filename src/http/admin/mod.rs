@@ -4,6 +4,7 @@
 //! create makes a second thing.
 
 pub(super) mod chains;
+pub(super) mod churn;
 pub(super) mod commands;
 pub(super) mod coupon_books;
 pub(super) mod coupon_codes;
@@ -11,6 +12,7 @@ pub(super) mod coupons;
 pub(super) mod deliveries;
 pub(super) mod endpoints;
 pub(super) mod event_types;
+pub(super) mod export;
 pub(super) mod keys;
 pub(super) mod loyalty_events;
 pub(super) mod members;

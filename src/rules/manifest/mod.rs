@@ -158,6 +158,7 @@ impl Reader<'_> {
             "schedule",
             "earning",
             "refunds",
+            "claims",
             "lifecycle",
             "celebrations",
             "carts",
@@ -175,7 +176,8 @@ impl Reader<'_> {
         let [achievements, endpoints, categories] = lists;
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let (lifecycle, wallets) = (self.lifecycle(table), self.wallets(table));
+        let claims = self.claims(table);
+        let ((lifecycle, churn), wallets) = (self.lifecycle(table), self.wallets(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -189,10 +191,12 @@ impl Reader<'_> {
                 tiers,
                 coupon_books: self.coupon_books(table),
                 lifecycle,
+                churn,
                 carts: self.carts(table),
                 celebrations,
                 earning,
                 refunds,
+                claims,
             },
             achievements,
             endpoints,

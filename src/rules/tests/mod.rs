@@ -22,6 +22,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::desk::Desk;
@@ -137,7 +138,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
-            churn_probability: None,
+            foresight: Foresight::Nothing,
             only_rules,
             desk: Desk::default(),
             now: self.now,
