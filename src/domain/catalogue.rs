@@ -12,9 +12,9 @@ use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Li
 use super::endpoint::Dialect;
 use super::ids::{EventId, MemberId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, Anniversary, Birthday, EventData, EventType, ExpiringSoon, LoyaltyEvent,
-    Message, Nothing, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
-    TierMoved, With,
+    Absence, AchievementEarned, AchievementProgressed, AchievementRevoked, Anniversary, Birthday, EventData,
+    EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing, PointsMoved, PointsPending, ProfileUpdated,
+    SegmentChange, StreakBroken, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
@@ -25,6 +25,7 @@ use super::order::{
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::segment::{SegmentNames, SegmentType, segment_id};
+use super::terms::achievement::Unit;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Text};
 
@@ -57,6 +58,9 @@ impl EventType {
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::AchievementProgressed => message_with::<AchievementProgressed>(),
+            Self::AchievementRevoked => message_with::<AchievementRevoked>(),
+            Self::StreakBroken => message_with::<StreakBroken>(),
             Self::CouponAssigned
             | Self::CouponReserved
             | Self::CouponReleased
@@ -177,9 +181,31 @@ impl EventType {
                 missing: money("40.00"),
                 on: literal("2027-01-01".parse()),
             }),
-            Self::AchievementEarned => {
-                EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
-            }
+            Self::AchievementEarned => EventData::AchievementEarned(AchievementEarned {
+                achievement: name("ten_visits"),
+                name: Some(name("Ten visits")),
+                times: 1,
+                target: Some(money("10")),
+            }),
+            Self::AchievementProgressed => EventData::AchievementProgressed(AchievementProgressed {
+                achievement: name("ten_visits"),
+                name: name("Ten visits"),
+                progress: money("7"),
+                target: money("10"),
+                period_start: Some(literal("2026-03-01".parse())),
+            }),
+            Self::AchievementRevoked => EventData::AchievementRevoked(AchievementRevoked {
+                achievement: name("ten_visits"),
+                name: name("Ten visits"),
+                times: 0,
+            }),
+            Self::StreakBroken => EventData::StreakBroken(StreakBroken {
+                achievement: name("five_weeks"),
+                name: name("Five weeks in a row"),
+                unit: Unit::Week,
+                length: 4,
+                last: literal("2026-02-09".parse()),
+            }),
             Self::CouponAssigned => coupon(UsageKind::Assigned),
             Self::CouponReserved => coupon(UsageKind::Reserved),
             Self::CouponReleased => coupon(UsageKind::Released),

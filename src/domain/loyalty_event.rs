@@ -12,11 +12,12 @@ use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
 use super::member::{MemberFace, RiskLevel};
-use super::money::Points;
+use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
 use super::segment::SegmentType;
+use super::terms::achievement::Unit;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -65,6 +66,9 @@ event_types! {
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    AchievementProgressed = "achievement.progressed": "A member came closer to an achievement, or fell back.",
+    AchievementRevoked = "achievement.revoked": "An achievement was taken back because what earned it was.",
+    StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
@@ -186,7 +190,7 @@ pub struct TierInDanger {
     /// What is counted.
     pub metric: Metric,
     /// How much of it is missing.
-    pub missing: super::money::Money,
+    pub missing: Money,
     /// The first day without the tier if nothing more comes, in the chain's zone.
     #[schemars(with = "String")]
     pub on: NaiveDate,
@@ -201,13 +205,13 @@ pub struct Absence {
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous_visit_frequency: Option<super::money::Money>,
+    pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub typical_gap_days: Option<super::money::Money>,
+    pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub predicted_churn_probability: Option<super::money::Money>,
+    pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,
 }
@@ -234,6 +238,56 @@ pub struct SegmentChange {
 pub struct AchievementEarned {
     /// Its id in `program.toml`.
     pub achievement: Name,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// How often the member has earned it by now.
+    pub times: u32,
+    /// How much it took; absent when a rule gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Money>,
+}
+
+/// A step towards an achievement.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AchievementProgressed {
+    /// Its id in `program.toml`.
+    pub achievement: Name,
+    /// What people call it.
+    pub name: Name,
+    /// How far the member is.
+    pub progress: Money,
+    /// How much it takes.
+    pub target: Money,
+    /// The first day of the period or streak, in the chain's zone; absent when everything ever done counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<NaiveDate>,
+}
+
+/// An achievement taken back.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AchievementRevoked {
+    /// Its id in `program.toml`.
+    pub achievement: Name,
+    /// What people call it.
+    pub name: Name,
+    /// How often the member has still earned it.
+    pub times: u32,
+}
+
+/// A streak that can no longer be continued.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StreakBroken {
+    /// The achievement's id in `program.toml`.
+    pub achievement: Name,
+    /// What people call it.
+    pub name: Name,
+    /// What was counted.
+    pub unit: Unit,
+    /// How many of them in a row there were.
+    pub length: u32,
+    /// The first day of the last of them, in the chain's zone.
+    pub last: NaiveDate,
 }
 
 /// A birthday.
@@ -306,6 +360,12 @@ pub enum EventData {
     TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `achievement.progressed`
+    AchievementProgressed(AchievementProgressed),
+    /// `achievement.revoked`
+    AchievementRevoked(AchievementRevoked),
+    /// `streak.broken`
+    StreakBroken(StreakBroken),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
     Coupon(UsageKind, Box<CouponMoved>),
     /// `segment.entered`
@@ -347,6 +407,9 @@ impl EventData {
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::AchievementProgressed(_) => EventType::AchievementProgressed,
+            Self::AchievementRevoked(_) => EventType::AchievementRevoked,
+            Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
@@ -434,6 +497,9 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::AchievementProgressed(own) => With { own, source_event }.serialize(serializer),
+            EventData::AchievementRevoked(own) => With { own, source_event }.serialize(serializer),
+            EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
                 With { own, source_event }.serialize(serializer)

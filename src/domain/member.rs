@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::achievement::Feat;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
@@ -103,9 +104,12 @@ pub struct Standing {
     pub footing: Footing,
     /// Active, at risk, churned.
     pub status: Status,
-    /// Achievements and when each was earned.
+    /// Achievements and when each was earned last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// What was done for each achievement that has a goal or a prize.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feats: BTreeMap<Name, Feat>,
     /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
     #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
     pub at_risk: RiskLevel,
@@ -183,6 +187,8 @@ pub struct Sums {
     pub spend: Money,
     /// Points earned, less what refunds took back.
     pub earned: i64,
+    /// Days with an order or visit.
+    pub days: u64,
 }
 
 /// What a member did, summed by day.
@@ -197,6 +203,9 @@ pub struct History {
     /// Points earned since enrolment, less what refunds took back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lifetime_earned: i64,
+    /// Days with an order or visit since enrolment.
+    #[serde(default)]
+    pub lifetime_days: u64,
 }
 
 impl History {
@@ -207,6 +216,7 @@ impl History {
         if let Some(summary) = self.on(day) {
             summary.visits += 1;
             summary.spend = summary.spend.plus(spend);
+            self.lifetime_days += u64::from(summary.visits == 1);
         }
     }
 
@@ -214,8 +224,11 @@ impl History {
     pub fn unvisit(&mut self, day: NaiveDate, spend: Money) {
         self.lifetime_visits = self.lifetime_visits.saturating_sub(1);
         self.refund(day, spend);
-        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day) {
-            self.days[at].visits = self.days[at].visits.saturating_sub(1);
+        if let Ok(at) = self.days.binary_search_by_key(&day, |s| s.day)
+            && self.days[at].visits > 0
+        {
+            self.days[at].visits -= 1;
+            self.lifetime_days -= u64::from(self.days[at].visits == 0).min(self.lifetime_days);
         }
     }
 
@@ -266,12 +279,18 @@ impl History {
             visits: sums.visits + u64::from(day.visits),
             spend: sums.spend.plus(day.spend),
             earned: sums.earned.saturating_add(day.earned),
+            days: sums.days + u64::from(day.visits > 0),
         })
     }
 
     /// Everything since enrolment.
     pub fn lifetime(&self) -> Sums {
-        Sums { visits: self.lifetime_visits, spend: self.lifetime_spend, earned: self.lifetime_earned }
+        Sums {
+            visits: self.lifetime_visits,
+            spend: self.lifetime_spend,
+            earned: self.lifetime_earned,
+            days: self.lifetime_days,
+        }
     }
 
     /// Orders and visits in the window that ends today.
@@ -282,6 +301,23 @@ impl History {
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
         self.within(window, today).fold(Money::ZERO, |sum, s| sum.plus(s.spend))
+    }
+
+    /// The days from `first` to `last`, both included, with anything on them.
+    pub fn days_between(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+        let from = self.days.partition_point(|summary| summary.day < first);
+        self.days[from..].iter().map(|summary| summary.day).take_while(move |day| *day <= last)
+    }
+
+    /// Whether the member came on `first` or later, but before `end`.
+    pub fn came_between(&self, first: NaiveDate, end: NaiveDate) -> bool {
+        let from = self.days.partition_point(|summary| summary.day < first);
+        self.days[from..].iter().take_while(|summary| summary.day < end).any(|summary| summary.visits > 0)
+    }
+
+    /// The first day that is kept; what was before it is forgotten. `None` while nothing is.
+    pub fn oldest_kept(&self) -> Option<NaiveDate> {
+        self.days.last()?.day.checked_sub_days(Days::new(HISTORY_DAYS))
     }
 
     fn visited_days(&self) -> impl DoubleEndedIterator<Item = NaiveDate> {

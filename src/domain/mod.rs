@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a database: time arrives as an argument and every change leaves as a
 //! value ([`commit::Commit`]) that one place writes. So the same code serves ingest, rule tests and simulation.
 
+pub mod achievement;
 pub mod address;
 pub mod api_key;
 pub mod catalogue;

@@ -19,6 +19,7 @@ impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         self.catch_up_on_tier(frame);
+        self.break_streaks(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -107,7 +108,8 @@ impl Draft {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
-        let others = self.tier_deadline(frame).into_iter().chain(celebration);
+        let others =
+            self.tier_deadline(frame).into_iter().chain(celebration).chain(self.streak_deadline(frame));
         frame.terms.wallets.iter().filter_map(held).chain(others).min()
     }
 }

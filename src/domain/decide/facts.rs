@@ -1,5 +1,6 @@
 //! What happened, folded into the member and the order.
 
+use super::achievement::Counted;
 use super::{Draft, Frame};
 use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
@@ -34,5 +35,6 @@ impl Draft {
     pub(super) fn visit(&mut self, spend: Money) {
         self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
         self.member.history.visit(self.today, spend);
+        self.has_counted(Counted::More);
     }
 }

@@ -7,6 +7,7 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod achievement;
 mod announce;
 mod celebration;
 mod command;
@@ -49,6 +50,7 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use achievement::Counted;
 use lifecycle::may_recommend;
 use order::OrderNews;
 
@@ -143,6 +145,9 @@ pub enum Refusal {
     /// More recommendations than a person would read.
     #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
     TooManyRecommendations,
+    /// `progress` of something that does not count what rules report.
+    #[error("`{0}` counts nothing that rules report; give it `counts = \"progress\"` in program.toml")]
+    NoProgressReported(Name),
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
@@ -177,6 +182,7 @@ impl Refusal {
             Self::NoRefund => "no_refund",
             Self::NothingToRecommendFor => "nothing_to_recommend_for",
             Self::TooManyRecommendations => "too_many_recommendations",
+            Self::NoProgressReported(_) => "no_progress_reported",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
             Self::Lacks => "lacks",
@@ -215,6 +221,12 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
+    /// Whether anything changed that achievements may count.
+    counted: Counted,
+    /// How many of the ledger lines were looked at for points earned.
+    transfers_counted: usize,
+    /// The achievement that rules react to now.
+    reacts_to: Option<Name>,
     /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
     pub churn_probability: Option<Decimal>,
     /// Coupons that are known, as they stand by now.
@@ -258,6 +270,9 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
+            counted: Counted::Nothing,
+            transfers_counted: 0,
+            reacts_to: None,
             churn_probability: None,
             desk,
             wanted: Wanted::default(),
@@ -276,8 +291,7 @@ impl Draft {
         }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
-            let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
-            if replay {
+            if draft.is_replay() {
                 draft.recall_order(&event);
             } else {
                 let folded = draft.fold(frame, &event);
@@ -374,9 +388,14 @@ impl Draft {
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
-            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
+            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, book),
+            Action::Progress { achievement, amount } => {
+                self.report_progress(frame, achievement, *amount)?;
+                self.line(cause, action.as_str(), None, Some(achievement.clone()));
+                Ok(())
+            }
             Action::Achieve(name) => {
-                self.achieve(name);
+                self.achieve(frame, name);
                 self.line(cause, action.as_str(), None, Some(name.clone()));
                 Ok(())
             }
@@ -399,6 +418,16 @@ impl Draft {
             wallet: moved.map(|(wallet, _)| wallet.code.clone()),
             value,
         });
+    }
+
+    /// Whether the event was decided before, and some rule failed.
+    fn is_replay(&self) -> bool {
+        match &self.occasion {
+            Occasion::Source(input) => {
+                matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. })
+            }
+            Occasion::Tick { .. } | Occasion::Due { .. } => false,
+        }
     }
 
     fn source_kind(&self) -> Option<SourceType> {

@@ -1,6 +1,7 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod achievement;
 pub mod celebration;
 pub mod earning;
 pub mod lifecycle;
@@ -10,6 +11,7 @@ pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
+use achievement::{Achievement, Counts, Measure};
 use celebration::CelebrationTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
@@ -32,6 +34,8 @@ pub struct Terms {
     pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
     pub coupon_books: Vec<CouponBook>,
+    /// What members can earn besides points.
+    pub achievements: Vec<Achievement>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
 }
@@ -40,7 +44,26 @@ impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
-        self.celebrations.any() || !self.tiers.ladder.is_empty() || self.wallets.iter().any(by_itself)
+        let is_streak = |achievement: &Achievement| {
+            achievement.goal.as_ref().is_some_and(|goal| matches!(goal.measure, Measure::Streak(_)))
+        };
+        self.achievements.iter().any(is_streak)
+            || self.celebrations.any()
+            || !self.tiers.ladder.is_empty()
+            || self.wallets.iter().any(by_itself)
+    }
+
+    /// The achievement with this id.
+    pub fn achievement(&self, id: &str) -> Option<&Achievement> {
+        self.achievements.iter().find(|achievement| achievement.id.as_str() == id)
+    }
+
+    /// Achievements for which orders keep in mind what they counted.
+    pub fn counted_by_order(&self) -> impl Iterator<Item = (&Name, &Counts)> {
+        self.achievements.iter().filter_map(|achievement| match &achievement.goal.as_ref()?.measure {
+            Measure::Sum(counts, _) if !counts.is_history() => Some((&achievement.id, counts)),
+            _ => None,
+        })
     }
 
     /// The wallet of this code, or the first.
@@ -60,6 +83,7 @@ impl Default for Terms {
             wallets: vec![WalletTerms::plain(code)],
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
+            achievements: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,

@@ -2,6 +2,7 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod achievements;
 mod celebrations;
 mod coupon_books;
 mod lifecycle;
@@ -45,8 +46,6 @@ pub struct Manifest {
     pub currency: Currency,
     /// What it declares.
     pub terms: Terms,
-    /// Achievements that rules may give.
-    pub achievements: Vec<Name>,
     /// Tags that triggers may forward to.
     pub endpoints: Vec<Name>,
     /// Categories of items that rules may mention. Empty = any.
@@ -167,11 +166,12 @@ impl Reader<'_> {
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let celebrations = self.celebrations(table, daily.as_ref());
         let tiers = self.tiers(table, tier_review.as_ref());
-        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [achievements, endpoints, categories] = lists;
+        let [endpoints, categories] = ["endpoints", "categories"].map(|key| self.names(table, key));
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
         let lifecycle = self.lifecycle(table);
+        let (wallets, coupon_books) = (self.wallets(table), self.coupon_books(table));
+        let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -180,15 +180,15 @@ impl Reader<'_> {
             timezone: timezone?,
             currency: currency?,
             terms: Terms {
-                wallets: self.wallets(table),
+                wallets,
+                achievements,
                 tiers,
-                coupon_books: self.coupon_books(table),
+                coupon_books,
                 lifecycle,
                 celebrations,
                 earning,
                 refunds,
             },
-            achievements,
             endpoints,
             categories,
             enrol_on_first_sight,
