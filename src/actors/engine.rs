@@ -385,7 +385,10 @@ impl Engine {
                 span: tracing::Span::current(),
             };
             match addr.send(apply).await {
-                Ok(Ok(Applied::Answered { answer, learned })) => {
+                Ok(Ok(Applied::Answered { answer, learned, follow_up })) => {
+                    if let Some(follow_up) = follow_up {
+                        self.decide_later(chain.clone(), follow_up);
+                    }
                     // Only now: an event that was refused must not bind an identity to anybody.
                     if brings_identities && !learned.is_empty() {
                         let _ = handle.addr.send(Learn { member: id, identities: learned }).await;

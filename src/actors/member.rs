@@ -90,6 +90,8 @@ pub enum Applied {
         answer: Answer,
         /// Identities that came to belong to the member by it.
         learned: Vec<Identity>,
+        /// What follows of it for somebody else; it is durable too, and waits to be decided.
+        follow_up: Option<SourceInput>,
     },
     /// Meanwhile its identities came to belong to another member: find the member again.
     Reroute,
@@ -258,19 +260,20 @@ impl Work {
                 }
                 Outcome::Refused(refused) => {
                     let answer = self.answered_before(&input).await?.ok_or(refused)?;
-                    return Ok(Applied::Answered { answer, learned: Vec::new() });
+                    return Ok(Applied::Answered { answer, learned: Vec::new(), follow_up: None });
                 }
             };
             match written {
                 Written::Done => {
                     let learned = std::mem::take(&mut commit.new_identities);
+                    let follow_up = commit.follow_up.take().map(kept_input);
                     let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
                     self.tell_failures(&source);
-                    return Ok(Applied::Answered { answer: first_answer(&source), learned });
+                    return Ok(Applied::Answered { answer: first_answer(&source), learned, follow_up });
                 }
                 Written::Duplicate { receipt, same_body, status } => {
                     let answer = repeat(&input, receipt, same_body, status)?;
-                    return Ok(Applied::Answered { answer, learned: Vec::new() });
+                    return Ok(Applied::Answered { answer, learned: Vec::new(), follow_up: None });
                 }
                 Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
             }
@@ -453,6 +456,12 @@ impl Work {
         let owners = self.owners(identities.clone()).await?;
         Ok(identities.into_iter().filter(|i| !owners.iter().any(|(taken, _)| taken == i)).collect())
     }
+}
+
+/// What was kept with a commit, on its way to its own decision.
+fn kept_input(kept: SourceChange) -> SourceInput {
+    let SourceChange { id, event, received_at, from, .. } = kept;
+    SourceInput { id, event, received_at, from }
 }
 
 /// The answer to a source event that was committed just now.

@@ -10,7 +10,7 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
-use super::ids::{EventId, MemberId};
+use super::ids::{EventId, MemberId, ReferralId};
 use super::loyalty_event::{
     Absence, AchievementEarned, AchievementProgressed, AchievementRevoked, Anniversary, Birthday, EventData,
     EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing, PointsMoved, PointsPending, ProfileUpdated,
@@ -24,6 +24,7 @@ use super::order::{
 };
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::referral::{ReferralStatus, ReferralTold, Side};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::terms::achievement::Unit;
 use super::terms::tier::{Metric, Tier};
@@ -60,6 +61,10 @@ impl EventType {
             Self::AchievementEarned => message_with::<AchievementEarned>(),
             Self::AchievementProgressed => message_with::<AchievementProgressed>(),
             Self::AchievementRevoked => message_with::<AchievementRevoked>(),
+            Self::ReferralCreated
+            | Self::ReferralApproved
+            | Self::ReferralRejected
+            | Self::ReferralExpired => message_with::<ReferralTold>(),
             Self::StreakBroken => message_with::<StreakBroken>(),
             Self::CouponAssigned
             | Self::CouponReserved
@@ -199,6 +204,22 @@ impl EventType {
                 name: name("Ten visits"),
                 times: 0,
             }),
+            Self::ReferralCreated => EventData::ReferralCreated(Box::new(ReferralTold {
+                sender_first_name: Some(name("Ben")),
+                sender_email: Some("ben@example.com".into()),
+                code: Some(literal("7MKQX3TB9WZC".parse())),
+                link: Some("https://example.com/r/7MKQX3TB9WZC".into()),
+                new_user: true,
+                ..referral(ReferralStatus::Pending)
+            })),
+            Self::ReferralApproved => {
+                EventData::ReferralApproved(Box::new(referral(ReferralStatus::Approved)))
+            }
+            Self::ReferralRejected => EventData::ReferralRejected(Box::new(ReferralTold {
+                reason: Some(literal(Text::parse("Same household"))),
+                ..referral(ReferralStatus::Rejected)
+            })),
+            Self::ReferralExpired => EventData::ReferralExpired(Box::new(referral(ReferralStatus::Expired))),
             Self::StreakBroken => EventData::StreakBroken(StreakBroken {
                 achievement: name("five_weeks"),
                 name: name("Five weeks in a row"),
@@ -307,6 +328,26 @@ fn coupon(kind: UsageKind) -> EventData {
         kind,
         Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
     )
+}
+
+fn referral(status: ReferralStatus) -> ReferralTold {
+    ReferralTold {
+        referral_id: ReferralId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0011)),
+        role: Side::Receiver,
+        status,
+        sender_id: "m-41".into(),
+        receiver_id: "m-42".into(),
+        sender_first_name: None,
+        sender_email: None,
+        channel: Some(name("friend")),
+        code: None,
+        link: None,
+        has_coupon: true,
+        new_user: false,
+        referred_user: true,
+        rewarded: status == ReferralStatus::Approved,
+        reason: None,
+    }
 }
 
 fn order() -> Order {

@@ -14,6 +14,7 @@ use super::coupon::CouponCommand;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
+use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
 
@@ -40,6 +41,14 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// A member says who brought them.
+    AcceptReferral,
+    /// A referral counts.
+    ApproveReferral,
+    /// A referral does not count.
+    RejectReferral,
+    /// A member gets what bringing somebody brings. The engine itself asks for it.
+    RewardReferral,
 }
 
 impl CommandType {
@@ -55,6 +64,10 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::AcceptReferral,
+        Self::ApproveReferral,
+        Self::RejectReferral,
+        Self::RewardReferral,
     ];
 
     /// The type of the source event that carries it.
@@ -70,6 +83,10 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::AcceptReferral => "referral.accept",
+            Self::ApproveReferral => "referral.approve",
+            Self::RejectReferral => "referral.reject",
+            Self::RewardReferral => "referral.reward",
         }
     }
 }
@@ -96,6 +113,8 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
+    Referral(Box<ReferralCommand>),
 }
 
 /// Points given or taken by hand.
@@ -153,6 +172,7 @@ impl Command {
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::Referral(command) => command.kind(),
         }
     }
 
@@ -179,6 +199,10 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::AcceptReferral => Self::Referral(ReferralCommand::accept(raw)?.into()),
+            CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
+            CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
+            CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
         })
     }
 }

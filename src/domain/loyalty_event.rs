@@ -16,6 +16,7 @@ use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
+use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::terms::achievement::Unit;
 use super::terms::tier::{Metric, Tier};
@@ -68,6 +69,10 @@ event_types! {
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
     AchievementProgressed = "achievement.progressed": "A member came closer to an achievement, or fell back.",
     AchievementRevoked = "achievement.revoked": "An achievement was taken back because what earned it was.",
+    ReferralCreated = "referral.created": "A member was brought by another one.",
+    ReferralApproved = "referral.approved": "A referral counts; told to both sides.",
+    ReferralRejected = "referral.rejected": "A referral does not count.",
+    ReferralExpired = "referral.expired": "A referral waited for its approval for too long.",
     StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
@@ -364,6 +369,14 @@ pub enum EventData {
     AchievementProgressed(AchievementProgressed),
     /// `achievement.revoked`
     AchievementRevoked(AchievementRevoked),
+    /// `referral.created`
+    ReferralCreated(Box<ReferralTold>),
+    /// `referral.approved`
+    ReferralApproved(Box<ReferralTold>),
+    /// `referral.rejected`
+    ReferralRejected(Box<ReferralTold>),
+    /// `referral.expired`
+    ReferralExpired(Box<ReferralTold>),
     /// `streak.broken`
     StreakBroken(StreakBroken),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
@@ -409,6 +422,10 @@ impl EventData {
             Self::AchievementEarned(_) => EventType::AchievementEarned,
             Self::AchievementProgressed(_) => EventType::AchievementProgressed,
             Self::AchievementRevoked(_) => EventType::AchievementRevoked,
+            Self::ReferralCreated(_) => EventType::ReferralCreated,
+            Self::ReferralApproved(_) => EventType::ReferralApproved,
+            Self::ReferralRejected(_) => EventType::ReferralRejected,
+            Self::ReferralExpired(_) => EventType::ReferralExpired,
             Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
@@ -499,6 +516,10 @@ impl Serialize for DataWithSource<'_> {
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementProgressed(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementRevoked(own) => With { own, source_event }.serialize(serializer),
+            EventData::ReferralCreated(own)
+            | EventData::ReferralApproved(own)
+            | EventData::ReferralRejected(own)
+            | EventData::ReferralExpired(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {

@@ -17,6 +17,7 @@ use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::referral::Referring;
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
@@ -431,6 +432,8 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
+    /// Whom they brought, and who brought them.
+    pub referring: Referring,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -460,6 +463,7 @@ impl Member {
             identities,
             profile: Profile::default(),
             celebrated: Celebrated::default(),
+            referring: Referring::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),

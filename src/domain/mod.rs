@@ -30,6 +30,7 @@ pub mod order;
 pub mod payload;
 pub mod profile;
 pub mod receipt;
+pub mod referral;
 pub mod refusal;
 pub mod role;
 pub mod schedule;

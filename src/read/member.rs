@@ -238,7 +238,11 @@ impl Reader {
         }))
     }
 
-    async fn stored_member(&self, chain: ChainId, name: MemberName) -> Result<Option<Member>, ReadError> {
+    pub(super) async fn stored_member(
+        &self,
+        chain: ChainId,
+        name: MemberName,
+    ) -> Result<Option<Member>, ReadError> {
         self.run(move |conn| {
             let id = match name {
                 MemberName::Ours(id) => Some(id),

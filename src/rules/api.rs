@@ -307,6 +307,7 @@ const REASONS: &[EventType] = &[
 ];
 const ACHIEVEMENTS: &[EventType] =
     &[AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken];
+const REFERRALS: &[EventType] = &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired];
 const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 /// Events that hand on what they do not know the meaning of.
 const PAYLOADS: &[EventType] = &[
@@ -366,6 +367,10 @@ fn event(author: &mut Author) {
     author
         .property("target", Type::Decimal, |e: &mut EventView| e.progress().1)
         .events(&[AchievementProgressed]);
+    author.property("role", Type::Text, |e: &mut EventView| Text::from(e.side())).events(REFERRALS);
+    author
+        .property("referral_channel", Type::Text, |e: &mut EventView| Text::from(e.referral_channel()))
+        .events(REFERRALS);
     author.property("length", Type::Whole, |e: &mut EventView| e.streak_length()).events(&[StreakBroken]);
     author
         .property("days_since_last_visit", Type::Whole, |e: &mut EventView| {

@@ -216,6 +216,7 @@ impl World {
             }
             desk.shelves.insert(*book, shelf);
         }
+        desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
         desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
     }
 

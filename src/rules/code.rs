@@ -31,8 +31,12 @@ pub(super) enum RuleEvent {
 }
 
 /// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
-pub(super) const REACTIONS: [EventType; 3] =
-    [EventType::AchievementEarned, EventType::AchievementRevoked, EventType::StreakBroken];
+pub(super) const REACTIONS: [EventType; 4] = [
+    EventType::AchievementEarned,
+    EventType::AchievementRevoked,
+    EventType::StreakBroken,
+    EventType::ReferralApproved,
+];
 
 impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {

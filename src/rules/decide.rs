@@ -118,6 +118,7 @@ pub(super) fn decide_and_tell(
         draft.note(refusal.to_string());
     }
     draft.settle_achievements(frame);
+    draft.settle_referral(frame);
     for (unit, outcome) in react(program, frame, &mut draft, case.only_rules.as_deref()) {
         match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),

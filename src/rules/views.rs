@@ -19,6 +19,7 @@ use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
+use crate::domain::referral::ReferralTold;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
@@ -426,6 +427,25 @@ impl EventView {
             EventData::AchievementProgressed(step) => (step.progress.decimal(), step.target.decimal()),
             _ => Default::default(),
         }
+    }
+
+    fn referral(&self) -> Option<&ReferralTold> {
+        match &self.event.data {
+            EventData::ReferralCreated(told)
+            | EventData::ReferralApproved(told)
+            | EventData::ReferralRejected(told)
+            | EventData::ReferralExpired(told) => Some(told),
+            _ => None,
+        }
+    }
+
+    /// Whether the member is the sender or the receiver.
+    pub(super) fn side(&self) -> &'static str {
+        self.referral().map_or("", |told| told.role.as_str())
+    }
+
+    pub(super) fn referral_channel(&self) -> &str {
+        or_empty(self.referral().and_then(|told| told.channel.as_ref()))
     }
 
     pub(super) fn streak_length(&self) -> i64 {

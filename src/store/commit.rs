@@ -11,6 +11,7 @@ use super::ledger::TransferRow;
 use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
+use super::referral::{CodeRow, ReferralRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -50,6 +51,9 @@ pub(super) struct CommitRows {
     pub(super) holdings: Vec<HoldingRow>,
     pub(super) tallies: Vec<TallyRow>,
     pub(super) usages: Vec<UsageRow>,
+    pub(super) referral_code: Option<CodeRow>,
+    pub(super) referral: Option<ReferralRow>,
+    pub(super) follow_up: Option<SourceRow>,
     pub(super) transfers: Vec<TransferRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
@@ -100,6 +104,13 @@ impl CommitRows {
             holdings: holdings.collect(),
             tallies: tallies.collect(),
             usages: coupons.usages.iter().map(|usage| UsageRow::of(chain, usage)).collect(),
+            referral_code: member
+                .zip(commit.new_referral_code.as_ref())
+                .map(|(member, code)| CodeRow::of(chain, code, member)),
+            referral: member
+                .zip(commit.referral.as_ref())
+                .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
+            follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

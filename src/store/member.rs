@@ -21,6 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
 use crate::domain::profile::Profile;
+use crate::domain::referral::Referring;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -52,6 +53,8 @@ struct StateOut<'a> {
     profile: &'a Profile,
     #[serde(skip_serializing_if = "is_default")]
     celebrated: &'a Celebrated,
+    #[serde(skip_serializing_if = "is_default")]
+    referring: &'a Referring,
     latest: Latest,
 }
 
@@ -65,6 +68,8 @@ struct StateIn {
     profile: Profile,
     #[serde(default)]
     celebrated: Celebrated,
+    #[serde(default)]
+    referring: Referring,
     latest: Latest,
 }
 
@@ -83,6 +88,7 @@ impl MemberChange {
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
+            referring: &member.referring,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -122,6 +128,7 @@ impl MemberRow {
             identities: state.identities,
             profile: state.profile,
             celebrated: state.celebrated,
+            referring: state.referring,
             standing: state.standing,
             history: state.history,
             latest: state.latest,

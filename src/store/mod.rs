@@ -21,6 +21,7 @@ pub mod loyalty_event;
 pub mod member;
 pub mod order;
 pub mod program;
+pub mod referral;
 mod row;
 #[cfg(test)]
 pub(crate) mod sabotage;

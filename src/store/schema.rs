@@ -223,6 +223,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    referral_codes (chain, code) {
+        chain -> Text,
+        code -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
+    referrals (chain, id) {
+        chain -> Text,
+        id -> Text,
+        sender -> Text,
+        receiver -> Text,
+        status -> Text,
+        channel -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        created_at -> BigInt,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
 
 // To sum up each side of the ledger by account and wallet.

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod achievements;
 mod cdnow;
 mod coupons;
 mod delivery;
@@ -16,6 +17,7 @@ mod members;
 mod orders;
 mod points;
 mod program;
+mod referrals;
 mod segments;
 mod surface;
 mod tiers;

@@ -20,6 +20,7 @@ impl Draft {
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         self.catch_up_on_tier(frame);
         self.break_streaks(frame);
+        self.expire_referral(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -108,8 +109,12 @@ impl Draft {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
-        let others =
-            self.tier_deadline(frame).into_iter().chain(celebration).chain(self.streak_deadline(frame));
+        let others = self
+            .tier_deadline(frame)
+            .into_iter()
+            .chain(celebration)
+            .chain(self.streak_deadline(frame))
+            .chain(self.referral_deadline(frame));
         frame.terms.wallets.iter().filter_map(held).chain(others).min()
     }
 }

@@ -18,6 +18,7 @@ mod lifecycle;
 mod order;
 mod points;
 mod profile;
+mod referral;
 mod segment;
 mod tier;
 
@@ -43,6 +44,7 @@ use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
+use super::referral::{FollowUp, ReferralCode};
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -234,6 +236,9 @@ pub struct Draft {
     /// What should lie on the desk and does not.
     wanted: Wanted,
     wake_before: Option<Timestamp>,
+    new_referral_code: Option<ReferralCode>,
+    referral_changed: bool,
+    follow_up: Option<FollowUp>,
     new_identities: Vec<Identity>,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
@@ -276,6 +281,9 @@ impl Draft {
             churn_probability: None,
             desk,
             wanted: Wanted::default(),
+            new_referral_code: None,
+            referral_changed: false,
+            follow_up: None,
             new_identities: Vec::new(),
             transfers: Vec::new(),
             told: Vec::new(),
@@ -285,6 +293,7 @@ impl Draft {
             occasion,
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
+        draft.make_referral_code(frame);
         draft.catch_up(frame)?;
         if let Occasion::Tick { kind, .. } = draft.occasion {
             draft.celebrate(frame, kind);
@@ -453,9 +462,21 @@ impl Draft {
         }
     }
 
+    /// A source event for somebody else, kept with this decision.
+    fn follow(&self, frame: Frame<'_>, what: FollowUp) -> SourceChange {
+        /// Far from all that is derived of what it follows of.
+        const FAR: u128 = 1 << 40;
+        let id = SourceId::new(Ulid(self.cause_id().0.wrapping_add(FAR)));
+        let (member, event) = (what.member, Arc::new(what.event(self.now)));
+        let receipt = Receipt::kept(id, event.key.clone(), SourceStatus::Accepted, frame.program_version);
+        let (received_at, from) = (self.now, SourceOrigin::Outside);
+        SourceChange { id, event, received_at, from, member: Some(member), receipt }
+    }
+
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
+        let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         let face = self.member.face();
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
@@ -520,6 +541,8 @@ impl Draft {
             true => Wake::Kept,
             false => Wake::Moved,
         };
+        let received = self.member.referring.received.as_deref();
+        let referral = received.filter(|_| self.referral_changed).cloned();
         Commit {
             chain: frame.chain.clone(),
             source,
@@ -528,6 +551,9 @@ impl Draft {
             new_identities: self.new_identities,
             order: self.order,
             coupons: self.desk.into_changes(),
+            new_referral_code: self.new_referral_code,
+            referral,
+            follow_up,
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -569,6 +595,9 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         new_identities: Vec::new(),
         order: None,
         coupons: CouponChanges::default(),
+        new_referral_code: None,
+        referral: None,
+        follow_up: None,
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -5,6 +5,7 @@ pub mod achievement;
 pub mod celebration;
 pub mod earning;
 pub mod lifecycle;
+pub mod referral;
 pub mod refund;
 pub mod tier;
 pub mod wallet;
@@ -15,6 +16,7 @@ use achievement::{Achievement, Counts, Measure};
 use celebration::CelebrationTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
+use referral::Referrals;
 use refund::Refunds;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
@@ -36,6 +38,8 @@ pub struct Terms {
     pub coupon_books: Vec<CouponBook>,
     /// What members can earn besides points.
     pub achievements: Vec<Achievement>,
+    /// How members bring others; `None` = not at all.
+    pub referrals: Option<Referrals>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
 }
@@ -47,7 +51,9 @@ impl Terms {
         let is_streak = |achievement: &Achievement| {
             achievement.goal.as_ref().is_some_and(|goal| matches!(goal.measure, Measure::Streak(_)))
         };
+        let expires = |referrals: &Referrals| referrals.expires_after.is_some();
         self.achievements.iter().any(is_streak)
+            || self.referrals.as_ref().is_some_and(expires)
             || self.celebrations.any()
             || !self.tiers.ladder.is_empty()
             || self.wallets.iter().any(by_itself)
@@ -87,6 +93,7 @@ impl Default for Terms {
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
+            referrals: None,
             celebrations: CelebrationTerms::default(),
         }
     }

@@ -15,6 +15,7 @@ pub(super) mod keys;
 pub(super) mod loyalty_events;
 pub(super) mod members;
 pub(super) mod program;
+pub(super) mod referrals;
 pub(super) mod source_events;
 
 use std::str::FromStr;

@@ -148,7 +148,7 @@ impl Reader<'_> {
     ) -> Option<Goal> {
         let word = self.one_of(counts, &COUNTS)?;
         let target =
-            self.needed(table, start, "target", "target = 10").and_then(|value| self.target(value))?;
+            self.needed(table, start, "target", "target = 10").and_then(|value| self.positive(value))?;
         let sum = match word {
             Word::Visits => Counts::Visits,
             Word::Days => Counts::Days,
@@ -195,15 +195,15 @@ impl Reader<'_> {
     }
 
     /// More than zero, by its text, so that no amount passes through a binary float.
-    fn target(&mut self, value: &Value<'_>) -> Option<Decimal> {
+    pub(super) fn positive(&mut self, value: &Value<'_>) -> Option<Decimal> {
         let inner = value.get_ref();
         let text = inner.as_integer().map(|n| n.as_str()).or_else(|| inner.as_float().map(|n| n.as_str()));
-        let target = text.and_then(|text| text.parse::<Money>().and_then(Money::limited).ok());
-        let target = target.map(Money::decimal).filter(|target| *target > Decimal::ZERO);
-        if target.is_none() {
+        let number = text.and_then(|text| text.parse::<Money>().and_then(Money::limited).ok());
+        let number = number.map(Money::decimal).filter(|number| *number > Decimal::ZERO);
+        if number.is_none() {
             self.problem(value.span().start, "this must be a number above 0, such as 10", None);
         }
-        target
+        number
     }
 
     fn which(&mut self, table: &Table<'_>, categories: &[Name]) -> Option<Which> {

@@ -8,6 +8,7 @@ mod coupon_books;
 mod lifecycle;
 mod orders;
 mod reader;
+mod referrals;
 mod tiers;
 mod wallets;
 
@@ -156,6 +157,7 @@ impl Reader<'_> {
             "refunds",
             "lifecycle",
             "celebrations",
+            "referrals",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -172,6 +174,7 @@ impl Reader<'_> {
         let lifecycle = self.lifecycle(table);
         let (wallets, coupon_books) = (self.wallets(table), self.coupon_books(table));
         let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
+        let referrals = self.referrals(table, &wallets, &coupon_books);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -182,6 +185,7 @@ impl Reader<'_> {
             terms: Terms {
                 wallets,
                 achievements,
+                referrals,
                 tiers,
                 coupon_books,
                 lifecycle,

@@ -45,7 +45,7 @@ impl Reader<'_> {
         Refunds { clawback: clawback.unwrap_or_default() }
     }
 
-    fn section<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
+    pub(super) fn section<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
         let value = table.get(key)?;
         let section = value.get_ref().as_table();
         if section.is_none() {
