@@ -10,13 +10,14 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
+use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, ReferralId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, AchievementProgressed, AchievementRevoked, Anniversary, Birthday, EventData,
-    EventType, ExpiringSoon, LoyaltyEvent, Message, Nothing, PointsMoved, PointsPending, ProfileUpdated,
+    Absence, AchievementEarned, AchievementProgressed, AchievementRevoked, Anniversary, Birthday, Enrolled,
+    EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated,
     SegmentChange, StreakBroken, Subject, TierInDanger, TierMoved, With,
 };
-use super::member::{MemberFace, RiskLevel};
+use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{
@@ -41,7 +42,7 @@ impl EventType {
     /// The JSON Schema of the message, which is what the `standard` dialect sends.
     pub fn schema(self) -> Schema {
         let mut schema = match self {
-            Self::MemberEnrolled => message_with::<Nothing>(),
+            Self::MemberEnrolled => message_with::<Enrolled>(),
             Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
             Self::OrderCancelled => message_with::<Cancellation>(),
             Self::OrderRefunded => message_with::<RefundTold>(),
@@ -146,7 +147,7 @@ impl EventType {
             current_segments: current.iter().map(|text| name(text)).collect(),
         };
         match self {
-            Self::MemberEnrolled => EventData::MemberEnrolled,
+            Self::MemberEnrolled => enrolled(),
             Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
             Self::OrderUpdated => EventData::OrderUpdated(OrderTold::of(booking().into(), Some(2))),
             Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
@@ -257,8 +258,25 @@ fn message_with<T: JsonSchema + 'static>() -> Schema {
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
 }
 
+fn enrolled() -> EventData {
+    let identity = |kind, value| literal(Identity::parse(kind, value));
+    EventData::MemberEnrolled(Box::new(Enrolled {
+        enrolled_at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
+        identities: vec![
+            identity(IdentityKind::Id, "m-42"),
+            identity(IdentityKind::Email, "ana@example.com"),
+        ],
+        profile: profile(),
+    }))
+}
+
 fn profile_updated() -> EventData {
-    let profile = Profile {
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
+    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile: profile() }))
+}
+
+fn profile() -> Profile {
+    Profile {
         first_name: Some(name("Ana")),
         last_name: Some(name("Suárez")),
         full_name: Some(name("Ana Suárez")),
@@ -272,9 +290,7 @@ fn profile_updated() -> EventData {
         language: Some(literal(Code::parse("es-AR"))),
         consents: [(name("sms"), true)].into(),
         attributes: [(name("favourite_table"), Attribute::Number(money("7")))].into(),
-    };
-    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
-    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile }))
+    }
 }
 
 fn ana(segments: Option<SegmentNames>) -> Subject {
@@ -285,10 +301,17 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
             id: "m-42".into(),
             email: Some("ana@example.com".into()),
             phone: None,
+            first_name: Some(name("Ana")),
+            last_name: Some(name("Suárez")),
+            full_name: None,
             tier: Some(name("bronze")),
             manual_tier: None,
             system_tier: None,
             points: Points(74),
+            next_expiration: Some(NextExpiration {
+                amount: Points(50),
+                at: Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000),
+            }),
             segments,
         },
     }

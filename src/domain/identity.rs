@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{BadText, Text};
 
 /// What kind of mark identifies a member. The order is the priority: when the identities of one event belong to
 /// different members, the first kind wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityKind {
     /// The chain's own id for the guest.
@@ -68,7 +69,7 @@ pub enum BadIdentity {
 }
 
 /// One mark by which a chain knows a member. Unique within the chain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// Its kind.
     pub kind: IdentityKind,

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
+use super::identity::Identity;
 use super::ids::{EventId, MemberId};
-use super::member::{MemberFace, RiskLevel};
+use super::member::{Member, MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
@@ -311,6 +312,25 @@ pub struct Anniversary {
     pub enrolled_on: NaiveDate,
 }
 
+/// A guest who is a member now.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Enrolled {
+    /// When they were first seen.
+    pub enrolled_at: Timestamp,
+    /// Everything the chain knows them by.
+    pub identities: Vec<Identity>,
+    /// Who they are, as far as that was said.
+    pub profile: Profile,
+}
+
+impl Enrolled {
+    /// This member.
+    pub fn of(member: &Member) -> Self {
+        let Member { enrolled_at, identities, profile, .. } = member;
+        Self { enrolled_at: *enrolled_at, identities: identities.clone(), profile: profile.clone() }
+    }
+}
+
 /// A change of what is known of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProfileUpdated {
@@ -324,7 +344,7 @@ pub struct ProfileUpdated {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventData {
     /// `member.enrolled`
-    MemberEnrolled,
+    MemberEnrolled(Box<Enrolled>),
     /// `order.created`
     OrderCreated(OrderTold),
     /// `order.updated`
@@ -399,7 +419,7 @@ impl EventData {
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
-            Self::MemberEnrolled => EventType::MemberEnrolled,
+            Self::MemberEnrolled(_) => EventType::MemberEnrolled,
             Self::OrderCreated(_) => EventType::OrderCreated,
             Self::OrderUpdated(_) => EventType::OrderUpdated,
             Self::MemberUpdated(_) => EventType::MemberUpdated,
@@ -478,10 +498,6 @@ pub(super) struct With<'a, T> {
     source_event: Option<&'a Key>,
 }
 
-/// No fields of its own.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Nothing {}
-
 /// [`With`], whatever the type.
 struct DataWithSource<'a> {
     data: &'a EventData,
@@ -492,7 +508,7 @@ impl Serialize for DataWithSource<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let source_event = self.source_event;
         match self.data {
-            EventData::MemberEnrolled => With { own: &Nothing {}, source_event }.serialize(serializer),
+            EventData::MemberEnrolled(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
                 With { own, source_event }.serialize(serializer)
             }

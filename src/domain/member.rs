@@ -21,7 +21,7 @@ use super::referral::Referring;
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
-use super::wallet::Wallets;
+use super::wallet::{Wallet, Wallets};
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -483,12 +483,32 @@ impl Member {
             id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
+            first_name: self.profile.first_name.clone(),
+            last_name: self.profile.last_name.clone(),
+            full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
             manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
             system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
+            next_expiration: self.standing.wallets.first().and_then(NextExpiration::of),
             segments: None,
         }
+    }
+}
+
+/// Points that will be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NextExpiration {
+    /// How many.
+    pub amount: Points,
+    /// The first instant at which they are.
+    pub at: Timestamp,
+}
+
+impl NextExpiration {
+    /// What is gone next of a wallet.
+    pub fn of(wallet: &Wallet) -> Option<Self> {
+        wallet.next_expiry().map(|(at, amount)| Self { amount, at })
     }
 }
 
@@ -503,6 +523,15 @@ pub struct MemberFace {
     /// Phone number, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<Box<str>>,
+    /// Given name, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<Name>,
+    /// Family name, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<Name>,
+    /// The name as the person writes it, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<Name>,
     /// Tier, in a program with tiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Name>,
@@ -514,6 +543,9 @@ pub struct MemberFace {
     pub system_tier: Option<Name>,
     /// Balance.
     pub points: Points,
+    /// What of it is gone next if it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiration: Option<NextExpiration>,
     /// The segments that the member is in; only in the events that say so, and absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentNames>,

@@ -271,9 +271,14 @@ impl Wallets {
         Self(vec![Named { code, wallet }])
     }
 
+    /// The program's first wallet.
+    pub fn first(&self) -> Option<&Wallet> {
+        self.0.first().map(|first| &first.wallet)
+    }
+
     /// Balance of the first wallet.
     pub fn points(&self) -> Points {
-        self.0.first().map_or(Points::ZERO, |first| first.wallet.balance)
+        self.first().map_or(Points::ZERO, Wallet::balance)
     }
 
     /// All of them, with their codes.

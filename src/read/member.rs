@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{Member, RiskLevel, Status};
+use crate::domain::member::{Member, NextExpiration, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
@@ -81,22 +81,13 @@ pub struct WalletView {
     pub pending: Points,
     /// What is gone next if it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_expiration: Option<ExpirationView>,
+    pub next_expiration: Option<NextExpiration>,
     /// What the balance is made of, in the order in which it is spent; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lots: Option<Vec<LotView>>,
     /// What cannot be spent yet, as it was earned; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Vec<WaitingView>>,
-}
-
-/// Points that will be gone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExpirationView {
-    /// How many.
-    pub amount: Points,
-    /// The first instant at which they are.
-    pub at: Timestamp,
 }
 
 /// Points that are gone at the same instant.
@@ -125,7 +116,7 @@ impl WalletView {
             wallet: code.clone(),
             balance: wallet.balance(),
             pending: wallet.pending(),
-            next_expiration: wallet.next_expiry().map(|(at, amount)| ExpirationView { amount, at }),
+            next_expiration: NextExpiration::of(wallet),
             lots: None,
             waiting: None,
         }

@@ -14,6 +14,7 @@ mod hostile;
 mod ingest;
 mod lifecycle;
 mod members;
+mod model;
 mod orders;
 mod points;
 mod program;

@@ -3,7 +3,7 @@
 use super::achievement::Counted;
 use super::{Draft, Frame};
 use crate::domain::effect::Mark;
-use crate::domain::loyalty_event::EventData;
+use crate::domain::loyalty_event::{Enrolled, EventData};
 use crate::domain::money::Money;
 use crate::domain::order::Step;
 use crate::domain::refusal::Refused;
@@ -11,10 +11,7 @@ use crate::domain::source_event::{SourceData, SourceEvent};
 
 impl Draft {
     pub(super) fn fold(&mut self, frame: Frame<'_>, event: &SourceEvent) -> Result<(), Refused> {
-        if self.member.version == 0 {
-            self.new_identities = self.member.identities.clone();
-            self.told.push(EventData::MemberEnrolled);
-        }
+        let told = self.told.len();
         match &event.data {
             SourceData::OrderCreated(new) => self.see_order(frame, Step::Created, new),
             SourceData::OrderUpdated(new) => self.see_order(frame, Step::Updated, new),
@@ -28,6 +25,11 @@ impl Draft {
             SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::Command(command) => self.carry_out(frame, command)?,
             SourceData::Offering(_) => {} // about no guest: see `announce`
+        }
+        if self.member.version == 0 {
+            self.new_identities = self.member.identities.clone();
+            let enrolled = EventData::MemberEnrolled(Enrolled::of(&self.member).into());
+            self.told.insert(told, enrolled); // with what the event itself says of them
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::builders::START;
+use super::catalogue;
 use super::copy_folder::copy_folder;
 use super::postgres;
 
@@ -188,7 +189,18 @@ impl TestApp {
         self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
     }
 
+    /// Has the command line check the books.
+    pub(crate) fn verify(&self) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"));
+        command.args(["verify", "--database", &self.config.database.to_string()]);
+        let verdict = command.env("PUNCHCARD_MASTER_KEY", "07".repeat(32)).output().expect("it runs");
+        let said = [verdict.stdout, verdict.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        assert!(verdict.status.success(), "{said:?}");
+    }
+
+    /// Stops it, once everything that it told has been held against the catalogue.
     pub(crate) async fn stop(mut self) {
+        catalogue::holds(&self).await;
         if let Some(app) = self.app.take() {
             app.stop().await;
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
+mod catalogue;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
 #[path = "../../support/postgres.rs"]
