@@ -3,9 +3,11 @@
 //! The size of a member is bounded: history is kept as one summary a day for [`HISTORY_DAYS`], so that a decision
 //! costs the same for a guest of ten years as for one of ten days.
 
+mod window;
+
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
 use super::wallet::{Wallet, Wallets};
+
+pub use window::Window;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -376,42 +380,6 @@ impl History {
             }
         }
         streak
-    }
-}
-
-/// A span of days or calendar months that ends today.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Window {
-    /// So many days, today included.
-    Days(u32),
-    /// So many calendar months: from the same day of the month, exclusive (31 March less a month is 28 February).
-    Months(u32),
-}
-
-impl Window {
-    /// The longest window that [`HISTORY_DAYS`] can answer.
-    pub const MAX_MONTHS: u32 = 13;
-
-    /// Whether the history reaches back far enough.
-    pub const fn is_kept(self) -> bool {
-        match self {
-            Self::Days(days) => days as u64 <= HISTORY_DAYS,
-            Self::Months(months) => months <= Self::MAX_MONTHS,
-        }
-    }
-
-    /// The first day of the window that ends with `last`.
-    pub fn first_day(self, last: NaiveDate) -> NaiveDate {
-        self.start(last).succ_opt().unwrap_or(last)
-    }
-
-    /// The last day that is *not* in the window.
-    fn start(self, today: NaiveDate) -> NaiveDate {
-        let start = match self {
-            Self::Days(days) => today.checked_sub_days(Days::new(days.into())),
-            Self::Months(months) => today.checked_sub_months(Months::new(months)),
-        };
-        start.unwrap_or(NaiveDate::MIN)
     }
 }
 

@@ -98,7 +98,7 @@ impl Draft {
 
     /// After the rules: counts what the order at hand comes to, and says what was earned by it, or is no longer.
     pub fn settle_achievements(&mut self, frame: Frame<'_>) {
-        if frame.terms.achievements.is_empty() {
+        if frame.terms.achievements.iter().all(|achievement| achievement.goal.is_none()) {
             return;
         }
         self.count_earned_points(frame);
@@ -108,6 +108,7 @@ impl Draft {
         }
         let order_day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
         let days = if order_day == self.today { &[self.today][..] } else { &[self.today, order_day] };
+        let today = self.judged_on(frame);
         for achievement in &frame.terms.achievements {
             let Some(goal) = &achievement.goal else { continue };
             let on_refund = match self.counted {
@@ -115,7 +116,7 @@ impl Draft {
                 Counted::Nothing | Counted::More => OnRefund::Keep,
             };
             let history = &self.member.history;
-            let evidence = Evidence { history, days, today: self.judged_on(frame), on_refund };
+            let evidence = Evidence { history, days, today, on_refund };
             // Taken out while it is judged: most achievements of most members are empty, and stay so.
             let mut feat = self.member.standing.feats.remove(&achievement.id).unwrap_or_default();
             let verdicts = feat.judge(goal, evidence);
