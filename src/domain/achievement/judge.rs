@@ -3,7 +3,9 @@
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 
-use super::{Brought, Feat, KEPT_PERIODS, KEPT_PRIZES, MOST_AT_ONCE, Run, Stage, first_day, meets, window};
+use super::{
+    Brought, Feat, Haul, KEPT_PERIODS, KEPT_PRIZES, MOST_AT_ONCE, Run, Stage, first_day, meets, window,
+};
 use crate::domain::member::History;
 use crate::domain::terms::achievement::{Counts, Goal, Measure, OnRefund, Period, Unit};
 
@@ -23,8 +25,8 @@ pub struct Evidence<'a> {
 /// What became of an achievement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was earned once, in the period that begins with this day.
-    Earned(NaiveDate),
+    /// It was earned, for so-many-th time.
+    Earned(u32),
     /// It was earned once too often, and brought this.
     Revoked(Vec<Brought>),
 }
@@ -183,11 +185,11 @@ impl Feat {
             let stage = &mut self.stages[at];
             for _ in 0..more {
                 (self.times, stage.times) = (self.times + 1, stage.times + 1);
-                stage.brought.push(Vec::new());
+                stage.brought.push(Haul(self.times, Vec::new()));
                 if stage.brought.len() > KEPT_PRIZES {
                     stage.brought.remove(0);
                 }
-                verdicts.push(Verdict::Earned(from));
+                verdicts.push(Verdict::Earned(self.times));
             }
         }
         let surplus = had.saturating_sub(due);
@@ -197,7 +199,8 @@ impl Feat {
         {
             for _ in 0..surplus {
                 (self.times, stage.times) = (self.times.saturating_sub(1), stage.times - 1);
-                verdicts.push(Verdict::Revoked(stage.brought.pop().unwrap_or_default()));
+                let brought = stage.brought.pop().map(|Haul(_, brought)| brought);
+                verdicts.push(Verdict::Revoked(brought.unwrap_or_default()));
             }
         }
     }

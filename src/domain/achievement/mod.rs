@@ -70,8 +70,12 @@ struct Stage {
     times: u32,
     /// What it brought, one for each time, the last ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    brought: Vec<Vec<Brought>>,
+    brought: Vec<Haul>,
 }
+
+/// What earning an achievement for so-many-th time brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Haul(u32, Vec<Brought>);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_zero(n: &u32) -> bool {
@@ -161,17 +165,12 @@ impl Feat {
         }
     }
 
-    /// Remembers what earning it brought, the last time in the period that begins with `from`.
-    pub fn bring(&mut self, from: NaiveDate, brought: Brought) {
-        let stage = self.stages.iter_mut().find(|stage| stage.from == from);
-        if let Some(last) = stage.and_then(|stage| stage.brought.last_mut()) {
-            last.push(brought);
+    /// Remembers what earning it for the `nth` time brought.
+    pub fn bring(&mut self, nth: u32, brought: Brought) {
+        let mut hauls = self.stages.iter_mut().rev().flat_map(|stage| stage.brought.iter_mut().rev());
+        if let Some(Haul(_, all)) = hauls.find(|Haul(of, _)| *of == nth) {
+            all.push(brought);
         }
-    }
-
-    /// The period in which it was earned last.
-    pub fn last_earned(&self) -> Option<NaiveDate> {
-        self.stages.iter().rev().find(|stage| stage.times > 0).map(|stage| stage.from)
     }
 
     /// How far the member is, if that was not told yet.

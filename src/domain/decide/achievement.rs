@@ -1,6 +1,5 @@
 //! Achievements: what counts for them, earned, revoked, told.
 
-use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::points::Movement;
@@ -131,7 +130,7 @@ impl Draft {
             self.told.extend(step);
             for verdict in verdicts {
                 match verdict {
-                    Verdict::Earned(period) => self.earn_achievement(frame, achievement, Some(period)),
+                    Verdict::Earned(nth) => self.earn_achievement(frame, achievement, Some(nth)),
                     Verdict::Revoked(brought) => self.revoke_achievement(frame, achievement, brought),
                 }
             }
@@ -157,11 +156,12 @@ impl Draft {
         self.counted = counted;
     }
 
-    /// It is the member's now, with what it brings. `period` is the one in which the goal was reached.
-    fn earn_achievement(&mut self, frame: Frame<'_>, achievement: &Achievement, period: Option<NaiveDate>) {
+    /// It is the member's now, with what it brings. `nth` says for so-many-th time its
+    /// goal was reached.
+    fn earn_achievement(&mut self, frame: Frame<'_>, achievement: &Achievement, nth: Option<u32>) {
         let Achievement { id, name, goal, prize, .. } = achievement;
         self.member.standing.achievements.insert(id.clone(), self.at);
-        let times = period.and_then(|_| self.member.standing.feats.get(id)).map_or(1, Feat::times);
+        let times = nth.unwrap_or(1);
         self.told.push(EventData::AchievementEarned(AchievementEarned {
             achievement: id.clone(),
             name: Some(name.clone()),
@@ -169,7 +169,7 @@ impl Draft {
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
         let cause = frame.engine(&format!("achievement {id}"));
-        let awarded = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, Some((id, period))));
+        let awarded = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, Some((id, nth))));
         if let Err(refusal) = awarded
             && refusal != Refusal::Lacks
         {
@@ -183,7 +183,7 @@ impl Draft {
         frame: Frame<'_>,
         cause: &Cause,
         prize: &Prize,
-        of: Option<(&Name, Option<NaiveDate>)>,
+        of: Option<(&Name, Option<u32>)>,
     ) -> Result<(), Refusal> {
         if let Some((code, points)) = &prize.points {
             let wallet = frame.wallet(code.as_ref())?;
@@ -192,8 +192,8 @@ impl Draft {
                 let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
                 self.told.push(EventData::PointsEarned(moved));
-                if let Some((id, Some(period))) = of {
-                    self.remember_prize(id, period, wallet, points);
+                if let Some((id, Some(nth))) = of {
+                    self.remember_prize(id, nth, wallet, points);
                 }
             }
             self.line(cause, "award", Some((wallet, points)), None);
@@ -204,9 +204,10 @@ impl Draft {
         }
     }
 
-    fn remember_prize(&mut self, id: &Name, period: NaiveDate, wallet: &WalletTerms, points: Points) {
+    /// Remembers what an achievement brought, so that it goes with it.
+    pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, wallet: &WalletTerms, points: Points) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(period, Brought { wallet: wallet.code.clone(), points });
+            feat.bring(nth, Brought { wallet: wallet.code.clone(), points });
         }
     }
 
@@ -259,21 +260,12 @@ impl Draft {
         told.chain(before).map(event).collect()
     }
 
-    /// Rules react to this from now on, until they react to nothing.
+    /// Rules react to this from now on, until they react to nothing: what they award for an achievement goes with it.
     pub fn react_to(&mut self, told: Option<&EventData>) {
         self.reacts_to = match told {
-            Some(EventData::AchievementEarned(earned)) => Some(earned.achievement.clone()),
+            Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
             _ => None,
         };
-    }
-
-    /// What a rule awards because of an achievement goes with the achievement, not with the order that earned it.
-    pub(super) fn remember_award(&mut self, achievement: &Name, wallet: &WalletTerms, points: Points) {
-        if let Some(feat) = self.member.standing.feats.get_mut(achievement)
-            && let Some(period) = feat.last_earned()
-        {
-            feat.bring(period, Brought { wallet: wallet.code.clone(), points });
-        }
     }
 
     /// Tells of streaks that can no longer be continued.

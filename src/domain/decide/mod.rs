@@ -227,8 +227,8 @@ pub struct Draft {
     counted: Counted,
     /// How many of the ledger lines were looked at for points earned.
     transfers_counted: usize,
-    /// The achievement that rules react to now.
-    reacts_to: Option<Name>,
+    /// The achievement that rules react to now, and for so-many-th time it was earned.
+    reacts_to: Option<(Name, u32)>,
     /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
     pub churn_probability: Option<Decimal>,
     /// Coupons that are known, as they stand by now.

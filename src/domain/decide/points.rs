@@ -49,8 +49,8 @@ impl Draft {
         if amount == Points::ZERO {
             return Ok(());
         }
-        if let Some(achievement) = self.reacts_to.clone() {
-            self.remember_award(&achievement, wallet, amount);
+        if let Some((achievement, nth)) = self.reacts_to.clone() {
+            self.remember_prize(&achievement, nth, wallet, amount);
         } else if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
             && input.event.kind() == SourceType::OrderCompleted
         {
