@@ -101,7 +101,7 @@ async fn a_first_order_approves_a_referral_and_both_sides_are_rewarded_once(mut 
         .iter()
         .map(|arrival| {
             let data = arrival.json()["data"].clone();
-            (arrival.kind().to_owned(), data["role"].clone(), data["referred_user"].clone())
+            (arrival.kind(), data["role"].clone(), data["referred_user"].clone())
         })
         .collect();
     told.sort_by_key(|(kind, role, _)| (kind.clone(), role.to_string()));
