@@ -24,10 +24,11 @@ impl Engine {
     /// When the store cannot be read.
     pub fn load_chains(&self) -> Result<(), EngineError> {
         self.0.endpoints.on_gone(Disabler(self.clone()).start().recipient());
-        for (chain, endpoints) in stored_chains(&self.0.store)? {
+        for (chain, endpoints, learned) in stored_chains(&self.0.store)? {
             let endpoints: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
             endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint));
-            self.run_chain(ChainSnapshot::without_rules(chain, endpoints, Arc::default()));
+            let without_rules = ChainSnapshot::without_rules(chain, endpoints, Arc::default());
+            self.run_chain(ChainSnapshot { learned, ..without_rules });
         }
         Ok(())
     }
@@ -259,7 +260,7 @@ impl Engine {
 
     /// Carries out one change at a time, to its end even when whoever asked for it goes away: what is in the store must
     /// also come into the snapshot.
-    async fn carry_out<T, F>(&self, change: impl FnOnce(Self) -> F) -> Result<T, EngineError>
+    pub(super) async fn carry_out<T, F>(&self, change: impl FnOnce(Self) -> F) -> Result<T, EngineError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, EngineError>> + Send + 'static,

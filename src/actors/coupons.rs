@@ -1,4 +1,4 @@
-//! Coupons on the desk of a decision, and nobody else's for as long.
+//! What a decision wants, laid on its desk; coupons are nobody else's for as long.
 //!
 //! A coupon is shared by all members, and each member decides for themselves. The fence in the store makes sure that
 //! only one of two decisions about a code holds; but of hundreds at once, all but one would lose and be made again, over
@@ -11,7 +11,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
-use crate::domain::coupon::{Coupon, CouponBook, CouponCode, Desk, Wanted};
+use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
+use crate::domain::desk::{Desk, Wanted};
 use crate::domain::ids::{CouponBookKey, MemberId};
 use crate::store::coupon::StoredBook;
 use crate::store::{self, Store, StoreError};
@@ -97,12 +98,12 @@ impl Clerk<'_> {
         loop {
             let mut laid = LaidOut::default();
             // In the order of codes, so that no two wait for each other.
-            for code in &wanted.codes {
+            for code in &wanted.coupons.codes {
                 laid.fronts.insert(code.clone(), self.locks.wait(self.place(code)).await);
             }
             let mut picked = BTreeMap::new();
             let mut busy = None;
-            for (book, count) in wanted.books.iter().filter(|(_, count)| **count > 0) {
+            for (book, count) in wanted.coupons.books.iter().filter(|(_, count)| **count > 0) {
                 match self.pick(*book, *count, &mut laid).await? {
                     Picked::Codes(codes) => drop(picked.insert(*book, codes)),
                     Picked::Busy(code) => busy = Some(code),
@@ -179,22 +180,29 @@ impl Clerk<'_> {
         mut laid: LaidOut,
     ) -> Result<LaidOut, StoreError> {
         let mut all = wanted.clone();
-        all.codes.extend(picked.values().flatten().cloned());
+        all.coupons.codes.extend(picked.values().flatten().cloned());
         let (chain, member) = (self.chain.clone(), self.member);
-        laid.desk = self.store.read(move |conn| store::coupon::lay_out(conn, &chain, member, &all)).await?;
+        let look_up = move |conn: &mut _| {
+            let coupons = store::coupon::lay_out(conn, &chain, member, &all.coupons)?;
+            let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
+            let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
+            Ok(Desk { coupons, redemptions, senders })
+        };
+        laid.desk = self.store.read(look_up).await?;
         for (book, codes) in picked {
-            let wanted = wanted.books.get(&book).copied().unwrap_or_default();
+            let wanted = wanted.coupons.books.get(&book).copied().unwrap_or_default();
             let is_dry = codes.len() < wanted;
             // Between looking for it and standing in its line, somebody may have had it.
             let is_free = |code: &CouponCode| {
                 laid.desk
+                    .coupons
                     .cards
                     .get(code)
                     .and_then(Option::as_ref)
                     .is_some_and(|card| Coupon::is_free(&card.coupon))
             };
             let free = codes.into_iter().filter(is_free).collect();
-            if let Some(shelf) = laid.desk.shelves.get_mut(&book) {
+            if let Some(shelf) = laid.desk.coupons.shelves.get_mut(&book) {
                 (shelf.free, shelf.is_dry) = (free, is_dry);
             }
         }

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::churn::Learned;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
@@ -29,6 +30,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
+use super::churn::recall;
 use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
@@ -99,6 +101,8 @@ pub(super) struct Inner {
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
+    /// One fit of a churn model at a time.
+    pub(super) learning: tokio::sync::Mutex<()>,
     /// One move of the test clock at a time.
     pub(super) advancing: tokio::sync::Mutex<()>,
     admission: Arc<Semaphore>,
@@ -131,6 +135,7 @@ impl Engine {
             unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
+            learning: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
             admission: Arc::new(Semaphore::new(parts.max_in_flight)),
             max_in_flight: parts.max_in_flight,
@@ -541,14 +546,15 @@ impl Engine {
 }
 
 /// Reads every chain of the store into its configuration, without a program.
-pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>)>, StoreError> {
+pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, Learned)>, StoreError> {
     store.read_now(|conn| {
         let chains = store::chain::list(conn)?;
         chains
             .into_iter()
             .map(|chain| {
                 let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
-                Ok((chain, endpoints))
+                let learned = recall(conn, &chain.id)?;
+                Ok((chain, endpoints, learned))
             })
             .collect()
     })

@@ -14,8 +14,8 @@ use crate::domain::Timestamp;
 use crate::domain::celebration;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
-use crate::domain::coupon::Wanted;
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
+use crate::domain::desk::Wanted;
 use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
@@ -194,8 +194,6 @@ enum Outcome {
     Written(Written, Box<Commit>),
     /// It is made again when this lies on the desk.
     Lacks(Wanted),
-    /// It cannot be.
-    Refused(Refused),
 }
 
 /// The state of the member while one message is worked on.
@@ -247,7 +245,7 @@ impl Work {
                 attach: attach.clone(),
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
-                churn_probability: None,
+                foresight: snapshot.learned.foresight.clone(),
                 only_rules: only_rules.clone(),
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
@@ -257,10 +255,6 @@ impl Work {
                 Outcome::Lacks(more) => {
                     wanted.add(more);
                     continue;
-                }
-                Outcome::Refused(refused) => {
-                    let answer = self.answered_before(&input).await?.ok_or(refused)?;
-                    return Ok(Applied::Answered { answer, learned: Vec::new(), follow_up: None });
                 }
             };
             match written {
@@ -281,15 +275,7 @@ impl Work {
         Err(EngineError::Overloaded)
     }
 
-    /// The first answer to a command that cannot be carried out (any more), because it was before.
-    async fn answered_before(&self, input: &SourceInput) -> Result<Option<Answer>, EngineError> {
-        let (chain, key) = (self.chain.clone(), input.event.key.clone());
-        let find = move |conn: &mut _| store::source_event::by_key(conn, &chain, &key);
-        let Some(first) = self.parts.store.read(find).await? else { return Ok(None) };
-        repeat(input, first.receipt, *first.body == *input.event.body, first.status).map(Some)
-    }
-
-    /// Lays the coupons on the desk that a decision wants.
+    /// Lays on the desk what a decision wants.
     async fn lay_out(&self, wanted: &Wanted) -> Result<LaidOut, EngineError> {
         if wanted.is_empty() {
             return Ok(LaidOut::default());
@@ -333,7 +319,7 @@ impl Work {
                 attach: Vec::new(),
                 notes: Vec::new(),
                 occasion: occasion.clone(),
-                churn_probability: None,
+                foresight: snapshot.learned.foresight.clone(),
                 only_rules: None,
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
@@ -344,7 +330,6 @@ impl Work {
                     return Ok(true);
                 }
                 Outcome::Lacks(more) => wanted.add(more),
-                Outcome::Refused(refused) => return Err(refused.into()),
                 Outcome::Written(Written::Duplicate { .. } | Written::Conflict, _) => return Ok(false),
             }
         }
@@ -380,8 +365,8 @@ impl Work {
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
         let commit = match commit {
             Ok(commit) => Box::new(commit),
-            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(wanted)),
-            Err(Undecided::Refused(refused)) => return Ok(Outcome::Refused(refused)),
+            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(*wanted)),
+            Err(Undecided::Refused(refused)) => return Err(refused.into()),
         };
         let (written, commit) = self.parts.journal.commit(commit).await?;
         Ok(Outcome::Written(written, commit))

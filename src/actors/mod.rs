@@ -13,6 +13,7 @@
 //! | `scheduler` | wakes members whose ticks are due; looks after what was kept undecided |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `churn` | fits each chain's churn model on its own log |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
 //! | `test_clock` | moves the test clock and waits until everything due is done |
 //!
@@ -20,6 +21,7 @@
 //! closed builds a new one from the store.
 
 pub mod chain;
+pub mod churn;
 pub mod configure;
 pub mod coupons;
 pub mod endpoint;

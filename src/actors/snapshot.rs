@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::chain::Chain;
+use crate::domain::churn::Learned;
 use crate::domain::coupon::CouponBook;
 use crate::domain::endpoint::Endpoint;
 use crate::rules::diagnostic::Diagnostic;
@@ -22,6 +23,8 @@ pub struct ChainSnapshot {
     pub problems: Arc<[Diagnostic]>,
     /// Its endpoints, enabled or not.
     pub endpoints: Arc<[Arc<Endpoint>]>,
+    /// What its log has taught so far.
+    pub learned: Learned,
 }
 
 impl ChainSnapshot {
@@ -31,7 +34,8 @@ impl ChainSnapshot {
         endpoints: Vec<Arc<Endpoint>>,
         problems: Arc<[Diagnostic]>,
     ) -> Self {
-        Self { chain: Arc::new(chain), program: None, problems, endpoints: endpoints.into() }
+        let (chain, endpoints) = (Arc::new(chain), endpoints.into());
+        Self { chain, program: None, problems, endpoints, learned: Learned::default() }
     }
 
     /// A new chain without a folder: no rules, on purpose.

@@ -44,6 +44,7 @@ impl Engine {
         loop {
             for snapshot in self.chains() {
                 while self.wake_due(&snapshot).await? == Round::More {}
+                self.refit_if_due(&snapshot.chain.id).await?;
             }
             let kept = self.kept_for_later(started.elapsed() > DECIDED_WITHIN).await?;
             let now = self.0.clock.now();
@@ -70,7 +71,7 @@ impl Engine {
         Ok(kept)
     }
 
-    /// The first instant at which anything is due: a delivery of an enabled endpoint, or a member's tick.
+    /// The first instant at which anything is due: a delivery of an enabled endpoint, a member's tick, a fit.
     async fn next_due(&self) -> Result<Option<Timestamp>, EngineError> {
         let mut next = None;
         for snapshot in self.chains() {
@@ -82,7 +83,7 @@ impl Engine {
                 due.collect::<Result<Vec<_>, _>>()
             });
             let delivery = delivery.await?.into_iter().flatten().min();
-            next = [next, wake, delivery].into_iter().flatten().min();
+            next = [next, wake, delivery, snapshot.next_fit()].into_iter().flatten().min();
         }
         Ok(next)
     }

@@ -7,15 +7,17 @@ use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
 
 use super::Timestamp;
+use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
+use super::cart::{Cart, CartAbandoned};
+use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
-use super::ids::{EventId, MemberId, ReferralId};
+use super::ids::{EventId, MemberId, RedemptionId, ReferralId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, AchievementProgressed, AchievementRevoked, Anniversary, Birthday, Enrolled,
-    EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated,
-    SegmentChange, StreakBroken, Subject, TierInDanger, TierMoved, With,
+    Absence, Enrolled, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
+    ProfileUpdated, SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -25,11 +27,14 @@ use super::order::{
 };
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
+use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::referral::{ReferralStatus, ReferralTold, Side};
 use super::segment::{SegmentNames, SegmentType, segment_id};
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::achievement::Unit;
+use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
-use super::text::{Key, Name, Text};
+use super::text::{Key, Name, Note, Text};
 
 impl EventType {
     /// What receivers that speak `dialect` know it by.
@@ -49,14 +54,28 @@ impl EventType {
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
+            Self::MemberIdentified => message_with::<Identified>(),
+            Self::SessionStarted => message_with::<SessionStarted>(),
+            Self::SessionEnded => message_with::<SessionEnded>(),
+            Self::SignalReceived => message_with::<Signal>(),
+            Self::CartAbandoned => message_with::<CartAbandoned>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
             | Self::PointsDeducted
             | Self::PointsClawedBack
             | Self::PointsAdjusted
-            | Self::PointsExpired => message_with::<PointsMoved>(),
+            | Self::PointsExpired
+            | Self::PointsRedeemed
+            | Self::PointsReturned => message_with::<PointsMoved>(),
             Self::PointsPending => message_with::<PointsPending>(),
             Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
+            Self::RedemptionCreated
+            | Self::RedemptionPending
+            | Self::RedemptionApproved
+            | Self::RedemptionFulfilled
+            | Self::RedemptionRejected
+            | Self::RedemptionCancelled
+            | Self::RedemptionExpired => message_with::<RedemptionTold>(),
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
@@ -154,6 +173,28 @@ impl EventType {
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
+            Self::MemberIdentified => EventData::MemberIdentified(Identified {
+                identified_via: "card",
+                confidence: money("0.98"),
+                is_returning: true,
+                session_id: literal(Key::parse("sess_xyz789")),
+            }),
+            Self::SessionStarted => EventData::SessionStarted(SessionStarted {
+                session_id: literal(Key::parse("sess_xyz789")),
+                channel: Some(name("kiosk")),
+            }),
+            Self::SessionEnded => EventData::SessionEnded(SessionEnded {
+                session_id: literal(Key::parse("sess_xyz789")),
+                duration_seconds: Some(312),
+            }),
+            Self::SignalReceived => EventData::SignalReceived(Signal {
+                name: name("menu_viewed"),
+                data: literal(Payload::parse(r#"{ "menu": "lunch", "seconds": 41 }"#)),
+            }),
+            Self::CartAbandoned => EventData::CartAbandoned(CartAbandoned {
+                cart: cart().into(),
+                updated_at: Timestamp::from_timestamp_nanos(1_772_559_000_000_000_000),
+            }),
             Self::MemberBirthday => {
                 EventData::MemberBirthday(Birthday { day: literal("2026-02-28".parse()) })
             }
@@ -179,6 +220,19 @@ impl EventType {
                 balance: Points(74),
             }),
             Self::PointsAdjusted => EventData::PointsAdjusted(points("Goodwill")),
+            Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
+            Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
+            Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => {
+                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
+            }
+            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => {
+                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
+            }
+            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
@@ -238,7 +292,6 @@ impl EventType {
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
             Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
             Self::MemberReactivated => EventData::MemberReactivated(Absence {
-                predicted_churn_probability: None,
                 recommended_actions: Vec::new(),
                 ..away(RiskLevel::High, 95)
             }),
@@ -268,6 +321,20 @@ fn enrolled() -> EventData {
         ],
         profile: profile(),
     }))
+}
+
+fn redemption(status: RedemptionStatus) -> RedemptionTold {
+    let is_refused = matches!(status, RedemptionStatus::Rejected | RedemptionStatus::Cancelled);
+    RedemptionTold {
+        redemption_id: RedemptionId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0031)),
+        reward: RewardFace { id: name("gift-card"), title: name("$25 Gift Card"), kind: RewardKind::Digital },
+        points_spent: Points(2_500),
+        wallet: name("points"),
+        status,
+        expires_at: status.is_open().then(|| Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000)),
+        reason: is_refused.then(|| literal(Note::parse("No longer wanted"))),
+        code: (status == RedemptionStatus::Fulfilled).then(|| name("GIFT-7QX2")),
+    }
 }
 
 fn profile_updated() -> EventData {
@@ -373,6 +440,22 @@ fn referral(status: ReferralStatus) -> ReferralTold {
     }
 }
 
+fn cart() -> Cart {
+    let Order { items, channel, session_id, .. } = order();
+    let cart = Cart {
+        cart_id: literal(Key::parse("cart_5521")),
+        version: Some(4),
+        channel,
+        location: None,
+        session_id,
+        value: Money::ZERO,
+        item_count: 0,
+        items: Vec::new(),
+        lines_left_out: 0,
+    };
+    cart.with_lines(items, None)
+}
+
 fn order() -> Order {
     Order {
         order_id: literal(Key::parse("ORD-1001")),
@@ -387,6 +470,7 @@ fn order() -> Order {
         channel: Some(name("pos")),
         location: Some(name("loc_philly_walnut")),
         session_id: Some(name("sess_xyz789")),
+        cart_id: Some(literal(Key::parse("cart_5520"))),
         status: None,
         experience_details: None,
         coupons: vec![name("7MKQX3TB9WZC4H2R")],

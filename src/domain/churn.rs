@@ -14,10 +14,13 @@
 //! sorted summaries, and what is kept is rounded ([`significant`]). No points or money are ever computed from them; rules
 //! and events see a [`Decimal`].
 
+mod foresight;
+mod learned;
 mod minimise;
 mod observations;
 mod parameters;
 mod report_card;
+mod sample;
 mod summary;
 
 #[cfg(test)]
@@ -32,10 +35,14 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::visited::VisitedDays;
 
+pub use foresight::Foresight;
+pub use learned::{Learned, Lesson};
 pub use observations::Observations;
 pub use parameters::{Fit, Parameters, Refusal};
 pub use report_card::{Calibration, Decile, ReportCard};
+pub use sample::Sample;
 pub use summary::{Summary, Tally};
 
 /// A number from 0 to 1. Never NaN.
@@ -68,6 +75,10 @@ pub struct ChurnModel {
     pub horizon_days: NonZeroU16,
     /// When it was fitted.
     pub fitted_at: Timestamp,
+    /// The first day on which anybody came.
+    pub from: NaiveDate,
+    /// The last day that it knows of.
+    pub to: NaiveDate,
     /// On how many members.
     pub members: u64,
     /// On how many visits; several on one day are one.
@@ -89,6 +100,8 @@ impl ChurnModel {
             parameters: fit.parameters,
             horizon_days: observed.horizon_days(),
             fitted_at,
+            from: observed.since().unwrap_or(observed.today()),
+            to: observed.today(),
             members: observed.until_today().members(),
             visits: observed.until_today().visits(),
             log_likelihood: fit.log_likelihood,
@@ -96,25 +109,35 @@ impl ChurnModel {
         })
     }
 
-    /// How likely a member does not come within the horizon after `today`.
+    /// How likely a member who came on these days does not come within the horizon after `today`.
     ///
-    /// `visited_days` counts the distinct days from the first visit to the last, both included. Arguments that cannot
-    /// be, such as a first visit after the last, are read as the nearest that can.
-    pub fn churn_probability(
-        &self,
-        first_visit: NaiveDate,
-        last_visit: NaiveDate,
-        visited_days: u64,
-        today: NaiveDate,
-    ) -> Probability {
-        let summary = Summary::new(first_visit, last_visit, visited_days, today);
-        self.parameters.no_visit_within(self.horizon_days, summary)
+    /// What cannot be, such as a first visit after the last, is read as the nearest that can.
+    pub fn churn_probability(&self, visited: VisitedDays, today: NaiveDate) -> Probability {
+        self.parameters.no_visit_within(self.horizon_days, Summary::of(visited, today))
     }
 }
 
 /// A number to nine significant digits: more than any log can tell, and few enough that JSON gives back the same bits.
 fn significant(value: f64) -> f64 {
     format!("{value:.8e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+impl ChurnModel {
+    /// A small one, for tests.
+    pub(crate) fn example() -> Self {
+        Self {
+            parameters: Parameters::new(0.5, 6.0, 0.9, 1.6).unwrap(),
+            horizon_days: NonZeroU16::new(70).unwrap(),
+            fitted_at: "2026-03-01T05:00:00Z".parse().unwrap(),
+            from: "2026-01-01".parse().unwrap(),
+            to: "2026-02-28".parse().unwrap(),
+            members: 200,
+            visits: 400,
+            log_likelihood: -1_000.0,
+            calibration: Calibration::Unknown(Refusal::Undecided),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,19 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_asked_about_by_first_and_last_visit_visited_days_and_today() {
-        let model = ChurnModel {
-            parameters: Parameters::new(0.5, 6.0, 0.9, 1.6).unwrap(),
-            horizon_days: NonZeroU16::new(70).unwrap(),
-            fitted_at: Timestamp::default(),
-            members: 200,
-            visits: 400,
-            log_likelihood: -1_000.0,
-            calibration: Calibration::Unknown(Refusal::Undecided),
-        };
+    fn a_member_is_asked_about_by_visited_days_and_today() {
+        let model = ChurnModel::example();
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         let (first, last) = (day("2026-01-01"), day("2026-03-12")); // 10 weeks later
-        let asked = |today| model.churn_probability(first, last, 3, day(today)).to_decimal().to_string();
+        let visited = VisitedDays { first, last, count: 3 };
+        let asked = |today| model.churn_probability(visited, day(today)).to_decimal().to_string();
         // a/(b+x) · (26/16)^2.5 = .8415, so alive .5430; comes not within 10 weeks (26/36)^2.5 = .4433
         assert_eq!(asked("2026-05-21"), "0.6977");
         assert!(asked("2026-03-12") < asked("2026-05-21"));

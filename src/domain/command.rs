@@ -7,13 +7,15 @@
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
+use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
+use super::redemption::Step;
 use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note};
@@ -49,6 +51,10 @@ pub enum CommandType {
     RejectReferral,
     /// A member gets what bringing somebody brings. The engine itself asks for it.
     RewardReferral,
+    /// Points are spent on a reward.
+    Redeem,
+    /// A redemption takes a step.
+    StepRedemption(Step),
 }
 
 impl CommandType {
@@ -68,6 +74,11 @@ impl CommandType {
         Self::ApproveReferral,
         Self::RejectReferral,
         Self::RewardReferral,
+        Self::Redeem,
+        Self::StepRedemption(Step::Approve),
+        Self::StepRedemption(Step::Fulfill),
+        Self::StepRedemption(Step::Reject),
+        Self::StepRedemption(Step::Cancel),
     ];
 
     /// The type of the source event that carries it.
@@ -87,6 +98,11 @@ impl CommandType {
             Self::ApproveReferral => "referral.approve",
             Self::RejectReferral => "referral.reject",
             Self::RewardReferral => "referral.reward",
+            Self::Redeem => "redemption.create",
+            Self::StepRedemption(Step::Approve) => "redemption.approve",
+            Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
+            Self::StepRedemption(Step::Reject) => "redemption.reject",
+            Self::StepRedemption(Step::Cancel) => "redemption.cancel",
         }
     }
 }
@@ -115,6 +131,10 @@ pub enum Command {
     Coupon(Box<CouponCommand>),
     /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
     Referral(Box<ReferralCommand>),
+    /// `redemption.create`
+    Redeem(Wish),
+    /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
+    StepRedemption(Step, RedemptionOrder),
 }
 
 /// Points given or taken by hand.
@@ -153,6 +173,28 @@ pub struct Confirmation {
     pub origin: Key,
 }
 
+/// What a member wants for their points.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The reward's id in `program.toml`.
+    pub reward: Name,
+}
+
+/// Which redemption takes a step, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedemptionOrder {
+    /// Which.
+    pub redemption: RedemptionId,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+    /// What the guest gets: the code of a gift card, the number of a parcel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Name>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdjustmentBody {
@@ -173,6 +215,8 @@ impl Command {
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
             Self::Referral(command) => command.kind(),
+            Self::Redeem(_) => CommandType::Redeem,
+            Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
     }
 
@@ -203,6 +247,8 @@ impl Command {
             CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
             CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
             CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
+            CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
+            CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })
     }
 }

@@ -11,6 +11,7 @@ use super::loyalty_event::LoyaltyEvent;
 use super::member::Member;
 use super::order::OrderRecord;
 use super::receipt::{Receipt, SourceStatus};
+use super::redemption::RedemptionChanges;
 use super::referral::{Referral, ReferralCode};
 use super::source_event::SourceEvent;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 /// Everything one decision changed.
 ///
 /// It holds only if what it was decided from still holds: the member, the order and the coupons are at the versions
-/// named (0 = not stored yet), no identity belongs to somebody else, and the source event is new or still in the status named. The
+/// named (0 = not stored yet), no identity belongs to somebody else, what it takes of a stock is there, and the source
+/// event is new or still in the status named. The
 /// journal checks that in the same transaction; a loser reloads and decides again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -42,6 +44,8 @@ pub struct Commit {
     pub referral: Option<Referral>,
     /// What follows of it for somebody else: kept with it, decided after it.
     pub follow_up: Option<SourceChange>,
+    /// Redemptions after it, and how the stock of rewards moves.
+    pub redemptions: RedemptionChanges,
     /// Ledger lines.
     pub transfers: Vec<Transfer>,
     /// What we tell the world.

@@ -29,6 +29,11 @@ impl IdentityKind {
     /// All kinds, by priority.
     pub const ALL: [Self; 5] = [Self::Id, Self::Card, Self::Phone, Self::Email, Self::External];
 
+    /// Its place among all kinds, from 1: of identities that belong to different members, the lowest wins.
+    pub const fn priority(self) -> usize {
+        self as usize + 1
+    }
+
     /// The word used in JSON, in the store and in query strings.
     pub const fn as_str(self) -> &'static str {
         match self {

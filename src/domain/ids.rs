@@ -125,6 +125,9 @@ prefixed_id!(
     /// One member brought by another.
     ReferralId, "ref_");
 prefixed_id!(
+    /// A redemption: a reward that a member spent points on.
+    RedemptionId, "rdm_");
+prefixed_id!(
     /// An API key (not the secret itself).
     KeyId, "key_");
 

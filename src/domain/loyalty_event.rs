@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
+use super::cart::CartAbandoned;
+use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::identity::Identity;
@@ -17,9 +20,10 @@ use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::profile::{Profile, ProfileField};
+use super::redemption::RedemptionTold;
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
-use super::terms::achievement::Unit;
+use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -53,6 +57,11 @@ event_types! {
     MemberUpdated = "member.updated": "Something else is known of a member now.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
+    MemberIdentified = "member.identified": "A member was recognised in a session.",
+    SessionStarted = "session.started": "A member came to a kiosk, opened the app or the site.",
+    SessionEnded = "session.ended": "A member left it.",
+    SignalReceived = "signal.received": "Something was noticed of a member.",
+    CartAbandoned = "cart.abandoned": "A member put a cart together and did not order it.",
     OrderCompleted = "order.completed": "A member's order was paid.",
     OrderCancelled = "order.cancelled": "A member's order will not be, or is no longer.",
     OrderRefunded = "order.refunded": "Money was given back for a member's order.",
@@ -64,6 +73,15 @@ event_types! {
     PointsExpired = "points.expired": "Points were not used in time and are gone.",
     PointsExpiringSoon = "points.expiring_soon": "Points will be gone soon if they are not used.",
     PointsAdjusted = "points.adjusted": "Points were given or taken by hand.",
+    PointsRedeemed = "points.redeemed": "Points were spent on a reward.",
+    PointsReturned = "points.returned": "Points were given back because their redemption came to nothing.",
+    RedemptionCreated = "redemption.created": "A member redeemed a reward.",
+    RedemptionPending = "redemption.pending": "A redemption waits for approval.",
+    RedemptionApproved = "redemption.approved": "A redemption was approved.",
+    RedemptionFulfilled = "redemption.fulfilled": "A member got their reward.",
+    RedemptionRejected = "redemption.rejected": "A redemption was rejected; the points were given back.",
+    RedemptionCancelled = "redemption.cancelled": "A redemption was cancelled; the points were given back.",
+    RedemptionExpired = "redemption.expired": "A redemption was not fulfilled in time; the points were given back.",
     TierUpgraded = "tier.upgraded": "A member moved up a tier.",
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
@@ -113,7 +131,11 @@ impl EventType {
     pub const fn shows_segments(self) -> bool {
         matches!(
             self,
-            Self::OrderCompleted | Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated
+            Self::MemberIdentified
+                | Self::OrderCompleted
+                | Self::MemberAtRisk
+                | Self::MemberChurned
+                | Self::MemberReactivated
         )
     }
 }
@@ -215,7 +237,8 @@ pub struct Absence {
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<Money>,
-    /// How likely there is no visit within the chain's horizon, from 0 to 1; absent while there is no model.
+    /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
+    /// Absent while there is no model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
@@ -237,79 +260,6 @@ pub struct SegmentChange {
     pub previous_segments: Vec<Name>,
     /// The member's segments after.
     pub current_segments: Vec<Name>,
-}
-
-/// An achievement.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct AchievementEarned {
-    /// Its id in `program.toml`.
-    pub achievement: Name,
-    /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<Name>,
-    /// How often the member has earned it by now.
-    pub times: u32,
-    /// How much it took; absent when a rule gave it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Money>,
-}
-
-/// A step towards an achievement.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct AchievementProgressed {
-    /// Its id in `program.toml`.
-    pub achievement: Name,
-    /// What people call it.
-    pub name: Name,
-    /// How far the member is.
-    pub progress: Money,
-    /// How much it takes.
-    pub target: Money,
-    /// The first day of the period or streak, in the chain's zone; absent when everything ever done counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period_start: Option<NaiveDate>,
-}
-
-/// An achievement taken back.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct AchievementRevoked {
-    /// Its id in `program.toml`.
-    pub achievement: Name,
-    /// What people call it.
-    pub name: Name,
-    /// How often the member has still earned it.
-    pub times: u32,
-}
-
-/// A streak that can no longer be continued.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct StreakBroken {
-    /// The achievement's id in `program.toml`.
-    pub achievement: Name,
-    /// What people call it.
-    pub name: Name,
-    /// What was counted.
-    pub unit: Unit,
-    /// How many of them in a row there were.
-    pub length: u32,
-    /// The first day of the last of them, in the chain's zone.
-    pub last: NaiveDate,
-}
-
-/// A birthday.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Birthday {
-    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
-    pub day: NaiveDate,
-}
-
-/// An anniversary of enrolment.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Anniversary {
-    /// How many years it is.
-    pub years: u32,
-    /// The day of enrolment, in the chain's zone.
-    pub enrolled_on: NaiveDate,
 }
 
 /// A guest who is a member now.
@@ -355,6 +305,16 @@ pub enum EventData {
     MemberBirthday(Birthday),
     /// `member.anniversary`
     MemberAnniversary(Anniversary),
+    /// `member.identified`
+    MemberIdentified(Identified),
+    /// `session.started`
+    SessionStarted(SessionStarted),
+    /// `session.ended`
+    SessionEnded(SessionEnded),
+    /// `signal.received`
+    SignalReceived(Signal),
+    /// `cart.abandoned`
+    CartAbandoned(CartAbandoned),
     /// `order.completed`
     OrderCompleted(OrderTold),
     /// `order.cancelled`
@@ -377,6 +337,24 @@ pub enum EventData {
     PointsExpiringSoon(ExpiringSoon),
     /// `points.adjusted`
     PointsAdjusted(PointsMoved),
+    /// `points.redeemed`
+    PointsRedeemed(PointsMoved),
+    /// `points.returned`
+    PointsReturned(PointsMoved),
+    /// `redemption.created`
+    RedemptionCreated(RedemptionTold),
+    /// `redemption.pending`
+    RedemptionPending(RedemptionTold),
+    /// `redemption.approved`
+    RedemptionApproved(RedemptionTold),
+    /// `redemption.fulfilled`
+    RedemptionFulfilled(RedemptionTold),
+    /// `redemption.rejected`
+    RedemptionRejected(RedemptionTold),
+    /// `redemption.cancelled`
+    RedemptionCancelled(RedemptionTold),
+    /// `redemption.expired`
+    RedemptionExpired(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -425,6 +403,11 @@ impl EventData {
             Self::MemberUpdated(_) => EventType::MemberUpdated,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
+            Self::MemberIdentified(_) => EventType::MemberIdentified,
+            Self::SessionStarted(_) => EventType::SessionStarted,
+            Self::SessionEnded(_) => EventType::SessionEnded,
+            Self::SignalReceived(_) => EventType::SignalReceived,
+            Self::CartAbandoned(_) => EventType::CartAbandoned,
             Self::OrderCompleted(_) => EventType::OrderCompleted,
             Self::OrderCancelled(_) => EventType::OrderCancelled,
             Self::OrderRefunded(_) => EventType::OrderRefunded,
@@ -436,6 +419,15 @@ impl EventData {
             Self::PointsExpired(_) => EventType::PointsExpired,
             Self::PointsExpiringSoon(_) => EventType::PointsExpiringSoon,
             Self::PointsAdjusted(_) => EventType::PointsAdjusted,
+            Self::PointsRedeemed(_) => EventType::PointsRedeemed,
+            Self::PointsReturned(_) => EventType::PointsReturned,
+            Self::RedemptionCreated(_) => EventType::RedemptionCreated,
+            Self::RedemptionPending(_) => EventType::RedemptionPending,
+            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
+            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
+            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
+            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
+            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -515,6 +507,11 @@ impl Serialize for DataWithSource<'_> {
             EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
+            EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
+            EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
+            EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
@@ -522,7 +519,16 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsDeducted(own)
             | EventData::PointsAdjusted(own)
             | EventData::PointsExpired(own)
+            | EventData::PointsRedeemed(own)
+            | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own)
+            | EventData::RedemptionPending(own)
+            | EventData::RedemptionApproved(own)
+            | EventData::RedemptionFulfilled(own)
+            | EventData::RedemptionRejected(own)
+            | EventData::RedemptionCancelled(own)
+            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }

@@ -3,6 +3,7 @@
 //! The size of a member is bounded: history is kept as one summary a day for [`HISTORY_DAYS`], so that a decision
 //! costs the same for a guest of ten years as for one of ten days.
 
+mod status;
 mod window;
 
 use std::collections::BTreeMap;
@@ -14,83 +15,28 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::achievement::Feat;
+use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
 use super::money::{Money, Points};
 use super::profile::Profile;
+use super::redemption::Redemptions;
 use super::referral::Referring;
 use super::segment::{Membership, SegmentNames, SegmentType};
+use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
+use super::visited::VisitedDays;
 use super::wallet::{Wallet, Wallets};
 
+pub use status::{RiskLevel, Status};
 pub use window::Window;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
 /// By how many identities a member may be known: a few cards, phones and addresses of a long life, no more.
 pub const MAX_IDENTITIES: usize = 32;
-
-/// Where a member stands in their life with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Comes as usual.
-    #[default]
-    Active,
-    /// Stays away longer than usual.
-    AtRisk,
-    /// Given up for lost.
-    Churned,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::AtRisk, Self::Churned];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::AtRisk => "at_risk",
-            Self::Churned => "churned",
-        }
-    }
-}
-
-/// How likely a guest who stays away is lost.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RiskLevel {
-    /// A little longer away than usual.
-    Low,
-    /// What a member is marked with unless a rule says how much.
-    #[default]
-    Medium,
-    /// Almost given up. Guests who churned have this one.
-    High,
-}
-
-impl RiskLevel {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-
-    /// The word used in JSON and in rules.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Medium => "MEDIUM",
-            Self::High => "HIGH",
-        }
-    }
-
-    fn is_medium(&self) -> bool {
-        *self == Self::Medium
-    }
-}
 
 /// What rules and the engine can change: points, tier, status, achievements, segments. Small, so that a failing rule is
 /// undone by a copy.
@@ -121,6 +67,9 @@ pub struct Standing {
     /// The segments that the member is in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub segments: BTreeMap<Name, Membership>,
+    /// What is open of redemptions.
+    #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
+    pub redemptions: Redemptions,
 }
 
 impl Standing {
@@ -201,6 +150,9 @@ pub struct Sums {
 pub struct History {
     /// Days with anything on them, oldest first, at most [`HISTORY_DAYS`] back.
     days: Vec<DaySummary>,
+    /// The visited days before those. What an order of that time turns out to be later changes them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<VisitedDays>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -222,6 +174,8 @@ impl History {
             summary.visits += 1;
             summary.spend = summary.spend.plus(spend);
             self.lifetime_days += u64::from(summary.visits == 1);
+        } else {
+            self.older = Some(VisitedDays::and(self.older, day));
         }
     }
 
@@ -256,7 +210,12 @@ impl History {
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
-        self.days.retain(|s| s.day >= oldest);
+        let forgotten = self.days.partition_point(|s| s.day < oldest);
+        for forgotten in self.days.drain(..forgotten) {
+            if forgotten.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, forgotten.day));
+            }
+        }
         if day < oldest {
             return None;
         }
@@ -331,7 +290,14 @@ impl History {
 
     /// The last day with a visit.
     pub fn last_visit(&self) -> Option<NaiveDate> {
-        self.visited_days().next_back()
+        self.visited_days().next_back().or(self.older.map(|older| older.last))
+    }
+
+    /// The days with a visit until the end of `day`, since the very first. `None` without any.
+    pub fn visited_until(&self, day: NaiveDate) -> Option<VisitedDays> {
+        let kept = self.visited_days().take_while(|visited| *visited <= day);
+        let older = self.older.filter(|older| older.first <= day);
+        kept.fold(older, |seen, visited| Some(VisitedDays::and(seen, visited)))
     }
 
     /// Days from the last visit to `today`; 0 without any visit, or when the visit lies ahead.
@@ -402,6 +368,10 @@ pub struct Member {
     pub celebrated: Celebrated,
     /// Whom they brought, and who brought them.
     pub referring: Referring,
+    /// Sessions that did not end yet.
+    pub sessions: OpenSessions,
+    /// Carts that were not ordered yet, and what was told of others.
+    pub carts: Carts,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.
@@ -432,6 +402,8 @@ impl Member {
             profile: Profile::default(),
             celebrated: Celebrated::default(),
             referring: Referring::default(),
+            sessions: OpenSessions::default(),
+            carts: Carts::default(),
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
@@ -441,6 +413,13 @@ impl Member {
     /// The value of the first identity of a kind.
     pub fn identity(&self, kind: IdentityKind) -> Option<&str> {
         self.identities.iter().find(|i| i.kind == kind).map(|i| &*i.value)
+    }
+
+    /// By what the chain knows them, by priority: kind by kind, within a kind what was known first.
+    pub fn identities_by_priority(&self) -> Vec<&Identity> {
+        let mut identities: Vec<_> = self.identities.iter().collect();
+        identities.sort_by_key(|identity| identity.kind);
+        identities
     }
 
     /// How outsiders see the member.
@@ -571,6 +550,35 @@ mod tests {
         assert_eq!(long.lifetime_visits, 2_000);
         let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
         assert_eq!(late.days[0].day, day("2026-03-01"));
+    }
+
+    #[test]
+    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
+        let mut history = history(&[("2024-01-01", "1"), ("2024-01-01", "1"), ("2024-06-01", "1")]);
+        let seen = |history: &History, until: &str| {
+            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
+        };
+        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
+        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
+        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
+        history.visit(day("2026-03-02"), Money::ZERO);
+        history.visit(day("2026-03-04"), Money::ZERO);
+        assert_eq!(history.days.len(), 2);
+        let until = |until: &str| seen(&history, until);
+        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
+        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
+        history.unvisit(day("2026-03-04"), Money::ZERO);
+        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
+        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
+        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
+    }
+
+    #[test]
+    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
+        let mut history = history(&[("2024-01-01", "1")]);
+        history.earn(day("2026-03-02"), 50);
+        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
+        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
     }
 
     #[test]

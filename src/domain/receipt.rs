@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::Timestamp;
 use super::coupon::{CouponCode, CouponMoved, DiscountType};
 use super::effect::RuleFailure;
-use super::ids::{CouponUsageKey, EventId, SourceId};
+use super::ids::{CouponUsageKey, EventId, RedemptionId, SourceId};
 use super::member::MemberFace;
 use super::money::Money;
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::text::{Key, Name};
 
 /// What became of a source event.
@@ -89,6 +90,8 @@ pub enum LineData {
     Points(PointsLine),
     /// Of coupons.
     Coupon(Box<CouponLine>),
+    /// Of redemptions.
+    Redemption(Box<RedemptionLine>),
 }
 
 /// A coupon in a receipt: what the till prints, what it takes off, and what a revert must name.
@@ -135,6 +138,24 @@ pub struct PointsLine {
     pub amount: i64,
     /// The balance after it.
     pub new_balance: i64,
+}
+
+/// A redemption in a receipt: what the till prints, and what the next step must name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RedemptionLine {
+    /// Its id.
+    pub redemption_id: RedemptionId,
+    /// The reward's id.
+    pub reward: Name,
+    /// Where it stands.
+    pub status: RedemptionStatus,
+}
+
+impl RedemptionLine {
+    /// What matters of what is told.
+    pub fn of(told: &RedemptionTold) -> Self {
+        Self { redemption_id: told.redemption_id, reward: told.reward.id.clone(), status: told.status }
+    }
 }
 
 /// The answer to a source event.

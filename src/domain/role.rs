@@ -32,7 +32,7 @@ pub enum Right {
     ViewMembers,
     /// Send source events.
     SendEvents,
-    /// Serve a guest at the till or by hand: use a coupon.
+    /// Serve a guest at the till or by hand: use a coupon, redeem a reward.
     Serve,
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
+use super::cart::Cart;
 use super::command::{Command, CommandType};
 use super::identity::Identity;
 use super::ids::MemberId;
@@ -21,6 +22,7 @@ use super::money::Currency;
 use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Cancellation, Refund, Snapshot, Visit};
 use super::profile::ProfileChange;
+use super::session::{SessionEnd, SessionStart, Signal};
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
 
@@ -54,6 +56,14 @@ pub enum SourceType {
     Visit,
     /// Something else is known of a guest now.
     MemberUpdated,
+    /// A guest came to a kiosk, opened the app.
+    SessionStarted,
+    /// They left it.
+    SessionEnded,
+    /// Something was noticed of a guest.
+    Signal,
+    /// A guest put something into a cart, or took it out.
+    CartUpdated,
     /// Somebody asks for something, through the engine's own routes only.
     Command(CommandType),
     /// Something on offer changed.
@@ -62,7 +72,7 @@ pub enum SourceType {
 
 impl SourceType {
     /// All that are sent to us.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::OrderCreated,
         Self::OrderUpdated,
         Self::OrderCompleted,
@@ -70,6 +80,10 @@ impl SourceType {
         Self::OrderRefunded,
         Self::Visit,
         Self::MemberUpdated,
+        Self::SessionStarted,
+        Self::SessionEnded,
+        Self::Signal,
+        Self::CartUpdated,
         Self::Offering(Offering::Experience, Change::Created),
         Self::Offering(Offering::Experience, Change::Updated),
         Self::Offering(Offering::Experience, Change::Deleted),
@@ -88,6 +102,10 @@ impl SourceType {
             Self::OrderRefunded => "order.refunded",
             Self::Visit => "visit",
             Self::MemberUpdated => "member.updated",
+            Self::SessionStarted => "session.started",
+            Self::SessionEnded => "session.ended",
+            Self::Signal => "signal",
+            Self::CartUpdated => "cart.updated",
             Self::Command(command) => command.as_str(),
             Self::Offering(Offering::Experience, Change::Created) => "experience.created",
             Self::Offering(Offering::Experience, Change::Updated) => "experience.updated",
@@ -151,6 +169,14 @@ pub enum SourceData {
     Visit(Visit),
     /// `member.updated`
     MemberUpdated(Box<ProfileChange>),
+    /// `session.started`
+    SessionStarted(SessionStart),
+    /// `session.ended`
+    SessionEnded(SessionEnd),
+    /// `signal`
+    Signal(Signal),
+    /// `cart.updated`
+    CartUpdated(Box<Cart>),
     /// What somebody asked for.
     Command(Command),
     /// `experience.*`, `menu_item.*`
@@ -168,6 +194,10 @@ impl SourceData {
             Self::OrderRefunded(_) => SourceType::OrderRefunded,
             Self::Visit(_) => SourceType::Visit,
             Self::MemberUpdated(_) => SourceType::MemberUpdated,
+            Self::SessionStarted(_) => SourceType::SessionStarted,
+            Self::SessionEnded(_) => SourceType::SessionEnded,
+            Self::Signal(_) => SourceType::Signal,
+            Self::CartUpdated(_) => SourceType::CartUpdated,
             Self::Command(command) => SourceType::Command(command.kind()),
             Self::Offering(news) => SourceType::Offering(news.what, news.change),
         }
@@ -190,7 +220,14 @@ impl SourceData {
             }
             Self::OrderCancelled(cancelled) => Some(&cancelled.order_id),
             Self::OrderRefunded(refund) => Some(&refund.order_id),
-            Self::Visit(_) | Self::MemberUpdated(_) | Self::Command(_) | Self::Offering(_) => None,
+            Self::Visit(_)
+            | Self::MemberUpdated(_)
+            | Self::SessionStarted(_)
+            | Self::SessionEnded(_)
+            | Self::Signal(_)
+            | Self::CartUpdated(_)
+            | Self::Command(_)
+            | Self::Offering(_) => None,
         }
     }
 }
@@ -325,6 +362,10 @@ impl SourceEvent {
             }
             SourceData::Visit(_)
             | SourceData::MemberUpdated(_)
+            | SourceData::SessionStarted(_)
+            | SourceData::SessionEnded(_)
+            | SourceData::Signal(_)
+            | SourceData::CartUpdated(_)
             | SourceData::Command(_)
             | SourceData::Offering(_) => false,
         }

@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
 use super::admin::{
-    chains, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys, loyalty_events,
-    members, program, referrals, source_events,
+    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys,
+    loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -95,6 +95,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .configure(of_events)
         .configure(of_members)
         .configure(of_coupons)
+        .configure(of_redemptions)
         .configure(of_deliveries)
         .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
     // A path whose percent-encoding is not UTF-8 names nothing.
@@ -113,6 +114,8 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);
     of_chain("/program").get(program::get).add(service);
+    of_chain("/churn").get(churn::get).add(service);
+    of_chain("/churn/refit").post(churn::refit).add(service);
 }
 
 fn of_events(service: &mut web::ServiceConfig) {
@@ -171,6 +174,19 @@ fn of_coupons(service: &mut web::ServiceConfig) {
     of_chain("/coupons/{code}/release").post(coupons::release).add(service);
     of_chain("/coupons/{code}/use").post(coupons::use_up).add(service);
     of_chain("/coupons/{code}/revert").post(coupons::revert).add(service);
+}
+
+fn of_redemptions(service: &mut web::ServiceConfig) {
+    of_chain("/members/{member}/redemptions")
+        .get(redemptions::of_member)
+        .post(about_member(Right::Serve, CommandType::Redeem))
+        .add(service);
+    of_chain("/redemptions").get(redemptions::list).add(service);
+    of_chain("/redemptions/{id}").get(redemptions::get).add(service);
+    of_chain("/redemptions/{id}/approve").post(redemptions::approve).add(service);
+    of_chain("/redemptions/{id}/fulfill").post(redemptions::fulfill).add(service);
+    of_chain("/redemptions/{id}/reject").post(redemptions::reject).add(service);
+    of_chain("/redemptions/{id}/cancel").post(redemptions::cancel).add(service);
 }
 
 fn of_deliveries(service: &mut web::ServiceConfig) {

@@ -32,8 +32,8 @@ pub struct MemberView {
     pub email: Option<Box<str>>,
     /// Phone number, when known.
     pub phone: Option<Box<str>>,
-    /// Everything the chain knows the guest by.
-    pub identities: Vec<Identity>,
+    /// Everything the chain knows the guest by, by priority. The first is the primary one.
+    pub identities: Vec<IdentityView>,
     /// Who they are.
     pub profile: Profile,
     /// Balance of the program's first wallet.
@@ -68,6 +68,31 @@ pub struct MemberView {
     pub last_visit: Option<NaiveDate>,
     /// When first seen.
     pub enrolled_at: Timestamp,
+}
+
+/// Something that the chain knows a guest by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityView {
+    /// What it is, and its value.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// From 1: where identities of an event belong to several members, it is the one of the lowest number's.
+    pub priority: usize,
+    /// Whether the member goes by it first of all.
+    pub is_primary: bool,
+}
+
+impl IdentityView {
+    fn all_of(member: &Member) -> Vec<Self> {
+        let identities = member.identities_by_priority().into_iter().enumerate();
+        identities
+            .map(|(place, identity)| Self {
+                identity: identity.clone(),
+                priority: identity.kind.priority(),
+                is_primary: place == 0,
+            })
+            .collect()
+    }
 }
 
 /// A wallet.
@@ -140,6 +165,7 @@ impl From<Member> for MemberView {
         Self {
             id: face.id,
             member_id: member.id,
+            identities: IdentityView::all_of(&member),
             email: face.email,
             phone: face.phone,
             profile: member.profile,
@@ -158,7 +184,6 @@ impl From<Member> for MemberView {
             lifetime_spend: member.history.lifetime_spend,
             last_visit: member.history.last_visit(),
             enrolled_at: member.enrolled_at,
-            identities: member.identities,
         }
     }
 }
@@ -264,6 +289,20 @@ mod tests {
         assert_eq!(kinds("ana@example.com"), [Id, Card, Email]);
         assert_eq!(kinds("+15551234567"), [Id, Card, Phone]);
         assert_eq!(kinds("square:CUST1"), [Id, Card, External]);
+    }
+
+    #[test]
+    fn identities_are_shown_by_priority_and_the_first_is_the_primary_one() {
+        use IdentityKind::{Card, Email, Phone};
+        let given = [(Email, "b@x.org"), (Phone, "+15551234567"), (Email, "a@x.org"), (Card, "7001")];
+        let identities = given.map(|(kind, value)| Identity::parse(kind, value).unwrap()).to_vec();
+        let id = MemberId::new(ulid::Ulid(7));
+        let view = MemberView::from(Member::new(id, identities, None, Timestamp::UNIX_EPOCH));
+        let shown: Vec<_> =
+            view.identities.iter().map(|i| (&*i.identity.value, i.priority, i.is_primary)).collect();
+        let phone = ("+15551234567", 3, false);
+        assert_eq!(shown, [("7001", 2, true), phone, ("b@x.org", 4, false), ("a@x.org", 4, false)]);
+        assert_eq!(view.email.as_deref(), Some("b@x.org"), "of a kind, what was known first");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod achievement;
 pub mod api_key;
 pub mod chain;
+pub mod churn;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
@@ -11,6 +12,7 @@ pub mod loyalty_event;
 pub mod member;
 pub mod page;
 pub mod program;
+pub mod redemption;
 pub mod referral;
 pub mod source_event;
 

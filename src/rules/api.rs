@@ -248,6 +248,11 @@ fn member(author: &mut Author) {
     author.property("has_rhythm", Type::Bool, |m: &mut MemberView| {
         m.member.history.typical_gap_days().is_some()
     });
+    author.property("churn_probability", Type::Decimal, |m: &mut MemberView| {
+        m.churn_probability().unwrap_or_default()
+    });
+    author
+        .property("has_churn_probability", Type::Bool, |m: &mut MemberView| m.churn_probability().is_some());
     author.property("weeks_in_a_row", Type::Whole, |m: &mut MemberView| {
         m.member.history.weeks_in_a_row(m.today)
     });
@@ -291,17 +296,28 @@ fn kept(window: Window) -> Result<Window, Failure> {
     Err(format!("a member's history reaches back {HISTORY_DAYS} days or {months} months, not further").into())
 }
 
-const POINTS: &[EventType] = &[PointsEarned, PointsDeducted, PointsClawedBack, PointsAdjusted, PointsExpired];
+const POINTS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
-const CHANNELS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded];
+const CHANNELS: &[EventType] =
+    &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded, SessionStarted, CartAbandoned];
 const REASONS: &[EventType] = &[
     PointsEarned,
     PointsDeducted,
     PointsClawedBack,
     PointsAdjusted,
     PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
     OrderCancelled,
     OrderRefunded,
 ];
@@ -317,6 +333,7 @@ const PAYLOADS: &[EventType] = &[
     MenuItemCreated,
     MenuItemUpdated,
     MenuItemDeleted,
+    SignalReceived,
 ];
 
 fn event(author: &mut Author) {
@@ -398,6 +415,24 @@ fn event(author: &mut Author) {
     author.property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id())).events(ORDERS);
     author.property("total", Type::Decimal, |e: &mut EventView| e.total()).events(ORDERS);
     author.property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel())).events(CHANNELS);
+    author
+        .property("value", Type::Decimal, |e: &mut EventView| {
+            e.cart().map_or(Decimal::ZERO, |cart| cart.value.decimal())
+        })
+        .events(&[CartAbandoned]);
+    author
+        .property("item_count", Type::Whole, |e: &mut EventView| e.cart().map_or(0, |cart| cart.item_count))
+        .events(&[CartAbandoned]);
+    author
+        .property("identified_via", Type::Text, |e: &mut EventView| {
+            Text::from(e.identified().map_or("", |identified| identified.identified_via))
+        })
+        .events(&[MemberIdentified]);
+    author
+        .property("confidence", Type::Decimal, |e: &mut EventView| {
+            e.identified().map_or(Decimal::ZERO, |identified| identified.confidence.decimal())
+        })
+        .events(&[MemberIdentified]);
     author.property("changed", Type::List, |e: &mut EventView| e.changed()).events(&[MemberUpdated]);
     author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS);
     // `event.data.price`: what is no property is asked of the index.

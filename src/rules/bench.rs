@@ -12,15 +12,18 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Shelf, Tally, Wanted};
+use crate::domain::coupon::{self, Card, Coupon, CouponCode, Shelf, Tally};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
+use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
+use crate::domain::ids::{CouponBookKey, MemberId, RedemptionId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
+use crate::domain::redemption::Redemption;
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
@@ -45,10 +48,12 @@ pub(super) struct World {
     chain: Chain,
     now: Timestamp,
     member: Member,
+    foresight: Foresight,
     orders: BTreeMap<Key, OrderRecord>,
     /// Coupons that were given away, and what the member did with their books.
     cards: BTreeMap<CouponCode, Card>,
     tallies: BTreeMap<CouponBookKey, Tally>,
+    redemptions: BTreeMap<RedemptionId, Redemption>,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
     last: Option<Decided>,
@@ -67,9 +72,11 @@ impl World {
             chain,
             now,
             member,
+            foresight: Foresight::Nothing,
             orders: BTreeMap::new(),
             cards: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            redemptions: BTreeMap::new(),
             sends: 0,
             last: None,
             unmet: None,
@@ -86,11 +93,12 @@ impl World {
         Ok(())
     }
 
-    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ] })`: a known member instead of the one
-    /// so far.
+    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ], churn_probability: 0.7 })`: a known
+    /// member instead of the one so far.
     pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
         let mut member = fresh_member(&self.program, self.now);
         member.version = 1;
+        let mut foresight = Foresight::Nothing;
         for (key, value) in facts {
             match &*key {
                 "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
@@ -122,13 +130,16 @@ impl World {
                         past_order(&mut member, &self.chain, order)?;
                     }
                 }
+                "churn_probability" => foresight = given_probability(&value)?,
                 other => {
-                    let known = "tier, status, points, achievements, segments, visits, orders";
+                    let known =
+                        "tier, status, points, achievements, segments, visits, orders, churn_probability";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
         }
         self.member = member;
+        self.foresight = foresight;
         self.last = None;
         Ok(())
     }
@@ -183,7 +194,7 @@ impl World {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
-            churn_probability: None,
+            foresight: self.foresight.clone(),
             only_rules: None,
             desk: Desk::default(),
             now: self.now,
@@ -197,8 +208,22 @@ impl World {
         }
     }
 
-    /// Lays coupons on the desk: those of earlier events, and as many free codes of uploaded books as are wanted.
+    /// Lays on the desk what earlier events of the test made.
     fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
+        self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
+        desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
+        let redemptions = &wanted.redemptions;
+        for id in redemptions.carried.union(&redemptions.named) {
+            desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
+        }
+        for reward in &redemptions.stock {
+            let taken = self.redemptions.values().filter(|made| made.takes_of(reward)).count();
+            desk.redemptions.taken.insert(reward.clone(), u32::try_from(taken).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Coupons of earlier events, and as many free codes of uploaded books as are wanted.
+    fn lay_out_coupons(&self, wanted: &coupon::Wanted, desk: &mut coupon::Desk) {
         for code in &wanted.codes {
             let card = self.cards.get(code).cloned();
             if let Some(card) = &card {
@@ -216,7 +241,6 @@ impl World {
             }
             desk.shelves.insert(*book, shelf);
         }
-        desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
         desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
     }
 
@@ -239,6 +263,8 @@ impl World {
             self.cards.insert(card.coupon.code.clone(), card);
         }
         self.tallies.extend(coupons.tallies.iter().copied());
+        let made = &decided.commit.redemptions.made;
+        self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
         let failed = decided
             .failures
             .first()
@@ -375,6 +401,14 @@ fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Re
 fn known_status(status: &str) -> Result<Status, String> {
     let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
     known.ok_or_else(|| format!("there is no status called `{status}`"))
+}
+
+fn given_probability(value: &Dynamic) -> Result<Foresight, String> {
+    let number = value.as_decimal().or_else(|_| value.as_int().map(Decimal::from)).ok();
+    let probability = number.filter(|number| (Decimal::ZERO..=Decimal::ONE).contains(number));
+    probability
+        .map(Foresight::Given)
+        .ok_or_else(|| "`churn_probability` must be a number from 0 to 1".to_owned())
 }
 
 fn text(what: &str, value: Dynamic) -> Result<String, String> {

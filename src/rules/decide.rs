@@ -14,14 +14,14 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
-use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::Commit;
-use crate::domain::coupon::Desk;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
+use crate::domain::desk::Desk;
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
@@ -51,11 +51,11 @@ pub struct Case {
     pub notes: Vec<Box<str>>,
     /// What happened.
     pub occasion: Occasion,
-    /// How likely the member does not come within the chain's horizon, when the chain has a model that says so.
-    pub churn_probability: Option<Decimal>,
+    /// What is known of the member's coming back.
+    pub foresight: Foresight,
     /// For replays of a failed event: only these rules run. `None` = all.
     pub only_rules: Option<Vec<String>>,
-    /// What is known of coupons; a decision that needs more says so.
+    /// What is known besides; a decision that needs more says so.
     pub desk: Desk,
     /// The engine's clock.
     pub now: Timestamp,
@@ -94,12 +94,12 @@ pub(super) fn decide_and_tell(
     case: Case,
 ) -> Result<Decided, Undecided> {
     let frame = program.frame(chain);
-    let mut draft = Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.now)?;
+    let mut draft =
+        Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
     }
-    draft.churn_probability = case.churn_probability;
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
     let asked = ask_rules(program, &draft, case.only_rules.as_deref());
@@ -132,8 +132,9 @@ pub(super) fn decide_and_tell(
     segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
+    let foresight = std::mem::take(&mut draft.foresight);
     let mut commit = draft.finish(frame);
-    let forwards = address(program, endpoints, &mut commit);
+    let forwards = address(program, endpoints, &mut commit, &foresight);
     Ok(Decided { commit, fired, failures, forwards })
 }
 
@@ -157,7 +158,7 @@ pub(super) fn announce_and_tell(
     now: Timestamp,
 ) -> Option<Decided> {
     let mut commit = decide::announce(program.frame(chain), input, now)?;
-    let forwards = address(program, endpoints, &mut commit);
+    let forwards = address(program, endpoints, &mut commit, &Foresight::Nothing);
     Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
@@ -260,7 +261,8 @@ fn ask<'p>(
     only: Option<&[String]>,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = MemberView::new(Arc::new(draft.member.clone()), draft.today, program, draft.now);
+    let member = Arc::new(draft.member.clone());
+    let member = MemberView::new(member, draft.today, program, &draft.foresight, draft.now);
     let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
     let mut run = Run::new(&program.code, variables);
     rules
@@ -294,7 +296,13 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             ("refund", Dynamic::from(view))
         }
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
-        SourceData::MemberUpdated(_) | SourceData::Command(_) | SourceData::Offering(_) => return None,
+        SourceData::MemberUpdated(_)
+        | SourceData::SessionStarted(_)
+        | SourceData::SessionEnded(_)
+        | SourceData::Signal(_)
+        | SourceData::CartUpdated(_)
+        | SourceData::Command(_)
+        | SourceData::Offering(_) => return None,
     })
 }
 
@@ -327,10 +335,15 @@ fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Resul
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
 /// Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
-fn address(program: &Program, endpoints: &[Arc<Endpoint>], commit: &mut Commit) -> Vec<Vec<Name>> {
+fn address(
+    program: &Program,
+    endpoints: &[Arc<Endpoint>],
+    commit: &mut Commit,
+    foresight: &Foresight,
+) -> Vec<Vec<Name>> {
     let Some(first) = commit.events.first() else { return Vec::new() };
     let cause = first.id.ulid();
-    let (forwards, failures) = ask_triggers(program, commit);
+    let (forwards, failures) = ask_triggers(program, commit, foresight);
     let mut deliveries = Vec::new();
     for (event, tags) in commit.events.iter().zip(&forwards) {
         for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event, tags)) {
@@ -353,7 +366,11 @@ fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bo
 }
 
 /// The tags that each loyalty event is forwarded to.
-fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
+fn ask_triggers(
+    program: &Program,
+    commit: &Commit,
+    foresight: &Foresight,
+) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
     let mut failures = Vec::new();
     let triggers = &program.code.triggers;
@@ -365,8 +382,8 @@ fn ask_triggers(program: &Program, commit: &Commit) -> (Vec<Vec<Name>>, Vec<Rule
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
-        let member = member.clone().map(|member| MemberView::new(member, today, program, commit.decided_at));
-        let member = member.map(|member| ("member", Dynamic::from(member)));
+        let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
+        let member = member.clone().map(|member| ("member", Dynamic::from(look(member))));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {

@@ -38,7 +38,8 @@ pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
 /// An interpreter that sees the member as they are now.
 fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
-    let member = MemberView::new(Arc::new(draft.member.clone()), today, program, draft.now);
+    let member = Arc::new(draft.member.clone());
+    let member = MemberView::new(member, today, program, &draft.foresight, draft.now);
     Run::new(&program.code, [("member", Dynamic::from(member))])
 }
 

@@ -11,6 +11,8 @@ use rhai::{Array, Dynamic};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
+use crate::domain::cart::Cart;
+use crate::domain::churn::Foresight;
 use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::{
     Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
@@ -20,6 +22,7 @@ use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
 use crate::domain::referral::ReferralTold;
+use crate::domain::session::Identified;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
@@ -266,13 +269,20 @@ pub(super) struct MemberView {
     pub(super) today: NaiveDate,
     zone: Tz,
     terms: Arc<Terms>,
+    foresight: Foresight,
     now: Timestamp,
 }
 
 impl MemberView {
-    pub(super) fn new(member: Arc<Member>, today: NaiveDate, program: &Program, now: Timestamp) -> Self {
+    pub(super) fn new(
+        member: Arc<Member>,
+        today: NaiveDate,
+        program: &Program,
+        foresight: &Foresight,
+        now: Timestamp,
+    ) -> Self {
         let (zone, terms) = (program.schedule.timezone, program.terms.clone());
-        Self { member, today, zone, terms, now }
+        Self { member, today, zone, terms, foresight: foresight.clone(), now }
     }
 
     /// The chain's own id of the guest, or ours.
@@ -296,6 +306,11 @@ impl MemberView {
 
     pub(super) fn typical_gap_days(&self) -> Decimal {
         self.member.history.typical_gap_days().unwrap_or(Decimal::from(NO_RHYTHM_DAYS))
+    }
+
+    /// How likely the member stays away for the chain's horizon, where there is a model.
+    pub(super) fn churn_probability(&self) -> Option<Decimal> {
+        self.foresight.churn_probability(&self.member.history, self.today)
     }
 
     pub(super) fn enrolled_days(&self) -> i64 {
@@ -359,6 +374,7 @@ impl EventView {
     pub(super) fn new(event: LoyaltyEvent, at: Moment) -> Self {
         let data = match &event.data {
             EventData::Offering(news) => Fields::of(&news.about),
+            EventData::SignalReceived(signal) => Fields::of(&signal.data),
             _ => Fields::default(),
         };
         Self { event: Arc::new(event), at, data }
@@ -368,7 +384,11 @@ impl EventView {
         match &self.event.data {
             EventData::PointsEarned(moved)
             | EventData::PointsDeducted(moved)
-            | EventData::PointsClawedBack(moved) => Some(moved),
+            | EventData::PointsClawedBack(moved)
+            | EventData::PointsAdjusted(moved)
+            | EventData::PointsExpired(moved)
+            | EventData::PointsRedeemed(moved)
+            | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
         }
     }
@@ -464,6 +484,20 @@ impl EventView {
         }
     }
 
+    pub(super) fn cart(&self) -> Option<&Cart> {
+        match &self.event.data {
+            EventData::CartAbandoned(told) => Some(&told.cart),
+            _ => None,
+        }
+    }
+
+    pub(super) fn identified(&self) -> Option<&Identified> {
+        match &self.event.data {
+            EventData::MemberIdentified(identified) => Some(identified),
+            _ => None,
+        }
+    }
+
     /// The parts of the profile that are others now.
     pub(super) fn changed(&self) -> Array {
         match &self.event.data {
@@ -493,6 +527,8 @@ impl EventView {
     pub(super) fn channel(&self) -> &str {
         match &self.event.data {
             EventData::VisitRecorded(visit) => or_empty(visit.channel.as_ref()),
+            EventData::SessionStarted(started) => or_empty(started.channel.as_ref()),
+            EventData::CartAbandoned(told) => or_empty(told.cart.channel.as_ref()),
             _ => or_empty(self.order().and_then(|order| order.channel.as_ref())),
         }
     }

@@ -11,6 +11,7 @@ use super::ledger::TransferRow;
 use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
+use super::redemption::{RedemptionRow, StockChange};
 use super::referral::{CodeRow, ReferralRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
@@ -54,6 +55,8 @@ pub(super) struct CommitRows {
     pub(super) referral_code: Option<CodeRow>,
     pub(super) referral: Option<ReferralRow>,
     pub(super) follow_up: Option<SourceRow>,
+    pub(super) redemptions: Vec<RedemptionRow>,
+    pub(super) stock: Vec<StockChange>,
     pub(super) transfers: Vec<TransferRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
@@ -84,7 +87,7 @@ impl From<Write> for Prepared {
 impl CommitRows {
     fn of(commit: &Commit) -> Self {
         let chain = &commit.chain;
-        let coupons = &commit.coupons;
+        let (coupons, redemptions) = (&commit.coupons, &commit.redemptions);
         let member = commit.member.as_ref().map(|member| member.id);
         let holdings = member.iter().flat_map(|member| {
             coupons.cards.iter().map(|card| HoldingRow::of(chain, *member, &card.coupon.code, card.holding))
@@ -111,6 +114,8 @@ impl CommitRows {
                 .zip(commit.referral.as_ref())
                 .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
             follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
+            redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
+            stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

@@ -15,6 +15,7 @@ use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
 use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
+use super::redemption::{self, RedemptionRow, StockChange};
 use super::referral::{self, CodeRow, ReferralRow};
 use super::row::Row;
 use super::source_event::{self, SourceRow};
@@ -116,6 +117,7 @@ impl<'a> Round<'a> {
         self.claim_referral_codes(conn)?;
         self.write_orders(conn)?;
         self.write_coupons(conn)?;
+        self.move_stock(conn)?;
         if !self.losers.is_empty() {
             return Ok(Fate::Undone(self.losers));
         }
@@ -187,6 +189,14 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    /// One after the other, each seeing those before it: moves of one reward need no rounds of their own.
+    fn move_stock(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, changes) = self.ordered_rows(|rows| &rows.stock, StockChange::key);
+        let moved = redemption::move_stock(conn, &changes)?;
+        self.lose(places, moved);
+        Ok(())
+    }
+
     /// What members have of coupons and did with them: guarded by the fences of member and coupon.
     fn write_holdings(&self, conn: &mut DbConn) -> Result<(), StoreError> {
         let (_, holdings) = self.ordered_rows(|rows| &rows.holdings, HoldingRow::key);
@@ -198,8 +208,8 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ledger lines, loyalty events and deliveries: new rows that nobody can have written before. And attempts, which
-    /// are kept whatever became of their deliveries.
+    /// Redemptions, which only their member changes. Ledger lines, loyalty events and deliveries: new rows that nobody
+    /// can have written before. And attempts, which are kept whatever became of their deliveries.
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         self.write_holdings(conn)?;
         let (_, referrals) = self.ordered_rows(|rows| &rows.referral, ReferralRow::key);
@@ -207,6 +217,8 @@ impl<'a> Round<'a> {
         // Each has a key that nobody but what it follows of can give, so it is new.
         let (_, follow_ups) = self.ordered_rows(|rows| &rows.follow_up, SourceRow::key);
         source_event::keep_new(conn, &follow_ups)?;
+        let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
+        redemption::write(conn, &redemptions)?;
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);
         ledger::insert(conn, &transfers)?;
         let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);

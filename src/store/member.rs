@@ -14,6 +14,7 @@ use super::fixed::fixed;
 use super::row::{Row, to_json};
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
+use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Wake;
@@ -22,6 +23,7 @@ use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
 use crate::domain::profile::Profile;
 use crate::domain::referral::Referring;
+use crate::domain::session::OpenSessions;
 
 /// The form of `members.state` that this version writes.
 const STATE_FORM: u32 = 1;
@@ -55,6 +57,9 @@ struct StateOut<'a> {
     celebrated: &'a Celebrated,
     #[serde(skip_serializing_if = "is_default")]
     referring: &'a Referring,
+    sessions: &'a OpenSessions,
+    #[serde(skip_serializing_if = "is_default")]
+    carts: &'a Carts,
     latest: Latest,
 }
 
@@ -70,6 +75,9 @@ struct StateIn {
     celebrated: Celebrated,
     #[serde(default)]
     referring: Referring,
+    sessions: OpenSessions,
+    #[serde(default)]
+    carts: Carts,
     latest: Latest,
 }
 
@@ -89,6 +97,8 @@ impl MemberChange {
             profile: &member.profile,
             celebrated: &member.celebrated,
             referring: &member.referring,
+            sessions: &member.sessions,
+            carts: &member.carts,
             latest: member.latest,
         };
         let row = MemberRow {
@@ -129,6 +139,8 @@ impl MemberRow {
             profile: state.profile,
             celebrated: state.celebrated,
             referring: state.referring,
+            sessions: state.sessions,
+            carts: state.carts,
             standing: state.standing,
             history: state.history,
             latest: state.latest,
@@ -277,6 +289,52 @@ pub fn list(
         query = query.filter(members::id.lt(after.to_string()));
     }
     query.load(conn)?.into_iter().map(MemberRow::read).collect()
+}
+
+/// How many members a chain has.
+pub fn count(conn: &mut DbConn, chain: &ChainId) -> Result<u64, StoreError> {
+    let count: i64 = members::table.filter(members::chain.eq(chain.as_str())).count().get_result(conn)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Ids of members, in order, from beyond `after`.
+pub fn ids(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    after: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<MemberId>, StoreError> {
+    let after = after.map_or_else(String::new, |after| after.to_string());
+    let ids: Vec<String> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.gt(after))
+        .order(members::id)
+        .limit(limit)
+        .select(members::id)
+        .load(conn)?;
+    ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()
+}
+
+/// What these members did, in no order. A damaged one is no matter of the others.
+pub fn histories(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    of: &[MemberId],
+) -> Result<Vec<Result<History, StoreError>>, StoreError> {
+    #[derive(Deserialize)]
+    struct HistoryIn {
+        history: History,
+    }
+    let rows: Vec<(String, String)> = members::table
+        .filter(members::chain.eq(chain.as_str()))
+        .filter(members::id.eq_any(of.iter().map(MemberId::to_string)))
+        .select((members::id, members::state))
+        .load(conn)?;
+    let read = |(id, state): (String, String)| {
+        let row = Row { table: "members", id: &id };
+        row.json::<HistoryIn>("state", &state).map(|state| state.history)
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Members whose wake-up is due at `now`, the longest due first.

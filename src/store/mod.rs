@@ -7,6 +7,7 @@ mod attempt;
 mod batch;
 pub mod chain;
 mod checkpoint;
+pub mod churn;
 pub mod commit;
 mod connection;
 pub mod coupon;
@@ -21,6 +22,7 @@ pub mod loyalty_event;
 pub mod member;
 pub mod order;
 pub mod program;
+pub mod redemption;
 pub mod referral;
 mod row;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Codes that members give to others, and what came of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
@@ -153,12 +155,16 @@ pub fn owner(
     member.map(|member| Row { table: "referral_codes", id: code }.parse("member", &member)).transpose()
 }
 
-/// The owner of a code, as a receiver's decision sees them.
-pub(super) fn sender(
+/// The owners of codes, as a receiver's decision sees them.
+pub fn lay_out(
     conn: &mut DbConn,
     chain: &ChainId,
-    code: &ReferralCode,
-) -> Result<Option<Sender>, StoreError> {
+    codes: &BTreeSet<ReferralCode>,
+) -> Result<BTreeMap<ReferralCode, Option<Sender>>, StoreError> {
+    codes.iter().map(|code| Ok((code.clone(), sender(conn, chain, code)?))).collect()
+}
+
+fn sender(conn: &mut DbConn, chain: &ChainId, code: &ReferralCode) -> Result<Option<Sender>, StoreError> {
     let Some(id) = owner(conn, chain, code)? else { return Ok(None) };
     let Some(member) = member::load(conn, chain, id)? else { return Ok(None) };
     let face = member.face();

@@ -60,6 +60,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    redemptions (chain, id) {
+        chain -> Text,
+        id -> Text,
+        member -> Text,
+        reward -> Text,
+        status -> Text,
+        state -> Text,
+    }
+}
+
+diesel::table! {
+    reward_stock (chain, reward) {
+        chain -> Text,
+        reward -> Text,
+        taken -> BigInt,
+    }
+}
+
+diesel::table! {
     transfers (chain, id) {
         chain -> Text,
         id -> Text,
@@ -156,6 +175,21 @@ diesel::table! {
         hash -> Binary,
         files -> Text,
         created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    churn_models (chain, fitted_at) {
+        chain -> Text,
+        fitted_at -> BigInt,
+        from_day -> Text,
+        to_day -> Text,
+        horizon_days -> BigInt,
+        members -> BigInt,
+        visits -> BigInt,
+        parameters -> Text,
+        log_likelihood -> Double,
+        calibration -> Text,
     }
 }
 

@@ -6,7 +6,9 @@
 mod support;
 
 mod achievements;
+mod carts;
 mod cdnow;
+mod churn;
 mod coupons;
 mod delivery;
 mod door;
@@ -18,6 +20,7 @@ mod model;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod referrals;
 mod segments;
 mod surface;

@@ -59,6 +59,27 @@ CREATE TABLE orders (
     PRIMARY KEY (chain, order_id)
 );
 
+-- A redemption changes only with its member, whose version is its fence too.
+CREATE TABLE redemptions (
+    chain TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    reward TEXT NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (chain, id)
+);
+CREATE INDEX redemptions_by_member ON redemptions (chain, member, id);
+CREATE INDEX redemptions_by_status ON redemptions (chain, status, id);
+
+-- How many of a reward are taken. It is counted in place, so that nobody waits for anybody but at the last one.
+CREATE TABLE reward_stock (
+    chain TEXT COLLATE "C" NOT NULL,
+    reward TEXT COLLATE "C" NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (chain, reward)
+);
+
 -- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT COLLATE "C" NOT NULL,
@@ -158,6 +179,21 @@ CREATE TABLE program_versions (
     files TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
+);
+
+-- Parameters and calibration are JSON. The newest is in force, a few before it show how it changed.
+CREATE TABLE churn_models (
+    chain TEXT COLLATE "C" NOT NULL,
+    fitted_at BIGINT NOT NULL,
+    from_day TEXT NOT NULL,
+    to_day TEXT NOT NULL,
+    horizon_days BIGINT NOT NULL,
+    members BIGINT NOT NULL,
+    visits BIGINT NOT NULL,
+    parameters TEXT NOT NULL,
+    log_likelihood DOUBLE PRECISION NOT NULL,
+    calibration TEXT NOT NULL,
+    PRIMARY KEY (chain, fitted_at)
 );
 
 -- Those of the API; the others are in program.toml.

@@ -7,6 +7,7 @@
 mod judge;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
@@ -18,6 +19,7 @@ use super::terms::achievement::{Counts, Goal, Measure, Period, Unit};
 use super::text::Name;
 
 pub use judge::{Evidence, Verdict};
+pub use told::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
 
 /// Periods of an achievement that are remembered: the current one and two before it, for what comes late.
 const KEPT_PERIODS: usize = 3;

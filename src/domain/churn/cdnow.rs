@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::minimise::{Vector, minimise};
 use super::*;
+use crate::domain::visited::VisitedDays;
 
 /// 39 weeks after the end of the calibration, 1997-09-30, with which the literature works.
 const END: NaiveDate = NaiveDate::from_ymd_opt(1998, 6, 30).unwrap();
@@ -19,7 +20,7 @@ const WEEKS_39: NonZeroU16 = NonZeroU16::new(39 * 7).unwrap();
 
 fn observed() -> Observations {
     let mut observed = Observations::new(END, WEEKS_39);
-    log::purchase_days("CDNOW_sample.txt").values().for_each(|days| observed.add(days));
+    log::purchase_days("CDNOW_sample.txt").values().for_each(|days| observed.add_days(days));
     observed
 }
 
@@ -36,7 +37,9 @@ fn the_summaries_of_all_customers_are_the_published_ones() {
     let table: String = log::purchase_days("CDNOW_sample.txt")
         .iter()
         .map(|(number, days)| {
-            let summary = Summary::of(days, observed.calibration_end()).unwrap();
+            let end = observed.calibration_end();
+            let visited = VisitedDays::of(days.range(..=end).copied()).unwrap();
+            let summary = Summary::of(visited, end);
             let (last, end) = (summary.last_week(), summary.observed_weeks());
             format!("{number},{},{last:.2},{end:.2}\n", summary.repeats())
         })

@@ -1,12 +1,11 @@
 //! A chain's log, summed up for a fit.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU16;
-use std::ops::Bound::{Excluded, Included};
 
 use chrono::{Days, NaiveDate};
 
 use super::summary::{Summary, Tally};
+use crate::domain::visited::VisitedDays;
 
 /// What a chain's members did until today, and what they did in the last horizon seen from its beginning.
 ///
@@ -15,6 +14,7 @@ use super::summary::{Summary, Tally};
 pub struct Observations {
     today: NaiveDate,
     horizon_days: NonZeroU16,
+    since: Option<NaiveDate>,
     until_today: Tally,
     until_horizon: Tally,
     stayed_away: Tally,
@@ -27,21 +27,41 @@ impl Observations {
         Self {
             today,
             horizon_days,
+            since: None,
             until_today: nobody.clone(),
             until_horizon: nobody.clone(),
             stayed_away: nobody,
         }
     }
 
-    /// Adds one member by the days they came. Days after today are not looked at.
-    pub fn add(&mut self, visits: &BTreeSet<NaiveDate>) {
+    /// Adds one member, who says on which days they came until the end of a given one. Days after today are not looked
+    /// at.
+    pub fn add(&mut self, visited_until: impl Fn(NaiveDate) -> Option<VisitedDays>) {
         let end = self.calibration_end();
-        self.until_today.extend(Summary::of(visits, self.today));
-        let before = Summary::of(visits, end);
-        self.until_horizon.extend(before);
-        if visits.range((Excluded(end), Included(self.today))).next().is_none() {
-            self.stayed_away.extend(before);
+        let (Some(visited), before) = (visited_until(self.today), visited_until(end)) else { return };
+        self.since = Some(self.since.map_or(visited.first, |since| since.min(visited.first)));
+        self.until_today.extend([Summary::of(visited, self.today)]);
+        let summary = before.map(|before| Summary::of(before, end));
+        self.until_horizon.extend(summary);
+        if before == Some(visited) {
+            self.stayed_away.extend(summary);
         }
+    }
+
+    /// Adds one member by the days they came.
+    #[cfg(test)]
+    pub(super) fn add_days(&mut self, days: &std::collections::BTreeSet<NaiveDate>) {
+        self.add(|until| VisitedDays::of(days.range(..=until).copied()));
+    }
+
+    /// The first day on which anybody came.
+    pub fn since(&self) -> Option<NaiveDate> {
+        self.since
+    }
+
+    /// The last day that is looked at.
+    pub fn today(&self) -> NaiveDate {
+        self.today
     }
 
     /// The last day before the last horizon.
@@ -79,7 +99,7 @@ mod tests {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         let came = |days: &[&str]| {
             let mut observed = Observations::new(day("2026-03-31"), NonZeroU16::new(30).unwrap());
-            observed.add(&days.iter().map(|text| day(text)).collect());
+            observed.add_days(&days.iter().map(|text| day(text)).collect());
             let members = [observed.until_today(), observed.until_horizon(), observed.stayed_away()];
             members.map(Tally::members)
         };

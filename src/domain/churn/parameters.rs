@@ -70,6 +70,17 @@ pub enum Refusal {
     Undecided,
 }
 
+impl Refusal {
+    /// The stable word for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooFewMembers { .. } => "too_few_members",
+            Self::TooFewReturned { .. } => "too_few_returned",
+            Self::Undecided => "model_undecided",
+        }
+    }
+}
+
 /// The parameters under which what was observed is most likely.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
@@ -248,12 +259,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::visited::VisitedDays;
 
     const ROUNDING: f64 = 1e-12;
 
     fn member(repeats: u16, last: u16, observed: u16) -> Summary {
         let after = |days: u16| NaiveDate::default() + Days::new(days.into());
-        Summary::new(after(0), after(last), 1 + u64::from(repeats), after(observed))
+        let visited = VisitedDays { first: after(0), last: after(last), count: 1 + u32::from(repeats) };
+        Summary::of(visited, after(observed))
     }
 
     /// The log-likelihood letter by letter as it is printed.

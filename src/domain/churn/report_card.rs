@@ -188,9 +188,9 @@ mod tests {
         for visits in 1..=4 {
             let mut days: Vec<_> = before[..visits].to_vec();
             days.extend((visits % 2 == 0).then(|| day("2026-03-02")));
-            observed.add(&days.into_iter().collect());
+            observed.add_days(&days.into_iter().collect());
         }
-        observed.add(&[day("2026-03-20")].into()); // not known yet when the horizon began
+        observed.add_days(&[day("2026-03-20")].into()); // not known yet when the horizon began
         observed
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let mut observed = Observations::new(day("2026-12-31"), NonZeroU16::new(30).unwrap());
         for number in 0..200 {
             let first = day("2026-01-01") + chrono::Days::new(number);
-            observed.add(&[first].into());
+            observed.add_days(&[first].into());
         }
         let foretell = |member: Summary| Probability::new(member.observed_weeks() / 100.0);
         let card = ReportCard::of(&observed, foretell);

@@ -66,7 +66,7 @@ fn guests(number: usize) -> impl Iterator<Item = BTreeSet<NaiveDate>> {
 
 fn observed(guests: impl IntoIterator<Item = BTreeSet<NaiveDate>>) -> Observations {
     let mut observed = Observations::new(TODAY, HORIZON);
-    guests.into_iter().for_each(|days| observed.add(&days));
+    guests.into_iter().for_each(|days| observed.add_days(&days));
     observed
 }
 
@@ -145,7 +145,8 @@ fn guests_who_are_all_alike_or_never_leave_are_answered_with_a_model_or_a_refusa
         match fitted(guests) {
             Err(why) => assert_eq!(why, Refusal::Undecided),
             Ok(model) => {
-                let asked = model.churn_probability(from, TODAY, 44, TODAY).get();
+                let asked =
+                    model.churn_probability(VisitedDays { first: from, last: TODAY, count: 44 }, TODAY).get();
                 assert!((0.0..=1.0).contains(&asked), "{model:?}");
             }
         }

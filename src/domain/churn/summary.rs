@@ -1,8 +1,10 @@
 //! What the model needs to know of a member, and how many members of a chain are alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+
+use crate::domain::visited::VisitedDays;
 
 const DAYS_PER_WEEK: f64 = 7.0;
 
@@ -20,23 +22,14 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of a member who visited on `visited_days` distinct days from `first` to `last`, seen from `today`.
+    /// Of a member who visited on these days, seen from `today`.
     ///
     /// What cannot be is read as the nearest that can: clocks of tills differ, and so may days.
-    pub fn new(first: NaiveDate, last: NaiveDate, visited_days: u64, today: NaiveDate) -> Self {
+    pub fn of(VisitedDays { first, last, count }: VisitedDays, today: NaiveDate) -> Self {
         let last = days_between(first, last);
-        let repeats = u16::try_from(visited_days.saturating_sub(1)).unwrap_or(u16::MAX).min(last);
+        let repeats = u16::try_from(count.saturating_sub(1)).unwrap_or(u16::MAX).min(last);
         let last = if repeats == 0 { 0 } else { last };
         Self { repeats, last, observed: days_between(first, today).max(last) }
-    }
-
-    /// Of the visits until the end of a day. `None` when there was none yet.
-    pub fn of(visits: &BTreeSet<NaiveDate>, until: NaiveDate) -> Option<Self> {
-        let mut seen = visits.range(..=until);
-        let first = *seen.next()?;
-        let repeats = seen.clone().count() as u64;
-        let last = seen.next_back().map_or(first, |day| *day);
-        Some(Self::new(first, last, 1 + repeats, until))
     }
 
     /// Days with a visit after the first one (x).
@@ -143,36 +136,26 @@ mod tests {
         (summary.repeats, summary.last, summary.observed)
     }
 
-    #[test]
-    fn visits_after_the_end_are_not_seen_and_those_before_the_first_do_not_exist() {
-        let visits = ["2026-01-01", "2026-01-08", "2026-02-01"].map(day).into();
-        assert_eq!(Summary::of(&visits, day("2025-12-31")), None);
-        assert_eq!(Summary::of(&visits, day("2026-01-01")).map(numbers), Some((0, 0, 0)));
-        assert_eq!(Summary::of(&visits, day("2026-01-31")).map(numbers), Some((1, 7, 30)));
-        assert_eq!(Summary::of(&visits, day("2026-02-01")).map(numbers), Some((2, 31, 31)));
+    fn of(first: NaiveDate, last: NaiveDate, count: u32, today: NaiveDate) -> Summary {
+        Summary::of(VisitedDays { first, last, count }, today)
     }
 
     #[test]
     fn weeks_are_sevenths_of_days() {
-        let visits = ["2026-01-01", "2026-01-08"].map(day).into();
-        let summary = Summary::of(&visits, day("2026-01-12")).unwrap();
+        let summary = of(day("2026-01-01"), day("2026-01-08"), 2, day("2026-01-12"));
         assert_eq!((summary.last_week(), summary.observed_weeks()), (1.0, 11.0 / 7.0));
     }
 
     #[test]
     fn what_cannot_be_is_read_as_the_nearest_that_can() {
         let (first, last, today) = (day("2026-01-01"), day("2026-01-05"), day("2026-01-09"));
-        assert_eq!(numbers(Summary::new(first, last, 3, today)), (2, 4, 8));
-        assert_eq!(
-            numbers(Summary::new(first, last, 0, today)),
-            (0, 0, 8),
-            "no day counted: the first was one"
-        );
-        assert_eq!(numbers(Summary::new(first, last, 99, today)), (4, 4, 8), "more visited days than days");
-        assert_eq!(numbers(Summary::new(last, first, 3, today)), (0, 0, 4), "the last before the first");
-        assert_eq!(numbers(Summary::new(first, today, 3, last)), (2, 8, 8), "a visit ahead of today");
-        assert_eq!(numbers(Summary::new(today, today, 1, first)), (0, 0, 0), "all of it ahead of today");
-        let always = Summary::new(NaiveDate::MIN, NaiveDate::MAX, u64::MAX, NaiveDate::MAX);
+        assert_eq!(numbers(of(first, last, 3, today)), (2, 4, 8));
+        assert_eq!(numbers(of(first, last, 0, today)), (0, 0, 8), "no day counted: the first was one");
+        assert_eq!(numbers(of(first, last, 99, today)), (4, 4, 8), "more visited days than days");
+        assert_eq!(numbers(of(last, first, 3, today)), (0, 0, 4), "the last before the first");
+        assert_eq!(numbers(of(first, today, 3, last)), (2, 8, 8), "a visit ahead of today");
+        assert_eq!(numbers(of(today, today, 1, first)), (0, 0, 0), "all of it ahead of today");
+        let always = of(NaiveDate::MIN, NaiveDate::MAX, u32::MAX, NaiveDate::MAX);
         assert_eq!(numbers(always), (u16::MAX, u16::MAX, u16::MAX));
     }
 
@@ -180,8 +163,7 @@ mod tests {
     fn members_who_are_alike_are_counted_not_listed() {
         let (first, today) = (day("2026-01-01"), day("2026-01-09"));
         let summaries = [(first, 1), (day("2026-01-05"), 2), (first, 1)];
-        let tally: Tally =
-            summaries.into_iter().map(|(last, days)| Summary::new(first, last, days, today)).collect();
+        let tally: Tally = summaries.into_iter().map(|(last, days)| of(first, last, days, today)).collect();
         assert_eq!((tally.members(), tally.visits(), tally.returned(), tally.iter().len()), (3, 4, 1, 2));
     }
 }

@@ -1,15 +1,11 @@
-//! What of coupons, and of other members, lies on the desk of one decision.
-//!
-//! A decision cannot know beforehand which coupons it will need: a rule may assign one. So it takes what lies on the
-//! desk, and says what it lacks; whoever carries the decision out lays that on the desk too and asks again.
+//! What of coupons lies on the [desk](crate::domain::desk) of one decision: a rule may assign any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Coupon, CouponBook, CouponCode, Hand, Holding, Move, Rejection, Stake, Tally, Usage};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
-use crate::domain::referral::{ReferralCode, Sender};
 
-/// What a decision needs to know of coupons and other members.
+/// What a decision needs to know of coupons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
     /// These codes.
@@ -18,21 +14,18 @@ pub struct Wanted {
     pub books: BTreeMap<CouponBookKey, usize>,
     /// These usages.
     pub usages: BTreeSet<CouponUsageKey>,
-    /// The members to whom these codes belong.
-    pub senders: BTreeSet<ReferralCode>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.codes.is_empty() && self.books.is_empty() && self.usages.is_empty() && self.senders.is_empty()
+        self.codes.is_empty() && self.books.is_empty() && self.usages.is_empty()
     }
 
     /// Wants that, too.
     pub fn add(&mut self, other: Self) {
         self.codes.extend(other.codes);
         self.usages.extend(other.usages);
-        self.senders.extend(other.senders);
         for (book, count) in other.books {
             let known = self.books.entry(book).or_default();
             *known = count.max(*known);
@@ -73,8 +66,6 @@ pub struct Desk {
     pub shelves: BTreeMap<CouponBookKey, Shelf>,
     /// What was done before.
     pub usages: BTreeMap<CouponUsageKey, Option<Usage>>,
-    /// Members who give codes to others.
-    pub senders: BTreeMap<ReferralCode, Option<Sender>>,
     /// What was done by this decision, in order.
     played: Vec<Usage>,
 }

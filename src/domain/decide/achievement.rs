@@ -5,14 +5,14 @@ use rust_decimal::Decimal;
 use super::points::Movement;
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
-use crate::domain::achievement::{Brought, Evidence, Feat, Verdict};
+use crate::domain::achievement::{
+    AchievementEarned, AchievementProgressed, AchievementRevoked, Brought, Evidence, Feat, StreakBroken,
+    Verdict,
+};
 use crate::domain::effect::Cause;
 use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{
-    AchievementEarned, AchievementProgressed, AchievementRevoked, EventData, EventType, LoyaltyEvent,
-    StreakBroken,
-};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::money::{Money, Points};
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::achievement::{Achievement, Counts, Goal, Measure, OnRefund, Prize, Steps};

@@ -19,6 +19,8 @@ impl Draft {
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
             Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
             Command::Referral(command) => self.handle_referral(frame, command),
+            Command::Redeem(wish) => self.redeem(frame, wish),
+            Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
         }
     }
 
@@ -55,7 +57,7 @@ impl Draft {
     }
 
     /// Whom a ledger line names that no rule asked for.
-    fn cause_of_command(&self, frame: Frame<'_>) -> Cause {
+    pub(super) fn cause_of_command(&self, frame: Frame<'_>) -> Cause {
         let kind = self.source_kind().map_or("command", |kind| kind.as_str());
         Cause { rule: kind.into(), at: "api".into(), program_version: frame.program_version }
     }

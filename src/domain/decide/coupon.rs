@@ -24,9 +24,9 @@ impl Draft {
             CouponTask::Release(code) => self.play(frame, code, Move::Release, attributes),
             CouponTask::Use(code) => self.play(frame, code, Move::Use, attributes),
             CouponTask::Revert { code, usage } => {
-                let Some(known) = self.desk.usages.get(usage).cloned() else {
-                    self.wanted.usages.insert(*usage);
-                    self.wanted.codes.insert(code.clone());
+                let Some(known) = self.desk.coupons.usages.get(usage).cloned() else {
+                    self.wanted.coupons.usages.insert(*usage);
+                    self.wanted.coupons.codes.insert(code.clone());
                     return Err(Refusal::Lacks);
                 };
                 let usage = known.ok_or(Rejection::UsageNotFound)?;
@@ -68,21 +68,21 @@ impl Draft {
         key: CouponBookKey,
         attributes: &Attributes,
     ) -> Result<CouponCode, Refusal> {
-        if !self.desk.shelves.contains_key(&key) {
-            self.wanted.books.insert(key, 0);
+        if !self.desk.coupons.shelves.contains_key(&key) {
+            self.wanted.coupons.books.insert(key, 0);
             return Err(Refusal::Lacks);
         }
         let book = self.coupon_book(frame, key)?;
         let code = match book.kind {
             BookType::Generated => {
                 let seed = self.cause_id().to_bytes();
-                let code = CouponCode::generated(&seed, self.desk.moves() as u64);
-                self.desk.lay(Coupon::fresh(code.clone(), key, self.coupon_time()));
+                let code = CouponCode::generated(&seed, self.desk.coupons.moves() as u64);
+                self.desk.coupons.lay(Coupon::fresh(code.clone(), key, self.coupon_time()));
                 code
             }
-            BookType::Uploaded => self.desk.take_free(key).map_err(|more| match more {
+            BookType::Uploaded => self.desk.coupons.take_free(key).map_err(|more| match more {
                 Ok(count) => {
-                    self.wanted.books.insert(key, count);
+                    self.wanted.coupons.books.insert(key, count);
                     Refusal::Lacks
                 }
                 Err(rejection) => rejection.into(),
@@ -100,18 +100,18 @@ impl Draft {
         what: Move<'_>,
         attributes: &Attributes,
     ) -> Result<(), Refusal> {
-        let Some(card) = self.desk.cards.get(code) else {
-            self.wanted.codes.insert(code.clone());
+        let Some(card) = self.desk.coupons.cards.get(code) else {
+            self.wanted.coupons.codes.insert(code.clone());
             return Err(Refusal::Lacks);
         };
         let key = card.as_ref().ok_or(Rejection::NotFound)?.coupon.book;
         let book = self.coupon_book(frame, key)?;
         let hand = Hand {
-            key: CouponUsageKey::derived(self.cause_id(), self.desk.moves() as u32),
+            key: CouponUsageKey::derived(self.cause_id(), self.desk.coupons.moves() as u32),
             member: self.member.id,
             now: self.coupon_time(),
         };
-        let played = self.desk.play(&book, code, hand, what)?;
+        let played = self.desk.coupons.play(&book, code, hand, what)?;
         let face = self.member.face();
         let telling = Telling { member: &face.id, cause: self.cause_id(), custom_attributes: attributes };
         let moved = CouponMoved::of(&book, &played, &telling);
@@ -122,7 +122,7 @@ impl Draft {
     /// The book, as the program declares it or the API made it.
     fn coupon_book(&self, frame: Frame<'_>, key: CouponBookKey) -> Result<CouponBook, Rejection> {
         let declared = frame.terms.coupon_books.iter().find(|book| book.key == key);
-        let made = || self.desk.shelves.get(&key).and_then(|shelf| shelf.book.as_ref());
+        let made = || self.desk.coupons.shelves.get(&key).and_then(|shelf| shelf.book.as_ref());
         declared.or_else(made).cloned().ok_or(Rejection::BookNotFound)
     }
 

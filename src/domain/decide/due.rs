@@ -21,6 +21,7 @@ impl Draft {
         self.catch_up_on_tier(frame);
         self.break_streaks(frame);
         self.expire_referral(frame);
+        self.abandon_carts(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
@@ -36,11 +37,11 @@ impl Draft {
                 self.warn_of_expiry(frame, wallet);
             }
         }
-        Ok(())
+        self.expire_redemptions(frame)
     }
 
     /// Points that were not used in time.
-    fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
         let held = self.member.standing.wallets.open(&wallet.code);
         let mut amount = held.expire(self.now);
         if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
@@ -109,13 +110,16 @@ impl Draft {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
-        let others = self
-            .tier_deadline(frame)
-            .into_iter()
-            .chain(celebration)
-            .chain(self.streak_deadline(frame))
-            .chain(self.referral_deadline(frame));
-        frame.terms.wallets.iter().filter_map(held).chain(others).min()
+        let redemption = self.member.standing.redemptions.next_expiry();
+        let others = [
+            self.tier_deadline(frame),
+            celebration,
+            redemption,
+            self.cart_deadline(frame),
+            self.streak_deadline(frame),
+            self.referral_deadline(frame),
+        ];
+        frame.terms.wallets.iter().filter_map(held).chain(others.into_iter().flatten()).min()
     }
 }
 

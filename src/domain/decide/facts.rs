@@ -23,6 +23,10 @@ impl Draft {
                 self.visit(Money::ZERO);
             }
             SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
+            SourceData::SessionStarted(start) => self.start_session(start, event),
+            SourceData::SessionEnded(end) => self.end_session(end),
+            SourceData::Signal(signal) => self.told.push(EventData::SignalReceived(signal.clone())),
+            SourceData::CartUpdated(cart) => self.see_cart(frame, cart),
             SourceData::Command(command) => self.carry_out(frame, command)?,
             SourceData::Offering(_) => {} // about no guest: see `announce`
         }

@@ -51,9 +51,7 @@ impl Draft {
         }
         let absence = self.absence(self.member.standing.risk_level().or(risk), recommended);
         self.told.push(match mark {
-            Mark::Active => {
-                EventData::MemberReactivated(Absence { predicted_churn_probability: None, ..absence })
-            }
+            Mark::Active => EventData::MemberReactivated(absence),
             Mark::AtRisk(_) => EventData::MemberAtRisk(absence),
             Mark::Churned => EventData::MemberChurned(absence),
         });
@@ -61,12 +59,13 @@ impl Draft {
 
     fn absence(&self, risk: Option<RiskLevel>, recommended: &[Name]) -> Absence {
         let history = &self.member.history;
+        let churn = self.foresight.churn_probability(history, self.today);
         Absence {
             risk_level: risk.unwrap_or_default(),
             days_since_last_visit: history.days_since_last_visit(self.today),
             previous_visit_frequency: history.visits_per_30_days().map(Money::new),
             typical_gap_days: history.typical_gap_days().map(Money::new),
-            predicted_churn_probability: self.churn_probability.map(Money::new),
+            predicted_churn_probability: churn.map(Money::new),
             recommended_actions: recommended.to_vec(),
         }
     }

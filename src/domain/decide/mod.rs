@@ -9,6 +9,7 @@
 
 mod achievement;
 mod announce;
+mod cart;
 mod celebration;
 mod command;
 mod coupon;
@@ -18,8 +19,10 @@ mod lifecycle;
 mod order;
 mod points;
 mod profile;
+mod redemption;
 mod referral;
 mod segment;
+mod session;
 mod tier;
 
 pub use announce::announce;
@@ -28,13 +31,14 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::churn::Foresight;
 use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
-use super::coupon::{CouponChanges, Desk, Rejection, Wanted};
+use super::coupon::{CouponChanges, Rejection};
+use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{EventId, SourceId};
@@ -43,7 +47,10 @@ use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, SourceStatus};
+use super::receipt::{
+    CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
+};
+use super::redemption::RedemptionChanges;
 use super::referral::{FollowUp, ReferralCode};
 use super::refusal::Refused;
 use super::schedule::TickType;
@@ -169,7 +176,7 @@ pub enum Undecided {
     Refused(#[from] Refused),
     /// It needs this on the desk; then it is made again.
     #[error("something must be looked up first")]
-    Lacks(Wanted),
+    Lacks(Box<Wanted>),
 }
 
 impl Refusal {
@@ -229,9 +236,9 @@ pub struct Draft {
     transfers_counted: usize,
     /// The achievement that rules react to now, and for so-many-th time it was earned.
     reacts_to: Option<(Name, u32)>,
-    /// How likely the member does not come within the chain's horizon, when somebody has a model that says so.
-    pub churn_probability: Option<Decimal>,
-    /// Coupons that are known, as they stand by now.
+    /// What is known of the member's coming back.
+    pub foresight: Foresight,
+    /// What is known of coupons and redemptions, as they stand by now.
     desk: Desk,
     /// What should lie on the desk and does not.
     wanted: Wanted,
@@ -259,6 +266,7 @@ impl Draft {
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
+        foresight: Foresight,
         now: Timestamp,
     ) -> Result<Self, Undecided> {
         let at = match &occasion {
@@ -278,7 +286,7 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
-            churn_probability: None,
+            foresight,
             desk,
             wanted: Wanted::default(),
             new_referral_code: None,
@@ -294,7 +302,9 @@ impl Draft {
         };
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.make_referral_code(frame);
-        draft.catch_up(frame)?;
+        let caught_up = draft.catch_up(frame);
+        draft.lacks_nothing()?;
+        caught_up?;
         if let Occasion::Tick { kind, .. } = draft.occasion {
             draft.celebrate(frame, kind);
         }
@@ -316,7 +326,7 @@ impl Draft {
     /// # Errors
     /// What does.
     pub fn lacks_nothing(&self) -> Result<(), Undecided> {
-        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone())) }
+        if self.wanted.is_empty() { Ok(()) } else { Err(Undecided::Lacks(self.wanted.clone().into())) }
     }
 
     /// Attaches identities that the store confirmed to belong to nobody else, as many as a member may have. The
@@ -462,17 +472,6 @@ impl Draft {
         }
     }
 
-    /// A source event for somebody else, kept with this decision.
-    fn follow(&self, frame: Frame<'_>, what: FollowUp) -> SourceChange {
-        /// Far from all that is derived of what it follows of.
-        const FAR: u128 = 1 << 40;
-        let id = SourceId::new(Ulid(self.cause_id().0.wrapping_add(FAR)));
-        let (member, event) = (what.member, Arc::new(what.event(self.now)));
-        let receipt = Receipt::kept(id, event.key.clone(), SourceStatus::Accepted, frame.program_version);
-        let (received_at, from) = (self.now, SourceOrigin::Outside);
-        SourceChange { id, event, received_at, from, member: Some(member), receipt }
-    }
-
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
@@ -550,7 +549,8 @@ impl Draft {
             member: Some(self.member),
             new_identities: self.new_identities,
             order: self.order,
-            coupons: self.desk.into_changes(),
+            coupons: self.desk.coupons.into_changes(),
+            redemptions: self.desk.redemptions.into_changes(),
             new_referral_code: self.new_referral_code,
             referral,
             follow_up,
@@ -568,10 +568,19 @@ fn event_line(event: &LoyaltyEvent) -> EventLine {
         | EventData::PointsDeducted(moved)
         | EventData::PointsAdjusted(moved)
         | EventData::PointsExpired(moved)
+        | EventData::PointsRedeemed(moved)
+        | EventData::PointsReturned(moved)
         | EventData::PointsClawedBack(moved) => {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
+        EventData::RedemptionCreated(told)
+        | EventData::RedemptionPending(told)
+        | EventData::RedemptionApproved(told)
+        | EventData::RedemptionFulfilled(told)
+        | EventData::RedemptionRejected(told)
+        | EventData::RedemptionCancelled(told)
+        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -598,6 +607,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         new_referral_code: None,
         referral: None,
         follow_up: None,
+        redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

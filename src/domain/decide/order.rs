@@ -87,6 +87,9 @@ impl Draft {
             Step::Completed => EventData::OrderCompleted(told),
             Step::Updated | Step::Cancelled => EventData::OrderUpdated(told),
         });
+        if matches!(step, Step::Created | Step::Completed) {
+            self.end_carts(frame, &order);
+        }
         self.count_order();
         self.use_coupons(frame, &coupons);
     }

@@ -1,10 +1,16 @@
 //! Referrals: accepted, approved, rejected, expired, rewarded.
 
+use std::sync::Arc;
+
+use ulid::Ulid;
+
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
-use crate::domain::ids::ReferralId;
+use crate::domain::commit::{SourceChange, SourceOrigin};
+use crate::domain::ids::{ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::OrderRecord;
+use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::referral::{
     Acceptance, FollowUp, Referral, ReferralCode, ReferralCommand, ReferralStatus, ReferralTold, Rejection,
     Reward, Sender, Side,
@@ -234,5 +240,16 @@ impl Draft {
     fn keep_referral(&mut self, referral: Referral) {
         self.referral_changed = true;
         self.member.referring.received = Some(Box::new(referral));
+    }
+
+    /// A source event for somebody else, kept with this decision.
+    pub(super) fn follow(&self, frame: Frame<'_>, what: FollowUp) -> SourceChange {
+        /// Far from all that is derived of what it follows of.
+        const FAR: u128 = 1 << 40;
+        let id = SourceId::new(Ulid(self.cause_id().0.wrapping_add(FAR)));
+        let (member, event) = (what.member, Arc::new(what.event(self.now)));
+        let receipt = Receipt::kept(id, event.key.clone(), SourceStatus::Accepted, frame.program_version);
+        let (received_at, from) = (self.now, SourceOrigin::Outside);
+        SourceChange { id, event, received_at, from, member: Some(member), receipt }
     }
 }

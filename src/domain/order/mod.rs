@@ -62,6 +62,9 @@ pub struct Order {
     /// The guest's session with the ordering system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Name>,
+    /// The cart that it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cart_id: Option<Key>,
     /// Where it stands, in the POS's words: `preparing`, `payment_captured`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Name>,
@@ -110,6 +113,15 @@ impl Item {
             Which::Sku(sku) => self.sku.as_ref() == Some(sku),
         }
     }
+}
+
+/// How many things these lines are; what is weighed counts as one.
+pub fn count_things(items: &[Item]) -> i64 {
+    let things = items.iter().map(|item| {
+        let quantity = item.quantity.decimal().normalize();
+        if quantity.is_integer() { i64::try_from(quantity).unwrap_or(i64::MAX) } else { 1 }
+    });
+    things.fold(0, i64::saturating_add)
 }
 
 /// What an event about an order says of the order.
@@ -182,11 +194,7 @@ pub struct OrderTold {
 impl OrderTold {
     /// Tells of this order.
     pub fn of(order: Arc<Order>, version: Option<i64>) -> Self {
-        let things = order.items.iter().map(|item| {
-            let quantity = item.quantity.decimal().normalize();
-            if quantity.is_integer() { i64::try_from(quantity).unwrap_or(i64::MAX) } else { 1 }
-        });
-        Self { item_count: things.fold(0, i64::saturating_add), order, version }
+        Self { item_count: count_things(&order.items), order, version }
     }
 
     /// The order.

@@ -1,8 +1,10 @@
 //! The JSON of a source event: its shape, and from the shape to values that cannot be wrong.
 
+mod cart;
 mod order;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -12,11 +14,12 @@ use crate::domain::command::Command;
 use crate::domain::identity::{BadIdentity, Identity, IdentityKind};
 use crate::domain::ids::MemberId;
 use crate::domain::json::{self, Object};
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::offering::OfferingNews;
 use crate::domain::order::Visit;
 use crate::domain::payload::Payload;
 use crate::domain::profile::ProfileChange;
+use crate::domain::session::{SessionEnd, SessionStart, Signal};
 use crate::domain::text::{Key, Name};
 
 #[derive(Deserialize)]
@@ -67,6 +70,30 @@ pub(super) struct MemberBody {
 struct VisitBody {
     #[serde(default)]
     channel: Option<Name>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionBody {
+    session_id: Key,
+    #[serde(default)]
+    channel: Option<Name>,
+    #[serde(default)]
+    confidence: Option<Money>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionEndBody {
+    session_id: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalBody<'a> {
+    name: Name,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
 /// Whose event it is.
@@ -130,6 +157,25 @@ pub(super) fn data(
             SourceData::Visit(Visit { channel: body.channel })
         }
         SourceType::MemberUpdated => SourceData::MemberUpdated(Box::new(ProfileChange::parse(raw)?)),
+        SourceType::CartUpdated => SourceData::CartUpdated(cart::cart(raw, location, currency)?.into()),
+        SourceType::SessionStarted => {
+            let body: SessionBody = json::object(raw, "data")?;
+            if body.confidence.is_some_and(|sure| sure < Money::ZERO || sure.decimal() > Decimal::ONE) {
+                return Err(BadEvent::field("data.confidence", "must be a number from 0 to 1"));
+            }
+            let SessionBody { session_id, channel, confidence } = body;
+            SourceData::SessionStarted(SessionStart { session_id, channel, confidence })
+        }
+        SourceType::SessionEnded => {
+            let body: SessionEndBody = json::object(raw, "data")?;
+            SourceData::SessionEnded(SessionEnd { session_id: body.session_id })
+        }
+        SourceType::Signal => {
+            let body: SignalBody<'_> = json::object(raw, "data")?;
+            let data = body.data.map_or("{}", RawValue::get);
+            let data = Payload::parse(data).map_err(|why| BadEvent::field("data.data", why))?;
+            SourceData::Signal(Signal { name: body.name, data })
+        }
         SourceType::Command(kind) => SourceData::Command(Command::parse(kind, raw)?),
         SourceType::Offering(what, change) => {
             let about = Payload::parse(raw).map_err(|why| BadEvent::field("data", why))?;

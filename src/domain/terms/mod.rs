@@ -2,22 +2,28 @@
 //! say with what.
 
 pub mod achievement;
+pub mod cart;
 pub mod celebration;
+pub mod churn;
 pub mod earning;
 pub mod lifecycle;
 pub mod referral;
 pub mod refund;
+pub mod reward;
 pub mod tier;
 pub mod wallet;
 
 use super::coupon::CouponBook;
 use super::text::Name;
 use achievement::{Achievement, Counts, Measure};
+use cart::CartTerms;
 use celebration::CelebrationTerms;
+use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
 use referral::Referrals;
 use refund::Refunds;
+use reward::RewardTerms;
 use tier::Tiers;
 use wallet::{DEFAULT_WALLET, Expiry, Pending, WalletTerms};
 
@@ -40,8 +46,14 @@ pub struct Terms {
     pub achievements: Vec<Achievement>,
     /// How members bring others; `None` = not at all.
     pub referrals: Option<Referrals>,
+    /// What points can be spent on.
+    pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
+    /// When carts are abandoned; without it, none is kept.
+    pub carts: Option<CartTerms>,
+    /// What staying away means, and how often that is learned anew.
+    pub churn: ChurnTerms,
 }
 
 impl Terms {
@@ -52,11 +64,18 @@ impl Terms {
             achievement.goal.as_ref().is_some_and(|goal| matches!(goal.measure, Measure::Streak(_)))
         };
         let expires = |referrals: &Referrals| referrals.expires_after.is_some();
-        self.achievements.iter().any(is_streak)
+        self.celebrations.any()
+            || self.carts.is_some()
+            || self.achievements.iter().any(is_streak)
             || self.referrals.as_ref().is_some_and(expires)
-            || self.celebrations.any()
             || !self.tiers.ladder.is_empty()
             || self.wallets.iter().any(by_itself)
+            || self.rewards.iter().any(|reward| reward.expires_after_days.is_some())
+    }
+
+    /// The reward of this id.
+    pub fn reward(&self, id: &Name) -> Option<&RewardTerms> {
+        self.rewards.iter().find(|reward| reward.id == *id)
     }
 
     /// The achievement with this id.
@@ -90,10 +109,13 @@ impl Default for Terms {
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
             achievements: Vec::new(),
+            rewards: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
             lifecycle: None,
             referrals: None,
+            carts: None,
+            churn: ChurnTerms::default(),
             celebrations: CelebrationTerms::default(),
         }
     }

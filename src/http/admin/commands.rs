@@ -59,8 +59,8 @@ pub(in crate::http) fn about_member(
 
 /// Whom a command is about, once that is known to exist.
 pub(super) struct Addressee {
-    chain: ChainId,
-    member: MemberId,
+    pub(super) chain: ChainId,
+    pub(super) member: MemberId,
 }
 
 impl Addressee {

@@ -4,6 +4,7 @@
 //! create makes a second thing.
 
 pub(super) mod chains;
+pub(super) mod churn;
 pub(super) mod commands;
 pub(super) mod coupon_books;
 pub(super) mod coupon_codes;
@@ -15,6 +16,7 @@ pub(super) mod keys;
 pub(super) mod loyalty_events;
 pub(super) mod members;
 pub(super) mod program;
+pub(super) mod redemptions;
 pub(super) mod referrals;
 pub(super) mod source_events;
 

@@ -127,11 +127,17 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
             Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
-            Some(RuleEvent::Source(SourceType::MemberUpdated)) => {}
             Some(RuleEvent::Told(kind)) => {
                 self.here.event = Some(kind);
                 self.variable("event", Type::Event);
             }
+            Some(RuleEvent::Source(
+                SourceType::MemberUpdated
+                | SourceType::SessionStarted
+                | SourceType::SessionEnded
+                | SourceType::Signal
+                | SourceType::CartUpdated,
+            )) => {}
             Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();

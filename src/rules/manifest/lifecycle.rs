@@ -5,21 +5,36 @@ use rust_decimal::Decimal;
 use super::reader::{Reader, Table, Value};
 use crate::domain::decide::MAX_RECOMMENDATIONS;
 use crate::domain::member::HISTORY_DAYS;
+use crate::domain::terms::churn::ChurnTerms;
 use crate::domain::terms::lifecycle::Lifecycle;
 
+/// Settings about when guests are missed.
+const MISSED: [&str; 4] = ["at_risk_after", "churned_after", "at_least_days", "recommended_actions"];
+/// Settings about the churn model.
+const LEARNED: [&str; 2] = ["churn_horizon", "refit"];
 /// Beyond this many usual gaps nobody is waited for.
 const MAX_TIMES: i64 = 100;
 
 impl Reader<'_> {
-    pub(super) fn lifecycle(&mut self, table: &Table<'_>) -> Option<Lifecycle> {
-        const KEYS: [&str; 4] = ["at_risk_after", "churned_after", "at_least_days", "recommended_actions"];
-        let value = table.get("lifecycle")?;
+    /// When guests are missed, and what the churn model is asked. A table that says only the latter leaves the former to
+    /// rules.
+    pub(super) fn lifecycle(&mut self, table: &Table<'_>) -> (Option<Lifecycle>, ChurnTerms) {
+        let mut churn = ChurnTerms::default();
+        let Some(value) = table.get("lifecycle") else { return (None, churn) };
         let Some(lifecycle) = value.get_ref().as_table() else {
             self.problem(value.span().start, "this must be a table: [lifecycle]", None);
-            return None;
+            return (None, churn);
         };
-        self.known_keys(lifecycle, &KEYS);
-        let missing = value.span().start;
+        self.known_keys(lifecycle, &[&MISSED[..], &LEARNED].concat());
+        churn.horizon = self.word(lifecycle, "churn_horizon", churn.horizon);
+        churn.refit = self.word(lifecycle, "refit", churn.refit);
+        let says = |keys: &[&str]| keys.iter().any(|key| lifecycle.contains_key(*key));
+        let leaves_it_to_rules = says(&LEARNED) && !says(&MISSED);
+        let missed = if leaves_it_to_rules { None } else { self.missed(lifecycle, value.span().start) };
+        (missed, churn)
+    }
+
+    fn missed(&mut self, lifecycle: &Table<'_>, missing: usize) -> Option<Lifecycle> {
         let at_risk_after = self.times(lifecycle, "at_risk_after", missing);
         let churned_after = self.times(lifecycle, "churned_after", missing);
         let at_least_days = self.at_least_days(lifecycle);
@@ -87,6 +102,7 @@ fn number(value: &Value<'_>) -> Option<Decimal> {
 mod tests {
     use super::super::Manifest;
     use super::*;
+    use crate::domain::terms::churn::Refit;
 
     fn parse(lifecycle: &str) -> Result<Option<Lifecycle>, Vec<(usize, String)>> {
         let text = format!("name = \"A\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n{lifecycle}");
@@ -111,9 +127,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_churn_model_is_asked_can_be_said_alone() {
+        let terms = |lifecycle: &str| {
+            let text = format!("name = \"A\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n{lifecycle}");
+            let terms = Manifest::parse(&text).unwrap().terms;
+            (terms.lifecycle.is_some(), terms.churn.horizon.days().get(), terms.churn.refit)
+        };
+        let every = |days: u16| Refit::Every(days.try_into().unwrap());
+        assert_eq!(terms(""), (false, 90, every(7)));
+        assert_eq!(terms("[lifecycle]\nchurn_horizon = \"30 days\""), (false, 30, every(7)));
+        assert_eq!(terms("[lifecycle]\nrefit = \"1 day\""), (false, 90, every(1)));
+        let both = "[lifecycle]\nat_risk_after = 2\nchurned_after = 3\nrefit = \"never\"";
+        assert_eq!(terms(both), (true, 90, Refit::Never));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_where_it_stands() {
         for (lifecycle, line, says) in [
             ("lifecycle = 5", 4, "[lifecycle]"),
+            ("[lifecycle]", 4, "`at_risk_after` is missing"),
+            ("[lifecycle]\nchurn_horizon = 90", 5, "text"),
+            ("[lifecycle]\nchurn_horizon = \"3 months\"", 5, "90 days"),
+            ("[lifecycle]\nchurn_horizon = \"366 days\"", 5, "up to 365 days"),
+            ("[lifecycle]\nrefit = \"0 days\"", 5, "never"),
+            ("[lifecycle]\nat_least_days = 3\nrefit = \"never\"", 4, "`at_risk_after` is missing"),
             ("[lifecycle]\nchurned_after = 3", 4, "`at_risk_after` is missing"),
             ("[lifecycle]\nat_risk_after = 3\nchurned_after = 3", 6, "more than"),
             ("[lifecycle]\nat_risk_after = 0\nchurned_after = 3", 5, "above 0"),

@@ -3,12 +3,14 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod achievements;
+mod carts;
 mod celebrations;
 mod coupon_books;
 mod lifecycle;
 mod orders;
 mod reader;
 mod referrals;
+mod rewards;
 mod tiers;
 mod wallets;
 
@@ -148,6 +150,7 @@ impl Reader<'_> {
             "tiers",
             "tier_policy",
             "coupon_books",
+            "rewards",
             "achievements",
             "endpoints",
             "categories",
@@ -158,6 +161,7 @@ impl Reader<'_> {
             "lifecycle",
             "celebrations",
             "referrals",
+            "carts",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -171,8 +175,8 @@ impl Reader<'_> {
         let [endpoints, categories] = ["endpoints", "categories"].map(|key| self.names(table, key));
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
-        let lifecycle = self.lifecycle(table);
-        let (wallets, coupon_books) = (self.wallets(table), self.coupon_books(table));
+        let ((lifecycle, churn), wallets) = (self.lifecycle(table), self.wallets(table));
+        let coupon_books = self.coupon_books(table);
         let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
         let referrals = self.referrals(table, &wallets, &coupon_books);
         let spot =
@@ -183,12 +187,15 @@ impl Reader<'_> {
             timezone: timezone?,
             currency: currency?,
             terms: Terms {
+                rewards: self.rewards(table, &wallets),
                 wallets,
                 achievements,
                 referrals,
                 tiers,
                 coupon_books,
                 lifecycle,
+                carts: self.carts(table),
+                churn,
                 celebrations,
                 earning,
                 refunds,

@@ -1,7 +1,7 @@
 //! Coupons that rules give away, and those that orders name.
 
 use super::*;
-use crate::domain::coupon::{Card, Coupon, CouponBook, CouponCode, Holding, Shelf, Tally, Wanted};
+use crate::domain::coupon::{Card, Coupon, CouponBook, CouponCode, Desk, Holding, Shelf, Tally, Wanted};
 use crate::domain::decide::Undecided;
 use crate::domain::text::Name;
 
@@ -34,14 +34,14 @@ fn occasion(body: &str, now: Timestamp) -> Occasion {
 
 /// What the decision makes of these things on the desk.
 fn try_decide(life: &Life, body: &str, desk: Desk) -> Result<Commit, Undecided> {
-    let case = Case { desk, ..life.case(occasion(body, life.now), None) };
+    let case = Case { desk: desk.into(), ..life.case(occasion(body, life.now), None) };
     decide(&life.program, &life.chain.id, &[], case)
 }
 
 #[track_caller]
 fn lacks(outcome: Result<Commit, Undecided>) -> Wanted {
     match outcome {
-        Err(Undecided::Lacks(wanted)) => wanted,
+        Err(Undecided::Lacks(wanted)) => wanted.coupons,
         other => panic!("nothing lacks: {other:?}"),
     }
 }

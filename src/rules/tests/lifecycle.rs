@@ -44,7 +44,7 @@ fn a_mark_tells_how_a_guest_used_to_come_and_what_the_rule_recommends() {
     ));
     wait(&mut life, 21);
     let occasion = Occasion::Tick { kind: TickType::Daily, id: Ulid(1 << 100), then: None };
-    let case = Case { churn_probability: Some("0.3512".parse().unwrap()), ..life.case(occasion, None) };
+    let case = Case { foresight: Foresight::Given("0.3512".parse().unwrap()), ..life.case(occasion, None) };
     let commit = decide(&life.program, &life.chain.id, &[], case).unwrap();
     let [("member.at_risk", data)] = &absences(&commit)[..] else { panic!("{commit:?}") };
     let number = |name: &str| data[name].as_f64().unwrap();
@@ -53,6 +53,29 @@ fn a_mark_tells_how_a_guest_used_to_come_and_what_the_rule_recommends() {
     assert_eq!(number("predicted_churn_probability"), 0.3512);
     assert_eq!((&data["risk_level"], &data["days_since_last_visit"]), (&json!("HIGH"), &json!(21)));
     assert_eq!(data["recommended_actions"], json!(["offer a free coffee", "call"]));
+}
+
+#[test]
+fn rules_ask_how_likely_somebody_stays_away_and_a_test_says_it() {
+    let rules = "rule \"Win back\" on tick.daily when member.churn_probability > 0.6 { award(5); }\n\
+                 rule \"Unknown\" on tick.daily when !member.has_churn_probability { award(1); }\n\
+                 trigger \"Tell\" on points.earned when member.churn_probability > 0.7 { forward(\"crm\"); }\n\
+                 segment \"Going\" because \"churn\" when member.churn_probability > 0.7;\n\
+                 test \"likely\" { given_member(#{ churn_probability: 0.65 }); send(\"tick.daily\"); expect awarded() == 5;\
+                   expect !forwarded(\"crm\") && !in_segment(\"Going\"); }\n\
+                 test \"very\" { given_member(#{ churn_probability: 1 }); send(\"tick.daily\"); expect awarded() == 5;\
+                   expect forwarded(\"crm\") && in_segment(\"Going\"); }\n\
+                 test \"no model\" { given_member(#{}); send(\"tick.daily\"); expect awarded() == 1; }\n\
+                 test \"wrong\" { given_member(#{ churn_probability: 65 }); }";
+    let files =
+        vec![("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), MANIFEST.to_owned())];
+    let sources = Sources { files };
+    let program = Program::load(&sources, &chain(), 1).unwrap();
+    let outcomes = crate::rules::testing::run(&program, &sources, &chain());
+    let failures: Vec<_> = outcomes.into_iter().map(|outcome| (outcome.name, outcome.failure)).collect();
+    let [likely, very, without, (_, Some(wrong))] = &failures[..] else { panic!("{failures:#?}") };
+    assert!([likely, very, without].iter().all(|(_, failure)| failure.is_none()), "{failures:#?}");
+    assert!(wrong.message.contains("from 0 to 1"), "{wrong:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod achievements;
 mod announce;
+mod carts;
 mod check;
 mod coupons;
 mod decide;
@@ -10,6 +11,7 @@ mod hostile;
 mod lifecycle;
 mod orders;
 mod properties;
+mod redemptions;
 mod segments;
 mod tier;
 mod wallets;
@@ -21,9 +23,10 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
+use crate::domain::churn::Foresight;
 use crate::domain::commit::{Commit, SourceOrigin};
-use crate::domain::coupon::Desk;
 use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::desk::Desk;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::member::Member;
@@ -136,7 +139,7 @@ impl Life {
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
-            churn_probability: None,
+            foresight: Foresight::Nothing,
             only_rules,
             desk: Desk::default(),
             now: self.now,

@@ -9,7 +9,6 @@ use diesel::upsert::excluded;
 use super::batch::which_took_effect;
 use super::connection::DbConn;
 use super::error::StoreError;
-use super::referral;
 use super::row::Row;
 use super::schema::{coupon_holdings, coupon_tallies, coupon_usages, coupons};
 use crate::domain::chain::ChainId;
@@ -189,9 +188,6 @@ pub fn lay_out(
         let book = get_book(conn, chain, key)?.map(|stored| stored.book);
         let shelf = Shelf::of(book, tally(conn, chain, member, key)?);
         desk.shelves.insert(key, shelf);
-    }
-    for code in &wanted.senders {
-        desk.senders.insert(code.clone(), referral::sender(conn, chain, code)?);
     }
     Ok(desk)
 }

@@ -1,18 +1,22 @@
 //! Chains, endpoints, keys, programs, loyalty events in lists.
 
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
 use super::on_both;
 use super::sample::*;
 use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::Chain;
+use crate::domain::churn::ChurnModel;
 use crate::domain::endpoint::EndpointState;
 use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::role::Role;
 use crate::domain::text::{Name, Note};
-use crate::store::key;
 use crate::store::loyalty_event::{self, EventFilter};
+use crate::store::schema::churn_models;
 use crate::store::vault::Vault;
-use crate::store::{StoreError, chain as chains, endpoint as endpoints, program};
+use crate::store::{StoreError, chain as chains, churn, endpoint as endpoints, key, member, program};
 
 pub(super) fn chain() -> Chain {
     Chain {
@@ -81,6 +85,39 @@ on_both! {
         assert_eq!((latest.version, latest.hash, latest.created_at), (2, [2; 32], at(2)));
         let again = store.writer().unwrap().run(|c, _| program::insert(c, &harvest(), 2, &[9; 32], "{}", at(3)));
         assert!(matches!(again, Err(StoreError::Taken { .. })));
+    }
+
+    fn a_churn_model_comes_back_to_the_bit_and_the_oldest_are_forgotten(store) {
+        assert_eq!(store.look(|c| churn::latest(c, &harvest())), None);
+        let model = |n| ChurnModel { fitted_at: at(n), log_likelihood: -0.1 - n as f64 / 3.0, ..ChurnModel::example() };
+        let other = "other".parse().unwrap();
+        store.change(|c| churn::insert(c, &other, &model(0)));
+        for n in 1..=churn::KEPT + 2 {
+            store.change(|c| churn::insert(c, &harvest(), &model(n)));
+        }
+        let newest = ChurnModel { members: 7, ..model(churn::KEPT + 2) };
+        store.change(|c| churn::insert(c, &harvest(), &newest)); // at the same instant
+        let kept = store.look(|c| churn::list(c, &harvest()));
+        assert_eq!((kept.len() as i64, kept.first(), kept.last()), (churn::KEPT, Some(&newest), Some(&model(3))));
+        assert_eq!(store.look(|c| churn::latest(c, &harvest())), Some(newest));
+        let rows = store.look(|c| Ok(churn_models::table.count().get_result::<i64>(c)?));
+        assert_eq!((rows, store.look(|c| churn::list(c, &other))), (churn::KEPT + 1, vec![model(0)]));
+    }
+
+    fn members_are_counted_and_read_in_pages(store) {
+        store.write(&(1..=5).map(|n| order(n, &newcomer(n)).into()).collect::<Vec<_>>());
+        assert_eq!(store.look(|c| member::count(c, &harvest())), 5);
+        assert_eq!(store.look(|c| member::count(c, &"other".parse().unwrap())), 0);
+        let ids = |after| store.look(|c| member::ids(c, &harvest(), after, 2));
+        assert_eq!(ids(None), [member_id(1), member_id(2)]);
+        assert_eq!(ids(Some(member_id(4))), [member_id(5)]);
+        let of = [member_id(2), member_id(4), member_id(9)];
+        let histories = store.look(|c| member::histories(c, &harvest(), &of));
+        assert_eq!(histories.len(), 2);
+        assert!(histories.iter().all(|history| history.as_ref().unwrap().lifetime_visits == 1));
+        store.change(|c| Ok(c.batch_execute(&format!("UPDATE members SET state = '{{}}' WHERE id = '{}'", of[0]))?));
+        let histories = store.look(|c| member::histories(c, &harvest(), &of));
+        assert_eq!(histories.iter().filter(|history| history.is_err()).count(), 1, "one is no matter of the other");
     }
 
     fn loyalty_events_are_filtered_and_paged(store) {

@@ -115,6 +115,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         new_referral_code: None,
         referral: None,
         follow_up: None,
+        redemptions: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),

@@ -27,7 +27,7 @@ const STEPS: usize = 1_000;
 const CHAIN: &str = "/v1/chains/model";
 
 fn cases() -> u32 {
-    std::env::var("PUNCHCARD_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10)
+    std::env::var("PUNCHCARD_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4)
 }
 
 prop_state_machine! {

@@ -3,6 +3,8 @@
 pub(crate) mod app;
 pub(crate) mod builders;
 mod catalogue;
+#[path = "../../support/cdnow.rs"]
+pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
 #[path = "../../support/postgres.rs"]

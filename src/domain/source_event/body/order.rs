@@ -39,6 +39,8 @@ struct OrderBody {
     #[serde(default)]
     session_id: Option<Name>,
     #[serde(default)]
+    cart_id: Option<Key>,
+    #[serde(default)]
     status: Option<Name>,
     #[serde(default)]
     experience_details: Option<JsonObject>,
@@ -53,7 +55,7 @@ struct OrderBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ItemBody {
+pub(super) struct ItemBody {
     #[serde(default)]
     sku: Option<Name>,
     #[serde(default)]
@@ -82,7 +84,7 @@ struct RefundBody {
 }
 
 /// The POS's count of changes to an order.
-struct Version(i64);
+pub(super) struct Version(pub(super) i64);
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -143,6 +145,7 @@ fn order(
         channel: body.channel,
         location: location.cloned(),
         session_id: body.session_id,
+        cart_id: body.cart_id,
         status: body.status,
         experience_details: body.experience_details,
         coupons: body.coupons,
@@ -168,8 +171,8 @@ pub(super) fn refund(raw: &str, currency: &Currency) -> Result<Refund, BadEvent>
     Ok(Refund { order_id: body.order_id, back, reason: body.reason })
 }
 
-struct Checked<'a> {
-    currency: &'a Currency,
+pub(super) struct Checked<'a> {
+    pub(super) currency: &'a Currency,
 }
 
 impl Checked<'_> {
@@ -177,11 +180,11 @@ impl Checked<'_> {
         amount.checked(self.currency).map_err(|e| BadEvent::field(field, e))
     }
 
-    fn optional(&self, field: &str, amount: Option<Money>) -> Result<Option<Money>, BadEvent> {
+    pub(super) fn optional(&self, field: &str, amount: Option<Money>) -> Result<Option<Money>, BadEvent> {
         amount.map(|amount| self.amount(field, amount)).transpose()
     }
 
-    fn item(&self, index: usize, item: ItemBody) -> Result<Item, BadEvent> {
+    pub(super) fn item(&self, index: usize, item: ItemBody) -> Result<Item, BadEvent> {
         /// Weighed goods come in grams of a kilogram.
         const QUANTITY_DECIMALS: u32 = 3;
         let at = |name: &str| format!("data.items[{index}].{name}");

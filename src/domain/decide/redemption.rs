@@ -1,0 +1,194 @@
+//! Rewards: points spent on them, and given back when nothing comes of it.
+
+use std::borrow::Cow;
+
+use chrono::Duration;
+
+use super::points::Movement;
+use super::{Draft, Frame, Refusal};
+use crate::domain::command::{RedemptionOrder, Wish};
+use crate::domain::effect::Cause;
+use crate::domain::ids::RedemptionId;
+use crate::domain::ledger::{Account, ChainAccount};
+use crate::domain::loyalty_event::{EventData, PointsMoved};
+use crate::domain::redemption::{
+    Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockWay,
+};
+use crate::domain::refusal::Refused;
+use crate::domain::terms::reward::{Approval, RewardTerms};
+use crate::domain::terms::wallet::WalletTerms;
+
+impl Draft {
+    /// Spends points on a reward.
+    pub(super) fn redeem(&mut self, frame: Frame<'_>, wish: &Wish) -> Result<(), Refused> {
+        let reward = frame.terms.reward(&wish.reward).ok_or_else(|| {
+            let problem = format!("there is no reward called `{}` in program.toml", wish.reward);
+            Refused::new("unknown_reward", problem)
+        })?;
+        let wallet = frame.wallet(reward.wallet.as_ref())?;
+        self.may_have(reward, wallet)?;
+        let cause = self.cause_of_command(frame);
+        let movement = Movement { cause: &cause, wallet, amount: reward.cost, reason: &reward.title };
+        let (moved, drawn) = self.debit(movement, ChainAccount::Redeemed)?;
+        let days = reward.expires_after_days;
+        let redemption = Redemption {
+            id: RedemptionId::derived(self.cause_id(), 0),
+            member: self.member.id,
+            reward: RewardFace { id: reward.id.clone(), title: reward.title.clone(), kind: reward.kind },
+            status: match reward.approval {
+                Approval::Automatic => RedemptionStatus::Approved,
+                Approval::ByHand => RedemptionStatus::Pending,
+            },
+            wallet: wallet.code.clone(),
+            points_spent: reward.cost,
+            drawn,
+            counted: Counted { stock: reward.stock.is_some(), limit: reward.limit_per_member.is_some() },
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at: days.map(|days| self.now + Duration::days(days.into())),
+            reason: None,
+            code: None,
+        };
+        if let Some(of) = reward.stock {
+            self.desk.redemptions.move_stock(reward.id.clone(), StockWay::Take { of });
+        }
+        self.member.standing.redemptions.opened(&redemption, frame.terms);
+        self.told.push(EventData::RedemptionCreated(redemption.told()));
+        self.told.push(EventData::PointsRedeemed(moved));
+        self.tell_status(&redemption);
+        self.desk.redemptions.keep(redemption);
+        Ok(())
+    }
+
+    /// Whether the member may have the reward now.
+    fn may_have(&mut self, reward: &RewardTerms, wallet: &WalletTerms) -> Result<(), Refused> {
+        let carried = &self.member.standing.redemptions;
+        if let Some(limit) = reward.limit_per_member.filter(|limit| carried.has(&reward.id) >= *limit) {
+            let problem = format!("a member may have {limit} of `{}`, and has them", reward.id);
+            return Err(Refused::new("reward_limit_reached", problem));
+        }
+        if carried.open() >= MAX_OPEN {
+            let problem =
+                format!("{MAX_OPEN} redemptions of this member are open; fulfil or cancel one first");
+            return Err(Refused::new("too_many_redemptions", problem));
+        }
+        let balance = self.balance(wallet);
+        if balance < reward.cost {
+            let problem = format!("`{}` costs {}, and the balance is {balance}", reward.id, reward.cost);
+            return Err(Refused::new("insufficient_points", problem));
+        }
+        match (reward.stock, self.desk.redemptions.taken.get(&reward.id)) {
+            (None, _) => Ok(()),
+            (Some(_), None) => {
+                self.wanted.redemptions.stock.insert(reward.id.clone());
+                Err(Refusal::Lacks.into())
+            }
+            (Some(stock), Some(taken)) if *taken < stock => Ok(()),
+            (Some(_), Some(_)) => {
+                Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)))
+            }
+        }
+    }
+
+    /// What a manager, or whoever hands rewards over, does with a redemption.
+    pub(super) fn step_redemption(
+        &mut self,
+        frame: Frame<'_>,
+        step: Step,
+        order: &RedemptionOrder,
+    ) -> Result<(), Refused> {
+        let Some(known) = self.desk.redemptions.known.get(&order.redemption).cloned() else {
+            self.wanted.redemptions.named.insert(order.redemption);
+            return Err(Refusal::Lacks.into());
+        };
+        let mut redemption = known.filter(|known| known.member == self.member.id).ok_or_else(|| {
+            let problem = format!("this member has no redemption {}", order.redemption);
+            Refused::new("unknown_redemption", problem)
+        })?;
+        redemption.status = redemption.status.after(step)?;
+        redemption.reason = order.reason.clone().or(redemption.reason);
+        redemption.code = order.code.clone().or(redemption.code);
+        self.tell_status(&redemption);
+        let cause = self.cause_of_command(frame);
+        self.keep_redemption(frame, &cause, redemption)?;
+        Ok(())
+    }
+
+    /// Ends the redemptions whose time is over.
+    pub(super) fn expire_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let due: Vec<_> = self.member.standing.redemptions.due(self.now).collect();
+        let unknown = due.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
+        self.wanted.redemptions.carried.extend(unknown);
+        if !self.wanted.redemptions.is_empty() {
+            return Err(Refusal::Lacks);
+        }
+        for id in due {
+            // One that is carried and not there is damage, which whoever lays it out has reported.
+            let Some(mut redemption) = self.desk.redemptions.known.get(&id).cloned().flatten() else {
+                continue;
+            };
+            redemption.status = RedemptionStatus::Expired;
+            self.tell_status(&redemption);
+            self.keep_redemption(frame, &frame.engine("not fulfilled in time"), redemption)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what became of a redemption; one that came to nothing gives back what it took.
+    fn keep_redemption(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        mut redemption: Redemption,
+    ) -> Result<(), Refusal> {
+        redemption.updated_at = self.now;
+        if !redemption.status.is_open() {
+            self.member.standing.redemptions.closed(&redemption);
+            if redemption.status.came_to_nothing() {
+                self.give_back(frame, cause, &redemption)?;
+            }
+        }
+        self.desk.redemptions.keep(redemption);
+        Ok(())
+    }
+
+    /// Gives the points back into the lots they came from. What has expired meanwhile expires again at once.
+    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) -> Result<(), Refusal> {
+        if redemption.counted.stock {
+            let reward = redemption.reward.id.clone();
+            self.desk.redemptions.move_stock(reward, StockWay::GiveBack);
+        }
+        // The program may have dropped the wallet since; the points are the member's all the same.
+        let declared = frame.terms.wallet(Some(&redemption.wallet));
+        let wallet =
+            declared.map_or_else(|| Cow::Owned(WalletTerms::plain(redemption.wallet.clone())), Cow::Borrowed);
+        let held = self.member.standing.wallets.open(&wallet.code);
+        held.put_back(&redemption.drawn)?;
+        held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
+        let new_balance = held.balance();
+        let (amount, reason) = (redemption.points_spent, &*redemption.reward.title);
+        let movement = Movement { cause, wallet: &wallet, amount, reason };
+        self.book(movement, Account::Chain(ChainAccount::Redeemed), Account::Member(self.member.id));
+        self.told.push(EventData::PointsReturned(PointsMoved {
+            amount,
+            wallet: wallet.code.clone(),
+            new_balance,
+            reason: reason.into(),
+            expires_at: None,
+        }));
+        self.expire_due(frame, &wallet);
+        Ok(())
+    }
+
+    fn tell_status(&mut self, redemption: &Redemption) {
+        let told = redemption.told();
+        self.told.push(match redemption.status {
+            RedemptionStatus::Pending => EventData::RedemptionPending(told),
+            RedemptionStatus::Approved => EventData::RedemptionApproved(told),
+            RedemptionStatus::Fulfilled => EventData::RedemptionFulfilled(told),
+            RedemptionStatus::Rejected => EventData::RedemptionRejected(told),
+            RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
+            RedemptionStatus::Expired => EventData::RedemptionExpired(told),
+        });
+    }
+}

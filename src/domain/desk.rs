@@ -1,0 +1,51 @@
+//! The desk of one decision: what it knows besides the member and the order, a part for each noun.
+//!
+//! A decision cannot know beforehand what it will need. So it takes what lies on the desk, and says what it lacks;
+//! whoever carries the decision out lays that on the desk too and asks again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::referral::{ReferralCode, Sender};
+use super::{coupon, redemption};
+
+/// What a decision needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Of coupons.
+    pub coupons: coupon::Wanted,
+    /// Of redemptions.
+    pub redemptions: redemption::Wanted,
+    /// The members to whom these codes belong.
+    pub senders: BTreeSet<ReferralCode>,
+}
+
+impl Wanted {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.coupons.is_empty() && self.redemptions.is_empty() && self.senders.is_empty()
+    }
+
+    /// Wants that, too.
+    pub fn add(&mut self, other: Self) {
+        self.coupons.add(other.coupons);
+        self.redemptions.add(other.redemptions);
+        self.senders.extend(other.senders);
+    }
+}
+
+/// What is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Desk {
+    /// Coupons.
+    pub coupons: coupon::Desk,
+    /// Redemptions, and what is taken of the rewards' stock.
+    pub redemptions: redemption::Desk,
+    /// Members who give codes to others; `None` = nobody has this code.
+    pub senders: BTreeMap<ReferralCode, Option<Sender>>,
+}
+
+impl From<coupon::Desk> for Desk {
+    fn from(coupons: coupon::Desk) -> Self {
+        Self { coupons, ..Self::default() }
+    }
+}

@@ -1,0 +1,119 @@
+//! Redemptions: what became of a wish, and taking it a step further.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::value::to_raw_value;
+
+use super::commands::Addressee;
+use super::{found, id, members};
+use crate::domain::command::{CommandType, RedemptionOrder};
+use crate::domain::ids::RedemptionId;
+use crate::domain::redemption::Step;
+use crate::domain::role::Right;
+use crate::domain::text::{Name, Note};
+use crate::http::auth::Caller;
+use crate::http::body::Body;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::{AppState, State};
+use crate::read::redemption::RedemptionFilter;
+
+const WHAT: &str = "redemption";
+const STATUS: &str = "must be pending, approved, fulfilled, rejected, cancelled or expired";
+
+/// `GET /v1/chains/{chain}/redemptions`: all, or those with a `status`.
+pub(in crate::http) async fn list(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::View, &path)?.chain.id.clone();
+    let status = query.parsed("status", STATUS)?;
+    let wanted = query.page()?;
+    query.finish()?;
+    let filter = status.map_or(RedemptionFilter::All, RedemptionFilter::Status);
+    Ok(HttpResponse::Ok().json(state.reader.redemptions(chain, filter, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/redemptions`
+pub(in crate::http) async fn of_member(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::ViewMembers, &path.0)?.chain.id.clone();
+    let wanted = query.page()?;
+    query.finish()?;
+    let member = members::known(&state, &chain, &path.1).await?.member_id;
+    let filter = RedemptionFilter::Member(member);
+    Ok(HttpResponse::Ok().json(state.reader.redemptions(chain, filter, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/redemptions/{id}`
+pub(in crate::http) async fn get(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::ViewMembers, &path.0)?.chain.id.clone();
+    found(state.reader.redemption(chain, id(&path.1, WHAT)?).await?, WHAT)
+}
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $name:ident = $step:ident,)*) => {$(
+        $(#[$doc])*
+        pub(in crate::http) async fn $name(
+            state: State,
+            caller: Caller,
+            path: web::Path<(String, String)>,
+            request: HttpRequest,
+            body: Body,
+        ) -> Result<HttpResponse, Problem> {
+            step(&state, &caller, &path, Step::$step, &request, body).await
+        }
+    )*};
+}
+
+steps! {
+    /// `POST /v1/chains/{chain}/redemptions/{id}/approve`
+    approve = Approve,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/fulfill`
+    fulfill = Fulfill,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/reject`: the points are given back.
+    reject = Reject,
+    /// `POST /v1/chains/{chain}/redemptions/{id}/cancel`: the points are given back.
+    cancel = Cancel,
+}
+
+/// What may be said with a step.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    #[serde(default)]
+    reason: Option<Note>,
+    #[serde(default)]
+    code: Option<Name>,
+}
+
+async fn step(
+    state: &AppState,
+    caller: &Caller,
+    (chain, redemption): &(String, String),
+    step: Step,
+    request: &HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(caller, Right::Manage, chain)?.chain.id.clone();
+    let redemption: RedemptionId = id(redemption, WHAT)?;
+    let known = state.reader.redemption(chain.clone(), redemption).await?;
+    let member = known.ok_or(Problem::NotFound(WHAT))?.member;
+    let Words { reason, code } = body.optional_json().await?;
+    if code.is_some() && step != Step::Fulfill {
+        return Err(Problem::field("code", "belongs to fulfill only"));
+    }
+    let order = RedemptionOrder { redemption, reason, code };
+    let data = to_raw_value(&order).unwrap_or_else(|_| unreachable!("plain structs serialize"));
+    Addressee { chain, member }.send(state, CommandType::StepRedemption(step), request, &data).await
+}
