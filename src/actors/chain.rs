@@ -123,9 +123,9 @@ impl Find {
     }
 }
 
-/// Find a member by id, for a scheduled tick.
+/// Find a member by id, or whoever answers for them.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Option<Addr<MemberActor>>, EngineError>")]
+#[rtype(result = "Result<Option<(MemberId, Addr<MemberActor>)>, EngineError>")]
 pub struct FindById(pub MemberId);
 
 /// These identities came to belong to this member: a commit says so.
@@ -156,6 +156,8 @@ pub struct Forget(pub MemberId);
 struct Found {
     owners: HashMap<Identity, MemberId>,
     members: HashMap<MemberId, Result<Member, Damage>>,
+    /// Who answers for whom, where that is not themselves.
+    heirs: HashMap<MemberId, MemberId>,
     /// The order of each event, if it had to be looked up.
     orders: Vec<Result<Option<OrderRecord>, Damage>>,
 }
@@ -296,6 +298,7 @@ impl ChainActor {
         };
         let identities = &pending.event.identities;
         let by_order = order.as_ref().and_then(|order| order.member);
+        let by_order = by_order.map(|owner| found.heirs.get(&owner).copied().unwrap_or(owner));
         let by_identity = identities.iter().find_map(owner_of);
         let mut attach: Vec<_> = identities.iter().filter(|i| owner_of(i).is_none()).cloned().collect();
         let mut notes = Vec::new();
@@ -408,8 +411,15 @@ fn find(conn: &mut DbConn, chain: &ChainId, events: &[Arc<SourceEvent>]) -> Resu
     let by_order = found.orders.iter().flatten().flatten().filter_map(|order| order.member);
     let wanted: HashSet<_> = found.owners.values().copied().chain(by_order).collect();
     for id in wanted {
-        if let Some(member) = or_damage(store::member::load(conn, chain, id))?.transpose() {
-            found.members.insert(id, member);
+        match or_damage(store::member::load_living(conn, chain, id))?.transpose() {
+            Some(Ok(member)) => {
+                if member.id != id {
+                    found.heirs.insert(id, member.id);
+                }
+                found.members.insert(member.id, Ok(member));
+            }
+            Some(damage) => drop(found.members.insert(id, damage)),
+            None => {}
         }
     }
     Ok(found)
@@ -465,19 +475,22 @@ impl Handler<Find> for ChainActor {
 }
 
 impl Handler<FindById> for ChainActor {
-    type Result = actix::ResponseActFuture<Self, Result<Option<Addr<MemberActor>>, EngineError>>;
+    type Result = actix::ResponseActFuture<Self, Result<Option<(MemberId, Addr<MemberActor>)>, EngineError>>;
 
     fn handle(&mut self, FindById(id): FindById, _: &mut Context<Self>) -> Self::Result {
         if let Some(addr) = self.resident_route(id) {
-            return Box::pin(actix::fut::ready(Ok(Some(addr))));
+            return Box::pin(actix::fut::ready(Ok(Some((id, addr)))));
         }
         let chain = self.snapshot.load().chain.id.clone();
         let store = self.parts.store.clone();
-        let loaded = async move { store.read(move |conn| store::member::load(conn, &chain, id)).await };
+        let loaded =
+            async move { store.read(move |conn| store::member::load_living(conn, &chain, id)).await };
         Box::pin(loaded.into_actor(self).map(move |loaded, this, _| {
-            let member = loaded?;
+            let Some(member) = loaded? else { return Ok(None) };
+            let id = member.id;
             // Somebody may have spawned it meanwhile.
-            Ok(this.resident_route(id).or_else(|| member.map(|member| this.spawn(member))))
+            let addr = this.resident_route(id).unwrap_or_else(|| this.spawn(member));
+            Ok(Some((id, addr)))
         }))
     }
 }

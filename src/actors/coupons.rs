@@ -82,6 +82,8 @@ pub(super) struct Clerk<'a> {
     pub(super) clock: &'a Clock,
     pub(super) chain: &'a ChainId,
     pub(super) member: MemberId,
+    /// Whom the member has absorbed.
+    pub(super) absorbed: Vec<MemberId>,
 }
 
 /// Free codes that were picked of a book.
@@ -181,12 +183,12 @@ impl Clerk<'_> {
     ) -> Result<LaidOut, StoreError> {
         let mut all = wanted.clone();
         all.coupons.codes.extend(picked.values().flatten().cloned());
-        let (chain, member) = (self.chain.clone(), self.member);
+        let (chain, member, absorbed) = (self.chain.clone(), self.member, self.absorbed.clone());
         let look_up = move |conn: &mut _| {
-            let coupons = store::coupon::lay_out(conn, &chain, member, &all.coupons)?;
+            let coupons = store::coupon::lay_out(conn, &chain, member, &absorbed, &all.coupons)?;
             let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
             let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
-            Ok(Desk { coupons, redemptions, senders })
+            Ok(Desk { coupons, redemptions, senders, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
         for (book, codes) in picked {

@@ -14,13 +14,15 @@ use tracing::Instrument as _;
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::churn::Learned;
+use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::Endpoint;
+use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::refusal::Refused;
-use crate::domain::source_event::{KeyOrigin, SourceEvent};
+use crate::domain::source_event::{KeyOrigin, SourceData, SourceEvent};
 use crate::domain::text::Key;
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
@@ -35,7 +37,7 @@ use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
 use super::journal::{Journal, Nudges};
-use super::member::{Applied, Apply, MemberParts, Wake, first_answer, repeat};
+use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, News, Wake, first_answer, repeat};
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
@@ -101,6 +103,10 @@ pub(super) struct Inner {
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
+    /// One merge at a time: two that concern the same members would wait for each other.
+    merging: tokio::sync::Mutex<()>,
+    /// One member is forgotten in the log at a time.
+    pub(super) forgetting: tokio::sync::Mutex<()>,
     /// One fit of a churn model at a time.
     pub(super) learning: tokio::sync::Mutex<()>,
     /// One move of the test clock at a time.
@@ -135,6 +141,8 @@ impl Engine {
             unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
+            merging: tokio::sync::Mutex::new(()),
+            forgetting: tokio::sync::Mutex::new(()),
             learning: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
             admission: Arc::new(Semaphore::new(parts.max_in_flight)),
@@ -308,6 +316,16 @@ impl Engine {
         chain: &ChainId,
         stored: StoredSource,
     ) -> Result<Answer, EngineError> {
+        self.decide_stored_for(chain, stored, None).await
+    }
+
+    /// The same, for the member who claimed it.
+    pub(super) async fn decide_stored_for(
+        &self,
+        chain: &ChainId,
+        stored: StoredSource,
+        claimed_by: Option<MemberId>,
+    ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
             .map_err(|bad| {
@@ -320,7 +338,12 @@ impl Engine {
         let input = SourceInput {
             id: stored.id,
             // What was made up for the sender at first stays as it was.
-            event: Arc::new(SourceEvent { key: stored.key, occurred_at: stored.occurred_at, ..event }),
+            event: Arc::new(SourceEvent {
+                key: stored.key,
+                occurred_at: stored.occurred_at,
+                member: claimed_by.or(event.member),
+                ..event
+            }),
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
@@ -364,6 +387,10 @@ impl Engine {
         if !input.event.kind().is_about_member() {
             return self.announce(chain, input).await;
         }
+        let merge = match &input.event.data {
+            SourceData::Command(Command::Merge(from)) => Some((from, self.0.merging.lock().await)),
+            _ => None,
+        };
         for _ in 0..MAX_ROUTES {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
@@ -389,13 +416,28 @@ impl Engine {
                 only_rules: only_rules.clone(),
                 span: tracing::Span::current(),
             };
-            match addr.send(apply).await {
-                Ok(Ok(Applied::Answered { answer, learned, follow_up })) => {
+            let escort = match &merge {
+                Some((from, _)) => self.other_than(chain, &handle, id, from).await?,
+                None => None,
+            };
+            let applied = match escort {
+                Some(other) => other.send(Escort { to: addr, apply }).await,
+                None => addr.send(apply).await,
+            };
+            match applied {
+                Ok(Ok(Applied::Answered { answer, news: News { learned, outdated, follow_up } })) => {
                     if let Some(follow_up) = follow_up {
                         self.decide_later(chain.clone(), follow_up);
                     }
+                    for member in &outdated {
+                        self.forget(&handle, *member).await;
+                    }
+                    if matches!(input.event.data, SourceData::Command(Command::Erase)) {
+                        self.forget(&handle, id).await;
+                        self.forget_later(chain.clone());
+                    }
                     // Only now: an event that was refused must not bind an identity to anybody.
-                    if brings_identities && !learned.is_empty() {
+                    if (brings_identities || !outdated.is_empty()) && !learned.is_empty() {
                         let _ = handle.addr.send(Learn { member: id, identities: learned }).await;
                     }
                     return Ok(answer);
@@ -442,10 +484,25 @@ impl Engine {
         };
         let found = handle.addr.send(FindById(id)).await?;
         Ok(found.and_then(|addr| {
-            let addr = addr.ok_or(EngineError::NotFound("member"))?;
+            let (id, addr) = addr.ok_or(EngineError::NotFound("member"))?;
             let attach = event.identities.clone();
             Ok(Route::Member(Box::new(MemberRoute { id, addr, attach, order: None, notes: Vec::new() })))
         }))
+    }
+
+    /// The actor of the member of that name, unless it is `me`.
+    async fn other_than(
+        &self,
+        chain: &ChainId,
+        handle: &ChainHandle,
+        me: MemberId,
+        name: &MemberName,
+    ) -> Result<Option<Addr<MemberActor>>, EngineError> {
+        let (of, name) = (chain.clone(), name.clone());
+        let found = self.0.store.read(move |conn| store::member::find(conn, &of, &name)).await?;
+        let Some(other) = found.filter(|other| other.id != me) else { return Ok(None) };
+        let found = handle.addr.send(FindById(other.id)).await.unwrap_or(Ok(None))?;
+        Ok(found.filter(|(id, _)| *id != me).map(|(_, addr)| addr))
     }
 
     async fn forget(&self, handle: &ChainHandle, member: MemberId) {
@@ -503,7 +560,7 @@ impl Engine {
             self.respawn_chain(chain);
             return Ok(()); // the next pass finds it again
         };
-        let Some(addr) = found? else { return Ok(()) };
+        let Some((_, addr)) = found? else { return Ok(()) };
         match addr.send(Wake { snapshot: handle.snapshot.load_full() }).await {
             Ok(answer) => answer,
             Err(_) => {

@@ -3,16 +3,19 @@
 //! It holds nothing that the store cannot rebuild. Whenever a commit fails or loses against another writer, the state
 //! is dropped and the next decision starts from the store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorFutureExt, AtomicResponse, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
 use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
 use crate::domain::celebration;
 use crate::domain::chain::ChainId;
+use crate::domain::claim::Claim;
+use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::desk::Wanted;
@@ -24,11 +27,11 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
-use crate::domain::source_event::SourceType;
+use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide};
 use crate::store::commit::Written;
-use crate::store::{self, Store};
+use crate::store::{self, DbConn, Store};
 use crate::telemetry::Metrics;
 
 use super::coupons::{Clerk, CouponLocks, LaidOut};
@@ -88,13 +91,36 @@ pub enum Applied {
     Answered {
         /// What the POS is told.
         answer: Answer,
-        /// Identities that came to belong to the member by it.
-        learned: Vec<Identity>,
-        /// What follows of it for somebody else; it is durable too, and waits to be decided.
-        follow_up: Option<SourceInput>,
+        /// What it means for finding members.
+        news: News,
     },
     /// Meanwhile its identities came to belong to another member: find the member again.
     Reroute,
+}
+
+/// What others must know of a commit.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Identities that came to belong to the member.
+    pub learned: Vec<Identity>,
+    /// Members whose actors are out of date: they were merged, or others have their identities now.
+    pub outdated: Vec<MemberId>,
+    /// What follows of it for somebody else; it is durable too, and waits to be decided.
+    pub follow_up: Option<SourceInput>,
+}
+
+impl News {
+    fn of(commit: &mut Commit) -> Self {
+        let me = commit.member.as_ref().map(|member| member.id);
+        let people = &commit.people;
+        let losers = people.identities.iter().map(|moved| moved.from);
+        let outdated = losers.chain(people.others.iter().map(|other| other.id)).collect::<BTreeSet<_>>();
+        let won = people.identities.iter().filter(|moved| moved.to == me).map(|moved| moved.identity.clone());
+        let mut learned: Vec<_> = won.collect();
+        learned.append(&mut commit.new_identities);
+        let follow_up = commit.follow_up.take().map(kept_input);
+        Self { learned, outdated: outdated.into_iter().collect(), follow_up }
+    }
 }
 
 /// Apply one source event; answered only once its commit is durable.
@@ -117,6 +143,17 @@ pub struct Apply {
     pub span: tracing::Span,
 }
 
+/// Lend an ear to nobody else while another member decides on something that concerns both. Otherwise a guest who comes
+/// all the time would have changed whenever the other one is done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Applied, EngineError>")]
+pub struct Escort {
+    /// Who decides.
+    pub to: Addr<MemberActor>,
+    /// What.
+    pub apply: Apply,
+}
+
 /// Run the ticks that are due for the member.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), EngineError>")]
@@ -135,6 +172,16 @@ impl Handler<Apply> for MemberActor {
             answer
         });
         AtomicResponse::new(Box::pin(applied))
+    }
+}
+
+impl Handler<Escort> for MemberActor {
+    type Result = AtomicResponse<Self, Result<Applied, EngineError>>;
+
+    fn handle(&mut self, Escort { to, apply }: Escort, _: &mut Context<Self>) -> Self::Result {
+        self.state = None; // it is about to be another one
+        let applied = async move { to.send(apply).await.unwrap_or(Ok(Applied::Reroute)) };
+        AtomicResponse::new(Box::pin(applied.into_actor(self)))
     }
 }
 
@@ -227,11 +274,6 @@ impl Work {
                 }
                 attach = self.still_free(std::mem::take(&mut attach)).await?;
             }
-            if input.event.follows_its_order()
-                && order.as_ref().and_then(|order| order.member).is_some_and(|owner| owner != self.id)
-            {
-                return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
-            }
             let member = match self.take_or_load().await? {
                 Some(member) => member,
                 None => match self.still_new(newcomer.as_ref()).await? {
@@ -239,6 +281,18 @@ impl Work {
                     None => return Ok(Applied::Reroute),
                 },
             };
+            if member.heir().is_some() {
+                return Ok(Applied::Reroute); // meanwhile they turned out to be somebody else
+            }
+            let owner = order.as_ref().and_then(|order| order.member);
+            if input.event.follows_its_order() && owner.is_some_and(|owner| !member.answers_for(owner)) {
+                self.state = Some(member);
+                return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
+            }
+            let guests = self.guests(&input.event.data, &member).await?;
+            let mut desk = laid.desk.clone();
+            desk.guests = guests;
+            desk.claim = self.claim(&input.event.data).await?;
             let case = Case {
                 member,
                 order: order.clone(),
@@ -247,7 +301,7 @@ impl Work {
                 occasion: Occasion::Source(input.clone()),
                 foresight: snapshot.learned.foresight.clone(),
                 only_rules: only_rules.clone(),
-                desk: laid.desk.clone(),
+                desk,
                 now: self.parts.clock.now(),
             };
             let (written, mut commit) = match self.commit(&snapshot, case).await? {
@@ -259,15 +313,14 @@ impl Work {
             };
             match written {
                 Written::Done => {
-                    let learned = std::mem::take(&mut commit.new_identities);
-                    let follow_up = commit.follow_up.take().map(kept_input);
+                    let news = News::of(&mut commit);
                     let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
                     self.tell_failures(&source);
-                    return Ok(Applied::Answered { answer: first_answer(&source), learned, follow_up });
+                    return Ok(Applied::Answered { answer: first_answer(&source), news });
                 }
                 Written::Duplicate { receipt, same_body, status } => {
                     let answer = repeat(&input, receipt, same_body, status)?;
-                    return Ok(Applied::Answered { answer, learned: Vec::new(), follow_up: None });
+                    return Ok(Applied::Answered { answer, news: News::default() });
                 }
                 Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
             }
@@ -275,13 +328,44 @@ impl Work {
         Err(EngineError::Overloaded)
     }
 
+    /// The order that a command claims, as far as it is known.
+    async fn claim(&self, data: &SourceData) -> Result<Option<Claim>, EngineError> {
+        let SourceData::Command(Command::ClaimOrder(code)) = data else { return Ok(None) };
+        let (chain, code) = (self.chain.clone(), code.clone());
+        Ok(self.parts.store.read(move |conn| store::parked::find(conn, &chain, &code)).await?)
+    }
+
+    /// The other members whom a command about this one concerns, as stored.
+    async fn guests(&self, data: &SourceData, member: &Member) -> Result<Vec<Member>, EngineError> {
+        let SourceData::Command(command) = data else { return Ok(Vec::new()) };
+        let chain = self.chain.clone();
+        let command = match command {
+            Command::Merge(_) | Command::Unmerge(_) | Command::Erase => command.clone(),
+            _ => return Ok(Vec::new()),
+        };
+        let absorbed: Vec<_> = member.absorbed.iter().map(|absorbed| absorbed.id).collect();
+        let find = move |conn: &mut DbConn| match command {
+            Command::Merge(from) => Ok(store::member::find(conn, &chain, &from)?.into_iter().collect()),
+            Command::Unmerge(who) => Ok(store::member::load(conn, &chain, who)?.into_iter().collect()),
+            _ => {
+                absorbed.iter().filter_map(|id| store::member::load(conn, &chain, *id).transpose()).collect()
+            }
+        };
+        Ok(self.parts.store.read(find).await?)
+    }
+
     /// Lays on the desk what a decision wants.
-    async fn lay_out(&self, wanted: &Wanted) -> Result<LaidOut, EngineError> {
+    async fn lay_out(&mut self, wanted: &Wanted) -> Result<LaidOut, EngineError> {
         if wanted.is_empty() {
             return Ok(LaidOut::default());
         }
+        if self.state.is_none() {
+            self.state = self.load().await?;
+        }
+        let absorbed =
+            self.state.iter().flat_map(|member| &member.absorbed).map(|absorbed| absorbed.id).collect();
         let MemberParts { store, clock, coupon_locks: locks, .. } = &*self.parts;
-        let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id };
+        let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id, absorbed };
         Ok(clerk.lay_out(wanted).await?)
     }
 

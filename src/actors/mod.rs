@@ -22,12 +22,14 @@
 
 pub mod chain;
 pub mod churn;
+mod claims;
 pub mod configure;
 pub mod coupons;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;
 pub mod error;
+mod forget;
 pub mod journal;
 pub mod member;
 pub mod outbound;

@@ -58,6 +58,11 @@ impl Engine {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "deliveries of deleted endpoints could not be discarded");
             }
+            self.forget_later(chain.clone());
+            if let Err(error) = self.decide_claimed(chain, None).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "claimed orders could not be decided");
+            }
         }
     }
 

@@ -127,7 +127,7 @@ async fn a_member_whose_actor_panicked_is_rebuilt_from_the_store() {
     bench.order(1, "ana").await;
     let id = bench.member("ana").await;
     let chain = bench.engine.chain_addr(&bench.chain);
-    let addr = chain.send(FindById(id)).await.unwrap().unwrap().unwrap();
+    let (_, addr) = chain.send(FindById(id)).await.unwrap().unwrap().unwrap();
     assert!(addr.send(Panic).await.is_err());
     let answer = bench.order(2, "ana").await;
     assert!(answer.receipt.contains(r#""points":20"#), "{}", answer.receipt);
@@ -141,7 +141,7 @@ async fn a_member_whose_actor_dies_before_a_look_up_saw_them_is_looked_up_again(
     bench.order(1, "ana").await;
     let ana = bench.member("ana").await;
     let chain = bench.engine.chain_addr(&bench.chain);
-    let addr = chain.send(FindById(ana)).await.unwrap().unwrap().unwrap();
+    let (_, addr) = chain.send(FindById(ana)).await.unwrap().unwrap().unwrap();
     assert!(addr.send(Panic).await.is_err());
     let now = bench.engine.clock().now();
     let event = Arc::new(order_event(&bench.engine, 2, "ana"));
@@ -344,7 +344,7 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
         from: SourceOrigin::Outside,
     };
     let ana = bench.member("ana").await;
-    let addr = engine.chain_addr(&bench.chain).send(FindById(ana)).await.unwrap().unwrap().unwrap();
+    let (_, addr) = engine.chain_addr(&bench.chain).send(FindById(ana)).await.unwrap().unwrap().unwrap();
     let apply = Apply {
         input,
         snapshot,
@@ -500,7 +500,8 @@ async fn the_log_names_the_event_on_whose_way_an_actor_died() {
     let deadline = Instant::now() + Duration::from_secs(20);
     // Until an event stands in the mailbox behind the panic. On a busy machine it may come too late for that.
     for number in 4712.. {
-        let addr = bench.engine.chain_addr(&bench.chain).send(FindById(id)).await.unwrap().unwrap().unwrap();
+        let (_, addr) =
+            bench.engine.chain_addr(&bench.chain).send(FindById(id)).await.unwrap().unwrap().unwrap();
         let busy = addr.send(Busy(Duration::from_millis(50)));
         let died = addr.send(Panic);
         let event = order_event(&bench.engine, number, "ana");

@@ -200,6 +200,17 @@ impl Carts {
         self.make_room();
     }
 
+    /// Those of somebody who is the same person, as many as there is room for.
+    pub fn join(&mut self, other: &Self) {
+        self.ordered_at = self.ordered_at.max(other.ordered_at);
+        for theirs in &other.known {
+            if self.known.iter().all(|known| known.cart_id != theirs.cart_id) {
+                self.known.push(theirs.clone());
+                self.make_room();
+            }
+        }
+    }
+
     /// When the first of them is abandoned, if each is so long after it was last heard of.
     pub fn deadline(&self, after: Duration) -> Option<Timestamp> {
         self.known.iter().filter_map(|known| known.deadline(after)).min()

@@ -16,8 +16,8 @@ use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId, ReferralId};
 use super::loyalty_event::{
-    Absence, Enrolled, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
-    ProfileUpdated, SegmentChange, Subject, TierInDanger, TierMoved, With,
+    Absence, Enrolled, EventData, EventType, ExpiringSoon, Forfeited, LoyaltyEvent, Message, PointsMoved,
+    PointsPending, ProfileUpdated, Purse, Reunion, SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -52,6 +52,8 @@ impl EventType {
             Self::OrderCancelled => message_with::<Cancellation>(),
             Self::OrderRefunded => message_with::<RefundTold>(),
             Self::MemberUpdated => message_with::<ProfileUpdated>(),
+            Self::MemberMerged | Self::MemberUnmerged => message_with::<Reunion>(),
+            Self::MemberErased => message_with::<Forfeited>(),
             Self::MemberBirthday => message_with::<Birthday>(),
             Self::MemberAnniversary => message_with::<Anniversary>(),
             Self::MemberIdentified => message_with::<Identified>(),
@@ -173,6 +175,13 @@ impl EventType {
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
+            Self::MemberMerged => EventData::MemberMerged(reunion().into()),
+            Self::MemberUnmerged => EventData::MemberUnmerged(reunion().into()),
+            Self::MemberErased => {
+                let Reunion { other_id, other_member_id, points } = reunion();
+                let forfeited = Forfeited { known_as: other_id, member_id: other_member_id, points };
+                EventData::MemberErased(forfeited.into())
+            }
             Self::MemberIdentified => EventData::MemberIdentified(Identified {
                 identified_via: "card",
                 confidence: money("0.98"),
@@ -309,6 +318,14 @@ impl EventType {
 fn message_with<T: JsonSchema + 'static>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
+}
+
+fn reunion() -> Reunion {
+    Reunion {
+        other_id: "m-43".into(),
+        other_member_id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0008)),
+        points: vec![Purse { wallet: name("points"), balance: Points(120), pending: Points(0) }],
+    }
 }
 
 fn enrolled() -> EventData {

@@ -32,6 +32,21 @@ impl Celebrated {
         self.birthdays_from = Some(self.birthdays_from.map_or(today, |from| from.max(today)));
     }
 
+    /// What was told of somebody who was the same person, and `enrolled_first` of the two or not, is not told again.
+    pub fn join(&mut self, other: Self, enrolled_first: bool) {
+        self.birthdays_from = self.birthdays_from.max(other.birthdays_from);
+        if enrolled_first {
+            self.anniversaries = other.anniversaries;
+        }
+    }
+
+    /// They were not; anniversaries count again as `before`, if the other's did meanwhile.
+    pub fn part(&mut self, before: Self, enrolled_first: bool) {
+        if enrolled_first {
+            self.anniversaries = before.anniversaries;
+        }
+    }
+
     /// The birthday is told on `today`; gives the day that is kept.
     pub fn tell_birthday(&mut self, birthdate: Option<NaiveDate>, today: NaiveDate) -> NaiveDate {
         let kept = birthdate.map_or(today, |birthdate| last(birthdate, today));

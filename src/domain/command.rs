@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::coupon::CouponCommand;
+use super::identity::MemberName;
+use super::ids::MemberId;
 use super::ids::RedemptionId;
 use super::json;
 use super::money::Points;
@@ -18,7 +20,7 @@ use super::profile::ProfileChange;
 use super::redemption::Step;
 use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
-use super::text::{Key, Name, Note};
+use super::text::{Key, Name, Note, Text};
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +53,14 @@ pub enum CommandType {
     RejectReferral,
     /// A member gets what bringing somebody brings. The engine itself asks for it.
     RewardReferral,
+    /// Another member is this one.
+    Merge,
+    /// Another member was not this one after all.
+    Unmerge,
+    /// A member is forgotten.
+    Erase,
+    /// An order without a guest was this member's.
+    ClaimOrder,
     /// Points are spent on a reward.
     Redeem,
     /// A redemption takes a step.
@@ -74,6 +84,10 @@ impl CommandType {
         Self::ApproveReferral,
         Self::RejectReferral,
         Self::RewardReferral,
+        Self::Merge,
+        Self::Unmerge,
+        Self::Erase,
+        Self::ClaimOrder,
         Self::Redeem,
         Self::StepRedemption(Step::Approve),
         Self::StepRedemption(Step::Fulfill),
@@ -98,6 +112,10 @@ impl CommandType {
             Self::ApproveReferral => "referral.approve",
             Self::RejectReferral => "referral.reject",
             Self::RewardReferral => "referral.reward",
+            Self::Merge => "member.merge",
+            Self::Unmerge => "member.unmerge",
+            Self::Erase => "member.erase",
+            Self::ClaimOrder => "order.claim",
             Self::Redeem => "redemption.create",
             Self::StepRedemption(Step::Approve) => "redemption.approve",
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
@@ -131,6 +149,14 @@ pub enum Command {
     Coupon(Box<CouponCommand>),
     /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
     Referral(Box<ReferralCommand>),
+    /// `member.merge`: from whom
+    Merge(MemberName),
+    /// `member.unmerge`: who
+    Unmerge(MemberId),
+    /// `member.erase`
+    Erase,
+    /// `order.claim`: the code on its receipt, or its id
+    ClaimOrder(Key),
     /// `redemption.create`
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
@@ -164,6 +190,24 @@ pub struct TierOrder {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NothingMore {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergeBody {
+    from: Text<200>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimBody {
+    code: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnmergeBody {
+    member: MemberId,
+}
 
 /// What earned the points that can be spent from now on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -215,6 +259,10 @@ impl Command {
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
             Self::Referral(command) => command.kind(),
+            Self::Merge(_) => CommandType::Merge,
+            Self::Unmerge(_) => CommandType::Unmerge,
+            Self::Erase => CommandType::Erase,
+            Self::ClaimOrder(_) => CommandType::ClaimOrder,
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
         }
@@ -247,6 +295,22 @@ impl Command {
             CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
             CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
             CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
+            CommandType::Merge => {
+                let MergeBody { from } = json::object(raw, "data")?;
+                Self::Merge(MemberName::parse(&from))
+            }
+            CommandType::Unmerge => {
+                let UnmergeBody { member } = json::object(raw, "data")?;
+                Self::Unmerge(member)
+            }
+            CommandType::Erase => {
+                let NothingMore {} = json::object(raw, "data")?;
+                Self::Erase
+            }
+            CommandType::ClaimOrder => {
+                let ClaimBody { code } = json::object(raw, "data")?;
+                Self::ClaimOrder(code)
+            }
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
         })

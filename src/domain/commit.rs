@@ -14,6 +14,7 @@ use super::receipt::{Receipt, SourceStatus};
 use super::redemption::RedemptionChanges;
 use super::referral::{Referral, ReferralCode};
 use super::source_event::SourceEvent;
+use super::text::Key;
 use std::sync::Arc;
 
 /// Everything one decision changed.
@@ -34,6 +35,8 @@ pub struct Commit {
     pub wake: Wake,
     /// Identities seen for the first time.
     pub new_identities: Vec<Identity>,
+    /// What it changed of who is who.
+    pub people: PeopleChanges,
     /// The order after it, at the version it was decided *from*.
     pub order: Option<OrderRecord>,
     /// Coupons after it, and what was done with them.
@@ -54,6 +57,59 @@ pub struct Commit {
     pub deliveries: Vec<NewDelivery>,
     /// When it was decided.
     pub decided_at: Timestamp,
+}
+
+/// What a merge, an un-merge, an erasure or a claim changed beside the member. Other commits change nothing of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PeopleChanges {
+    /// The other members after it, at the versions they were decided *from*.
+    pub others: Vec<Member>,
+    /// Identities that go from one to another.
+    pub identities: Vec<IdentityMove>,
+    /// What members have of coupons goes with them.
+    pub coupons: Option<CouponsMove>,
+    /// Members of whom the log must forget who they were.
+    pub erased: Vec<MemberId>,
+    /// An order without a guest that is the member's from now on.
+    pub claimed: Option<Key>,
+}
+
+impl PeopleChanges {
+    /// Moves identities.
+    pub fn move_identities(&mut self, identities: &[Identity], from: MemberId, to: Option<MemberId>) {
+        let moved = identities.iter().map(|identity| IdentityMove { identity: identity.clone(), from, to });
+        self.identities.extend(moved);
+    }
+}
+
+/// An identity that goes from one member to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityMove {
+    /// Which.
+    pub identity: Identity,
+    /// Whose it must still be.
+    pub from: MemberId,
+    /// Whose it is after it; `None` = nobody's.
+    pub to: Option<MemberId>,
+}
+
+/// What two members have of coupons, and did with their books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouponsMove {
+    /// All of it counts as the second one's too; what the first one had stays known.
+    Join {
+        /// Who is absorbed.
+        from: MemberId,
+        /// The survivor.
+        to: MemberId,
+    },
+    /// What the second one had is theirs again, as far as it is still there.
+    Part {
+        /// The survivor.
+        from: MemberId,
+        /// Who was absorbed.
+        to: MemberId,
+    },
 }
 
 /// Whether a commit moved the member's next wake-up. Most do not, and need not touch the index of wake-ups.

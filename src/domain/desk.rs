@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::Claim;
+use super::member::Member;
 use super::referral::{ReferralCode, Sender};
 use super::{coupon, redemption};
 
@@ -42,6 +44,10 @@ pub struct Desk {
     pub redemptions: redemption::Desk,
     /// Members who give codes to others; `None` = nobody has this code.
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
+    /// Other members whom the event is about: they lie there from the start.
+    pub guests: Vec<Member>,
+    /// The order that is claimed; it lies there from the start, too.
+    pub claim: Option<Claim>,
 }
 
 impl From<coupon::Desk> for Desk {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ids::MemberId;
 use super::text::{BadText, Text};
 
 /// What kind of mark identifies a member. The order is the priority: when the identities of one event belong to
@@ -123,6 +124,26 @@ fn phone(text: &str) -> Option<Box<str>> {
     good.then(|| digits.into())
 }
 
+/// How somebody names a member: our id, or anything the chain knows them by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberName {
+    /// `mem_…`
+    Ours(MemberId),
+    /// Any of these, by priority.
+    Known(Vec<Identity>),
+}
+
+impl MemberName {
+    /// Reads a name of any kind: whatever identities the text could be.
+    pub fn parse(text: &str) -> Self {
+        if let Ok(id) = text.parse() {
+            return Self::Ours(id);
+        }
+        let identities = IdentityKind::ALL.into_iter().filter_map(|kind| Identity::parse(kind, text).ok());
+        Self::Known(identities.collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +174,19 @@ mod tests {
         ] {
             assert!(Identity::parse(kind, given).is_err(), "{given:?}");
         }
+    }
+
+    #[test]
+    fn a_name_is_whatever_it_can_be() {
+        let kinds = |text: &str| match MemberName::parse(text) {
+            MemberName::Ours(_) => vec![],
+            MemberName::Known(identities) => identities.iter().map(|i| i.kind).collect(),
+        };
+        use IdentityKind::{Card, Email, External, Id, Phone};
+        assert_eq!(kinds("mem_00000000000000000000000007"), []);
+        assert_eq!(kinds("m-42"), [Id, Card]);
+        assert_eq!(kinds("ana@example.com"), [Id, Card, Email]);
+        assert_eq!(kinds("+15551234567"), [Id, Card, Phone]);
+        assert_eq!(kinds("square:CUST1"), [Id, Card, External]);
     }
 }

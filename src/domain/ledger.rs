@@ -26,12 +26,24 @@ pub enum ChainAccount {
     Expired,
     /// Points spent on a reward.
     Redeemed,
+    /// Points on their way from one member to another who is the same person: nothing stays here.
+    Merged,
+    /// Points of a member who was erased.
+    Forfeited,
 }
 
 impl ChainAccount {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Issued, Self::Deducted, Self::ClawedBack, Self::Adjusted, Self::Expired, Self::Redeemed];
+    pub const ALL: [Self; 8] = [
+        Self::Issued,
+        Self::Deducted,
+        Self::ClawedBack,
+        Self::Adjusted,
+        Self::Expired,
+        Self::Redeemed,
+        Self::Merged,
+        Self::Forfeited,
+    ];
 
     /// The word used in the store and in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -42,6 +54,8 @@ impl ChainAccount {
             Self::Adjusted => "adjusted",
             Self::Expired => "expired",
             Self::Redeemed => "redeemed",
+            Self::Merged => "merged",
+            Self::Forfeited => "forfeited",
         }
     }
 }

@@ -16,6 +16,7 @@ use super::coupon::{CouponMoved, UsageKind};
 use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::member::{Member, MemberFace, RiskLevel};
+use super::merge::Handed;
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
@@ -55,6 +56,9 @@ event_types! {
     OrderCreated = "order.created": "A member placed an order.",
     OrderUpdated = "order.updated": "Something about a member's order changed.",
     MemberUpdated = "member.updated": "Something else is known of a member now.",
+    MemberMerged = "member.merged": "Another member turned out to be this one, who has everything of theirs now.",
+    MemberUnmerged = "member.unmerged": "Another member was not this one after all and is a member of their own again.",
+    MemberErased = "member.erased": "A member asked to be forgotten and was. Forget them, too.",
     MemberBirthday = "member.birthday": "It is a member's birthday.",
     MemberAnniversary = "member.anniversary": "A member enrolled on this day, years ago.",
     MemberIdentified = "member.identified": "A member was recognised in a session.",
@@ -290,6 +294,62 @@ pub struct ProfileUpdated {
     pub profile: Profile,
 }
 
+/// Two members who are one person, or are not after all. The event is about the survivor.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reunion {
+    /// The other: the chain's own id of them, or ours when it has none.
+    pub other_id: Box<str>,
+    /// The other: our id.
+    pub other_member_id: MemberId,
+    /// The points that change hands, by wallet.
+    pub points: Vec<Purse>,
+}
+
+/// A member who was forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Forfeited {
+    /// The chain's own id of them, or ours when it has none, so that receivers know whom to forget.
+    pub known_as: Box<str>,
+    /// Our id: the books keep it.
+    pub member_id: MemberId,
+    /// The points that are gone, by wallet.
+    pub points: Vec<Purse>,
+}
+
+/// Points of one wallet.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Purse {
+    /// The wallet.
+    pub wallet: Name,
+    /// What could be spent; below zero for a debt.
+    pub balance: Points,
+    /// What could not be spent yet.
+    pub pending: Points,
+}
+
+impl Reunion {
+    /// With this other.
+    pub fn of(other_id: Box<str>, other_member_id: MemberId, handed: &[Handed]) -> Self {
+        Self { other_id, other_member_id, points: purses(handed) }
+    }
+}
+
+impl Forfeited {
+    /// Of this member.
+    pub fn of(known_as: Box<str>, member_id: MemberId, handed: &[Handed]) -> Self {
+        Self { known_as, member_id, points: purses(handed) }
+    }
+}
+
+fn purses(handed: &[Handed]) -> Vec<Purse> {
+    let purse = |Handed { wallet, balance, pending }: &Handed| Purse {
+        wallet: wallet.clone(),
+        balance: *balance,
+        pending: *pending,
+    };
+    handed.iter().map(purse).collect()
+}
+
 /// What happened, by type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventData {
@@ -301,6 +361,12 @@ pub enum EventData {
     OrderUpdated(OrderTold),
     /// `member.updated`
     MemberUpdated(Box<ProfileUpdated>),
+    /// `member.merged`
+    MemberMerged(Box<Reunion>),
+    /// `member.unmerged`
+    MemberUnmerged(Box<Reunion>),
+    /// `member.erased`
+    MemberErased(Box<Forfeited>),
     /// `member.birthday`
     MemberBirthday(Birthday),
     /// `member.anniversary`
@@ -401,6 +467,9 @@ impl EventData {
             Self::OrderCreated(_) => EventType::OrderCreated,
             Self::OrderUpdated(_) => EventType::OrderUpdated,
             Self::MemberUpdated(_) => EventType::MemberUpdated,
+            Self::MemberMerged(_) => EventType::MemberMerged,
+            Self::MemberUnmerged(_) => EventType::MemberUnmerged,
+            Self::MemberErased(_) => EventType::MemberErased,
             Self::MemberBirthday(_) => EventType::MemberBirthday,
             Self::MemberAnniversary(_) => EventType::MemberAnniversary,
             Self::MemberIdentified(_) => EventType::MemberIdentified,
@@ -505,6 +574,10 @@ impl Serialize for DataWithSource<'_> {
                 With { own, source_event }.serialize(serializer)
             }
             EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
+            EventData::MemberMerged(own) | EventData::MemberUnmerged(own) => {
+                With { own: &**own, source_event }.serialize(serializer)
+            }
+            EventData::MemberErased(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),

@@ -3,7 +3,6 @@
 //! The size of a member is bounded: history is kept as one summary a day for [`HISTORY_DAYS`], so that a decision
 //! costs the same for a guest of ten years as for one of ten days.
 
-mod status;
 mod window;
 
 use std::collections::BTreeMap;
@@ -19,6 +18,7 @@ use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, TransferId};
+use super::merge::{Absorbed, Ended};
 use super::money::{Money, Points};
 use super::profile::Profile;
 use super::redemption::Redemptions;
@@ -30,7 +30,7 @@ use super::tier::{Footing, ManualTier};
 use super::visited::VisitedDays;
 use super::wallet::{Wallet, Wallets};
 
-pub use status::{RiskLevel, Status};
+pub use super::status::{RiskLevel, Status};
 pub use window::Window;
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
@@ -207,6 +207,41 @@ impl History {
         }
     }
 
+    /// Adds what somebody did who was the same person.
+    pub fn join(&mut self, other: &Self) {
+        self.lifetime_visits += other.lifetime_visits;
+        self.lifetime_spend = self.lifetime_spend.plus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
+        let mut days = other.lifetime_days;
+        for day in &other.days {
+            if let Some(own) = self.on(day.day) {
+                days -= u64::from(own.visits > 0 && day.visits > 0).min(days); // one day for both
+                own.visits = own.visits.saturating_add(day.visits);
+                own.spend = own.spend.plus(day.spend);
+                own.earned = own.earned.saturating_add(day.earned);
+            }
+        }
+        self.lifetime_days += days;
+    }
+
+    /// Takes away again what was joined.
+    pub fn part(&mut self, other: &Self) {
+        self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
+        self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
+        self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
+        let mut days = other.lifetime_days;
+        for day in &other.days {
+            let Ok(at) = self.days.binary_search_by_key(&day.day, |s| s.day) else { continue };
+            let own = &mut self.days[at];
+            own.visits = own.visits.saturating_sub(day.visits);
+            days -= u64::from(own.visits > 0 && day.visits > 0).min(days);
+            own.spend = own.spend.minus(day.spend);
+            own.earned = own.earned.saturating_sub(day.earned);
+        }
+        self.lifetime_days = self.lifetime_days.saturating_sub(days);
+        self.days.retain(|day| day.visits > 0 || day.spend != Money::ZERO || day.earned != 0);
+    }
+
     fn on(&mut self, day: NaiveDate) -> Option<&mut DaySummary> {
         let newest = self.days.last().map_or(day, |s| s.day.max(day));
         let oldest = newest.checked_sub_days(Days::new(HISTORY_DAYS)).unwrap_or(NaiveDate::MIN);
@@ -378,6 +413,10 @@ pub struct Member {
     pub history: History,
     /// The newest of what was written down about them.
     pub latest: Latest,
+    /// Members who turned out to be this one.
+    pub absorbed: Vec<Absorbed>,
+    /// How they came to be a member no more, if they did.
+    pub ended: Option<Box<Ended>>,
 }
 
 /// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which
@@ -407,6 +446,8 @@ impl Member {
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
+            absorbed: Vec::new(),
+            ended: None,
         }
     }
 
@@ -550,35 +591,6 @@ mod tests {
         assert_eq!(long.lifetime_visits, 2_000);
         let late = history(&[("2026-03-03", "1"), ("2026-03-01", "2")]);
         assert_eq!(late.days[0].day, day("2026-03-01"));
-    }
-
-    #[test]
-    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
-        let mut history = history(&[("2024-01-01", "1"), ("2024-01-01", "1"), ("2024-06-01", "1")]);
-        let seen = |history: &History, until: &str| {
-            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
-        };
-        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
-        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
-        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
-        history.visit(day("2026-03-02"), Money::ZERO);
-        history.visit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(history.days.len(), 2);
-        let until = |until: &str| seen(&history, until);
-        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
-        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
-        history.unvisit(day("2026-03-04"), Money::ZERO);
-        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
-        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
-        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
-    }
-
-    #[test]
-    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
-        let mut history = history(&[("2024-01-01", "1")]);
-        history.earn(day("2026-03-02"), 50);
-        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
-        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
     }
 
     #[test]

@@ -307,12 +307,57 @@ impl Profile {
         Ok((profile, changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field).collect()))
     }
 
+    /// The profile of two who are one person: this one's word where there is one, else the other's. An agreement that
+    /// either of them refused is refused.
+    ///
+    /// # Errors
+    /// It would be too large.
+    pub fn filled_up(&self, other: &Self) -> Result<Self, Refused> {
+        let mut profile = self.clone();
+        let mut other = other.clone();
+        macro_rules! fill {
+            ($($field:ident),*) => { $(profile.$field = profile.$field.take().or(other.$field.take());)* };
+        }
+        fill!(first_name, last_name, full_name, birthdate, gov_id, language);
+        let more: Vec<_> = other.emails.into_iter().filter(|email| !profile.emails.contains(email)).collect();
+        profile.emails.extend(more);
+        for (name, agreed) in other.consents {
+            profile.consents.entry(name).and_modify(|both| *both &= agreed).or_insert(agreed);
+        }
+        for (name, value) in other.attributes {
+            profile.attributes.entry(name).or_insert(value);
+        }
+        profile.check_size()?;
+        Ok(profile)
+    }
+
+    /// The profile without what it has from the other alone: what it did not have `before`, and what is still as the
+    /// other had it.
+    pub fn without(&self, other: &Self, before: &Self) -> Self {
+        let mut profile = self.clone();
+        macro_rules! take {
+            ($($field:ident),*) => { $(if profile.$field == other.$field {
+                profile.$field = before.$field.clone();
+            })* };
+        }
+        take!(first_name, last_name, full_name, birthdate, gov_id, language);
+        profile.emails.retain(|email| before.emails.contains(email) || !other.emails.contains(email));
+        take_entries(&mut profile.consents, &other.consents, &before.consents);
+        take_entries(&mut profile.attributes, &other.attributes, &before.attributes);
+        profile
+    }
+
     fn check(&self, today: NaiveDate) -> Result<(), Refused> {
         if let Some(day) = self.birthdate.filter(|day| *day > today) {
             return Err(Refused::new("not_born_yet", format!("the birthdate {day} lies in the future")));
         }
-        if self.consents.len().max(self.attributes.len()) > MAX_ENTRIES {
-            let problem = format!("a member may have {MAX_ENTRIES} consents and {MAX_ENTRIES} attributes");
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), Refused> {
+        if self.consents.len().max(self.attributes.len()).max(self.emails.len()) > MAX_ENTRIES {
+            let problem =
+                format!("a member may have {MAX_ENTRIES} consents, attributes and e-mail addresses each");
             return Err(Refused::new("profile_too_large", problem));
         }
         let bytes = serde_json::to_string(self).map_or(usize::MAX, |json| json.len());
@@ -321,6 +366,22 @@ impl Profile {
             return Err(Refused::new("profile_too_large", problem));
         }
         Ok(())
+    }
+}
+
+/// Entries that are as the other had them become what they were before.
+fn take_entries<V: Clone + PartialEq>(
+    now: &mut BTreeMap<Name, V>,
+    other: &BTreeMap<Name, V>,
+    before: &BTreeMap<Name, V>,
+) {
+    for (name, value) in other {
+        if now.get(name) == Some(value) {
+            match before.get(name) {
+                Some(value) => drop(now.insert(name.clone(), value.clone())),
+                None => drop(now.remove(name)),
+            }
+        }
     }
 }
 

@@ -248,6 +248,29 @@ impl Redemptions {
         self.open.values().flatten().min().copied()
     }
 
+    /// Takes over what somebody carries who is the same person.
+    pub fn join(&mut self, other: &Self) {
+        self.open.extend(&other.open);
+        for (reward, has) in &other.has {
+            *self.has.entry(reward.clone()).or_default() += has;
+        }
+    }
+
+    /// Takes out again what was joined, as far as it is still open; the limits count as they did then.
+    pub fn part(&mut self, joined: &Self) -> Self {
+        let mut out = joined.clone();
+        out.open.retain(|id, _| self.open.contains_key(id));
+        self.open.retain(|id, _| !out.open.contains_key(id));
+        for (reward, has) in &mut out.has {
+            let both = self.has.entry(reward.clone()).or_default();
+            *has = (*has).min(*both);
+            *both -= *has;
+        }
+        self.has.retain(|_, has| *has > 0);
+        out.has.retain(|_, has| *has > 0);
+        out
+    }
+
     /// Notes a new one. Rewards without a limit any more are forgotten.
     pub fn opened(&mut self, redemption: &Redemption, terms: &Terms) {
         self.open.insert(redemption.id, redemption.expires_at);

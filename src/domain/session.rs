@@ -91,6 +91,13 @@ impl OpenSessions {
         true
     }
 
+    /// Those of somebody who is the same person; the oldest of all are forgotten.
+    pub fn join(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+        self.0.sort_by_key(|(_, started)| *started);
+        self.0.drain(..self.0.len().saturating_sub(MAX_OPEN));
+    }
+
     /// A session ends; how long it lasted, if its start is known. Clocks that disagree do not make it negative.
     pub fn end(&mut self, id: &Key, at: Timestamp) -> Option<Duration> {
         let place = self.0.iter().position(|(open, _)| open == id)?;

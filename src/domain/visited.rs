@@ -37,6 +37,18 @@ impl VisitedDays {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::member::History;
+    use crate::domain::money::Money;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn history(days: &[&str]) -> History {
+        let mut history = History::default();
+        days.iter().for_each(|on| history.visit(day(on), Money::ZERO));
+        history
+    }
 
     #[test]
     fn days_come_down_to_the_first_the_last_and_how_many() {
@@ -56,5 +68,33 @@ mod tests {
             span("2026-01-01", "2026-01-09", 2),
             "late"
         );
+    }
+
+    #[test]
+    fn visited_days_are_counted_for_ever_though_days_are_forgotten() {
+        let mut history = history(&["2024-01-01", "2024-01-01", "2024-06-01"]);
+        let seen = |history: &History, until: &str| {
+            history.visited_until(day(until)).map(|seen| (seen.first, seen.last, seen.count))
+        };
+        let before = ["2023-12-31", "2024-01-31", "2024-12-31"].map(|until| seen(&history, until));
+        let (first, second) = (day("2024-01-01"), day("2024-06-01"));
+        assert_eq!(before, [None, Some((first, first, 1)), Some((first, second, 2))]);
+        history.visit(day("2026-03-02"), Money::ZERO);
+        history.visit(day("2026-03-04"), Money::ZERO);
+        let until = |until: &str| seen(&history, until);
+        assert_eq!(until("2026-03-01"), Some((first, second, 2)));
+        assert_eq!(until("2026-03-04"), Some((first, day("2026-03-04"), 4)));
+        history.unvisit(day("2026-03-04"), Money::ZERO);
+        assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
+        history.visit(day("2022-05-05"), Money::ZERO); // heard of late
+        assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
+    }
+
+    #[test]
+    fn points_earned_long_after_the_last_visit_do_not_make_it_forgotten() {
+        let mut history = history(&["2024-01-01"]);
+        history.earn(day("2026-03-02"), 50);
+        assert_eq!(history.last_visit(), Some(day("2024-01-01")));
+        assert_eq!(history.days_since_last_visit(day("2026-03-02")), 791);
     }
 }

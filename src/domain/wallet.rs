@@ -191,6 +191,75 @@ impl Wallet {
         drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
     }
 
+    /// Takes everything over that another wallet holds: lots with their expiry, a deficit, what waits.
+    ///
+    /// # Errors
+    /// It is too much for one wallet; this one may then be half changed.
+    pub fn join(&mut self, other: &Self) -> Result<(), WalletError> {
+        other.lots.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))?;
+        if other.balance < Points::ZERO {
+            self.debit(Points(-other.balance.0))?;
+        }
+        other.waiting.iter().try_for_each(|waiting| self.wait(waiting.clone()))?;
+        self.used_at = self.used_at.max(other.used_at);
+        if !other.lots.is_empty() {
+            // Rather warned of twice than not at all.
+            self.warned_until = self.warned_until.min(other.warned_until);
+        }
+        Ok(())
+    }
+
+    /// Takes out what was joined, as far as it is still there and less what was `lost` of it: from lots with the same
+    /// expiry, and of what waited then what still waits. `expiry` says until when points are good that waited then and
+    /// do not any more. A deficit that was joined goes with it.
+    ///
+    /// # Errors
+    /// The balance would leave the range of points.
+    pub fn part(
+        &mut self,
+        joined: &Self,
+        lost: Points,
+        expiry: impl Fn(Timestamp) -> Option<Timestamp>,
+    ) -> Result<Self, WalletError> {
+        let mut left = Self { waiting: Vec::new(), ..joined.clone() };
+        left.debit(lost)?;
+        let mut out = Self { used_at: self.used_at, warned_until: joined.warned_until, ..Self::default() };
+        for lot in &left.lots {
+            out.credit(self.take_from(lot.expires_at, lot.remaining), lot.expires_at)?;
+        }
+        for waited in &joined.waiting {
+            let is_it = |waiting: &Waiting| {
+                (&waiting.origin, waiting.until, waiting.earned_at)
+                    == (&waited.origin, waited.until, waited.earned_at)
+            };
+            let still = self.release(is_it);
+            if still.is_empty() {
+                let until = expiry(waited.earned_at);
+                out.credit(self.take_from(until, waited.amount), until)?;
+            }
+            out.waiting.extend(still);
+        }
+        if left.balance < Points::ZERO {
+            self.credit(Points(-left.balance.0), None)?;
+            out.debit(Points(-left.balance.0))?;
+        }
+        Ok(out)
+    }
+
+    /// Takes up to `amount` from the lot that is gone at `expires_at`; answers how much there was.
+    fn take_from(&mut self, expires_at: Option<Timestamp>, amount: Points) -> Points {
+        let Some(at) = self.lots.iter().position(|lot| lot.expires_at == expires_at) else {
+            return Points::ZERO;
+        };
+        let taken = amount.min(self.lots[at].remaining);
+        self.lots[at].remaining.0 -= taken.0;
+        self.balance.0 -= taken.0;
+        if self.lots[at].remaining == Points::ZERO {
+            self.lots.remove(at);
+        }
+        taken
+    }
+
     /// Removes the lots that are gone at `now`; answers how many points that were.
     pub fn expire(&mut self, now: Timestamp) -> Points {
         let mut gone = 0;
@@ -279,6 +348,12 @@ impl Wallets {
     /// Balance of the first wallet.
     pub fn points(&self) -> Points {
         self.first().map_or(Points::ZERO, Wallet::balance)
+    }
+
+    /// The same wallets with nothing in them.
+    pub fn emptied(&self) -> Self {
+        let empty = |named: &Named| Named { code: named.code.clone(), wallet: Wallet::default() };
+        Self(self.0.iter().map(empty).collect())
     }
 
     /// All of them, with their codes.
@@ -455,6 +530,42 @@ mod tests {
                 }
                 prop_assert_eq!(expanded, naive.points.clone());
             }
+        }
+
+        #[test]
+        fn what_is_joined_comes_out_again_as_far_as_it_is_still_there(
+            own in proptest::collection::vec(step(), 0..20),
+            brought in proptest::collection::vec(step(), 0..20),
+            spent in 0..900i64,
+        ) {
+            let fill = |steps: Vec<Step>| {
+                let mut wallet = Wallet::default();
+                for step in steps {
+                    match step {
+                        Step::Credit(n, days) => wallet.credit(Points(n), days.map(day)).unwrap(),
+                        Step::Debit(n) => drop(wallet.debit(Points(n)).unwrap()),
+                        Step::Cancel | Step::Days(_) => {}
+                    }
+                }
+                wallet
+            };
+            let (own, brought) = (fill(own), fill(brought));
+            let mut both = own.clone();
+            both.join(&brought).unwrap();
+            prop_assert_eq!(both.balance().0, own.balance().0 + brought.balance().0);
+            if own.balance() >= Points::ZERO && brought.balance() >= Points::ZERO {
+                let mut unspent = both.clone();
+                let back = unspent.part(&brought, Points::ZERO, |_| None).unwrap();
+                prop_assert_eq!(lots(&back), lots(&brought));
+                prop_assert_eq!(lots(&unspent), lots(&own));
+            }
+            both.debit(Points(spent)).unwrap();
+            let before = both.balance().0;
+            let back = both.part(&brought, Points::ZERO, |_| None).unwrap();
+            prop_assert_eq!(both.balance().0 + back.balance().0, before);
+            prop_assert!(back.balance() <= brought.balance().max(Points::ZERO));
+            let sum = |wallet: &Wallet| wallet.lots().map(|lot| lot.remaining.0).sum::<i64>();
+            prop_assert_eq!((sum(&both), sum(&back)), (both.balance().0.max(0), back.balance().0.max(0)));
         }
     }
 }

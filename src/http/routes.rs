@@ -5,7 +5,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
 use super::admin::{
-    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, keys,
+    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
     loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
@@ -132,6 +132,13 @@ fn of_members(service: &mut web::ServiceConfig) {
     of_chain("/members/{member}")
         .get(members::get)
         .patch(about_member(Right::Serve, SourceType::MemberUpdated))
+        .delete(about_member(Right::Manage, CommandType::Erase))
+        .add(service);
+    of_chain("/members/{member}/claims").post(members::claim).add(service);
+    of_chain("/members/{member}/export").get(export::get).add(service);
+    of_chain("/members/{member}/merge").post(about_member(Right::Manage, CommandType::Merge)).add(service);
+    of_chain("/members/{member}/unmerge")
+        .post(about_member(Right::Manage, CommandType::Unmerge))
         .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
     of_chain("/members/{member}/points")

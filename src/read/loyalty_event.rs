@@ -30,7 +30,7 @@ pub struct Filter {
 pub struct EventView(Box<RawValue>);
 
 impl EventView {
-    fn of(event: StoredEvent) -> Result<Self, ReadError> {
+    pub(super) fn of(event: StoredEvent) -> Result<Self, ReadError> {
         raw(event.body, "loyalty event").map(Self)
     }
 }

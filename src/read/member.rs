@@ -9,9 +9,10 @@ use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
 use crate::domain::member::{Member, NextExpiration, RiskLevel, Status};
+use crate::domain::merge::Ended;
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
@@ -68,6 +69,15 @@ pub struct MemberView {
     pub last_visit: Option<NaiveDate>,
     /// When first seen.
     pub enrolled_at: Timestamp,
+    /// Members who turned out to be this one, by our ids. What was written down under them is found by them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<MemberId>,
+    /// Whom they turned out to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<MemberId>,
+    /// When they were forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
 }
 
 /// Something that the chain knows a guest by.
@@ -161,7 +171,7 @@ impl WalletView {
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        let face = member.face();
+        let (face, merged_into) = (member.face(), member.heir());
         Self {
             id: face.id,
             member_id: member.id,
@@ -184,27 +194,13 @@ impl From<Member> for MemberView {
             lifetime_spend: member.history.lifetime_spend,
             last_visit: member.history.last_visit(),
             enrolled_at: member.enrolled_at,
+            merged_into,
+            erased_at: match member.ended.as_deref() {
+                Some(Ended::Erased(at)) => Some(*at),
+                Some(Ended::Merged(_)) | None => None,
+            },
+            absorbed: member.absorbed.iter().map(|absorbed| absorbed.id).collect(),
         }
-    }
-}
-
-/// How somebody names a member: our id, or anything the chain knows them by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MemberName {
-    /// `mem_…`
-    Ours(MemberId),
-    /// Any of these, by priority.
-    Known(Vec<Identity>),
-}
-
-impl MemberName {
-    /// Reads a name of any kind: whatever identities the text could be.
-    pub fn parse(text: &str) -> Self {
-        if let Ok(id) = text.parse() {
-            return Self::Ours(id);
-        }
-        let identities = IdentityKind::ALL.into_iter().filter_map(|kind| Identity::parse(kind, text).ok());
-        Self::Known(identities.collect())
     }
 }
 
@@ -254,42 +250,36 @@ impl Reader {
         }))
     }
 
+    /// The member whose records are asked for: by our id also one who was merged into another, because what was written
+    /// down before stays theirs.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn member_of_record(
+        &self,
+        chain: ChainId,
+        name: MemberName,
+    ) -> Result<Option<MemberId>, ReadError> {
+        let member = match name {
+            MemberName::Ours(id) => self.run(move |conn| Ok(member::load(conn, &chain, id)?)).await?,
+            MemberName::Known(_) => self.stored_member(chain, name).await?,
+        };
+        Ok(member.map(|member| member.id))
+    }
+
     pub(super) async fn stored_member(
         &self,
         chain: ChainId,
         name: MemberName,
     ) -> Result<Option<Member>, ReadError> {
-        self.run(move |conn| {
-            let id = match name {
-                MemberName::Ours(id) => Some(id),
-                MemberName::Known(identities) => {
-                    member::owners(conn, &chain, &identities)?.first().map(|(_, owner)| *owner)
-                }
-            };
-            let Some(id) = id else { return Ok(None) };
-            Ok(member::load(conn, &chain, id)?)
-        })
-        .await
+        self.run(move |conn| Ok(member::find(conn, &chain, &name)?)).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_whatever_it_can_be() {
-        let kinds = |text: &str| match MemberName::parse(text) {
-            MemberName::Ours(_) => vec![],
-            MemberName::Known(identities) => identities.iter().map(|i| i.kind).collect(),
-        };
-        use IdentityKind::{Card, Email, External, Id, Phone};
-        assert_eq!(kinds("mem_00000000000000000000000007"), []);
-        assert_eq!(kinds("m-42"), [Id, Card]);
-        assert_eq!(kinds("ana@example.com"), [Id, Card, Email]);
-        assert_eq!(kinds("+15551234567"), [Id, Card, Phone]);
-        assert_eq!(kinds("square:CUST1"), [Id, Card, External]);
-    }
+    use crate::domain::identity::IdentityKind;
 
     #[test]
     fn identities_are_shown_by_priority_and_the_first_is_the_primary_one() {

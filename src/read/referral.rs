@@ -8,6 +8,7 @@ use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{MemberId, ReferralId};
+use crate::domain::member::Member;
 use crate::domain::referral::{Referral, ReferralCode, ReferralStatus};
 use crate::domain::text::{Name, Note};
 use crate::store::member;
@@ -151,9 +152,13 @@ impl Reader {
     ) -> Result<Option<CodeView>, ReadError> {
         self.run(move |conn| {
             let Some(id) = referral::owner(conn, &chain, &code)? else { return Ok(None) };
-            let owner = member::load(conn, &chain, id)?;
-            let first_name = owner.and_then(|member| member.profile.first_name);
-            Ok(Some(CodeView { code, member_id: id, first_name }))
+            let owner = member::load_living(conn, &chain, id)?;
+            let view = |member: Member| CodeView {
+                code,
+                member_id: member.id,
+                first_name: member.profile.first_name,
+            };
+            Ok(owner.filter(|member| !member.is_erased()).map(view))
         })
         .await
     }

@@ -53,6 +53,14 @@ pub struct SourceDetail {
     pub receipt: Box<RawValue>,
 }
 
+impl SourceDetail {
+    pub(super) fn of(mut stored: StoredSource) -> Result<Self, ReadError> {
+        let body = raw(std::mem::take(&mut stored.body), "source event")?;
+        let receipt = raw(std::mem::take(&mut stored.receipt), "receipt")?;
+        Ok(Self { source: stored.into(), body, receipt })
+    }
+}
+
 impl From<StoredSource> for SourceView {
     fn from(stored: StoredSource) -> Self {
         Self {
@@ -97,11 +105,6 @@ impl Reader {
         id: SourceId,
     ) -> Result<Option<SourceDetail>, ReadError> {
         let found = self.run(move |conn| Ok(source_event::get(conn, &chain, id)?)).await?;
-        let detail = |mut stored: StoredSource| {
-            let body = raw(std::mem::take(&mut stored.body), "source event")?;
-            let receipt = raw(std::mem::take(&mut stored.receipt), "receipt")?;
-            Ok(SourceDetail { source: stored.into(), body, receipt })
-        };
-        found.map(detail).transpose()
+        found.map(SourceDetail::of).transpose()
     }
 }

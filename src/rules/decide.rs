@@ -96,6 +96,11 @@ pub(super) fn decide_and_tell(
     let frame = program.frame(chain);
     let mut draft =
         Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
+    if draft.member.ended.is_some() {
+        let mut commit = draft.finish(frame);
+        let forwards = address(program, endpoints, &mut commit);
+        return Ok(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards });
+    }
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);

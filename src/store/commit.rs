@@ -16,7 +16,7 @@ use super::referral::{CodeRow, ReferralRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
-use crate::domain::commit::Commit;
+use crate::domain::commit::{Commit, Wake};
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::receipt::SourceStatus;
 
@@ -46,6 +46,8 @@ pub(super) enum Rows {
 pub(super) struct CommitRows {
     pub(super) source: Option<SourceRow>,
     pub(super) member: Option<MemberChange>,
+    /// Of a merge: the other one.
+    pub(super) others: Vec<MemberChange>,
     pub(super) identities: Vec<IdentityRow>,
     pub(super) order: Option<OrderRow>,
     pub(super) coupons: Vec<CouponRow>,
@@ -98,9 +100,13 @@ impl CommitRows {
         let identities = commit.member.iter().flat_map(|member| {
             commit.new_identities.iter().map(|identity| IdentityRow::of(chain, identity, member.id))
         });
+        let others = commit.people.others.iter().map(|other| MemberChange::after(chain, other, Wake::Moved));
+        // The day of enrolment is written only where the row is written whole.
+        let wake = if commit.people.others.is_empty() { commit.wake } else { Wake::Moved };
         Self {
             source: commit.source.as_ref().map(|source| SourceRow::after(chain, source)),
-            member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, commit.wake)),
+            member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, wake)),
+            others: others.collect(),
             identities: identities.collect(),
             order: commit.order.as_ref().map(|order| OrderRow::after(chain, order)),
             coupons: coupons.cards.iter().map(|card| CouponRow::after(chain, &card.coupon)).collect(),

@@ -248,6 +248,26 @@ macro_rules! endpoints_of {
     };
 }
 
+/// The deliveries of one loyalty event. Their ids follow on that of its cause, as its own does.
+pub fn of_event(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    event: EventId,
+) -> Result<Vec<StoredDelivery>, StoreError> {
+    const STRETCH: u128 = 1 << 20;
+    let id = |ulid: u128| DeliveryId::new(ulid::Ulid(ulid)).to_string();
+    let at = event.ulid().0;
+    let rows: Vec<(DeliveryRow, String)> = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
+        .filter(deliveries::id.between(id(at.saturating_sub(STRETCH)), id(at.saturating_add(STRETCH))))
+        .filter(deliveries::event.eq(event.to_string()))
+        .select((DeliveryRow::as_select(), loyalty_events::kind))
+        .order(deliveries::id)
+        .load(conn)?;
+    rows.into_iter().map(|(row, kind)| row.read(&kind)).collect()
+}
+
 /// One delivery.
 pub fn get(conn: &mut DbConn, chain: &ChainId, id: DeliveryId) -> Result<Option<StoredDelivery>, StoreError> {
     let row: Option<(DeliveryRow, String)> = with_event!()

@@ -10,11 +10,13 @@ use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::delivery::{self, DeliveryRow};
+use super::erasure;
 use super::error::StoreError;
 use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
 use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
+use super::parked;
 use super::redemption::{self, RedemptionRow, StockChange};
 use super::referral::{self, CodeRow, ReferralRow};
 use super::row::Row;
@@ -48,7 +50,8 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         Write::Attempt(outcome) => (None, Some(outcome)),
     };
     let of_commit = commit.into_iter().flat_map(|commit| {
-        let member = commit.member.iter().map(|m| Claim::Member(&commit.chain, m.id));
+        let members = commit.member.iter().chain(&commit.people.others);
+        let member = members.map(|m| Claim::Member(&commit.chain, m.id));
         let order = commit.order.iter().map(|o| Claim::Order(&commit.chain, &o.order_id));
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
         member.chain(order).chain(coupons)
@@ -155,7 +158,8 @@ impl<'a> Round<'a> {
     }
 
     fn write_members(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
-        let (places, rows) = self.ordered_rows(|rows| &rows.member, MemberChange::key);
+        let (places, rows) =
+            self.ordered_rows(|rows| rows.member.iter().chain(&rows.others), MemberChange::key);
         let written = member::write(conn, &rows)?;
         self.lose(places, written);
         Ok(())
@@ -165,6 +169,18 @@ impl<'a> Round<'a> {
         let (places, rows) = self.ordered_rows(|rows| &rows.identities, IdentityRow::key);
         let claimed = member::claim(conn, &rows)?;
         self.lose(places, claimed);
+        for (at, commit, _) in &self.commits {
+            for moved in &commit.people.identities {
+                if !member::hand_over(conn, &commit.chain, moved)? {
+                    self.losers.insert(*at);
+                }
+            }
+            if let (Some(order_id), Some(member)) = (&commit.people.claimed, &commit.member)
+                && !parked::claim(conn, &commit.chain, order_id, member.id)?
+            {
+                self.losers.insert(*at);
+            }
+        }
         Ok(())
     }
 
@@ -217,6 +233,11 @@ impl<'a> Round<'a> {
         // Each has a key that nobody but what it follows of can give, so it is new.
         let (_, follow_ups) = self.ordered_rows(|rows| &rows.follow_up, SourceRow::key);
         source_event::keep_new(conn, &follow_ups)?;
+        for (_, commit, _) in &self.commits {
+            commit.people.erased.iter().try_for_each(|id| erasure::begin(conn, &commit.chain, *id))?;
+            commit.source.as_ref().map_or(Ok(()), |change| parked::note(conn, &commit.chain, change))?;
+            commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
+        }
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
         redemption::write(conn, &redemptions)?;
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);

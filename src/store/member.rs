@@ -17,10 +17,11 @@ use crate::domain::Timestamp;
 use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::Wake;
-use crate::domain::identity::Identity;
+use crate::domain::commit::{IdentityMove, Wake};
+use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
 use crate::domain::member::{History, Latest, Member, Standing};
+use crate::domain::merge::{Absorbed, Ended, MAX_ABSORBED};
 use crate::domain::profile::Profile;
 use crate::domain::referral::Referring;
 use crate::domain::session::OpenSessions;
@@ -61,6 +62,10 @@ struct StateOut<'a> {
     #[serde(skip_serializing_if = "is_default")]
     carts: &'a Carts,
     latest: Latest,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    absorbed: &'a [Absorbed],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a Ended>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +84,10 @@ struct StateIn {
     #[serde(default)]
     carts: Carts,
     latest: Latest,
+    #[serde(default)]
+    absorbed: Vec<Absorbed>,
+    #[serde(default)]
+    ended: Option<Box<Ended>>,
 }
 
 /// What most members do not have is not written.
@@ -100,6 +109,8 @@ impl MemberChange {
             sessions: &member.sessions,
             carts: &member.carts,
             latest: member.latest,
+            absorbed: &member.absorbed,
+            ended: member.ended.as_deref(),
         };
         let row = MemberRow {
             chain: chain.to_string(),
@@ -144,6 +155,8 @@ impl MemberRow {
             standing: state.standing,
             history: state.history,
             latest: state.latest,
+            absorbed: state.absorbed,
+            ended: state.ended,
         })
     }
 }
@@ -176,6 +189,7 @@ macro_rules! upsert {
             .set((
                 members::version.eq(excluded(members::version)),
                 members::state.eq(excluded(members::state)),
+                members::enrolled_at.eq(excluded(members::enrolled_at)),
                 members::next_wake_at.eq(excluded(members::next_wake_at)),
             ))
             .filter((members::version + 1).eq(excluded(members::version)))
@@ -239,6 +253,41 @@ pub(super) fn claim(conn: &mut DbConn, rows: &[&IdentityRow]) -> QueryResult<Vec
         (identities::chain, identities::kind, identities::value),
         |row| -> (String, String, String) { (row.chain.clone(), row.kind.to_owned(), row.value.clone()) }
     )
+}
+
+/// Gives an identity to another member, or to nobody, if it is still whose it was. Answers whether it was.
+pub(super) fn hand_over(conn: &mut DbConn, chain: &ChainId, moved: &IdentityMove) -> QueryResult<bool> {
+    let IdentityMove { identity, from, to } = moved;
+    let row = identities::table
+        .find((chain.as_str(), identity.kind.as_str(), &*identity.value))
+        .filter(identities::member.eq(from.to_string()));
+    let count = match to {
+        Some(to) => diesel::update(row).set(identities::member.eq(to.to_string())).execute(conn)?,
+        None => diesel::delete(row).execute(conn)?,
+    };
+    Ok(count == 1)
+}
+
+/// The member who answers for this one: themselves, or whoever they were merged into.
+pub fn load_living(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Option<Member>, StoreError> {
+    let mut next = id;
+    for _ in 0..=MAX_ABSORBED {
+        let Some(member) = load(conn, chain, next)? else { return Ok(None) };
+        match member.heir() {
+            None => return Ok(Some(member)),
+            Some(heir) => next = heir,
+        }
+    }
+    Err(Row { table: "members", id: &id.to_string() }.corrupt("they were merged in a circle"))
+}
+
+/// The member of that name, or whoever answers for them.
+pub fn find(conn: &mut DbConn, chain: &ChainId, name: &MemberName) -> Result<Option<Member>, StoreError> {
+    let id = match name {
+        MemberName::Ours(id) => Some(*id),
+        MemberName::Known(identities) => owners(conn, chain, identities)?.first().map(|(_, owner)| *owner),
+    };
+    id.map_or(Ok(None), |id| load_living(conn, chain, id))
 }
 
 /// One member, as of its last commit.

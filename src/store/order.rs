@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::row::{Row, to_json};
 use super::schema::orders;
 use crate::domain::chain::ChainId;
+use crate::domain::ids::MemberId;
 use crate::domain::order::OrderRecord;
 use crate::domain::text::Key;
 
@@ -69,4 +70,41 @@ pub fn load(conn: &mut DbConn, chain: &ChainId, id: &Key) -> Result<Option<Order
         .get_result(conn)
         .optional()?;
     row.map(OrderRow::read).transpose()
+}
+
+/// What is remembered of a member's orders with ids after `after`: at most `limit`, and up to where that is; without it
+/// there are no more. Nothing finds orders by their member but looking through them, so a look may find none.
+pub fn of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    limit: i64,
+    after: Option<&Key>,
+) -> Result<(Vec<String>, Option<Key>), StoreError> {
+    const PAGE: i64 = 5_000;
+    let after = after.map_or("", |after| after.as_str());
+    let last: Option<String> = orders::table
+        .filter(orders::chain.eq(chain.as_str()))
+        .filter(orders::order_id.gt(after))
+        .select(orders::order_id)
+        .order(orders::order_id)
+        .offset(PAGE - 1)
+        .first(conn)
+        .optional()?;
+    let mut query = orders::table
+        .filter(orders::chain.eq(chain.as_str()))
+        .filter(orders::order_id.gt(after))
+        .filter(orders::state.like(format!("%\"member\":\"{member}\"%")))
+        .select((orders::order_id, orders::state))
+        .order(orders::order_id)
+        .limit(limit)
+        .into_boxed();
+    if let Some(last) = &last {
+        query = query.filter(orders::order_id.le(last));
+    }
+    let found: Vec<(String, String)> = query.load(conn)?;
+    let next = if found.len() as i64 == limit { found.last().map(|(id, _)| id.clone()) } else { last };
+    let next =
+        next.map(|id| Row { table: "orders", id: &id }.check("order_id", Key::parse(&id))).transpose()?;
+    Ok((found.into_iter().map(|(_, state)| state).collect(), next))
 }

@@ -166,10 +166,11 @@ pub fn lay_out(
 
 fn sender(conn: &mut DbConn, chain: &ChainId, code: &ReferralCode) -> Result<Option<Sender>, StoreError> {
     let Some(id) = owner(conn, chain, code)? else { return Ok(None) };
-    let Some(member) = member::load(conn, chain, id)? else { return Ok(None) };
+    let living = member::load_living(conn, chain, id)?;
+    let Some(member) = living.filter(|member| !member.is_erased()) else { return Ok(None) };
     let face = member.face();
     Ok(Some(Sender {
-        member: id,
+        member: member.id,
         id: face.id,
         first_name: member.profile.first_name,
         email: face.email,

@@ -266,6 +266,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    erasures (chain, member) {
+        chain -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
     referrals (chain, id) {
         chain -> Text,
         id -> Text,
@@ -276,6 +283,16 @@ diesel::table! {
         reason -> Nullable<Text>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    parked (chain, code, source) {
+        chain -> Text,
+        code -> Text,
+        source -> Text,
+        order_id -> Text,
+        member -> Nullable<Text>,
     }
 }
 

@@ -13,6 +13,7 @@ mod coupons;
 mod delivery;
 mod door;
 mod hostile;
+mod identity;
 mod ingest;
 mod lifecycle;
 mod members;

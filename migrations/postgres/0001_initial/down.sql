@@ -1,3 +1,5 @@
+DROP TABLE parked;
+DROP TABLE erasures;
 DROP TABLE coupon_usages;
 DROP TABLE coupon_tallies;
 DROP TABLE coupon_holdings;

@@ -287,3 +287,22 @@ CREATE TABLE referrals (
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);
+
+-- Members who were erased, until the log has forgotten them.
+CREATE TABLE erasures (
+    chain TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (chain, member)
+) WITHOUT ROWID;
+
+-- Events about orders without a guest, under the id of the order and under the code of its receipt; `member` is who
+-- claimed it. Those to be decided for them are in the index.
+CREATE TABLE parked (
+    chain TEXT NOT NULL,
+    code TEXT NOT NULL,
+    source TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    member TEXT,
+    PRIMARY KEY (chain, code, source)
+) WITHOUT ROWID;
+CREATE INDEX parked_claimed ON parked (chain, source) WHERE member IS NOT NULL AND code = order_id;

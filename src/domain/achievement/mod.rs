@@ -175,6 +175,34 @@ impl Feat {
         }
     }
 
+    /// Takes over what another member did for it, who turns out to be the same person.
+    pub fn join(&mut self, other: &Self) {
+        self.times = self.times.saturating_add(other.times);
+        for theirs in &other.stages {
+            let Some(at) = self.stage(theirs.from) else { continue };
+            let own = &mut self.stages[at];
+            own.until = own.until.max(theirs.until);
+            own.count = own.count.saturating_add(theirs.count);
+            own.times = own.times.saturating_add(theirs.times);
+            own.brought.extend(theirs.brought.iter().cloned());
+            let surplus = own.brought.len().saturating_sub(KEPT_PRIZES);
+            own.brought.drain(..surplus);
+        }
+        self.broken = self.broken.max(other.broken);
+    }
+
+    /// Gives back what was joined, as far as it is still there.
+    pub fn part(&mut self, other: &Self) {
+        self.times = self.times.saturating_sub(other.times);
+        for theirs in &other.stages {
+            let Some(own) = self.stages.iter_mut().find(|own| own.from == theirs.from) else { continue };
+            own.count = own.count.saturating_sub(theirs.count);
+            own.times = own.times.saturating_sub(theirs.times);
+            own.brought.retain(|haul| !theirs.brought.contains(haul));
+        }
+        self.stages.retain(|own| own.times > 0 || !own.count.is_zero() || own.until.is_some());
+    }
+
     /// How far the member is, if that was not told yet.
     pub fn step(&mut self, goal: &Goal, history: &History, today: NaiveDate) -> Option<Decimal> {
         let progress = self.progress(goal, history, today);

@@ -14,6 +14,7 @@ use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::money::{Money, Points};
+use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::achievement::{Achievement, Counts, Goal, Measure, OnRefund, Prize, Steps};
 use crate::domain::terms::wallet::{WalletTerms, start_of};
@@ -140,8 +141,9 @@ impl Draft {
 
     /// What the order at hand counts for achievements that keep a count of their own.
     fn recount_order(&mut self, frame: Frame<'_>) {
-        let me = self.member.id;
-        let Some(order) = self.order.as_mut().filter(|order| order.member == Some(me)) else { return };
+        let member = &self.member;
+        let is_mine = |order: &&mut OrderRecord| order.member.is_some_and(|owner| member.answers_for(owner));
+        let Some(order) = self.order.as_mut().filter(is_mine) else { return };
         let day = order.day.unwrap_or(self.today);
         let mut counted = self.counted;
         for (achievement, counts) in frame.terms.counted_by_order() {

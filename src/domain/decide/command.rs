@@ -19,6 +19,13 @@ impl Draft {
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
             Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
             Command::Referral(command) => self.handle_referral(frame, command),
+            Command::Merge(_) => self.merge(frame),
+            Command::ClaimOrder(code) => self.claim(frame, code),
+            Command::Unmerge(who) => self.unmerge(frame, *who),
+            Command::Erase => {
+                self.erase(frame);
+                Ok(())
+            }
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
         }

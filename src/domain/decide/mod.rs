@@ -11,11 +11,13 @@ mod achievement;
 mod announce;
 mod cart;
 mod celebration;
+mod claim;
 mod command;
 mod coupon;
 mod due;
 mod facts;
 mod lifecycle;
+mod merge;
 mod order;
 mod points;
 mod profile;
@@ -36,7 +38,7 @@ use ulid::Ulid;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::churn::Foresight;
-use super::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use super::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use super::coupon::{CouponChanges, Rejection};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
@@ -247,6 +249,7 @@ pub struct Draft {
     referral_changed: bool,
     follow_up: Option<FollowUp>,
     new_identities: Vec<Identity>,
+    people: PeopleChanges,
     transfers: Vec<Transfer>,
     told: Vec<EventData>,
     lines: Vec<EffectLine>,
@@ -293,6 +296,7 @@ impl Draft {
             referral_changed: false,
             follow_up: None,
             new_identities: Vec::new(),
+            people: PeopleChanges::default(),
             transfers: Vec::new(),
             told: Vec::new(),
             lines: Vec::new(),
@@ -300,6 +304,10 @@ impl Draft {
             notes: Vec::new(),
             occasion,
         };
+        if draft.member.is_erased() {
+            draft.hear_of_the_erased()?;
+            return Ok(draft);
+        }
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
         draft.make_referral_code(frame);
         let caught_up = draft.catch_up(frame);
@@ -480,6 +488,8 @@ impl Draft {
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
+            let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
+            let latest = other.map_or(&mut *latest, |other| &mut other.latest);
             transfer.previous = latest.transfer.replace(transfer.id);
         }
         let source_key = match &self.occasion {
@@ -548,6 +558,7 @@ impl Draft {
             wake,
             member: Some(self.member),
             new_identities: self.new_identities,
+            people: self.people,
             order: self.order,
             coupons: self.desk.coupons.into_changes(),
             redemptions: self.desk.redemptions.into_changes(),
@@ -602,6 +613,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         member: None,
         wake: Wake::Kept,
         new_identities: Vec::new(),
+        people: PeopleChanges::default(),
         order: None,
         coupons: CouponChanges::default(),
         new_referral_code: None,

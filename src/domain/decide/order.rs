@@ -53,7 +53,7 @@ struct Sight<'a> {
 
 impl Draft {
     pub(super) fn see_order(&mut self, frame: Frame<'_>, step: Step, snapshot: &Snapshot) {
-        let Snapshot { version, order } = snapshot;
+        let Snapshot { version, order, .. } = snapshot;
         let stamp = Stamp { version: *version, at: self.at, step };
         let Some((before, record)) = self.see(Sight { order_id: &order.order_id, stamp, order: Some(order) })
         else {
@@ -111,10 +111,12 @@ impl Draft {
         let me = self.member.id;
         let record = self.order.get_or_insert_with(|| OrderRecord::unseen(order_id.clone()));
         let before = Before { phase: record.phase(), order: record.order().cloned() };
-        let is_others = record.counted.is_some() && record.member != Some(me);
+        // An order of somebody whom the member has absorbed stays theirs.
+        let owner = record.member.filter(|owner| self.member.answers_for(*owner));
+        let is_others = record.counted.is_some() && owner.is_none();
         let is_newer = !is_others && record.see(stamp, order);
         if (record.phase(), record.order()) != (before.phase, before.order.as_ref()) {
-            record.member = Some(me);
+            record.member = owner.or(Some(me));
             return self.order.as_mut().map(|record| (before, record));
         }
         let is_completed = stamp.step == Step::Completed;

@@ -3,7 +3,7 @@
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::effect::Cause;
-use crate::domain::ids::TransferId;
+use crate::domain::ids::{MemberId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, PointsMoved, PointsPending};
 use crate::domain::money::Points;
@@ -22,6 +22,15 @@ pub(super) struct Movement<'a> {
     /// More than zero.
     pub(super) amount: Points,
     pub(super) reason: &'a str,
+}
+
+/// From where to where, and in whose history.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) member: MemberId,
+    pub(super) wallet: &'a Name,
+    pub(super) debit: Account,
+    pub(super) credit: Account,
 }
 
 /// The wallet meant, and the points in it that an amount comes to; `None` when that is none.
@@ -167,6 +176,7 @@ impl Draft {
         };
         let new_balance = match left > Points::ZERO {
             true => {
+                self.blame(&wallet.code, left);
                 self.debit(Movement { amount: left, ..movement }, ChainAccount::ClawedBack)?.0.new_balance
             }
             false => balance,
@@ -178,6 +188,14 @@ impl Draft {
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
+    }
+
+    /// What is taken back for an order of somebody whom the member has absorbed does not go back to them one day.
+    fn blame(&mut self, wallet: &Name, amount: Points) {
+        let Some(owner) = self.order.as_ref().and_then(|order| order.member) else { return };
+        if let Some(absorbed) = self.member.absorbed.iter_mut().find(|absorbed| absorbed.id == owner) {
+            absorbed.clawed_back.entry(wallet.clone()).or_insert(Points::ZERO).0 += amount.0;
+        }
     }
 
     /// What the member can spend.
@@ -232,16 +250,22 @@ impl Draft {
 
     /// Writes the line of a movement into the ledger.
     pub(super) fn book(&mut self, movement: Movement<'_>, debit: Account, credit: Account) {
+        let line = Line { member: self.member.id, wallet: &movement.wallet.code, debit, credit };
+        self.write_line(line, movement.amount, movement.cause, movement.reason);
+    }
+
+    /// Writes any line into the ledger.
+    pub(super) fn write_line(&mut self, line: Line<'_>, amount: Points, cause: &Cause, reason: &str) {
         self.transfers.push(Transfer {
             id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
             previous: None, // known when the decision is finished
-            member: self.member.id,
-            wallet: movement.wallet.code.clone(),
-            debit,
-            credit,
-            amount: movement.amount,
-            cause: movement.cause.clone(),
-            reason: movement.reason.into(),
+            member: line.member,
+            wallet: line.wallet.clone(),
+            debit: line.debit,
+            credit: line.credit,
+            amount,
+            cause: cause.clone(),
+            reason: reason.into(),
             source: match &self.occasion {
                 Occasion::Source(input) => Some(input.id),
                 Occasion::Tick { .. } | Occasion::Due { .. } => None,

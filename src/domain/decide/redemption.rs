@@ -101,10 +101,11 @@ impl Draft {
             self.wanted.redemptions.named.insert(order.redemption);
             return Err(Refusal::Lacks.into());
         };
-        let mut redemption = known.filter(|known| known.member == self.member.id).ok_or_else(|| {
-            let problem = format!("this member has no redemption {}", order.redemption);
-            Refused::new("unknown_redemption", problem)
-        })?;
+        let mut redemption =
+            known.filter(|known| self.member.answers_for(known.member)).ok_or_else(|| {
+                let problem = format!("this member has no redemption {}", order.redemption);
+                Refused::new("unknown_redemption", problem)
+            })?;
         redemption.status = redemption.status.after(step)?;
         redemption.reason = order.reason.clone().or(redemption.reason);
         redemption.code = order.code.clone().or(redemption.code);

@@ -90,7 +90,7 @@ impl Draft {
     }
 
     fn may_be_referred(&self, frame: Frame<'_>, terms: &Referrals, sender: &Sender) -> Result<(), Refused> {
-        if sender.member == self.member.id {
+        if self.member.answers_for(sender.member) {
             return Err(Refused::new("self_referral", "nobody can bring themselves"));
         }
         let known = self.member.referring.received.as_ref();
@@ -127,9 +127,11 @@ impl Draft {
         else {
             return;
         };
-        let is_mine = |order: &&OrderRecord| order.member == Some(self.member.id);
+        let is_mine = |order: &&OrderRecord| order.member.is_some_and(|owner| self.member.answers_for(owner));
         let spent = self.order.as_ref().filter(is_mine).and_then(OrderRecord::spend);
-        if spent.is_some_and(|spent| spent >= *minimum) && self.pending_referral().is_ok() {
+        // Two who brought each other may turn out to be one.
+        let by_another = |referral: &Referral| !self.member.answers_for(referral.sender);
+        if spent.is_some_and(|spent| spent >= *minimum) && self.pending_referral().is_ok_and(by_another) {
             self.approve_referral(frame);
         }
     }

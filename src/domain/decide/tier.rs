@@ -155,7 +155,7 @@ impl Draft {
     }
 
     /// Changes tiers in any way, and tells of it if that changed the effective one.
-    fn change_tier(&mut self, frame: Frame<'_>, change: impl FnOnce(&mut Member)) {
+    pub(super) fn change_tier(&mut self, frame: Frame<'_>, change: impl FnOnce(&mut Member)) {
         let tiers = &frame.terms.tiers;
         let before = self.member.standing.tier.clone();
         change(&mut self.member);

@@ -129,6 +129,8 @@ pub fn count_things(items: &[Item]) -> i64 {
 pub struct Snapshot {
     /// The POS's count of changes to the order.
     pub version: Option<i64>,
+    /// What the receipt says, so that a guest who was not recognised can claim the order with it.
+    pub receipt_code: Option<Key>,
     /// The order.
     pub order: Arc<Order>,
 }

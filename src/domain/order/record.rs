@@ -134,6 +134,21 @@ impl OrderRecord {
         }
     }
 
+    /// Forgets what may name the guest: whatever the ordering system put into the order. Answers whether there was any.
+    pub fn forget_person(&mut self) -> bool {
+        let newest = self.newest.as_mut().map(|newest| &mut newest.order);
+        let before = self.unsettled.as_mut().map(|unsettled| &mut unsettled.before);
+        let mut forgot = false;
+        for order in newest.into_iter().chain(before) {
+            if order.session_id.is_some() || order.experience_details.is_some() {
+                let order = Arc::make_mut(order);
+                (order.session_id, order.experience_details) = (None, None);
+                forgot = true;
+            }
+        }
+        forgot
+    }
+
     /// The same, as stored so many times.
     pub fn at_version(self, version: i64) -> Self {
         Self { version, ..self }

@@ -36,6 +36,28 @@ pub struct Referring {
     pub sent: Sent,
 }
 
+impl Referring {
+    /// Takes over what another member had to do with referrals, who turns out to be the same person. Their code leads
+    /// to the survivor anyway.
+    pub fn join(&mut self, other: &Self) {
+        self.code = self.code.take().or_else(|| other.code.clone());
+        self.received = self.received.take().or_else(|| other.received.clone());
+        self.sent.join(other.sent);
+    }
+
+    /// Gives back what was joined; `before` is what there was without it.
+    pub fn part(&mut self, other: &Self, before: &Self) {
+        if self.code == other.code {
+            self.code.clone_from(&before.code);
+        }
+        let id = |referral: &Option<Box<Referral>>| referral.as_ref().map(|referral| referral.id);
+        if id(&self.received) == id(&other.received) {
+            self.received.clone_from(&before.received);
+        }
+        self.sent.part(other.sent);
+    }
+}
+
 /// One member brought by another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Referral {
@@ -132,6 +154,23 @@ impl Sent {
     /// Whether there were none.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    fn join(&mut self, other: Self) {
+        self.total = self.total.saturating_add(other.total);
+        self.period = match (self.period, other.period) {
+            (Some((own, count)), Some((theirs, more))) if own == theirs => Some((own, count + more)),
+            (own, theirs) => own.max(theirs),
+        };
+    }
+
+    fn part(&mut self, other: Self) {
+        self.total = self.total.saturating_sub(other.total);
+        if let (Some((own, count)), Some((theirs, less))) = (&mut self.period, other.period)
+            && *own == theirs
+        {
+            *count = count.saturating_sub(less);
+        }
     }
 
     /// How many there were in the period of `today`.

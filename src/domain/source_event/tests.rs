@@ -20,7 +20,7 @@ fn the_documented_order_is_understood() {
     assert_eq!(event.kind(), SourceType::OrderCompleted);
     assert_eq!(event.identities.len(), 4);
     assert_eq!(event.identities[0].kind, IdentityKind::Id);
-    let SourceData::OrderCompleted(Snapshot { order, version: None }) = event.data else {
+    let SourceData::OrderCompleted(Snapshot { order, version: None, .. }) = event.data else {
         panic!("an order")
     };
     assert_eq!(order.location.as_deref(), Some("loc_philly_walnut"));

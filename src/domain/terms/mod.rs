@@ -13,6 +13,7 @@ pub mod reward;
 pub mod tier;
 pub mod wallet;
 
+use super::claim::ClaimTerms;
 use super::coupon::CouponBook;
 use super::text::Name;
 use achievement::{Achievement, Counts, Measure};
@@ -36,6 +37,8 @@ pub struct Terms {
     pub earning: Earning,
     /// What refunds take back.
     pub refunds: Refunds,
+    /// How long a receipt can be claimed.
+    pub claims: ClaimTerms,
     /// Birthdays and anniversaries.
     pub celebrations: CelebrationTerms,
     /// Tiers, and how members move between them.
@@ -50,10 +53,10 @@ pub struct Terms {
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
     pub lifecycle: Option<Lifecycle>,
-    /// When carts are abandoned; without it, none is kept.
-    pub carts: Option<CartTerms>,
     /// What staying away means, and how often that is learned anew.
     pub churn: ChurnTerms,
+    /// When carts are abandoned; without it, none is kept.
+    pub carts: Option<CartTerms>,
 }
 
 impl Terms {
@@ -112,10 +115,11 @@ impl Default for Terms {
             rewards: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
+            claims: ClaimTerms::default(),
             lifecycle: None,
             referrals: None,
-            carts: None,
             churn: ChurnTerms::default(),
+            carts: None,
             celebrations: CelebrationTerms::default(),
         }
     }

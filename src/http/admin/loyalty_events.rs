@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::{found, id};
+use crate::domain::identity::MemberName;
 use crate::domain::ids::EventId;
 use crate::domain::role::Right;
 use crate::http::State;
@@ -10,7 +11,6 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::loyalty_event::{EventView, Filter};
-use crate::read::member::MemberName;
 use crate::read::page::Page;
 
 pub(super) const AN_INSTANT: &str = "must be an RFC 3339 instant such as 2026-03-03T18:30:00Z";

@@ -2,13 +2,17 @@
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::commands;
+use super::commands::{self, Addressee};
 use super::loyalty_events::AN_INSTANT;
 use super::{found, loyalty_events};
+use crate::actors::engine::Answer;
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
-use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::identity::{Identity, IdentityKind, MemberName};
+use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
 use crate::domain::statement::Span;
@@ -17,12 +21,13 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
+use crate::read::ReadError;
 use crate::read::ledger::Stated;
 use crate::read::loyalty_event::Filter;
-use crate::read::member::{MemberName, MemberView};
+use crate::read::member::MemberView;
 use crate::read::page::Page;
 
-const WHAT: &str = "member";
+pub(super) const WHAT: &str = "member";
 
 /// `GET /v1/chains/{chain}/members`: all, or the one with the identity given.
 pub(in crate::http) async fn list(
@@ -92,7 +97,7 @@ pub(in crate::http) async fn ledger(
     let (chain, member) = member(&state, &caller, &path).await?;
     let wanted = query.page()?;
     query.finish()?;
-    Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member.member_id, wanted).await?))
+    Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member, wanted).await?))
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/statement`: what was held at `from` and at `to`, and what moved in between.
@@ -109,7 +114,7 @@ pub(in crate::http) async fn statement(
     if from.is_some_and(|from| from > to) {
         return Err(Problem::field("from", "must not lie behind `to`"));
     }
-    match state.reader.statement(chain, member.member_id, Span { from, to }).await? {
+    match state.reader.statement(chain, member, Span { from, to }).await? {
         Some(Stated::Statement(statement)) => Ok(HttpResponse::Ok().json(statement)),
         Some(Stated::TooFarBack) => Err(Problem::field("from", "lies too many lines back; ask for less")),
         None => Err(Problem::NotFound(WHAT)),
@@ -127,7 +132,7 @@ pub(in crate::http) async fn events(
     let filter = loyalty_events::filter(&mut query)?;
     let wanted = query.page()?;
     query.finish()?;
-    let filter = Filter { member: Some(member.member_id), ..filter };
+    let filter = Filter { member: Some(member), ..filter };
     Ok(HttpResponse::Ok().json(state.reader.loyalty_events(chain, filter, wanted).await?))
 }
 
@@ -148,6 +153,33 @@ pub(in crate::http) async fn create(
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
 
+/// `POST /v1/chains/{chain}/members/{member}/claims`: an order without a guest was theirs. Answers the receipt of the
+/// claim, and those of the order's events, which are decided now.
+pub(in crate::http) async fn claim(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    #[derive(Serialize)]
+    struct Claimed {
+        claim: Box<RawValue>,
+        events: Vec<Box<RawValue>>,
+    }
+    let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
+    let body = body.bytes(commands::MAX_DATA).await?;
+    let data = commands::data_of(&body)?;
+    let (chain, member) = (addressee.chain.clone(), addressee.member);
+    let kind = SourceType::Command(CommandType::ClaimOrder);
+    let claim = commands::send(&state, &chain, Some(member), kind, &request, data).await?;
+    let events = state.engine.decide_claimed(&chain, Some(member)).await?;
+    let receipt =
+        |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));
+    let events = events.into_iter().map(receipt).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Claimed { claim: receipt(claim)?, events }))
+}
+
 /// The member of that name.
 pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
     let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
@@ -159,10 +191,16 @@ async fn member(
     state: &AppState,
     caller: &Caller,
     (chain, name): &(String, String),
-) -> Result<(ChainId, MemberView), Problem> {
+) -> Result<(ChainId, MemberId), Problem> {
     let chain = state.chain(caller, Right::View, chain)?.chain.id.clone();
-    let member = known(state, &chain, name).await?;
+    let member = of_record(state, &chain, name).await?;
     Ok((chain, member))
+}
+
+/// The member whose records a name means: by our id also one who was merged into another.
+pub(super) async fn of_record(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberId, Problem> {
+    let member = state.reader.member_of_record(chain.clone(), MemberName::parse(name)).await?;
+    member.ok_or(Problem::NotFound(WHAT))
 }
 
 #[cfg(test)]

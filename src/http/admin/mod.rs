@@ -12,6 +12,7 @@ pub(super) mod coupons;
 pub(super) mod deliveries;
 pub(super) mod endpoints;
 pub(super) mod event_types;
+pub(super) mod export;
 pub(super) mod keys;
 pub(super) mod loyalty_events;
 pub(super) mod members;

@@ -46,7 +46,7 @@ pub(in crate::http) async fn of_member(
     let chain = state.chain(&caller, Right::ViewMembers, &path.0)?.chain.id.clone();
     let wanted = query.page()?;
     query.finish()?;
-    let member = members::known(&state, &chain, &path.1).await?.member_id;
+    let member = members::of_record(&state, &chain, &path.1).await?;
     let filter = RedemptionFilter::Member(member);
     Ok(HttpResponse::Ok().json(state.reader.redemptions(chain, filter, wanted).await?))
 }

@@ -158,6 +158,7 @@ impl Reader<'_> {
             "schedule",
             "earning",
             "refunds",
+            "claims",
             "lifecycle",
             "celebrations",
             "referrals",
@@ -175,6 +176,7 @@ impl Reader<'_> {
         let [endpoints, categories] = ["endpoints", "categories"].map(|key| self.names(table, key));
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
+        let claims = self.claims(table);
         let ((lifecycle, churn), wallets) = (self.lifecycle(table), self.wallets(table));
         let coupon_books = self.coupon_books(table);
         let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
@@ -194,11 +196,12 @@ impl Reader<'_> {
                 tiers,
                 coupon_books,
                 lifecycle,
-                carts: self.carts(table),
                 churn,
+                carts: self.carts(table),
                 celebrations,
                 earning,
                 refunds,
+                claims,
             },
             endpoints,
             categories,

@@ -1,6 +1,7 @@
-//! `[earning]` and `[refunds]`: which money earns, and what a refund takes.
+//! `[earning]`, `[refunds]` and `[claims]`: which money earns, what a refund takes, and how long a receipt is good.
 
 use super::reader::{Reader, Table};
+use crate::domain::claim::ClaimTerms;
 use crate::domain::terms::earning::{Discounts, Earning, Part};
 use crate::domain::terms::refund::{Clawback, Refunds};
 use crate::domain::text::Name;
@@ -45,6 +46,15 @@ impl Reader<'_> {
         Refunds { clawback: clawback.unwrap_or_default() }
     }
 
+    /// `[claims]`
+    pub(super) fn claims(&mut self, table: &Table<'_>) -> ClaimTerms {
+        const DAYS: &str = "days";
+        let Some(table) = self.section(table, "claims") else { return ClaimTerms::default() };
+        self.known_keys(table, &[DAYS]);
+        let days = self.whole(table, DAYS, 1..=3650).and_then(|days| u32::try_from(days).ok());
+        days.map_or_else(ClaimTerms::default, |days| ClaimTerms { days })
+    }
+
     pub(super) fn section<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
         let value = table.get(key)?;
         let section = value.get_ref().as_table();
@@ -71,6 +81,7 @@ mod tests {
     fn without_settings_the_total_earns_and_refunds_may_go_below_zero() {
         let terms = parse("").unwrap().terms;
         assert_eq!((terms.earning, terms.refunds.clawback), (Earning::default(), Clawback::GoNegative));
+        assert_eq!((terms.claims.days, parse("[claims]\ndays = 30").unwrap().terms.claims.days), (7, 30));
     }
 
     #[test]
@@ -95,6 +106,7 @@ mod tests {
             ("[earning]\nexcluded_categories = [\"gift\"]", 6, Some("did you mean `gifts`?")),
             ("earning = true", 5, None),
             ("[refunds]\nclawback = \"go_negativ\"", 6, Some("did you mean `go_negative`?")),
+            ("[claims]\ndays = 0", 6, None),
             ("[refunds]\nclaw_back = \"forgive\"", 6, Some("did you mean `clawback`?")),
         ] {
             let problems = parse(text).unwrap_err();

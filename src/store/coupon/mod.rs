@@ -1,6 +1,7 @@
 //! Coupons, what members have of them, and what was done with them.
 
 mod book;
+mod hand_over;
 mod rows;
 
 use diesel::prelude::*;
@@ -14,6 +15,8 @@ use super::schema::{coupon_holdings, coupon_tallies, coupon_usages, coupons};
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Holding, Shelf, Tally, Usage, Wanted};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId};
+
+pub(super) use hand_over::hand_over;
 
 pub use book::{StoredBook, books, get as get_book, insert as insert_book};
 pub(super) use rows::{CouponRow, HoldingRow, TallyRow, UsageRow};
@@ -164,23 +167,33 @@ fn tally(
 }
 
 /// Lays on the desk of one member's decision what it wants: codes, usages, and whatever belongs to their books. Free
-/// codes of books are chosen by the caller.
+/// codes of books are chosen by the caller. What was kept for, or done by, somebody whom the member has absorbed is
+/// theirs.
 pub fn lay_out(
     conn: &mut DbConn,
     chain: &ChainId,
     member: MemberId,
+    absorbed: &[MemberId],
     wanted: &Wanted,
 ) -> Result<Desk, StoreError> {
     let mut desk = Desk::default();
     for code in &wanted.codes {
         let card = match get(conn, chain, code)? {
-            Some(coupon) => Some(Card { coupon, holding: holding(conn, chain, member, code)? }),
+            Some(mut coupon) => {
+                let theirs = coupon.reservations.iter_mut().filter(|kept| absorbed.contains(&kept.member));
+                theirs.for_each(|kept| kept.member = member);
+                Some(Card { coupon, holding: holding(conn, chain, member, code)? })
+            }
             None => None,
         };
         desk.cards.insert(code.clone(), card);
     }
     for key in &wanted.usages {
-        desk.usages.insert(*key, usage(conn, chain, *key)?);
+        let mut usage = usage(conn, chain, *key)?;
+        if let Some(usage) = usage.as_mut().filter(|usage| absorbed.contains(&usage.member)) {
+            usage.member = member;
+        }
+        desk.usages.insert(*key, usage);
     }
     let books =
         desk.cards.values().flatten().map(|card| card.coupon.book).chain(wanted.books.keys().copied());

@@ -25,7 +25,7 @@ fn coupon_called(text: &str) -> Coupon {
 /// What the store knows of a code for a member.
 fn card(store: &Store, text: &str, n: u64) -> Card {
     let wanted = Wanted { codes: [code(text)].into(), ..Wanted::default() };
-    let desk = store.look(|c| coupon::lay_out(c, &harvest(), member_id(n), &wanted));
+    let desk = store.look(|c| coupon::lay_out(c, &harvest(), member_id(n), &[], &wanted));
     desk.cards[&code(text)].clone().unwrap()
 }
 

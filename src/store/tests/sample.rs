@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::commit::{Commit, SourceChange, SourceOrigin, Wake};
+use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use crate::domain::delivery::{Attempt, AttemptOutcome, NewDelivery, NextStep};
 use crate::domain::effect::Cause;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
@@ -110,6 +110,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             receipt,
         }),
         new_identities: Vec::new(),
+        people: PeopleChanges::default(),
         order: Some(record),
         coupons: Default::default(),
         new_referral_code: None,
@@ -126,7 +127,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
 
 /// What is remembered of a completed order worth ten points.
 fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord {
-    let SourceData::OrderCompleted(Snapshot { version, order }) = &event.data else { panic!("an order") };
+    let SourceData::OrderCompleted(Snapshot { version, order, .. }) = &event.data else { panic!("an order") };
     let mut record = OrderRecord::unseen(key);
     record.member = Some(member);
     record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));

@@ -4,8 +4,10 @@
 //!
 //! `PUNCHCARD_MODEL_CASES` says how many lives there are; each is of [`STEPS`] steps.
 
+mod program;
 mod purse;
 mod reference;
+mod steps;
 
 use std::collections::HashMap;
 
@@ -17,15 +19,16 @@ use serde_json::{Value, json};
 
 use crate::support::app::Reply;
 use crate::support::{Backend, TestApp};
+use program::{MEMBERS, PROGRAM, RULES, TIERS, WALLETS, name};
 use purse::NEVER;
-use reference::{
-    Call, CouponDeed, Expected, Last, MEMBERS, PROGRAM, RULES, Reference, TIERS, Transition, WALLETS,
-};
+use reference::{Call, Expected, Last, Reference, rfc3339};
+use steps::Transition;
 
 /// Of one life.
 const STEPS: usize = 1_000;
 const CHAIN: &str = "/v1/chains/model";
 
+#[expect(clippy::disallowed_methods, reason = "how long a test takes is no configuration of the engine")]
 fn cases() -> u32 {
     std::env::var("PUNCHCARD_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4)
 }
@@ -44,6 +47,7 @@ struct Engine {
     sent: HashMap<usize, (Request, Value)>,
     codes: Vec<String>,
     usages: Vec<Value>,
+    redemptions: Vec<String>,
     /// What the ledger lines seen so far come to, by account and wallet, and the newest of each member.
     sums: HashMap<(String, String), i64>,
     newest: HashMap<usize, String>,
@@ -73,7 +77,7 @@ impl StateMachineTest for Engine {
             })
             .await;
             for member in 0..MEMBERS {
-                let person = json!({ "id": reference::name(member) });
+                let person = json!({ "id": name(member) });
                 app.post(&format!("{CHAIN}/members"), &person).await.expect(201);
             }
             app
@@ -84,6 +88,7 @@ impl StateMachineTest for Engine {
             sent: HashMap::new(),
             codes: Vec::new(),
             usages: Vec::new(),
+            redemptions: Vec::new(),
             sums: HashMap::new(),
             newest: HashMap::new(),
         }
@@ -117,7 +122,7 @@ impl Engine {
                 self.check_all(reference);
             }
             Last::Restarted => {
-                let now = reference::rfc3339(reference.now);
+                let now = rfc3339(reference.now);
                 let restarted =
                     self.app.restart_with(|config| config.test_clock = Some(now.parse().unwrap()));
                 self.system.block_on(restarted);
@@ -140,23 +145,21 @@ impl Engine {
         let (path, body) = match &call {
             Call::Event(event) => (format!("{CHAIN}/events"), event.clone()),
             Call::Command(member, "coupons", _) => {
-                (format!("{CHAIN}/members/{}/coupons", reference::name(*member)), json!({ "book": "gift" }))
+                (format!("{CHAIN}/members/{}/coupons", name(*member)), json!({ "book": "gift" }))
             }
             Call::Command(member, what, body) => {
-                (format!("{CHAIN}/members/{}/{what}", reference::name(*member)), body.clone())
+                (format!("{CHAIN}/members/{}/{what}", name(*member)), body.clone())
             }
             Call::Coupon(coupon, member, deed, usage) => {
-                let mut body = json!({ "member": reference::name(*member) });
+                let mut body = json!({ "member": name(*member) });
                 if let Some(usage) = usage {
                     body["usage"] = self.usages[*usage].clone();
                 }
-                let deed = match deed {
-                    CouponDeed::Use => "use",
-                    CouponDeed::Reserve => "reserve",
-                    CouponDeed::Release => "release",
-                    CouponDeed::Revert => "revert",
-                };
-                (format!("{CHAIN}/coupons/{}/{deed}", self.codes[*coupon]), body)
+                (format!("{CHAIN}/coupons/{}/{}", self.codes[*coupon], deed.as_str()), body)
+            }
+            Call::Redemption(redemption, step) => {
+                let id = &self.redemptions[*redemption];
+                (format!("{CHAIN}/redemptions/{id}/{}", step.as_str()), Value::Null)
             }
         };
         let key = body["key"].as_str().map_or_else(|| format!("command-{number}"), str::to_owned);
@@ -181,6 +184,9 @@ impl Engine {
         }
         if let Some(used) = line("coupon.used") {
             self.usages.push(used["coupon_usage_key"].clone());
+        }
+        if let Some(made) = line("redemption.created") {
+            self.redemptions.push(made["redemption_id"].as_str().unwrap().to_owned());
         }
         self.sent.insert(number, (request, receipt["id"].clone()));
     }
@@ -216,7 +222,7 @@ impl Engine {
     /// Compares what the engine shows of a member, and what its ledger adds up to.
     fn check(&mut self, reference: &Reference, member: usize) {
         let wanted = &reference.members[member];
-        let shown = self.get(&format!("/members/{}", reference::name(member)));
+        let shown = self.get(&format!("/members/{}", name(member)));
         assert_eq!(shown["tier"], TIERS[wanted.tier], "{shown}");
         let id = shown["member_id"].as_str().unwrap().to_owned();
         self.read_ledger(member);
@@ -227,7 +233,7 @@ impl Engine {
                 .lots
                 .iter()
                 .map(|(gone, amount)| {
-                    let gone = (*gone != NEVER).then(|| reference::rfc3339(*gone));
+                    let gone = (*gone != NEVER).then(|| rfc3339(*gone));
                     json!({ "amount": amount, "expires_at": gone })
                 })
                 .collect();
@@ -254,7 +260,7 @@ impl Engine {
         let mut cursor = String::new();
         let mut newest = None;
         loop {
-            let page = self.get(&format!("/members/{}/ledger?limit=20{cursor}", reference::name(member)));
+            let page = self.get(&format!("/members/{}/ledger?limit=20{cursor}", name(member)));
             for line in page["items"].as_array().unwrap() {
                 let text = |field: &str| line[field].as_str().unwrap().to_owned();
                 newest.get_or_insert_with(|| text("id"));

@@ -8,112 +8,12 @@ use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 use serde_json::{Value, json};
 
+use super::program::{
+    COUPON_DAYS, COUPONS_PER_MEMBER, EXPIRY_DAYS, MEMBERS, MUG_DAYS, PENDING_DAYS, POINTS, RESERVED_FOR,
+    REWARDS, STARS, THRESHOLDS, VERSIONS, WALLETS, name,
+};
 use super::purse::{DAY, Instant, NEVER, Purse};
-
-/// The program of the test. Everything below says the same in other words.
-pub(super) const PROGRAM: &str = r#"
-name     = "Model"
-timezone = "UTC"
-currency = "EUR"
-
-[[wallets]]
-code   = "points"
-expiry = "30 days"
-[[wallets]]
-code    = "stars"
-pending = "2 days"
-
-[[tiers]]
-id = "bronze"
-[[tiers]]
-id        = "silver"
-threshold = 200
-[[tiers]]
-id        = "gold"
-threshold = 500
-[tier_policy]
-metric    = "spend"
-period    = "calendar"
-every     = "month"
-upgrade   = "at_once"
-downgrade = "one_step"
-
-[[coupon_books]]
-id               = "gift"
-discount_type    = "free_item"
-limit_per_member = 8
-expires_after    = "10d"
-
-[celebrations]
-birthdays     = false
-anniversaries = false
-"#;
-
-pub(super) const RULES: &str = r#"
-rule "A point each euro" on order.completed { award(order.total); }
-rule "A star each order" on order.completed { award_to(1, "stars"); }
-rule "Take back" on order.refunded { take_back(); }
-"#;
-
-pub(super) const MEMBERS: usize = 4;
-pub(super) const WALLETS: [&str; 2] = ["points", "stars"];
-const POINTS: usize = 0;
-const STARS: usize = 1;
-const EXPIRY_DAYS: Instant = 30;
-const PENDING_DAYS: Instant = 2;
-pub(super) const TIERS: [&str; 3] = ["bronze", "silver", "gold"];
-const THRESHOLDS: [i64; 3] = [0, 200_00, 500_00];
-const COUPONS_PER_MEMBER: usize = 8;
-const COUPON_DAYS: Instant = 10;
-const RESERVED_FOR: Instant = 15 * 60;
-/// Snapshots of one order that can be told apart.
-const VERSIONS: i64 = 12;
-
-/// The name by which the chain knows a member.
-pub(super) fn name(member: usize) -> String {
-    format!("guest-{member}")
-}
-
-/// What a till says of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Saying {
-    Created,
-    Updated,
-    Completed,
-    Cancelled,
-}
-
-/// What people do with a coupon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CouponDeed {
-    Use,
-    Reserve,
-    Release,
-    Revert,
-}
-
-/// One random thing that happens. Numbers that name something are taken modulo how many there are.
-#[derive(Debug, Clone)]
-pub(super) enum Transition {
-    /// A snapshot of an order, perhaps a new one; its version is one that was not told yet, its total in cents.
-    Order { order: usize, member: usize, says: Saying, version: usize, cents: i64, minutes_late: i64 },
-    /// Money back; `None` = all.
-    Refund { order: usize, cents: Option<i64> },
-    /// Points by hand.
-    Adjust { member: usize, wallet: usize, amount: i64 },
-    /// A coupon of the book.
-    Give { member: usize },
-    /// Something with a coupon.
-    Coupon { coupon: usize, member: usize, deed: CouponDeed },
-    /// Something that was sent before, sent again.
-    Again { sent: usize },
-    /// Its key with another body.
-    KeyReused { sent: usize },
-    /// Time goes by.
-    Wait { minutes: i64 },
-    /// The engine is stopped and started again.
-    Restart,
-}
+use super::steps::{CouponDeed, RedemptionStep, Saying, Transition};
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -124,6 +24,8 @@ pub(super) enum Call {
     Command(usize, &'static str, Value),
     /// A command about the nth coupon, by a member; a revert names the nth usage.
     Coupon(usize, usize, CouponDeed, Option<usize>),
+    /// A step of the nth redemption.
+    Redemption(usize, RedemptionStep),
 }
 
 /// What must come of it.
@@ -207,6 +109,25 @@ struct Usage {
     reverted: bool,
 }
 
+/// Where a redemption stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Pending,
+    Approved,
+    Fulfilled,
+    /// Rejected, cancelled or expired.
+    Nothing,
+}
+
+#[derive(Debug, Clone)]
+struct Redemption {
+    member: usize,
+    reward: usize,
+    status: Status,
+    made_at: Instant,
+    drawn: Vec<(Instant, i64)>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Member {
     pub(super) purses: [Purse; 2],
@@ -221,6 +142,7 @@ pub(super) struct Reference {
     orders: Vec<Order>,
     pub(super) coupons: Vec<Coupon>,
     usages: Vec<Usage>,
+    redemptions: Vec<Redemption>,
     /// How many things were sent, and which of them were done.
     sent: usize,
     done: Vec<usize>,
@@ -235,6 +157,7 @@ impl Reference {
             orders: Vec::new(),
             coupons: Vec::new(),
             usages: Vec::new(),
+            redemptions: Vec::new(),
             sent: 0,
             done: Vec::new(),
             last: Last::Nothing,
@@ -268,13 +191,7 @@ impl Reference {
             self.orders[order].leaves = earned;
         }
         self.settle(order, at);
-        let kind = match says {
-            Saying::Created => "order.created",
-            Saying::Updated => "order.updated",
-            Saying::Completed => "order.completed",
-            Saying::Cancelled => "order.cancelled",
-        };
-        let call = self.event(member, kind, data, at);
+        let call = self.event(member, says.as_str(), data, at);
         self.send(member, call, Expected::Done);
     }
 
@@ -422,6 +339,62 @@ impl Reference {
         Ok(())
     }
 
+    fn redeem(&mut self, member: usize, reward: usize) {
+        let (id, cost, is_automatic, stock, each) = REWARDS[reward];
+        let taken = |of: &dyn Fn(&Redemption) -> bool| {
+            let counts = |r: &&Redemption| r.reward == reward && r.status != Status::Nothing && of(r);
+            self.redemptions.iter().filter(counts).count()
+        };
+        let expected = if taken(&|redemption| redemption.member == member) >= each {
+            Expected::Refused("reward_limit_reached")
+        } else if self.members[member].purses[POINTS].balance() < cost {
+            Expected::Refused("insufficient_points")
+        } else if taken(&|_| true) >= stock {
+            Expected::Refused("out_of_stock")
+        } else {
+            let drawn = self.members[member].purses[POINTS].debit(cost);
+            let status = if is_automatic { Status::Approved } else { Status::Pending };
+            self.redemptions.push(Redemption { member, reward, status, made_at: self.now, drawn });
+            Expected::Done
+        };
+        let body = json!({ "reward": id });
+        self.send(member, Call::Command(member, "redemptions", body), expected);
+    }
+
+    fn step_redemption(&mut self, at: usize, step: RedemptionStep) {
+        let Redemption { member, status, .. } = self.redemptions[at];
+        let after = match (status, step) {
+            (Status::Pending, RedemptionStep::Approve) => Ok(Status::Approved),
+            (Status::Approved, RedemptionStep::Fulfill) => Ok(Status::Fulfilled),
+            (Status::Pending, RedemptionStep::Reject)
+            | (Status::Pending | Status::Approved, RedemptionStep::Cancel) => Ok(Status::Nothing),
+            (_, RedemptionStep::Approve | RedemptionStep::Reject) => Err("redemption_not_pending"),
+            (_, RedemptionStep::Fulfill) => Err("redemption_not_approved"),
+            (_, RedemptionStep::Cancel) => Err("redemption_not_open"),
+        };
+        let expected = match after {
+            Ok(status) => {
+                self.become_of(at, status);
+                Expected::Done
+            }
+            Err(code) => Expected::Refused(code),
+        };
+        self.send(member, Call::Redemption(at, step), expected);
+    }
+
+    /// What comes to nothing gives the points back, into the lots they came from, as far as those still last.
+    fn become_of(&mut self, at: usize, status: Status) {
+        let redemption = &mut self.redemptions[at];
+        redemption.status = status;
+        if status == Status::Nothing {
+            let purse = &mut self.members[redemption.member].purses[POINTS];
+            for (gone, amount) in redemption.drawn.drain(..) {
+                purse.credit(amount, gone);
+            }
+            purse.pass(self.now);
+        }
+    }
+
     fn wait(&mut self, minutes: i64) {
         let until = self.now + minutes * 60;
         while let Some(month) = Some(next_month(self.now)).filter(|month| *month <= until) {
@@ -435,6 +408,13 @@ impl Reference {
             self.now = month;
         }
         self.now = until;
+        for at in 0..self.redemptions.len() {
+            let Redemption { reward, status, made_at, .. } = self.redemptions[at];
+            let is_open = matches!(status, Status::Pending | Status::Approved);
+            if is_open && REWARDS[reward].0 == "mug" && made_at + MUG_DAYS * DAY <= until {
+                self.become_of(at, Status::Nothing);
+            }
+        }
         for purse in self.members.iter_mut().flat_map(|member| &mut member.purses) {
             purse.pass(until);
         }
@@ -447,6 +427,10 @@ impl Reference {
         let in_month = |order: &&Order| order.day.is_some_and(|day| next_month(day) == next_month(at));
         let spent: i64 = self.orders.iter().filter(counts).filter(in_month).map(Order::left).sum();
         THRESHOLDS.iter().rposition(|threshold| *threshold <= spent).unwrap_or(0)
+    }
+
+    fn owners(&self) -> Vec<usize> {
+        self.coupons.iter().map(|coupon| coupon.owner).collect()
     }
 
     fn lift(&mut self) {
@@ -486,53 +470,7 @@ impl ReferenceStateMachine for Reference {
     }
 
     fn transitions(state: &Self) -> BoxedStrategy<Transition> {
-        let says = prop_oneof![
-            1 => Just(Saying::Created),
-            2 => Just(Saying::Updated),
-            5 => Just(Saying::Completed),
-            1 => Just(Saying::Cancelled),
-        ];
-        // Mostly orders of late, now and then any.
-        let orders = state.orders.len();
-        let order = prop_oneof![4 => orders.saturating_sub(4)..=orders, 1 => 0..=orders];
-        let some_order = order.clone();
-        let late = prop_oneof![3 => Just(0_i64), 1 => 0..20 * 60_i64];
-        let deed = prop_oneof![
-            3 => Just(CouponDeed::Use),
-            1 => Just(CouponDeed::Reserve),
-            1 => Just(CouponDeed::Release),
-            2 => Just(CouponDeed::Revert),
-        ];
-        // A coupon of late, with the right member most of the time.
-        let owners: Vec<_> = state.coupons.iter().map(|coupon| coupon.owner).collect();
-        let coupon = (any::<prop::sample::Index>(), 0..MEMBERS, any::<bool>(), deed).prop_map(
-            move |(coupon, stranger, is_stranger, deed)| {
-                let of_late = owners.len().clamp(1, 5);
-                let coupon = owners.len().saturating_sub(1 + coupon.index(of_late));
-                let owner = owners.get(coupon).copied().unwrap_or(0);
-                Transition::Coupon { coupon, member: if is_stranger { stranger } else { owner }, deed }
-            },
-        );
-        let any_index = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 20));
-        prop_oneof![
-            40 => (order, 0..MEMBERS, says, any_index(), 100..150_00_i64, late).prop_map(
-                |(order, member, says, version, cents, minutes_late)| {
-                    Transition::Order { order, member, says, version, cents, minutes_late }
-                }
-            ),
-            14 => (some_order, proptest::option::weighted(0.8, 1..120_00_i64))
-                .prop_map(|(order, cents)| Transition::Refund { order, cents }),
-            8 => (0..MEMBERS, 0..2_usize, prop_oneof![1..80_i64, -120..0_i64])
-                .prop_map(|(member, wallet, amount)| Transition::Adjust { member, wallet, amount }),
-            3 => (0..MEMBERS).prop_map(|member| Transition::Give { member }),
-            12 => coupon,
-            8 => any_index().prop_map(|sent| Transition::Again { sent }),
-            2 => any_index().prop_map(|sent| Transition::KeyReused { sent }),
-            10 => prop_oneof![6 => 1..20 * 60_i64, 1 => (1..9_i64).prop_map(|days| days * 24 * 60)]
-                .prop_map(|minutes| Transition::Wait { minutes }),
-            1 => Just(Transition::Restart),
-        ]
-        .boxed()
+        super::steps::any_step(state.orders.len(), &state.owners(), state.redemptions.len())
     }
 
     fn apply(mut state: Self, transition: &Transition) -> Self {
@@ -558,6 +496,10 @@ impl ReferenceStateMachine for Reference {
             Transition::Coupon { coupon, member, deed } if !state.coupons.is_empty() => {
                 state.coupon(coupon % state.coupons.len(), member, deed);
             }
+            Transition::Redeem { member, reward } => state.redeem(member, reward),
+            Transition::Redemption { redemption, step } if !state.redemptions.is_empty() => {
+                state.step_redemption(redemption % state.redemptions.len(), step);
+            }
             Transition::Again { sent } if !state.done.is_empty() => {
                 state.last = Last::Again(state.done[sent % state.done.len()]);
             }
@@ -568,6 +510,7 @@ impl ReferenceStateMachine for Reference {
             Transition::Restart => state.last = Last::Restarted,
             Transition::Refund { .. }
             | Transition::Coupon { .. }
+            | Transition::Redemption { .. }
             | Transition::Again { .. }
             | Transition::KeyReused { .. } => {}
         }

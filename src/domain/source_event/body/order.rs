@@ -17,6 +17,8 @@ struct OrderBody {
     order_id: Key,
     #[serde(default)]
     version: Option<Version>,
+    #[serde(default)]
+    receipt_code: Option<Key>,
     /// Only a cancellation may do without.
     #[serde(default)]
     total: Option<Money>,
@@ -112,7 +114,7 @@ pub(super) fn snapshot(
 pub(super) fn cancellation(raw: &str, currency: &Currency) -> Result<Cancellation, BadEvent> {
     let body: OrderBody = json::object(raw, "data")?;
     let (total, reason) = (body.total, body.reason.clone());
-    let Snapshot { version, order } = order(body, total.unwrap_or_default(), None, currency)?;
+    let Snapshot { version, order, .. } = order(body, total.unwrap_or_default(), None, currency)?;
     let (order_id, status) = (order.order_id.clone(), order.status.clone());
     Ok(Cancellation { order_id, version, total, status, reason })
 }
@@ -150,7 +152,8 @@ fn order(
         experience_details: body.experience_details,
         coupons: body.coupons,
     };
-    Ok(Snapshot { version: body.version.map(|Version(version)| version), order: Arc::new(order) })
+    let version = body.version.map(|Version(version)| version);
+    Ok(Snapshot { version, receipt_code: body.receipt_code, order: Arc::new(order) })
 }
 
 /// `data` of `order.refunded`.

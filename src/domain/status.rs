@@ -1,4 +1,4 @@
-//! Where members stand in their life with the chain.
+//! Whether a member comes as usual, and how likely one who does not is lost.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

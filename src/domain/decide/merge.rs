@@ -1,0 +1,207 @@
+//! Two members who are one person; and what is undone when they were not.
+
+use std::sync::Arc;
+
+use super::points::Line;
+use super::{Draft, Frame, Occasion};
+use crate::domain::command::Command;
+use crate::domain::commit::CouponsMove;
+use crate::domain::effect::Mark;
+use crate::domain::erasure::body_without_person;
+use crate::domain::ids::MemberId;
+use crate::domain::ledger::{Account, ChainAccount};
+use crate::domain::loyalty_event::{EventData, Forfeited, Reunion};
+use crate::domain::member::{Member, Standing};
+use crate::domain::merge::{Ended, Handed};
+use crate::domain::money::Points;
+use crate::domain::refusal::Refused;
+use crate::domain::segment::SegmentType;
+use crate::domain::source_event::SourceData;
+use crate::domain::tier::ManualTier;
+
+impl Draft {
+    /// `member.merge`: the member takes over everything of the other one that lies on the desk.
+    pub(super) fn merge(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
+        let other = self.desk.guests.pop();
+        let mut other =
+            other.ok_or_else(|| Refused::new("unknown_member", "`from` names no member of this chain"))?;
+        if other.id == self.member.id {
+            return Err(Refused::new("same_member", "`from` names the very member that would absorb them"));
+        }
+        if other.is_erased() {
+            return Err(erased());
+        }
+        let theirs = other.standing.clone();
+        let absorbed = other.face().id;
+        let identities = other.identities.clone();
+        let handed = self.member.absorb(&mut other, self.now)?;
+        self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
+        self.people.move_identities(&identities, other.id, Some(self.member.id));
+        self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });
+        self.told.push(EventData::MemberMerged(Box::new(Reunion::of(absorbed, other.id, &handed))));
+        self.take_over_standing(frame, &theirs);
+        self.people.others.push(other);
+        // What the other's points were due for is due now.
+        Ok(self.catch_up(frame)?)
+    }
+
+    /// The better tier with its footing, the better status, and cohorts, which nobody leaves.
+    fn take_over_standing(&mut self, frame: Frame<'_>, theirs: &Standing) {
+        let tiers = &frame.terms.tiers;
+        let rank = |standing: &Standing| standing.system_tier().and_then(|tier| tiers.rank(tier));
+        let manual_rank = |standing: &Standing| {
+            standing.manual_tier.as_ref().and(standing.tier.as_ref()).and_then(|tier| tiers.rank(tier))
+        };
+        let mine = &self.member.standing;
+        let (is_better, manual_is_better) =
+            (rank(theirs) > rank(mine), manual_rank(theirs) > manual_rank(mine));
+        self.change_tier(frame, |member| {
+            let standing = &mut member.standing;
+            if let Some(tier) = theirs.system_tier().filter(|_| is_better) {
+                standing.set_system_tier(tier.clone());
+                standing.footing = theirs.footing.clone();
+            }
+            if let Some(manual) = theirs.manual_tier.as_ref().filter(|_| manual_is_better) {
+                let system = standing.system_tier().cloned();
+                standing.manual_tier = Some(ManualTier { system, ..manual.clone() });
+                standing.tier = theirs.tier.clone();
+            }
+        });
+        if theirs.status < self.member.standing.status {
+            self.mark(Mark::from(theirs.status), &[]);
+        }
+        let cohorts = theirs.segments.iter().filter(|(_, membership)| membership.kind == SegmentType::Cohort);
+        for (name, membership) in cohorts {
+            self.member.standing.segments.entry(name.clone()).or_insert(*membership);
+        }
+    }
+
+    /// `member.unmerge`: the one who was absorbed, and lies on the desk, is a member of their own again.
+    pub(super) fn unmerge(&mut self, frame: Frame<'_>, id: MemberId) -> Result<(), Refused> {
+        let not_merged = || Refused::new("not_merged", format!("{id} was not merged into this member"));
+        let mut other = self.desk.guests.pop().ok_or_else(not_merged)?;
+        let expiry = |code: &_, earned_at| {
+            let wallet = frame.terms.wallet(Some(code));
+            wallet.and_then(|wallet| wallet.expiry.of(earned_at, frame.timezone))
+        };
+        let (handed, merged) = self.member.release(&mut other, expiry)?;
+        self.hand_over(frame, "members unmerged", &handed, (self.member.id, other.id));
+        self.people.move_identities(&other.identities, self.member.id, Some(other.id));
+        self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id });
+        self.give_up_standing(frame, merged.brought(), merged.before());
+        let face = other.face();
+        self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(face.id, other.id, &handed))));
+        // Their own deadlines are set when they are woken, which is at once.
+        other.next_wake_at = Some(self.now);
+        self.people.others.push(other);
+        Ok(())
+    }
+
+    /// A tier or a cohort that the member has from the other alone goes.
+    fn give_up_standing(&mut self, frame: Frame<'_>, theirs: &Standing, before: &Standing) {
+        self.change_tier(frame, |member| {
+            let standing = &mut member.standing;
+            let same_manual = |one: &Option<ManualTier>, other: &Option<ManualTier>| {
+                let known = |manual: &ManualTier| (manual.until, manual.reason.clone());
+                one.as_ref().map(known) == other.as_ref().map(known)
+            };
+            if theirs.manual_tier.is_some()
+                && same_manual(&standing.manual_tier, &theirs.manual_tier)
+                && !same_manual(&before.manual_tier, &theirs.manual_tier)
+            {
+                let system = standing.system_tier().cloned();
+                standing.tier = match &before.manual_tier {
+                    Some(_) => before.tier.clone(),
+                    None => system.clone(),
+                };
+                standing.manual_tier =
+                    before.manual_tier.clone().map(|manual| ManualTier { system, ..manual });
+            }
+            if standing.system_tier() == theirs.system_tier() && before.system_tier() != theirs.system_tier()
+            {
+                standing.footing = before.footing.clone();
+                if let Some(tier) = before.system_tier() {
+                    standing.set_system_tier(tier.clone());
+                }
+            }
+        });
+        let segments = &mut self.member.standing.segments;
+        segments.retain(|name, membership| {
+            let from_them = theirs.segments.get(name).is_some_and(|theirs| theirs.since == membership.since);
+            membership.kind != SegmentType::Cohort || !from_them
+        });
+    }
+
+    /// `member.erase`: the person goes, and with them everybody they absorbed; the books stay.
+    pub(super) fn erase(&mut self, frame: Frame<'_>) {
+        let cause = self.cause_of_command(frame);
+        let handed: Vec<_> = self.member.standing.wallets.iter().map(Handed::of).collect();
+        for handed in &handed {
+            for (account, amount) in handed.lines() {
+                let own = account(self.member.id);
+                let chain = Account::Chain(ChainAccount::Forfeited);
+                let (debit, credit) = if amount > Points::ZERO { (own, chain) } else { (chain, own) };
+                let line = Line { member: self.member.id, wallet: &handed.wallet, debit, credit };
+                self.write_line(line, Points(amount.0.abs()), &cause, "member erased");
+            }
+        }
+        let known_as = self.member.face().id;
+        self.people.move_identities(&self.member.identities, self.member.id, None);
+        let erased = |member: &mut Member, at| {
+            member.vacate();
+            member.ended = Some(Ended::Erased(at).into());
+        };
+        let mut others = std::mem::take(&mut self.desk.guests);
+        others.iter_mut().for_each(|other| erased(other, self.now));
+        erased(&mut self.member, self.now);
+        self.people.erased = others.iter().chain([&self.member]).map(|member| member.id).collect();
+        self.people.others = others;
+        self.told.push(EventData::MemberErased(Box::new(Forfeited::of(known_as, self.member.id, &handed))));
+    }
+
+    /// What comes after somebody was erased changes nothing: a refund of an old order, a till that still has our id.
+    pub(super) fn hear_of_the_erased(&mut self) -> Result<(), Refused> {
+        self.runs_rules = false;
+        let Occasion::Source(input) = &mut self.occasion else { return Ok(()) };
+        let note = match &input.event.data {
+            SourceData::Command(Command::Erase) => "the member was erased before",
+            SourceData::Command(_) | SourceData::MemberUpdated(_) => return Err(erased()),
+            _ => "the member was erased; this changes nothing",
+        };
+        // It would bring the person back into the log.
+        if let Some(body) = body_without_person(&input.event.body, self.member.id) {
+            Arc::make_mut(&mut input.event).body = body.into();
+        }
+        self.note(note);
+        Ok(())
+    }
+
+    /// Books points that go from one member to another who is the same person. A line each, so that each line is about
+    /// one member alone.
+    fn hand_over(
+        &mut self,
+        frame: Frame<'_>,
+        reason: &str,
+        handed: &[Handed],
+        (from, to): (MemberId, MemberId),
+    ) {
+        let cause = self.cause_of_command(frame);
+        let way = Account::Chain(ChainAccount::Merged);
+        for handed in handed {
+            let wallet = &handed.wallet;
+            for (account, amount) in handed.lines() {
+                let (giver, taker) = if amount > Points::ZERO { (from, to) } else { (to, from) };
+                let amount = Points(amount.0.abs());
+                let out = Line { member: giver, wallet, debit: account(giver), credit: way };
+                self.write_line(out, amount, &cause, reason);
+                let into = Line { member: taker, wallet, debit: way, credit: account(taker) };
+                self.write_line(into, amount, &cause, reason);
+            }
+        }
+    }
+}
+
+/// Nothing happens any more to somebody who was erased.
+pub(super) fn erased() -> Refused {
+    Refused::new("member_erased", "the member was erased; nothing can be done for them any more")
+}

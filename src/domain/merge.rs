@@ -1,0 +1,303 @@
+//! Two members who are one person, and back: what the survivor takes over, and what goes back when it was a mistake.
+//!
+//! A merge leaves the absorbed member behind as a tombstone that names the survivor and keeps what they brought. So an
+//! un-merge knows what was whose; and whatever still names the absorbed member (an order, a till) finds the survivor.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::achievement::Feat;
+use super::celebration::Celebrated;
+use super::identity::Identity;
+use super::ids::MemberId;
+use super::ledger::Account;
+use super::member::{History, MAX_IDENTITIES, Member, Standing};
+use super::money::Points;
+use super::profile::Profile;
+use super::referral::Referring;
+use super::refusal::Refused;
+use super::text::Name;
+use super::wallet::{Wallet, WalletError};
+
+/// How many members one may have absorbed, those whom they had absorbed included. So no tombstone is further away.
+pub const MAX_ABSORBED: usize = 16;
+
+/// How a member came to be one no more. The row stays: the ledger and old orders name it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// They were another member all along.
+    Merged(Merged),
+    /// They asked to be forgotten.
+    Erased(Timestamp),
+}
+
+/// What a merge must remember to be undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Who answers for them now.
+    pub into: MemberId,
+    /// Since when.
+    pub at: Timestamp,
+    /// What they had. Of their wallets, what the ledger moved.
+    pub brought: Possessions,
+    /// What the survivor was like before; their wallets and history are told apart by what was brought.
+    pub before: Possessions,
+}
+
+/// What makes a member who they are, besides the name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Possessions {
+    enrolled_at: Timestamp,
+    #[serde(default)]
+    identities: Vec<Identity>,
+    #[serde(default)]
+    profile: Profile,
+    #[serde(default)]
+    celebrated: Celebrated,
+    standing: Standing,
+    #[serde(default)]
+    history: History,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    absorbed: Vec<Absorbed>,
+    #[serde(default)]
+    referring: Referring,
+}
+
+/// A member whom another one has absorbed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Absorbed {
+    /// Who.
+    pub id: MemberId,
+    /// What was taken back since for orders that were theirs, by wallet: it does not go back to them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clawed_back: BTreeMap<Name, Points>,
+}
+
+/// Points that changed hands in one wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    /// The wallet.
+    pub wallet: Name,
+    /// What could be spent; below zero for a debt.
+    pub balance: Points,
+    /// What could not be spent yet.
+    pub pending: Points,
+}
+
+impl Handed {
+    /// The movements, as they are booked: what kind of account, and how much, against the grain when below zero.
+    pub fn lines(&self) -> impl Iterator<Item = (fn(MemberId) -> Account, Points)> {
+        let account: [(fn(MemberId) -> Account, Points); 2] =
+            [(Account::Member, self.balance), (Account::Pending, self.pending)];
+        account.into_iter().filter(|(_, amount)| *amount != Points::ZERO)
+    }
+
+    /// All that a wallet holds.
+    pub fn of((wallet, held): (&Name, &Wallet)) -> Self {
+        Self { wallet: wallet.clone(), balance: held.balance(), pending: held.pending() }
+    }
+
+    fn is_something(&self) -> bool {
+        self.lines().next().is_some()
+    }
+}
+
+impl Member {
+    /// Who answers for the member, if it is not themselves.
+    pub fn heir(&self) -> Option<MemberId> {
+        match self.ended.as_deref() {
+            Some(Ended::Merged(merged)) => Some(merged.into),
+            Some(Ended::Erased(_)) | None => None,
+        }
+    }
+
+    /// Whether the member was erased.
+    pub fn is_erased(&self) -> bool {
+        matches!(self.ended.as_deref(), Some(Ended::Erased(_)))
+    }
+
+    /// Whether what was that member's is this one's.
+    pub fn answers_for(&self, id: MemberId) -> bool {
+        id == self.id || self.absorbed.iter().any(|absorbed| absorbed.id == id)
+    }
+
+    fn possessions(&self) -> Possessions {
+        Possessions {
+            enrolled_at: self.enrolled_at,
+            identities: self.identities.clone(),
+            profile: self.profile.clone(),
+            celebrated: self.celebrated,
+            standing: self.standing.clone(),
+            history: self.history.clone(),
+            absorbed: self.absorbed.clone(),
+            referring: self.referring.clone(),
+        }
+    }
+
+    /// Leaves nothing but what the ledger and the log name.
+    pub fn vacate(&mut self) {
+        self.identities.clear();
+        self.profile = Profile::default();
+        self.celebrated = Celebrated::default();
+        (self.sessions, self.carts) = Default::default();
+        // An empty wallet says that the ledger's lines of it come to nothing.
+        let wallets = self.standing.wallets.emptied();
+        self.standing = Standing { wallets, ..Standing::default() };
+        self.history = History::default();
+        self.referring = Referring::default();
+        self.absorbed.clear();
+        self.next_wake_at = None;
+    }
+
+    /// Takes over everything of `other`, who becomes a tombstone; but for status, tier and segments, which are told.
+    /// Answers the points that change hands.
+    ///
+    /// # Errors
+    /// What would be too much for one member; both may then be half changed.
+    pub fn absorb(&mut self, other: &mut Self, now: Timestamp) -> Result<Vec<Handed>, Refused> {
+        let identities = self.identities.len() + other.identities.len();
+        if identities > MAX_IDENTITIES {
+            let problem =
+                format!("together they have {identities} identities; at most {MAX_IDENTITIES} are kept");
+            return Err(Refused::new("too_many_identities", problem));
+        }
+        if self.absorbed.len() + other.absorbed.len() >= MAX_ABSORBED {
+            let problem = format!("a member may absorb {MAX_ABSORBED} others at most");
+            return Err(Refused::new("too_many_merges", problem));
+        }
+        let mut before = self.possessions();
+        before.standing.wallets = Default::default();
+        before.standing.segments.clear();
+        (before.history, before.identities, before.absorbed) = Default::default();
+        let brought = other.possessions();
+
+        let handed = brought.standing.wallets.iter().map(Handed::of).filter(Handed::is_something).collect();
+        for (code, wallet) in brought.standing.wallets.iter() {
+            self.standing.wallets.open(code).join(wallet)?;
+        }
+        self.history.join(&brought.history);
+        self.identities.extend(brought.identities.iter().cloned());
+        self.profile = self.profile.filled_up(&brought.profile)?;
+        self.celebrated.join(brought.celebrated, brought.enrolled_at < self.enrolled_at);
+        self.enrolled_at = self.enrolled_at.min(brought.enrolled_at);
+        for (name, at) in &brought.standing.achievements {
+            let since = self.standing.achievements.entry(name.clone()).or_insert(*at);
+            *since = (*since).min(*at);
+        }
+        for (name, feat) in &brought.standing.feats {
+            self.standing.feats.entry(name.clone()).or_default().join(feat);
+        }
+        self.referring.join(&brought.referring);
+        self.standing.redemptions.join(&brought.standing.redemptions);
+        self.sessions.join(&other.sessions);
+        self.carts.join(&other.carts);
+        self.absorbed.push(Absorbed { id: other.id, clawed_back: BTreeMap::new() });
+        self.absorbed.extend(brought.absorbed.iter().cloned());
+
+        other.vacate();
+        let merged = Merged { into: self.id, at: now, brought, before };
+        other.ended = Some(Ended::Merged(merged).into());
+        Ok(handed)
+    }
+
+    /// Gives back to `other` what they brought, as far as it is still there. `expiry` says until when points are good
+    /// that were earned then. Answers the points that change hands, and the tombstone as it was.
+    ///
+    /// # Errors
+    /// `other` was not merged into this member.
+    pub fn release(
+        &mut self,
+        other: &mut Self,
+        expiry: impl Fn(&Name, Timestamp) -> Option<Timestamp>,
+    ) -> Result<(Vec<Handed>, Merged), Refused> {
+        let merged = match other.ended.take().map(|ended| *ended) {
+            Some(Ended::Merged(merged)) if merged.into == self.id => merged,
+            _ => {
+                let problem = format!("{} was not merged into {}", other.id, self.id);
+                return Err(Refused::new("not_merged", problem));
+            }
+        };
+        let Possessions {
+            enrolled_at,
+            identities,
+            profile,
+            celebrated,
+            mut standing,
+            history,
+            mut absorbed,
+            referring,
+        } = merged.brought.clone();
+        let clawed_back =
+            |id| self.absorbed.iter().find(|known| known.id == id).map(|known| &known.clawed_back);
+        let own = clawed_back(other.id).cloned().unwrap_or_default();
+        for known in &mut absorbed {
+            known.clawed_back = clawed_back(known.id).cloned().unwrap_or_default();
+        }
+
+        let mut handed = Vec::new();
+        let brought = std::mem::take(&mut standing.wallets);
+        for (code, was) in brought.iter() {
+            let lost = own.get(code).copied().unwrap_or_default();
+            let back =
+                self.standing.wallets.open(code).part(was, lost, |earned_at| expiry(code, earned_at))?;
+            handed.push(Handed::of((code, &back)));
+            *standing.wallets.open(code) = back;
+        }
+        handed.retain(Handed::is_something);
+        standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
+        self.history.part(&history);
+        let gone = |identity: &Identity| identities.contains(identity);
+        let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();
+        self.take_off(&merged, &profile);
+        self.absorbed.retain(|known| known.id != other.id && !absorbed.iter().any(|a| a.id == known.id));
+
+        other.enrolled_at = enrolled_at;
+        other.identities = theirs;
+        (other.profile, other.celebrated, other.history) = (profile, celebrated, history);
+        (other.standing, other.absorbed, other.referring) = (standing, absorbed, referring);
+        Ok((handed, merged))
+    }
+
+    /// What the survivor has only from the other, and did not change since, goes.
+    fn take_off(&mut self, merged: &Merged, theirs: &Profile) {
+        let Merged { before, brought, .. } = merged;
+        self.enrolled_at = before.enrolled_at;
+        self.celebrated.part(before.celebrated, brought.enrolled_at < before.enrolled_at);
+        self.profile = self.profile.without(theirs, &before.profile);
+        self.referring.part(&brought.referring, &before.referring);
+        for (name, feat) in &brought.standing.feats {
+            let own = self.standing.feats.entry(name.clone()).or_default();
+            own.part(feat);
+        }
+        self.standing.feats.retain(|_, feat| *feat != Feat::default());
+        for (name, at) in &brought.standing.achievements {
+            if self.standing.achievements.get(name).is_some_and(|since| since == at) {
+                match before.standing.achievements.get(name) {
+                    Some(since) => drop(self.standing.achievements.insert(name.clone(), *since)),
+                    None => drop(self.standing.achievements.remove(name)),
+                }
+            }
+        }
+    }
+}
+
+impl Merged {
+    /// What the absorbed member had of what can be told.
+    pub const fn brought(&self) -> &Standing {
+        &self.brought.standing
+    }
+
+    /// What the survivor had of it.
+    pub const fn before(&self) -> &Standing {
+        &self.before.standing
+    }
+}
+
+impl From<WalletError> for Refused {
+    fn from(error: WalletError) -> Self {
+        super::decide::Refusal::from(error).into()
+    }
+}

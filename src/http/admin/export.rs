@@ -1,0 +1,134 @@
+//! Everything that is known of one member, as one JSON document that is written while it is read.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use futures_util::StreamExt;
+use futures_util::stream::poll_fn;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::members;
+use crate::actors::snapshot::ChainSnapshot;
+use crate::domain::chain::ChainId;
+use crate::domain::identity::MemberName;
+use crate::domain::ids::MemberId;
+use crate::domain::role::Right;
+use crate::http::State;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::read::ReadError;
+use crate::read::page::{Page, Wanted};
+use crate::read::redemption::RedemptionFilter;
+
+/// Records that are read at a time.
+const AT_ONCE: usize = 50;
+
+/// `GET /v1/chains/{chain}/members/{member}/export`
+pub(in crate::http) async fn get(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = state.chain(&caller, Right::Manage, &path.0)?;
+    let (chain, now) = (snapshot.chain.id.clone(), state.engine.clock().now());
+    let name = MemberName::parse(&path.1);
+    let member = state.reader.member_under(snapshot.program.as_deref(), chain.clone(), name, now).await?;
+    let member = member.ok_or(Problem::NotFound(members::WHAT))?;
+    let mut whose = vec![member.member_id];
+    whose.extend(&member.absorbed);
+    let head = serde_json::json!({ "exported_at": now, "member": member }).to_string();
+    let (pieces, mut fetched) = mpsc::channel(2);
+    actix_web::rt::spawn(async move {
+        let mut document = Document { state, chain, snapshot, whose, pieces };
+        if let Err(Broken::Read(error)) = document.write(head).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "an export could not be finished");
+            // Without its end the document is not valid, and the connection breaks off.
+            let _ = document.pieces.send(Err(actix_web::error::ErrorInternalServerError("broken off"))).await;
+        }
+    });
+    let stream = poll_fn(move |cx| fetched.poll_recv(cx)).map(|piece: Result<Bytes, actix_web::Error>| piece);
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(stream))
+}
+
+/// Why a document has no end.
+enum Broken {
+    /// Nobody fetches it any more.
+    GoneAway,
+    /// The store failed.
+    Read(ReadError),
+}
+
+impl From<ReadError> for Broken {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// A document on its way. A piece waits until the one before it is fetched.
+struct Document {
+    state: State,
+    chain: ChainId,
+    snapshot: Arc<ChainSnapshot>,
+    /// The member, and whom they have absorbed.
+    whose: Vec<MemberId>,
+    pieces: mpsc::Sender<Result<Bytes, actix_web::Error>>,
+}
+
+impl Document {
+    async fn write(&mut self, head: String) -> Result<(), Broken> {
+        let head = head.strip_suffix('}').unwrap_or(&head).to_owned();
+        self.send(head).await?;
+        let state = self.state.clone();
+        let reader = &state.reader;
+        let of = self.chain.clone();
+        self.list("ledger", async |id, page| reader.ledger(of.clone(), id, page).await).await?;
+        self.list("events", async |id, page| reader.events_with_deliveries(of.clone(), id, page).await)
+            .await?;
+        let snapshot = self.snapshot.clone();
+        let books = snapshot.coupon_books();
+        self.list("coupons", async |id, page| reader.member_coupons(of.clone(), books, id, page).await)
+            .await?;
+        let redeemed =
+            async |id, page| reader.redemptions(of.clone(), RedemptionFilter::Member(id), page).await;
+        self.list("redemptions", redeemed).await?;
+        self.list("source_events", async |id, page| reader.source_events_of(of.clone(), id, page).await)
+            .await?;
+        self.list("orders", async |id, page| reader.orders_of(of.clone(), id, page).await).await?;
+        self.send("}".to_owned()).await
+    }
+
+    /// Writes a list, page by page, of the member and then of everybody they have absorbed.
+    async fn list<T: Serialize, I: FromStr>(
+        &self,
+        name: &str,
+        read: impl AsyncFn(MemberId, Wanted<I>) -> Result<Page<T>, ReadError>,
+    ) -> Result<(), Broken> {
+        self.send(format!(",\"{name}\":[")).await?;
+        let mut separator = "";
+        for member in &self.whose {
+            let mut after = None;
+            loop {
+                let page = read(*member, Wanted { limit: AT_ONCE, after: after.take() }).await?;
+                for item in &page.items {
+                    let item = serde_json::to_string(item).map_err(|_| ReadError::Corrupt("record"))?;
+                    self.send(format!("{separator}{item}")).await?;
+                    separator = ",";
+                }
+                match page.next_cursor.map(|cursor| cursor.parse()) {
+                    Some(Ok(cursor)) => after = Some(cursor),
+                    Some(Err(_)) | None => break,
+                }
+            }
+        }
+        self.send("]".to_owned()).await
+    }
+
+    async fn send(&self, piece: String) -> Result<(), Broken> {
+        self.pieces.send(Ok(piece.into())).await.map_err(|_| Broken::GoneAway)
+    }
+}

@@ -1,0 +1,90 @@
+//! What members have of coupons, when two of them turn out to be one person, or not to be.
+//!
+//! It can be any number of rows, so it moves within the database. The fences of both members guard it.
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::domain::chain::ChainId;
+use crate::domain::commit::CouponsMove;
+use crate::store::connection::{DbConn, on_backend};
+use crate::store::error::StoreError;
+
+// SQLite numbers parameters as they first appear, whatever they are called.
+
+/// What the first one ($3) has counts as the second one's ($1) too; the rows of the first stay, so that it is known what they had.
+const JOIN: [&str; 2] = [
+    "INSERT INTO coupon_holdings (chain, member, code, assigned, used, expires_at)
+     SELECT chain, $1, code, assigned, used, expires_at FROM coupon_holdings WHERE chain = $2 AND member = $3
+     ON CONFLICT (chain, member, code) DO UPDATE SET
+        assigned = coupon_holdings.assigned + excluded.assigned,
+        used = coupon_holdings.used + excluded.used,
+        expires_at = CASE
+            WHEN coupon_holdings.assigned = 0 THEN excluded.expires_at
+            WHEN excluded.assigned = 0 THEN coupon_holdings.expires_at
+            WHEN coupon_holdings.expires_at > excluded.expires_at THEN coupon_holdings.expires_at
+            WHEN coupon_holdings.expires_at IS NULL THEN NULL
+            ELSE excluded.expires_at END",
+    "INSERT INTO coupon_tallies (chain, member, book, assigned, used)
+     SELECT chain, $1, book, assigned, used FROM coupon_tallies WHERE chain = $2 AND member = $3
+     ON CONFLICT (chain, member, book) DO UPDATE SET
+        assigned = coupon_tallies.assigned + excluded.assigned,
+        used = coupon_tallies.used + excluded.used",
+];
+
+/// First what the second one ($3) had is cut down to what the first one ($2) still has of it: uses are theirs again, and
+/// of what they did not use as much as is unused. Then the first one loses as much.
+const PART: [&str; 5] = [
+    "UPDATE coupon_holdings AS own SET
+        used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END,
+        assigned = CASE
+            WHEN own.assigned <= own.used THEN CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END
+            WHEN kept.assigned <= kept.used THEN own.used
+            WHEN own.assigned - own.used < kept.assigned - kept.used THEN own.assigned
+            ELSE own.used + kept.assigned - kept.used END
+     FROM coupon_holdings AS kept
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code",
+    "UPDATE coupon_holdings AS kept SET
+        assigned = CASE WHEN kept.assigned > own.assigned THEN kept.assigned - own.assigned ELSE 0 END,
+        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END
+     FROM coupon_holdings AS own
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND own.code = kept.code",
+    "DELETE FROM coupon_holdings
+     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0 AND used = 0",
+    "UPDATE coupon_tallies AS own SET
+        assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END,
+        used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END
+     FROM coupon_tallies AS kept
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.book = own.book",
+    "UPDATE coupon_tallies AS kept SET
+        assigned = kept.assigned - own.assigned,
+        used = kept.used - own.used
+     FROM coupon_tallies AS own
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND own.book = kept.book",
+];
+
+/// Moves it.
+pub(in crate::store) fn hand_over(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    moved: CouponsMove,
+) -> Result<(), StoreError> {
+    let chain = chain.to_string();
+    let (statements, parameters): (&[&str], _) = match moved {
+        CouponsMove::Join { from, to } => (&JOIN, [to.to_string(), chain, from.to_string()]),
+        CouponsMove::Part { from, to } => (&PART, [chain, from.to_string(), to.to_string()]),
+    };
+    for statement in statements {
+        let [first, second, third] = &parameters;
+        let query = diesel::sql_query(*statement)
+            .bind::<Text, _>(first)
+            .bind::<Text, _>(second)
+            .bind::<Text, _>(third);
+        on_backend!(conn, |c| query.execute(c))?;
+    }
+    Ok(())
+}

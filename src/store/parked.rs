@@ -1,0 +1,156 @@
+//! Events about orders without a guest, by what their receipts say, until they are claimed and decided.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::connection::{DbConn, on_backend};
+use super::error::StoreError;
+use super::row::Row;
+use super::schema::{parked, source_events};
+use crate::domain::chain::ChainId;
+use crate::domain::claim::Claim;
+use crate::domain::commit::SourceChange;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::receipt::SourceStatus;
+use crate::domain::source_event::SourceData;
+use crate::domain::text::Key;
+
+/// The condition of the index `parked_claimed`, to the letter: neither planner trusts a parameter.
+const IS_CLAIMED: &str = "parked.member IS NOT NULL AND parked.code = parked.order_id";
+
+#[derive(Insertable)]
+#[diesel(table_name = parked, treat_none_as_default_value = false)]
+struct ParkedRow {
+    chain: String,
+    code: String,
+    source: String,
+    order_id: String,
+    member: Option<String>,
+}
+
+/// An event that was claimed and is still to be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// The event.
+    pub source: SourceId,
+    /// Who claimed it.
+    pub member: MemberId,
+}
+
+/// Notes a parked event under its order and, if it has one, the code of its receipt. What happens to an order that was
+/// claimed is claimed with it.
+pub(super) fn note(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> Result<(), StoreError> {
+    let Some(order_id) = change.event.data.order_id().filter(|_| change.status() == SourceStatus::Parked)
+    else {
+        return Ok(());
+    };
+    let member = owner(conn, chain, order_id)?;
+    let receipt_code = match &change.event.data {
+        SourceData::OrderCreated(new) | SourceData::OrderUpdated(new) | SourceData::OrderCompleted(new) => {
+            new.receipt_code.as_ref().filter(|code| *code != order_id)
+        }
+        _ => None,
+    };
+    for code in [Some(order_id), receipt_code].into_iter().flatten() {
+        let row = ParkedRow {
+            chain: chain.to_string(),
+            code: code.to_string(),
+            source: change.id.to_string(),
+            order_id: order_id.to_string(),
+            member: member.clone(),
+        };
+        let insert = diesel::insert_into(parked::table).values(row).on_conflict_do_nothing();
+        on_backend!(conn, |c| insert.execute(c))?;
+    }
+    Ok(())
+}
+
+fn owner(conn: &mut DbConn, chain: &ChainId, order_id: &Key) -> QueryResult<Option<String>> {
+    let found: Option<Option<String>> = parked::table
+        .filter(parked::chain.eq(chain.as_str()))
+        .filter(parked::code.eq(order_id.as_str()))
+        .filter(parked::member.is_not_null())
+        .select(parked::member)
+        .first(conn)
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// The order that a code means: that of a receipt, or the order's own id.
+pub fn find(conn: &mut DbConn, chain: &ChainId, code: &Key) -> Result<Option<Claim>, StoreError> {
+    let row = Row { table: "parked", id: code };
+    let found: Option<(String, String, Option<String>)> = parked::table
+        .filter(parked::chain.eq(chain.as_str()))
+        .filter(parked::code.eq(code.as_str()))
+        .select((parked::order_id, parked::source, parked::member))
+        .order(parked::source)
+        .first(conn)
+        .optional()?;
+    if let Some((order_id, source, member)) = found {
+        let order_id = row.check("order_id", Key::parse(&order_id))?;
+        let received_at: i64 = source_events::table
+            .find((chain.as_str(), &source))
+            .select(source_events::received_at)
+            .get_result(conn)?;
+        let owner = row.parse_opt("member", member.as_deref())?;
+        return Ok(Some(Claim { order_id, owner, since: row.time("received_at", received_at)? }));
+    }
+    // An order that is somebody's has left the table, or never was in it.
+    let known =
+        super::order::load(conn, chain, code)?.and_then(|order| Some((order.order_id, order.member?)));
+    Ok(known.map(|(order_id, member)| Claim {
+        order_id,
+        owner: Some(member),
+        since: crate::domain::Timestamp::UNIX_EPOCH,
+    }))
+}
+
+/// Gives an order to a member, unless it is somebody's. Answers whether it was nobody's.
+pub(super) fn claim(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    order_id: &Key,
+    member: MemberId,
+) -> QueryResult<bool> {
+    let nobodys = parked::table
+        .filter(parked::chain.eq(chain.as_str()))
+        .filter(parked::order_id.eq(order_id.as_str()))
+        .filter(parked::member.is_null());
+    Ok(diesel::update(nobodys).set(parked::member.eq(member.to_string())).execute(conn)? > 0)
+}
+
+/// Events that were claimed, by a member or by anybody, and are still to be decided, as they came.
+pub fn claimed(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<Claimed>, StoreError> {
+    let mut query = parked::table
+        .filter(parked::chain.eq(chain.as_str()))
+        .filter(sql::<Bool>(IS_CLAIMED))
+        .select((parked::source, parked::member.assume_not_null()))
+        .order(parked::source)
+        .limit(limit)
+        .into_boxed();
+    if let Some(member) = member {
+        query = query.filter(parked::member.eq(member.to_string()));
+    }
+    let found: Vec<(String, String)> = query.load(conn)?;
+    let read = |(source, member): &(String, String)| {
+        let row = Row { table: "parked", id: source };
+        Ok(Claimed { source: row.parse("source", source)?, member: row.parse("member", member)? })
+    };
+    found.iter().map(read).collect()
+}
+
+/// A claimed event was decided. The code of its receipt stays known.
+pub fn settle(conn: &mut DbConn, chain: &ChainId, source: SourceId) -> Result<(), StoreError> {
+    let of_order = parked::table
+        .filter(parked::chain.eq(chain.as_str()))
+        .filter(sql::<Bool>(IS_CLAIMED))
+        .filter(parked::source.eq(source.to_string()));
+    diesel::delete(of_order).execute(conn)?;
+    Ok(())
+}
