@@ -14,10 +14,10 @@ use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
-use super::ids::{EventId, MemberId, RedemptionId, ReferralId};
+use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
-    Absence, Enrolled, EventData, EventType, ExpiringSoon, Forfeited, LoyaltyEvent, Message, PointsMoved,
-    PointsPending, ProfileUpdated, Purse, Reunion, SegmentChange, Subject, TierInDanger, TierMoved, With,
+    Absence, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
+    ProfileUpdated, SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -26,9 +26,10 @@ use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
 use super::payload::Payload;
+use super::people::{Enrolled, Forfeited, Purse, Reunion};
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
-use super::referral::{ReferralStatus, ReferralTold, Side};
+use super::referral::{ReferralStatus, ReferralTold};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::achievement::Unit;
@@ -274,16 +275,18 @@ impl EventType {
                 code: Some(literal("7MKQX3TB9WZC".parse())),
                 link: Some("https://example.com/r/7MKQX3TB9WZC".into()),
                 new_user: true,
-                ..referral(ReferralStatus::Pending)
+                ..ReferralTold::example(ReferralStatus::Pending)
             })),
             Self::ReferralApproved => {
-                EventData::ReferralApproved(Box::new(referral(ReferralStatus::Approved)))
+                EventData::ReferralApproved(Box::new(ReferralTold::example(ReferralStatus::Approved)))
             }
             Self::ReferralRejected => EventData::ReferralRejected(Box::new(ReferralTold {
                 reason: Some(literal(Text::parse("Same household"))),
-                ..referral(ReferralStatus::Rejected)
+                ..ReferralTold::example(ReferralStatus::Rejected)
             })),
-            Self::ReferralExpired => EventData::ReferralExpired(Box::new(referral(ReferralStatus::Expired))),
+            Self::ReferralExpired => {
+                EventData::ReferralExpired(Box::new(ReferralTold::example(ReferralStatus::Expired)))
+            }
             Self::StreakBroken => EventData::StreakBroken(StreakBroken {
                 achievement: name("five_weeks"),
                 name: name("Five weeks in a row"),
@@ -435,26 +438,6 @@ fn coupon(kind: UsageKind) -> EventData {
         kind,
         Box::new(CouponMoved::example(&book, literal("7MKQX3TB9WZC4H2R".parse()), kind, at)),
     )
-}
-
-fn referral(status: ReferralStatus) -> ReferralTold {
-    ReferralTold {
-        referral_id: ReferralId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0011)),
-        role: Side::Receiver,
-        status,
-        sender_id: "m-41".into(),
-        receiver_id: "m-42".into(),
-        sender_first_name: None,
-        sender_email: None,
-        channel: Some(name("friend")),
-        code: None,
-        link: None,
-        has_coupon: true,
-        new_user: false,
-        referred_user: true,
-        rewarded: status == ReferralStatus::Approved,
-        reason: None,
-    }
 }
 
 fn cart() -> Cart {

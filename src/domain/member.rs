@@ -302,23 +302,6 @@ impl History {
         self.within(window, today).fold(Money::ZERO, |sum, s| sum.plus(s.spend))
     }
 
-    /// The days from `first` to `last`, both included, with anything on them.
-    pub fn days_between(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
-        let from = self.days.partition_point(|summary| summary.day < first);
-        self.days[from..].iter().map(|summary| summary.day).take_while(move |day| *day <= last)
-    }
-
-    /// Whether the member came on `first` or later, but before `end`.
-    pub fn came_between(&self, first: NaiveDate, end: NaiveDate) -> bool {
-        let from = self.days.partition_point(|summary| summary.day < first);
-        self.days[from..].iter().take_while(|summary| summary.day < end).any(|summary| summary.visits > 0)
-    }
-
-    /// The first day that is kept; what was before it is forgotten. `None` while nothing is.
-    pub fn oldest_kept(&self) -> Option<NaiveDate> {
-        self.days.last()?.day.checked_sub_days(Days::new(HISTORY_DAYS))
-    }
-
     fn visited_days(&self) -> impl DoubleEndedIterator<Item = NaiveDate> {
         self.days.iter().filter(|s| s.visits > 0).map(|s| s.day)
     }

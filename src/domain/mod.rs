@@ -33,6 +33,7 @@ pub mod money;
 pub mod offering;
 pub mod order;
 pub mod payload;
+pub mod people;
 pub mod profile;
 pub mod receipt;
 pub mod redemption;

@@ -3,11 +3,11 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::member::MemberName;
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::achievement::Feat;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::MemberName;
 use crate::domain::member::Member;
 use crate::domain::money::Money;
 use crate::domain::terms::achievement::Achievement;

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::member::MemberName;
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, ReferralId};
 use crate::domain::member::Member;
 use crate::domain::referral::{Referral, ReferralCode, ReferralStatus};

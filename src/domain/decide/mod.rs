@@ -447,16 +447,6 @@ impl Draft {
         });
     }
 
-    /// Whether the event was decided before, and some rule failed.
-    fn is_replay(&self) -> bool {
-        match &self.occasion {
-            Occasion::Source(input) => {
-                matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. })
-            }
-            Occasion::Tick { .. } | Occasion::Due { .. } => false,
-        }
-    }
-
     fn source_kind(&self) -> Option<SourceType> {
         match &self.occasion {
             Occasion::Source(input) => Some(input.event.kind()),

@@ -251,3 +251,26 @@ pub struct ReferralTold {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
 }
+
+impl ReferralTold {
+    /// A made-up one, as its receiver is told of it.
+    pub fn example(status: ReferralStatus) -> Self {
+        Self {
+            referral_id: ReferralId::new(ulid::Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0011)),
+            role: Side::Receiver,
+            status,
+            sender_id: "m-41".into(),
+            receiver_id: "m-42".into(),
+            sender_first_name: None,
+            sender_email: None,
+            channel: Name::parse("friend").ok(),
+            code: None,
+            link: None,
+            has_coupon: true,
+            new_user: false,
+            referred_user: true,
+            rewarded: status == ReferralStatus::Approved,
+            reason: None,
+        }
+    }
+}

@@ -3,13 +3,13 @@
 use actix_web::{HttpResponse, web};
 
 use super::{found, members};
+use crate::domain::identity::MemberName;
 use crate::domain::ids::ReferralId;
 use crate::domain::role::Right;
 use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::read::member::MemberName;
 use crate::read::page::Page;
 
 /// `GET /v1/chains/{chain}/members/{member}/referral`: their code, and who brought them.
