@@ -187,7 +187,8 @@ impl Clerk<'_> {
         let look_up = move |conn: &mut _| {
             let coupons = store::coupon::lay_out(conn, &chain, member, &absorbed, &all.coupons)?;
             let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
-            Ok(Desk { coupons, redemptions, ..Desk::default() })
+            let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
+            Ok(Desk { coupons, redemptions, senders, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
         for (book, codes) in picked {

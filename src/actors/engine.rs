@@ -425,7 +425,10 @@ impl Engine {
                 None => addr.send(apply).await,
             };
             match applied {
-                Ok(Ok(Applied::Answered { answer, news: News { learned, outdated } })) => {
+                Ok(Ok(Applied::Answered { answer, news: News { learned, outdated, follow_up } })) => {
+                    if let Some(follow_up) = follow_up {
+                        self.decide_later(chain.clone(), follow_up);
+                    }
                     for member in &outdated {
                         self.forget(&handle, *member).await;
                     }

@@ -98,13 +98,15 @@ pub enum Applied {
     Reroute,
 }
 
-/// What finding members by identity must know of a commit.
+/// What others must know of a commit.
 #[derive(Debug, Default)]
 pub struct News {
     /// Identities that came to belong to the member.
     pub learned: Vec<Identity>,
     /// Members whose actors are out of date: they were merged, or others have their identities now.
     pub outdated: Vec<MemberId>,
+    /// What follows of it for somebody else; it is durable too, and waits to be decided.
+    pub follow_up: Option<SourceInput>,
 }
 
 impl News {
@@ -116,7 +118,8 @@ impl News {
         let won = people.identities.iter().filter(|moved| moved.to == me).map(|moved| moved.identity.clone());
         let mut learned: Vec<_> = won.collect();
         learned.append(&mut commit.new_identities);
-        Self { learned, outdated: outdated.into_iter().collect() }
+        let follow_up = commit.follow_up.take().map(kept_input);
+        Self { learned, outdated: outdated.into_iter().collect(), follow_up }
     }
 }
 
@@ -523,6 +526,12 @@ impl Work {
         let owners = self.owners(identities.clone()).await?;
         Ok(identities.into_iter().filter(|i| !owners.iter().any(|(taken, _)| taken == i)).collect())
     }
+}
+
+/// What was kept with a commit, on its way to its own decision.
+fn kept_input(kept: SourceChange) -> SourceInput {
+    let SourceChange { id, event, received_at, from, .. } = kept;
+    SourceInput { id, event, received_at, from }
 }
 
 /// The answer to a source event that was committed just now.

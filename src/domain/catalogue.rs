@@ -7,16 +7,17 @@ use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
 
 use super::Timestamp;
+use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
 use super::cart::{Cart, CartAbandoned};
+use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
-    Absence, AchievementEarned, Anniversary, Birthday, Enrolled, EventData, EventType, ExpiringSoon,
-    Forfeited, LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated, Purse, Reunion,
-    SegmentChange, Subject, TierInDanger, TierMoved, With,
+    Absence, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
+    ProfileUpdated, SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -25,10 +26,13 @@ use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
 use super::payload::Payload;
+use super::people::{Enrolled, Forfeited, Purse, Reunion};
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
+use super::referral::{ReferralStatus, ReferralTold};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
+use super::terms::achievement::Unit;
 use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Note, Text};
@@ -78,6 +82,13 @@ impl EventType {
             Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
             Self::TierWillDowngrade => message_with::<TierInDanger>(),
             Self::AchievementEarned => message_with::<AchievementEarned>(),
+            Self::AchievementProgressed => message_with::<AchievementProgressed>(),
+            Self::AchievementRevoked => message_with::<AchievementRevoked>(),
+            Self::ReferralCreated
+            | Self::ReferralApproved
+            | Self::ReferralRejected
+            | Self::ReferralExpired => message_with::<ReferralTold>(),
+            Self::StreakBroken => message_with::<StreakBroken>(),
             Self::CouponAssigned
             | Self::CouponReserved
             | Self::CouponReleased
@@ -240,9 +251,49 @@ impl EventType {
                 missing: money("40.00"),
                 on: literal("2027-01-01".parse()),
             }),
-            Self::AchievementEarned => {
-                EventData::AchievementEarned(AchievementEarned { achievement: name("ten_visits") })
+            Self::AchievementEarned => EventData::AchievementEarned(AchievementEarned {
+                achievement: name("ten_visits"),
+                name: Some(name("Ten visits")),
+                times: 1,
+                target: Some(money("10")),
+            }),
+            Self::AchievementProgressed => EventData::AchievementProgressed(AchievementProgressed {
+                achievement: name("ten_visits"),
+                name: name("Ten visits"),
+                progress: money("7"),
+                target: money("10"),
+                period_start: Some(literal("2026-03-01".parse())),
+            }),
+            Self::AchievementRevoked => EventData::AchievementRevoked(AchievementRevoked {
+                achievement: name("ten_visits"),
+                name: name("Ten visits"),
+                times: 0,
+            }),
+            Self::ReferralCreated => EventData::ReferralCreated(Box::new(ReferralTold {
+                sender_first_name: Some(name("Ben")),
+                sender_email: Some("ben@example.com".into()),
+                code: Some(literal("7MKQX3TB9WZC".parse())),
+                link: Some("https://example.com/r/7MKQX3TB9WZC".into()),
+                new_user: true,
+                ..ReferralTold::example(ReferralStatus::Pending)
+            })),
+            Self::ReferralApproved => {
+                EventData::ReferralApproved(Box::new(ReferralTold::example(ReferralStatus::Approved)))
             }
+            Self::ReferralRejected => EventData::ReferralRejected(Box::new(ReferralTold {
+                reason: Some(literal(Text::parse("Same household"))),
+                ..ReferralTold::example(ReferralStatus::Rejected)
+            })),
+            Self::ReferralExpired => {
+                EventData::ReferralExpired(Box::new(ReferralTold::example(ReferralStatus::Expired)))
+            }
+            Self::StreakBroken => EventData::StreakBroken(StreakBroken {
+                achievement: name("five_weeks"),
+                name: name("Five weeks in a row"),
+                unit: Unit::Week,
+                length: 4,
+                last: literal("2026-02-09".parse()),
+            }),
             Self::CouponAssigned => coupon(UsageKind::Assigned),
             Self::CouponReserved => coupon(UsageKind::Reserved),
             Self::CouponReleased => coupon(UsageKind::Released),

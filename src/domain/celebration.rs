@@ -5,6 +5,7 @@
 
 use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -107,6 +108,22 @@ fn first(date: NaiveDate, from: NaiveDate) -> NaiveDate {
 fn last(date: NaiveDate, until: NaiveDate) -> NaiveDate {
     let this_year = in_year(date, until.year());
     if this_year <= until { this_year } else { in_year(date, until.year() - 1) }
+}
+
+/// A birthday.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Birthday {
+    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
+    pub day: NaiveDate,
+}
+
+/// An anniversary of enrolment.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Anniversary {
+    /// How many years it is.
+    pub years: u32,
+    /// The day of enrolment, in the chain's zone.
+    pub enrolled_on: NaiveDate,
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::json;
 use super::money::Points;
 use super::profile::ProfileChange;
 use super::redemption::Step;
+use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note, Text};
 
@@ -44,6 +45,14 @@ pub enum CommandType {
     UseCoupon,
     /// A use of a coupon taken back.
     RevertCoupon,
+    /// A member says who brought them.
+    AcceptReferral,
+    /// A referral counts.
+    ApproveReferral,
+    /// A referral does not count.
+    RejectReferral,
+    /// A member gets what bringing somebody brings. The engine itself asks for it.
+    RewardReferral,
     /// Another member is this one.
     Merge,
     /// Another member was not this one after all.
@@ -71,6 +80,10 @@ impl CommandType {
         Self::ReleaseCoupon,
         Self::UseCoupon,
         Self::RevertCoupon,
+        Self::AcceptReferral,
+        Self::ApproveReferral,
+        Self::RejectReferral,
+        Self::RewardReferral,
         Self::Merge,
         Self::Unmerge,
         Self::Erase,
@@ -95,6 +108,10 @@ impl CommandType {
             Self::ReleaseCoupon => "coupon.release",
             Self::UseCoupon => "coupon.use",
             Self::RevertCoupon => "coupon.revert",
+            Self::AcceptReferral => "referral.accept",
+            Self::ApproveReferral => "referral.approve",
+            Self::RejectReferral => "referral.reject",
+            Self::RewardReferral => "referral.reward",
             Self::Merge => "member.merge",
             Self::Unmerge => "member.unmerge",
             Self::Erase => "member.erase",
@@ -130,6 +147,8 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
+    /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
+    Referral(Box<ReferralCommand>),
     /// `member.merge`: from whom
     Merge(MemberName),
     /// `member.unmerge`: who
@@ -239,6 +258,7 @@ impl Command {
             Self::ClearTier => CommandType::ClearTier,
             Self::ConfirmPoints(_) => CommandType::ConfirmPoints,
             Self::Coupon(command) => command.kind(),
+            Self::Referral(command) => command.kind(),
             Self::Merge(_) => CommandType::Merge,
             Self::Unmerge(_) => CommandType::Unmerge,
             Self::Erase => CommandType::Erase,
@@ -271,6 +291,10 @@ impl Command {
             CommandType::ReleaseCoupon => Self::Coupon(CouponCommand::release(raw)?.into()),
             CommandType::UseCoupon => Self::Coupon(CouponCommand::use_up(raw)?.into()),
             CommandType::RevertCoupon => Self::Coupon(CouponCommand::revert(raw)?.into()),
+            CommandType::AcceptReferral => Self::Referral(ReferralCommand::accept(raw)?.into()),
+            CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
+            CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
+            CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
             CommandType::Merge => {
                 let MergeBody { from } = json::object(raw, "data")?;
                 Self::Merge(MemberName::parse(&from))

@@ -12,6 +12,7 @@ use super::member::Member;
 use super::order::OrderRecord;
 use super::receipt::{Receipt, SourceStatus};
 use super::redemption::RedemptionChanges;
+use super::referral::{Referral, ReferralCode};
 use super::source_event::SourceEvent;
 use super::text::Key;
 use std::sync::Arc;
@@ -40,6 +41,12 @@ pub struct Commit {
     pub order: Option<OrderRecord>,
     /// Coupons after it, and what was done with them.
     pub coupons: CouponChanges,
+    /// The code that the member gives to others, when it is new.
+    pub new_referral_code: Option<ReferralCode>,
+    /// The member's referral after it, when it changed.
+    pub referral: Option<Referral>,
+    /// What follows of it for somebody else: kept with it, decided after it.
+    pub follow_up: Option<SourceChange>,
     /// Redemptions after it, and how the stock of rewards moves.
     pub redemptions: RedemptionChanges,
     /// Ledger lines.

@@ -3,8 +3,11 @@
 //! A decision cannot know beforehand what it will need. So it takes what lies on the desk, and says what it lacks;
 //! whoever carries the decision out lays that on the desk too and asks again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::claim::Claim;
 use super::member::Member;
+use super::referral::{ReferralCode, Sender};
 use super::{coupon, redemption};
 
 /// What a decision needs to know.
@@ -14,18 +17,21 @@ pub struct Wanted {
     pub coupons: coupon::Wanted,
     /// Of redemptions.
     pub redemptions: redemption::Wanted,
+    /// The members to whom these codes belong.
+    pub senders: BTreeSet<ReferralCode>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.coupons.is_empty() && self.redemptions.is_empty()
+        self.coupons.is_empty() && self.redemptions.is_empty() && self.senders.is_empty()
     }
 
     /// Wants that, too.
     pub fn add(&mut self, other: Self) {
         self.coupons.add(other.coupons);
         self.redemptions.add(other.redemptions);
+        self.senders.extend(other.senders);
     }
 }
 
@@ -36,6 +42,8 @@ pub struct Desk {
     pub coupons: coupon::Desk,
     /// Redemptions, and what is taken of the rewards' stock.
     pub redemptions: redemption::Desk,
+    /// Members who give codes to others; `None` = nobody has this code.
+    pub senders: BTreeMap<ReferralCode, Option<Sender>>,
     /// Other members whom the event is about: they lie there from the start.
     pub guests: Vec<Member>,
     /// The order that is claimed; it lies there from the start, too.

@@ -51,6 +51,13 @@ pub enum Action {
     Mark(Mark),
     /// Say what to do about a member whom the same rule marks.
     Recommend(Name),
+    /// Report progress towards an achievement; below zero to take some back.
+    Progress {
+        /// Which.
+        achievement: Name,
+        /// How much.
+        amount: Decimal,
+    },
     /// Earn an achievement, once.
     Achieve(Name),
     /// Give a coupon of a book of the program.
@@ -99,6 +106,7 @@ impl Action {
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
             Self::Recommend(_) => "recommend",
+            Self::Progress { .. } => "progress",
             Self::Achieve(_) => "achieve",
             Self::AssignCoupon(_) => "assign_coupon",
         }

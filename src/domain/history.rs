@@ -30,6 +30,8 @@ pub struct Sums {
     pub spend: Money,
     /// Points earned, less what refunds took back.
     pub earned: i64,
+    /// Days with an order or visit.
+    pub days: u64,
 }
 
 /// What a member did, summed by day.
@@ -48,6 +50,9 @@ pub struct History {
     /// Points earned since enrolment, less what refunds took back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lifetime_earned: i64,
+    /// Days with an order or visit since enrolment.
+    #[serde(default)]
+    pub lifetime_days: u64,
 }
 
 impl History {
@@ -73,10 +78,13 @@ impl History {
     pub fn visit(&mut self, day: NaiveDate, spend: Money) {
         self.lifetime_visits += 1;
         self.lifetime_spend = self.lifetime_spend.plus(spend);
+        let mut is_first = false;
         let is_kept = self.on(day, |summary| {
             summary.visits += 1;
             summary.set_spend(summary.spend().plus(spend));
+            is_first = summary.visits == 1;
         });
+        self.lifetime_days += u64::from(is_first);
         if !is_kept {
             self.older = Some(VisitedDays::and(self.older, day));
         }
@@ -86,10 +94,13 @@ impl History {
     pub fn unvisit(&mut self, day: NaiveDate, spend: Money) {
         self.lifetime_visits = self.lifetime_visits.saturating_sub(1);
         self.lifetime_spend = self.lifetime_spend.minus(spend);
+        let mut was_last = false;
         self.on_known(day, |summary| {
+            was_last = summary.visits == 1;
             summary.visits = summary.visits.saturating_sub(1);
             summary.set_spend(summary.spend().minus(spend));
         });
+        self.lifetime_days = self.lifetime_days.saturating_sub(was_last.into());
     }
 
     /// Takes refunded money out of the day it was spent on.
@@ -109,13 +120,16 @@ impl History {
         self.lifetime_visits += other.lifetime_visits;
         self.lifetime_spend = self.lifetime_spend.plus(other.lifetime_spend);
         self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
+        let mut days = other.lifetime_days;
         for day in other.days.iter() {
             self.on(day.day.date(), |own| {
+                days = days.saturating_sub((own.visits > 0 && day.visits > 0).into()); // one day for both
                 own.visits = own.visits.saturating_add(day.visits);
                 own.set_spend(own.spend().plus(day.spend()));
                 own.earned = own.earned.saturating_add(day.earned);
             });
         }
+        self.lifetime_days += days;
     }
 
     /// Takes away again what was joined.
@@ -123,13 +137,16 @@ impl History {
         self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
         self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
         self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
+        let mut days = other.lifetime_days;
         for day in other.days.iter() {
             self.on_known(day.day.date(), |own| {
                 own.visits = own.visits.saturating_sub(day.visits);
+                days = days.saturating_sub((own.visits > 0 && day.visits > 0).into());
                 own.set_spend(own.spend().minus(day.spend()));
                 own.earned = own.earned.saturating_sub(day.earned);
             });
         }
+        self.lifetime_days = self.lifetime_days.saturating_sub(days);
         let is_anything = |day: &DaySummary| day.visits > 0 || day.spend() != Money::ZERO || day.earned != 0;
         self.days = self.days.iter().filter(is_anything).collect();
     }
@@ -175,18 +192,42 @@ impl History {
         self.days.iter().rev().skip_while(move |s| s.day > last).take_while(move |s| s.day >= first)
     }
 
+    /// The days from `first` to `last`, both included, with anything on them, the oldest first.
+    pub fn days_between(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+        let (first, last) = (DayNumber::from(first), DayNumber::from(last));
+        let days = self.days.iter().map(|summary| summary.day);
+        days.skip_while(move |day| *day < first).take_while(move |day| *day <= last).map(DayNumber::date)
+    }
+
+    /// Whether the member came on `first` or later, but before `end`.
+    pub fn came_between(&self, first: NaiveDate, end: NaiveDate) -> bool {
+        let last = end.pred_opt().unwrap_or(end);
+        self.between(first, last).any(|summary| summary.visits > 0)
+    }
+
+    /// The first day that is kept; what was before it is forgotten. `None` while nothing is.
+    pub fn oldest_kept(&self) -> Option<NaiveDate> {
+        self.days.iter().next_back()?.day.date().checked_sub_days(Days::new(HISTORY_DAYS))
+    }
+
     /// Everything from `first` to `last`, both included, as far back as days are kept.
     pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
         self.between(first, last).fold(Sums::default(), |sums, day| Sums {
             visits: sums.visits + u64::from(day.visits),
             spend: sums.spend.plus(day.spend()),
             earned: sums.earned.saturating_add(day.earned),
+            days: sums.days + u64::from(day.visits > 0),
         })
     }
 
     /// Everything since enrolment.
     pub fn lifetime(&self) -> Sums {
-        Sums { visits: self.lifetime_visits, spend: self.lifetime_spend, earned: self.lifetime_earned }
+        Sums {
+            visits: self.lifetime_visits,
+            spend: self.lifetime_spend,
+            earned: self.lifetime_earned,
+            days: self.lifetime_days,
+        }
     }
 
     /// Orders and visits in the window that ends today.

@@ -122,6 +122,9 @@ prefixed_id!(
     /// One thing that was done with a coupon.
     CouponUsageKey, "cbu_");
 prefixed_id!(
+    /// One member brought by another.
+    ReferralId, "ref_");
+prefixed_id!(
     /// A redemption: a reward that a member spent points on.
     RedemptionId, "rdm_");
 prefixed_id!(

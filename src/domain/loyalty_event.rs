@@ -8,19 +8,21 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
 use super::cart::CartAbandoned;
+use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
-use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::json::to_json;
-use super::member::{Member, MemberFace, RiskLevel};
-use super::merge::Handed;
-use super::money::Points;
+use super::member::{MemberFace, RiskLevel};
+use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
+use super::people::{Enrolled, Forfeited, Reunion};
 use super::profile::{Profile, ProfileField};
 use super::redemption::RedemptionTold;
+use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::tier::{Metric, Tier};
@@ -88,6 +90,13 @@ event_types! {
     TierDowngraded = "tier.downgraded": "A member moved down a tier.",
     TierWillDowngrade = "tier.will_downgrade": "A member is about to lose their tier.",
     AchievementEarned = "achievement.earned": "A member earned an achievement.",
+    AchievementProgressed = "achievement.progressed": "A member came closer to an achievement, or fell back.",
+    AchievementRevoked = "achievement.revoked": "An achievement was taken back because what earned it was.",
+    ReferralCreated = "referral.created": "A member was brought by another one.",
+    ReferralApproved = "referral.approved": "A referral counts; told to both sides.",
+    ReferralRejected = "referral.rejected": "A referral does not count.",
+    ReferralExpired = "referral.expired": "A referral waited for its approval for too long.",
+    StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
@@ -213,7 +222,7 @@ pub struct TierInDanger {
     /// What is counted.
     pub metric: Metric,
     /// How much of it is missing.
-    pub missing: super::money::Money,
+    pub missing: Money,
     /// The first day without the tier if nothing more comes, in the chain's zone.
     #[schemars(with = "String")]
     pub on: NaiveDate,
@@ -228,14 +237,14 @@ pub struct Absence {
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous_visit_frequency: Option<super::money::Money>,
+    pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub typical_gap_days: Option<super::money::Money>,
+    pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
     /// Absent while there is no model.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub predicted_churn_probability: Option<super::money::Money>,
+    pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,
 }
@@ -257,48 +266,6 @@ pub struct SegmentChange {
     pub current_segments: Vec<Name>,
 }
 
-/// An achievement.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct AchievementEarned {
-    /// Its id in `program.toml`.
-    pub achievement: Name,
-}
-
-/// A birthday.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Birthday {
-    /// The day that is kept: 28 February for somebody born on the 29th, in common years.
-    pub day: NaiveDate,
-}
-
-/// An anniversary of enrolment.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Anniversary {
-    /// How many years it is.
-    pub years: u32,
-    /// The day of enrolment, in the chain's zone.
-    pub enrolled_on: NaiveDate,
-}
-
-/// A guest who is a member now.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Enrolled {
-    /// When they were first seen.
-    pub enrolled_at: Timestamp,
-    /// Everything the chain knows them by.
-    pub identities: Vec<Identity>,
-    /// Who they are, as far as that was said.
-    pub profile: Profile,
-}
-
-impl Enrolled {
-    /// This member.
-    pub fn of(member: &Member) -> Self {
-        let Member { enrolled_at, identities, profile, .. } = member;
-        Self { enrolled_at: *enrolled_at, identities: identities.clone(), profile: profile.clone() }
-    }
-}
-
 /// A change of what is known of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProfileUpdated {
@@ -306,62 +273,6 @@ pub struct ProfileUpdated {
     pub changed: Vec<ProfileField>,
     /// The whole profile after it.
     pub profile: Profile,
-}
-
-/// Two members who are one person, or are not after all. The event is about the survivor.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Reunion {
-    /// The other: the chain's own id of them, or ours when it has none.
-    pub other_id: Box<str>,
-    /// The other: our id.
-    pub other_member_id: MemberId,
-    /// The points that change hands, by wallet.
-    pub points: Vec<Purse>,
-}
-
-/// A member who was forgotten.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Forfeited {
-    /// The chain's own id of them, or ours when it has none, so that receivers know whom to forget.
-    pub known_as: Box<str>,
-    /// Our id: the books keep it.
-    pub member_id: MemberId,
-    /// The points that are gone, by wallet.
-    pub points: Vec<Purse>,
-}
-
-/// Points of one wallet.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Purse {
-    /// The wallet.
-    pub wallet: Name,
-    /// What could be spent; below zero for a debt.
-    pub balance: Points,
-    /// What could not be spent yet.
-    pub pending: Points,
-}
-
-impl Reunion {
-    /// With this other.
-    pub fn of(other_id: Box<str>, other_member_id: MemberId, handed: &[Handed]) -> Self {
-        Self { other_id, other_member_id, points: purses(handed) }
-    }
-}
-
-impl Forfeited {
-    /// Of this member.
-    pub fn of(known_as: Box<str>, member_id: MemberId, handed: &[Handed]) -> Self {
-        Self { known_as, member_id, points: purses(handed) }
-    }
-}
-
-fn purses(handed: &[Handed]) -> Vec<Purse> {
-    let purse = |Handed { wallet, balance, pending }: &Handed| Purse {
-        wallet: wallet.clone(),
-        balance: *balance,
-        pending: *pending,
-    };
-    handed.iter().map(purse).collect()
 }
 
 /// What happened, by type.
@@ -443,6 +354,20 @@ pub enum EventData {
     TierWillDowngrade(TierInDanger),
     /// `achievement.earned`
     AchievementEarned(AchievementEarned),
+    /// `achievement.progressed`
+    AchievementProgressed(AchievementProgressed),
+    /// `achievement.revoked`
+    AchievementRevoked(AchievementRevoked),
+    /// `referral.created`
+    ReferralCreated(Box<ReferralTold>),
+    /// `referral.approved`
+    ReferralApproved(Box<ReferralTold>),
+    /// `referral.rejected`
+    ReferralRejected(Box<ReferralTold>),
+    /// `referral.expired`
+    ReferralExpired(Box<ReferralTold>),
+    /// `streak.broken`
+    StreakBroken(StreakBroken),
     /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
     Coupon(UsageKind, Box<CouponMoved>),
     /// `segment.entered`
@@ -501,6 +426,13 @@ impl EventData {
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
             Self::AchievementEarned(_) => EventType::AchievementEarned,
+            Self::AchievementProgressed(_) => EventType::AchievementProgressed,
+            Self::AchievementRevoked(_) => EventType::AchievementRevoked,
+            Self::ReferralCreated(_) => EventType::ReferralCreated,
+            Self::ReferralApproved(_) => EventType::ReferralApproved,
+            Self::ReferralRejected(_) => EventType::ReferralRejected,
+            Self::ReferralExpired(_) => EventType::ReferralExpired,
+            Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
@@ -602,6 +534,13 @@ impl Serialize for DataWithSource<'_> {
             EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
             EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
             EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
+            EventData::AchievementProgressed(own) => With { own, source_event }.serialize(serializer),
+            EventData::AchievementRevoked(own) => With { own, source_event }.serialize(serializer),
+            EventData::ReferralCreated(own)
+            | EventData::ReferralApproved(own)
+            | EventData::ReferralRejected(own)
+            | EventData::ReferralExpired(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
                 With { own, source_event }.serialize(serializer)

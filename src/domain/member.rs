@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::achievement::Feat;
 use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::history::History;
@@ -17,6 +18,7 @@ use super::merge::{Absorbed, Ended};
 use super::money::Points;
 use super::profile::Profile;
 use super::redemption::Redemptions;
+use super::referral::Referring;
 use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
@@ -45,9 +47,12 @@ pub struct Standing {
     pub footing: Footing,
     /// Active, at risk, churned.
     pub status: Status,
-    /// Achievements and when each was earned.
+    /// Achievements and when each was earned last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// What was done for each achievement that has a goal or a prize.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feats: BTreeMap<Name, Feat>,
     /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
     #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
     pub at_risk: RiskLevel,
@@ -118,6 +123,8 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
+    /// Whom they brought, and who brought them.
+    pub referring: Referring,
     /// Sessions that did not end yet.
     pub sessions: OpenSessions,
     /// Carts that were not ordered yet, and what was told of others.
@@ -155,6 +162,7 @@ impl Member {
             identities,
             profile: Profile::default(),
             celebrated: Celebrated::default(),
+            referring: Referring::default(),
             sessions: OpenSessions::default(),
             carts: Carts::default(),
             standing: Standing { tier, ..Standing::default() },

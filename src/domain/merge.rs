@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::achievement::Feat;
 use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::Identity;
@@ -16,6 +17,7 @@ use super::ledger::Account;
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::profile::Profile;
+use super::referral::Referring;
 use super::refusal::Refused;
 use super::text::Name;
 use super::wallet::{Wallet, WalletError};
@@ -61,6 +63,8 @@ pub struct Possessions {
     history: History,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     absorbed: Vec<Absorbed>,
+    #[serde(default)]
+    referring: Referring,
 }
 
 /// A member whom another one has absorbed.
@@ -130,6 +134,7 @@ impl Member {
             standing: self.standing.clone(),
             history: self.history.clone(),
             absorbed: self.absorbed.clone(),
+            referring: self.referring.clone(),
         }
     }
 
@@ -143,6 +148,7 @@ impl Member {
         let wallets = self.standing.wallets.emptied();
         self.standing = Standing { wallets, ..Standing::default() };
         self.history = History::default();
+        self.referring = Referring::default();
         self.absorbed.clear();
         self.next_wake_at = None;
     }
@@ -182,6 +188,10 @@ impl Member {
             let since = self.standing.achievements.entry(name.clone()).or_insert(*at);
             *since = (*since).min(*at);
         }
+        for (name, feat) in &brought.standing.feats {
+            self.standing.feats.entry(name.clone()).or_default().join(feat);
+        }
+        self.referring.join(&brought.referring);
         self.standing.redemptions.join(&brought.standing.redemptions);
         self.sessions.join(&other.sessions);
         self.carts.join(&other.carts);
@@ -211,8 +221,16 @@ impl Member {
                 return Err(Refused::new("not_merged", problem));
             }
         };
-        let Possessions { enrolled_at, identities, profile, celebrated, mut standing, history, mut absorbed } =
-            merged.brought.clone();
+        let Possessions {
+            enrolled_at,
+            identities,
+            profile,
+            celebrated,
+            mut standing,
+            history,
+            mut absorbed,
+            referring,
+        } = merged.brought.clone();
         let clawed_back =
             |id| self.absorbed.iter().find(|known| known.id == id).map(|known| &known.clawed_back);
         let own = clawed_back(other.id).cloned().unwrap_or_default();
@@ -240,7 +258,7 @@ impl Member {
         other.enrolled_at = enrolled_at;
         other.identities = theirs;
         (other.profile, other.celebrated, other.history) = (profile, celebrated, history);
-        (other.standing, other.absorbed) = (standing, absorbed);
+        (other.standing, other.absorbed, other.referring) = (standing, absorbed, referring);
         Ok((handed, merged))
     }
 
@@ -250,6 +268,12 @@ impl Member {
         self.enrolled_at = before.enrolled_at;
         self.celebrated.part(before.celebrated, brought.enrolled_at < before.enrolled_at);
         self.profile = self.profile.without(theirs, &before.profile);
+        self.referring.part(&brought.referring, &before.referring);
+        for (name, feat) in &brought.standing.feats {
+            let own = self.standing.feats.entry(name.clone()).or_default();
+            own.part(feat);
+        }
+        self.standing.feats.retain(|_, feat| *feat != Feat::default());
         for (name, at) in &brought.standing.achievements {
             if self.standing.achievements.get(name).is_some_and(|since| since == at) {
                 match before.standing.achievements.get(name) {

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a database: time arrives as an argument and every change leaves as a
 //! value ([`commit::Commit`]) that one place writes. So the same code serves ingest, rule tests and simulation.
 
+pub mod achievement;
 pub mod address;
 pub mod api_key;
 pub mod cart;
@@ -34,9 +35,11 @@ pub mod offering;
 pub mod order;
 pub mod packed;
 pub mod payload;
+pub mod people;
 pub mod profile;
 pub mod receipt;
 pub mod redemption;
+pub mod referral;
 pub mod refusal;
 pub mod role;
 pub mod schedule;

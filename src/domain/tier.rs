@@ -346,7 +346,7 @@ impl<'a> Assessor<'a> {
     }
 
     fn value(&self, first: NaiveDate, last: NaiveDate) -> Decimal {
-        let Sums { visits, spend, earned } = match &self.policy.period {
+        let Sums { visits, spend, earned, .. } = match &self.policy.period {
             Period::Open { window: None, .. } => self.history.lifetime(),
             // The window ends with the day, also when a grace asks.
             Period::Open { window: Some(window), .. } => self.history.sums(window.first_day(last), last),

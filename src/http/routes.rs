@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 use super::admin::commands::about_member;
 use super::admin::{
     chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
-    loyalty_events, members, program, redemptions, source_events,
+    loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -153,6 +153,19 @@ fn of_members(service: &mut web::ServiceConfig) {
         .add(service);
     of_chain("/members/{member}/statement").get(members::statement).add(service);
     of_chain("/members/{member}/events").get(members::events).add(service);
+    of_chain("/members/{member}/achievements").get(referrals::achievements).add(service);
+    of_chain("/members/{member}/referral")
+        .get(referrals::of_member)
+        .post(about_member(Right::Serve, CommandType::AcceptReferral))
+        .add(service);
+    of_chain("/members/{member}/referral/approve")
+        .post(about_member(Right::Manage, CommandType::ApproveReferral))
+        .add(service);
+    of_chain("/members/{member}/referral/reject")
+        .post(about_member(Right::Manage, CommandType::RejectReferral))
+        .add(service);
+    of_chain("/members/{member}/referrals").get(referrals::sent).add(service);
+    of_chain("/referral_codes/{code}").get(referrals::code).add(service);
 }
 
 fn of_coupons(service: &mut web::ServiceConfig) {

@@ -267,7 +267,11 @@ impl Reader {
         Ok(member.map(|member| member.id))
     }
 
-    async fn stored_member(&self, chain: ChainId, name: MemberName) -> Result<Option<Member>, ReadError> {
+    pub(super) async fn stored_member(
+        &self,
+        chain: ChainId,
+        name: MemberName,
+    ) -> Result<Option<Member>, ReadError> {
         self.run(move |conn| Ok(member::find(conn, &chain, &name)?)).await
     }
 }

@@ -1,5 +1,6 @@
 //! What outsiders may see: views made from stored rows. Secrets are not among their fields.
 
+pub mod achievement;
 pub mod api_key;
 pub mod chain;
 pub mod churn;
@@ -13,6 +14,7 @@ pub mod member;
 pub mod page;
 pub mod program;
 pub mod redemption;
+pub mod referral;
 pub mod source_event;
 
 use serde_json::value::RawValue;

@@ -96,6 +96,16 @@ fn movements<N: Into<Decimal> + Variant + Clone>(author: &mut Author) {
     }
 }
 
+/// Steps towards an achievement, of amounts of one type.
+fn steps<N: Into<Decimal> + Variant + Clone>(author: &mut Author) {
+    author
+        .function("progress", Type::Nothing, |c: Context<'_>, name: Text, n: N| {
+            requests::progress(&c, &name, n.into())
+        })
+        .place(Place::Rule)
+        .role(Role::Achievement);
+}
+
 fn effects(author: &mut Author) {
     use Type::Nothing;
     let in_rule = Place::Rule;
@@ -122,6 +132,14 @@ fn effects(author: &mut Author) {
     author
         .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
         .place(in_rule);
+    author
+        .function("progress", Nothing, |c: Context<'_>, name: Text| {
+            requests::progress(&c, &name, Decimal::ONE)
+        })
+        .place(in_rule)
+        .role(Role::Achievement);
+    steps::<i64>(author);
+    steps::<Decimal>(author);
     author
         .function("achieve", Nothing, |c: Context<'_>, name: Text| requests::achieve(&c, &name))
         .place(in_rule)
@@ -251,6 +269,12 @@ fn member(author: &mut Author) {
     author
         .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
         .role(Role::Achievement);
+    author
+        .function("progress_of", Type::Decimal, |m: &mut MemberView, name: Text| m.progress_of(&name))
+        .role(Role::Achievement);
+    author
+        .function("times_achieved", Type::Whole, |m: &mut MemberView, name: Text| m.times_achieved(&name))
+        .role(Role::Achievement);
     author.function("visits_in", Type::Whole, |m: &mut MemberView, window: Window| -> Result<i64, Failure> {
         Ok(m.member.history.visits_in(kept(window)?, m.today) as i64)
     });
@@ -297,6 +321,9 @@ const REASONS: &[EventType] = &[
     OrderCancelled,
     OrderRefunded,
 ];
+const ACHIEVEMENTS: &[EventType] =
+    &[AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken];
+const REFERRALS: &[EventType] = &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired];
 const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 /// Events that hand on what they do not know the meaning of.
 const PAYLOADS: &[EventType] = &[
@@ -347,7 +374,21 @@ fn event(author: &mut Author) {
     author
         .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
         .role(Role::Achievement)
-        .events(&[AchievementEarned]);
+        .events(ACHIEVEMENTS);
+    author
+        .property("times", Type::Whole, |e: &mut EventView| e.times())
+        .events(&[AchievementEarned, AchievementRevoked]);
+    author
+        .property("progress", Type::Decimal, |e: &mut EventView| e.progress().0)
+        .events(&[AchievementProgressed]);
+    author
+        .property("target", Type::Decimal, |e: &mut EventView| e.progress().1)
+        .events(&[AchievementProgressed]);
+    author.property("role", Type::Text, |e: &mut EventView| Text::from(e.side())).events(REFERRALS);
+    author
+        .property("referral_channel", Type::Text, |e: &mut EventView| Text::from(e.referral_channel()))
+        .events(REFERRALS);
+    author.property("length", Type::Whole, |e: &mut EventView| e.streak_length()).events(&[StreakBroken]);
     author
         .property("days_since_last_visit", Type::Whole, |e: &mut EventView| {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)

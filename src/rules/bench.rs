@@ -211,6 +211,7 @@ impl World {
     /// Lays on the desk what earlier events of the test made.
     fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
         self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
+        desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
         let redemptions = &wanted.redemptions;
         for id in redemptions.carried.union(&redemptions.named) {
             desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());

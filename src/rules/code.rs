@@ -26,18 +26,30 @@ use super::split;
 pub(super) enum RuleEvent {
     Source(SourceType),
     Tick(TickType),
+    /// What an event or a tick came to.
+    Told(EventType),
 }
+
+/// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
+pub(super) const REACTIONS: [EventType; 4] = [
+    EventType::AchievementEarned,
+    EventType::AchievementRevoked,
+    EventType::StreakBroken,
+    EventType::ReferralApproved,
+];
 
 impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
         let sources = SourceType::ALL.into_iter().filter(|kind| kind.is_about_member());
-        sources.map(Self::Source).chain(TickType::ALL.into_iter().map(Self::Tick))
+        let ticks = TickType::ALL.into_iter().map(Self::Tick);
+        sources.map(Self::Source).chain(ticks).chain(REACTIONS.into_iter().map(Self::Told))
     }
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Source(kind) => kind.as_str(),
             Self::Tick(kind) => kind.as_str(),
+            Self::Told(kind) => kind.as_str(),
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::domain::order::{Order, OrderRecord};
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 
-use super::code::{RuleEvent, Unit};
+use super::code::{REACTIONS, RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
@@ -123,6 +123,16 @@ pub(super) fn decide_and_tell(
     if let Err(refusal) = draft.settle_order(frame, !failures.is_empty()) {
         draft.note(refusal.to_string());
     }
+    draft.settle_achievements(frame);
+    draft.settle_referral(frame);
+    for (unit, outcome) in react(program, frame, &mut draft, case.only_rules.as_deref()) {
+        match outcome {
+            Ok(Held::Yes) => fired.push(unit.name.clone()),
+            Ok(Held::No) => {}
+            Err(failure) => failures.push(failure),
+        }
+    }
+    draft.lacks_nothing()?;
     draft.settle_tier(frame);
     failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
     segments::sort(program, chain, &mut draft);
@@ -156,6 +166,33 @@ pub(super) fn announce_and_tell(
     let mut commit = decide::announce(program.frame(chain), input, now)?;
     let forwards = address(program, endpoints, &mut commit, &Foresight::Nothing);
     Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
+}
+
+/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them.
+fn react<'p>(
+    program: &'p Program,
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Result<Held, RuleFailure>)> {
+    let mut outcomes = Vec::new();
+    let reactions =
+        REACTIONS.into_iter().filter(|kind| program.code.rules.contains_key(&RuleEvent::Told(*kind)));
+    for kind in reactions {
+        for told in draft.told_of(frame, kind) {
+            let at = Moment::new(told.at, program.schedule.timezone);
+            let variable = ("event", Dynamic::from(EventView::new(told.clone(), at)));
+            draft.react_to(Some(&told.data));
+            for (unit, outcome) in ask(program, draft, RuleEvent::Told(kind), Some(variable), only) {
+                outcomes.push((unit, settle(frame, draft, unit, Work::Done(outcome))));
+            }
+            draft.react_to(None);
+        }
+    }
+    if !outcomes.is_empty() {
+        draft.settle_achievements(frame);
+    }
+    outcomes
 }
 
 /// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.

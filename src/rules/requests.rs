@@ -175,6 +175,21 @@ pub(super) fn recommend(context: &NativeCallContext<'_>, what: &str) -> Result<(
     ask(context, |_| Ok(Some(Action::Recommend(name("recommended action", what)?))))
 }
 
+/// `progress(achievement)`, `progress(achievement, amount)`
+pub(super) fn progress(
+    context: &NativeCallContext<'_>,
+    achievement: &str,
+    amount: Decimal,
+) -> Result<(), Failure> {
+    ask(context, |_| {
+        let achievement = name("achievement", achievement)?;
+        if Points::floor(amount.abs()).is_none() {
+            return Err(format!("`progress` of {amount} is too much: the limit is {}", Points::LIMIT));
+        }
+        Ok(Some(Action::Progress { achievement, amount }))
+    })
+}
+
 /// `achieve(name)`
 pub(super) fn achieve(context: &NativeCallContext<'_>, achievement: &str) -> Result<(), Failure> {
     ask(context, |_| Ok(Some(Action::Achieve(name("achievement", achievement)?))))

@@ -21,6 +21,7 @@ use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
 use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
+use crate::domain::referral::ReferralTold;
 use crate::domain::session::Identified;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
@@ -340,6 +341,21 @@ impl MemberView {
         self.member.profile.consents.iter().any(|(name, given)| name.as_str() == what && *given)
     }
 
+    /// How far the member is towards an achievement with a goal.
+    pub(super) fn progress_of(&self, name: &str) -> Decimal {
+        let Some(achievement) = self.terms.achievement(name) else { return Decimal::ZERO };
+        let Some(goal) = &achievement.goal else { return Decimal::ZERO };
+        let feat = self.member.standing.feats.get(&achievement.id).cloned().unwrap_or_default();
+        feat.progress(goal, &self.member.history, self.today)
+    }
+
+    /// How often the member has earned an achievement.
+    pub(super) fn times_achieved(&self, name: &str) -> i64 {
+        let feats = &self.member.standing.feats;
+        let times = feats.iter().find(|(id, _)| id.as_str() == name).map_or(0, |(_, feat)| feat.times());
+        i64::from(times).max(self.has_achievement(name).into())
+    }
+
     pub(super) fn has_achievement(&self, name: &str) -> bool {
         self.member.standing.achievements.keys().any(|earned| earned.as_str() == name)
     }
@@ -410,7 +426,52 @@ impl EventView {
     pub(super) fn achievement(&self) -> &str {
         match &self.event.data {
             EventData::AchievementEarned(earned) => &earned.achievement,
+            EventData::AchievementProgressed(step) => &step.achievement,
+            EventData::AchievementRevoked(revoked) => &revoked.achievement,
+            EventData::StreakBroken(broken) => &broken.achievement,
             _ => "",
+        }
+    }
+
+    pub(super) fn times(&self) -> i64 {
+        match &self.event.data {
+            EventData::AchievementEarned(earned) => earned.times.into(),
+            EventData::AchievementRevoked(revoked) => revoked.times.into(),
+            _ => 0,
+        }
+    }
+
+    /// How far, and how far it is in all.
+    pub(super) fn progress(&self) -> (Decimal, Decimal) {
+        match &self.event.data {
+            EventData::AchievementProgressed(step) => (step.progress.decimal(), step.target.decimal()),
+            _ => Default::default(),
+        }
+    }
+
+    fn referral(&self) -> Option<&ReferralTold> {
+        match &self.event.data {
+            EventData::ReferralCreated(told)
+            | EventData::ReferralApproved(told)
+            | EventData::ReferralRejected(told)
+            | EventData::ReferralExpired(told) => Some(told),
+            _ => None,
+        }
+    }
+
+    /// Whether the member is the sender or the receiver.
+    pub(super) fn side(&self) -> &'static str {
+        self.referral().map_or("", |told| told.role.as_str())
+    }
+
+    pub(super) fn referral_channel(&self) -> &str {
+        or_empty(self.referral().and_then(|told| told.channel.as_ref()))
+    }
+
+    pub(super) fn streak_length(&self) -> i64 {
+        match &self.event.data {
+            EventData::StreakBroken(broken) => broken.length.into(),
+            _ => 0,
         }
     }
 

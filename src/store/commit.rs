@@ -12,6 +12,7 @@ use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
 use super::redemption::{RedemptionRow, StockChange};
+use super::referral::{CodeRow, ReferralRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -53,6 +54,9 @@ pub(super) struct CommitRows {
     pub(super) holdings: Vec<HoldingRow>,
     pub(super) tallies: Vec<TallyRow>,
     pub(super) usages: Vec<UsageRow>,
+    pub(super) referral_code: Option<CodeRow>,
+    pub(super) referral: Option<ReferralRow>,
+    pub(super) follow_up: Option<SourceRow>,
     pub(super) redemptions: Vec<RedemptionRow>,
     pub(super) stock: Vec<StockChange>,
     pub(super) transfers: Vec<TransferRow>,
@@ -113,6 +117,13 @@ impl CommitRows {
             holdings: holdings.collect(),
             tallies: tallies.collect(),
             usages: coupons.usages.iter().map(|usage| UsageRow::of(chain, usage)).collect(),
+            referral_code: member
+                .zip(commit.new_referral_code.as_ref())
+                .map(|(member, code)| CodeRow::of(chain, code, member)),
+            referral: member
+                .zip(commit.referral.as_ref())
+                .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
+            follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
             redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),

@@ -18,6 +18,7 @@ use super::member::{self, IdentityRow, MemberChange};
 use super::order::{self, OrderRow};
 use super::parked;
 use super::redemption::{self, RedemptionRow, StockChange};
+use super::referral::{self, CodeRow, ReferralRow};
 use super::row::Row;
 use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
@@ -116,6 +117,7 @@ impl<'a> Round<'a> {
         self.decide_stored_sources(conn)?;
         self.write_members(conn)?;
         self.claim_identities(conn)?;
+        self.claim_referral_codes(conn)?;
         self.write_orders(conn)?;
         self.write_coupons(conn)?;
         self.move_stock(conn)?;
@@ -182,6 +184,13 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    fn claim_referral_codes(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, rows) = self.ordered_rows(|rows| &rows.referral_code, CodeRow::key);
+        let claimed = referral::claim(conn, &rows)?;
+        self.lose(places, claimed);
+        Ok(())
+    }
+
     fn write_orders(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         let (places, rows) = self.ordered_rows(|rows| &rows.order, OrderRow::key);
         let written = order::write(conn, &rows)?;
@@ -219,6 +228,11 @@ impl<'a> Round<'a> {
     /// can have written before. And attempts, which are kept whatever became of their deliveries.
     fn write_consequences(mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         self.write_holdings(conn)?;
+        let (_, referrals) = self.ordered_rows(|rows| &rows.referral, ReferralRow::key);
+        referral::write(conn, &referrals)?;
+        // Each has a key that nobody but what it follows of can give, so it is new.
+        let (_, follow_ups) = self.ordered_rows(|rows| &rows.follow_up, SourceRow::key);
+        source_event::keep_new(conn, &follow_ups)?;
         for (_, commit, _) in &self.commits {
             commit.people.erased.iter().try_for_each(|id| erasure::begin(conn, &commit.chain, *id))?;
             commit.source.as_ref().map_or(Ok(()), |change| parked::note(conn, &commit.chain, change))?;

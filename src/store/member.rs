@@ -25,6 +25,7 @@ use crate::domain::json::to_json;
 use crate::domain::member::{Latest, Member, Standing};
 use crate::domain::merge::{Absorbed, Ended, MAX_ABSORBED};
 use crate::domain::profile::Profile;
+use crate::domain::referral::Referring;
 use crate::domain::session::OpenSessions;
 
 /// The form of `members.state` that this version writes.
@@ -60,6 +61,7 @@ struct StateOut<'a> {
     #[serde(skip_serializing_if = "is_default")]
     celebrated: &'a Celebrated,
     #[serde(skip_serializing_if = "is_default")]
+    referring: &'a Referring,
     sessions: &'a OpenSessions,
     #[serde(skip_serializing_if = "is_default")]
     carts: &'a Carts,
@@ -81,6 +83,7 @@ struct StateIn {
     #[serde(default)]
     celebrated: Celebrated,
     #[serde(default)]
+    referring: Referring,
     sessions: OpenSessions,
     #[serde(default)]
     carts: Carts,
@@ -106,6 +109,7 @@ impl MemberChange {
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
+            referring: &member.referring,
             sessions: &member.sessions,
             carts: &member.carts,
             latest: member.latest,
@@ -150,6 +154,7 @@ impl MemberRow {
             identities: state.identities,
             profile: state.profile,
             celebrated: state.celebrated,
+            referring: state.referring,
             sessions: state.sessions,
             carts: state.carts,
             standing: state.standing,

@@ -25,6 +25,7 @@ pub mod order;
 pub mod parked;
 pub mod program;
 pub mod redemption;
+pub mod referral;
 mod row;
 #[cfg(test)]
 pub(crate) mod sabotage;

@@ -259,9 +259,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    referral_codes (chain, code) {
+        chain -> Text,
+        code -> Text,
+        member -> Text,
+    }
+}
+
+diesel::table! {
     erasures (chain, member) {
         chain -> Text,
         member -> Text,
+    }
+}
+
+diesel::table! {
+    referrals (chain, id) {
+        chain -> Text,
+        id -> Text,
+        sender -> Text,
+        receiver -> Text,
+        status -> Text,
+        channel -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        created_at -> BigInt,
+        settled_at -> Nullable<BigInt>,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod achievements;
 mod carts;
 mod cdnow;
 mod churn;
@@ -21,6 +22,7 @@ mod orders;
 mod points;
 mod program;
 mod redemptions;
+mod referrals;
 mod segments;
 mod surface;
 mod tiers;

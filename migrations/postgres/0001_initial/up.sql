@@ -259,6 +259,29 @@ CREATE TABLE coupon_usages (
     PRIMARY KEY (chain, key)
 );
 
+-- By whom a code is known, which says who brought a member.
+CREATE TABLE referral_codes (
+    chain TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (chain, code)
+);
+
+-- For those who ask; decided on is what the receiver's state says.
+CREATE TABLE referrals (
+    chain TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    sender TEXT COLLATE "C" NOT NULL,
+    receiver TEXT COLLATE "C" NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    channel TEXT,
+    reason TEXT,
+    created_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    PRIMARY KEY (chain, id)
+);
+CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);
+
 -- Members who were erased, until the log has forgotten them.
 CREATE TABLE erasures (
     chain TEXT NOT NULL,

@@ -266,6 +266,29 @@ CREATE TABLE coupon_usages (
     PRIMARY KEY (chain, key)
 ) WITHOUT ROWID;
 
+-- By whom a code is known, which says who brought a member.
+CREATE TABLE referral_codes (
+    chain TEXT NOT NULL,
+    code TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (chain, code)
+) WITHOUT ROWID;
+
+-- For those who ask; decided on is what the receiver's state says.
+CREATE TABLE referrals (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    status TEXT NOT NULL,
+    channel TEXT,
+    reason TEXT,
+    created_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    PRIMARY KEY (chain, id)
+) WITHOUT ROWID;
+CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);
+
 -- Members who were erased, until the log has forgotten them.
 CREATE TABLE erasures (
     chain TEXT NOT NULL,

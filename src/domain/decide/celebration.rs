@@ -1,7 +1,8 @@
 //! Days that members celebrate.
 
 use super::{Draft, Frame};
-use crate::domain::loyalty_event::{Anniversary, Birthday, EventData};
+use crate::domain::celebration::{Anniversary, Birthday};
+use crate::domain::loyalty_event::EventData;
 use crate::domain::schedule::TickType;
 
 impl Draft {

@@ -18,6 +18,7 @@ impl Draft {
             Command::ClearTier => self.clear_manual_tier(frame),
             Command::ConfirmPoints(confirmation) => self.confirm_points(frame, confirmation),
             Command::Coupon(command) => Ok(self.handle_coupon(frame, command)?),
+            Command::Referral(command) => self.handle_referral(frame, command),
             Command::Merge(_) => self.merge(frame),
             Command::ClaimOrder(code) => self.claim(frame, code),
             Command::Unmerge(who) => self.unmerge(frame, *who),

@@ -5,7 +5,7 @@ use crate::domain::coupon::{
     Attributes, BadCode, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask,
     Hand, Move, Rejection, Span, Telling,
 };
-use crate::domain::effect::{Action, Cause};
+use crate::domain::effect::Cause;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::text::Name;
@@ -54,11 +54,10 @@ impl Draft {
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        action: &Action,
         book: &Name,
     ) -> Result<(), Refusal> {
         let code = self.assign_from(frame, CouponBook::declared_key(book), &Attributes::new())?;
-        self.line(cause, action.as_str(), None, Name::parse(&code).ok());
+        self.line(cause, "assign_coupon", None, Name::parse(&code).ok());
         Ok(())
     }
 

@@ -19,6 +19,8 @@ impl Draft {
     /// Does what is due at `now`.
     pub(super) fn catch_up(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         self.catch_up_on_tier(frame);
+        self.break_streaks(frame);
+        self.expire_referral(frame);
         self.abandon_carts(frame);
         let now = self.now;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
@@ -109,7 +111,14 @@ impl Draft {
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
         let redemption = self.member.standing.redemptions.next_expiry();
-        let others = [self.tier_deadline(frame), celebration, redemption, self.cart_deadline(frame)];
+        let others = [
+            self.tier_deadline(frame),
+            celebration,
+            redemption,
+            self.cart_deadline(frame),
+            self.streak_deadline(frame),
+            self.referral_deadline(frame),
+        ];
         frame.terms.wallets.iter().filter_map(held).chain(others.into_iter().flatten()).min()
     }
 }

@@ -1,10 +1,12 @@
 //! What happened, folded into the member and the order.
 
-use super::{Draft, Frame};
+use super::achievement::Counted;
+use super::{Draft, Frame, Occasion, SourceOrigin, SourceStatus};
 use crate::domain::effect::Mark;
-use crate::domain::loyalty_event::{Enrolled, EventData};
+use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Money;
 use crate::domain::order::Step;
+use crate::domain::people::Enrolled;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceEvent};
 
@@ -40,5 +42,16 @@ impl Draft {
     pub(super) fn visit(&mut self, spend: Money) {
         self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
         self.member.history.visit(self.today, spend);
+        self.has_counted(Counted::More);
+    }
+
+    /// Whether the event was decided before, and some rule failed.
+    pub(super) fn is_replay(&self) -> bool {
+        match &self.occasion {
+            Occasion::Source(input) => {
+                matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. })
+            }
+            Occasion::Tick { .. } | Occasion::Due { .. } => false,
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Guests who come, stay away, and achieve.
+//! Guests who come and stay away.
 
 use super::{Draft, Frame, MAX_RECOMMENDATIONS, Occasion, Refusal};
 use crate::domain::effect::{Action, Mark, RuleEffects};
-use crate::domain::loyalty_event::{Absence, AchievementEarned, EventData};
+use crate::domain::loyalty_event::{Absence, EventData};
 use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Money;
 use crate::domain::schedule::TickType;
@@ -21,14 +21,6 @@ pub(super) fn may_recommend(effects: &RuleEffects) -> Result<(), Refusal> {
 }
 
 impl Draft {
-    pub(super) fn achieve(&mut self, name: &Name) {
-        if self.member.standing.achievements.contains_key(name) {
-            return;
-        }
-        self.member.standing.achievements.insert(name.clone(), self.at);
-        self.told.push(EventData::AchievementEarned(AchievementEarned { achievement: name.clone() }));
-    }
-
     /// On the daily tick of a program with a `[lifecycle]`: misses a guest who stays away longer than usual.
     pub fn miss(&mut self, frame: Frame<'_>) {
         let Some(lifecycle) = &frame.terms.lifecycle else { return };

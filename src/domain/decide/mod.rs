@@ -7,6 +7,7 @@
 //! Draft::finish()                       ── Commit: ledger lines, loyalty events, receipt
 //! ```
 
+mod achievement;
 mod announce;
 mod cart;
 mod celebration;
@@ -21,6 +22,7 @@ mod order;
 mod points;
 mod profile;
 mod redemption;
+mod referral;
 mod segment;
 mod session;
 mod tier;
@@ -51,6 +53,7 @@ use super::receipt::{
     CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
 };
 use super::redemption::RedemptionChanges;
+use super::referral::{FollowUp, ReferralCode};
 use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
@@ -58,6 +61,7 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use super::wallet::WalletError;
+use achievement::Counted;
 use lifecycle::may_recommend;
 use order::OrderNews;
 
@@ -152,6 +156,9 @@ pub enum Refusal {
     /// More recommendations than a person would read.
     #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
     TooManyRecommendations,
+    /// `progress` of something that does not count what rules report.
+    #[error("`{0}` counts nothing that rules report; give it `counts = \"progress\"` in program.toml")]
+    NoProgressReported(Name),
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
@@ -186,6 +193,7 @@ impl Refusal {
             Self::NoRefund => "no_refund",
             Self::NothingToRecommendFor => "nothing_to_recommend_for",
             Self::TooManyRecommendations => "too_many_recommendations",
+            Self::NoProgressReported(_) => "no_progress_reported",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
             Self::Lacks => "lacks",
@@ -224,6 +232,12 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
+    /// Whether anything changed that achievements may count.
+    counted: Counted,
+    /// How many of the ledger lines were looked at for points earned.
+    transfers_counted: usize,
+    /// The achievement that rules react to now, and for so-many-th time it was earned.
+    reacts_to: Option<(Name, u32)>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -231,6 +245,9 @@ pub struct Draft {
     /// What should lie on the desk and does not.
     wanted: Wanted,
     wake_before: Option<Timestamp>,
+    new_referral_code: Option<ReferralCode>,
+    referral_changed: bool,
+    follow_up: Option<FollowUp>,
     new_identities: Vec<Identity>,
     people: PeopleChanges,
     transfers: Vec<Transfer>,
@@ -269,9 +286,15 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
+            counted: Counted::Nothing,
+            transfers_counted: 0,
+            reacts_to: None,
             foresight,
             desk,
             wanted: Wanted::default(),
+            new_referral_code: None,
+            referral_changed: false,
+            follow_up: None,
             new_identities: Vec::new(),
             people: PeopleChanges::default(),
             transfers: Vec::new(),
@@ -286,6 +309,7 @@ impl Draft {
             return Ok(draft);
         }
         draft.member.standing.wallets.arrange(frame.terms.wallets.iter().map(|wallet| &wallet.code));
+        draft.make_referral_code(frame);
         let caught_up = draft.catch_up(frame);
         draft.lacks_nothing()?;
         caught_up?;
@@ -294,8 +318,7 @@ impl Draft {
         }
         if let Occasion::Source(input) = &draft.occasion {
             let event = input.event.clone();
-            let replay = matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Failed, .. });
-            if replay {
+            if draft.is_replay() {
                 draft.recall_order(&event);
             } else {
                 let folded = draft.fold(frame, &event);
@@ -401,9 +424,14 @@ impl Draft {
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
-            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, action, book),
+            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, book),
+            Action::Progress { achievement, amount } => {
+                self.report_progress(frame, achievement, *amount)?;
+                self.line(cause, action.as_str(), None, Some(achievement.clone()));
+                Ok(())
+            }
             Action::Achieve(name) => {
-                self.achieve(name);
+                self.achieve(frame, name);
                 self.line(cause, action.as_str(), None, Some(name.clone()));
                 Ok(())
             }
@@ -454,6 +482,7 @@ impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
+        let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         let face = self.member.face();
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
@@ -520,6 +549,8 @@ impl Draft {
             true => Wake::Kept,
             false => Wake::Moved,
         };
+        let received = self.member.referring.received.as_deref();
+        let referral = received.filter(|_| self.referral_changed).cloned();
         Commit {
             chain: frame.chain.clone(),
             source,
@@ -530,6 +561,9 @@ impl Draft {
             order: self.order,
             coupons: self.desk.coupons.into_changes(),
             redemptions: self.desk.redemptions.into_changes(),
+            new_referral_code: self.new_referral_code,
+            referral,
+            follow_up,
             transfers: self.transfers,
             events,
             deliveries: Vec::new(),
@@ -581,6 +615,9 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         people: PeopleChanges::default(),
         order: None,
         coupons: CouponChanges::default(),
+        new_referral_code: None,
+        referral: None,
+        follow_up: None,
         redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),
         events: Vec::new(),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::points::Movement;
-use super::{Draft, Frame, Refusal};
+use super::{Draft, Frame, Refusal, achievement};
+use rust_decimal::Decimal;
+
 use crate::domain::Timestamp;
 use crate::domain::effect::{Action, Cause, RuleEffects};
 use crate::domain::loyalty_event::EventData;
@@ -177,12 +179,15 @@ impl Draft {
                 self.visit(spend);
             }
             (Some(counted), Some(spend)) => {
-                history.refund(day, counted.spend.minus(spend));
+                let less = counted.spend.minus(spend);
+                history.refund(day, less);
                 record.counted = Some(Counted { spend, ..counted });
+                self.has_counted(achievement::Counted::by(-less.decimal()));
             }
             (Some(counted), None) => {
                 history.unvisit(day, counted.spend);
                 record.counted = None;
+                self.has_counted(achievement::Counted::Less);
             }
             (None, None) => {}
         }
@@ -226,9 +231,12 @@ impl Draft {
     /// # Errors
     /// As for [`Draft::apply`].
     pub fn re_earn(&mut self, frame: Frame<'_>, was: &[Action], is: RuleEffects) -> Result<(), Refusal> {
-        let mut changes = BTreeMap::new();
+        let (mut changes, mut steps) = (BTreeMap::new(), BTreeMap::new());
         for (actions, sign) in [(&is.actions[..], 1), (was, -1)] {
             for action in actions {
+                if let Action::Progress { achievement, amount } = action {
+                    *steps.entry(achievement).or_insert(Decimal::ZERO) += Decimal::from(sign) * amount;
+                }
                 let Action::Award { wallet, amount, .. } = action else { continue };
                 let wallet = frame.wallet(wallet.as_ref())?;
                 let whole = wallet.rounding.whole(*amount).ok_or(Refusal::TooManyPoints)?;
@@ -236,20 +244,24 @@ impl Draft {
             }
         }
         let is_new = |action: &Action| match action {
-            Action::Award { .. } | Action::Deduct { .. } | Action::TakeBack { .. } => false,
+            Action::Award { .. }
+            | Action::Deduct { .. }
+            | Action::TakeBack { .. }
+            | Action::Progress { .. } => false,
             Action::SetTier(_)
             | Action::Mark(_)
             | Action::Recommend(_)
             | Action::Achieve(_)
             | Action::AssignCoupon(_) => !was.contains(action),
         };
-        let actions = is.actions.into_iter().filter(is_new).collect();
+        let actions = is.actions.iter().filter(|action| is_new(action)).cloned().collect();
         self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
         let Some(record) = &mut self.order else { return Ok(()) };
         let mut changed = record.clone();
         for (wallet, change) in changes {
             changed.re_earn(wallet, Points(change)).ok_or(Refusal::TooManyPoints)?;
         }
+        steps.into_iter().for_each(|(achievement, change)| changed.report(achievement, change));
         *record = changed;
         Ok(())
     }

@@ -58,7 +58,9 @@ impl Draft {
         if amount == Points::ZERO {
             return Ok(());
         }
-        if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
+        if let Some((achievement, nth)) = self.reacts_to.clone() {
+            self.remember_prize(&achievement, nth, wallet, amount);
+        } else if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
             && input.event.kind() == SourceType::OrderCompleted
         {
             order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
@@ -146,7 +148,7 @@ impl Draft {
     /// Takes back points that the order at hand earned: first what waits, then what can be spent, and beyond it as the
     /// program and the wallet allow. What is let go is let go for good. Answers how many points were taken.
     pub(super) fn claw_back(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<Points, Refusal> {
-        let Movement { wallet, amount, reason, .. } = movement;
+        let Movement { wallet, amount, .. } = movement;
         let origin = self.origin();
         let waited = self.member.standing.wallets.open(&wallet.code).take_waiting(&origin, amount);
         if waited > Points::ZERO {
@@ -154,6 +156,18 @@ impl Draft {
                 (Account::Pending(self.member.id), Account::Chain(ChainAccount::ClawedBack));
             self.book(Movement { amount: waited, ..movement }, pending, chain);
         }
+        self.reclaim(frame, movement, waited)
+    }
+
+    /// Takes points back that were given, beyond those of them that `waited` and are taken already; as far as the
+    /// program and the wallet allow. What is let go is let go for good. Answers how many points were taken in all.
+    pub(super) fn reclaim(
+        &mut self,
+        frame: Frame<'_>,
+        movement: Movement<'_>,
+        waited: Points,
+    ) -> Result<Points, Refusal> {
+        let Movement { wallet, amount, reason, .. } = movement;
         let balance = self.balance(wallet);
         let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), balance);
         let left = match wallet.overdraft {

@@ -1,5 +1,6 @@
 //! Moves between tiers: by rules, by the tier policy, by people.
 
+use super::achievement::Counted;
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::command::TierOrder;
@@ -91,19 +92,28 @@ impl Draft {
         Ok(())
     }
 
-    /// Points of this decision that count for tiers: earned ones on this day, those taken back on their order's.
-    fn count_earned_points(&mut self, frame: Frame<'_>) {
+    /// Points of this decision that count for tiers, and were not counted yet: earned ones on this day, those taken back on their order's.
+    pub(super) fn count_earned_points(&mut self, frame: Frame<'_>) {
         let order_day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
         let qualifies =
             |wallet: &Name| frame.terms.wallet(Some(wallet)).is_some_and(|wallet| wallet.qualifying);
         let history = &mut self.member.history;
-        for transfer in self.transfers.iter().filter(|transfer| qualifies(&transfer.wallet)) {
+        let mut counted = self.counted;
+        let new = self.transfers.iter().skip(self.transfers_counted);
+        for transfer in new.filter(|transfer| qualifies(&transfer.wallet)) {
             match (transfer.debit, transfer.credit) {
-                (Account::Chain(ChainAccount::Issued), _) => history.earn(self.today, transfer.amount.0),
-                (_, Account::Chain(ChainAccount::ClawedBack)) => history.earn(order_day, -transfer.amount.0),
+                (Account::Chain(ChainAccount::Issued), _) => {
+                    history.earn(self.today, transfer.amount.0);
+                    counted = counted.max(Counted::More);
+                }
+                (_, Account::Chain(ChainAccount::ClawedBack)) => {
+                    history.earn(order_day, -transfer.amount.0);
+                    counted = counted.max(Counted::Less);
+                }
                 _ => {}
             }
         }
+        (self.counted, self.transfers_counted) = (counted, self.transfers.len());
     }
 
     /// Lets the policy move the member, if the program has one.

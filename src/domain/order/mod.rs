@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::json::JsonObject;
 use super::money::Money;
+use super::terms::achievement::Which;
 use super::text::{Key, Name};
 
 pub use record::{Counted, Earned, OrderRecord, Phase, Unsettled};
@@ -102,6 +103,15 @@ impl Item {
     /// Price of the whole line: price times quantity, exact.
     pub fn total(&self) -> Decimal {
         self.price.decimal().saturating_mul(self.quantity.decimal())
+    }
+
+    /// Whether it is one of these.
+    pub fn is(&self, which: &Which) -> bool {
+        match which {
+            Which::Any => true,
+            Which::Category(category) => self.category.as_ref() == Some(category),
+            Which::Sku(sku) => self.sku.as_ref() == Some(sku),
+        }
     }
 }
 

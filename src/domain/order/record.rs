@@ -16,6 +16,7 @@ use super::{Item, Order, Stamp, Step};
 use crate::domain::Timestamp;
 use crate::domain::ids::MemberId;
 use crate::domain::money::{Money, Points};
+use crate::domain::terms::achievement::Counts;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name};
 
@@ -45,6 +46,9 @@ pub struct OrderRecord {
     barred: Vec<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earned: Vec<Earned>,
+    /// What it counts for achievements that keep a count of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    feats: Vec<Contribution>,
     /// A change that some rule failed to settle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsettled: Option<Unsettled>,
@@ -88,6 +92,18 @@ pub struct Earned {
     pub taken_back: Points,
 }
 
+/// What an order counts for one achievement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Contribution {
+    achievement: Name,
+    /// What rules reported for it.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    reported: Decimal,
+    /// What is in the count of its member.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    counted: Decimal,
+}
+
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -112,6 +128,7 @@ impl OrderRecord {
             returned: Returned::default(),
             barred: Vec::new(),
             earned: Vec::new(),
+            feats: Vec::new(),
             unsettled: None,
             version: 0,
         }
@@ -253,6 +270,70 @@ impl OrderRecord {
         }
         let by_amount = Share::new(self.returned.amount.decimal(), total.decimal());
         by_amount.rest_beside(Share::new(gone, all))
+    }
+
+    /// Whether it counts, and something of it is left.
+    fn stands(&self) -> bool {
+        let back = || self.returned.of_items(self.items());
+        let is_back = |total: Money| total > Money::ZERO && self.refunded() == Some(total);
+        self.phase() == Phase::Completed
+            && !self.returned.full
+            && !self.total().is_some_and(is_back)
+            && (self.returned.is_nothing() || !self.is_all(&back()))
+    }
+
+    /// What it comes to for an achievement.
+    fn counts_for(&self, counts: &Counts, reported: Decimal) -> Decimal {
+        match counts {
+            _ if !self.stands() => Decimal::ZERO,
+            Counts::Orders => Decimal::ONE,
+            Counts::Reported => reported,
+            Counts::Items(which) => {
+                let lines = self.items().iter().zip(self.returned.of_items(self.items()));
+                let kept = lines.filter(|(item, _)| item.is(which));
+                kept.fold(Decimal::ZERO, |sum, (item, back)| {
+                    sum.saturating_add(item.quantity.decimal() - back)
+                })
+            }
+            Counts::Visits | Counts::Days | Counts::Spend | Counts::Points => Decimal::ZERO,
+        }
+    }
+
+    /// Rules reported so much more progress for it, or less.
+    pub fn report(&mut self, achievement: &Name, amount: Decimal) {
+        let contribution = self.contribution(achievement);
+        contribution.reported = contribution.reported.saturating_add(amount);
+    }
+
+    /// Brings what it counts for an achievement in line with what is left of it; answers by how much that is more, or
+    /// less, than before.
+    pub fn recount(&mut self, achievement: &Name, counts: &Counts) -> Decimal {
+        let known = self.feats.iter().find(|feat| feat.achievement == *achievement);
+        let (reported, counted) =
+            known.map_or_else(Default::default, |known| (known.reported, known.counted));
+        let now = self.counts_for(counts, reported);
+        if now != counted {
+            self.contribution(achievement).counted = now;
+        }
+        if self.phase() != Phase::Completed {
+            self.feats.retain(|feat| feat.achievement != *achievement); // completed again, it is reported anew
+        }
+        now - counted
+    }
+
+    fn contribution(&mut self, achievement: &Name) -> &mut Contribution {
+        let at = match self.feats.iter().position(|feat| feat.achievement == *achievement) {
+            Some(at) => at,
+            None => {
+                self.feats.push(Contribution {
+                    achievement: achievement.clone(),
+                    reported: Decimal::ZERO,
+                    counted: Decimal::ZERO,
+                });
+                self.feats.len() - 1
+            }
+        };
+        &mut self.feats[at]
     }
 
     /// Settles which lines earn, by the terms of now.

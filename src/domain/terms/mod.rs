@@ -1,11 +1,13 @@
 //! The terms of a chain's program: everything that `program.toml` declares, as values. Rules say what happens; the terms
 //! say with what.
 
+pub mod achievement;
 pub mod cart;
 pub mod celebration;
 pub mod churn;
 pub mod earning;
 pub mod lifecycle;
+pub mod referral;
 pub mod refund;
 pub mod reward;
 pub mod tier;
@@ -14,11 +16,13 @@ pub mod wallet;
 use super::claim::ClaimTerms;
 use super::coupon::CouponBook;
 use super::text::Name;
+use achievement::{Achievement, Counts, Measure};
 use cart::CartTerms;
 use celebration::CelebrationTerms;
 use churn::ChurnTerms;
 use earning::Earning;
 use lifecycle::Lifecycle;
+use referral::Referrals;
 use refund::Refunds;
 use reward::RewardTerms;
 use tier::Tiers;
@@ -41,6 +45,10 @@ pub struct Terms {
     pub tiers: Tiers,
     /// Coupon books that rules may give coupons of.
     pub coupon_books: Vec<CouponBook>,
+    /// What members can earn besides points.
+    pub achievements: Vec<Achievement>,
+    /// How members bring others; `None` = not at all.
+    pub referrals: Option<Referrals>,
     /// What points can be spent on.
     pub rewards: Vec<RewardTerms>,
     /// When guests who stay away are at risk, unless rules say so.
@@ -55,8 +63,14 @@ impl Terms {
     /// Whether members carry deadlines of their own, and so are woken even if no rule starts on a tick.
     pub fn has_deadlines(&self) -> bool {
         let by_itself = |w: &WalletTerms| w.expiry != Expiry::Never || matches!(w.pending, Pending::Days(_));
+        let is_streak = |achievement: &Achievement| {
+            achievement.goal.as_ref().is_some_and(|goal| matches!(goal.measure, Measure::Streak(_)))
+        };
+        let expires = |referrals: &Referrals| referrals.expires_after.is_some();
         self.celebrations.any()
             || self.carts.is_some()
+            || self.achievements.iter().any(is_streak)
+            || self.referrals.as_ref().is_some_and(expires)
             || !self.tiers.ladder.is_empty()
             || self.wallets.iter().any(by_itself)
             || self.rewards.iter().any(|reward| reward.expires_after_days.is_some())
@@ -65,6 +79,19 @@ impl Terms {
     /// The reward of this id.
     pub fn reward(&self, id: &Name) -> Option<&RewardTerms> {
         self.rewards.iter().find(|reward| reward.id == *id)
+    }
+
+    /// The achievement with this id.
+    pub fn achievement(&self, id: &str) -> Option<&Achievement> {
+        self.achievements.iter().find(|achievement| achievement.id.as_str() == id)
+    }
+
+    /// Achievements for which orders keep in mind what they counted.
+    pub fn counted_by_order(&self) -> impl Iterator<Item = (&Name, &Counts)> {
+        self.achievements.iter().filter_map(|achievement| match &achievement.goal.as_ref()?.measure {
+            Measure::Sum(counts, _) if !counts.is_history() => Some((&achievement.id, counts)),
+            _ => None,
+        })
     }
 
     /// The wallet of this code, or the first.
@@ -84,11 +111,13 @@ impl Default for Terms {
             wallets: vec![WalletTerms::plain(code)],
             tiers: Tiers::default(),
             coupon_books: Vec::new(),
+            achievements: Vec::new(),
             rewards: Vec::new(),
             earning: Earning::default(),
             refunds: Refunds::default(),
             claims: ClaimTerms::default(),
             lifecycle: None,
+            referrals: None,
             churn: ChurnTerms::default(),
             carts: None,
             celebrations: CelebrationTerms::default(),

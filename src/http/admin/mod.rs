@@ -18,6 +18,7 @@ pub(super) mod loyalty_events;
 pub(super) mod members;
 pub(super) mod program;
 pub(super) mod redemptions;
+pub(super) mod referrals;
 pub(super) mod source_events;
 
 use std::str::FromStr;

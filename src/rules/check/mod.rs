@@ -127,6 +127,10 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
             Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
+            Some(RuleEvent::Told(kind)) => {
+                self.here.event = Some(kind);
+                self.variable("event", Type::Event);
+            }
             Some(RuleEvent::Source(
                 SourceType::MemberUpdated
                 | SourceType::SessionStarted

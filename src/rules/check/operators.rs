@@ -133,7 +133,10 @@ impl Checker<'_> {
                 let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
                 ("coupon book", ids.map(ToString::to_string).collect())
             }
-            Role::Achievement => ("achievement", names(&manifest.achievements)),
+            Role::Achievement => {
+                let all = manifest.terms.achievements.iter();
+                ("achievement", all.map(|achievement| achievement.id.to_string()).collect())
+            }
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
             Role::Category if manifest.categories.is_empty() => return,
             Role::Category => ("category", names(&manifest.categories)),

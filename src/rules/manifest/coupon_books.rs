@@ -104,7 +104,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn needed<'t, 'i>(
+    pub(super) fn needed<'t, 'i>(
         &mut self,
         table: &'t Table<'i>,
         start: usize,

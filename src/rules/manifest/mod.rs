@@ -2,12 +2,14 @@
 //!
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
+mod achievements;
 mod carts;
 mod celebrations;
 mod coupon_books;
 mod lifecycle;
 mod orders;
 mod reader;
+mod referrals;
 mod rewards;
 mod tiers;
 mod wallets;
@@ -47,8 +49,6 @@ pub struct Manifest {
     pub currency: Currency,
     /// What it declares.
     pub terms: Terms,
-    /// Achievements that rules may give.
-    pub achievements: Vec<Name>,
     /// Tags that triggers may forward to.
     pub endpoints: Vec<Name>,
     /// Categories of items that rules may mention. Empty = any.
@@ -161,6 +161,7 @@ impl Reader<'_> {
             "claims",
             "lifecycle",
             "celebrations",
+            "referrals",
             "carts",
         ];
         self.known_keys(table, KEYS);
@@ -172,12 +173,14 @@ impl Reader<'_> {
             (self.cron(schedule, "daily", DAILY), self.cron(schedule, "tier_review", TIER_REVIEW));
         let celebrations = self.celebrations(table, daily.as_ref());
         let tiers = self.tiers(table, tier_review.as_ref());
-        let lists = ["achievements", "endpoints", "categories"].map(|key| self.names(table, key));
-        let [achievements, endpoints, categories] = lists;
+        let [endpoints, categories] = ["endpoints", "categories"].map(|key| self.names(table, key));
         let enrol_on_first_sight = self.flag(table, "enrol_on_first_sight", true);
         let (earning, refunds) = (self.earning(table, &categories), self.refunds(table));
         let claims = self.claims(table);
         let ((lifecycle, churn), wallets) = (self.lifecycle(table), self.wallets(table));
+        let coupon_books = self.coupon_books(table);
+        let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
+        let referrals = self.referrals(table, &wallets, &coupon_books);
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -188,8 +191,10 @@ impl Reader<'_> {
             terms: Terms {
                 rewards: self.rewards(table, &wallets),
                 wallets,
+                achievements,
+                referrals,
                 tiers,
-                coupon_books: self.coupon_books(table),
+                coupon_books,
                 lifecycle,
                 churn,
                 carts: self.carts(table),
@@ -198,7 +203,6 @@ impl Reader<'_> {
                 refunds,
                 claims,
             },
-            achievements,
             endpoints,
             categories,
             enrol_on_first_sight,

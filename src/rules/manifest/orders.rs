@@ -55,7 +55,7 @@ impl Reader<'_> {
         days.map_or_else(ClaimTerms::default, |days| ClaimTerms { days })
     }
 
-    fn section<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
+    pub(super) fn section<'t, 'i>(&mut self, table: &'t Table<'i>, key: &str) -> Option<&'t Table<'i>> {
         let value = table.get(key)?;
         let section = value.get_ref().as_table();
         if section.is_none() {

@@ -1,5 +1,6 @@
 //! Tests of the rule language as a whole.
 
+mod achievements;
 mod announce;
 mod carts;
 mod check;

@@ -1,0 +1,142 @@
+//! What is asked for about referrals, by people and by the engine itself.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::ReferralCode;
+use crate::domain::Timestamp;
+use crate::domain::command::{Command, CommandType};
+use crate::domain::ids::{MemberId, ReferralId};
+use crate::domain::json;
+use crate::domain::source_event::{BadEvent, KeyOrigin, SourceData, SourceEvent};
+use crate::domain::text::{Key, Name, Note};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReferralCommand {
+    /// The member was brought by the owner of this code.
+    Accept(Acceptance),
+    /// The member's referral counts, whatever they ordered.
+    Approve,
+    /// The member's referral does not count.
+    Reject(Rejection),
+    /// The member brought somebody: the engine's own follow-up of an approval.
+    Reward(Reward),
+}
+
+/// By whom a member was brought.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// The sender's code.
+    pub code: ReferralCode,
+    /// Where it came from.
+    #[serde(default)]
+    pub channel: Option<Name>,
+}
+
+/// Why a referral does not count.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejection {
+    /// For people.
+    pub reason: Note,
+}
+
+/// Whom a member brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reward {
+    /// The referral.
+    pub referral: ReferralId,
+    /// What the chain calls who was brought.
+    pub receiver_id: Box<str>,
+    /// Where the code came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Name>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingMore {}
+
+impl ReferralCommand {
+    /// Its type.
+    pub const fn kind(&self) -> CommandType {
+        match self {
+            Self::Accept(_) => CommandType::AcceptReferral,
+            Self::Approve => CommandType::ApproveReferral,
+            Self::Reject(_) => CommandType::RejectReferral,
+            Self::Reward(_) => CommandType::RewardReferral,
+        }
+    }
+
+    pub(in crate::domain) fn accept(raw: &str) -> Result<Self, BadEvent> {
+        Ok(Self::Accept(json::object(raw, "data")?))
+    }
+
+    pub(in crate::domain) fn approve(raw: &str) -> Result<Self, BadEvent> {
+        let NothingMore {} = json::object(raw, "data")?;
+        Ok(Self::Approve)
+    }
+
+    pub(in crate::domain) fn reject(raw: &str) -> Result<Self, BadEvent> {
+        Ok(Self::Reject(json::object(raw, "data")?))
+    }
+
+    pub(in crate::domain) fn reward(raw: &str) -> Result<Self, BadEvent> {
+        Ok(Self::Reward(json::object(raw, "data")?))
+    }
+}
+
+/// What follows of a decision for somebody else, decided after it, once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FollowUp {
+    /// Whom it is about.
+    pub member: MemberId,
+    /// What they get.
+    pub reward: Reward,
+}
+
+/// The source event of a follow-up, as it is stored.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    key: &'a Key,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    occurred_at: Timestamp,
+    member: Named,
+    data: &'a Reward,
+}
+
+#[derive(Serialize)]
+struct Named {
+    id: MemberId,
+}
+
+impl FollowUp {
+    /// As a source event. Its key is the referral's alone, so that it exists once.
+    pub fn event(self, occurred_at: Timestamp) -> SourceEvent {
+        let Self { member, reward } = self;
+        let key = Key::parse(&format!("referral:{}", reward.referral))
+            .unwrap_or_else(|_| unreachable!("an id makes a key"));
+        let kind = CommandType::RewardReferral.as_str();
+        let envelope = Envelope { key: &key, kind, occurred_at, member: Named { id: member }, data: &reward };
+        let body: Arc<str> = serde_json::to_string(&envelope)
+            .unwrap_or_else(|_| unreachable!("plain structs serialize"))
+            .into();
+        SourceEvent {
+            key,
+            key_origin: KeyOrigin::Sender,
+            occurred_at,
+            member: Some(member),
+            identities: Vec::new(),
+            location: None,
+            data: SourceData::Command(Command::Referral(Box::new(ReferralCommand::Reward(reward)))),
+            body_hash: Sha256::digest(body.as_bytes()).into(),
+            body,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use ulid::Ulid;
+
+use super::*;
+use crate::domain::source_event::SourceEvent;
+use crate::domain::terms::achievement::Unit;
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_sender_is_rewarded_as_often_as_the_limits_allow() {
+    let limits = SenderLimits { total: Some(4), per_period: Some((Unit::Month, 2)) };
+    let mut sent = Sent::default();
+    let rewarded =
+        ["2026-03-01", "2026-03-31", "2026-03-31", "2026-04-01", "2026-05-01", "2026-06-01"].map(|on| {
+            let has_room = sent.has_room(&limits, day(on));
+            if has_room {
+                sent.add(&limits, day(on));
+            }
+            has_room
+        });
+    assert_eq!(rewarded, [true, true, false, true, true, false]);
+    assert!(sent.has_room(&SenderLimits::default(), day("2026-06-01")));
+}
+
+#[test]
+fn the_code_of_a_member_is_always_the_same_and_nobody_elses() {
+    let code = |n| ReferralCode::of(MemberId::new(Ulid(n)));
+    assert_eq!((code(7), code(7).len()), (code(7), 12));
+    let codes: std::collections::HashSet<_> = (0..10_000).map(code).collect();
+    assert_eq!(codes.len(), 10_000);
+    assert_eq!(code(7).to_lowercase().parse(), Ok(code(7)));
+}
+
+#[test]
+fn a_follow_up_reads_as_it_was_written() {
+    let reward = Reward {
+        referral: ReferralId::new(Ulid(9)),
+        receiver_id: "m-43".into(),
+        channel: Some(Name::parse("friend").unwrap()),
+    };
+    let now: Timestamp = "2026-03-03T18:30:00.123456Z".parse().unwrap();
+    let event = FollowUp { member: MemberId::new(Ulid(7)), reward }.event(now);
+    let read = SourceEvent::parse(event.body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
+    assert_eq!(read, event);
+    assert_eq!(event.key.as_str(), "referral:ref_00000000000000000000000009");
+}
