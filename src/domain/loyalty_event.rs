@@ -14,6 +14,7 @@ use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
+use super::json::to_json;
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
@@ -606,6 +607,6 @@ impl LoyaltyEvent {
             member: self.subject.as_ref().map(|subject| &subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
-        serde_json::to_string(&message).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+        to_json(&message)
     }
 }

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::reader::{Reader, Table, Value};
 use crate::domain::coupon::CouponBook;
-use crate::domain::member::HISTORY_DAYS;
+use crate::domain::history::HISTORY_DAYS;
 use crate::domain::money::{Money, Points};
 use crate::domain::terms::achievement::{
     Achievement, Counts, Goal, Measure, OnRefund, Period, Prize, Recurrence, Steps, Unit, Which,
