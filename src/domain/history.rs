@@ -81,8 +81,8 @@ impl History {
         let mut is_first = false;
         let is_kept = self.on(day, |summary| {
             summary.visits += 1;
-            summary.set_spend(summary.spend().plus(spend));
             is_first = summary.visits == 1;
+            summary.set_spend(summary.spend().plus(spend));
         });
         self.lifetime_days += u64::from(is_first);
         if !is_kept {
@@ -100,7 +100,7 @@ impl History {
             summary.visits = summary.visits.saturating_sub(1);
             summary.set_spend(summary.spend().minus(spend));
         });
-        self.lifetime_days = self.lifetime_days.saturating_sub(was_last.into());
+        self.lifetime_days -= u64::from(was_last).min(self.lifetime_days);
     }
 
     /// Takes refunded money out of the day it was spent on.
@@ -123,7 +123,7 @@ impl History {
         let mut days = other.lifetime_days;
         for day in other.days.iter() {
             self.on(day.day.date(), |own| {
-                days = days.saturating_sub((own.visits > 0 && day.visits > 0).into()); // one day for both
+                days -= u64::from(own.visits > 0 && day.visits > 0).min(days); // one day for both
                 own.visits = own.visits.saturating_add(day.visits);
                 own.set_spend(own.spend().plus(day.spend()));
                 own.earned = own.earned.saturating_add(day.earned);
@@ -141,7 +141,7 @@ impl History {
         for day in other.days.iter() {
             self.on_known(day.day.date(), |own| {
                 own.visits = own.visits.saturating_sub(day.visits);
-                days = days.saturating_sub((own.visits > 0 && day.visits > 0).into());
+                days -= u64::from(own.visits > 0 && day.visits > 0).min(days);
                 own.set_spend(own.spend().minus(day.spend()));
                 own.earned = own.earned.saturating_sub(day.earned);
             });
@@ -192,24 +192,6 @@ impl History {
         self.days.iter().rev().skip_while(move |s| s.day > last).take_while(move |s| s.day >= first)
     }
 
-    /// The days from `first` to `last`, both included, with anything on them, the oldest first.
-    pub fn days_between(&self, first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
-        let (first, last) = (DayNumber::from(first), DayNumber::from(last));
-        let days = self.days.iter().map(|summary| summary.day);
-        days.skip_while(move |day| *day < first).take_while(move |day| *day <= last).map(DayNumber::date)
-    }
-
-    /// Whether the member came on `first` or later, but before `end`.
-    pub fn came_between(&self, first: NaiveDate, end: NaiveDate) -> bool {
-        let last = end.pred_opt().unwrap_or(end);
-        self.between(first, last).any(|summary| summary.visits > 0)
-    }
-
-    /// The first day that is kept; what was before it is forgotten. `None` while nothing is.
-    pub fn oldest_kept(&self) -> Option<NaiveDate> {
-        self.days.iter().next_back()?.day.date().checked_sub_days(Days::new(HISTORY_DAYS))
-    }
-
     /// Everything from `first` to `last`, both included, as far back as days are kept.
     pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
         self.between(first, last).fold(Sums::default(), |sums, day| Sums {
@@ -238,6 +220,20 @@ impl History {
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
         self.between(window.first_day(today), today).fold(Money::ZERO, |sum, day| sum.plus(day.spend()))
+    }
+
+    /// The days with a visit from `first` to `last`, both included, as far back as days are kept; oldest first.
+    pub fn visited_between(&self, first: NaiveDate, last: NaiveDate) -> Vec<NaiveDate> {
+        let visited = self.between(first, last).filter(|summary| summary.visits > 0);
+        let mut days: Vec<_> = visited.map(|summary| summary.day.date()).collect();
+        days.reverse();
+        days
+    }
+
+    /// The first day that is kept; what was before it is forgotten. `None` while nothing is.
+    pub fn oldest_kept(&self) -> Option<NaiveDate> {
+        let newest = self.days.iter().next_back()?;
+        newest.day.date().checked_sub_days(Days::new(HISTORY_DAYS))
     }
 
     fn visited_days(&self) -> impl DoubleEndedIterator<Item = DayNumber> {

@@ -123,12 +123,12 @@ pub struct Member {
     pub profile: Profile,
     /// What was told of their birthdays and anniversaries.
     pub celebrated: Celebrated,
-    /// Whom they brought, and who brought them.
-    pub referring: Referring,
     /// Sessions that did not end yet.
     pub sessions: OpenSessions,
     /// Carts that were not ordered yet, and what was told of others.
     pub carts: Carts,
+    /// Whom they brought, and who brought them.
+    pub referring: Referring,
     /// Points, tier, status, achievements.
     pub standing: Standing,
     /// What they did.

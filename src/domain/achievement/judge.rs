@@ -4,7 +4,8 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 
 use super::{
-    Brought, Feat, Haul, KEPT_PERIODS, KEPT_PRIZES, MOST_AT_ONCE, Run, Stage, first_day, meets, window,
+    Brought, Feat, Haul, KEPT_PERIODS, KEPT_PRIZES, MOST_AT_ONCE, Run, Stage, all_visited, first_day, meets,
+    window,
 };
 use crate::domain::history::History;
 use crate::domain::terms::achievement::{Counts, Goal, Measure, OnRefund, Period, Unit};
@@ -94,7 +95,7 @@ impl Feat {
         self.stages.retain(|stage| stage.times > 0);
         for day in evidence.days {
             let end = *day + Days::new(days.saturating_sub(1).into());
-            for last in evidence.history.days_between(*day, end.min(evidence.today.max(*day))) {
+            for last in days_touched(evidence, *day, end) {
                 let before = self.stages.iter().rev().map(|stage| stage.from).find(|key| *key <= last);
                 let is_free = self.stages.iter().all(|stage| stage.from <= last);
                 if is_free && sum(window(days, last, before), last) >= goal.target {
@@ -114,9 +115,10 @@ impl Feat {
         let seen = self.stages.iter().flat_map(|stage| [Some(stage.from), stage.until]).flatten();
         let mut days: Vec<_> = seen.chain(evidence.days.iter().copied()).collect();
         days.sort_unstable();
+        let visited = all_visited(evidence.history);
         let mut runs: Vec<Run> = Vec::new();
         for day in days {
-            let run = Run::around(evidence.history, unit, day);
+            let run = Run::around(&visited, unit, day);
             let run = run.map(|run| self.completed(run, unit, evidence.history));
             runs.extend(run.filter(|run| !runs.contains(run)));
         }
@@ -204,4 +206,13 @@ impl Feat {
             }
         }
     }
+}
+
+/// The days on which a window may end that `day` lies in: those on which something was done.
+fn days_touched(evidence: Evidence<'_>, day: NaiveDate, end: NaiveDate) -> Vec<NaiveDate> {
+    let mut days = evidence.history.visited_between(day, end.min(evidence.today.max(day)));
+    if days.first() != Some(&day) {
+        days.insert(0, day); // points may come without a visit
+    }
+    days
 }

@@ -13,7 +13,7 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::history::History;
+use super::history::{History, Sums};
 use super::money::Points;
 use super::terms::achievement::{Counts, Goal, Measure, Period, Unit};
 use super::text::Name;
@@ -92,11 +92,15 @@ struct Run {
 }
 
 impl Run {
-    /// The one that the unit of `day` belongs to; `None` when nobody came in it.
-    fn around(history: &History, unit: Unit, day: NaiveDate) -> Option<Self> {
-        let middle = unit.first_day(day);
-        let came = |first: NaiveDate| history.came_between(first, unit.next(first));
+    /// The one that the unit of `day` belongs to; `None` when nobody came in it. `visited` are the days with a visit,
+    /// oldest first.
+    fn around(visited: &[NaiveDate], unit: Unit, day: NaiveDate) -> Option<Self> {
+        let came = |first: NaiveDate| {
+            let next = visited.partition_point(|visited| *visited < first);
+            visited.get(next).is_some_and(|visited| *visited < unit.next(first))
+        };
         let before = |first: NaiveDate| first.pred_opt().map(|last| unit.first_day(last));
+        let middle = unit.first_day(day);
         if !came(middle) {
             return None;
         }
@@ -239,9 +243,10 @@ impl Feat {
 
     /// The streak of now, which the current unit or the one before it belongs to: since when, and how long.
     fn streak(&self, unit: Unit, history: &History, today: NaiveDate) -> Option<(NaiveDate, u32)> {
+        let visited = all_visited(history);
         let before = unit.first_day(today).pred_opt();
-        let run = Run::around(history, unit, today)
-            .or_else(|| before.and_then(|day| Run::around(history, unit, day)))?;
+        let run = Run::around(&visited, unit, today)
+            .or_else(|| before.and_then(|day| Run::around(&visited, unit, day)))?;
         let run = self.completed(run, unit, history);
         Some((run.since, run.length(unit)))
     }
@@ -288,6 +293,11 @@ impl Feat {
     }
 }
 
+/// Every day with a visit that is kept.
+fn all_visited(history: &History) -> Vec<NaiveDate> {
+    history.visited_between(history.oldest_kept().unwrap_or(NaiveDate::MAX), NaiveDate::MAX)
+}
+
 /// Whether a streak that was seen before is part of this one.
 fn meets(stage: &Stage, run: Run) -> bool {
     stage.until.is_some_and(|until| stage.from <= run.until && run.since <= until)
@@ -308,7 +318,7 @@ fn window(days: u32, last: NaiveDate, counted: Option<NaiveDate>) -> NaiveDate {
     counted.and_then(|day| day.succ_opt()).map_or(first, |after| first.max(after))
 }
 
-fn of_history(counts: &Counts, sums: super::history::Sums) -> Decimal {
+fn of_history(counts: &Counts, sums: Sums) -> Decimal {
     match counts {
         Counts::Visits => sums.visits.into(),
         Counts::Days => sums.days.into(),

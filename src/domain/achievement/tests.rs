@@ -144,6 +144,36 @@ fn what_is_remembered_is_bounded() {
     assert!(serde_json::to_string(&guest.feat).unwrap().len() < 500);
 }
 
+#[test]
+fn what_two_members_did_is_one_and_comes_apart_again() {
+    let own_count = Measure::Sum(Counts::Orders, Period::Calendar(Unit::Month));
+    let goal = goal(own_count, 2, Recurrence::EachTime { most: None });
+    let feat = |days: &[&str]| {
+        let (mut feat, history) = (Feat::default(), History::default());
+        for on in days {
+            feat.count(Period::Calendar(Unit::Month), day(on), Decimal::ONE);
+            let today = day(on);
+            feat.judge(
+                &goal,
+                Evidence { history: &history, days: &[today], today, on_refund: OnRefund::Keep },
+            );
+        }
+        feat
+    };
+    let (before, other) =
+        (feat(&["2026-03-01", "2026-03-02"]), feat(&["2026-03-05", "2026-04-01", "2026-04-02"]));
+    let mut survivor = before.clone();
+    survivor.join(&other);
+    let progress = |feat: &Feat, on: &str| feat.progress(&goal, &History::default(), day(on));
+    assert_eq!(
+        (survivor.times(), progress(&survivor, "2026-03-31"), progress(&survivor, "2026-04-30")),
+        (2, Decimal::from(3), Decimal::TWO)
+    );
+    survivor.part(&other);
+    assert_eq!((survivor.times(), progress(&survivor, "2026-03-31")), (1, Decimal::TWO));
+    assert_eq!(progress(&survivor, "2026-04-30"), Decimal::ZERO);
+}
+
 proptest! {
     #[test]
     fn progress_and_times_do_not_depend_on_the_order_of_events(

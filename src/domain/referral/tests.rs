@@ -46,3 +46,19 @@ fn a_follow_up_reads_as_it_was_written() {
     assert_eq!(read, event);
     assert_eq!(event.key.as_str(), "referral:ref_00000000000000000000000009");
 }
+
+#[test]
+fn what_two_members_brought_is_one_and_comes_apart_again() {
+    let of = |n, total, period: &str, count| Referring {
+        code: Some(ReferralCode::of(MemberId::new(Ulid(n)))),
+        received: None,
+        sent: Sent { total, period: Some((day(period), count)) },
+    };
+    let (before, other) = (of(1, 5, "2026-03-01", 2), of(2, 3, "2026-03-01", 1));
+    let mut survivor = before.clone();
+    survivor.join(&other);
+    assert_eq!((survivor.code.clone(), survivor.sent.total), (before.code.clone(), 8));
+    assert_eq!(survivor.sent.period, Some((day("2026-03-01"), 3)));
+    survivor.part(&other, &before);
+    assert_eq!(survivor, before);
+}
