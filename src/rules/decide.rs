@@ -98,7 +98,7 @@ pub(super) fn decide_and_tell(
         Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
     if draft.member.ended.is_some() {
         let mut commit = draft.finish(frame);
-        let forwards = address(program, endpoints, &mut commit);
+        let forwards = address(program, endpoints, &mut commit, &Foresight::default());
         return Ok(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards });
     }
     draft.attach(case.attach);
