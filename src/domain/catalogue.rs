@@ -15,8 +15,8 @@ use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
     Absence, AchievementEarned, Anniversary, Birthday, Enrolled, EventData, EventType, ExpiringSoon,
-    Forfeited, LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated, Purse, Reunion,
-    SegmentChange, Subject, TierInDanger, TierMoved, With,
+    LoyaltyEvent, Message, PointsMoved, PointsPending, ProfileUpdated, SegmentChange, Subject, TierInDanger,
+    TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -27,6 +27,7 @@ use super::order::{
 use super::payload::Payload;
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
+use super::reunion::{Forfeited, Purse, Reunion};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::terms::reward::RewardKind;

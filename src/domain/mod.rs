@@ -36,6 +36,7 @@ pub mod profile;
 pub mod receipt;
 pub mod redemption;
 pub mod refusal;
+pub mod reunion;
 pub mod role;
 pub mod schedule;
 pub mod segment;

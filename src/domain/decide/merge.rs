@@ -10,11 +10,12 @@ use crate::domain::effect::Mark;
 use crate::domain::erasure::body_without_person;
 use crate::domain::ids::MemberId;
 use crate::domain::ledger::{Account, ChainAccount};
-use crate::domain::loyalty_event::{EventData, Forfeited, Reunion};
+use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, Standing};
 use crate::domain::merge::{Ended, Handed};
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
+use crate::domain::reunion::{Forfeited, Reunion};
 use crate::domain::segment::SegmentType;
 use crate::domain::source_event::SourceData;
 use crate::domain::tier::ManualTier;
@@ -149,7 +150,7 @@ impl Draft {
         self.people.move_identities(&self.member.identities, self.member.id, None);
         let erased = |member: &mut Member, at| {
             member.vacate();
-            member.ended = Some(Ended::Erased(at).into());
+            member.ended = Some(Ended::Erased(at));
         };
         let mut others = std::mem::take(&mut self.desk.guests);
         others.iter_mut().for_each(|other| erased(other, self.now));
