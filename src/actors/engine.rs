@@ -35,7 +35,7 @@ use super::churn::recall;
 use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
-use super::journal::{Journal, Nudges};
+use super::journal::{Committed, Journal, Nudges};
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, News, Wake, first_answer, repeat};
 use super::snapshot::{ChainSnapshot, no_rules};
 
@@ -481,13 +481,13 @@ impl Engine {
 
     /// Writes a commit that no member's actor made.
     async fn commit(&self, input: &SourceInput, commit: Commit) -> Result<Answer, EngineError> {
-        let (written, commit) = self.0.journal.commit(Box::new(commit)).await?;
-        match (written, commit.source) {
-            (Written::Duplicate { receipt, same_body, status }, _) => {
+        let Committed { written, commit, receipt } = self.0.journal.commit(Box::new(commit)).await?;
+        match (written, commit.source, receipt) {
+            (Written::Duplicate { receipt, same_body, status }, ..) => {
                 repeat(input, receipt, same_body, status)
             }
-            (Written::Done, Some(source)) => Ok(first_answer(&source)),
-            (Written::Conflict, _) | (_, None) => {
+            (Written::Done, Some(source), Some(receipt)) => Ok(first_answer(&source, receipt)),
+            (Written::Conflict | Written::Done, ..) => {
                 Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))
             }
         }

@@ -76,6 +76,17 @@ impl Nudges {
     }
 }
 
+/// What became of a commit.
+#[derive(Debug)]
+pub struct Committed {
+    /// Whether it stands.
+    pub written: Written,
+    /// The commit.
+    pub commit: Box<Commit>,
+    /// The JSON of its receipt, if it has a source event.
+    pub receipt: Option<String>,
+}
+
 /// A handle to the journal's threads. Dropping the last one ends them after their queues are written.
 #[derive(Debug, Clone)]
 pub struct Journal {
@@ -111,10 +122,11 @@ impl Journal {
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub async fn commit(&self, commit: Box<Commit>) -> Result<(Written, Box<Commit>), JournalError> {
-        match self.submit(Write::Commit(commit)).await? {
-            (written, Write::Commit(commit)) => Ok((written, commit)),
-            (_, Write::Attempt(_)) => unreachable!("the journal hands back what it was given"),
+    pub async fn commit(&self, commit: Box<Commit>) -> Result<Committed, JournalError> {
+        let (written, prepared) = self.submit(Write::Commit(commit)).await?;
+        match prepared.into_parts() {
+            (Write::Commit(commit), receipt) => Ok(Committed { written, commit, receipt }),
+            (Write::Attempt(_), _) => unreachable!("the journal hands back what it was given"),
         }
     }
 
@@ -143,13 +155,12 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Stopped)?.map_err(|e| JournalError::Store(Arc::new(e)))
     }
 
-    async fn submit(&self, write: Write) -> Result<(Written, Write), JournalError> {
+    async fn submit(&self, write: Write) -> Result<(Written, Prepared), JournalError> {
         let lane = &self.lanes[lane_of(&write) % self.lanes.len()];
         let (reply, answer) = oneshot::channel();
         self.metrics.journal_queue.inc();
         lane.send(Job::Write(Prepared::from(write), reply)).await.map_err(|_| JournalError::Stopped)?;
-        let (written, prepared) = answer.await.map_err(|_| JournalError::Stopped)??;
-        Ok((written, prepared.into_write()))
+        answer.await.map_err(|_| JournalError::Stopped)?
     }
 }
 

@@ -36,7 +36,7 @@ use crate::telemetry::Metrics;
 
 use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
-use super::journal::{Journal, JournalError};
+use super::journal::{Committed, Journal, JournalError};
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
@@ -235,7 +235,7 @@ impl MemberActor {
 /// What became of a decision.
 enum Outcome {
     /// It was made and went to the journal.
-    Written(Written, Box<Commit>),
+    Written(Committed),
     /// It is made again when this lies on the desk.
     Lacks(Wanted),
 }
@@ -301,8 +301,8 @@ impl Work {
                 desk,
                 now: self.parts.clock.now(),
             };
-            let (written, mut commit) = match self.commit(&snapshot, case).await? {
-                Outcome::Written(written, commit) => (written, commit),
+            let Committed { written, mut commit, receipt } = match self.commit(&snapshot, case).await? {
+                Outcome::Written(committed) => committed,
                 Outcome::Lacks(more) => {
                     wanted.add(more);
                     continue;
@@ -311,9 +311,11 @@ impl Work {
             match written {
                 Written::Done => {
                     let news = News::of(&mut commit);
-                    let Some(source) = self.fold(*commit) else { return Ok(Applied::Reroute) };
+                    let (Some(source), Some(receipt)) = (self.fold(*commit), receipt) else {
+                        return Ok(Applied::Reroute);
+                    };
                     self.tell_failures(&source);
-                    return Ok(Applied::Answered { answer: first_answer(&source), news });
+                    return Ok(Applied::Answered { answer: first_answer(&source, receipt), news });
                 }
                 Written::Duplicate { receipt, same_body, status } => {
                     let answer = repeat(&input, receipt, same_body, status)?;
@@ -406,12 +408,12 @@ impl Work {
                 now: self.parts.clock.now(),
             };
             match self.commit(snapshot, case).await? {
-                Outcome::Written(Written::Done, commit) => {
+                Outcome::Written(Committed { written: Written::Done, commit, .. }) => {
                     self.fold(*commit);
                     return Ok(true);
                 }
                 Outcome::Lacks(more) => wanted.add(more),
-                Outcome::Written(Written::Duplicate { .. } | Written::Conflict, _) => return Ok(false),
+                Outcome::Written(_) => return Ok(false),
             }
         }
         Ok(false)
@@ -449,8 +451,7 @@ impl Work {
             Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(*wanted)),
             Err(Undecided::Refused(refused)) => return Err(refused.into()),
         };
-        let (written, commit) = self.parts.journal.commit(commit).await?;
-        Ok(Outcome::Written(written, commit))
+        Ok(Outcome::Written(self.parts.journal.commit(commit).await?))
     }
 
     /// Keeps what the commit made of the member; hands on what it made of the source event.
@@ -525,8 +526,8 @@ impl Work {
 }
 
 /// The answer to a source event that was committed just now.
-pub fn first_answer(source: &SourceChange) -> Answer {
-    Answer { receipt: source.receipt.to_json(), duplicate: false, status: source.receipt.status }
+pub fn first_answer(source: &SourceChange, receipt: String) -> Answer {
+    Answer { receipt, duplicate: false, status: source.status() }
 }
 
 /// The answer to a source event whose key is known already.

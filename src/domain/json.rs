@@ -1,6 +1,7 @@
-//! JSON from outside, read strictly, and refused in sentences that name the field and say what is wanted.
+//! JSON from outside, read strictly, and refused in sentences that name the field and say what is wanted; and ours.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -10,6 +11,24 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+/// The JSON of a value made of plain structs. Each thread writes into a buffer that it keeps: texts that grow as they are
+/// written cost more than what is written into them.
+pub fn to_json(value: &impl Serialize) -> String {
+    /// Larger buffers are not kept.
+    const KEPT: usize = 64 * 1024;
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    serde_json::to_writer(&mut buffer, value).unwrap_or_else(|_| unreachable!("plain structs serialize"));
+    let json = str::from_utf8(&buffer).unwrap_or_else(|_| unreachable!("JSON is UTF-8")).to_owned();
+    if buffer.capacity() <= KEPT {
+        BUFFER.set(buffer);
+    }
+    json
+}
 
 /// Why a text is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

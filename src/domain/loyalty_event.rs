@@ -13,6 +13,7 @@ use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::identity::Identity;
 use super::ids::{EventId, MemberId};
+use super::json::to_json;
 use super::member::{Member, MemberFace, RiskLevel};
 use super::money::Points;
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
@@ -611,6 +612,6 @@ impl LoyaltyEvent {
             member: self.subject.as_ref().map(|subject| &subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
-        serde_json::to_string(&message).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+        to_json(&message)
     }
 }

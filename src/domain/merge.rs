@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::celebration::Celebrated;
+use super::history::History;
 use super::identity::Identity;
 use super::ids::MemberId;
 use super::ledger::Account;
-use super::member::{History, MAX_IDENTITIES, Member, Standing};
+use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::profile::Profile;
 use super::refusal::Refused;

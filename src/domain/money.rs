@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -44,6 +45,8 @@ impl Money {
     pub const ZERO: Self = Self(Decimal::ZERO);
     /// No single amount may exceed this many major units; sums stay far from the 28 digits of `Decimal`.
     pub const LIMIT: i64 = 1_000_000_000_000;
+    /// What the longest amount takes to write: 29 digits, a point, a sign and a zero before the point.
+    const MAX_DIGITS: usize = 32;
 
     /// Wraps a decimal that the engine computed.
     pub const fn new(amount: Decimal) -> Self {
@@ -125,7 +128,12 @@ impl fmt::Debug for Money {
 /// As a JSON number with exactly its decimals. Works with serde_json's text serializer only, which is all we use.
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        let mut buffer = [0; Self::MAX_DIGITS];
+        let mut rest = &mut buffer[..];
+        write!(rest, "{}", self.0).map_err(serde::ser::Error::custom)?;
+        let unused = rest.len();
+        let text = &buffer[..Self::MAX_DIGITS - unused];
+        serde_json::from_slice::<&RawValue>(text).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 

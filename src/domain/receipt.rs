@@ -8,6 +8,7 @@ use super::Timestamp;
 use super::coupon::{CouponCode, CouponMoved, DiscountType};
 use super::effect::RuleFailure;
 use super::ids::{CouponUsageKey, EventId, RedemptionId, SourceId};
+use super::json::to_json;
 use super::member::MemberFace;
 use super::money::Money;
 use super::redemption::{RedemptionStatus, RedemptionTold};
@@ -204,7 +205,7 @@ impl Receipt {
 
     /// The JSON that is stored and sent.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("plain structs serialize"))
+        to_json(self)
     }
 
     /// Turns the stored JSON of a first receipt into the answer to a repeat.

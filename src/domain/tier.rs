@@ -17,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::member::{History, Member, Sums};
+use super::history::{History, Sums};
+use super::member::Member;
 use super::money::Money;
 use super::terms::tier::{
     Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, TierPolicy, Tiers, Upgrade,

@@ -37,7 +37,7 @@ impl VisitedDays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::member::History;
+    use crate::domain::history::History;
     use crate::domain::money::Money;
 
     fn day(text: &str) -> NaiveDate {

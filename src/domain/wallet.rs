@@ -3,16 +3,20 @@
 //! A lot is what was earned with one expiry: amounts that are gone at the same instant are one lot, because nothing ever
 //! tells them apart. So a wallet stays small however often its owner comes.
 
-use std::collections::VecDeque;
-
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::money::Points;
+use super::packed::{Packed, Record};
 use super::text::{Key, Name};
 
 /// The most lots of a wallet, and the most amounts that wait in it. Expiry by days makes 366 a year.
 pub const MAX_LOTS: usize = 400;
+/// The first second of 2030: expiries of our time lie near it, and take few bytes.
+const Y2030: i64 = 1_893_456_000;
+/// Stands for no expiry.
+const NEVER: i64 = i64::MAX;
 /// The most amounts that wait to be spendable.
 pub const MAX_PENDING: usize = 100;
 
@@ -36,6 +40,29 @@ pub struct Lot {
     /// How many are left; more than zero.
     #[serde(rename = "n")]
     pub remaining: Points,
+}
+
+/// By expiry, what never expires last.
+impl Record for Lot {
+    type Key = (bool, Option<Timestamp>);
+    /// Seconds from the first of 2030 or [`NEVER`], microseconds of them, and points.
+    type Numbers = (i64, u32, i64);
+
+    fn key(&self) -> Self::Key {
+        (self.expires_at.is_none(), self.expires_at)
+    }
+
+    fn numbers(&self) -> Self::Numbers {
+        let (seconds, micros) =
+            self.expires_at.map_or((NEVER, 0), |at| (at.timestamp() - Y2030, at.timestamp_subsec_micros()));
+        (seconds, micros, self.remaining.0)
+    }
+
+    fn of((seconds, micros, remaining): Self::Numbers) -> Option<Self> {
+        let at = || DateTime::from_timestamp(seconds.checked_add(Y2030)?, micros.checked_mul(1_000)?);
+        let expires_at = if seconds == NEVER { None } else { Some(at()?) };
+        Some(Self { expires_at, remaining: Points(remaining) })
+    }
 }
 
 /// Points that cannot be spent yet.
@@ -84,8 +111,8 @@ pub struct Wallet {
     /// What can be spent; below zero = a deficit.
     balance: Points,
     /// By expiry, the soonest first, what never expires last.
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    lots: VecDeque<Lot>,
+    #[serde(default, skip_serializing_if = "Packed::is_empty")]
+    lots: Packed<Lot>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<Waiting>,
     /// When something was last earned or spent, in a wallet that is emptied when unused.
@@ -99,8 +126,9 @@ pub struct Wallet {
 impl Wallet {
     /// A wallet with this much that never expires.
     pub fn with(balance: Points) -> Self {
-        let lots = (balance > Points::ZERO).then_some(Lot { expires_at: None, remaining: balance });
-        Self { balance, lots: lots.into_iter().collect(), ..Self::default() }
+        let mut wallet = Self { balance, ..Self::default() };
+        wallet.add(Lot { expires_at: None, remaining: balance });
+        wallet
     }
 
     /// What can be spent; below zero = a deficit.
@@ -109,7 +137,7 @@ impl Wallet {
     }
 
     /// The lots, the soonest to expire first.
-    pub fn lots(&self) -> impl ExactSizeIterator<Item = &Lot> {
+    pub fn lots(&self) -> impl Iterator<Item = Lot> {
         self.lots.iter()
     }
 
@@ -139,24 +167,26 @@ impl Wallet {
         if lot.remaining <= Points::ZERO {
             return;
         }
-        let key = |lot: &Lot| (lot.expires_at.is_none(), lot.expires_at);
-        match self.lots.binary_search_by_key(&key(&lot), key) {
-            Ok(at) => self.lots[at].remaining.0 += lot.remaining.0,
-            Err(at) => {
-                self.lots.insert(at, lot);
-                if self.lots.len() > MAX_LOTS {
-                    self.join_soonest();
-                }
-            }
+        let mut is_new = false;
+        self.lots.change(lot.key(), |held| {
+            is_new = held.is_none();
+            Some(Lot { remaining: Points(lot.remaining.0 + held.map_or(0, |held| held.remaining.0)), ..lot })
+        });
+        if is_new && self.lots.iter().nth(MAX_LOTS).is_some() {
+            self.join_soonest();
         }
     }
 
     /// Makes one lot of the two that expire first, with the later expiry: to the guest's favour, and nothing is lost.
     fn join_soonest(&mut self) {
-        let Some(first) = self.lots.pop_front() else { return };
-        if let Some(next) = self.lots.front_mut() {
-            next.remaining.0 += first.remaining.0;
-        }
+        let mut first = None;
+        self.lots.use_up(|lot| match first {
+            None => {
+                first = Some(lot);
+                None
+            }
+            Some(first) => Some(Lot { remaining: Points(first.remaining.0 + lot.remaining.0), ..lot }),
+        });
     }
 
     /// Takes points, those that expire soonest first; what there is not becomes a deficit. Answers the lots they came
@@ -168,17 +198,15 @@ impl Wallet {
         let balance = self.balance.plus(Points(-amount.0)).ok_or(WalletError::TooMany)?;
         let mut left = amount.0;
         let mut drawn = Vec::new();
-        while left > 0
-            && let Some(first) = self.lots.front_mut()
-        {
-            let taken = left.min(first.remaining.0);
-            drawn.push(Lot { expires_at: first.expires_at, remaining: Points(taken) });
-            first.remaining.0 -= taken;
-            left -= taken;
-            if first.remaining == Points::ZERO {
-                self.lots.pop_front();
+        self.lots.use_up(|lot| {
+            let taken = left.min(lot.remaining.0);
+            if taken > 0 {
+                drawn.push(Lot { remaining: Points(taken), ..lot });
             }
-        }
+            left -= taken;
+            let rest = Points(lot.remaining.0 - taken);
+            (rest > Points::ZERO).then_some(Lot { remaining: rest, ..lot })
+        });
         self.balance = balance;
         Ok(drawn)
     }
@@ -224,7 +252,7 @@ impl Wallet {
         let mut left = Self { waiting: Vec::new(), ..joined.clone() };
         left.debit(lost)?;
         let mut out = Self { used_at: self.used_at, warned_until: joined.warned_until, ..Self::default() };
-        for lot in &left.lots {
+        for lot in left.lots.iter() {
             out.credit(self.take_from(lot.expires_at, lot.remaining), lot.expires_at)?;
         }
         for waited in &joined.waiting {
@@ -248,27 +276,28 @@ impl Wallet {
 
     /// Takes up to `amount` from the lot that is gone at `expires_at`; answers how much there was.
     fn take_from(&mut self, expires_at: Option<Timestamp>, amount: Points) -> Points {
-        let Some(at) = self.lots.iter().position(|lot| lot.expires_at == expires_at) else {
-            return Points::ZERO;
-        };
-        let taken = amount.min(self.lots[at].remaining);
-        self.lots[at].remaining.0 -= taken.0;
+        let mut taken = Points::ZERO;
+        let left = self.lots.iter().filter_map(|lot| {
+            if lot.expires_at != expires_at {
+                return Some(lot);
+            }
+            taken = amount.min(lot.remaining);
+            let rest = Points(lot.remaining.0 - taken.0);
+            (rest > Points::ZERO).then_some(Lot { remaining: rest, ..lot })
+        });
+        self.lots = left.collect();
         self.balance.0 -= taken.0;
-        if self.lots[at].remaining == Points::ZERO {
-            self.lots.remove(at);
-        }
         taken
     }
 
     /// Removes the lots that are gone at `now`; answers how many points that were.
     pub fn expire(&mut self, now: Timestamp) -> Points {
         let mut gone = 0;
-        while let Some(first) = self.lots.front()
-            && first.expires_at.is_some_and(|at| at <= now)
-        {
-            gone += first.remaining.0;
-            self.lots.pop_front();
-        }
+        self.lots.use_up(|lot| {
+            let is_over = lot.expires_at.is_some_and(|at| at <= now);
+            gone += if is_over { lot.remaining.0 } else { 0 };
+            (!is_over).then_some(lot)
+        });
         self.balance.0 -= gone;
         Points(gone)
     }
@@ -276,14 +305,14 @@ impl Wallet {
     /// Removes everything that can be spent; answers how much it was.
     pub fn empty(&mut self) -> Points {
         let gone = self.balance.0.max(0);
-        self.lots.clear();
+        self.lots = Packed::default();
         self.balance.0 -= gone;
         Points(gone)
     }
 
     /// When the next lot is gone, and how much of it there is.
     pub fn next_expiry(&self) -> Option<(Timestamp, Points)> {
-        let first = self.lots.front()?;
+        let first = self.lots.iter().next()?;
         first.expires_at.map(|at| (at, first.remaining))
     }
 
@@ -451,7 +480,7 @@ mod tests {
         for n in 0..2 * MAX_LOTS as i64 {
             wallet.credit(Points(1), Some(day(n))).unwrap();
         }
-        assert_eq!((wallet.lots().len(), wallet.balance()), (MAX_LOTS, Points(2 * MAX_LOTS as i64)));
+        assert_eq!((wallet.lots().count(), wallet.balance()), (MAX_LOTS, Points(2 * MAX_LOTS as i64)));
     }
 
     #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, NativeCallCon
 use rust_decimal::Decimal;
 use rust_decimal::prelude::RoundingStrategy;
 
+use crate::domain::history::{HISTORY_DAYS, Window};
 use crate::domain::loyalty_event::EventType::{self, *};
-use crate::domain::member::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
 
 use super::payload::Fields;

@@ -97,8 +97,9 @@ pub(super) fn decide_and_tell(
     let mut draft =
         Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
     if draft.member.ended.is_some() {
+        let foresight = std::mem::take(&mut draft.foresight);
         let mut commit = draft.finish(frame);
-        let forwards = address(program, endpoints, &mut commit, &Foresight::default());
+        let forwards = address(program, endpoints, &mut commit, &foresight);
         return Ok(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards });
     }
     draft.attach(case.attach);
@@ -107,8 +108,8 @@ pub(super) fn decide_and_tell(
     }
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    let asked = ask_rules(program, &draft, case.only_rules.as_deref());
-    let changes = ask_about_change(program, &draft, case.only_rules.as_deref());
+    let asked = ask_rules(program, &mut draft, case.only_rules.as_deref());
+    let changes = ask_about_change(program, &mut draft, case.only_rules.as_deref());
     let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
     let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
     for (unit, work) in settled {
@@ -195,49 +196,56 @@ enum Work {
 }
 
 /// What each rule of the event asks for, in order.
-fn ask_rules<'p>(program: &'p Program, draft: &Draft, only: Option<&[String]>) -> Vec<(&'p Unit, Outcome)> {
+fn ask_rules<'p>(
+    program: &'p Program,
+    draft: &mut Draft,
+    only: Option<&[String]>,
+) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
         _ if !draft.runs_rules => return Vec::new(),
         Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
-    ask(program, draft, event, event_variable(program, draft), only)
+    let variable = event_variable(program, draft);
+    ask(program, draft, event, variable, only)
 }
 
 /// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
 /// that what depends on the member alone makes no difference.
 fn ask_about_change<'p>(
     program: &'p Program,
-    draft: &Draft,
+    draft: &mut Draft,
     only: Option<&[String]>,
 ) -> Vec<(&'p Unit, Outcome, Outcome)> {
     let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
-    let earning = |order: Option<Arc<Order>>| {
-        let variable = ("order", Dynamic::from(order_view(program, draft, &record.order_id, order)));
+    let view = |order| order_view(program, draft, &record.order_id, order);
+    let [was, is] = [Some(before), record.order().cloned()].map(view).map(|order| {
+        let variable = ("order", Dynamic::from(order));
         ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), only)
-    };
-    let (was, is) = (earning(Some(before)), earning(record.order().cloned()));
+    });
     was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
 }
 
 fn ask<'p>(
     program: &'p Program,
-    draft: &Draft,
+    draft: &mut Draft,
     event: RuleEvent,
     variable: Option<(&'static str, Dynamic)>,
     only: Option<&[String]>,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let member = Arc::new(draft.member.clone());
-    let member = MemberView::new(member, draft.today, program, &draft.foresight, draft.now);
-    let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
-    let mut run = Run::new(&program.code, variables);
-    rules
-        .iter()
-        .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
-        .map(|rule| (rule, run.rule(rule)))
-        .collect()
+    let (today, now, foresight) = (draft.today, draft.now, draft.foresight.clone());
+    draft.lend_member(|member| {
+        let member = MemberView::new(member, today, program, &foresight, now);
+        let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
+        let mut run = Run::new(&program.code, variables);
+        rules
+            .iter()
+            .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
+            .map(|rule| (rule, run.rule(rule)))
+            .collect()
+    })
 }
 
 /// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
@@ -336,7 +344,7 @@ fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bo
 /// The tags that each loyalty event is forwarded to.
 fn ask_triggers(
     program: &Program,
-    commit: &Commit,
+    commit: &mut Commit,
     foresight: &Foresight,
 ) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
@@ -345,7 +353,7 @@ fn ask_triggers(
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let member = commit.member.clone().map(Arc::new);
+    let member = commit.member.take().map(Arc::new); // lent to the triggers, who only look
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
@@ -361,6 +369,7 @@ fn ask_triggers(
             }
         }
     }
+    commit.member = member.map(Arc::unwrap_or_clone);
     (forwards, failures)
 }
 

@@ -4,10 +4,11 @@ use diesel::prelude::*;
 
 use super::connection::DbConn;
 use super::error::StoreError;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::churn_models;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::ChurnModel;
+use crate::domain::json::to_json;
 
 /// How many models of a chain are kept: half a year of weeks.
 pub const KEPT: i64 = 26;

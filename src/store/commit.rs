@@ -66,9 +66,13 @@ impl Prepared {
         &self.write
     }
 
-    /// Gives back what it was made from.
-    pub fn into_write(self) -> Write {
-        self.write
+    /// Gives back what it was made from, and the JSON of the receipt that is among its rows.
+    pub fn into_parts(self) -> (Write, Option<String>) {
+        let receipt = match self.rows {
+            Rows::Commit(rows) => rows.source.map(SourceRow::into_receipt),
+            Rows::Attempt(_) => None,
+        };
+        (self.write, receipt)
     }
 }
 

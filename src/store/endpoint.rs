@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::DbConn;
 use super::error::StoreError;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::{deliveries, endpoints};
 use super::vault::Vault;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
 use crate::domain::ids::EndpointId;
+use crate::domain::json::to_json;
 use crate::domain::text::Note;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]

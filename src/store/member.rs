@@ -11,16 +11,18 @@ use super::batch::{ROWS_PER_STATEMENT, which_took_effect};
 use super::connection::DbConn;
 use super::error::StoreError;
 use super::fixed::fixed;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::{identities, members};
 use crate::domain::Timestamp;
 use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{IdentityMove, Wake};
+use crate::domain::history::History;
 use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
-use crate::domain::member::{History, Latest, Member, Standing};
+use crate::domain::json::to_json;
+use crate::domain::member::{Latest, Member, Standing};
 use crate::domain::merge::{Absorbed, Ended, MAX_ABSORBED};
 use crate::domain::profile::Profile;
 use crate::domain::session::OpenSessions;
@@ -35,6 +37,7 @@ pub(super) struct MemberRow {
     pub(super) id: String,
     version: i64,
     state: String,
+    days: Vec<u8>,
     enrolled_at: i64,
     next_wake_at: Option<i64>,
 }
@@ -49,7 +52,8 @@ pub(super) struct MemberChange {
 struct StateOut<'a> {
     form: u32,
     standing: &'a Standing,
-    history: &'a History,
+    /// The days stand in a column of their own.
+    history: History,
     identities: &'a [Identity],
     #[serde(skip_serializing_if = "is_default")]
     profile: &'a Profile,
@@ -98,7 +102,7 @@ impl MemberChange {
         let state = StateOut {
             form: STATE_FORM,
             standing: &member.standing,
-            history: &member.history,
+            history: member.history.without_days(),
             identities: &member.identities,
             profile: &member.profile,
             celebrated: &member.celebrated,
@@ -113,6 +117,7 @@ impl MemberChange {
             id: member.id.to_string(),
             version: member.version + 1,
             state: to_json(&state),
+            days: member.history.packed_days().to_vec(),
             enrolled_at: member.enrolled_at.timestamp_micros(),
             next_wake_at: member.next_wake_at.map(|at| at.timestamp_micros()),
         };
@@ -148,7 +153,7 @@ impl MemberRow {
             sessions: state.sessions,
             carts: state.carts,
             standing: state.standing,
-            history: state.history,
+            history: row.check("days", state.history.with_days(self.days))?,
             latest: state.latest,
             absorbed: state.absorbed,
             ended: state.ended,
@@ -184,6 +189,7 @@ macro_rules! upsert {
             .set((
                 members::version.eq(excluded(members::version)),
                 members::state.eq(excluded(members::state)),
+                members::days.eq(excluded(members::days)),
                 members::enrolled_at.eq(excluded(members::enrolled_at)),
                 members::next_wake_at.eq(excluded(members::next_wake_at)),
             ))
@@ -207,7 +213,11 @@ fn upsert_one(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool>
 fn move_on(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
     let update = diesel::update(members::table.find((row.chain.as_str(), row.id.as_str())))
         .filter(members::version.eq(row.version - 1))
-        .set((members::version.eq(row.version), members::state.eq(row.state.as_str())));
+        .set((
+            members::version.eq(row.version),
+            members::state.eq(row.state.as_str()),
+            members::days.eq(row.days.as_slice()),
+        ));
     Ok(fixed!(update).count(conn)? == 1)
 }
 
@@ -406,4 +416,54 @@ pub fn next_wake(conn: &mut DbConn, chain: &ChainId) -> Result<Option<Timestamp>
         .select(min(members::next_wake_at))
         .get_result(conn)?;
     Row { table: "members", id: chain.as_str() }.time_opt("next_wake_at", at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::IdentityKind;
+    use crate::domain::money::{Money, Points};
+    use crate::domain::text::Name;
+    use crate::store::tests::sample;
+    use chrono::Days;
+    use ulid::Ulid;
+
+    /// The most that a member may take, in memory and stored.
+    const LIMIT: usize = 8 * 1_024;
+
+    /// After so many orders, one on each day, with points that last a year each.
+    fn guest(orders: u64) -> Member {
+        let identities = [(IdentityKind::Id, "guest-1234567"), (IdentityKind::Email, "guest@example.com")];
+        let identities = identities.map(|(kind, value)| Identity::parse(kind, value).unwrap()).to_vec();
+        let (tier, code) = (Name::parse("bronze").unwrap(), Name::parse("points").unwrap());
+        let mut member = Member::new(MemberId::new(Ulid(1)), identities, Some(tier), sample::at(0));
+        for n in 0..orders {
+            let (today, cents) = (sample::at(0) + Days::new(n), 800 + n * 37 % 4_000);
+            let wallet = member.standing.wallets.open(&code);
+            wallet.expire(today);
+            wallet.credit(Points(cents as i64 / 100), Some(today + Days::new(365))).unwrap();
+            let spend = format!("{}.{:02}", cents / 100, cents % 100).parse::<Money>().unwrap();
+            member.history.visit(today.date_naive(), spend);
+            member.history.earn(today.date_naive(), cents as i64 / 100);
+        }
+        member
+    }
+
+    #[test]
+    fn a_member_stays_small_however_long_their_past() {
+        let chain = sample::harvest();
+        let stored = |member: &Member| MemberChange::after(&chain, member, Wake::Kept).row;
+        let old = guest(10_000);
+        assert_eq!(
+            (old.history.lifetime_visits, old.standing.wallets.get("points").unwrap().lots().count()),
+            (10_000, 365)
+        );
+        let row = stored(&old);
+        // What is on the heap is in the row, where it takes no less.
+        let size = size_of::<Member>() + row.state.len() + row.days.len();
+        assert!(size < LIMIT, "{size}: {} + {}", row.state.len(), row.days.len());
+        let older = stored(&guest(12_000));
+        assert!(older.state.len() + older.days.len() <= row.state.len() + row.days.len() + 500);
+        assert_eq!(row.read().unwrap().history, old.history);
+    }
 }

@@ -6,10 +6,11 @@ use diesel::upsert::excluded;
 use super::batch::which_took_effect;
 use super::connection::DbConn;
 use super::error::StoreError;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::orders;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::MemberId;
+use crate::domain::json::to_json;
 use crate::domain::order::OrderRecord;
 use crate::domain::text::Key;
 

@@ -7,10 +7,11 @@ use super::batch::which_took_effect;
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
 use super::fixed::fixed;
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::schema::{redemptions, reward_stock};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{MemberId, RedemptionId};
+use crate::domain::json::to_json;
 use crate::domain::redemption::{Desk, Redemption, RedemptionStatus, StockMove, StockWay, Wanted};
 
 #[derive(Queryable, Selectable, Insertable)]

@@ -70,8 +70,3 @@ impl Row<'_> {
         self.check(column, bytes.try_into())
     }
 }
-
-/// The JSON of a value made of plain structs.
-pub(super) fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| unreachable!("plain structs serialize"))
-}

@@ -17,6 +17,7 @@ diesel::table! {
         id -> Text,
         version -> BigInt,
         state -> Text,
+        days -> Binary,
         enrolled_at -> BigInt,
         next_wake_at -> Nullable<BigInt>,
     }

@@ -106,6 +106,11 @@ impl SourceRow {
         }
     }
 
+    /// The JSON of the receipt.
+    pub(super) fn into_receipt(self) -> String {
+        self.receipt
+    }
+
     /// The order in which events are written, the same in every transaction.
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.chain, &self.key)

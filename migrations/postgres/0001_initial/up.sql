@@ -9,12 +9,13 @@ CREATE TABLE chains (
     created_at BIGINT NOT NULL
 );
 
--- The state is the member as decided on: standing, history, identities.
+-- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
 CREATE TABLE members (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     state TEXT NOT NULL,
+    days BYTEA NOT NULL,
     enrolled_at BIGINT NOT NULL,
     next_wake_at BIGINT,
     PRIMARY KEY (chain, id)

@@ -10,12 +10,13 @@ CREATE TABLE chains (
     created_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- The state is the member as decided on: standing, history, identities.
+-- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
 CREATE TABLE members (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
     version BIGINT NOT NULL,
     state TEXT NOT NULL,
+    days BLOB NOT NULL,
     enrolled_at BIGINT NOT NULL,
     next_wake_at BIGINT,
     PRIMARY KEY (chain, id)

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::ChurnModel;
-use crate::domain::member::History;
+use crate::domain::history::History;
 
 /// What is known about who will stay away. Handed to every decision and asked by few, so it costs nothing until then.
 #[derive(Debug, Clone, Default)]

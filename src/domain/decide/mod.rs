@@ -306,6 +306,15 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Lends the member to somebody who only looks.
+    pub fn lend_member<T>(&mut self, look: impl FnOnce(Arc<Member>) -> T) -> T {
+        let nobody = Member::new(self.member.id, Vec::new(), None, self.now);
+        let member = Arc::new(std::mem::replace(&mut self.member, nobody));
+        let seen = look(member.clone());
+        self.member = Arc::unwrap_or_clone(member);
+        seen
+    }
+
     /// Says what lacks on the desk, if anything does.
     ///
     /// # Errors

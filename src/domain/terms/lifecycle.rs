@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use crate::domain::member::{History, RiskLevel};
+use crate::domain::history::History;
+use crate::domain::member::RiskLevel;
 use crate::domain::text::Name;
 
 /// What `[lifecycle]` declares. Guests without a rhythm are never missed.

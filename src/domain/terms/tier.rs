@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::member::Window;
+use crate::domain::history::Window;
 use crate::domain::text::Name;
 
 /// The tiers of a program.

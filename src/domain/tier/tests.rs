@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::member::Window;
+use crate::domain::history::Window;
 
 const ZONE: Tz = chrono_tz::America::New_York;
 

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::reader::{Reader, Table, Value};
 use crate::domain::decide::MAX_RECOMMENDATIONS;
-use crate::domain::member::HISTORY_DAYS;
+use crate::domain::history::HISTORY_DAYS;
 use crate::domain::terms::churn::ChurnTerms;
 use crate::domain::terms::lifecycle::Lifecycle;
 

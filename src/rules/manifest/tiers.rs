@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use toml::de::{DeArray, DeValue};
 
 use super::reader::{Reader, Table, Value};
-use crate::domain::member::{HISTORY_DAYS, Window};
+use crate::domain::history::{HISTORY_DAYS, Window};
 use crate::domain::money::Money;
 use crate::domain::terms::tier::{
     Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, Tier, TierPolicy, Tiers, Upgrade,

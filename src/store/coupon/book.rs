@@ -7,11 +7,12 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{BookDetails, BookType, CouponBook, Discount, DiscountType, Limits, Span};
 use crate::domain::ids::CouponBookKey;
+use crate::domain::json::to_json;
 use crate::domain::money::Money;
 use crate::domain::text::Name;
 use crate::store::connection::DbConn;
 use crate::store::error::StoreError;
-use crate::store::row::{Row, to_json};
+use crate::store::row::Row;
 use crate::store::schema::coupon_books;
 
 /// A book, and since when there is one.

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Attributes, Coupon, CouponCode, Holding, Tally, Usage};
 use crate::domain::ids::{CouponBookKey, MemberId};
+use crate::domain::json::to_json;
 use crate::store::error::StoreError;
-use crate::store::row::{Row, to_json};
+use crate::store::row::Row;
 use crate::store::schema::{coupon_holdings, coupon_tallies, coupon_usages, coupons};
 
 #[derive(Queryable, Selectable, Insertable)]

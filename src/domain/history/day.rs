@@ -1,0 +1,133 @@
+//! One day of a history.
+
+use chrono::{Datelike, NaiveDate};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::money::Money;
+use crate::domain::packed::Record;
+
+/// What a member did on one day in the chain's zone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct DaySummary {
+    pub(super) day: DayNumber,
+    /// Orders and visits.
+    pub(super) visits: u32,
+    spend: Exact,
+    /// Points earned, less what was taken back for refunds of that day's orders.
+    pub(super) earned: i64,
+}
+
+/// More than the decimals that an amount can have.
+const DECIMALS: u64 = 32;
+
+/// A day, counted from one such that those of our time pack into two bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct DayNumber(pub(super) i32);
+
+/// An amount of money as whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Exact {
+    units: i128,
+    decimals: u8,
+}
+
+impl DaySummary {
+    pub(super) const fn empty(day: DayNumber) -> Self {
+        Self { day, visits: 0, spend: Exact { decimals: 0, units: 0 }, earned: 0 }
+    }
+
+    /// Money spent, less what was refunded of that day's orders.
+    pub(super) fn spend(&self) -> Money {
+        Money::new(self.spend.amount().unwrap_or_default())
+    }
+
+    pub(super) fn set_spend(&mut self, spend: Money) {
+        let amount = spend.decimal();
+        self.spend = Exact { decimals: amount.scale() as u8, units: amount.mantissa() };
+    }
+}
+
+/// A usual day takes eight bytes.
+impl Record for DaySummary {
+    type Key = DayNumber;
+    /// The day; visits and decimals, which are few enough to share a byte; units of money; points.
+    type Numbers = (DayNumber, u64, i128, i64);
+
+    fn key(&self) -> DayNumber {
+        self.day
+    }
+
+    fn numbers(&self) -> Self::Numbers {
+        let Exact { units, decimals } = self.spend;
+        (self.day, u64::from(self.visits) * DECIMALS + u64::from(decimals), units, self.earned)
+    }
+
+    fn of((day, visits_and_decimals, units, earned): Self::Numbers) -> Option<Self> {
+        let spend = Exact { units, decimals: (visits_and_decimals % DECIMALS) as u8 };
+        let visits = u32::try_from(visits_and_decimals / DECIMALS).ok()?;
+        spend.amount().map(|_| Self { day, visits, spend, earned })
+    }
+}
+
+impl DayNumber {
+    /// 1 January 2030, counted from the first of the year 1.
+    const ZERO: i32 = 741_078;
+
+    /// The calendar week (Monday to Sunday) that it lies in.
+    pub(super) fn week(self) -> i32 {
+        (self.0.saturating_add(Self::ZERO) - 1).div_euclid(7)
+    }
+
+    pub(super) fn date(self) -> NaiveDate {
+        NaiveDate::from_num_days_from_ce_opt(self.0.saturating_add(Self::ZERO)).unwrap_or(NaiveDate::MAX)
+    }
+}
+
+impl From<NaiveDate> for DayNumber {
+    fn from(day: NaiveDate) -> Self {
+        Self(day.num_days_from_ce() - Self::ZERO)
+    }
+}
+
+impl Exact {
+    fn amount(self) -> Option<Decimal> {
+        Decimal::try_from_i128_with_scale(self.units, self.decimals.into()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::packed::Packed;
+
+    #[test]
+    fn days_of_our_time_take_two_bytes_and_are_themselves_again() {
+        for (day, bytes) in [("2030-01-01", 1), ("2007-07-29", 2), ("2026-03-03", 2), ("2052-06-05", 2)] {
+            let date: NaiveDate = day.parse().unwrap();
+            let number = DayNumber::from(date);
+            assert_eq!(
+                (number.date(), postcard::to_allocvec(&number).unwrap().len()),
+                (date, bytes),
+                "{day}"
+            );
+        }
+        for date in [NaiveDate::MIN, NaiveDate::MAX] {
+            assert_eq!(DayNumber::from(date).date(), date);
+        }
+    }
+
+    #[test]
+    fn the_largest_day_fits_and_more_decimals_than_there_are_do_not() {
+        let most = Money::new(Decimal::MIN);
+        let mut day =
+            DaySummary { visits: u32::MAX, earned: i64::MIN, ..DaySummary::empty(DayNumber(i32::MIN)) };
+        day.set_spend(most);
+        let mut days = Packed::default();
+        days.change(day.day, |_| Some(day));
+        assert_eq!(Packed::new(days.bytes().to_vec()), Ok(days.clone()));
+        assert_eq!(days.iter().next_back().map(|day| day.spend()), Some(most));
+        assert_eq!(DaySummary::of((DayNumber(1), 28, 1, 0)).map(|day| day.visits), Some(0));
+        assert_eq!(DaySummary::of((DayNumber(1), 29, 1, 0)), None);
+    }
+}
