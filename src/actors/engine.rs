@@ -27,7 +27,6 @@ use crate::domain::text::Key;
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
-use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -211,7 +210,7 @@ impl Engine {
         })
     }
 
-    fn handle(&self, chain: &ChainId) -> Result<ChainHandle, EngineError> {
+    pub(super) fn handle(&self, chain: &ChainId) -> Result<ChainHandle, EngineError> {
         self.0.chains.load().get(chain).cloned().ok_or(EngineError::NotFound("chain"))
     }
 
@@ -294,62 +293,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs a source event again that failed, was parked, or was kept undecided.
-    ///
-    /// # Errors
-    /// `NotFound`, and `Conflict` for an event that was processed.
-    pub async fn replay(&self, chain: &ChainId, source: SourceId) -> Result<Answer, EngineError> {
-        let (of, id) = (chain.clone(), source);
-        let stored = self.0.store.read(move |conn| store::source_event::get(conn, &of, id)).await?;
-        let stored = stored.ok_or(EngineError::NotFound("source event"))?;
-        if stored.status == SourceStatus::Processed {
-            return Err(EngineError::Conflict(
-                "the event was processed; only a failed one can run again".to_owned(),
-            ));
-        }
-        self.decide_stored(chain, stored).await
-    }
-
-    /// Decides a source event that is in the store already.
-    pub(super) async fn decide_stored(
-        &self,
-        chain: &ChainId,
-        stored: StoredSource,
-    ) -> Result<Answer, EngineError> {
-        self.decide_stored_for(chain, stored, None).await
-    }
-
-    /// The same, for the member who claimed it.
-    pub(super) async fn decide_stored_for(
-        &self,
-        chain: &ChainId,
-        stored: StoredSource,
-        claimed_by: Option<MemberId>,
-    ) -> Result<Answer, EngineError> {
-        let snapshot = self.handle(chain)?.snapshot.load_full();
-        let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
-            .map_err(|bad| {
-                EngineError::Conflict(format!("the stored body cannot be read any more: {bad}"))
-            })?;
-        let only_rules = match stored.status {
-            SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
-            SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
-        };
-        let input = SourceInput {
-            id: stored.id,
-            // What was made up for the sender at first stays as it was.
-            event: Arc::new(SourceEvent {
-                key: stored.key,
-                occurred_at: stored.occurred_at,
-                member: claimed_by.or(event.member),
-                ..event
-            }),
-            received_at: stored.received_at,
-            from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
-        };
-        self.decide(chain, input, only_rules).await
-    }
-
     fn decide_later(&self, chain: ChainId, input: SourceInput) {
         let engine = self.clone();
         // Kept events hold a place inside the engine until they are decided, so their number is bounded.
@@ -368,7 +311,7 @@ impl Engine {
         self.0.control.spawn(decided.in_current_span());
     }
 
-    async fn decide(
+    pub(super) async fn decide(
         &self,
         chain: &ChainId,
         input: SourceInput,

@@ -36,6 +36,7 @@ pub mod outbound;
 pub mod programs;
 pub mod scheduler;
 pub mod snapshot;
+mod stored;
 pub mod test_clock;
 
 #[cfg(test)]

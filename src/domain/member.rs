@@ -138,7 +138,7 @@ pub struct Member {
     /// Members who turned out to be this one.
     pub absorbed: Vec<Absorbed>,
     /// How they came to be a member no more, if they did.
-    pub ended: Option<Box<Ended>>,
+    pub ended: Option<Ended>,
 }
 
 /// Where a member's records begin. Each names the one before it, so that all of them are found without an index, which

@@ -30,7 +30,7 @@ pub const MAX_ABSORBED: usize = 16;
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// They were another member all along.
-    Merged(Merged),
+    Merged(Box<Merged>),
     /// They asked to be forgotten.
     Erased(Timestamp),
 }
@@ -77,6 +77,9 @@ pub struct Absorbed {
     pub clawed_back: BTreeMap<Name, Points>,
 }
 
+/// An account of whichever member.
+type AccountOf = fn(MemberId) -> Account;
+
 /// Points that changed hands in one wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handed {
@@ -90,8 +93,8 @@ pub struct Handed {
 
 impl Handed {
     /// The movements, as they are booked: what kind of account, and how much, against the grain when below zero.
-    pub fn lines(&self) -> impl Iterator<Item = (fn(MemberId) -> Account, Points)> {
-        let account: [(fn(MemberId) -> Account, Points); 2] =
+    pub fn lines(&self) -> impl Iterator<Item = (AccountOf, Points)> {
+        let account: [(AccountOf, Points); 2] =
             [(Account::Member, self.balance), (Account::Pending, self.pending)];
         account.into_iter().filter(|(_, amount)| *amount != Points::ZERO)
     }
@@ -109,7 +112,7 @@ impl Handed {
 impl Member {
     /// Who answers for the member, if it is not themselves.
     pub fn heir(&self) -> Option<MemberId> {
-        match self.ended.as_deref() {
+        match &self.ended {
             Some(Ended::Merged(merged)) => Some(merged.into),
             Some(Ended::Erased(_)) | None => None,
         }
@@ -117,7 +120,7 @@ impl Member {
 
     /// Whether the member was erased.
     pub fn is_erased(&self) -> bool {
-        matches!(self.ended.as_deref(), Some(Ended::Erased(_)))
+        matches!(&self.ended, Some(Ended::Erased(_)))
     }
 
     /// Whether what was that member's is this one's.
@@ -200,7 +203,7 @@ impl Member {
 
         other.vacate();
         let merged = Merged { into: self.id, at: now, brought, before };
-        other.ended = Some(Ended::Merged(merged).into());
+        other.ended = Some(Ended::Merged(merged.into()));
         Ok(handed)
     }
 
@@ -214,8 +217,8 @@ impl Member {
         other: &mut Self,
         expiry: impl Fn(&Name, Timestamp) -> Option<Timestamp>,
     ) -> Result<(Vec<Handed>, Merged), Refused> {
-        let merged = match other.ended.take().map(|ended| *ended) {
-            Some(Ended::Merged(merged)) if merged.into == self.id => merged,
+        let merged = match other.ended.take() {
+            Some(Ended::Merged(merged)) if merged.into == self.id => *merged,
             _ => {
                 let problem = format!("{} was not merged into {}", other.id, self.id);
                 return Err(Refused::new("not_merged", problem));

@@ -195,8 +195,8 @@ impl From<Member> for MemberView {
             last_visit: member.history.last_visit(),
             enrolled_at: member.enrolled_at,
             merged_into,
-            erased_at: match member.ended.as_deref() {
-                Some(Ended::Erased(at)) => Some(*at),
+            erased_at: match member.ended {
+                Some(Ended::Erased(at)) => Some(at),
                 Some(Ended::Merged(_)) | None => None,
             },
             absorbed: member.absorbed.iter().map(|absorbed| absorbed.id).collect(),

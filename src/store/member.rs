@@ -91,7 +91,7 @@ struct StateIn {
     #[serde(default)]
     absorbed: Vec<Absorbed>,
     #[serde(default)]
-    ended: Option<Box<Ended>>,
+    ended: Option<Ended>,
 }
 
 /// What most members do not have is not written.
@@ -114,7 +114,7 @@ impl MemberChange {
             carts: &member.carts,
             latest: member.latest,
             absorbed: &member.absorbed,
-            ended: member.ended.as_deref(),
+            ended: member.ended.as_ref(),
         };
         let row = MemberRow {
             chain: chain.to_string(),

@@ -150,7 +150,7 @@ impl Draft {
         self.people.move_identities(&self.member.identities, self.member.id, None);
         let erased = |member: &mut Member, at| {
             member.vacate();
-            member.ended = Some(Ended::Erased(at).into());
+            member.ended = Some(Ended::Erased(at));
         };
         let mut others = std::mem::take(&mut self.desk.guests);
         others.iter_mut().for_each(|other| erased(other, self.now));
