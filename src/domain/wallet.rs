@@ -141,6 +141,12 @@ impl Wallet {
         self.lots.iter()
     }
 
+    /// The lots, as they are held.
+    #[cfg(test)]
+    pub(crate) fn packed_lots(&self) -> &[u8] {
+        self.lots.bytes()
+    }
+
     /// What cannot be spent yet, as it was earned.
     pub fn waiting(&self) -> &[Waiting] {
         &self.waiting
