@@ -162,7 +162,7 @@ fn what_two_members_did_is_one_and_comes_apart_again() {
     };
     let (before, other) =
         (feat(&["2026-03-01", "2026-03-02"]), feat(&["2026-03-05", "2026-04-01", "2026-04-02"]));
-    let mut survivor = before.clone();
+    let mut survivor = before;
     survivor.join(&other);
     let progress = |feat: &Feat, on: &str| feat.progress(&goal, &History::default(), day(on));
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What happens to no guest: told to the world, and nothing else changes.
 
-use super::{Frame, SourceInput, event_line, keep};
+use super::finish::event_line;
+use super::{Frame, SourceInput, keep};
 use crate::domain::Timestamp;
 use crate::domain::commit::Commit;
 use crate::domain::ids::EventId;

@@ -1,12 +1,13 @@
 //! What happened, folded into the member and the order.
 
 use super::achievement::Counted;
-use super::{Draft, Frame, Occasion, SourceOrigin, SourceStatus};
+use super::{Draft, Frame, Occasion, SourceOrigin};
 use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Money;
 use crate::domain::order::Step;
 use crate::domain::people::Enrolled;
+use crate::domain::receipt::SourceStatus;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceEvent};
 

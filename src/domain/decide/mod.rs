@@ -16,6 +16,7 @@ mod command;
 mod coupon;
 mod due;
 mod facts;
+mod finish;
 mod lifecycle;
 mod merge;
 mod order;
@@ -23,11 +24,14 @@ mod points;
 mod profile;
 mod redemption;
 mod referral;
+mod refusal;
 mod segment;
 mod session;
 mod tier;
 
 pub use announce::announce;
+pub use finish::keep;
+pub use refusal::{Refusal, Undecided};
 
 use std::sync::Arc;
 
@@ -38,29 +42,23 @@ use ulid::Ulid;
 use super::Timestamp;
 use super::chain::ChainId;
 use super::churn::Foresight;
-use super::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
-use super::coupon::{CouponChanges, Rejection};
+use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{EventId, SourceId};
+use super::ids::SourceId;
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, LoyaltyEvent, Subject};
-use super::member::{MAX_IDENTITIES, Member, MemberFace, Standing};
+use super::loyalty_event::EventData;
+use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
-use super::receipt::{
-    CouponLine, EffectLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
-};
-use super::redemption::RedemptionChanges;
+use super::receipt::EffectLine;
 use super::referral::{FollowUp, ReferralCode};
-use super::refusal::Refused;
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
-use super::wallet::WalletError;
 use achievement::Counted;
 use lifecycle::may_recommend;
 use order::OrderNews;
@@ -126,91 +124,6 @@ impl<'a> Frame<'a> {
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
         Cause { rule: reason.into(), at: "engine".into(), program_version: self.program_version }
-    }
-}
-
-/// Why an effect cannot be applied. The rule that asked for it fails.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The balance would leave the range of points.
-    #[error("the balance would pass {limit} points", limit = Points::LIMIT)]
-    TooManyPoints,
-    /// Too many amounts wait.
-    #[error(transparent)]
-    Wallet(#[from] WalletError),
-    /// Not a wallet of the program.
-    #[error("there is no wallet called `{}` in program.toml", .0.as_deref().map_or("", |code| code))]
-    NoSuchWallet(Option<Name>),
-    /// Not a tier of the program.
-    #[error("there is no tier called `{0}` in program.toml")]
-    NoSuchTier(Name),
-    /// `set_tier` where the engine reckons tiers.
-    #[error("tiers follow [tier_policy] in program.toml, so rules cannot set them")]
-    TiersFollowPolicy,
-    /// `take_back` outside a refund.
-    #[error("take_back works on order.refunded only: here there is no refund")]
-    NoRefund,
-    /// `recommend` without `mark`.
-    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
-    NothingToRecommendFor,
-    /// More recommendations than a person would read.
-    #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]
-    TooManyRecommendations,
-    /// `progress` of something that does not count what rules report.
-    #[error("`{0}` counts nothing that rules report; give it `counts = \"progress\"` in program.toml")]
-    NoProgressReported(Name),
-    /// Too many loyalty events.
-    #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
-    TooManyEvents,
-    /// A coupon that is not good for that.
-    #[error(transparent)]
-    Coupon(#[from] Rejection),
-    /// Something must be looked up first; the decision says what and is made again.
-    #[error("something must be looked up first")]
-    Lacks,
-}
-
-/// Why there is no decision.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Undecided {
-    /// It cannot be done. Nothing of it is kept.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// It needs this on the desk; then it is made again.
-    #[error("something must be looked up first")]
-    Lacks(Box<Wanted>),
-}
-
-impl Refusal {
-    /// The stable word for programs.
-    const fn code(&self) -> &'static str {
-        match self {
-            Self::TooManyPoints | Self::Wallet(WalletError::TooMany) => "too_many_points",
-            Self::Wallet(WalletError::TooManyPending) => "too_many_pending",
-            Self::NoSuchWallet(_) => "unknown_wallet",
-            Self::NoSuchTier(_) => "unknown_tier",
-            Self::TiersFollowPolicy => "tiers_follow_policy",
-            Self::NoRefund => "no_refund",
-            Self::NothingToRecommendFor => "nothing_to_recommend_for",
-            Self::TooManyRecommendations => "too_many_recommendations",
-            Self::NoProgressReported(_) => "no_progress_reported",
-            Self::TooManyEvents => "too_many_events",
-            Self::Coupon(rejection) => rejection.code(),
-            Self::Lacks => "lacks",
-        }
-    }
-}
-
-/// What fails a rule refuses a command.
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code(), refusal.to_string())
-    }
-}
-
-impl From<Refusal> for Undecided {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.into())
     }
 }
 
@@ -477,151 +390,5 @@ impl Draft {
                 Ulid(input.id.ulid().0.wrapping_add(STRETCH * u128::from(runs)))
             }
         }
-    }
-
-    /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
-    pub fn finish(mut self, frame: Frame<'_>) -> Commit {
-        let cause_id = self.cause_id();
-        let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
-        let face = self.member.face();
-        let segments = self.member.standing.segment_names();
-        let latest = &mut self.member.latest;
-        for transfer in &mut self.transfers {
-            let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
-            let latest = other.map_or(&mut *latest, |other| &mut other.latest);
-            transfer.previous = latest.transfer.replace(transfer.id);
-        }
-        let source_key = match &self.occasion {
-            Occasion::Source(input) => Some(&input.event.key),
-            Occasion::Tick { .. } | Occasion::Due { .. } => None,
-        };
-        let events: Vec<_> = self
-            .told
-            .into_iter()
-            .zip(0..)
-            .map(|(data, n)| {
-                let id = EventId::derived(cause_id, n);
-                LoyaltyEvent {
-                    id,
-                    chain: frame.chain.clone(),
-                    subject: Some(Subject {
-                        id: self.member.id,
-                        previous: latest.event.replace(id),
-                        face: MemberFace {
-                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
-                            ..face.clone()
-                        },
-                    }),
-                    at: self.at,
-                    data,
-                    source_key: source_key.cloned(),
-                }
-            })
-            .collect();
-        let source = match self.occasion {
-            Occasion::Tick { .. } | Occasion::Due { .. } => None,
-            Occasion::Source(input) => {
-                let failed = !self.failures.is_empty();
-                let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
-                let receipt = Receipt {
-                    id: input.id,
-                    key: input.event.key.clone(),
-                    status,
-                    duplicate: false,
-                    program_version: frame.program_version,
-                    member: Some(face),
-                    effects: self.lines,
-                    events: events.iter().map(event_line).collect(),
-                    errors: self.failures,
-                    notes: self.notes,
-                };
-                Some(SourceChange {
-                    id: input.id,
-                    event: input.event,
-                    received_at: input.received_at,
-                    from: input.from,
-                    member: Some(self.member.id),
-                    receipt,
-                })
-            }
-        };
-        let wake = match self.member.next_wake_at == self.wake_before {
-            true => Wake::Kept,
-            false => Wake::Moved,
-        };
-        let received = self.member.referring.received.as_deref();
-        let referral = received.filter(|_| self.referral_changed).cloned();
-        Commit {
-            chain: frame.chain.clone(),
-            source,
-            wake,
-            member: Some(self.member),
-            new_identities: self.new_identities,
-            people: self.people,
-            order: self.order,
-            coupons: self.desk.coupons.into_changes(),
-            redemptions: self.desk.redemptions.into_changes(),
-            new_referral_code: self.new_referral_code,
-            referral,
-            follow_up,
-            transfers: self.transfers,
-            events,
-            deliveries: Vec::new(),
-            decided_at: self.now,
-        }
-    }
-}
-
-fn event_line(event: &LoyaltyEvent) -> EventLine {
-    let data = match &event.data {
-        EventData::PointsEarned(moved)
-        | EventData::PointsDeducted(moved)
-        | EventData::PointsAdjusted(moved)
-        | EventData::PointsExpired(moved)
-        | EventData::PointsRedeemed(moved)
-        | EventData::PointsReturned(moved)
-        | EventData::PointsClawedBack(moved) => {
-            Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
-        }
-        EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
-        EventData::RedemptionCreated(told)
-        | EventData::RedemptionPending(told)
-        | EventData::RedemptionApproved(told)
-        | EventData::RedemptionFulfilled(told)
-        | EventData::RedemptionRejected(told)
-        | EventData::RedemptionCancelled(told)
-        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
-        _ => None,
-    };
-    EventLine { id: event.id, kind: event.kind().as_str(), data }
-}
-
-/// The commit that only keeps a source event: undecided, or parked because nobody knows whose it is.
-pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Timestamp) -> Commit {
-    let receipt = Receipt::kept(input.id, input.event.key.clone(), status, frame.program_version);
-    Commit {
-        chain: frame.chain.clone(),
-        source: Some(SourceChange {
-            id: input.id,
-            event: input.event,
-            received_at: input.received_at,
-            from: input.from,
-            member: None,
-            receipt,
-        }),
-        member: None,
-        wake: Wake::Kept,
-        new_identities: Vec::new(),
-        people: PeopleChanges::default(),
-        order: None,
-        coupons: CouponChanges::default(),
-        new_referral_code: None,
-        referral: None,
-        follow_up: None,
-        redemptions: RedemptionChanges::default(),
-        transfers: Vec::new(),
-        events: Vec::new(),
-        deliveries: Vec::new(),
-        decided_at: now,
     }
 }
