@@ -4,6 +4,8 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
+use super::admin::coupons::about_coupon;
+use super::admin::redemptions::one_step;
 use super::admin::{
     chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
     loyalty_events, members, program, redemptions, referrals, source_events,
@@ -12,6 +14,7 @@ use super::ingest::{batch, single};
 use super::problem::Problem;
 use super::{clock, edge, health};
 use crate::domain::command::CommandType;
+use crate::domain::redemption::Step;
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
 
@@ -177,10 +180,10 @@ fn of_coupons(service: &mut web::ServiceConfig) {
         .post(about_member(Right::Manage, CommandType::AssignCoupon))
         .add(service);
     of_chain("/coupons/{code}").get(coupons::get).add(service);
-    of_chain("/coupons/{code}/reserve").post(coupons::reserve).add(service);
-    of_chain("/coupons/{code}/release").post(coupons::release).add(service);
-    of_chain("/coupons/{code}/use").post(coupons::use_up).add(service);
-    of_chain("/coupons/{code}/revert").post(coupons::revert).add(service);
+    of_chain("/coupons/{code}/reserve").post(about_coupon(CommandType::ReserveCoupon)).add(service);
+    of_chain("/coupons/{code}/release").post(about_coupon(CommandType::ReleaseCoupon)).add(service);
+    of_chain("/coupons/{code}/use").post(about_coupon(CommandType::UseCoupon)).add(service);
+    of_chain("/coupons/{code}/revert").post(about_coupon(CommandType::RevertCoupon)).add(service);
 }
 
 fn of_redemptions(service: &mut web::ServiceConfig) {
@@ -190,10 +193,10 @@ fn of_redemptions(service: &mut web::ServiceConfig) {
         .add(service);
     of_chain("/redemptions").get(redemptions::list).add(service);
     of_chain("/redemptions/{id}").get(redemptions::get).add(service);
-    of_chain("/redemptions/{id}/approve").post(redemptions::approve).add(service);
-    of_chain("/redemptions/{id}/fulfill").post(redemptions::fulfill).add(service);
-    of_chain("/redemptions/{id}/reject").post(redemptions::reject).add(service);
-    of_chain("/redemptions/{id}/cancel").post(redemptions::cancel).add(service);
+    of_chain("/redemptions/{id}/approve").post(one_step(Step::Approve)).add(service);
+    of_chain("/redemptions/{id}/fulfill").post(one_step(Step::Fulfill)).add(service);
+    of_chain("/redemptions/{id}/reject").post(one_step(Step::Reject)).add(service);
+    of_chain("/redemptions/{id}/cancel").post(one_step(Step::Cancel)).add(service);
 }
 
 fn of_deliveries(service: &mut web::ServiceConfig) {

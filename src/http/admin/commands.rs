@@ -37,7 +37,7 @@ struct Named {
 }
 
 /// What a handler of a command is made from.
-type Parts = (State, Caller, web::Path<(String, String)>, HttpRequest, Body);
+pub(in crate::http) type Parts = (State, Caller, web::Path<(String, String)>, HttpRequest, Body);
 
 /// The handler of a route whose path ends in a member and whose body is the `data` of a command about them.
 /// `Idempotency-Key` makes a repeat of it answer the same.

@@ -1,10 +1,10 @@
 //! Coupons: shown, given away, used.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Handler, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::commands::Addressee;
+use super::commands::{Addressee, Parts};
 use super::{found, members};
 use crate::domain::command::CommandType;
 use crate::domain::coupon::CouponCode;
@@ -70,30 +70,14 @@ struct Data {
     custom_attributes: Option<Box<RawValue>>,
 }
 
-macro_rules! commands {
-    ($($(#[$doc:meta])* $name:ident = $kind:ident,)*) => {$(
-        $(#[$doc])*
-        pub(in crate::http) async fn $name(
-            state: State,
-            caller: Caller,
-            path: web::Path<(String, String)>,
-            request: HttpRequest,
-            body: Body,
-        ) -> Result<HttpResponse, Problem> {
-            command(state, caller, path.into_inner(), request, body, CommandType::$kind).await
-        }
-    )*};
-}
-
-commands! {
-    /// `POST /v1/chains/{chain}/coupons/{code}/reserve`: keeps a use for a member while they order.
-    reserve = ReserveCoupon,
-    /// `POST /v1/chains/{chain}/coupons/{code}/release`: keeps it no longer.
-    release = ReleaseCoupon,
-    /// `POST /v1/chains/{chain}/coupons/{code}/use`
-    use_up = UseCoupon,
-    /// `POST /v1/chains/{chain}/coupons/{code}/revert`: takes a use back.
-    revert = RevertCoupon,
+/// The handler of a route whose path names a coupon and whose body says for whom: `reserve` keeps a use for a member while
+/// they order, `release` keeps it no longer, `use` uses it, `revert` takes a use back.
+pub(in crate::http) fn about_coupon(
+    kind: CommandType,
+) -> impl Handler<Parts, Output = Result<HttpResponse, Problem>> {
+    move |state, caller, path: web::Path<(String, String)>, request, body| {
+        command(state, caller, path.into_inner(), request, body, kind)
+    }
 }
 
 async fn command(

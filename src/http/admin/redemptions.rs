@@ -1,21 +1,21 @@
 //! Redemptions: what became of a wish, and taking it a step further.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Handler, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
-use super::commands::Addressee;
+use super::commands::{Addressee, Parts};
 use super::{found, id, members};
 use crate::domain::command::{CommandType, RedemptionOrder};
 use crate::domain::ids::RedemptionId;
 use crate::domain::redemption::Step;
 use crate::domain::role::Right;
 use crate::domain::text::{Name, Note};
+use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::{AppState, State};
 use crate::read::redemption::RedemptionFilter;
 
 const WHAT: &str = "redemption";
@@ -61,30 +61,11 @@ pub(in crate::http) async fn get(
     found(state.reader.redemption(chain, id(&path.1, WHAT)?).await?, WHAT)
 }
 
-macro_rules! steps {
-    ($($(#[$doc:meta])* $name:ident = $step:ident,)*) => {$(
-        $(#[$doc])*
-        pub(in crate::http) async fn $name(
-            state: State,
-            caller: Caller,
-            path: web::Path<(String, String)>,
-            request: HttpRequest,
-            body: Body,
-        ) -> Result<HttpResponse, Problem> {
-            step(&state, &caller, &path, Step::$step, &request, body).await
-        }
-    )*};
-}
-
-steps! {
-    /// `POST /v1/chains/{chain}/redemptions/{id}/approve`
-    approve = Approve,
-    /// `POST /v1/chains/{chain}/redemptions/{id}/fulfill`
-    fulfill = Fulfill,
-    /// `POST /v1/chains/{chain}/redemptions/{id}/reject`: the points are given back.
-    reject = Reject,
-    /// `POST /v1/chains/{chain}/redemptions/{id}/cancel`: the points are given back.
-    cancel = Cancel,
+/// The handler of a route that takes a redemption a step further. What is rejected or cancelled gives the points back.
+pub(in crate::http) fn one_step(step: Step) -> impl Handler<Parts, Output = Result<HttpResponse, Problem>> {
+    move |state, caller, path: web::Path<(String, String)>, request, body| {
+        take_step(state, caller, path.into_inner(), step, request, body)
+    }
 }
 
 /// What may be said with a step.
@@ -97,16 +78,16 @@ struct Words {
     code: Option<Name>,
 }
 
-async fn step(
-    state: &AppState,
-    caller: &Caller,
-    (chain, redemption): &(String, String),
+async fn take_step(
+    state: State,
+    caller: Caller,
+    (chain, redemption): (String, String),
     step: Step,
-    request: &HttpRequest,
+    request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(caller, Right::Manage, chain)?.chain.id.clone();
-    let redemption: RedemptionId = id(redemption, WHAT)?;
+    let chain = state.chain(&caller, Right::Manage, &chain)?.chain.id.clone();
+    let redemption: RedemptionId = id(&redemption, WHAT)?;
     let known = state.reader.redemption(chain.clone(), redemption).await?;
     let member = known.ok_or(Problem::NotFound(WHAT))?.member;
     let Words { reason, code } = body.optional_json().await?;
@@ -115,5 +96,5 @@ async fn step(
     }
     let order = RedemptionOrder { redemption, reason, code };
     let data = to_raw_value(&order).unwrap_or_else(|_| unreachable!("plain structs serialize"));
-    Addressee { chain, member }.send(state, CommandType::StepRedemption(step), request, &data).await
+    Addressee { chain, member }.send(&state, CommandType::StepRedemption(step), &request, &data).await
 }

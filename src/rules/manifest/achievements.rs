@@ -17,7 +17,8 @@ use crate::rules::suggest;
 const MAX_ACHIEVEMENTS: usize = 200;
 /// How many of them may have goals: each is looked at with every order.
 const MAX_GOALS: usize = 50;
-const UNITS: [(&str, Unit); 5] = [
+/// The words for the units of the calendar.
+pub(super) const UNITS: [(&str, Unit); 5] = [
     ("day", Unit::Day),
     ("week", Unit::Week),
     ("month", Unit::Month),

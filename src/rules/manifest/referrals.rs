@@ -2,10 +2,11 @@
 
 use chrono::Duration;
 
+use super::achievements::UNITS;
 use super::reader::{Reader, Table};
 use crate::domain::coupon::CouponBook;
 use crate::domain::money::Money;
-use crate::domain::terms::achievement::{Prize, Unit};
+use crate::domain::terms::achievement::Prize;
 use crate::domain::terms::referral::{Approval, Referrals, SenderLimits};
 use crate::domain::terms::wallet::WalletTerms;
 
@@ -15,13 +16,6 @@ const MAX_DAYS: i64 = 3_660;
 const NEW_DAYS: i64 = 30;
 /// The most referrals of one sender, for all who mistype it.
 const MAX_LIMIT: i64 = 1_000_000;
-const UNITS: [(&str, Unit); 5] = [
-    ("day", Unit::Day),
-    ("week", Unit::Week),
-    ("month", Unit::Month),
-    ("quarter", Unit::Quarter),
-    ("year", Unit::Year),
-];
 
 impl Reader<'_> {
     pub(super) fn referrals(
@@ -107,6 +101,7 @@ mod tests {
     use super::super::Manifest;
     use super::*;
     use crate::domain::money::Points;
+    use crate::domain::terms::achievement::Unit;
 
     fn parse(text: &str) -> Result<Option<Referrals>, Vec<String>> {
         let text = format!("name = \"A\"\ntimezone = \"UTC\"\ncurrency = \"USD\"\n{text}");
