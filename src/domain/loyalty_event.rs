@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
@@ -167,7 +168,7 @@ pub struct PointsMoved {
     /// The balance after it.
     pub new_balance: Points,
     /// Why, for people.
-    pub reason: Box<str>,
+    pub reason: SmolStr,
     /// The first instant at which they are gone, if they expire and were not used by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -181,7 +182,7 @@ pub struct PointsPending {
     /// The wallet they wait in.
     pub wallet: Name,
     /// Why they were earned, for people.
-    pub reason: Box<str>,
+    pub reason: SmolStr,
     /// When they can be spent; absent when somebody has to confirm them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
@@ -253,7 +254,7 @@ pub struct Absence {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SegmentChange {
     /// The segment's name for programs: `seg_` and the slug of the name.
-    pub segment_id: Box<str>,
+    pub segment_id: SmolStr,
     /// Its name.
     pub segment_name: Name,
     /// What it is judged by.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::Feat;
@@ -226,13 +227,13 @@ impl NextExpiration {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// E-mail address, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Phone number, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Box<str>>,
+    pub phone: Option<SmolStr>,
     /// Given name, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_name: Option<Name>,

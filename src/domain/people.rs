@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::identity::Identity;
@@ -35,7 +36,7 @@ impl Enrolled {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reunion {
     /// The other: the chain's own id of them, or ours when it has none.
-    pub other_id: Box<str>,
+    pub other_id: SmolStr,
     /// The other: our id.
     pub other_member_id: MemberId,
     /// The points that change hands, by wallet.
@@ -46,7 +47,7 @@ pub struct Reunion {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Forfeited {
     /// The chain's own id of them, or ours when it has none, so that receivers know whom to forget.
-    pub known_as: Box<str>,
+    pub known_as: SmolStr,
     /// Our id: the books keep it.
     pub member_id: MemberId,
     /// The points that are gone, by wallet.
@@ -66,14 +67,14 @@ pub struct Purse {
 
 impl Reunion {
     /// With this other.
-    pub fn of(other_id: Box<str>, other_member_id: MemberId, handed: &[Handed]) -> Self {
+    pub fn of(other_id: SmolStr, other_member_id: MemberId, handed: &[Handed]) -> Self {
         Self { other_id, other_member_id, points: purses(handed) }
     }
 }
 
 impl Forfeited {
     /// Of this member.
-    pub fn of(known_as: Box<str>, member_id: MemberId, handed: &[Handed]) -> Self {
+    pub fn of(known_as: SmolStr, member_id: MemberId, handed: &[Handed]) -> Self {
         Self { known_as, member_id, points: purses(handed) }
     }
 }

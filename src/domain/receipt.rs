@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::coupon::{CouponCode, CouponMoved, DiscountType};
@@ -54,9 +55,9 @@ impl FromStr for SourceStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EffectLine {
     /// The rule that asked for it.
-    pub rule: Box<str>,
+    pub rule: SmolStr,
     /// `file:line`.
-    pub at: Box<str>,
+    pub at: SmolStr,
     /// `award`, `set_tier`, …
     pub effect: &'static str,
     /// Points moved, if any.

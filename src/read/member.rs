@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
@@ -26,13 +27,13 @@ use crate::store::member;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemberView {
     /// The chain's own id of the guest, or ours when it has none.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// Our id.
     pub member_id: MemberId,
     /// E-mail address, when known.
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Phone number, when known.
-    pub phone: Option<Box<str>>,
+    pub phone: Option<SmolStr>,
     /// Everything the chain knows the guest by, by priority. The first is the primary one.
     pub identities: Vec<IdentityView>,
     /// Who they are.

@@ -1,6 +1,7 @@
 //! Referrals as outsiders see them.
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
@@ -33,7 +34,7 @@ pub struct ReceivedView {
     /// The referral's id.
     pub referral_id: ReferralId,
     /// The chain's id of who brought them, or ours.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 use ulid::Ulid;
 
 use super::{
@@ -87,9 +88,9 @@ pub struct UsageFace {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverted_usage_id: Option<CouponUsageKey>,
     /// What one decision caused together, in the form of a UUID.
-    pub system_unique_key: Box<str>,
+    pub system_unique_key: SmolStr,
     /// The member, as in `member.id`.
-    pub loyalty_member_id: Box<str>,
+    pub loyalty_member_id: SmolStr,
     /// Uses of the code after it.
     pub updated_total_usages: u32,
     /// Assignments of the code after it.
@@ -118,7 +119,7 @@ impl UsageFace {
 }
 
 /// An id in the form that other systems know.
-fn uuid(id: u128) -> Box<str> {
+fn uuid(id: u128) -> SmolStr {
     let hex = format!("{id:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-").into()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
 use super::ReferralCode;
 use crate::domain::Timestamp;
@@ -52,7 +53,7 @@ pub struct Reward {
     /// The referral.
     pub referral: ReferralId,
     /// What the chain calls who was brought.
-    pub receiver_id: Box<str>,
+    pub receiver_id: SmolStr,
     /// Where the code came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,

@@ -13,6 +13,7 @@ mod tests;
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::ids::{MemberId, ReferralId};
@@ -66,7 +67,7 @@ pub struct Referral {
     /// Who brought them.
     pub sender: MemberId,
     /// What the chain calls who brought them.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from: `instagram`, `friend`, …
@@ -202,11 +203,11 @@ pub struct Sender {
     /// Our id.
     pub member: MemberId,
     /// The chain's id of them, or ours.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// First name, when known.
     pub first_name: Option<Name>,
     /// E-mail address, when known.
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Whom they brought so far.
     pub sent: Sent,
 }
@@ -221,15 +222,15 @@ pub struct ReferralTold {
     /// Where it stands.
     pub status: ReferralStatus,
     /// The chain's id of who brought somebody, or ours.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// The chain's id of who was brought, or ours.
-    pub receiver_id: Box<str>,
+    pub receiver_id: SmolStr,
     /// First name of the sender, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_first_name: Option<Name>,
     /// E-mail address of the sender, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_email: Option<Box<str>>,
+    pub sender_email: Option<SmolStr>,
     /// Where the code came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,
@@ -238,7 +239,7 @@ pub struct ReferralTold {
     pub code: Option<ReferralCode>,
     /// The address to share that has the code in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub link: Option<Box<str>>,
+    pub link: Option<SmolStr>,
     /// Whether the member of this event gets a coupon for it.
     pub has_coupon: bool,
     /// Whether the member of this event is new.
