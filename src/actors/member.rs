@@ -27,6 +27,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
+use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide};
@@ -65,13 +66,13 @@ pub struct MemberActor {
     id: MemberId,
     chain: ChainId,
     /// `None` when the store knows better.
-    state: Option<Member>,
+    state: Option<Shared<Member>>,
     parts: Arc<MemberParts>,
 }
 
 impl MemberActor {
     /// An actor that starts from `state`.
-    pub fn new(chain: ChainId, state: Member, parts: Arc<MemberParts>) -> Self {
+    pub fn new(chain: ChainId, state: Shared<Member>, parts: Arc<MemberParts>) -> Self {
         Self { id: state.id, chain, state: Some(state), parts }
     }
 }
@@ -247,12 +248,12 @@ enum Outcome {
 struct Work {
     id: MemberId,
     chain: ChainId,
-    state: Option<Member>,
+    state: Option<Shared<Member>>,
     parts: Arc<MemberParts>,
 }
 
 impl Work {
-    async fn apply(mut self, apply: Apply) -> (Option<Member>, Result<Applied, EngineError>) {
+    async fn apply(mut self, apply: Apply) -> (Option<Shared<Member>>, Result<Applied, EngineError>) {
         let answer = self.try_apply(apply).await;
         (self.state, answer)
     }
@@ -371,7 +372,10 @@ impl Work {
         Ok(clerk.lay_out(wanted).await?)
     }
 
-    async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {
+    async fn wake(
+        mut self,
+        snapshot: Arc<ChainSnapshot>,
+    ) -> (Option<Shared<Member>>, Result<(), EngineError>) {
         let answer = self.try_wake(&snapshot).await;
         (self.state, answer)
     }
@@ -475,7 +479,7 @@ impl Work {
     }
 
     /// The state at hand, else the store's. `None` when neither has it: another node enrolled the guest first.
-    async fn take_or_load(&mut self) -> Result<Option<Member>, EngineError> {
+    async fn take_or_load(&mut self) -> Result<Option<Shared<Member>>, EngineError> {
         match self.state.take() {
             Some(member) => Ok(Some(member)),
             None => self.load().await,
@@ -483,15 +487,18 @@ impl Work {
     }
 
     /// The newcomer, unless one of their identities came to belong to somebody else meanwhile.
-    async fn still_new(&self, newcomer: Option<&Member>) -> Result<Option<Member>, EngineError> {
+    async fn still_new(
+        &self,
+        newcomer: Option<&Shared<Member>>,
+    ) -> Result<Option<Shared<Member>>, EngineError> {
         let Some(newcomer) = newcomer else { return Ok(None) };
         let free = self.still_free(newcomer.identities.clone()).await?;
         Ok((free.len() == newcomer.identities.len()).then(|| newcomer.clone()))
     }
 
-    async fn load(&self) -> Result<Option<Member>, EngineError> {
+    async fn load(&self) -> Result<Option<Shared<Member>>, EngineError> {
         let (chain, id) = (self.chain.clone(), self.id);
-        Ok(self.parts.store.read(move |conn| store::member::load(conn, &chain, id)).await?)
+        Ok(self.parts.store.read(move |conn| store::member::load(conn, &chain, id)).await?.map(Shared::from))
     }
 
     async fn load_order(&self, order_id: Option<&Key>) -> Result<Option<OrderRecord>, EngineError> {

@@ -13,6 +13,7 @@ use super::order::OrderRecord;
 use super::receipt::{Receipt, SourceStatus};
 use super::redemption::RedemptionChanges;
 use super::referral::{Referral, ReferralCode};
+use super::shared::Shared;
 use super::source_event::SourceEvent;
 use super::text::Key;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub struct Commit {
     /// What becomes of the source event; `None` for a scheduled tick.
     pub source: Option<SourceChange>,
     /// The member after it, at the version it was decided *from*; `None` when nobody is known yet.
-    pub member: Option<Member>,
+    pub member: Option<Shared<Member>>,
     /// What became of the member's next wake-up.
     pub wake: Wake,
     /// Identities seen for the first time.

@@ -2,8 +2,7 @@
 //!
 //! The size of a member is bounded, and what grows with their past is kept small: see [`History`].
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -49,17 +48,17 @@ pub struct Standing {
     /// Active, at risk, churned.
     pub status: Status,
     /// Achievements and when each was earned last.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub achievements: BTreeMap<Name, Timestamp>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub achievements: LiteMap<Name, Timestamp>,
     /// What was done for each achievement that has a goal or a prize.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub feats: BTreeMap<Name, Feat>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub feats: LiteMap<Name, Feat>,
     /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
     #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
     pub at_risk: RiskLevel,
     /// The segments that the member is in.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub segments: BTreeMap<Name, Membership>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub segments: LiteMap<Name, Membership>,
     /// What is open of redemptions.
     #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
     pub redemptions: Redemptions,

@@ -45,6 +45,7 @@ pub mod role;
 pub mod schedule;
 pub mod segment;
 pub mod session;
+pub mod shared;
 pub mod source_event;
 pub mod statement;
 pub mod status;

@@ -8,7 +8,7 @@ mod desk;
 
 pub use desk::{Desk, RedemptionChanges, StockMove, StockWay, Wanted};
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -215,11 +215,11 @@ impl Redemption {
 /// What a member carries of redemptions. Bounded: [`MAX_OPEN`], and one number for each reward with a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Redemptions {
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    open: BTreeMap<RedemptionId, Option<Timestamp>>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    open: LiteMap<RedemptionId, Option<Timestamp>>,
     /// How many the member has of each reward with a limit.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    has: BTreeMap<Name, u32>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    has: LiteMap<Name, u32>,
 }
 
 impl Redemptions {
@@ -250,7 +250,7 @@ impl Redemptions {
 
     /// Takes over what somebody carries who is the same person.
     pub fn join(&mut self, other: &Self) {
-        self.open.extend(&other.open);
+        self.open.extend(other.open.iter().map(|(id, until)| (*id, *until)));
         for (reward, has) in &other.has {
             *self.has.entry(reward.clone()).or_default() += has;
         }

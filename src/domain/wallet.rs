@@ -404,7 +404,7 @@ impl Wallets {
     /// The wallet of this code, empty so far if need be.
     pub fn open(&mut self, code: &Name) -> &mut Wallet {
         let at = self.0.iter().position(|named| named.code == *code).unwrap_or_else(|| {
-            self.0.push(Named { code: code.clone(), wallet: Wallet::default() });
+            self.insert(self.0.len(), code);
             self.0.len() - 1
         });
         &mut self.0[at].wallet
@@ -416,11 +416,15 @@ impl Wallets {
             match self.0.iter().position(|named| named.code == *code) {
                 Some(at) if at == place => {}
                 Some(at) => self.0[place.min(at)..=at].rotate_right(1),
-                None => self
-                    .0
-                    .insert(place.min(self.0.len()), Named { code: code.clone(), wallet: Wallet::default() }),
+                None => self.insert(place.min(self.0.len()), code),
             }
         }
+    }
+
+    /// An empty one. Nobody gets more of them than the program has, so no room is kept for further ones.
+    fn insert(&mut self, at: usize, code: &Name) {
+        self.0.reserve_exact(1);
+        self.0.insert(at, Named { code: code.clone(), wallet: Wallet::default() });
     }
 }
 

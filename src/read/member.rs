@@ -1,6 +1,6 @@
 //! Members as outsiders see them.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -59,9 +59,9 @@ pub struct MemberView {
     /// How likely a member who stays away is lost.
     pub risk_level: Option<RiskLevel>,
     /// The segments they are in, by name: of which type, and since when.
-    pub segments: BTreeMap<Name, Membership>,
+    pub segments: LiteMap<Name, Membership>,
     /// Achievements and when each was earned.
-    pub achievements: BTreeMap<Name, Timestamp>,
+    pub achievements: LiteMap<Name, Timestamp>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.

@@ -29,6 +29,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord};
+use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 
@@ -42,7 +43,7 @@ use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, V
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The member before it (version 0 = first seen now).
-    pub member: Member,
+    pub member: Shared<Member>,
     /// The order the event names, as stored; `None` when it names none or none is stored.
     pub order: Option<OrderRecord>,
     /// Identities of the event that belong to nobody yet (for a known member).
@@ -272,17 +273,14 @@ fn ask<'p>(
     only: Option<&[String]>,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let (today, now, foresight) = (draft.today, draft.now, draft.foresight.clone());
-    draft.lend_member(|member| {
-        let member = MemberView::new(member, today, program, &foresight, now);
-        let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
-        let mut run = Run::new(&program.code, variables);
-        rules
-            .iter()
-            .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
-            .map(|rule| (rule, run.rule(rule)))
-            .collect()
-    })
+    let member = MemberView::new(draft.member.clone(), draft.today, program, &draft.foresight, draft.now);
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
+    let mut run = Run::new(&program.code, variables);
+    rules
+        .iter()
+        .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
+        .map(|rule| (rule, run.rule(rule)))
+        .collect()
 }
 
 /// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
@@ -381,7 +379,7 @@ fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bo
 /// The tags that each loyalty event is forwarded to.
 fn ask_triggers(
     program: &Program,
-    commit: &mut Commit,
+    commit: &Commit,
     foresight: &Foresight,
 ) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
@@ -390,13 +388,12 @@ fn ask_triggers(
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let member = commit.member.take().map(Arc::new); // lent to the triggers, who only look
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
         let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
-        let member = member.clone().map(|member| ("member", Dynamic::from(look(member))));
+        let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {
@@ -406,7 +403,6 @@ fn ask_triggers(
             }
         }
     }
-    commit.member = member.map(Arc::unwrap_or_clone);
     (forwards, failures)
 }
 

@@ -23,6 +23,7 @@ use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
 use crate::domain::referral::ReferralTold;
 use crate::domain::session::Identified;
+use crate::domain::shared::Shared;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
@@ -264,7 +265,7 @@ impl ItemView {
 /// `member`: as of the event, with the event itself counted.
 #[derive(Debug, Clone)]
 pub(super) struct MemberView {
-    pub(super) member: Arc<Member>,
+    pub(super) member: Shared<Member>,
     /// The day of the event in the chain's calendar.
     pub(super) today: NaiveDate,
     zone: Tz,
@@ -275,7 +276,7 @@ pub(super) struct MemberView {
 
 impl MemberView {
     pub(super) fn new(
-        member: Arc<Member>,
+        member: Shared<Member>,
         today: NaiveDate,
         program: &Program,
         foresight: &Foresight,

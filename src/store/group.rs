@@ -50,7 +50,7 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         Write::Attempt(outcome) => (None, Some(outcome)),
     };
     let of_commit = commit.into_iter().flat_map(|commit| {
-        let members = commit.member.iter().chain(&commit.people.others);
+        let members = commit.member.as_deref().into_iter().chain(&commit.people.others);
         let member = members.map(|m| Claim::Member(&commit.chain, m.id));
         let order = commit.order.iter().map(|o| Claim::Order(&commit.chain, &o.order_id));
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));

@@ -115,10 +115,11 @@ impl Draft {
                 Counted::Less => achievement.on_refund,
                 Counted::Nothing | Counted::More => OnRefund::Keep,
             };
-            let history = &self.member.history;
+            let member = &mut *self.member;
+            let history = &member.history;
             let evidence = Evidence { history, days, today, on_refund };
             // Taken out while it is judged: most achievements of most members are empty, and stay so.
-            let mut feat = self.member.standing.feats.remove(&achievement.id).unwrap_or_default();
+            let mut feat = member.standing.feats.remove(&achievement.id).unwrap_or_default();
             let verdicts = feat.judge(goal, evidence);
             let step = match goal.steps {
                 Steps::Told => feat.step(goal, history, self.today),

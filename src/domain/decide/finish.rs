@@ -19,7 +19,8 @@ impl Draft {
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         let face = self.member.face();
         let segments = self.member.standing.segment_names();
-        let latest = &mut self.member.latest;
+        let member = &mut *self.member;
+        let (who, latest) = (member.id, &mut member.latest);
         for transfer in &mut self.transfers {
             let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
             let latest = other.map_or(&mut *latest, |other| &mut other.latest);
@@ -39,7 +40,7 @@ impl Draft {
                     id,
                     chain: frame.chain.clone(),
                     subject: Some(Subject {
-                        id: self.member.id,
+                        id: who,
                         previous: latest.event.replace(id),
                         face: MemberFace {
                             segments: segments.clone().filter(|_| data.kind().shows_segments()),

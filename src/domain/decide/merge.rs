@@ -155,7 +155,7 @@ impl Draft {
         let mut others = std::mem::take(&mut self.desk.guests);
         others.iter_mut().for_each(|other| erased(other, self.now));
         erased(&mut self.member, self.now);
-        self.people.erased = others.iter().chain([&self.member]).map(|member| member.id).collect();
+        self.people.erased = others.iter().chain([&*self.member]).map(|member| member.id).collect();
         self.people.others = others;
         self.told.push(EventData::MemberErased(Box::new(Forfeited::of(known_as, self.member.id, &handed))));
     }

@@ -55,6 +55,7 @@ use super::order::OrderRecord;
 use super::receipt::EffectLine;
 use super::referral::{FollowUp, ReferralCode};
 use super::schedule::TickType;
+use super::shared::Shared;
 use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
@@ -131,7 +132,7 @@ impl<'a> Frame<'a> {
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The member, with the facts folded in.
-    pub member: Member,
+    pub member: Shared<Member>,
     /// The order at hand, with the facts folded in.
     pub order: Option<OrderRecord>,
     /// What is decided on.
@@ -178,7 +179,7 @@ impl Draft {
     /// What cannot be done at all: nothing of it is kept. Or what lacks on the desk.
     pub fn begin(
         frame: Frame<'_>,
-        member: Member,
+        member: Shared<Member>,
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
@@ -240,15 +241,6 @@ impl Draft {
             }
         }
         Ok(draft)
-    }
-
-    /// Lends the member to somebody who only looks.
-    pub fn lend_member<T>(&mut self, look: impl FnOnce(Arc<Member>) -> T) -> T {
-        let nobody = Member::new(self.member.id, Vec::new(), None, self.now);
-        let member = Arc::new(std::mem::replace(&mut self.member, nobody));
-        let seen = look(member.clone());
-        self.member = Arc::unwrap_or_clone(member);
-        seen
     }
 
     /// Says what lacks on the desk, if anything does.

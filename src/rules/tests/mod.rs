@@ -134,7 +134,7 @@ impl Life {
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         Case {
-            member: self.member.clone(),
+            member: self.member.clone().into(),
             order: self.orders.iter().find(|order| Some(&order.order_id) == order_id.as_ref()).cloned(),
             attach: Vec::new(),
             notes: Vec::new(),
@@ -150,7 +150,7 @@ impl Life {
         let case = self.case(occasion, only_rules);
         let commit = decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap();
         if let Some(member) = &commit.member {
-            self.member = Member { version: member.version + 1, ..member.clone() };
+            self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
         if let Some(order) = &commit.order {
             self.orders.retain(|known| known.order_id != order.order_id);

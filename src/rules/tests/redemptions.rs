@@ -95,7 +95,7 @@ impl Counter {
                 }
             }
         };
-        let member = commit.member.clone().unwrap();
+        let member = Member::clone(commit.member.as_ref().unwrap());
         self.life.member = Member { version: member.version + 1, ..member };
         Ok(self.keep(&commit))
     }

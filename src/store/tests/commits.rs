@@ -21,7 +21,7 @@ on_both! {
         let mut stored = store.member(1);
         assert_eq!(stored.version, 1);
         stored.version = 0;
-        assert_eq!(Some(stored), first.member);
+        assert_eq!(Some(&stored), first.member.as_deref());
         let owners = store.look(|c| member::owners(c, &harvest(), &[card(9), card(1)]));
         assert_eq!(owners, [(card(1), member_id(1))]);
         let record = store.look(|c| orders::load(c, &harvest(), &first.order.as_ref().unwrap().order_id)).unwrap();

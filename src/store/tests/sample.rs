@@ -121,7 +121,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
-        member: Some(member),
+        member: Some(member.into()),
     }
 }
 
