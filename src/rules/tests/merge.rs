@@ -1,9 +1,8 @@
-//! Two members who are one person: what their tiers become, and what is told.
+//! Two members who are one person: what their tiers become.
 
 use super::*;
 use crate::domain::decide::Undecided;
 use crate::domain::merge::Ended;
-use crate::domain::money::Points;
 use crate::domain::text::{Name, Note};
 use crate::domain::tier::ManualTier;
 
@@ -11,20 +10,18 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-/// Two members of one chain, and what the last decision told.
+/// Two members of one chain.
 struct Pair {
     life: Life,
     other: Member,
-    told: Vec<serde_json::Value>,
 }
 
 impl Pair {
     fn of_tiers(own: &str, other: &str) -> Self {
         let mut life = Life::new(program(""));
-        life.member.version = 1; // known for long
         life.member.standing.tier = Some(name(own));
         let other = Member::new(MemberId::new(Ulid(2)), Vec::new(), Some(name(other)), life.now);
-        Self { life, other, told: Vec::new() }
+        Self { life, other }
     }
 
     /// A command about the member, with the other one on the desk.
@@ -44,8 +41,6 @@ impl Pair {
         };
         life.member = commit.member.clone().unwrap();
         self.other = commit.people.others[0].clone();
-        self.told =
-            commit.events.iter().map(|event| serde_json::from_str(&event.to_json()).unwrap()).collect();
         Ok(())
     }
 
@@ -59,33 +54,9 @@ impl Pair {
         self.command("member.unmerge", &format!(r#"{{"member":"{other}"}}"#))
     }
 
-    fn kinds(&self) -> Vec<&str> {
-        self.told.iter().map(|event| event["type"].as_str().unwrap()).collect()
-    }
-
     fn tiers(&self) -> (&str, &str) {
         let standing = &self.life.member.standing;
         (standing.tier.as_deref().unwrap(), standing.system_tier().unwrap())
-    }
-}
-
-#[test]
-fn the_better_tier_of_two_is_kept_and_given_up_when_they_part() {
-    let mut pair = Pair::of_tiers("bronze", "gold");
-    pair.merge().unwrap();
-    assert_eq!((pair.kinds(), pair.tiers()), (vec!["member.merged", "tier.upgraded"], ("gold", "gold")));
-    pair.unmerge().unwrap();
-    assert_eq!(
-        (pair.kinds(), pair.tiers()),
-        (vec!["tier.downgraded", "member.unmerged"], ("bronze", "bronze"))
-    );
-    assert_eq!(pair.other.standing.tier.as_deref(), Some("gold"));
-    for other in ["bronze", "gold"] {
-        let mut pair = Pair::of_tiers("gold", other);
-        pair.merge().unwrap();
-        assert_eq!((pair.kinds(), pair.tiers()), (vec!["member.merged"], ("gold", "gold")), "{other}");
-        pair.unmerge().unwrap();
-        assert_eq!((pair.kinds(), pair.tiers()), (vec!["member.unmerged"], ("gold", "gold")), "{other}");
     }
 }
 
@@ -110,18 +81,6 @@ fn a_tier_that_people_gave_goes_with_whom_they_gave_it_to() {
     pair.unmerge().unwrap();
     assert_eq!(pair.life.member.standing.manual_tier, manual("the press", "bronze"));
     assert_eq!(pair.tiers(), ("silver", "bronze"));
-}
-
-#[test]
-fn a_merge_tells_which_points_change_hands() {
-    let mut pair = Pair::of_tiers("bronze", "bronze");
-    pair.other.standing.wallets.open(&name("points")).credit(Points(25), None).unwrap();
-    pair.merge().unwrap();
-    let purse = serde_json::json!([{ "wallet": "points", "balance": 25, "pending": 0 }]);
-    assert_eq!(pair.told[0]["data"]["points"], purse);
-    assert_eq!(pair.life.member.standing.points(), Points(25));
-    pair.unmerge().unwrap();
-    assert_eq!(pair.told[0]["data"]["points"], purse);
 }
 
 #[test]
