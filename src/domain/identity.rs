@@ -155,6 +155,8 @@ mod tests {
             (IdentityKind::Email, "Ana@Example.COM", "ana@example.com"),
             (IdentityKind::Phone, "+1 (555) 123-4567", "+15551234567"),
             (IdentityKind::Id, "M-42", "M-42"),
+            (IdentityKind::Phone, "+1234567", "+1234567"),
+            (IdentityKind::Phone, "+123456789012345", "+123456789012345"),
             (IdentityKind::External, "square:CUST1", "square:CUST1"),
         ] {
             assert_eq!(&*Identity::parse(kind, given).unwrap().value, kept);
@@ -166,12 +168,20 @@ mod tests {
         for (kind, given) in [
             (IdentityKind::Email, "ana"),
             (IdentityKind::Email, "@example.com"),
+            (IdentityKind::Email, "ana@"),
+            (IdentityKind::Email, "ana b@example.com"),
+            (IdentityKind::Email, "a@b@example.com"),
             (IdentityKind::Phone, "5551234567"),
             (IdentityKind::Phone, "+0123456789"),
+            (IdentityKind::Phone, "+123456"),
+            (IdentityKind::Phone, "+1234567890123456"),
+            (IdentityKind::Phone, "+1555CALLNOW"),
             (IdentityKind::Id, "mem_x"),
             (IdentityKind::Id, ""),
             (IdentityKind::Card, "70\u{0}01"),
             (IdentityKind::External, "square"),
+            (IdentityKind::External, ":CUST1"),
+            (IdentityKind::External, "square:"),
         ] {
             assert!(Identity::parse(kind, given).is_err(), "{given:?}");
         }

@@ -260,3 +260,40 @@ pub struct MemberFace {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentNames>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::IdentityKind::{Card, Email, Phone};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_member_is_known_by_the_first_of_each_kind_and_by_kinds_in_order() {
+        let identities = [(Email, "a@b.example"), (Card, "7002"), (Phone, "+15551234567"), (Card, "7001")];
+        let identities = identities.map(|(kind, value)| Identity::parse(kind, value).unwrap());
+        let member =
+            Member::new(MemberId::new(ulid::Ulid(1)), identities.into(), None, Timestamp::UNIX_EPOCH);
+        let found = [Card, Phone, Email, IdentityKind::Id].map(|kind| member.identity(kind));
+        assert_eq!(found, [Some("7002"), Some("+15551234567"), Some("a@b.example"), None]);
+        let values: Vec<_> = member.identities_by_priority().iter().map(|known| &*known.value).collect();
+        assert_eq!(values, ["7002", "7001", "+15551234567", "a@b.example"]);
+    }
+
+    #[test]
+    fn segments_are_named_by_type_and_not_at_all_without_any() {
+        let mut standing = Standing::default();
+        assert_eq!(standing.segment_names(), None);
+        let since = Timestamp::UNIX_EPOCH;
+        for (segment, kind) in [("regulars", SegmentType::Primary), ("class of 26", SegmentType::Cohort)] {
+            standing.segments.insert(name(segment), Membership { kind, since });
+        }
+        let names = standing.segment_names().unwrap();
+        assert_eq!(
+            (names.primary, names.compound, names.cohorts),
+            (vec![name("regulars")], vec![], vec![name("class of 26")])
+        );
+    }
+}

@@ -305,3 +305,6 @@ impl From<WalletError> for Refused {
         super::decide::Refusal::from(error).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -322,4 +322,30 @@ mod tests {
             assert_eq!(from.is_open(), from.after(Step::Cancel).is_ok());
         }
     }
+
+    #[test]
+    fn what_two_members_carry_is_one_and_comes_apart_as_far_as_it_is_there() {
+        let id = |n| RedemptionId::new(ulid::Ulid(n));
+        let at = |n| Timestamp::from_timestamp(n, 0);
+        let [mug, cup, hat] = ["mug", "cup", "hat"].map(|text| Name::parse(text).unwrap());
+        let own =
+            Redemptions { open: BTreeMap::from([(id(1), at(10))]), has: BTreeMap::from([(mug.clone(), 1)]) };
+        let other = Redemptions {
+            open: BTreeMap::from([(id(2), at(5)), (id(3), None)]),
+            has: BTreeMap::from([(mug.clone(), 2), (cup.clone(), 1), (hat.clone(), 2)]),
+        };
+        let mut both = own.clone();
+        both.join(&other);
+        assert_eq!((both.open(), both.next_expiry()), (3, at(5)));
+        assert_eq!([&mug, &cup, &hat].map(|reward| both.has(reward)), [3, 1, 2]);
+        let mut untouched = both.clone();
+        assert_eq!((untouched.part(&other), untouched), (other.clone(), own.clone()));
+        both.open.remove(&id(2)); // came to its end
+        both.has.remove(&cup);
+        both.has.insert(hat.clone(), 1);
+        let back = both.part(&other);
+        assert_eq!((back.open(), back.next_expiry()), (1, None));
+        assert_eq!([&mug, &cup, &hat].map(|reward| back.has(reward)), [2, 0, 1]);
+        assert_eq!(both, own, "nothing is left but what was their own");
+    }
 }

@@ -188,6 +188,33 @@ impl Model {
     }
 }
 
+#[test]
+fn a_reservation_is_told_with_its_own_end() {
+    let (book, new) = (book(0, 0, 0), stake());
+    let (first, _) = new.play(&book, hand(1, 1), Move::Reserve { until: at(10) }).unwrap();
+    let before = of_another(&first);
+    let (after, usage) = before.play(&book, hand(2, 2), Move::Reserve { until: at(20) }).unwrap();
+    let telling = Telling { member: "m-2", cause: Ulid(7), custom_attributes: &Attributes::default() };
+    let told = CouponMoved::of(&book, &Played { before, after, usage }, &telling);
+    assert_eq!(told.reserved_until, Some(at(20)));
+}
+
+#[test]
+fn what_is_kept_beside_a_use_or_a_book_has_bounds() {
+    let attributes = |n: usize| (0..n).map(|n| format!(r#""a{n}":"x""#)).collect::<Vec<_>>().join(",");
+    let of = |n| {
+        CouponCommand::use_up(&format!(r#"{{"code":"SUMMER-20","custom_attributes":{{{}}}}}"#, attributes(n)))
+    };
+    assert_eq!(of(MOST_ENTRIES).unwrap().custom_attributes.len(), MOST_ENTRIES);
+    assert_eq!(of(MOST_ENTRIES + 1).unwrap_err().field, "data.custom_attributes");
+    let tagged = |n: usize| {
+        let mut book = book(1, 1, 0);
+        book.details.tags = (0..n).map(|n| Name::parse(&format!("tag {n}")).unwrap()).collect();
+        book.checked().map(|book| book.details.tags.len()).map_err(|bad| bad.field)
+    };
+    assert_eq!((tagged(MOST_ENTRIES), tagged(MOST_ENTRIES + 1)), (Ok(MOST_ENTRIES), Err("tags")));
+}
+
 proptest! {
     #[test]
     fn any_moves_in_any_order_agree_with_a_naive_model(

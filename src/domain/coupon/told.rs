@@ -270,3 +270,14 @@ impl CouponMoved {
         Self::of(book, &played, &telling)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_other_systems_know_it() {
+        assert_eq!(&*uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef), "01234567-89ab-cdef-0123-456789abcdef");
+        assert_eq!(&*uuid(7), "00000000-0000-0000-0000-000000000007");
+    }
+}

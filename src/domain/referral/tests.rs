@@ -62,3 +62,33 @@ fn what_two_members_brought_is_one_and_comes_apart_again() {
     survivor.part(&other, &before);
     assert_eq!(survivor, before);
 }
+
+#[test]
+fn a_referral_of_their_own_stays_when_another_member_goes() {
+    let referral = |n, status| {
+        Some(Box::new(Referral {
+            id: ReferralId::new(Ulid(n)),
+            sender: MemberId::new(Ulid(99)),
+            sender_id: "m-41".into(),
+            status,
+            channel: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            settled_at: None,
+            reason: None,
+        }))
+    };
+    let of = |received| Referring { received, ..Referring::default() };
+    let (pending, approved) = (ReferralStatus::Pending, ReferralStatus::Approved);
+    let (before, other) = (of(referral(1, pending)), of(referral(2, pending)));
+    let mut survivor = before.clone();
+    survivor.join(&other);
+    survivor.received = referral(1, approved);
+    survivor.part(&other, &before);
+    assert_eq!(survivor.received, referral(1, approved), "their own, as it became");
+    let mut survivor = Referring::default();
+    survivor.join(&other);
+    assert_eq!(survivor, other);
+    survivor.received = referral(2, approved);
+    survivor.part(&other, &Referring::default());
+    assert_eq!(survivor, Referring::default(), "the other's, whatever became of it");
+}

@@ -334,4 +334,25 @@ mod tests {
         assert_eq!(Rounding::Up.whole("999999999999.5".parse().unwrap()), Some(Points(Points::LIMIT)));
         assert_eq!(Rounding::Up.whole("1000000000000.5".parse().unwrap()), None);
     }
+
+    #[test]
+    fn a_span_is_a_number_of_days_months_or_years_and_ends_within_ten_years() {
+        for (text, span) in [
+            ("1 day", Ok(Span::Days(1))),
+            ("3660 days", Ok(Span::Days(3_660))),
+            ("3661 days", Err(())),
+            ("1 month", Ok(Span::Months(1))),
+            ("120 months", Ok(Span::Months(120))),
+            ("121 months", Err(())),
+            ("1 year", Ok(Span::Months(12))),
+            ("10 years", Ok(Span::Months(120))),
+            ("11 years", Err(())),
+            ("0 days", Err(())),
+            ("0 years", Err(())),
+            ("2 weeks", Err(())),
+            ("days", Err(())),
+        ] {
+            assert_eq!(text.parse(), span, "{text}");
+        }
+    }
 }

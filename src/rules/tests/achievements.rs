@@ -144,6 +144,16 @@ fn rules_report_progress_that_goes_with_its_order_and_react_to_what_is_earned() 
 }
 
 #[test]
+fn progress_reported_before_an_order_is_completed_counts_at_once_and_stays() {
+    let mut life = life(r#"rule "promise" on order.created { progress("tasks", 10); }"#);
+    let event =
+        |kind: &str| format!(r#"{{"key":"{kind}","type":"{kind}","data":{{"order_id":"f","total":1}}}}"#);
+    assert_eq!(kinds(&life.send(&event("order.created"))), ["achievement.earned"]);
+    life.send(&event("order.cancelled").replace(r#","total":1"#, ""));
+    assert_eq!((life.member.standing.achievements.len(), points(&life)), (1, 3));
+}
+
+#[test]
 fn a_streak_is_broken_when_its_time_is_over_and_not_before() {
     let mut life = life(r#"rule "sorry" on visit { }"#);
     for (key, on) in [("a", "2026-03-03T19:00:00Z"), ("b", "2026-03-10T19:00:00Z")] {

@@ -47,6 +47,18 @@ fn a_cart_that_fell_due_is_told_before_the_order_that_comes_late() {
 }
 
 #[test]
+fn only_an_order_that_is_placed_or_paid_ends_the_carts_before_it() {
+    for (kind, left) in [("order.updated", 1), ("order.created", 0), ("order.completed", 0)] {
+        let mut life = life(&format!("{QUIET}[carts]\nabandoned_after = \"1h\"\n"));
+        life.send(CART);
+        life.now += Duration::minutes(1);
+        life.send(&format!(r#"{{"key":"k","type":"{kind}","data":{{"order_id":"o","total":3}}}}"#));
+        life.now += Duration::hours(1);
+        assert_eq!(told(&life.decide(Occasion::Due { id: Ulid(1 << 100) }, None)), left, "{kind}");
+    }
+}
+
+#[test]
 fn a_program_without_carts_keeps_none_and_its_orders_write_nothing_of_them() {
     let mut life = life(QUIET);
     let commit = life.send(CART);

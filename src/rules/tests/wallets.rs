@@ -141,3 +141,19 @@ fn a_misspelt_wallet_is_found_when_the_rules_are_checked() {
     assert_eq!(problems[0].message, "there is no wallet called `pionts`");
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `points`?"));
 }
+
+#[test]
+fn a_wallet_takes_as_much_as_it_holds_from_the_first_award_on() {
+    let mut life = life(&format!("{POINTS}[[wallets]]\ncode = \"stars\"\nmax_balance = 1\n"));
+    life.send(r#"{"key":"v","type":"visit","data":{}}"#);
+    assert_eq!(life.member.standing.wallets.get("stars").unwrap().balance(), Points(1));
+}
+
+#[test]
+fn a_refund_that_finds_nothing_to_take_tells_of_no_points() {
+    let mut life = life(&format!("{POINTS}overdraft = \"refused\"\n"));
+    life.order(r#""total":30"#);
+    life.member.standing.wallets.open(&Name::parse("points").unwrap()).debit(Points(30)).unwrap();
+    let commit = life.send(r#"{"key":"r","type":"order.refunded","data":{"order_id":"o0","amount":30}}"#);
+    assert_eq!((told(&commit), commit.transfers.len()), (vec!["order.refunded"], 0));
+}
