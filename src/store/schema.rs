@@ -42,6 +42,7 @@ diesel::table! {
         runs -> BigInt,
         member -> Nullable<Text>,
         location -> Nullable<Text>,
+        asked_by -> Nullable<Text>,
         occurred_at -> BigInt,
         received_at -> BigInt,
         program_version -> BigInt,

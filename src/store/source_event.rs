@@ -38,6 +38,8 @@ pub struct StoredSource {
     pub received_at: Timestamp,
     /// Where.
     pub location: Option<Name>,
+    /// The API key that asked for it, by its name; of commands only.
+    pub asked_by: Option<Name>,
     /// What became of it.
     pub status: SourceStatus,
     /// How often it was decided. 0 while it is only kept.
@@ -67,6 +69,7 @@ pub(super) struct SourceRow {
     runs: i64,
     member: Option<String>,
     location: Option<String>,
+    asked_by: Option<String>,
     occurred_at: i64,
     received_at: i64,
     program_version: i64,
@@ -97,6 +100,7 @@ impl SourceRow {
             },
             member: change.member.map(|m| m.to_string()),
             location: event.location.as_ref().map(|l| l.to_string()),
+            asked_by: event.asked_by.as_ref().map(|key| key.to_string()),
             occurred_at: event.occurred_at.timestamp_micros(),
             received_at: change.received_at.timestamp_micros(),
             program_version: change.receipt.program_version,
@@ -126,6 +130,7 @@ impl SourceRow {
             occurred_at: row.time("occurred_at", self.occurred_at)?,
             received_at: row.time("received_at", self.received_at)?,
             location: row.check("location", self.location.as_deref().map(Name::parse).transpose())?,
+            asked_by: row.check("asked_by", self.asked_by.as_deref().map(Name::parse).transpose())?,
             status: row.parse("status", &self.status)?,
             runs: row.number("runs", self.runs)?,
             member: row.parse_opt("member", self.member.as_deref())?,

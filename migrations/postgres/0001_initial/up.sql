@@ -40,6 +40,7 @@ CREATE TABLE source_events (
     runs BIGINT NOT NULL,
     member TEXT COLLATE "C",
     location TEXT,
+    asked_by TEXT,
     occurred_at BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,

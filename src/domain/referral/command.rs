@@ -135,6 +135,7 @@ impl FollowUp {
             identities: Vec::new(),
             location: None,
             data: SourceData::Command(Command::Referral(Box::new(ReferralCommand::Reward(reward)))),
+            asked_by: None,
             body_hash: Sha256::digest(body.as_bytes()).into(),
             body,
         }
