@@ -96,12 +96,14 @@ event_types! {
     ReferralApproved = "referral.approved": "A referral counts; told to both sides.",
     ReferralRejected = "referral.rejected": "A referral does not count.",
     ReferralExpired = "referral.expired": "A referral waited for its approval for too long.",
+    ReferralRevoked = "referral.revoked": "A referral counts no longer because its order does not; told to both sides.",
     StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    CouponWithdrawn = "coupon.withdrawn": "A coupon was taken back from a member who had not used it.",
     SegmentEntered = "segment.entered": "A member came to be in a segment.",
     SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
@@ -366,9 +368,11 @@ pub enum EventData {
     ReferralRejected(Box<ReferralTold>),
     /// `referral.expired`
     ReferralExpired(Box<ReferralTold>),
+    /// `referral.revoked`
+    ReferralRevoked(Box<ReferralTold>),
     /// `streak.broken`
     StreakBroken(StreakBroken),
-    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used`, `coupon.reverted` or `coupon.withdrawn`
     Coupon(UsageKind, Box<CouponMoved>),
     /// `segment.entered`
     SegmentEntered(SegmentChange),
@@ -432,12 +436,14 @@ impl EventData {
             Self::ReferralApproved(_) => EventType::ReferralApproved,
             Self::ReferralRejected(_) => EventType::ReferralRejected,
             Self::ReferralExpired(_) => EventType::ReferralExpired,
+            Self::ReferralRevoked(_) => EventType::ReferralRevoked,
             Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::Coupon(UsageKind::Withdrawn, _) => EventType::CouponWithdrawn,
             Self::SegmentEntered(_) => EventType::SegmentEntered,
             Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
@@ -539,7 +545,8 @@ impl Serialize for DataWithSource<'_> {
             EventData::ReferralCreated(own)
             | EventData::ReferralApproved(own)
             | EventData::ReferralRejected(own)
-            | EventData::ReferralExpired(own) => With { own: &**own, source_event }.serialize(serializer),
+            | EventData::ReferralExpired(own)
+            | EventData::ReferralRevoked(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {

@@ -323,7 +323,8 @@ const REASONS: &[EventType] = &[
 ];
 const ACHIEVEMENTS: &[EventType] =
     &[AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken];
-const REFERRALS: &[EventType] = &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired];
+const REFERRALS: &[EventType] =
+    &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired, ReferralRevoked];
 const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 /// Events that hand on what they do not know the meaning of.
 const PAYLOADS: &[EventType] = &[

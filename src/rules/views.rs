@@ -453,6 +453,7 @@ impl EventView {
         match &self.event.data {
             EventData::ReferralCreated(told)
             | EventData::ReferralApproved(told)
+            | EventData::ReferralRevoked(told)
             | EventData::ReferralRejected(told)
             | EventData::ReferralExpired(told) => Some(told),
             _ => None,

@@ -12,7 +12,7 @@ use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
 use super::redemption::{RedemptionRow, StockChange};
-use super::referral::{CodeRow, ReferralRow};
+use super::referral::{CodeRow, ReferralRow, RewardRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -56,6 +56,7 @@ pub(super) struct CommitRows {
     pub(super) usages: Vec<UsageRow>,
     pub(super) referral_code: Option<CodeRow>,
     pub(super) referral: Option<ReferralRow>,
+    pub(super) referral_reward: Option<RewardRow>,
     pub(super) follow_up: Option<SourceRow>,
     pub(super) redemptions: Vec<RedemptionRow>,
     pub(super) stock: Vec<StockChange>,
@@ -123,6 +124,7 @@ impl CommitRows {
             referral: member
                 .zip(commit.referral.as_ref())
                 .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
+            referral_reward: commit.referral_reward.as_ref().map(|reward| RewardRow::of(chain, reward)),
             follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
             redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),

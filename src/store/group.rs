@@ -230,6 +230,8 @@ impl<'a> Round<'a> {
         self.write_holdings(conn)?;
         let (_, referrals) = self.ordered_rows(|rows| &rows.referral, ReferralRow::key);
         referral::write(conn, &referrals)?;
+        let rewards = self.commits.iter().filter_map(|(_, _, rows)| rows.referral_reward.as_ref());
+        rewards.into_iter().try_for_each(|reward| referral::write_reward(conn, reward))?;
         // Each has a key that nobody but what it follows of can give, so it is new.
         let (_, follow_ups) = self.ordered_rows(|rows| &rows.follow_up, SourceRow::key);
         source_event::keep_new(conn, &follow_ups)?;

@@ -14,7 +14,8 @@ use super::schema::{referral_codes, referrals};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{MemberId, ReferralId};
-use crate::domain::referral::{Referral, ReferralCode, ReferralStatus, Sender};
+use crate::domain::json::to_json;
+use crate::domain::referral::{Filed, Referral, ReferralCode, ReferralStatus, Reward, Sender};
 use crate::domain::text::{Name, Note};
 
 /// A referral as stored.
@@ -69,6 +70,19 @@ pub(super) struct ReferralRow {
     reason: Option<String>,
     created_at: i64,
     settled_at: Option<i64>,
+}
+
+/// What a referral brought its sender, on its way into its row.
+pub(super) struct RewardRow {
+    chain: String,
+    id: String,
+    reward: String,
+}
+
+impl RewardRow {
+    pub(super) fn of(chain: &ChainId, (id, reward): &(ReferralId, Reward)) -> Self {
+        Self { chain: chain.to_string(), id: id.to_string(), reward: to_json(reward) }
+    }
 }
 
 impl ReferralRow {
@@ -139,6 +153,38 @@ pub(super) fn write(conn: &mut DbConn, rows: &[&ReferralRow]) -> QueryResult<()>
         |row| -> (String, String) { (row.chain.clone(), row.id.clone()) }
     )
     .map(drop)
+}
+
+/// Writes what a referral brought its sender, whose fence guards it.
+pub(super) fn write_reward(conn: &mut DbConn, row: &RewardRow) -> QueryResult<()> {
+    diesel::update(referrals::table.find((&row.chain, &row.id)))
+        .set(referrals::reward.eq(&row.reward))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Referrals as they are filed.
+pub fn filed(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    ids: &BTreeSet<ReferralId>,
+) -> Result<BTreeMap<ReferralId, Option<Filed>>, StoreError> {
+    let mut all = BTreeMap::new();
+    for id in ids {
+        let text = id.to_string();
+        let found: Option<(String, Option<String>)> = referrals::table
+            .find((chain.as_str(), &text))
+            .select((referrals::status, referrals::reward))
+            .get_result(conn)
+            .optional()?;
+        let row = Row { table: "referrals", id: &text };
+        let read = |(status, reward): (String, Option<String>)| -> Result<Filed, StoreError> {
+            let reward = reward.map(|reward| row.json("reward", &reward)).transpose()?;
+            Ok(Filed { status: row.parse("status", &status)?, reward })
+        };
+        all.insert(*id, found.map(read).transpose()?);
+    }
+    Ok(all)
 }
 
 /// Whose this code is.

@@ -285,6 +285,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
+        reward -> Nullable<Text>,
     }
 }
 

@@ -268,7 +268,8 @@ CREATE TABLE referral_codes (
     PRIMARY KEY (chain, code)
 );
 
--- For those who ask; decided on is what the receiver's state says.
+-- For those who ask; decided on is what the receiver's state says. But `reward`, what it brought the sender, is theirs
+-- alone to write and to take back.
 CREATE TABLE referrals (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -279,6 +280,7 @@ CREATE TABLE referrals (
     reason TEXT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    reward TEXT,
     PRIMARY KEY (chain, id)
 );
 CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);

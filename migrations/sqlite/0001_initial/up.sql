@@ -275,7 +275,8 @@ CREATE TABLE referral_codes (
     PRIMARY KEY (chain, code)
 ) WITHOUT ROWID;
 
--- For those who ask; decided on is what the receiver's state says.
+-- For those who ask; decided on is what the receiver's state says. But `reward`, what it brought the sender, is theirs
+-- alone to write and to take back.
 CREATE TABLE referrals (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -286,6 +287,7 @@ CREATE TABLE referrals (
     reason TEXT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    reward TEXT,
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);

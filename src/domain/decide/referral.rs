@@ -6,18 +6,20 @@ use ulid::Ulid;
 
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::achievement::Brought;
 use crate::domain::commit::{SourceChange, SourceOrigin};
 use crate::domain::ids::{ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::referral::{
-    Acceptance, FollowUp, Referral, ReferralCode, ReferralCommand, ReferralStatus, ReferralTold, Rejection,
-    Reward, Sender, Side,
+    Acceptance, Filed, FollowUp, Recruit, Referral, ReferralCode, ReferralCommand, ReferralStatus,
+    ReferralTold, Rejection, Reward, Sender, Side, Turn,
 };
 use crate::domain::refusal::Refused;
-use crate::domain::terms::achievement::Prize;
+use crate::domain::terms::achievement::{OnRefund, Prize};
 use crate::domain::terms::referral::{Approval, Referrals};
+use crate::domain::text::Key;
 
 impl Draft {
     pub(super) fn handle_referral(
@@ -29,7 +31,7 @@ impl Draft {
             ReferralCommand::Accept(acceptance) => self.accept_referral(frame, acceptance),
             ReferralCommand::Approve => {
                 self.pending_referral()?;
-                self.approve_referral(frame);
+                self.approve_referral(frame, None);
                 Ok(())
             }
             ReferralCommand::Reject(Rejection { reason }) => {
@@ -37,10 +39,8 @@ impl Draft {
                 self.end_referral(frame, referral, ReferralStatus::Rejected);
                 Ok(())
             }
-            ReferralCommand::Reward(reward) => {
-                self.reward_sender(frame, reward);
-                Ok(())
-            }
+            ReferralCommand::Reward(recruit) => Ok(self.reward_sender(frame, recruit)?),
+            ReferralCommand::Revoke(recruit) => Ok(self.take_from_sender(frame, recruit)?),
         }
     }
 
@@ -75,6 +75,8 @@ impl Draft {
             created_at: self.now,
             settled_at: None,
             reason: None,
+            order: None,
+            brought: Vec::new(),
         };
         let told = ReferralTold {
             sender_first_name: sender.first_name,
@@ -121,74 +123,146 @@ impl Draft {
         }
     }
 
-    /// After the rules: an order that is good enough approves the referral of its member.
+    /// After the rules: an order that is good enough approves the referral of its member, and one that is undone takes
+    /// its approval with it.
     pub fn settle_referral(&mut self, frame: Frame<'_>) {
-        let Some(Referrals { approval: Approval::FirstOrder { minimum }, .. }) = &frame.terms.referrals
-        else {
+        let (Some(terms), Some(referral)) = (&frame.terms.referrals, &self.member.referring.received) else {
             return;
         };
         let is_mine = |order: &&OrderRecord| order.member.is_some_and(|owner| self.member.answers_for(owner));
-        let spent = self.order.as_ref().filter(is_mine).and_then(OrderRecord::spend);
-        // Two who brought each other may turn out to be one.
-        let by_another = |referral: &Referral| !self.member.answers_for(referral.sender);
-        if spent.is_some_and(|spent| spent >= *minimum) && self.pending_referral().is_ok_and(by_another) {
-            self.approve_referral(frame);
+        let Some(order) = self.order.as_ref().filter(is_mine) else { return };
+        match (referral.status, terms.approval) {
+            (ReferralStatus::Pending, Approval::FirstOrder { minimum }) => {
+                // Two who brought each other may turn out to be one.
+                let by_another = !self.member.answers_for(referral.sender);
+                if by_another && order.spend().is_some_and(|spent| spent >= minimum) {
+                    let order = order.order_id.clone();
+                    self.approve_referral(frame, Some(order));
+                }
+            }
+            (ReferralStatus::Approved, _) if terms.on_refund == OnRefund::Revoke => {
+                if order.is_undone() && referral.order.as_ref() == Some(&order.order_id) {
+                    self.revoke_referral(frame);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn approve_referral(&mut self, frame: Frame<'_>) {
+    /// It counts: by this order, or because people say so.
+    fn approve_referral(&mut self, frame: Frame<'_>, order: Option<Key>) {
         let Some(referral) = self.member.referring.received.as_deref().cloned() else { return };
-        let reward = Reward {
+        self.tell_sender(&referral, Turn::Approved);
+        self.end_referral(frame, Referral { order, ..referral }, ReferralStatus::Approved);
+        if let Some(terms) = &frame.terms.referrals {
+            let brought = self.give_referral_prize(frame, &terms.receiver);
+            self.member.referring.received.iter_mut().for_each(|referral| referral.brought = brought.clone());
+        }
+    }
+
+    /// The order that approved it counts no longer: the receiver loses what it brought, and the sender will.
+    fn revoke_referral(&mut self, frame: Frame<'_>) {
+        let Some(mut referral) = self.member.referring.received.as_deref().cloned() else { return };
+        self.tell_sender(&referral, Turn::Revoked);
+        let told = self.told.len();
+        let brought = std::mem::take(&mut referral.brought);
+        let coupons_kept = self.take_prize_back(frame, &frame.engine("referral revoked"), brought);
+        let referral = Referral { status: ReferralStatus::Revoked, settled_at: Some(self.now), ..referral };
+        let revoked = ReferralTold { coupons_kept, ..self.told_receiver(frame, &referral) };
+        self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked))); // before what goes with it
+        self.keep_referral(referral);
+    }
+
+    /// What it means for the sender is theirs to decide, after this.
+    fn tell_sender(&mut self, referral: &Referral, turn: Turn) {
+        let recruit = Recruit {
             referral: referral.id,
             receiver_id: self.member.face().id,
             channel: referral.channel.clone(),
         };
-        self.follow_up = Some(FollowUp { member: referral.sender, reward });
-        self.end_referral(frame, referral, ReferralStatus::Approved);
-        if let Some(terms) = &frame.terms.referrals {
-            self.give_referral_prize(frame, &terms.receiver);
-        }
+        self.follow_up = Some(FollowUp { member: referral.sender, turn, recruit });
     }
 
     /// The sender's side of an approval. It is never refused: what it follows of has happened.
-    fn reward_sender(&mut self, frame: Frame<'_>, reward: &Reward) {
+    fn reward_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
+        if self.filed(recruit)?.is_some_and(|filed| filed.status == ReferralStatus::Revoked) {
+            self.note("the order that approved the referral is undone meanwhile; it brings nothing");
+            return Ok(());
+        }
         let terms = frame.terms.referrals.as_ref();
         let today = self.judged_on(frame);
         let rewarded = terms.filter(|terms| self.member.referring.sent.has_room(&terms.limits, today));
         self.told.push(EventData::ReferralApproved(Box::new(ReferralTold {
-            referral_id: reward.referral,
-            role: Side::Sender,
-            status: ReferralStatus::Approved,
-            sender_id: self.member.face().id,
-            receiver_id: reward.receiver_id.clone(),
-            sender_first_name: None,
-            sender_email: None,
-            channel: reward.channel.clone(),
-            code: None,
-            link: None,
             has_coupon: rewarded.is_some_and(|terms| terms.sender.coupon.is_some()),
-            new_user: false,
-            referred_user: false,
             rewarded: rewarded.is_some(),
-            reason: None,
+            ..self.told_sender(recruit, ReferralStatus::Approved)
         })));
         match rewarded {
             Some(terms) => {
                 self.member.referring.sent.add(&terms.limits, today);
-                self.give_referral_prize(frame, &terms.sender);
+                let brought = self.give_referral_prize(frame, &terms.sender);
+                self.referral_reward = Some((recruit.referral, Reward { on: today, brought }));
             }
             None => self.note("the member has brought as many others as the program rewards"),
         }
+        Ok(())
     }
 
-    fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) {
-        let cause = frame.engine("referral");
-        let given = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, None));
-        if let Err(refusal) = given
-            && refusal != Refusal::Lacks
-        {
-            self.note(format!("the referral brings nothing: {refusal}"));
+    /// The sender's side of a revocation: what they got is taken back, and there is room for another one.
+    fn take_from_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
+        let reward = self.filed(recruit)?.and_then(|filed| filed.reward);
+        let told = self.told.len();
+        let coupons_kept = match reward {
+            Some(Reward { on, brought }) => {
+                let limits = frame.terms.referrals.as_ref().map(|terms| terms.limits).unwrap_or_default();
+                self.member.referring.sent.take_back(&limits, on);
+                self.take_prize_back(frame, &frame.engine("referral revoked"), brought)
+            }
+            None => Vec::new(),
+        };
+        let revoked = ReferralTold { coupons_kept, ..self.told_sender(recruit, ReferralStatus::Revoked) };
+        self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked)));
+        Ok(())
+    }
+
+    /// The referral as it is filed.
+    fn filed(&mut self, recruit: &Recruit) -> Result<Option<Filed>, Refusal> {
+        let known = self.desk.referrals.get(&recruit.referral).cloned();
+        known.ok_or_else(|| {
+            self.wanted.referrals.insert(recruit.referral);
+            Refusal::Lacks
+        })
+    }
+
+    fn told_sender(&self, recruit: &Recruit, status: ReferralStatus) -> ReferralTold {
+        ReferralTold {
+            referral_id: recruit.referral,
+            role: Side::Sender,
+            status,
+            sender_id: self.member.face().id,
+            receiver_id: recruit.receiver_id.clone(),
+            sender_first_name: None,
+            sender_email: None,
+            channel: recruit.channel.clone(),
+            code: None,
+            link: None,
+            has_coupon: false,
+            new_user: false,
+            referred_user: false,
+            rewarded: false,
+            reason: None,
+            coupons_kept: Vec::new(),
         }
+    }
+
+    fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) -> Vec<Brought> {
+        let cause = frame.engine("referral");
+        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
+            Ok(brought) => return brought,
+            Err(Refusal::Lacks) => {}
+            Err(refusal) => self.note(format!("the referral brings nothing: {refusal}")),
+        }
+        Vec::new()
     }
 
     /// A referral that nobody approved in time.
@@ -213,13 +287,14 @@ impl Draft {
             ReferralStatus::Approved => Some(EventData::ReferralApproved(told)),
             ReferralStatus::Rejected => Some(EventData::ReferralRejected(told)),
             ReferralStatus::Expired => Some(EventData::ReferralExpired(told)),
-            ReferralStatus::Pending => None,
+            ReferralStatus::Pending | ReferralStatus::Revoked => None,
         });
         self.keep_referral(referral);
     }
 
     fn told_receiver(&self, frame: Frame<'_>, referral: &Referral) -> ReferralTold {
         let prize = frame.terms.referrals.as_ref().map(|terms| &terms.receiver);
+        let counts = referral.status != ReferralStatus::Revoked;
         ReferralTold {
             referral_id: referral.id,
             role: Side::Receiver,
@@ -231,11 +306,12 @@ impl Draft {
             channel: referral.channel.clone(),
             code: None,
             link: None,
-            has_coupon: prize.is_some_and(|prize| prize.coupon.is_some()),
+            has_coupon: counts && prize.is_some_and(|prize| prize.coupon.is_some()),
             new_user: false,
             referred_user: true,
             rewarded: referral.status == ReferralStatus::Approved,
             reason: referral.reason.clone(),
+            coupons_kept: Vec::new(),
         }
     }
 

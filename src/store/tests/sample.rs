@@ -115,6 +115,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         coupons: Default::default(),
         new_referral_code: None,
         referral: None,
+        referral_reward: None,
         follow_up: None,
         redemptions: Default::default(),
         transfers: vec![transfer],
