@@ -69,12 +69,18 @@ impl Draft {
                     errors: self.failures,
                     notes: self.notes,
                 };
+                // What is run again has its place already.
+                let previous = match input.from.is_undecided() {
+                    true => latest.source.replace(input.id),
+                    false => None,
+                };
                 Some(SourceChange {
                     id: input.id,
                     event: input.event,
                     received_at: input.received_at,
                     from: input.from,
                     member: Some(self.member.id),
+                    previous,
                     receipt,
                 })
             }
@@ -142,6 +148,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             received_at: input.received_at,
             from: input.from,
             member: None,
+            previous: None,
             receipt,
         }),
         member: None,
