@@ -235,16 +235,12 @@ impl EventType {
             Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
             Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
             Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
-            Self::RedemptionFulfilled => {
-                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
-            }
-            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
-            Self::RedemptionCancelled => {
-                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
-            }
-            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
+            Self::RedemptionPending => EventData::Redemption(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::Redemption(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => EventData::Redemption(redemption(RedemptionStatus::Fulfilled)),
+            Self::RedemptionRejected => EventData::Redemption(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => EventData::Redemption(redemption(RedemptionStatus::Cancelled)),
+            Self::RedemptionExpired => EventData::Redemption(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {

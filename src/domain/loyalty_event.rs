@@ -21,7 +21,7 @@ use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNe
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::people::{Enrolled, Forfeited, Reunion};
 use super::profile::{Profile, ProfileField};
-use super::redemption::RedemptionTold;
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
@@ -130,9 +130,7 @@ impl EventType {
                 | Self::MenuItemDeleted
         )
     }
-}
 
-impl EventType {
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
     pub const fn shows_segments(self) -> bool {
         matches!(
@@ -336,18 +334,8 @@ pub enum EventData {
     PointsReturned(PointsMoved),
     /// `redemption.created`
     RedemptionCreated(RedemptionTold),
-    /// `redemption.pending`
-    RedemptionPending(RedemptionTold),
-    /// `redemption.approved`
-    RedemptionApproved(RedemptionTold),
-    /// `redemption.fulfilled`
-    RedemptionFulfilled(RedemptionTold),
-    /// `redemption.rejected`
-    RedemptionRejected(RedemptionTold),
-    /// `redemption.cancelled`
-    RedemptionCancelled(RedemptionTold),
-    /// `redemption.expired`
-    RedemptionExpired(RedemptionTold),
+    /// `redemption.pending`, …: what it came to, which it says itself.
+    Redemption(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -389,6 +377,18 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// The referral that it tells of, if it does.
+    pub const fn referral(&self) -> Option<&ReferralTold> {
+        match self {
+            Self::ReferralCreated(told)
+            | Self::ReferralApproved(told)
+            | Self::ReferralRejected(told)
+            | Self::ReferralExpired(told)
+            | Self::ReferralRevoked(told) => Some(told),
+            _ => None,
+        }
+    }
+
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
@@ -420,12 +420,14 @@ impl EventData {
             Self::PointsRedeemed(_) => EventType::PointsRedeemed,
             Self::PointsReturned(_) => EventType::PointsReturned,
             Self::RedemptionCreated(_) => EventType::RedemptionCreated,
-            Self::RedemptionPending(_) => EventType::RedemptionPending,
-            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
-            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
-            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
-            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
-            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
+            Self::Redemption(told) => match told.status {
+                RedemptionStatus::Pending => EventType::RedemptionPending,
+                RedemptionStatus::Approved => EventType::RedemptionApproved,
+                RedemptionStatus::Fulfilled => EventType::RedemptionFulfilled,
+                RedemptionStatus::Rejected => EventType::RedemptionRejected,
+                RedemptionStatus::Cancelled => EventType::RedemptionCancelled,
+                RedemptionStatus::Expired => EventType::RedemptionExpired,
+            },
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -457,20 +459,6 @@ impl EventData {
                 (Offering::MenuItem, Change::Updated) => EventType::MenuItemUpdated,
                 (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
             },
-        }
-    }
-}
-
-impl EventData {
-    /// The referral that it tells of, if it does.
-    pub const fn referral(&self) -> Option<&ReferralTold> {
-        match self {
-            Self::ReferralCreated(told)
-            | Self::ReferralApproved(told)
-            | Self::ReferralRejected(told)
-            | Self::ReferralExpired(told)
-            | Self::ReferralRevoked(told) => Some(told),
-            _ => None,
         }
     }
 }
@@ -540,13 +528,9 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsRedeemed(own)
             | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
-            EventData::RedemptionCreated(own)
-            | EventData::RedemptionPending(own)
-            | EventData::RedemptionApproved(own)
-            | EventData::RedemptionFulfilled(own)
-            | EventData::RedemptionRejected(own)
-            | EventData::RedemptionCancelled(own)
-            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own) | EventData::Redemption(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }

@@ -125,13 +125,9 @@ pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
-        EventData::RedemptionCreated(told)
-        | EventData::RedemptionPending(told)
-        | EventData::RedemptionApproved(told)
-        | EventData::RedemptionFulfilled(told)
-        | EventData::RedemptionRejected(told)
-        | EventData::RedemptionCancelled(told)
-        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
+        EventData::RedemptionCreated(told) | EventData::Redemption(told) => {
+            Some(LineData::Redemption(RedemptionLine::of(told).into()))
+        }
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
