@@ -31,11 +31,12 @@ pub(super) enum RuleEvent {
 }
 
 /// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
-pub(super) const REACTIONS: [EventType; 4] = [
+pub(super) const REACTIONS: [EventType; 5] = [
     EventType::AchievementEarned,
     EventType::AchievementRevoked,
     EventType::StreakBroken,
     EventType::ReferralApproved,
+    EventType::ReferralRevoked,
 ];
 
 impl RuleEvent {

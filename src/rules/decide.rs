@@ -37,7 +37,9 @@ use super::code::{REACTIONS, RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
-use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
+use super::views::{
+    CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
+};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -283,7 +285,7 @@ fn ask<'p>(
         .collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
+/// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -307,11 +309,16 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             ("refund", Dynamic::from(view))
         }
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
+        SourceData::CartUpdated(cart) => ("cart", Dynamic::from(CartView::new(cart, at))),
+        SourceData::SessionStarted(start) => {
+            let view = SessionView::new(&start.session_id, start.channel.as_ref(), location, at);
+            ("session", Dynamic::from(view))
+        }
+        SourceData::SessionEnded(end) => {
+            ("session", Dynamic::from(SessionView::new(&end.session_id, None, location, at)))
+        }
         SourceData::MemberUpdated(_)
-        | SourceData::SessionStarted(_)
-        | SourceData::SessionEnded(_)
         | SourceData::Signal(_)
-        | SourceData::CartUpdated(_)
         | SourceData::Command(_)
         | SourceData::Offering(_) => return None,
     })

@@ -70,12 +70,18 @@ impl Draft {
                     errors: self.failures,
                     notes: self.notes,
                 };
+                // What is run again has its place already.
+                let previous = match input.from.is_undecided() {
+                    true => latest.source.replace(input.id),
+                    false => None,
+                };
                 Some(SourceChange {
                     id: input.id,
                     event: input.event,
                     received_at: input.received_at,
                     from: input.from,
                     member: Some(self.member.id),
+                    previous,
                     receipt,
                 })
             }
@@ -98,6 +104,7 @@ impl Draft {
             redemptions: self.desk.redemptions.into_changes(),
             new_referral_code: self.new_referral_code,
             referral,
+            referral_reward: self.referral_reward,
             follow_up,
             transfers: self.transfers,
             events,
@@ -119,13 +126,9 @@ pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
-        EventData::RedemptionCreated(told)
-        | EventData::RedemptionPending(told)
-        | EventData::RedemptionApproved(told)
-        | EventData::RedemptionFulfilled(told)
-        | EventData::RedemptionRejected(told)
-        | EventData::RedemptionCancelled(told)
-        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
+        EventData::RedemptionCreated(told) | EventData::Redemption(told) => {
+            Some(LineData::Redemption(RedemptionLine::of(told).into()))
+        }
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -142,6 +145,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             received_at: input.received_at,
             from: input.from,
             member: None,
+            previous: None,
             receipt,
         }),
         member: None,
@@ -152,6 +156,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         coupons: CouponChanges::default(),
         new_referral_code: None,
         referral: None,
+        referral_reward: None,
         follow_up: None,
         redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),
