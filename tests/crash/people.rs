@@ -8,7 +8,7 @@ use awc::http::Method;
 use futures_util::future::join4;
 use serde_json::{Value, json};
 
-use crate::counter::{Counter, given, told};
+use crate::counter::{Counter, given};
 
 /// An order without a key, for those who say it beside.
 pub(crate) fn purchase(order: &str, member: &str, total: &str) -> Value {
@@ -43,7 +43,7 @@ impl Merges {
         let (gift, from) = (json!({ "amount": 5, "reason": "Gift" }), json!({ "from": goes }));
         let (gift_path, merge_path) = (format!("members/{goes}/points"), format!("members/{keeps}/merge"));
         let (gift_key, merge_key) = (format!("five-{n}"), format!("merge-{n}"));
-        let (one, two, gift, merged) = join4(
+        let (one, two, gift, _) = join4(
             buy(format!("c-{n}"), &keeps),
             buy(format!("d-{n}"), &goes),
             self.counter.order(Method::POST, &gift_path, &gift_key, &gift),
@@ -53,7 +53,8 @@ impl Merges {
         points += one + two + given(&gift);
         let mut now = Now::One;
         if n % 3 == 0 {
-            let other = json!({ "member": told(&merged, "member.merged", "other_member_id") });
+            let other =
+                json!({ "member": self.counter.see(&format!("members/{keeps}")).await["absorbed"][0] });
             let path = format!("members/{keeps}/unmerge");
             self.counter.order(Method::POST, &path, &format!("unmerge-{n}"), &other).await;
             now = Now::Two;

@@ -23,6 +23,7 @@ mod points;
 mod program;
 mod redemptions;
 mod referrals;
+mod repeats;
 mod segments;
 mod surface;
 mod tiers;

@@ -9,6 +9,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order};
 on_both_backends! {
     a_first_order_approves_a_referral_and_both_sides_are_rewarded_once,
     a_limit_of_the_sender_holds_when_many_are_approved_at_once,
+    nobody_takes_the_key_of_a_senders_reward,
     people_approve_and_reject_and_time_expires,
     what_cannot_be_referred_has_a_name,
 }
@@ -148,6 +149,29 @@ async fn a_limit_of_the_sender_holds_when_many_are_approved_at_once(mut app: Tes
     assert_eq!(points(&app, "ben").await, before + 3_000);
     new_member(&app, "late").await;
     assert_eq!(refer(&app, "late", &code).await.expect(409)["code"], "referral_limit_reached");
+    app.stop().await;
+}
+
+async fn nobody_takes_the_key_of_a_senders_reward(mut app: TestApp) {
+    with(&mut app, REFERRALS).await;
+    let code = sender(&app, "ben").await;
+    new_member(&app, "ana").await;
+    refer(&app, "ana", &code).await.expect(200);
+    let shown = app.get(&of("ana", "referral")).await.expect(200);
+    let key = format!("referral:{}", shown["received"]["referral_id"].as_str().unwrap());
+    let visit = json!({ "key": key, "type": "visit", "member": { "id": "eve" }, "data": {} });
+    assert_eq!(app.send(&visit).await.expect(422)["field"], "key");
+    let mut keyless = visit;
+    keyless.as_object_mut().unwrap().remove("key");
+    let keyed = [("idempotency-key", &*key), ("content-type", "application/json")];
+    for (path, body) in [
+        ("/v1/chains/harvest/events".to_owned(), keyless),
+        (of("ana", "points"), json!({ "amount": 1, "reason": "x" })),
+    ] {
+        app.request(Method::POST, &path, &keyed, body.to_string().into_bytes()).await.expect(422);
+    }
+    app.send(&order("large", "ana", "15.00")).await.expect(200);
+    rewarded(&app, "ben", 1).await;
     app.stop().await;
 }
 

@@ -91,6 +91,9 @@ impl ReferralCommand {
     }
 }
 
+/// What the keys of follow-ups begin with; nobody else gives such a key.
+pub const FOLLOW_UP: &str = "referral:";
+
 /// What follows of a decision for somebody else, decided after it, once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowUp {
@@ -120,7 +123,7 @@ impl FollowUp {
     /// As a source event. Its key is the referral's alone, so that it exists once.
     pub fn event(self, occurred_at: Timestamp) -> SourceEvent {
         let Self { member, reward } = self;
-        let key = Key::parse(&format!("referral:{}", reward.referral))
+        let key = Key::parse(&format!("{FOLLOW_UP}{}", reward.referral))
             .unwrap_or_else(|_| unreachable!("an id makes a key"));
         let kind = CommandType::RewardReferral.as_str();
         let envelope = Envelope { key: &key, kind, occurred_at, member: Named { id: member }, data: &reward };

@@ -20,7 +20,7 @@ use super::terms::referral::SenderLimits;
 use super::text::{Name, Note};
 
 pub use code::ReferralCode;
-pub use command::{Acceptance, FollowUp, ReferralCommand, Rejection, Reward};
+pub use command::{Acceptance, FOLLOW_UP, FollowUp, ReferralCommand, Rejection, Reward};
 
 /// What a member has to do with referrals.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -129,6 +129,18 @@ on_both! {
         assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10)).len(), 1);
     }
 
+    fn what_a_decision_takes_out_of_a_kept_event_is_stored_no_more(store) {
+        store.write(&[kept(1, SourceStatus::Accepted).into()]);
+        let mut decided = order(1, &newcomer(1));
+        let source = decided.source.as_mut().unwrap();
+        source.from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
+        Arc::make_mut(&mut source.event).body = "{}".into();
+        let (id, hash) = (source.id, source.event.body_hash);
+        assert_eq!(store.write(&[decided.into()]), [Done]);
+        let stored = store.look(|c| sources::get(c, &harvest(), id)).unwrap();
+        assert_eq!((&*stored.body, stored.body_hash), ("{}", hash), "a repeat is known all the same");
+    }
+
     fn pages_follow_one_another_without_gap_or_overlap(store) {
         store.write(&(1..=25).map(|n| kept(n, SourceStatus::Parked).into()).collect::<Vec<_>>());
         let (mut seen, mut after) = (Vec::new(), None);
