@@ -110,11 +110,16 @@ impl Counter {
 
     /// What is there, if it is.
     pub(crate) async fn look(&self, path: &str) -> Option<Value> {
-        let base = self.base.borrow().clone();
-        let path = format!("{CHAIN}/{path}");
-        let (status, shown) = call(&base, Method::GET, &path, &Value::Null).await.expect("an answer");
-        assert!(matches!(status, 200 | 404), "{path}: {shown}");
-        (status == 200).then_some(shown)
+        let (path, since) = (format!("{CHAIN}/{path}"), Instant::now());
+        loop {
+            let base = self.base.borrow().clone();
+            match call(&base, Method::GET, &path, &Value::Null).await {
+                Some((200, shown)) => return Some(shown),
+                Some((404, _)) => return None,
+                shed => assert!(since.elapsed() < PATIENCE, "{path} is never shown: {shed:?}"),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What must be there.

@@ -18,6 +18,7 @@ mod ingest;
 mod lifecycle;
 mod members;
 mod model;
+mod nodes;
 mod orders;
 mod points;
 mod program;

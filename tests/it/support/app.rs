@@ -1,6 +1,7 @@
 //! A running engine on a throwaway database, spoken to over HTTP.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use awc::http::Method;
@@ -51,7 +52,8 @@ pub(crate) struct TestApp {
     app: Option<App>,
     base: String,
     config: Config,
-    dir: TempDir,
+    /// Gone with the last node that works in it.
+    dir: Rc<TempDir>,
     client: awc::Client,
 }
 
@@ -62,7 +64,7 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = Rc::new(tempfile::tempdir().expect("a temporary folder"));
         copy_folder(&repository().join("rules"), &dir.path().join("rules"));
         let mut config = Config::defaults();
         config.bind = "127.0.0.1:0".parse().unwrap();
@@ -88,6 +90,14 @@ impl TestApp {
         let app = App::start(&self.config).await.unwrap_or_else(|e| panic!("the engine starts: {e:?}"));
         self.base = format!("http://{}", app.address());
         self.app = Some(app);
+    }
+
+    /// Another node that serves the same database, as many may on PostgreSQL.
+    pub(crate) async fn another_node(&self) -> Self {
+        let (config, dir, client) = (self.config.clone(), self.dir.clone(), self.client.clone());
+        let mut this = Self { app: None, base: String::new(), config, dir, client };
+        this.run().await;
+        this
     }
 
     /// Stops and starts again on the same database, with a changed configuration.
