@@ -111,7 +111,7 @@ impl Coupons {
     /// Each code was used and assigned as often as people were told, members have what they were given, and each use
     /// was told once.
     pub(crate) async fn reconcile(&self) {
-        let done = self.done.borrow();
+        let done = self.done.take();
         for (code, user) in &done.used {
             let shown = self.counter.see(&format!("coupons/{code}")).await;
             let found = (shown["total_usages"].as_u64(), shown["total_assigned"].as_u64());

@@ -93,7 +93,7 @@ impl Redemptions {
 
     /// Every redemption that was made stands where it was left, was paid for once, and stock was counted once.
     pub(crate) async fn reconcile(&self) {
-        let all = self.all.borrow();
+        let all = self.all.take();
         let stored = self.counter.all("redemptions?").await;
         assert_eq!(stored.len(), all.len(), "redemptions of which nobody was told");
         for redemption in stored {

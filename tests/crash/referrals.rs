@@ -57,8 +57,8 @@ impl Referrals {
 
     /// Both sides have what they were promised, once.
     pub(crate) async fn reconcile(&self) {
-        let (brought, counter) = (self.brought.borrow(), &self.counter);
-        for (n, points) in &*brought {
+        let (brought, counter) = (self.brought.take(), &self.counter);
+        for (n, points) in &brought {
             let shown = counter.see(&format!("members/new-{n}")).await;
             assert_eq!((shown["points"].as_i64(), points >= &300), (Some(*points), true), "{shown}");
         }
