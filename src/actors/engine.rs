@@ -27,6 +27,7 @@ use crate::domain::text::Key;
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
+use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -405,14 +406,37 @@ impl Engine {
         input: &SourceInput,
         refused: Refused,
     ) -> Result<Answer, EngineError> {
-        let (of, key) = (chain.clone(), input.event.key.clone());
-        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &key)).await?;
-        match known.filter(|known| known.id != input.id) {
-            Some(known) => {
-                repeat(input, known.receipt, known.body_hash == input.event.body_hash, known.status)
-            }
-            None => Err(refused.into()),
+        if matches!(input.from, SourceOrigin::Stored { .. }) {
+            return Err(refused.into()); // it is itself what is known under its key
         }
+        let known = self.known(chain, &input.event.key, &input.event.body_hash).await?;
+        known.ok_or_else(|| refused.into())
+    }
+
+    /// What was answered to this body under this key, if anything was done under it.
+    ///
+    /// # Errors
+    /// [`EngineError::KeyReused`] when it was another body.
+    pub async fn answered(
+        &self,
+        chain: &ChainId,
+        key: &Key,
+        body: &[u8],
+    ) -> Result<Option<Answer>, EngineError> {
+        self.known(chain, key, &SourceEvent::hash_of(body)).await
+    }
+
+    async fn known(
+        &self,
+        chain: &ChainId,
+        key: &Key,
+        body_hash: &[u8; 32],
+    ) -> Result<Option<Answer>, EngineError> {
+        let (of, sought) = (chain.clone(), key.clone());
+        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &sought)).await?;
+        let again =
+            |known: StoredSource| repeat(key, known.receipt, known.body_hash == *body_hash, known.status);
+        known.map(again).transpose()
     }
 
     /// Where an event goes: to the member it names by our id, else to whom its identities or its order belong.
@@ -487,7 +511,7 @@ impl Engine {
         let Committed { written, commit, receipt } = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source, receipt) {
             (Written::Duplicate { receipt, same_body, status }, ..) => {
-                repeat(input, receipt, same_body, status)
+                repeat(&input.event.key, receipt, same_body, status)
             }
             (Written::Done, Some(source), Some(receipt)) => Ok(first_answer(&source, receipt)),
             (Written::Conflict | Written::Done, ..) => {

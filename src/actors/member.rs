@@ -322,7 +322,7 @@ impl Work {
                     return Ok(Applied::Answered { answer: first_answer(&source, receipt), news });
                 }
                 Written::Duplicate { receipt, same_body, status } => {
-                    let answer = repeat(&input, receipt, same_body, status)?;
+                    let answer = repeat(&input.event.key, receipt, same_body, status)?;
                     return Ok(Applied::Answered { answer, news: News::default() });
                 }
                 Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
@@ -551,13 +551,13 @@ pub fn first_answer(source: &SourceChange, receipt: String) -> Answer {
 /// # Errors
 /// [`EngineError::KeyReused`] when the bodies differ.
 pub fn repeat(
-    input: &SourceInput,
+    key: &Key,
     receipt: String,
     same_body: bool,
     status: SourceStatus,
 ) -> Result<Answer, EngineError> {
     if !same_body {
-        return Err(EngineError::KeyReused { key: input.event.key.to_string() });
+        return Err(EngineError::KeyReused { key: key.to_string() });
     }
     let receipt = Receipt::as_duplicate(&receipt);
     Ok(Answer { receipt, duplicate: true, status })

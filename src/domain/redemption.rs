@@ -233,6 +233,11 @@ impl Redemptions {
         self.open.len()
     }
 
+    /// Those that are open.
+    pub fn ids(&self) -> impl Iterator<Item = RedemptionId> + '_ {
+        self.open.keys().copied()
+    }
+
     /// How many the member has of a reward with a limit.
     pub fn has(&self, reward: &Name) -> u32 {
         self.has.get(reward).copied().unwrap_or(0)
@@ -328,11 +333,13 @@ mod tests {
         let id = |n| RedemptionId::new(ulid::Ulid(n));
         let at = |n| Timestamp::from_timestamp(n, 0);
         let [mug, cup, hat] = ["mug", "cup", "hat"].map(|text| Name::parse(text).unwrap());
-        let own =
-            Redemptions { open: BTreeMap::from([(id(1), at(10))]), has: BTreeMap::from([(mug.clone(), 1)]) };
+        let own = Redemptions {
+            open: LiteMap::from_iter([(id(1), at(10))]),
+            has: LiteMap::from_iter([(mug.clone(), 1)]),
+        };
         let other = Redemptions {
-            open: BTreeMap::from([(id(2), at(5)), (id(3), None)]),
-            has: BTreeMap::from([(mug.clone(), 2), (cup.clone(), 1), (hat.clone(), 2)]),
+            open: LiteMap::from_iter([(id(2), at(5)), (id(3), None)]),
+            has: LiteMap::from_iter([(mug.clone(), 2), (cup.clone(), 1), (hat.clone(), 2)]),
         };
         let mut both = own.clone();
         both.join(&other);

@@ -78,7 +78,7 @@ pub struct CodeView {
 }
 
 impl ReceivedView {
-    fn of(referral: Referral, sender_id: Box<str>) -> Self {
+    fn of(referral: Referral, sender_id: SmolStr) -> Self {
         Self {
             referral_id: referral.id,
             sender_id,

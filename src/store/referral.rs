@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use smol_str::SmolStr;
 
 use super::batch::which_took_effect;
 use super::connection::DbConn;
@@ -235,7 +236,7 @@ pub(super) fn of_either_side(
 }
 
 /// What the chain calls a member: its own id of them, or ours.
-pub fn called(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<Box<str>, StoreError> {
+pub fn called(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<SmolStr, StoreError> {
     let living = member::load_living(conn, chain, id)?;
     Ok(living.map_or_else(|| id.to_string().into(), |member| member.face().id))
 }

@@ -181,6 +181,8 @@ pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceSta
             source_events::runs.eq(row.runs),
             source_events::member.eq(&row.member),
             source_events::program_version.eq(row.program_version),
+            // Of somebody who was erased meanwhile, nothing but what may stay.
+            source_events::body.eq(&row.body),
             source_events::receipt.eq(&row.receipt),
             place,
         ));

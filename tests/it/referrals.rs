@@ -11,6 +11,7 @@ on_both_backends! {
     a_limit_of_the_sender_holds_when_many_are_approved_at_once,
     a_referral_goes_with_the_order_that_approved_it_and_both_lose_what_it_brought_once,
     what_people_approved_and_what_the_program_lets_stay_outlives_its_order,
+    nobody_takes_the_key_of_a_senders_reward,
     people_approve_and_reject_and_time_expires,
     what_cannot_be_referred_has_a_name,
 }
@@ -222,6 +223,29 @@ async fn what_people_approved_and_what_the_program_lets_stay_outlives_its_order(
     app.advance(60).await;
     assert_eq!(status(&app, "cem").await, "approved");
     rewarded(&app, "ben", 2).await;
+    app.stop().await;
+}
+
+async fn nobody_takes_the_key_of_a_senders_reward(mut app: TestApp) {
+    with(&mut app, REFERRALS).await;
+    let code = sender(&app, "ben").await;
+    new_member(&app, "ana").await;
+    refer(&app, "ana", &code).await.expect(200);
+    let shown = app.get(&of("ana", "referral")).await.expect(200);
+    let key = format!("referral:{}", shown["received"]["referral_id"].as_str().unwrap());
+    let visit = json!({ "key": key, "type": "visit", "member": { "id": "eve" }, "data": {} });
+    assert_eq!(app.send(&visit).await.expect(422)["field"], "key");
+    let mut keyless = visit;
+    keyless.as_object_mut().unwrap().remove("key");
+    let keyed = [("idempotency-key", &*key), ("content-type", "application/json")];
+    for (path, body) in [
+        ("/v1/chains/harvest/events".to_owned(), keyless),
+        (of("ana", "points"), json!({ "amount": 1, "reason": "x" })),
+    ] {
+        app.request(Method::POST, &path, &keyed, body.to_string().into_bytes()).await.expect(422);
+    }
+    app.send(&order("large", "ana", "15.00")).await.expect(200);
+    rewarded(&app, "ben", 1).await;
     app.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Referrals: accepted, approved, rejected, expired, rewarded.
 
+use smol_str::SmolStr;
 use std::sync::Arc;
 
 use ulid::Ulid;
@@ -235,7 +236,7 @@ impl Draft {
     }
 
     /// What the chain calls who brought the member.
-    fn sender_of(&mut self, referral: &Referral) -> Result<Box<str>, Refusal> {
+    fn sender_of(&mut self, referral: &Referral) -> Result<SmolStr, Refusal> {
         let filed = self.filed(referral.id)?;
         Ok(filed.map_or_else(|| referral.sender.to_string().into(), |filed| filed.sender_id))
     }
@@ -305,7 +306,7 @@ impl Draft {
         Ok(())
     }
 
-    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral, sender_id: Box<str>) -> ReferralTold {
+    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral, sender_id: SmolStr) -> ReferralTold {
         let prize = frame.terms.referrals.as_ref().map(|terms| &terms.receiver);
         let counts = referral.status != ReferralStatus::Revoked;
         ReferralTold {

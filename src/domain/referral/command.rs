@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use smol_str::SmolStr;
 
 use super::ReferralCode;
 use crate::domain::Timestamp;
@@ -102,6 +101,9 @@ impl ReferralCommand {
     }
 }
 
+/// What the keys of follow-ups begin with; nobody else gives such a key.
+pub const FOLLOW_UP: &str = "referral:";
+
 /// What follows of a decision for somebody else, decided after it, once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowUp {
@@ -143,8 +145,8 @@ impl FollowUp {
     pub fn event(self, occurred_at: Timestamp) -> SourceEvent {
         let Self { member, turn, recruit } = self;
         let key = match turn {
-            Turn::Approved => format!("referral:{}", recruit.referral),
-            Turn::Revoked => format!("referral:{}:revoked", recruit.referral),
+            Turn::Approved => format!("{FOLLOW_UP}{}", recruit.referral),
+            Turn::Revoked => format!("{FOLLOW_UP}{}:revoked", recruit.referral),
         };
         let key = Key::parse(&key).unwrap_or_else(|_| unreachable!("an id makes a key"));
         let command = match turn {

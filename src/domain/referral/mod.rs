@@ -24,7 +24,7 @@ use super::terms::referral::SenderLimits;
 use super::text::{Key, Name, Note};
 
 pub use code::ReferralCode;
-pub use command::{Acceptance, FollowUp, Recruit, ReferralCommand, Rejection, Turn};
+pub use command::{Acceptance, FOLLOW_UP, FollowUp, Recruit, ReferralCommand, Rejection, Turn};
 
 /// What a member has to do with referrals.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -107,9 +107,9 @@ pub struct Filed {
     /// What it brought its sender.
     pub reward: Option<Reward>,
     /// What the chain calls who brought somebody.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// What the chain calls who was brought.
-    pub receiver_id: Box<str>,
+    pub receiver_id: SmolStr,
 }
 
 /// Where a referral stands.

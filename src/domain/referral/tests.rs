@@ -72,9 +72,10 @@ fn what_two_members_brought_is_one_and_comes_apart_again() {
 fn a_referral_of_their_own_stays_when_another_member_goes() {
     let referral = |n, status| {
         Some(Box::new(Referral {
+            brought: Default::default(),
+            order: None,
             id: ReferralId::new(Ulid(n)),
             sender: MemberId::new(Ulid(99)),
-            sender_id: "m-41".into(),
             status,
             channel: None,
             created_at: Timestamp::UNIX_EPOCH,

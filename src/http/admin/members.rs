@@ -148,7 +148,7 @@ pub(in crate::http) async fn create(
     let kind = SourceType::Command(CommandType::CreateMember);
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let answer = commands::send(&state, &caller, (&chain, None), kind, &request, data).await?;
+    let answer = commands::send(&state, &caller, &chain, kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
@@ -170,10 +170,8 @@ pub(in crate::http) async fn claim(
     let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let (chain, member) = (addressee.chain.clone(), addressee.member);
-    let kind = SourceType::Command(CommandType::ClaimOrder);
-    let claim = commands::send(&state, &caller, (&chain, Some(member)), kind, &request, data).await?;
-    let events = state.engine.decide_claimed(&chain, Some(member)).await?;
+    let claim = addressee.command(&state, &caller, CommandType::ClaimOrder, &request, data).await?;
+    let events = state.engine.decide_claimed(&addressee.chain, addressee.member).await?;
     let receipt =
         |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));
     let events = events.into_iter().map(receipt).collect::<Result<_, _>>()?;

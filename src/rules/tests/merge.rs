@@ -39,7 +39,7 @@ impl Pair {
             Err(Undecided::Refused(refused)) => return Err(refused.code),
             Err(Undecided::Lacks(wanted)) => panic!("{wanted:?}"),
         };
-        life.member = commit.member.clone().unwrap();
+        life.member = Member::clone(commit.member.as_ref().unwrap());
         self.other = commit.people.others[0].clone();
         Ok(())
     }

@@ -5,12 +5,13 @@ use super::sample::*;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::SourceId;
+use crate::domain::ledger::Transfer;
 use crate::domain::receipt::SourceStatus;
 use crate::store::commit::Prepared;
 use crate::store::commit::Written::{self, Conflict, Done, Duplicate};
 use crate::store::connection::Role;
 use crate::store::group::{self, Fate};
-use crate::store::{ledger, source_event as sources};
+use crate::store::{books, source_event as sources};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -77,7 +78,8 @@ on_both! {
         let mut again = order(1, &store.member(1));
         again.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Failed, runs: 1 };
         again.order.as_mut().unwrap().version = 1;
-        again.transfers = vec![transfer(1, 1 << 20, member_id(1), 10)];
+        let line = transfer(1, 1 << 20, member_id(1), 10);
+        again.transfers = vec![Transfer { previous: Some(failed.transfers[0].id), ..line }];
         again.events.clear();
         let mut twice = again.clone();
         assert_eq!(store.write(&[again.into()]), [Done]);
@@ -86,7 +88,7 @@ on_both! {
         assert_eq!(store.write(&[twice.into()]), [Conflict]);
         let after = store.look(|c| sources::get(c, &harvest(), stored.id)).unwrap();
         assert_eq!((after.status, after.runs), (SourceStatus::Processed, 2));
-        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+        assert_eq!(store.look(|c| books::verify(c, Some(&harvest()))), []);
     }
 
     fn stored_events_are_decided_in_the_order_of_their_keys(store) {
@@ -127,6 +129,18 @@ on_both! {
         let by_key = store.look(|c| sources::by_key(c, &harvest(), &waiting[0].key)).unwrap();
         assert_eq!((by_key.status, by_key.runs, by_key.member), (SourceStatus::Processed, 1, Some(member_id(1))));
         assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10)).len(), 1);
+    }
+
+    fn what_a_decision_takes_out_of_a_kept_event_is_stored_no_more(store) {
+        store.write(&[kept(1, SourceStatus::Accepted).into()]);
+        let mut decided = order(1, &newcomer(1));
+        let source = decided.source.as_mut().unwrap();
+        source.from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
+        Arc::make_mut(&mut source.event).body = "{}".into();
+        let (id, hash) = (source.id, source.event.body_hash);
+        assert_eq!(store.write(&[decided.into()]), [Done]);
+        let stored = store.look(|c| sources::get(c, &harvest(), id)).unwrap();
+        assert_eq!((&*stored.body, stored.body_hash), ("{}", hash), "a repeat is known all the same");
     }
 
     fn pages_follow_one_another_without_gap_or_overlap(store) {
