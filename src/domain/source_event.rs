@@ -258,7 +258,7 @@ pub struct SourceEvent {
     pub location: Option<Name>,
     /// What.
     pub data: SourceData,
-    /// SHA-256 of the body: the same key with another body is refused.
+    /// SHA-256 of the body, or of what it was made of: the same key with another one is refused.
     pub body_hash: [u8; 32],
     /// The body as it came, for replay.
     pub body: Arc<str>,
@@ -344,6 +344,11 @@ impl SourceEvent {
             body_hash,
             body: text.into(),
         })
+    }
+
+    /// The same, told from others under its key by what somebody asked for in these words.
+    pub fn asked_for_as(self, words: &str) -> Self {
+        Self { body_hash: Sha256::digest(words).into(), ..self }
     }
 
     /// The type of this event.

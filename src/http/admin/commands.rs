@@ -1,7 +1,5 @@
 //! Commands: an admin route makes one of its body and sends it the way of all source events.
 
-use std::borrow::Cow;
-
 use actix_web::http::header::ContentType;
 use actix_web::{Handler, HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -23,17 +21,17 @@ use crate::http::{AppState, State};
 /// The source event that carries a command.
 #[derive(Serialize)]
 struct Envelope<'a> {
-    key: Cow<'a, str>,
+    key: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<Named>,
+    member: Option<Named<'a>>,
     data: &'a RawValue,
 }
 
 #[derive(Serialize)]
-struct Named {
-    id: MemberId,
+struct Named<'a> {
+    id: &'a str,
 }
 
 /// What a handler of a command is made from.
@@ -61,6 +59,8 @@ pub(in crate::http) fn about_member(
 pub(super) struct Addressee {
     pub(super) chain: ChainId,
     pub(super) member: MemberId,
+    /// What the caller calls them.
+    pub(super) name: String,
 }
 
 impl Addressee {
@@ -73,7 +73,7 @@ impl Addressee {
     ) -> Result<Self, Problem> {
         let chain = state.chain(caller, right, chain)?.chain.id.clone();
         let member = members::known(state, &chain, name).await?.member_id;
-        Ok(Self { chain, member })
+        Ok(Self { chain, member, name: name.clone() })
     }
 
     /// Sends a command with this `data`; answers its receipt.
@@ -84,7 +84,7 @@ impl Addressee {
         request: &HttpRequest,
         data: &RawValue,
     ) -> Result<HttpResponse, Problem> {
-        let answer = send(state, &self.chain, Some(self.member), kind.into(), request, data).await?;
+        let answer = send(state, &self.chain, Some(&self), kind.into(), request, data).await?;
         Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer.receipt))
     }
 }
@@ -101,22 +101,28 @@ pub(super) fn data_of(body: &[u8]) -> Result<&RawValue, Problem> {
     data.map_err(|bad| Problem::NotJson(bad.to_string()))
 }
 
-/// Sends the source event of this `data`, about a member by our id or about whom the data name.
+/// Sends the source event of this `data`, about a member or about whom the data name. A repeat is known by what the
+/// caller asked for, whomever the name means by then.
 pub(super) async fn send(
     state: &AppState,
     chain: &ChainId,
-    member: Option<MemberId>,
+    about: Option<&Addressee>,
     kind: SourceType,
     request: &HttpRequest,
     data: &RawValue,
 ) -> Result<Answer, Problem> {
     let now = state.engine.clock().now();
     let key = key_of_header(request)?.unwrap_or_else(|| format!("cmd:{}", fresh_ulid(now)).into());
-    let envelope = Envelope { key, kind: kind.as_str(), member: member.map(|id| Named { id }), data };
-    let text = serde_json::to_string(&envelope).unwrap_or_else(|_| unreachable!("it came as JSON"));
+    let envelope = |member: Option<&str>| {
+        let member = member.map(|id| Named { id });
+        let envelope = Envelope { key: &key, kind: kind.as_str(), member, data };
+        serde_json::to_string(&envelope).unwrap_or_else(|_| unreachable!("it came as JSON"))
+    };
+    let text = envelope(about.map(|about| about.member.to_string()).as_deref());
     let snapshot = state.engine.known_chain(chain.as_str())?;
     let event = SourceEvent::parse(text.as_bytes(), &snapshot.chain.currency, now)
-        .map_err(|bad| Problem::from(bad).within("data"))?;
+        .map_err(|bad| Problem::from(bad).within("data"))?
+        .asked_for_as(&envelope(about.map(|about| &*about.name)));
     let _permit = state.engine.try_admit()?;
     Ok(state.engine.ingest(chain, event, AnswerWhen::Decided).await?)
 }

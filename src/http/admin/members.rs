@@ -170,10 +170,10 @@ pub(in crate::http) async fn claim(
     let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let (chain, member) = (addressee.chain.clone(), addressee.member);
+    let Addressee { chain, member, .. } = &addressee;
     let kind = SourceType::Command(CommandType::ClaimOrder);
-    let claim = commands::send(&state, &chain, Some(member), kind, &request, data).await?;
-    let events = state.engine.decide_claimed(&chain, Some(member)).await?;
+    let claim = commands::send(&state, chain, Some(&addressee), kind, &request, data).await?;
+    let events = state.engine.decide_claimed(chain, Some(*member)).await?;
     let receipt =
         |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));
     let events = events.into_iter().map(receipt).collect::<Result<_, _>>()?;

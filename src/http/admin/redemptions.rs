@@ -96,5 +96,7 @@ async fn take_step(
     }
     let order = RedemptionOrder { redemption, reason, code };
     let data = to_raw_value(&order).unwrap_or_else(|_| unreachable!("plain structs serialize"));
-    Addressee { chain, member }.send(&state, CommandType::StepRedemption(step), &request, &data).await
+    Addressee { chain, member, name: member.to_string() }
+        .send(&state, CommandType::StepRedemption(step), &request, &data)
+        .await
 }
