@@ -31,7 +31,7 @@ const CHAIN: &str = "/v1/chains/model";
 
 #[expect(clippy::disallowed_methods, reason = "how long a test takes is no configuration of the engine")]
 fn cases() -> u32 {
-    std::env::var("PUNCHCARD_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2)
+    std::env::var("PUNCHCARD_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1)
 }
 
 prop_state_machine! {
@@ -63,6 +63,10 @@ impl Database for OnPostgres {
 struct Engine<D> {
     system: SystemRunner,
     app: TestApp,
+    /// Our ids of the members.
+    ids: Vec<String>,
+    /// What they give to others.
+    codes_to_share: Vec<String>,
     /// What was sent, by number, with the receipt's id.
     sent: HashMap<usize, (Request, Value)>,
     codes: Vec<String>,
@@ -103,9 +107,11 @@ impl<D: Database> StateMachineTest for Engine<D> {
             }
             app
         });
-        Self {
+        let mut engine = Self {
             system,
             app,
+            ids: Vec::new(),
+            codes_to_share: Vec::new(),
             sent: HashMap::new(),
             codes: Vec::new(),
             usages: Vec::new(),
@@ -113,7 +119,9 @@ impl<D: Database> StateMachineTest for Engine<D> {
             sums: HashMap::new(),
             newest: HashMap::new(),
             database: PhantomData,
-        }
+        };
+        (0..MEMBERS).for_each(|member| engine.meet(member));
+        engine
     }
 
     fn apply(mut engine: Self, reference: &Reference, _: Transition) -> Self {
@@ -134,8 +142,14 @@ impl<D: Database> Engine<D> {
         match reference.last.clone() {
             Last::Nothing => {}
             Last::Sent(number, call, expected, member) => {
+                let is_about_two = matches!(call, Call::Merge(..) | Call::Unmerge(..));
                 self.send(number, call, expected);
-                self.check(reference, member);
+                if is_about_two || reference.follows {
+                    self.system.block_on(self.app.advance(0)); // what follows of it for another
+                    self.check_all(reference);
+                } else {
+                    self.check(reference, member);
+                }
             }
             Last::Again(number) => self.send_again(number),
             Last::KeyReused(number) => self.reuse_key(number),
@@ -153,6 +167,13 @@ impl<D: Database> Engine<D> {
         }
     }
 
+    /// Learns what the engine calls a new member.
+    fn meet(&mut self, member: usize) {
+        let text = |shown: &Value| shown.as_str().unwrap().to_owned();
+        self.ids.push(text(&self.get(&format!("/members/{}", name(member)))["member_id"]));
+        self.codes_to_share.push(text(&self.get(&format!("/members/{}/referral", name(member)))["code"]));
+    }
+
     fn post(&self, Request { path, key, body }: &Request) -> Reply {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
@@ -163,15 +184,19 @@ impl<D: Database> Engine<D> {
         self.system.block_on(self.app.get(&format!("{CHAIN}{path}"))).expect(200)
     }
 
-    fn send(&mut self, number: usize, call: Call, expected: Expected) {
-        let (path, body) = match &call {
+    /// The path of a call, and the body.
+    fn in_words(&self, number: usize, call: &Call) -> (String, Value) {
+        // Now and then by our id, which finds the survivor as well.
+        let of = |member: usize| match number % 4 {
+            0 => format!("{CHAIN}/members/{}", self.ids[member]),
+            _ => format!("{CHAIN}/members/{}", name(member)),
+        };
+        match call {
             Call::Event(event) => (format!("{CHAIN}/events"), event.clone()),
             Call::Command(member, "coupons", _) => {
-                (format!("{CHAIN}/members/{}/coupons", name(*member)), json!({ "book": "gift" }))
+                (format!("{}/coupons", of(*member)), json!({ "book": "gift" }))
             }
-            Call::Command(member, what, body) => {
-                (format!("{CHAIN}/members/{}/{what}", name(*member)), body.clone())
-            }
+            Call::Command(member, what, body) => (format!("{}/{what}", of(*member)), body.clone()),
             Call::Coupon(coupon, member, deed, usage) => {
                 let mut body = json!({ "member": name(*member) });
                 if let Some(usage) = usage {
@@ -183,7 +208,22 @@ impl<D: Database> Engine<D> {
                 let id = &self.redemptions[*redemption];
                 (format!("{CHAIN}/redemptions/{id}/{}", step.as_str()), Value::Null)
             }
-        };
+            Call::Enrol(member) => (format!("{CHAIN}/members"), json!({ "id": name(*member) })),
+            Call::Refer(member, sender) => {
+                let code = &self.codes_to_share[*sender];
+                (format!("{}/referral", of(*member)), json!({ "code": code, "channel": "friend" }))
+            }
+            Call::Merge(survivor, from) => {
+                (format!("{}/merge", of(*survivor)), json!({ "from": name(*from) }))
+            }
+            Call::Unmerge(survivor, who) => {
+                (format!("{}/unmerge", of(*survivor)), json!({ "member": self.ids[*who] }))
+            }
+        }
+    }
+
+    fn send(&mut self, number: usize, call: Call, expected: Expected) {
+        let (path, body) = self.in_words(number, &call);
         let key = body["key"].as_str().map_or_else(|| format!("command-{number}"), str::to_owned);
         let request = Request { path, key, body };
         let reply = self.post(&request);
@@ -191,7 +231,10 @@ impl<D: Database> Engine<D> {
             assert_eq!(reply.expect(409)["code"], code, "{request:?}");
             return;
         }
-        let receipt = reply.expect(200);
+        let receipt = match call {
+            Call::Enrol(_) => reply.expect(201),
+            _ => reply.expect(200),
+        };
         assert_eq!(
             (&receipt["status"], &receipt["duplicate"]),
             (&json!("processed"), &json!(false)),
@@ -211,6 +254,9 @@ impl<D: Database> Engine<D> {
             self.redemptions.push(made["redemption_id"].as_str().unwrap().to_owned());
         }
         self.sent.insert(number, (request, receipt["id"].clone()));
+        if let Call::Enrol(member) = call {
+            self.meet(member);
+        }
     }
 
     fn send_again(&self, number: usize) {

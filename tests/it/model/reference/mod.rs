@@ -1,23 +1,31 @@
 //! The reference: what the program of the test means, told the naive way. It knows nothing of the engine's code, keeps
 //! everything, and works everything out anew from it.
 
+mod achievement;
 mod coupon;
+mod merge;
 mod order;
 mod redemption;
+mod referral;
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike};
+use chrono::{DateTime, Datelike, NaiveTime};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 use serde_json::{Value, json};
 
-use super::program::{EXPIRY_DAYS, MEMBERS, POINTS, THRESHOLDS, VERSIONS, WALLETS, name};
+use super::program::{
+    ACHIEVEMENTS, EXPIRY_DAYS, MAX_MEMBERS, MEMBERS, POINTS, THRESHOLDS, VERSIONS, WALLETS, name,
+};
 use super::purse::{DAY, Instant, NEVER, Purse};
-use super::steps::{CouponDeed, RedemptionStep, Transition};
+use super::steps::{Census, CouponDeed, RedemptionStep, Transition};
+use achievement::Feat;
 use coupon::{Coupon, Usage};
+use merge::Merged;
 use order::Order;
 use redemption::Redemption;
+use referral::{Referral, Reward};
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -30,6 +38,14 @@ pub(super) enum Call {
     Coupon(usize, usize, CouponDeed, Option<usize>),
     /// A step of the nth redemption.
     Redemption(usize, RedemptionStep),
+    /// Somebody new.
+    Enrol(usize),
+    /// The first was brought by the second.
+    Refer(usize, usize),
+    /// The first absorbs the second.
+    Merge(usize, usize),
+    /// The first gives back the second.
+    Unmerge(usize, usize),
 }
 
 /// What must come of it.
@@ -59,6 +75,10 @@ pub(super) enum Last {
 pub(super) struct Member {
     pub(super) purses: [Purse; 2],
     pub(super) tier: usize,
+    feats: [Feat; ACHIEVEMENTS.len()],
+    pub(super) received: Option<Referral>,
+    enrolled_at: Instant,
+    merged: Option<Merged>,
 }
 
 /// Everything.
@@ -70,34 +90,39 @@ pub(super) struct Reference {
     pub(super) coupons: Vec<Coupon>,
     usages: Vec<Usage>,
     redemptions: Vec<Redemption>,
+    rewards: Vec<Reward>,
     /// How many things were sent, and which of them were done.
     sent: usize,
     done: Vec<usize>,
     pub(super) last: Last,
+    /// Whether something follows of it for somebody else.
+    pub(super) follows: bool,
 }
 
 impl Reference {
     fn new(now: Instant) -> Self {
         Self {
             now,
-            members: vec![Member::default(); MEMBERS],
+            members: vec![Member { enrolled_at: now, ..Member::default() }; MEMBERS],
             orders: Vec::new(),
             coupons: Vec::new(),
             usages: Vec::new(),
             redemptions: Vec::new(),
+            rewards: Vec::new(),
             sent: 0,
             done: Vec::new(),
             last: Last::Nothing,
+            follows: false,
         }
     }
 
     fn send(&mut self, member: usize, call: Call, expected: Expected) {
         if expected == Expected::Done {
             self.done.push(self.sent);
+            self.lift(member);
         }
         self.last = Last::Sent(self.sent, call, expected, member);
         self.sent += 1;
-        self.lift();
     }
 
     fn event(&self, member: usize, kind: &str, data: Value, at: Instant) -> Call {
@@ -107,11 +132,20 @@ impl Reference {
         )
     }
 
-    fn adjust(&mut self, member: usize, wallet: usize, amount: i64) {
+    fn enrol(&mut self) {
+        let newcomer = self.members.len();
+        if newcomer < MAX_MEMBERS {
+            self.members.push(Member { enrolled_at: self.now, ..Member::default() });
+            self.send(newcomer, Call::Enrol(newcomer), Expected::Done);
+        }
+    }
+
+    fn adjust(&mut self, named: usize, wallet: usize, amount: i64) {
+        let member = self.living(named);
         let purse = &mut self.members[member].purses[wallet];
         let mut expected = Expected::Done;
         if amount > 0 {
-            let gone = if wallet == POINTS { day(self.now + (EXPIRY_DAYS + 1) * DAY) } else { NEVER };
+            let gone = if wallet == POINTS { gone_after(self.now) } else { NEVER };
             purse.credit(amount, gone);
         } else if purse.balance() < -amount {
             expected = Expected::Refused("insufficient_balance");
@@ -119,41 +153,45 @@ impl Reference {
             purse.debit(-amount);
         }
         let body = json!({ "amount": amount, "wallet": WALLETS[wallet], "reason": "by hand" });
-        self.send(member, Call::Command(member, "points", body), expected);
+        self.send(member, Call::Command(named, "points", body), expected);
     }
 
     fn wait(&mut self, minutes: i64) {
         let until = self.now + minutes * 60;
-        while let Some(month) = Some(next_month(self.now)).filter(|month| *month <= until) {
-            let closed = self.now;
-            for member in 0..MEMBERS {
-                let tier = self.members[member].tier;
-                if self.deserves(member, closed) < tier {
-                    self.members[member].tier = tier - 1;
-                }
+        while let Some(next) = Some(next_month(self.now)).filter(|next| *next <= until) {
+            for member in 0..self.members.len() {
+                self.review(member, self.now);
             }
-            self.now = month;
+            self.now = next;
         }
         self.now = until;
         self.expire_redemptions();
+        self.expire_referrals();
         for purse in self.members.iter_mut().flat_map(|member| &mut member.purses) {
             purse.pass(until);
         }
         self.last = Last::Waited(minutes);
     }
 
+    /// At the end of the month of `at`.
+    fn review(&mut self, member: usize, at: Instant) {
+        let tier = self.members[member].tier;
+        if self.deserves(member, at) < tier {
+            self.members[member].tier = tier - 1;
+        }
+    }
+
     /// The tier that what was spent in the month of `at` is enough for.
     fn deserves(&self, member: usize, at: Instant) -> usize {
-        let counts = |order: &&Order| order.member == member && order.total().is_some();
-        let in_month = |order: &&Order| order.day.is_some_and(|day| next_month(day) == next_month(at));
-        let spent: i64 = self.orders.iter().filter(counts).filter(in_month).map(Order::left).sum();
+        let is_theirs = |order: &&Order| order.owner.is_some_and(|owner| self.living(owner) == member);
+        let in_month = |order: &&Order| order.day.is_some_and(|day| month(day) == month(at));
+        let spent: i64 = self.orders.iter().filter(is_theirs).filter(in_month).map(Order::left).sum();
         THRESHOLDS.iter().rposition(|threshold| *threshold <= spent).unwrap_or(0)
     }
 
-    fn lift(&mut self) {
-        if let Last::Sent(_, _, Expected::Done, member) = self.last {
-            self.members[member].tier = self.members[member].tier.max(self.deserves(member, self.now));
-        }
+    /// What was spent so far lifts at once.
+    fn lift(&mut self, member: usize) {
+        self.members[member].tier = self.members[member].tier.max(self.deserves(member, self.now));
     }
 }
 
@@ -161,10 +199,26 @@ fn day(at: Instant) -> Instant {
     at / DAY * DAY
 }
 
-fn next_month(at: Instant) -> Instant {
+/// When points are gone that were earned at `at`.
+fn gone_after(at: Instant) -> Instant {
+    day(at + (EXPIRY_DAYS + 1) * DAY)
+}
+
+/// The first instant of the month of `at`.
+fn month(at: Instant) -> Instant {
     let today = DateTime::from_timestamp(at, 0).unwrap().date_naive();
-    let next = today.with_day(1).unwrap() + chrono::Months::new(1);
-    next.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp()
+    today.with_day(1).unwrap().and_time(NaiveTime::MIN).and_utc().timestamp()
+}
+
+fn next_month(at: Instant) -> Instant {
+    month(month(at) + 31 * DAY)
+}
+
+/// The first instant of the quarter of `at`.
+fn quarter(at: Instant) -> Instant {
+    let today = DateTime::from_timestamp(at, 0).unwrap().date_naive();
+    let first = today.with_day(1).unwrap().with_month0(today.month0() / 3 * 3).unwrap();
+    first.and_time(NaiveTime::MIN).and_utc().timestamp()
 }
 
 fn money(cents: i64) -> String {
@@ -187,11 +241,16 @@ impl ReferenceStateMachine for Reference {
     }
 
     fn transitions(state: &Self) -> BoxedStrategy<Transition> {
-        super::steps::any_step(state.orders.len(), &state.owners(), state.redemptions.len())
+        super::steps::any_step(Census {
+            members: state.members.len(),
+            orders: state.orders.len(),
+            owners: state.owners(),
+            redemptions: state.redemptions.len(),
+        })
     }
 
     fn apply(mut state: Self, transition: &Transition) -> Self {
-        state.last = Last::Nothing;
+        (state.last, state.follows) = (Last::Nothing, false);
         match *transition {
             Transition::Order { order, member, says, version, cents, minutes_late } => {
                 let order = order % (state.orders.len() + 1);
@@ -202,7 +261,9 @@ impl ReferenceStateMachine for Reference {
                 let untold: Vec<_> = (1..=VERSIONS).filter(|version| !told(version)).collect();
                 if !untold.is_empty() {
                     let version = untold[version % untold.len()];
-                    state.order(order, says, version, cents, state.now - minutes_late * 60);
+                    // Two things that happen to one order do not happen at the same second.
+                    let at = state.now - minutes_late * 60 - (state.sent % 60) as Instant;
+                    state.order(order, says, version, cents, at);
                 }
             }
             Transition::Refund { order, cents } if !state.orders.is_empty() => {
@@ -223,6 +284,11 @@ impl ReferenceStateMachine for Reference {
             Transition::KeyReused { sent } if !state.done.is_empty() => {
                 state.last = Last::KeyReused(state.done[sent % state.done.len()]);
             }
+            Transition::Enrol => state.enrol(),
+            Transition::Refer { member, sender } => state.refer(member, sender),
+            Transition::Referral { member, verdict } => state.settle_referral(member, verdict),
+            Transition::Merge { survivor, from } => state.merge(survivor, from),
+            Transition::Unmerge { absorbed, by } => state.unmerge(absorbed, by),
             Transition::Wait { minutes } => state.wait(minutes),
             Transition::Restart => state.last = Last::Restarted,
             Transition::Refund { .. }

@@ -27,13 +27,14 @@ pub(super) struct Redemption {
 }
 
 impl Reference {
-    pub(super) fn redeem(&mut self, member: usize, reward: usize) {
+    pub(super) fn redeem(&mut self, named: usize, reward: usize) {
+        let member = self.living(named);
         let (id, cost, is_automatic, stock, each) = REWARDS[reward];
         let taken = |of: &dyn Fn(&Redemption) -> bool| {
             let counts = |r: &&Redemption| r.reward == reward && r.status != Status::Nothing && of(r);
             self.redemptions.iter().filter(counts).count()
         };
-        let expected = if taken(&|redemption| redemption.member == member) >= each {
+        let expected = if taken(&|redemption| self.living(redemption.member) == member) >= each {
             Expected::Refused("reward_limit_reached")
         } else if self.members[member].purses[POINTS].balance() < cost {
             Expected::Refused("insufficient_points")
@@ -46,7 +47,7 @@ impl Reference {
             Expected::Done
         };
         let body = json!({ "reward": id });
-        self.send(member, Call::Command(member, "redemptions", body), expected);
+        self.send(member, Call::Command(named, "redemptions", body), expected);
     }
 
     pub(super) fn step_redemption(&mut self, at: usize, step: RedemptionStep) {
@@ -67,7 +68,7 @@ impl Reference {
             }
             Err(code) => Expected::Refused(code),
         };
-        self.send(member, Call::Redemption(at, step), expected);
+        self.send(self.living(member), Call::Redemption(at, step), expected);
     }
 
     pub(super) fn expire_redemptions(&mut self) {
@@ -82,11 +83,15 @@ impl Reference {
 
     /// What comes to nothing gives the points back, into the lots they came from, as far as those still last.
     fn become_of(&mut self, at: usize, status: Status) {
+        let member = self.living(self.redemptions[at].member);
         let redemption = &mut self.redemptions[at];
         redemption.status = status;
         if status == Status::Nothing {
-            let purse = &mut self.members[redemption.member].purses[POINTS];
-            for (gone, amount) in redemption.drawn.drain(..) {
+            let owner = redemption.member;
+            let drawn = std::mem::take(&mut redemption.drawn);
+            self.touch(owner);
+            let purse = &mut self.members[member].purses[POINTS];
+            for (gone, amount) in drawn {
                 purse.credit(amount, gone);
             }
             purse.pass(self.now);
