@@ -9,6 +9,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order, refund};
 on_both_backends! {
     a_merge_moves_everything_and_an_unmerge_gives_it_back,
     orders_and_refunds_of_the_absorbed_member_find_the_survivor,
+    a_command_that_is_repeated_after_a_merge_is_answered_as_it_was,
     what_cannot_be_merged_is_refused_by_name,
     two_merges_of_one_pair_at_once_leave_one_member,
     a_merge_goes_through_while_orders_arrive,
@@ -102,6 +103,22 @@ async fn orders_and_refunds_of_the_absorbed_member_find_the_survivor(app: TestAp
     assert_eq!(member(&app, "ben").await["points"], 0);
     assert_eq!(member(&app, "ana").await["points"], ana["points"]);
     app.verify();
+    app.stop().await;
+}
+
+async fn a_command_that_is_repeated_after_a_merge_is_answered_as_it_was(app: TestApp) {
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    app.send(&order("o2", "ben", "20.00")).await.expect(200);
+    let keyed = [("idempotency-key", "gift-1"), ("content-type", "application/json")];
+    let give = async |name: &str| {
+        let body = json!({ "amount": 5, "reason": "Sorry" }).to_string().into_bytes();
+        app.request(Method::POST, &path(name, "/points"), &keyed, body).await
+    };
+    let first = give("ben").await.expect(200);
+    merge(&app, "ana", "ben").await;
+    let again = give("ben").await.expect(200);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    assert_eq!(give("ana").await.expect(409)["code"], "key_reused");
     app.stop().await;
 }
 

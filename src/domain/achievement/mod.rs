@@ -212,7 +212,11 @@ impl Feat {
             let Some(own) = self.stages.iter_mut().find(|own| own.from == theirs.from) else { continue };
             own.count = own.count.saturating_sub(theirs.count);
             own.times = own.times.saturating_sub(theirs.times);
-            own.brought.retain(|haul| !theirs.brought.contains(haul));
+            for haul in &theirs.brought {
+                if let Some(at) = own.brought.iter().rposition(|own| own == haul) {
+                    own.brought.remove(at);
+                }
+            }
         }
         self.stages.retain(|own| own.times > 0 || !own.count.is_zero() || own.until.is_some());
     }

@@ -215,6 +215,23 @@ fn what_two_members_did_is_one_and_comes_apart_again() {
     assert_eq!(progress(&survivor, "2026-04-30"), Decimal::ZERO);
 }
 
+#[test]
+fn what_an_achievement_brought_stays_when_another_member_takes_the_like_of_it_away() {
+    let goal = goal(VISITS(Period::Lifetime), 2, Recurrence::Once);
+    let brought = Brought { wallet: Name::parse("points").unwrap(), points: Points(50) };
+    let [mut survivor, other] = [(); 2].map(|()| {
+        let mut guest = Guest::new(goal.clone());
+        assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
+        guest.feat.bring(1, brought.clone());
+        guest
+    });
+    survivor.feat.join(&other.feat);
+    survivor.feat.part(&other.feat);
+    survivor.history.unvisit(day("2026-03-02"), Money::ZERO);
+    let verdicts = survivor.judge(day("2026-03-02"), OnRefund::Revoke);
+    assert_eq!(verdicts, [Verdict::Revoked(vec![brought])]);
+}
+
 proptest! {
     #[test]
     fn progress_and_times_do_not_depend_on_the_order_of_events(
