@@ -218,7 +218,7 @@ fn what_two_members_did_is_one_and_comes_apart_again() {
 #[test]
 fn what_an_achievement_brought_stays_when_another_member_takes_the_like_of_it_away() {
     let goal = goal(VISITS(Period::Lifetime), 2, Recurrence::Once);
-    let brought = Brought { wallet: Name::parse("points").unwrap(), points: Points(50) };
+    let brought = Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) };
     let [mut survivor, other] = [(); 2].map(|()| {
         let mut guest = Guest::new(goal.clone());
         assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
