@@ -303,7 +303,7 @@ fn lines_that_an_order_does_not_have_are_named_once_it_is_known() {
     let record = completed(order("4.00", vec![item("a", "food", "1", "4.00")]), 0);
     let unknown: Vec<_> = record.unknown_lines(&back).cloned().collect();
     assert_eq!(unknown, [sku("b"), WhichLine::Number(2)]);
-    assert_eq!(OrderRecord::unseen(record.order_id.clone()).unknown_lines(&back).count(), 0);
+    assert_eq!(OrderRecord::unseen(record.order_id).unknown_lines(&back).count(), 0);
 }
 
 /// A refund that may be anything.
