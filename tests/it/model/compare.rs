@@ -12,6 +12,14 @@ impl<D: Database> Engine<D> {
         for member in 0..reference.members.len() {
             self.check(reference, member);
         }
+        let shown = self.get("/events?type=cart.abandoned&limit=100");
+        let told = shown["items"].as_array().unwrap().iter().map(|event| &event["data"]);
+        let told = told.map(|cart| (cart["cart_id"].as_str().unwrap(), cart["item_count"].as_u64().unwrap()));
+        let mut told: Vec<_> = told.map(|(id, things)| (id.to_owned(), things as usize)).collect();
+        let mut wanted = reference.abandoned.clone();
+        told.sort();
+        wanted.sort();
+        assert_eq!(told, wanted, "carts that were abandoned");
         for (code, coupon) in self.codes.iter().zip(&reference.coupons) {
             let shown = self.get(&format!("/coupons/{code}"));
             assert_eq!(

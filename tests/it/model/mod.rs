@@ -9,6 +9,7 @@ mod program;
 mod purse;
 mod reference;
 mod steps;
+mod variety;
 
 use std::collections::HashMap;
 use std::marker::PhantomData;

@@ -84,6 +84,9 @@ award = 25
 [referrals.receiver]
 award = 12
 
+[carts]
+abandoned_after = "1h"
+
 [celebrations]
 birthdays     = false
 anniversaries = false
@@ -136,6 +139,8 @@ pub(super) const BRINGS_MOST: usize = 3;
 pub(super) const BRINGS_MOST_IN_MONTH: usize = 2;
 pub(super) const SENDER_AWARD: i64 = 25;
 pub(super) const RECEIVER_AWARD: i64 = 12;
+pub(super) const ABANDONED_AFTER: Instant = 60 * 60;
+pub(super) const MAX_CARTS: usize = 3;
 /// Snapshots of one order that can be told apart.
 pub(super) const VERSIONS: i64 = 12;
 

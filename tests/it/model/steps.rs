@@ -84,6 +84,9 @@ pub(super) struct Census {
     /// Of coupons.
     pub(super) owners: Vec<usize>,
     pub(super) redemptions: usize,
+    pub(super) carts: usize,
+    /// Members who can be told apart from those who absorbed them.
+    pub(super) separable: Vec<usize>,
 }
 
 /// One random thing that happens. Numbers that name something are taken modulo how many there are.
@@ -113,6 +116,8 @@ pub(super) enum Transition {
     Refer { member: usize, sender: usize },
     /// A manager says whether that counts.
     Referral { member: usize, verdict: Verdict },
+    /// What is in a cart now, perhaps a new one.
+    Cart { cart: usize, member: usize, things: usize, minutes_late: i64 },
     /// Something that was sent before, sent again.
     Again { sent: usize },
     /// Its key with another body.
@@ -125,7 +130,7 @@ pub(super) enum Transition {
 
 /// Any of them.
 pub(super) fn any_step(census: Census) -> BoxedStrategy<Transition> {
-    let Census { members, orders, owners, redemptions } = census;
+    let Census { members, orders, owners, redemptions, carts, separable } = census;
     let says = prop_oneof![
         1 => Just(Saying::Created),
         2 => Just(Saying::Updated),
@@ -138,8 +143,8 @@ pub(super) fn any_step(census: Census) -> BoxedStrategy<Transition> {
     let late = prop_oneof![3 => Just(0_i64), 1 => 0..20 * 60_i64];
     let deed = prop_oneof![
         3 => Just(CouponDeed::Use),
-        1 => Just(CouponDeed::Reserve),
-        1 => Just(CouponDeed::Release),
+        2 => Just(CouponDeed::Reserve),
+        2 => Just(CouponDeed::Release),
         2 => Just(CouponDeed::Revert),
     ];
     // A coupon of late, with the right member most of the time.
@@ -157,6 +162,12 @@ pub(super) fn any_step(census: Census) -> BoxedStrategy<Transition> {
             Transition::Redemption { redemption: redemptions.saturating_sub(1 + of_late), step }
         },
     );
+    let anybody = (0..members, proptest::option::weighted(0.2, 0..members))
+        .prop_map(|(absorbed, by)| Transition::Unmerge { absorbed, by });
+    // Soon, as long as there is somebody; else nothing comes of it.
+    let (soon, separable) = if separable.is_empty() { (1, vec![0]) } else { (15, separable) };
+    let apart =
+        prop::sample::select(separable).prop_map(|absorbed| Transition::Unmerge { absorbed, by: None });
     let any_index = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 20));
     prop_oneof![
         40 => (order, 0..members, says, any_index(), 100..15_000_i64, late).prop_map(
@@ -172,14 +183,18 @@ pub(super) fn any_step(census: Census) -> BoxedStrategy<Transition> {
         12 => coupon,
         6 => (0..members, 0..REWARDS.len()).prop_map(|(member, reward)| Transition::Redeem { member, reward }),
         8 => redemption,
-        2 => (0..members, 0..members).prop_map(|(survivor, from)| Transition::Merge { survivor, from }),
-        5 => (0..members, proptest::option::weighted(0.1, 0..members))
-            .prop_map(|(absorbed, by)| Transition::Unmerge { absorbed, by }),
+        4 => (0..members, 0..members).prop_map(|(survivor, from)| Transition::Merge { survivor, from }),
+        2 => anybody,
+        soon => apart,
         1 => Just(Transition::Enrol),
         4 => (prop_oneof![2 => Just(members - 1), 1 => 0..members], 0..members)
             .prop_map(|(member, sender)| Transition::Refer { member, sender }),
         1 => (0..members, prop_oneof![Just(Verdict::Approve), Just(Verdict::Reject)])
             .prop_map(|(member, verdict)| Transition::Referral { member, verdict }),
+        6 => (carts.saturating_sub(2)..=carts, 0..members, 0..4_usize, prop_oneof![2 => Just(0), 1 => 0..90_i64])
+            .prop_map(|(cart, member, things, minutes_late)| {
+                Transition::Cart { cart, member, things, minutes_late }
+            }),
         8 => any_index().prop_map(|sent| Transition::Again { sent }),
         2 => any_index().prop_map(|sent| Transition::KeyReused { sent }),
         10 => prop_oneof![6 => 1..20 * 60_i64, 1 => (1..9_i64).prop_map(|days| days * 24 * 60)]

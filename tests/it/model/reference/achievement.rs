@@ -75,10 +75,10 @@ impl Reference {
         if counted == Counted::Nothing {
             return;
         }
-        for nth in 0..ACHIEVEMENTS.len() {
+        for (nth, (_, goal, _)) in ACHIEVEMENTS.into_iter().enumerate() {
             let feat = &self.members[member].feats[nth];
             let mut due = BTreeMap::new();
-            match ACHIEVEMENTS[nth].1 {
+            match goal {
                 Goal::VisitsInQuarter(target) => {
                     let day_of_order = order.and_then(|order| self.orders[order].day);
                     let touched = [Some(at), day_of_order].into_iter().flatten().map(quarter);

@@ -75,6 +75,7 @@ impl Reference {
             let tier = self.members[other].tier;
             let feats = std::mem::take(&mut self.members[other].feats);
             let received = self.members[other].received.take();
+            let carts = std::mem::take(&mut self.members[other].carts);
             let enrolled_at = self.members[other].enrolled_at;
             let survivor = &mut self.members[to];
             let is_touched = survivor.purses.iter().chain(&theirs).any(|purse| purse.deficit > 0);
@@ -90,6 +91,7 @@ impl Reference {
             let (received_before, enrolled_before) = (survivor.received, survivor.enrolled_at);
             survivor.received = received_before.or(received);
             survivor.enrolled_at = enrolled_before.min(enrolled_at);
+            survivor.carts.join(carts);
             self.members[other].merged = Some(Merged {
                 into: to,
                 at: self.now,
@@ -143,6 +145,16 @@ impl Reference {
         }
         self.lift(absorbed);
         self.send(survivor, Call::Unmerge(survivor, absorbed), Expected::Done);
+    }
+
+    /// Who can be told apart: what they brought is as it was.
+    pub(super) fn separable(&self) -> Vec<usize> {
+        let absorbed =
+            self.members.iter().enumerate().filter_map(|(n, member)| Some((n, member.merged.as_ref()?.into)));
+        absorbed
+            .filter(|(n, into)| self.living(*into) == *into && self.is_as_brought(*n, *into))
+            .map(|(n, _)| n)
+            .collect()
     }
 
     fn is_as_brought(&self, absorbed: usize, survivor: usize) -> bool {

@@ -2,6 +2,7 @@
 //! everything, and works everything out anew from it.
 
 mod achievement;
+mod cart;
 mod coupon;
 mod merge;
 mod order;
@@ -21,6 +22,7 @@ use super::program::{
 use super::purse::{DAY, Instant, NEVER, Purse};
 use super::steps::{Census, CouponDeed, RedemptionStep, Transition};
 use achievement::Feat;
+use cart::Carts;
 use coupon::{Coupon, Usage};
 use merge::Merged;
 use order::Order;
@@ -77,6 +79,7 @@ pub(super) struct Member {
     pub(super) tier: usize,
     feats: [Feat; ACHIEVEMENTS.len()],
     pub(super) received: Option<Referral>,
+    carts: Carts,
     enrolled_at: Instant,
     merged: Option<Merged>,
 }
@@ -91,6 +94,10 @@ pub(super) struct Reference {
     usages: Vec<Usage>,
     redemptions: Vec<Redemption>,
     rewards: Vec<Reward>,
+    /// Whose each cart is.
+    carts: Vec<usize>,
+    /// Which carts were told as abandoned, and how many things were in them.
+    pub(super) abandoned: Vec<(String, usize)>,
     /// How many things were sent, and which of them were done.
     sent: usize,
     done: Vec<usize>,
@@ -109,6 +116,8 @@ impl Reference {
             usages: Vec::new(),
             redemptions: Vec::new(),
             rewards: Vec::new(),
+            carts: Vec::new(),
+            abandoned: Vec::new(),
             sent: 0,
             done: Vec::new(),
             last: Last::Nothing,
@@ -123,6 +132,11 @@ impl Reference {
         }
         self.last = Last::Sent(self.sent, call, expected, member);
         self.sent += 1;
+    }
+
+    /// So many minutes ago; two things that happen to one order do not happen at the same second.
+    const fn instant(&self, minutes_late: i64) -> Instant {
+        self.now - minutes_late * 60 - (self.sent % 60) as Instant
     }
 
     fn event(&self, member: usize, kind: &str, data: Value, at: Instant) -> Call {
@@ -167,6 +181,7 @@ impl Reference {
         self.now = until;
         self.expire_redemptions();
         self.expire_referrals();
+        self.abandon_carts();
         for purse in self.members.iter_mut().flat_map(|member| &mut member.purses) {
             purse.pass(until);
         }
@@ -246,6 +261,8 @@ impl ReferenceStateMachine for Reference {
             orders: state.orders.len(),
             owners: state.owners(),
             redemptions: state.redemptions.len(),
+            carts: state.carts.len(),
+            separable: state.separable(),
         })
     }
 
@@ -261,9 +278,7 @@ impl ReferenceStateMachine for Reference {
                 let untold: Vec<_> = (1..=VERSIONS).filter(|version| !told(version)).collect();
                 if !untold.is_empty() {
                     let version = untold[version % untold.len()];
-                    // Two things that happen to one order do not happen at the same second.
-                    let at = state.now - minutes_late * 60 - (state.sent % 60) as Instant;
-                    state.order(order, says, version, cents, at);
+                    state.order(order, says, version, cents, state.instant(minutes_late));
                 }
             }
             Transition::Refund { order, cents } if !state.orders.is_empty() => {
@@ -287,6 +302,13 @@ impl ReferenceStateMachine for Reference {
             Transition::Enrol => state.enrol(),
             Transition::Refer { member, sender } => state.refer(member, sender),
             Transition::Referral { member, verdict } => state.settle_referral(member, verdict),
+            Transition::Cart { cart, member, things, minutes_late } => {
+                let cart = cart % (state.carts.len() + 1);
+                if cart == state.carts.len() {
+                    state.carts.push(member);
+                }
+                state.see_cart(cart, things, state.instant(minutes_late));
+            }
             Transition::Merge { survivor, from } => state.merge(survivor, from),
             Transition::Unmerge { absorbed, by } => state.unmerge(absorbed, by),
             Transition::Wait { minutes } => state.wait(minutes),

@@ -104,6 +104,11 @@ impl Reference {
         let owner = self.orders[at_order].owner.filter(|owner| self.living(*owner) == member);
         let order = &mut self.orders[at_order];
         order.owner = Some(owner.unwrap_or(member));
+        if matches!(told.1, Saying::Created | Saying::Completed) && order.outcome() != Some(Saying::Cancelled)
+        {
+            self.members[member].carts.order(at);
+        }
+        let order = &mut self.orders[at_order];
         if !was_completed && order.is_completed() {
             order.day = Some(day(at));
             order.leaves = order.earns();
