@@ -315,7 +315,8 @@ async fn who_was_merged_away_or_erased_is_in_no_list(app: TestApp) {
 async fn what_was_parked_of_the_erased_before_they_were_a_member_is_forgotten(mut app: TestApp) {
     let file = app.rules().join("harvest/program.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("enrol_on_first_sight = false\n{text}")).unwrap();
+    let closed = text.replace("enrol_on_first_sight = true", "enrol_on_first_sight = false");
+    std::fs::write(&file, closed).unwrap();
     app.restart_with(|_| ()).await;
     let visit = |key: &str, email: &str| {
         json!({ "key": key, "type": "visit", "occurred_at": START, "data": {},
