@@ -65,7 +65,7 @@ impl Reference {
         let known = carts.all.iter().position(|known| known.cart == cart);
         let is_news = known.is_none_or(|known| !carts.all[known].is_told && carts.all[known].at < at);
         if is_news && carts.ordered_at < Some(at) {
-            known.into_iter().for_each(|known| drop(carts.all.remove(known)));
+            carts.all.retain(|known| known.cart != cart);
             carts.take(Cart { cart, at, heard_at: self.now, things, is_told: false });
         }
         let items: Vec<_> = (0..things).map(|_| json!({ "name": "Bowl", "price": "7.50" })).collect();
