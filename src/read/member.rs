@@ -1,6 +1,6 @@
 //! Members as outsiders see them.
 
-use litemap::LiteMap;
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -60,9 +60,9 @@ pub struct MemberView {
     /// How likely a member who stays away is lost.
     pub risk_level: Option<RiskLevel>,
     /// The segments they are in, by name: of which type, and since when.
-    pub segments: LiteMap<Name, Membership>,
+    pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
-    pub achievements: LiteMap<Name, Timestamp>,
+    pub achievements: BTreeMap<Name, Timestamp>,
     /// What they put together and did not order yet; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carts: Option<Vec<CartView>>,
@@ -203,8 +203,8 @@ impl From<Member> for MemberView {
             tier_progress: None,
             status: member.standing.status,
             risk_level: member.standing.risk_level(),
-            segments: member.standing.segments,
-            achievements: member.standing.achievements,
+            segments: member.standing.segments.into_iter().collect(),
+            achievements: member.standing.achievements.into_iter().collect(),
             carts: None,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,

@@ -72,6 +72,7 @@ unit   = "week"
 target = 4
 
 [referrals]
+revoke_on_refund = false
 approval           = "first_order"
 minimum            = 20
 expires_after_days = 20

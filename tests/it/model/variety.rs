@@ -30,7 +30,7 @@ const USUAL: [&str; 36] = [
     "order.refunded done",
     "order.updated done",
     "points done",
-    "points insufficient_balance",
+    "points insufficient_points",
     "redemptions done",
     "redemptions insufficient_points",
     "redemptions reward_limit_reached",
