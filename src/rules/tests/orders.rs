@@ -242,14 +242,7 @@ fn a_failed_rule_of_a_change_is_settled_by_its_replay() {
     let commit = life.send(body);
     assert_eq!((receipt(&commit)["status"].as_str(), life.balance()), (Some("failed"), 20));
     life.program = program(&rules.replace("order.tip", "4.0"));
-    let event = SourceEvent::parse(body.as_bytes(), &life.chain.currency, life.now).unwrap();
-    let input = SourceInput {
-        id: SourceId::new(Ulid(99)),
-        event: Arc::new(event),
-        received_at: life.now,
-        from: SourceOrigin::Stored { status: crate::domain::receipt::SourceStatus::Failed, runs: 1 },
-    };
-    life.decide(Occasion::Source(input), Some(vec!["tip".to_owned()]));
+    life.replay(&commit);
     assert_eq!(life.balance(), 45);
 }
 
