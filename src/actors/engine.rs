@@ -17,6 +17,7 @@ use crate::domain::churn::Learned;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{SourceInput, keep};
+use crate::domain::effect::RuleFailure;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
@@ -315,9 +316,9 @@ impl Engine {
         &self,
         chain: &ChainId,
         input: SourceInput,
-        only_rules: Option<Vec<String>>,
+        again: Option<Vec<RuleFailure>>,
     ) -> Result<Answer, EngineError> {
-        let decided = self.try_decide(chain, &input, only_rules).await;
+        let decided = self.try_decide(chain, &input, again).await;
         decided.map_err(|error| error.about(chain, &input))
     }
 
@@ -325,7 +326,7 @@ impl Engine {
         &self,
         chain: &ChainId,
         input: &SourceInput,
-        only_rules: Option<Vec<String>>,
+        again: Option<Vec<RuleFailure>>,
     ) -> Result<Answer, EngineError> {
         if !input.event.kind().is_about_member() {
             return self.announce(chain, input).await;
@@ -356,7 +357,7 @@ impl Engine {
                 attach,
                 order,
                 notes,
-                only_rules: only_rules.clone(),
+                again: again.clone(),
                 span: tracing::Span::current(),
             };
             let escort = match &merge {

@@ -137,8 +137,8 @@ pub struct Apply {
     pub order: Option<OrderRecord>,
     /// Sentences for the receipt.
     pub notes: Vec<Box<str>>,
-    /// For a replay: only these rules.
-    pub only_rules: Option<Vec<String>>,
+    /// For a replay: what failed, which alone runs again.
+    pub again: Option<Vec<RuleFailure>>,
     /// The request it came with, for the log.
     pub span: tracing::Span,
 }
@@ -258,7 +258,7 @@ impl Work {
     }
 
     async fn try_apply(&mut self, apply: Apply) -> Result<Applied, EngineError> {
-        let Apply { input, snapshot, mut attach, mut order, notes, only_rules, span: _ } = apply;
+        let Apply { input, snapshot, mut attach, mut order, notes, again, span: _ } = apply;
         // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
         let order_id = input.event.data.order_id().cloned();
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
@@ -300,7 +300,7 @@ impl Work {
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
                 foresight: snapshot.learned.foresight.clone(),
-                only_rules: only_rules.clone(),
+                again: again.clone(),
                 desk,
                 now: self.parts.clock.now(),
             };
@@ -406,7 +406,7 @@ impl Work {
                 notes: Vec::new(),
                 occasion: occasion.clone(),
                 foresight: snapshot.learned.foresight.clone(),
-                only_rules: None,
+                again: None,
                 desk: laid.desk.clone(),
                 now: self.parts.clock.now(),
             };
@@ -469,7 +469,7 @@ impl Work {
     /// The receipt has them too; but nobody may read it before somebody wonders.
     fn tell_failures(&self, change: &SourceChange) {
         let (chain, source, key) = (&self.chain, change.id, &change.event.key);
-        for RuleFailure { rule, at, error } in &change.receipt.errors {
+        for RuleFailure { rule, at, error, .. } in &change.receipt.errors {
             tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
         }
     }

@@ -51,8 +51,8 @@ impl Engine {
             .map_err(|bad| {
                 EngineError::Conflict(format!("the stored body cannot be read any more: {bad}"))
             })?;
-        let only_rules = match stored.status {
-            SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
+        let again = match stored.status {
+            SourceStatus::Failed => Some(stored.errors),
             SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
         };
         let input = SourceInput {
@@ -68,6 +68,6 @@ impl Engine {
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
-        self.decide(chain, input, only_rules).await
+        self.decide(chain, input, again).await
     }
 }

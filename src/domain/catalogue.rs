@@ -340,15 +340,16 @@ fn reunion() -> Reunion {
 }
 
 fn enrolled() -> EventData {
-    let identity = |kind, value| literal(Identity::parse(kind, value));
     EventData::MemberEnrolled(Box::new(Enrolled {
         enrolled_at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
-        identities: vec![
-            identity(IdentityKind::Id, "m-42"),
-            identity(IdentityKind::Email, "ana@example.com"),
-        ],
+        identities: identities(),
         profile: profile(),
     }))
+}
+
+fn identities() -> Vec<Identity> {
+    let known = [(IdentityKind::Id, "m-42"), (IdentityKind::Email, "ana@example.com")];
+    known.map(|(kind, value)| literal(Identity::parse(kind, value))).into()
 }
 
 fn redemption(status: RedemptionStatus) -> RedemptionTold {
@@ -366,8 +367,12 @@ fn redemption(status: RedemptionStatus) -> RedemptionTold {
 }
 
 fn profile_updated() -> EventData {
-    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
-    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile: profile() }))
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails, ProfileField::Identities];
+    EventData::MemberUpdated(Box::new(ProfileUpdated {
+        changed,
+        identities: identities(),
+        profile: profile(),
+    }))
 }
 
 fn profile() -> Profile {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::loyalty_event::EventData;
 use super::member::{RiskLevel, Status};
+use super::reaction::Reaction;
 use super::text::{Name, Note};
 
 /// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
@@ -134,7 +136,7 @@ impl RuleEffects {
 }
 
 /// A rule that failed: what and where. Its own effects are dropped, those of the other rules stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 pub struct RuleFailure {
     /// The rule's name.
     pub rule: String,
@@ -142,4 +144,19 @@ pub struct RuleFailure {
     pub at: String,
     /// What went wrong.
     pub error: String,
+    /// What the rule reacted to, when it starts on what an event came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacted_to: Option<Box<Reaction>>,
+}
+
+impl RuleFailure {
+    /// This rule failed there, for this reason.
+    pub fn new(rule: impl Into<String>, at: impl Into<String>, error: impl Into<String>) -> Self {
+        Self { rule: rule.into(), at: at.into(), error: error.into(), reacted_to: None }
+    }
+
+    /// The same of a rule that reacted to this.
+    pub fn reacting_to(self, told: &EventData) -> Self {
+        Self { reacted_to: Reaction::to(told).map(Box::new), ..self }
+    }
 }

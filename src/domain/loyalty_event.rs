@@ -13,6 +13,7 @@ use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
+use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::json::to_json;
 use super::member::{MemberFace, RiskLevel};
@@ -273,6 +274,9 @@ pub struct SegmentChange {
 pub struct ProfileUpdated {
     /// Which parts are others now.
     pub changed: Vec<ProfileField>,
+    /// Everything the chain knows them by, when they are known by more now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
     /// The whole profile after it.
     pub profile: Profile,
 }

@@ -238,6 +238,11 @@ impl Redemptions {
         self.has.get(reward).copied().unwrap_or(0)
     }
 
+    /// Those that are open.
+    pub fn ids(&self) -> impl Iterator<Item = RedemptionId> {
+        self.open.keys().copied()
+    }
+
     /// Those whose time is over at `now`.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = RedemptionId> {
         self.open.iter().filter(move |(_, until)| until.is_some_and(|until| until <= now)).map(|(id, _)| *id)

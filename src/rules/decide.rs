@@ -26,13 +26,14 @@ use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord};
+use crate::domain::reaction::Reaction;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 
-use super::code::{REACTIONS, RuleEvent, Unit};
+use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
@@ -53,8 +54,8 @@ pub struct Case {
     pub occasion: Occasion,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
-    /// For replays of a failed event: only these rules run. `None` = all.
-    pub only_rules: Option<Vec<String>>,
+    /// For replays of a failed event: what failed, which alone runs again. `None` = all rules run.
+    pub again: Option<Vec<RuleFailure>>,
     /// What is known besides; a decision that needs more says so.
     pub desk: Desk,
     /// The engine's clock.
@@ -108,8 +109,12 @@ pub(super) fn decide_and_tell(
     }
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    let asked = ask_rules(program, &mut draft, case.only_rules.as_deref());
-    let changes = ask_about_change(program, &mut draft, case.only_rules.as_deref());
+    let again = case.again.as_deref();
+    let failed_on_it =
+        |failed: &RuleFailure, unit: &Unit| failed.reacted_to.is_none() && failed.rule == *unit.name;
+    let runs = |unit: &Unit| again.is_none_or(|again| again.iter().any(|failed| failed_on_it(failed, unit)));
+    let asked = ask_rules(program, &mut draft, &runs);
+    let changes = ask_about_change(program, &mut draft, &runs);
     let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
     let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
     for (unit, work) in settled {
@@ -125,7 +130,7 @@ pub(super) fn decide_and_tell(
     }
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
-    for (unit, outcome) in react(program, frame, &mut draft, case.only_rules.as_deref()) {
+    for (unit, outcome) in react(program, frame, &mut draft, again.unwrap_or_default()) {
         match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
@@ -134,7 +139,7 @@ pub(super) fn decide_and_tell(
     }
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
-    failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    failures.extend(gone(program, again.unwrap_or_default()));
     segments::sort(program, chain, &mut draft);
     record(&mut draft, chain, &failures);
     draft.arm(frame, program.next_tick(draft.now));
@@ -168,25 +173,31 @@ pub(super) fn announce_and_tell(
     Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
-/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them.
+type Reacted<'p> = Vec<(&'p Unit, Result<Held, RuleFailure>)>;
+
+/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
+/// a replay, what was told the first time is there for the rules that failed on it, and for no other.
 fn react<'p>(
     program: &'p Program,
     frame: Frame<'_>,
     draft: &mut Draft,
-    only: Option<&[String]>,
-) -> Vec<(&'p Unit, Result<Held, RuleFailure>)> {
+    again: &[RuleFailure],
+) -> Reacted<'p> {
     let mut outcomes = Vec::new();
-    let reactions =
-        REACTIONS.into_iter().filter(|kind| program.code.rules.contains_key(&RuleEvent::Told(*kind)));
-    for kind in reactions {
-        for told in draft.told_of(frame, kind) {
-            let at = Moment::new(told.at, program.schedule.timezone);
-            let variable = ("event", Dynamic::from(EventView::new(told.clone(), at)));
-            draft.react_to(Some(&told.data));
-            for (unit, outcome) in ask(program, draft, RuleEvent::Told(kind), Some(variable), only) {
-                outcomes.push((unit, settle(frame, draft, unit, Work::Done(outcome))));
-            }
-            draft.react_to(None);
+    let reacts = |kind: &EventType| program.code.rules.contains_key(&RuleEvent::Told(*kind));
+    for kind in Reaction::ALL.into_iter().filter(reacts) {
+        for told in draft.told_of(kind) {
+            outcomes.extend(react_to(program, frame, draft, told, |_| true));
+        }
+    }
+    for (nth, of_before) in again.iter().enumerate() {
+        let Some(reaction) = &of_before.reacted_to else { continue };
+        if again[..nth].iter().all(|earlier| earlier.reacted_to.as_ref() != Some(reaction)) {
+            let failed = |unit: &Unit| {
+                let is_it = |failed: &RuleFailure| failed.rule == *unit.name;
+                again.iter().any(|failed| is_it(failed) && failed.reacted_to.as_ref() == Some(reaction))
+            };
+            outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
         }
     }
     if !outcomes.is_empty() {
@@ -195,14 +206,41 @@ fn react<'p>(
     outcomes
 }
 
-/// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
-fn gone(program: &Program, names: &[String]) -> impl Iterator<Item = RuleFailure> {
+fn react_to<'p>(
+    program: &'p Program,
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    told: EventData,
+    runs: impl Fn(&Unit) -> bool,
+) -> Reacted<'p> {
+    let event = RuleEvent::Told(told.kind());
+    let at = Moment::new(draft.at, program.schedule.timezone);
+    let variable = ("event", Dynamic::from(EventView::new(draft.event(frame, told.clone()), at)));
+    draft.react_to(Some(&told));
+    let asked = ask(program, draft, event, Some(variable), &runs);
+    let settled = asked.into_iter().map(|(unit, outcome)| {
+        let settled = settle(frame, draft, unit, Work::Done(outcome));
+        (unit, settled.map_err(|failure| failure.reacting_to(&told)))
+    });
+    let settled = settled.collect();
+    draft.react_to(None);
+    settled
+}
+
+/// What should run again and is no longer there: renamed, perhaps. It stays failed, so that somebody looks.
+fn gone(program: &Program, again: &[RuleFailure]) -> impl Iterator<Item = RuleFailure> {
     let known = program.rule_names().collect::<Vec<_>>();
-    let gone = names.iter().filter(move |name| !known.contains(&name.as_str()));
-    gone.map(|name| RuleFailure {
-        rule: name.clone(),
+    let is_gone = move |failed: &&RuleFailure| match &failed.reacted_to {
+        None => !known.contains(&failed.rule.as_str()),
+        Some(reaction) => {
+            let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told().kind()));
+            !reacting.into_iter().flatten().any(|unit| failed.rule == *unit.name)
+        }
+    };
+    again.iter().filter(is_gone).map(|failed| RuleFailure {
         at: String::new(),
         error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
+        ..failed.clone()
     })
 }
 
@@ -210,7 +248,7 @@ fn gone(program: &Program, names: &[String]) -> impl Iterator<Item = RuleFailure
 fn record(draft: &mut Draft, chain: &ChainId, failures: &[RuleFailure]) {
     for failure in failures {
         if let Occasion::Tick { kind, .. } = &draft.occasion {
-            let RuleFailure { rule, at, error } = failure;
+            let RuleFailure { rule, at, error, .. } = failure;
             tracing::warn!(%chain, %kind, member = %draft.member.id, rule, at, error, "a rule failed");
         }
         draft.fail(failure.clone());
@@ -236,7 +274,7 @@ enum Work {
 fn ask_rules<'p>(
     program: &'p Program,
     draft: &mut Draft,
-    only: Option<&[String]>,
+    runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
         _ if !draft.runs_rules => return Vec::new(),
@@ -245,7 +283,7 @@ fn ask_rules<'p>(
         Occasion::Due { .. } => return Vec::new(),
     };
     let variable = event_variable(program, draft);
-    ask(program, draft, event, variable, only)
+    ask(program, draft, event, variable, runs)
 }
 
 /// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
@@ -253,13 +291,13 @@ fn ask_rules<'p>(
 fn ask_about_change<'p>(
     program: &'p Program,
     draft: &mut Draft,
-    only: Option<&[String]>,
+    runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome, Outcome)> {
     let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
     let view = |order| order_view(program, draft, &record.order_id, order);
     let [was, is] = [Some(before), record.order().cloned()].map(view).map(|order| {
         let variable = ("order", Dynamic::from(order));
-        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), only)
+        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), runs)
     });
     was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
 }
@@ -269,7 +307,7 @@ fn ask<'p>(
     draft: &mut Draft,
     event: RuleEvent,
     variable: Option<(&'static str, Dynamic)>,
-    only: Option<&[String]>,
+    runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let (today, now, foresight) = (draft.today, draft.now, draft.foresight.clone());
@@ -277,11 +315,7 @@ fn ask<'p>(
         let member = MemberView::new(member, today, program, &foresight, now);
         let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
         let mut run = Run::new(&program.code, variables);
-        rules
-            .iter()
-            .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
-            .map(|rule| (rule, run.rule(rule)))
-            .collect()
+        rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect()
     })
 }
 
@@ -339,10 +373,9 @@ fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Resul
             (held, draft.re_earn(frame, &was, effects(is.unwrap_or_default())))
         }
     };
-    applied.map(|()| held).map_err(|refusal| RuleFailure {
-        rule: unit.name.to_string(),
-        at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
-        error: refusal.to_string(),
+    applied.map(|()| held).map_err(|refusal| {
+        let at = format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1));
+        RuleFailure::new(&*unit.name, at, refusal.to_string())
     })
 }
 
@@ -412,7 +445,7 @@ fn ask_triggers(
 
 fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
     let chain = &commit.chain;
-    for RuleFailure { rule, at, error } in failures {
+    for RuleFailure { rule, at, error, .. } in failures {
         let Some(change) = &mut commit.source else {
             tracing::warn!(%chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
             continue;

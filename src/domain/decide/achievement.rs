@@ -273,30 +273,21 @@ impl Draft {
         self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it
     }
 
-    /// What was told so far of one kind, for rules that react to it. A replay told it the first time.
-    pub fn told_of(&self, frame: Frame<'_>, kind: EventType) -> Vec<LoyaltyEvent> {
-        let event = |data| LoyaltyEvent {
+    /// What was told so far of one kind, for rules that react to it.
+    pub fn told_of(&self, kind: EventType) -> Vec<EventData> {
+        self.told.iter().filter(|data| data.kind() == kind).cloned().collect()
+    }
+
+    /// What is told, as rules that react to it see it.
+    pub fn event(&self, frame: Frame<'_>, data: EventData) -> LoyaltyEvent {
+        LoyaltyEvent {
             id: EventId::derived(self.cause_id(), 0),
             chain: frame.chain.clone(),
             subject: None,
             at: self.at,
             data,
             source_key: None,
-        };
-        let told = self.told.iter().filter(|data| data.kind() == kind).cloned();
-        let standing = &self.member.standing;
-        let of_now = |(_, at): &(&Name, &Timestamp)| self.is_replay() && **at == self.at;
-        let before = standing.achievements.iter().filter(of_now).map(|(id, _)| {
-            let known = frame.terms.achievement(id);
-            EventData::AchievementEarned(AchievementEarned {
-                achievement: id.clone(),
-                name: known.map(|known| known.name.clone()),
-                times: standing.feats.get(id).map_or(1, Feat::times),
-                target: known.and_then(|known| known.goal.as_ref()).map(|goal| Money::new(goal.target)),
-            })
-        });
-        let before = before.filter(|data| data.kind() == kind);
-        told.chain(before).map(event).collect()
+        }
     }
 
     /// Rules react to this from now on, until they react to nothing: what they award for an achievement goes with it.

@@ -22,10 +22,7 @@ impl Draft {
             Command::Merge(_) => self.merge(frame),
             Command::ClaimOrder(code) => self.claim(frame, code),
             Command::Unmerge(who) => self.unmerge(frame, *who),
-            Command::Erase => {
-                self.erase(frame);
-                Ok(())
-            }
+            Command::Erase => self.erase(frame),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
         }

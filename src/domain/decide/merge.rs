@@ -134,7 +134,8 @@ impl Draft {
     }
 
     /// `member.erase`: the person goes, and with them everybody they absorbed; the books stay.
-    pub(super) fn erase(&mut self, frame: Frame<'_>) {
+    pub(super) fn erase(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
+        self.abandon_redemptions(frame)?;
         let cause = self.cause_of_command(frame);
         let handed: Vec<_> = self.member.standing.wallets.iter().map(Handed::of).collect();
         for handed in &handed {
@@ -158,6 +159,7 @@ impl Draft {
         self.people.erased = others.iter().chain([&self.member]).map(|member| member.id).collect();
         self.people.others = others;
         self.told.push(EventData::MemberErased(Box::new(Forfeited::of(known_as, self.member.id, &handed))));
+        Ok(())
     }
 
     /// What comes after somebody was erased changes nothing: a refund of an old order, a till that still has our id.

@@ -272,6 +272,9 @@ impl Draft {
             ));
         }
         self.member.identities.extend(identities.iter().cloned());
+        if !identities.is_empty() {
+            self.tell_identities();
+        }
         self.new_identities.extend(identities);
     }
 

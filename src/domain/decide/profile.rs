@@ -4,6 +4,7 @@ use super::{Draft, Frame};
 use crate::domain::loyalty_event::{EventData, ProfileUpdated};
 use crate::domain::profile::{ProfileChange, ProfileField};
 use crate::domain::refusal::Refused;
+use crate::domain::source_event::SourceType;
 
 impl Draft {
     /// Changes the profile, and tells of it if anything is another now.
@@ -18,8 +19,32 @@ impl Draft {
             self.member.celebrated.birthdate_known(today);
         }
         self.member.profile = profile.clone();
-        self.told.push(EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile })));
+        let updated = ProfileUpdated { changed, identities: Vec::new(), profile };
+        self.told.push(EventData::MemberUpdated(Box::new(updated)));
         Ok(())
+    }
+
+    /// Tells that the member is known by more, where a change of the member brought it: with what else it changed.
+    pub(super) fn tell_identities(&mut self) {
+        if self.source_kind() != Some(SourceType::MemberUpdated) {
+            return;
+        }
+        let identities = self.member.identities.clone();
+        let told = self.told.iter_mut().find_map(|told| match told {
+            EventData::MemberUpdated(updated) => Some(updated),
+            _ => None,
+        });
+        if let Some(updated) = told {
+            updated.changed.push(ProfileField::Identities);
+            updated.identities = identities;
+        } else {
+            let (changed, profile) = (vec![ProfileField::Identities], self.member.profile.clone());
+            self.told.push(EventData::MemberUpdated(Box::new(ProfileUpdated {
+                changed,
+                identities,
+                profile,
+            })));
+        }
     }
 
     /// Somebody who is known already cannot be created.

@@ -17,6 +17,7 @@ use crate::domain::redemption::{
 use crate::domain::refusal::Refused;
 use crate::domain::terms::reward::{Approval, RewardTerms};
 use crate::domain::terms::wallet::WalletTerms;
+use crate::domain::text::Note;
 
 impl Draft {
     /// Spends points on a reward.
@@ -118,19 +119,40 @@ impl Draft {
     /// Ends the redemptions whose time is over.
     pub(super) fn expire_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         let due: Vec<_> = self.member.standing.redemptions.due(self.now).collect();
-        let unknown = due.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
+        let cause = frame.engine("not fulfilled in time");
+        self.end_redemptions(frame, &cause, &due, |redemption| redemption.status = RedemptionStatus::Expired)
+    }
+
+    /// Cancels whatever is open of somebody who is about to be forgotten: nobody will come for it.
+    pub(super) fn abandon_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let open: Vec<_> = self.member.standing.redemptions.ids().collect();
+        let cause = self.cause_of_command(frame);
+        self.end_redemptions(frame, &cause, &open, |redemption| {
+            redemption.status = RedemptionStatus::Cancelled;
+            redemption.reason = Note::parse("the member was erased").ok();
+        })
+    }
+
+    fn end_redemptions(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        ids: &[RedemptionId],
+        end: impl Fn(&mut Redemption),
+    ) -> Result<(), Refusal> {
+        let unknown = ids.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
         self.wanted.redemptions.carried.extend(unknown);
         if !self.wanted.redemptions.is_empty() {
             return Err(Refusal::Lacks);
         }
-        for id in due {
+        for id in ids {
             // One that is carried and not there is damage, which whoever lays it out has reported.
-            let Some(mut redemption) = self.desk.redemptions.known.get(&id).cloned().flatten() else {
+            let Some(mut redemption) = self.desk.redemptions.known.get(id).cloned().flatten() else {
                 continue;
             };
-            redemption.status = RedemptionStatus::Expired;
+            end(&mut redemption);
             self.tell_status(&redemption);
-            self.keep_redemption(frame, &frame.engine("not fulfilled in time"), redemption)?;
+            self.keep_redemption(frame, cause, redemption)?;
         }
         Ok(())
     }

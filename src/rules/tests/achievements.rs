@@ -144,6 +144,50 @@ fn rules_report_progress_that_goes_with_its_order_and_react_to_what_is_earned() 
 }
 
 #[test]
+fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
+    let rules = r#"
+        rule "bonus" on achievement.earned when event.achievement == "five_coffees" || 1 / 0 > 0 { award(100); }
+        rule "sorry" on achievement.revoked { award(1 / 0); }
+        rule "fine" on achievement.revoked { award(1000); }
+    "#;
+    let mut life = life(rules);
+    life.member.history.visit("2026-03-01".parse().unwrap(), "36".parse().unwrap());
+    let earned = life.send(&coffees("a", 1, 5));
+    assert_eq!(kinds(&earned)[1..], ["achievement.earned", "achievement.earned"], "coffees and spending");
+    assert_eq!((receipt(&earned)["status"].as_str(), points(&life)), (Some("failed"), 50 + 7 + 100));
+    let still = life.replay(&earned);
+    assert_eq!((receipt(&still)["status"].as_str(), points(&life)), (Some("failed"), 157), "nothing twice");
+
+    let back = life.send(r#"{"key":"x","type":"order.cancelled","data":{"order_id":"a","version":2}}"#);
+    assert_eq!(kinds(&back)[1..], ["achievement.revoked", "achievement.revoked"]);
+    assert_eq!((receipt(&back)["status"].as_str(), points(&life)), (Some("failed"), 2_000));
+    life.program = self::life(&rules.replace("1 / 0 > 0", "true").replace("1 / 0", "3")).program;
+    let mended = life.replay(&back);
+    assert_eq!((receipt(&mended)["status"].as_str(), points(&life)), (Some("processed"), 2_006));
+    let mended = life.replay(&still);
+    assert_eq!((receipt(&mended)["status"].as_str(), points(&life)), (Some("processed"), 2_106));
+}
+
+#[test]
+fn a_broken_streak_is_reacted_to_when_the_rule_is_mended_and_stays_failed_without_one() {
+    let rules = r#"rule "comfort" on streak.broken { award(event.length / 0); }"#;
+    let mut life = life(rules);
+    let come = |life: &mut Life, on: &str| {
+        life.now = at(on);
+        life.send(&format!(r#"{{"key":"{on}","type":"visit"}}"#))
+    };
+    come(&mut life, "2026-03-03T19:00:00Z");
+    come(&mut life, "2026-03-10T19:00:00Z");
+    let failed = come(&mut life, "2026-03-31T19:00:00Z");
+    assert_eq!((kinds(&failed), &receipt(&failed)["status"]), (vec!["streak.broken"], &"failed".into()));
+    life.program = self::life(r#"rule "comfort" on visit { award(9); }"#).program;
+    let gone = life.replay(&failed);
+    assert_eq!((&receipt(&gone)["status"], points(&life)), (&"failed".into(), 0));
+    life.program = self::life(&rules.replace("/ 0", "* 10")).program;
+    assert_eq!((&receipt(&life.replay(&gone))["status"], points(&life)), (&"processed".into(), 20));
+}
+
+#[test]
 fn a_streak_is_broken_when_its_time_is_over_and_not_before() {
     let mut life = life(r#"rule "sorry" on visit { }"#);
     for (key, on) in [("a", "2026-03-03T19:00:00Z"), ("b", "2026-03-10T19:00:00Z")] {

@@ -167,3 +167,20 @@ fn a_declared_lifecycle_speaks_at_the_daily_tick_only() {
     assert_eq!(levels(&life.tick(TickType::TierReview)), []);
     assert_eq!(levels(&life.tick(TickType::Daily)), [("member.churned", "HIGH".to_owned())]);
 }
+
+#[test]
+fn what_comes_to_light_late_brings_nobody_back() {
+    let mut life = weekly(declared());
+    for _ in 0..60 {
+        wait(&mut life, 1);
+        life.tick(TickType::Daily);
+    }
+    assert_eq!(life.member.standing.status.as_str(), "churned");
+    for (days_ago, back) in [(300, false), (70, false), (58, false), (0, true)] {
+        let at = (life.now - chrono::Duration::days(days_ago)).to_rfc3339();
+        let visit = format!(r#"{{"key":"late-{days_ago}","type":"visit","occurred_at":"{at}"}}"#);
+        let told = levels(&life.send(&visit));
+        assert_eq!(told.iter().any(|(kind, _)| *kind == "member.reactivated"), back, "{days_ago}: {told:?}");
+        assert_eq!(levels(&life.tick(TickType::Daily)), [], "{days_ago}");
+    }
+}

@@ -141,3 +141,46 @@ fn a_misspelt_wallet_is_found_when_the_rules_are_checked() {
     assert_eq!(problems[0].message, "there is no wallet called `pionts`");
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `points`?"));
 }
+
+#[test]
+fn what_was_unused_is_gone_before_what_waited_comes_however_late_the_engine_is() {
+    let wallet = format!("{POINTS}expiry = \"30 days unused\"\npending = \"20 days\"\n");
+    let lived = |late: bool| {
+        let mut life = life(&wallet);
+        life.order(r#""total":100"#);
+        life.now = at("2026-03-23T19:00:00Z");
+        life.decide(Occasion::Due { id: Ulid(7 << 64) }, None);
+        life.now = at("2026-04-10T12:00:00Z");
+        life.order(r#""total":50"#);
+        let end = at("2026-05-05T12:00:00Z");
+        while !late && life.member.next_wake_at.is_some_and(|next| next <= end) {
+            wake(&mut life);
+        }
+        life.now = end;
+        life.decide(Occasion::Due { id: Ulid(8 << 64) }, None);
+        (life.member.standing.points().0, life.member.standing.wallets.first().unwrap().used_at)
+    };
+    assert_eq!(lived(false).0, 50);
+    assert_eq!(lived(true), lived(false));
+}
+
+#[test]
+fn a_member_at_the_limit_of_points_is_decided_on_all_the_same() {
+    let mut life = life(&format!("{POINTS}pending = \"7 days\"\n"));
+    life.order(r#""total":10"#);
+    life.member
+        .standing
+        .wallets
+        .open(&Name::parse("points").unwrap())
+        .credit(Points(Points::LIMIT - 4), None)
+        .unwrap();
+    life.now = at("2026-03-20T12:00:00Z");
+    let commit = life.order(r#""total":1"#);
+    assert_eq!(told(&commit)[..2], ["points.earned", "points.expired"]);
+    assert_eq!(life.member.standing.points(), Points(Points::LIMIT));
+    let moved: Vec<_> =
+        commit.transfers.iter().map(|line| (line.debit, line.credit, line.amount.0)).collect();
+    let pending = Account::Pending(life.member.id);
+    assert_eq!(moved[0], (pending, Account::Member(life.member.id), 4));
+    assert_eq!((moved[1].0, moved[1].2), (pending, 6), "the books balance");
+}

@@ -67,7 +67,7 @@ on_both! {
 
     fn a_failed_event_is_decided_again_once(store) {
         let mut failed = with_status(order(1, &newcomer(1)), SourceStatus::Failed);
-        let failure = RuleFailure { rule: "Tier".into(), at: "tiers.rhai:4:9".into(), error: "division by zero".into() };
+        let failure = RuleFailure::new("Tier", "tiers.rhai:4:9", "division by zero");
         failed.source.as_mut().unwrap().receipt.errors = vec![failure.clone()];
         store.write(&[failed.clone().into()]);
         let stored = store.look(|c| sources::list(c, &harvest(), Some(SourceStatus::Failed), 10, None)).remove(0);
