@@ -168,9 +168,10 @@ impl Clerk<'_> {
         after: Option<CouponCode>,
         until: Option<CouponCode>,
     ) -> Result<Vec<CouponCode>, StoreError> {
-        let chain = self.chain.clone();
+        let (chain, now) = (self.chain.clone(), self.clock.now());
         let find = move |conn: &mut _| {
-            store::coupon::free_codes(conn, &chain, book, after.as_ref(), until.as_ref(), PAGE)
+            let between = (after.as_ref(), until.as_ref());
+            store::coupon::free_codes(conn, &chain, book, now, between, PAGE)
         };
         self.store.read(find).await
     }
@@ -192,6 +193,7 @@ impl Clerk<'_> {
             Ok(Desk { coupons, redemptions, senders, referrals, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
+        let now = self.clock.now();
         for (book, codes) in picked {
             let wanted = wanted.coupons.books.get(&book).copied().unwrap_or_default();
             let is_dry = codes.len() < wanted;
@@ -202,7 +204,7 @@ impl Clerk<'_> {
                     .cards
                     .get(code)
                     .and_then(Option::as_ref)
-                    .is_some_and(|card| Coupon::is_free(&card.coupon))
+                    .is_some_and(|card| card.coupon.is_free(now))
             };
             let free = codes.into_iter().filter(is_free).collect();
             if let Some(shelf) = laid.desk.coupons.shelves.get_mut(&book) {

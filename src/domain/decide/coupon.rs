@@ -37,11 +37,15 @@ impl Draft {
         }
     }
 
-    /// Uses the coupons that an order names. An order is a fact, so what cannot be used does not refuse it: the receipt
-    /// says so.
+    /// Uses the coupons that an order names, each once in the order's life. An order is a fact, so what cannot be used
+    /// does not refuse it: the receipt says so.
     pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[Name]) {
         for text in codes {
-            let used = match text.parse() {
+            let code = text.parse();
+            if code.as_ref().is_ok_and(|code| self.order.as_ref().is_some_and(|order| !order.may_use(code))) {
+                continue;
+            }
+            let used = match code {
                 Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()).map(|key| (code, key)),
                 Err(BadCode) => Err(Rejection::NotFound.into()),
             };
