@@ -157,6 +157,11 @@ impl Wallet {
         Points(self.waiting.iter().map(|waiting| waiting.amount.0).sum())
     }
 
+    /// How many more it may hold.
+    pub fn room(&self) -> Points {
+        Points(Points::LIMIT - self.balance.0)
+    }
+
     /// Adds points that are gone at `expires_at`. A deficit is paid first.
     ///
     /// # Errors
@@ -217,12 +222,16 @@ impl Wallet {
         Ok(drawn)
     }
 
-    /// Puts points back into the lots they came from.
-    ///
-    /// # Errors
-    /// [`WalletError::TooMany`]; the wallet may then be half changed.
-    pub fn put_back(&mut self, drawn: &[Lot]) -> Result<(), WalletError> {
-        drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
+    /// Puts points back into the lots they came from, as many as there is room for. Answers how many.
+    pub fn put_back(&mut self, drawn: &[Lot]) -> Points {
+        let mut back = 0;
+        for lot in drawn {
+            let amount = lot.remaining.min(self.room());
+            if self.credit(amount, lot.expires_at).is_ok() {
+                back += amount.0;
+            }
+        }
+        Points(back)
     }
 
     /// Takes everything over that another wallet holds: lots with their expiry, a deficit, what waits.
@@ -446,7 +455,7 @@ mod tests {
         assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
         let drawn = wallet.debit(Points(40)).unwrap();
         assert_eq!(lots(&wallet), [(Some(day(30)), 15), (None, 10)]);
-        wallet.put_back(&drawn).unwrap();
+        wallet.put_back(&drawn);
         assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
     }
 
@@ -548,7 +557,7 @@ mod tests {
                     Step::Debit(n) => last = (wallet.debit(Points(n)).unwrap(), naive.debit(n)),
                     Step::Cancel => {
                         let (drawn, single) = std::mem::take(&mut last);
-                        wallet.put_back(&drawn).unwrap();
+                        wallet.put_back(&drawn);
                         single.into_iter().for_each(|gone| naive.credit(1, gone));
                     }
                     Step::Days(days) => today += days,

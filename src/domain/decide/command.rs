@@ -51,7 +51,7 @@ impl Draft {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
         for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
+            self.release(frame, &cause, (wallet, self.at), |waiting| waiting.origin == confirmation.origin)?;
         }
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);

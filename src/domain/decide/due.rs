@@ -22,8 +22,6 @@ impl Draft {
         self.break_streaks(frame);
         self.expire_referral(frame);
         self.abandon_carts(frame);
-        let now = self.now;
-        let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
             if self
                 .member
@@ -32,19 +30,32 @@ impl Draft {
                 .get(&wallet.code)
                 .is_some_and(|held| due_in(held, wallet, frame).is_some_and(|due| due <= self.now))
             {
-                self.release(frame, &frame.engine("the waiting is over"), wallet, is_over)?;
-                self.expire_due(frame, wallet);
+                self.end_waiting(frame, wallet)?;
+                self.expire_due(frame, wallet, self.now);
                 self.warn_of_expiry(frame, wallet);
             }
         }
         self.expire_redemptions(frame)
     }
 
-    /// Points that were not used in time.
-    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+    /// Releases what has waited long enough, one instant after the other: what was gone by then is gone, however late
+    /// the engine comes to it.
+    fn end_waiting(&mut self, frame: Frame<'_>, wallet: &WalletTerms) -> Result<(), Refusal> {
+        let cause = frame.engine("the waiting is over");
+        let next = |draft: &mut Self| draft.member.standing.wallets.open(&wallet.code).next_release();
+        while let Some(end) = next(self).filter(|end| *end <= self.now) {
+            self.expire_due(frame, wallet, end);
+            let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= end);
+            self.release(frame, &cause, (wallet, end), is_over)?;
+        }
+        Ok(())
+    }
+
+    /// Points that were not used in time, by `now`.
+    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms, now: Timestamp) {
         let held = self.member.standing.wallets.open(&wallet.code);
-        let mut amount = held.expire(self.now);
-        if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
+        let mut amount = held.expire(now);
+        if unused_at(held, wallet, frame).is_some_and(|at| at <= now) {
             amount.0 += held.empty().0;
             held.used_at = None;
         }

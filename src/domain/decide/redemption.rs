@@ -11,6 +11,7 @@ use crate::domain::effect::Cause;
 use crate::domain::ids::RedemptionId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, PointsMoved};
+use crate::domain::money::Points;
 use crate::domain::redemption::{
     Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockWay,
 };
@@ -112,7 +113,7 @@ impl Draft {
         redemption.code = order.code.clone().or(redemption.code);
         self.tell_status(&redemption);
         let cause = self.cause_of_command(frame);
-        self.keep_redemption(frame, &cause, redemption)?;
+        self.keep_redemption(frame, &cause, redemption);
         Ok(())
     }
 
@@ -152,31 +153,26 @@ impl Draft {
             };
             end(&mut redemption);
             self.tell_status(&redemption);
-            self.keep_redemption(frame, cause, redemption)?;
+            self.keep_redemption(frame, cause, redemption);
         }
         Ok(())
     }
 
     /// Keeps what became of a redemption; one that came to nothing gives back what it took.
-    fn keep_redemption(
-        &mut self,
-        frame: Frame<'_>,
-        cause: &Cause,
-        mut redemption: Redemption,
-    ) -> Result<(), Refusal> {
+    fn keep_redemption(&mut self, frame: Frame<'_>, cause: &Cause, mut redemption: Redemption) {
         redemption.updated_at = self.now;
         if !redemption.status.is_open() {
             self.member.standing.redemptions.closed(&redemption);
             if redemption.status.came_to_nothing() {
-                self.give_back(frame, cause, &redemption)?;
+                self.give_back(frame, cause, &redemption);
             }
         }
         self.desk.redemptions.keep(redemption);
-        Ok(())
     }
 
-    /// Gives the points back into the lots they came from. What has expired meanwhile expires again at once.
-    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) -> Result<(), Refusal> {
+    /// Gives the points back into the lots they came from, as far as there is room for them. What has expired meanwhile
+    /// expires again at once.
+    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) {
         if redemption.counted.stock {
             let reward = redemption.reward.id.clone();
             self.desk.redemptions.move_stock(reward, StockWay::GiveBack);
@@ -186,10 +182,19 @@ impl Draft {
         let wallet =
             declared.map_or_else(|| Cow::Owned(WalletTerms::plain(redemption.wallet.clone())), Cow::Borrowed);
         let held = self.member.standing.wallets.open(&wallet.code);
-        held.put_back(&redemption.drawn)?;
+        let amount = held.put_back(&redemption.drawn);
         held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
         let new_balance = held.balance();
-        let (amount, reason) = (redemption.points_spent, &*redemption.reward.title);
+        let (spent, reason) = (redemption.points_spent, &*redemption.reward.title);
+        if amount < spent {
+            self.note(format!(
+                "only {amount} of {spent} {} were given back: there is no room for more",
+                wallet.plural
+            ));
+        }
+        if amount == Points::ZERO {
+            return;
+        }
         let movement = Movement { cause, wallet: &wallet, amount, reason };
         self.book(movement, Account::Chain(ChainAccount::Redeemed), Account::Member(self.member.id));
         self.told.push(EventData::PointsReturned(PointsMoved {
@@ -199,8 +204,7 @@ impl Draft {
             reason: reason.into(),
             expires_at: None,
         }));
-        self.expire_due(frame, &wallet);
-        Ok(())
+        self.expire_due(frame, &wallet, self.now);
     }
 
     fn tell_status(&mut self, redemption: &Redemption) {
