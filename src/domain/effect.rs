@@ -10,6 +10,9 @@ use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
 use super::text::{Name, Note};
 
+/// Where the engine itself does something, in place of a rule's file and line.
+pub const ENGINE: &str = "engine";
+
 /// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
@@ -153,6 +156,16 @@ impl RuleFailure {
     /// This rule failed there, for this reason.
     pub fn new(rule: impl Into<String>, at: impl Into<String>, error: impl Into<String>) -> Self {
         Self { rule: rule.into(), at: at.into(), error: error.into(), reacted_to: None }
+    }
+
+    /// The engine itself could not do it.
+    pub fn of_engine(cause: &Cause, refusal: impl std::fmt::Display) -> Self {
+        Self::new(&*cause.rule, &*cause.at, refusal.to_string())
+    }
+
+    /// Whether the engine itself failed, and no rule.
+    pub fn is_of_engine(&self) -> bool {
+        self.at == ENGINE
     }
 
     /// The same of a rule that reacted to this.

@@ -28,7 +28,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::member::Member;
-use crate::domain::order::{Order, OrderRecord};
+use crate::domain::order::{Order, OrderRecord, Settled};
 use crate::domain::reaction::Reaction;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
@@ -115,19 +115,23 @@ pub(super) fn decide_and_tell(
     let runs = |unit: &Unit| again.is_none_or(|again| again.iter().any(|failed| failed_on_it(failed, unit)));
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
-    let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
-    let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
-    for (unit, work) in settled {
-        match settle(frame, &mut draft, unit, work) {
+    let first = completes(&draft).then_some(Settled::Never);
+    let done = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome), first.clone()));
+    for (unit, work, from) in done.chain(changes) {
+        let outcome = settle(frame, &mut draft, unit, work);
+        match (&outcome, from) {
+            (_, None) => {}
+            (Ok(_), Some(_)) => draft.settled_now(&unit.name),
+            (Err(_), Some(from)) => draft.left_unsettled(&unit.name, from),
+        }
+        match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
             Err(failure) => failures.push(failure),
         }
     }
     draft.lacks_nothing()?;
-    if let Err(refusal) = draft.settle_order(frame, !failures.is_empty()) {
-        draft.note(refusal.to_string());
-    }
+    failures.extend(draft.settle_order(frame).err());
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
     for (unit, outcome) in react(program, frame, &mut draft, again.unwrap_or_default()) {
@@ -231,6 +235,7 @@ fn react_to<'p>(
 fn gone(program: &Program, again: &[RuleFailure]) -> impl Iterator<Item = RuleFailure> {
     let known = program.rule_names().collect::<Vec<_>>();
     let is_gone = move |failed: &&RuleFailure| match &failed.reacted_to {
+        _ if failed.is_of_engine() => false,
         None => !known.contains(&failed.rule.as_str()),
         Some(reaction) => {
             let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told().kind()));
@@ -267,7 +272,8 @@ type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
 /// What a rule asks for on what happened; or for a changed order, as it was and as it is.
 enum Work {
     Done(Outcome),
-    Changed(Outcome, Outcome),
+    /// Without the order as it was, the rule has never been settled with it.
+    Changed(Option<Outcome>, Outcome),
 }
 
 /// What each rule of the event asks for, in order.
@@ -286,20 +292,40 @@ fn ask_rules<'p>(
     ask(program, draft, event, variable, runs)
 }
 
-/// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
-/// that what depends on the member alone makes no difference.
+/// What each rule on `order.completed` asks for a changed order: for the order as it was, and as it is. Both see the
+/// member of now, so that what depends on the member alone makes no difference. A rule that failed is asked about the
+/// order with which it was settled last, and runs as if for the first time when it never was.
 fn ask_about_change<'p>(
     program: &'p Program,
     draft: &mut Draft,
     runs: &dyn Fn(&Unit) -> bool,
-) -> Vec<(&'p Unit, Outcome, Outcome)> {
-    let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
-    let view = |order| order_view(program, draft, &record.order_id, order);
-    let [was, is] = [Some(before), record.order().cloned()].map(view).map(|order| {
-        let variable = ("order", Dynamic::from(order));
-        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), runs)
-    });
-    was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
+) -> Vec<(&'p Unit, Work, Option<Settled>)> {
+    let Some(now) = draft.changed_order() else { return Vec::new() };
+    let completed = RuleEvent::Source(SourceType::OrderCompleted);
+    let ask_one = |draft: &mut Draft, unit: &Unit, order: &Arc<Order>| {
+        let view = order_view(program, draft, &order.order_id, Some(order.clone()));
+        let is_it = |asked: &Unit| asked.name == unit.name;
+        ask(program, draft, completed, Some(("order", Dynamic::from(view))), &is_it)
+            .pop()
+            .map(|(_, outcome)| outcome)
+    };
+    let mut work = Vec::new();
+    for unit in program.code.rules.get(&completed).into_iter().flatten().filter(|unit| runs(unit)) {
+        let Some(settled) = draft.settled(&unit.name) else { continue };
+        let Some(is) = ask_one(draft, unit, &now) else { continue };
+        let of_unit = match &settled {
+            Settled::Never if completes(draft) => Work::Done(is),
+            Settled::Never => Work::Changed(None, is),
+            Settled::UpTo(before) => Work::Changed(ask_one(draft, unit, before), is),
+        };
+        work.push((unit, of_unit, Some(settled)));
+    }
+    work
+}
+
+/// Whether what is decided on says that an order was completed.
+fn completes(draft: &Draft) -> bool {
+    matches!(&draft.occasion, Occasion::Source(input) if input.event.kind() == SourceType::OrderCompleted)
 }
 
 fn ask<'p>(
@@ -368,9 +394,10 @@ fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Resul
             Some(actions) => (Held::Yes, draft.apply(frame, &effects(actions))),
         },
         Work::Changed(was, is) => {
-            let (was, is) = (was?.unwrap_or_default(), is?);
+            let was = was.transpose()?.map(Option::unwrap_or_default);
+            let is = is?;
             let held = if is.is_some() { Held::Yes } else { Held::No };
-            (held, draft.re_earn(frame, &was, effects(is.unwrap_or_default())))
+            (held, draft.re_earn(frame, was.as_deref(), effects(is.unwrap_or_default())))
         }
     };
     applied.map(|()| held).map_err(|refusal| {

@@ -54,7 +54,11 @@ impl Draft {
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
-        let amount = self.room_for(wallet, whole);
+        let mut amount = self.room_for(wallet, whole);
+        let is_of_order = self.reacts_to.is_none() && self.source_kind() == Some(SourceType::OrderCompleted);
+        if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount > Points::ZERO) {
+            amount = order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
+        }
         self.line(cause, "award", Some((wallet, amount)), None);
         if amount == Points::ZERO {
             return Ok(());
@@ -62,10 +66,6 @@ impl Draft {
         if let Some((achievement, nth)) = self.reacts_to.clone() {
             let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
             self.remember_prize(&achievement, nth, &brought);
-        } else if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
-            && input.event.kind() == SourceType::OrderCompleted
-        {
-            order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
         }
         self.earn(frame, Movement { cause, wallet, amount, reason })
     }
@@ -102,19 +102,34 @@ impl Draft {
         Ok(())
     }
 
-    /// Points whose waiting ends can be spent from now on; their expiry counts from when they were earned.
+    /// Points whose waiting ends, at `at`, can be spent from then on; their expiry counts from when they were earned.
+    /// What there is no room for is gone: it must not keep the member from being decided on.
     pub(super) fn release(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        wallet: &WalletTerms,
+        (wallet, at): (&WalletTerms, Timestamp),
         ends: impl FnMut(&Waiting) -> bool,
     ) -> Result<(), Refusal> {
+        let from = Account::Pending(self.member.id);
         for waiting in self.member.standing.wallets.open(&wallet.code).release(ends) {
-            let movement = Movement { cause, wallet, amount: waiting.amount, reason: &cause.rule };
-            let from = Account::Pending(self.member.id);
-            let moved = self.credit_from(frame, movement, from, waiting.earned_at)?;
-            self.told.push(EventData::PointsEarned(moved));
+            let room = self.member.standing.wallets.open(&wallet.code).room().min(waiting.amount);
+            let movement = Movement { cause, wallet, amount: room, reason: &cause.rule };
+            if room > Points::ZERO {
+                let moved = self.credit_from(frame, movement, from, (waiting.earned_at, at))?;
+                self.told.push(EventData::PointsEarned(moved));
+            }
+            if room < waiting.amount {
+                let amount = Points(waiting.amount.0 - room.0);
+                self.book(Movement { amount, ..movement }, from, Account::Chain(ChainAccount::Expired));
+                self.told.push(EventData::PointsExpired(PointsMoved {
+                    amount,
+                    wallet: wallet.code.clone(),
+                    new_balance: self.balance(wallet),
+                    reason: "no room for more points".into(),
+                    expires_at: None,
+                }));
+            }
         }
         Ok(())
     }
@@ -212,22 +227,23 @@ impl Draft {
         movement: Movement<'_>,
         from: ChainAccount,
     ) -> Result<PointsMoved, Refusal> {
-        self.credit_from(frame, movement, Account::Chain(from), self.at)
+        self.credit_from(frame, movement, Account::Chain(from), (self.at, self.at))
     }
 
-    /// Points that come from any account; their expiry counts from `earned_at`.
+    /// Points that come from any account; their expiry counts from when they were earned, the wallet is used when they
+    /// come.
     pub(super) fn credit_from(
         &mut self,
         frame: Frame<'_>,
         movement: Movement<'_>,
         from: Account,
-        earned_at: Timestamp,
+        (earned_at, comes_at): (Timestamp, Timestamp),
     ) -> Result<PointsMoved, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let expires_at = wallet.expiry.of(earned_at, frame.timezone);
         let held = self.member.standing.wallets.open(&wallet.code);
         held.credit(amount, expires_at)?;
-        held.used_at = wallet.expiry.when_used(self.at, held.used_at);
+        held.used_at = wallet.expiry.when_used(comes_at, held.used_at);
         let new_balance = held.balance();
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();

@@ -216,8 +216,8 @@ fn what_is_remembered_survives_the_store() {
     record.give_back(&Back::Amount(money("1.10")));
     record.give_back(&Back::Lines(vec![line(sku("a"), Some("0.25")), line(WhichLine::Number(2), None)]));
     record.settle();
-    record.unsettled =
-        Some(Unsettled { stamp: stamp(7, Step::Updated), before: record.order().unwrap().clone() });
+    record.left_unsettled("a", Settled::Never);
+    record.left_unsettled("b", Settled::UpTo(record.order().unwrap().clone()));
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<OrderRecord>(&json).unwrap(), record, "{json}");
 }

@@ -107,7 +107,7 @@ fn what_failed_of_an_order_that_was_cancelled_pays_nothing() {
 
 #[test]
 fn a_change_whose_points_cannot_move_now_is_failed_and_moves_them_when_it_runs_again() {
-    let wallets = "\n[[wallets]]\ncode = \"points\"\npending = \"confirmation\"\n";
+    let wallets = "\n[[wallets]]\ncode = \"points\"\npending = \"until confirmed\"\n";
     let mut life = life(wallets, MENDED);
     life.tell("order.completed", r#""total":50,"version":1"#);
     for _ in 1..crate::domain::wallet::MAX_PENDING {
