@@ -172,41 +172,48 @@ impl Draft {
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
         let cause = frame.engine(&format!("achievement {id}"));
-        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
-            Ok(brought) => {
-                nth.into_iter()
-                    .for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
-            }
-            Err(Refusal::Lacks) => {}
-            Err(refusal) => {
-                self.note(format!("achievement `{id}` was earned without what it brings: {refusal}"))
-            }
-        }
+        let brought = self.give_prize(frame, &cause, prize);
+        nth.into_iter().for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
     }
 
-    /// Gives what something brings: points that can be spent at once, a coupon. Answers what that came to.
-    pub(super) fn give_prize(
+    /// Gives what something brings: points that can be spent at once, a coupon; each although the other one cannot be
+    /// given. Answers what that came to.
+    pub(super) fn give_prize(&mut self, frame: Frame<'_>, cause: &Cause, prize: &Prize) -> Vec<Brought> {
+        let points = prize.points.as_ref().map(|(wallet, points)| {
+            self.all_or_nothing(|draft| draft.give_points(frame, cause, wallet.as_ref(), *points))
+        });
+        let coupon = prize.coupon.as_ref().map(|book| {
+            let coupon = self.all_or_nothing(|draft| draft.assign_coupon(frame, cause, book));
+            coupon.map(|coupon| Some(Brought::Coupon { coupon }))
+        });
+        let mut brought = Vec::new();
+        for given in [points, coupon].into_iter().flatten() {
+            match given {
+                Ok(given) => brought.extend(given),
+                Err(Refusal::Lacks) => {}
+                Err(refusal) => self.note(format!("{} brings less than it should: {refusal}", cause.rule)),
+            }
+        }
+        brought
+    }
+
+    fn give_points(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        prize: &Prize,
-    ) -> Result<Vec<Brought>, Refusal> {
-        let mut brought = Vec::new();
-        if let Some((code, points)) = &prize.points {
-            let wallet = frame.wallet(code.as_ref())?;
-            let points = self.room_for(wallet, *points);
-            if points > Points::ZERO {
-                let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
-                let moved = self.credit(frame, movement, ChainAccount::Issued)?;
-                self.told.push(EventData::PointsEarned(moved));
-                brought.push(Brought::Points { wallet: wallet.code.clone(), points });
-            }
-            self.line(cause, "award", Some((wallet, points)), None);
+        wallet: Option<&Name>,
+        points: Points,
+    ) -> Result<Option<Brought>, Refusal> {
+        let wallet = frame.wallet(wallet)?;
+        let points = self.room_for(wallet, points);
+        self.line(cause, "award", Some((wallet, points)), None);
+        if points == Points::ZERO {
+            return Ok(None);
         }
-        if let Some(book) = &prize.coupon {
-            brought.push(Brought::Coupon { coupon: self.assign_coupon(frame, cause, book)? });
-        }
-        Ok(brought)
+        let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
+        let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+        self.told.push(EventData::PointsEarned(moved));
+        Ok(Some(Brought::Points { wallet: wallet.code.clone(), points }))
     }
 
     /// Takes back what something brought. Answers the coupons that are used already: they stay.

@@ -30,7 +30,7 @@ mod session;
 mod tier;
 
 pub use announce::announce;
-pub use finish::keep;
+pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ use super::chain::ChainId;
 use super::churn::Foresight;
 use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
-use super::effect::{Action, Cause, RuleEffects, RuleFailure};
+use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{ReferralId, SourceId};
 use super::ledger::Transfer;
@@ -124,7 +124,7 @@ impl<'a> Frame<'a> {
 
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
-        Cause { rule: reason.into(), at: "engine".into(), program_version: self.program_version }
+        Cause { rule: reason.into(), at: ENGINE.into(), program_version: self.program_version }
     }
 }
 
@@ -283,13 +283,21 @@ impl Draft {
         self.notes.push(sentence.into());
     }
 
-    /// Applies everything one rule asked for, or nothing of it.
+    /// Applies everything one rule asked for, or nothing of it. When something lacks on the desk, the rest says what else
+    /// does, so that all of it is looked up at once.
     ///
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         self.all_or_nothing(|draft| {
-            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
+            let mut lacks = Ok(());
+            for action in &effects.actions {
+                match draft.act(frame, effects, action) {
+                    Err(Refusal::Lacks) => lacks = Err(Refusal::Lacks),
+                    done => done?,
+                }
+            }
+            lacks
         })
     }
 

@@ -256,13 +256,7 @@ impl Draft {
     }
 
     fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) -> Vec<Brought> {
-        let cause = frame.engine("referral");
-        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
-            Ok(brought) => return brought,
-            Err(Refusal::Lacks) => {}
-            Err(refusal) => self.note(format!("the referral brings nothing: {refusal}")),
-        }
-        Vec::new()
+        self.give_prize(frame, &frame.engine("referral"), prize)
     }
 
     /// A referral that nobody approved in time.
