@@ -40,7 +40,9 @@ use super::journal::{Committed, Journal, JournalError};
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
-const MAX_TRIES: usize = 8;
+const MAX_LOSSES: usize = 8;
+/// How often a decision is made in all, the times included when it lacked something that was looked up then.
+const MAX_TRIES: usize = 32;
 /// Messages that may wait for one member; the door admits events, so this only bounds one very hot member.
 const MAILBOX: usize = 1_024;
 
@@ -107,6 +109,8 @@ pub struct News {
     pub outdated: Vec<MemberId>,
     /// What follows of it for somebody else; it is durable too, and waits to be decided.
     pub follow_up: Option<SourceInput>,
+    /// An order that came to be the member's, about which something may be parked.
+    pub awaited: Option<Key>,
 }
 
 impl News {
@@ -119,7 +123,8 @@ impl News {
         let mut learned: Vec<_> = won.collect();
         learned.append(&mut commit.new_identities);
         let follow_up = commit.follow_up.take().map(kept_input);
-        Self { learned, outdated: outdated.into_iter().collect(), follow_up }
+        let awaited = commit.people.awaited.take();
+        Self { learned, outdated: outdated.into_iter().collect(), follow_up, awaited }
     }
 }
 
@@ -264,7 +269,7 @@ impl Work {
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
         // Somebody first seen now is in no store yet: after a conflict about the order we start from them again.
         let newcomer = self.state.clone().filter(|member| member.version == 0);
-        let mut wanted = Wanted::default();
+        let (mut wanted, mut lost) = (Wanted::default(), 0);
         for attempt in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
             if attempt > 0 || stored || input.event.member.is_some() {
@@ -324,7 +329,13 @@ impl Work {
                     let answer = repeat(&input, receipt, same_body, status)?;
                     return Ok(Applied::Answered { answer, news: News::default() });
                 }
-                Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
+                Written::Conflict => {
+                    self.parts.metrics.conflicts.inc();
+                    lost += 1;
+                    if lost == MAX_LOSSES {
+                        break;
+                    }
+                }
             }
         }
         Err(EngineError::Overloaded)
@@ -377,16 +388,17 @@ impl Work {
     }
 
     async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
-        let due = self.due_ticks(snapshot).await?;
+        // All of it as of one instant: what falls due while it is worked on is found by the next look.
+        let now = self.parts.clock.now();
+        let due = self.due_ticks(snapshot, now).await?;
         // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
         let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         for ((_, tick), then) in due.iter().zip(then) {
-            let now = self.parts.clock.now();
             let occasion = match tick {
                 Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 None => Occasion::Due { id: fresh_ulid(now) },
             };
-            if !self.run_tick(snapshot, occasion).await? {
+            if !self.run_tick(snapshot, occasion, now).await? {
                 return Ok(()); // somebody else was faster: the next pass of the scheduler looks again
             }
         }
@@ -394,7 +406,12 @@ impl Work {
     }
 
     /// Runs one tick. Answers whether it was written.
-    async fn run_tick(&mut self, snapshot: &ChainSnapshot, occasion: Occasion) -> Result<bool, EngineError> {
+    async fn run_tick(
+        &mut self,
+        snapshot: &ChainSnapshot,
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
         let mut wanted = Wanted::default();
         for _ in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
@@ -408,7 +425,7 @@ impl Work {
                 foresight: snapshot.learned.foresight.clone(),
                 again: None,
                 desk: laid.desk.clone(),
-                now: self.parts.clock.now(),
+                now,
             };
             match self.commit(snapshot, case).await? {
                 Outcome::Written(Committed { written: Written::Done, commit, .. }) => {
@@ -427,11 +444,11 @@ impl Work {
     async fn due_ticks(
         &mut self,
         snapshot: &ChainSnapshot,
+        now: Timestamp,
     ) -> Result<Vec<(Timestamp, Option<TickType>)>, EngineError> {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
-        let now = self.parts.clock.now();
         let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
         let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
         let Some(alarm) = alarm else { return Ok(Vec::new()) };

@@ -14,7 +14,7 @@ use crate::store::source_event::StoredSource;
 use super::engine::{Answer, Engine, EngineError};
 
 impl Engine {
-    /// Runs a source event again that failed, was parked, or was kept undecided.
+    /// Runs a source event again that failed, was parked, was kept undecided, or was refused then.
     ///
     /// # Errors
     /// `NotFound`, and `Conflict` for an event that was processed.
@@ -53,7 +53,10 @@ impl Engine {
             })?;
         let again = match stored.status {
             SourceStatus::Failed => Some(stored.errors),
-            SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
+            SourceStatus::Accepted
+            | SourceStatus::Parked
+            | SourceStatus::Refused
+            | SourceStatus::Processed => None,
         };
         let input = SourceInput {
             id: stored.id,

@@ -74,6 +74,9 @@ pub struct PeopleChanges {
     pub erased: Vec<MemberId>,
     /// An order without a guest that is the member's from now on.
     pub claimed: Option<Key>,
+    /// An order that was nobody's and came to be the member's: what was parked about it is theirs, as far as it is
+    /// nobody's.
+    pub awaited: Option<Key>,
 }
 
 impl PeopleChanges {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::builders::START;
 use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, refund, visit};
 
 on_both_backends! {

@@ -11,6 +11,7 @@ use crate::domain::receipt::{
     CouponLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
 };
 use crate::domain::redemption::RedemptionChanges;
+use crate::domain::refusal::Refused;
 
 impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
@@ -67,6 +68,7 @@ impl Draft {
                     effects: self.lines,
                     events: events.iter().map(event_line).collect(),
                     errors: self.failures,
+                    refused: None,
                     notes: self.notes,
                 };
                 Some(SourceChange {
@@ -129,6 +131,13 @@ pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
+}
+
+/// The commit that says of a source event, which was kept for later, that it cannot be done.
+pub fn refuse(frame: Frame<'_>, input: SourceInput, refused: Refused, now: Timestamp) -> Commit {
+    let mut commit = keep(frame, input, SourceStatus::Refused, now);
+    commit.source.iter_mut().for_each(|change| change.receipt.refused = Some(refused.clone()));
+    commit
 }
 
 /// The commit that only keeps a source event: undecided, or parked because nobody knows whose it is.

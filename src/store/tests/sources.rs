@@ -117,7 +117,7 @@ on_both! {
         let group: Vec<_> = [1, 2].map(|n| kept(n, SourceStatus::Accepted).into()).into();
         store.write(&group);
         store.write(&[kept(3, SourceStatus::Parked).into(), order(4, &newcomer(4)).into()]);
-        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10));
+        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10, None));
         assert_eq!(waiting.iter().map(|s| &*s.key).collect::<Vec<_>>(), ["order-1", "order-2"]);
         assert_eq!((waiting[0].runs, waiting[0].member), (0, None));
 
@@ -126,7 +126,7 @@ on_both! {
         assert_eq!(store.write(&[decided.into()]), [Done]);
         let by_key = store.look(|c| sources::by_key(c, &harvest(), &waiting[0].key)).unwrap();
         assert_eq!((by_key.status, by_key.runs, by_key.member), (SourceStatus::Processed, 1, Some(member_id(1))));
-        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10)).len(), 1);
+        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10, None)).len(), 1);
     }
 
     fn pages_follow_one_another_without_gap_or_overlap(store) {
