@@ -140,6 +140,8 @@ pub struct SourceChange {
     pub from: SourceOrigin,
     /// Whose it is, once known.
     pub member: Option<MemberId>,
+    /// The event before it that was decided for the same member.
+    pub previous: Option<SourceId>,
     /// What the POS is told.
     pub receipt: Receipt,
 }
@@ -148,6 +150,16 @@ impl SourceChange {
     /// What became of it.
     pub fn status(&self) -> SourceStatus {
         self.receipt.status
+    }
+}
+
+impl SourceOrigin {
+    /// Whether it was never decided before.
+    pub const fn is_undecided(self) -> bool {
+        match self {
+            Self::Outside => true,
+            Self::Stored { status, .. } => matches!(status, SourceStatus::Accepted | SourceStatus::Parked),
+        }
     }
 }
 

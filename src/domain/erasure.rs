@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::ids::MemberId;
+use super::referral::Side;
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
 
@@ -14,11 +15,11 @@ type Object<'a> = BTreeMap<String, &'a RawValue>;
 const IMPERSONAL: [&str; 8] =
     ["order.", "visit", "points.", "tier.", "coupon.", "segment.", "achievement.", "redemption."];
 /// Loyalty events that are about the person and are nothing but personal once what is named below is blank.
-const BLANKED: [&str; 5] = ["member.", "session.", "signal.", "cart.", "birthday."];
+const BLANKED: [&str; 6] = ["member.", "session.", "signal.", "cart.", "birthday.", "referral."];
 /// Commands that name nobody but by our ids, or by what is named below.
 const COMMANDS: [&str; 3] = ["member.unmerge", "member.erase", "order.claim"];
 /// What may name somebody, and what is put in its place, so that a message stays what its schema says.
-const BLANK: [(&str, &str); 7] = [
+const BLANK: [(&str, &str); 9] = [
     ("profile", "{}"),
     ("identities", "[]"),
     ("session_id", "\"erased\""),
@@ -26,9 +27,11 @@ const BLANK: [(&str, &str); 7] = [
     ("custom_attributes", "{}"),
     ("other_id", "\"erased\""),
     ("loyalty_member_id", "\"erased\""),
+    ("sender_id", "\"erased\""),
+    ("receiver_id", "\"erased\""),
 ];
 /// What may name somebody and need not be there.
-const GONE: [&str; 4] = ["experience_details", "email", "phone", "from"];
+const GONE: [&str; 6] = ["experience_details", "email", "phone", "from", "sender_first_name", "sender_email"];
 /// What a message or a receipt tells of a member that does not name them.
 const FIGURES: [&str; 6] = ["tier", "manual_tier", "system_tier", "points", "next_expiration", "segments"];
 
@@ -51,6 +54,25 @@ pub fn message_without_person(kind: &str, json: &str, member: MemberId) -> Optio
         message.insert("data".to_owned(), data);
     }
     message.remove("notes"); // they name identities
+    serde_json::to_string(&message).ok()
+}
+
+/// What was told of a referral to the other side, without this side. `None` when it is not what we wrote.
+pub fn referral_without(json: &str, side: Side) -> Option<String> {
+    let mut message: Object<'_> = serde_json::from_str(json).ok()?;
+    let mut data: Object<'_> = serde_json::from_str(message.get("data")?.get()).ok()?;
+    let erased = raw(&"erased");
+    match side {
+        Side::Sender => {
+            for field in ["sender_first_name", "sender_email", "code", "link"] {
+                data.remove(field);
+            }
+            data.insert("sender_id".to_owned(), &erased);
+        }
+        Side::Receiver => drop(data.insert("receiver_id".to_owned(), &erased)),
+    }
+    let data = raw(&data);
+    message.insert("data".to_owned(), &data);
     serde_json::to_string(&message).ok()
 }
 
@@ -142,6 +164,23 @@ mod tests {
         assert_eq!((&left["member"], &left["data"]["total"]), (&json!({ "id": ana() }), &json!("24.50")));
         let create = r#"{"type":"member.create","data":{"first_name":"Ana","email":"ana@example.com"}}"#;
         assert_eq!(read(body_without_person(create, ana()))["data"], json!({}));
+    }
+
+    #[test]
+    fn what_one_side_of_a_referral_was_told_loses_the_other_side_alone() {
+        let told = r#"{"id":"evt_1","member":{"id":"ana"},"data":{"sender_id":"ben","sender_email":"b@c.org",
+            "sender_first_name":"Ben","code":"7MKQ","link":"https://x.test/7MKQ","receiver_id":"ana","role":"receiver"}}"#;
+        let without = |side| read(referral_without(told, side));
+        let left = json!({ "sender_id": "erased", "receiver_id": "ana", "role": "receiver" });
+        assert_eq!(
+            (&without(Side::Sender)["data"], &without(Side::Sender)["member"]["id"]),
+            (&left, &json!("ana"))
+        );
+        let left = without(Side::Receiver);
+        assert_eq!(
+            (&left["data"]["receiver_id"], &left["data"]["sender_email"]),
+            (&json!("erased"), &json!("b@c.org"))
+        );
     }
 
     #[test]

@@ -465,6 +465,20 @@ impl EventData {
     }
 }
 
+impl EventData {
+    /// The referral that it tells of, if it does.
+    pub const fn referral(&self) -> Option<&ReferralTold> {
+        match self {
+            Self::ReferralCreated(told)
+            | Self::ReferralApproved(told)
+            | Self::ReferralRejected(told)
+            | Self::ReferralExpired(told)
+            | Self::ReferralRevoked(told) => Some(told),
+            _ => None,
+        }
+    }
+}
+
 /// The canonical message.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Message<'a, D> {

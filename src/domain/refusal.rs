@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{problem}")]
 pub struct Refused {
-    /// A stable word for programs, such as `insufficient_balance`.
+    /// A stable word for programs, such as `insufficient_points`.
     pub code: &'static str,
     /// What is in the way.
     pub problem: Cow<'static, str>,

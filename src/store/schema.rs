@@ -20,6 +20,7 @@ diesel::table! {
         days -> Binary,
         enrolled_at -> BigInt,
         next_wake_at -> Nullable<BigInt>,
+        ended -> Bool,
     }
 }
 
@@ -36,6 +37,7 @@ diesel::table! {
     source_events (chain, id) {
         chain -> Text,
         id -> Text,
+        previous -> Nullable<Text>,
         key -> Text,
         kind -> Text,
         status -> Text,
@@ -265,6 +267,24 @@ diesel::table! {
         chain -> Text,
         code -> Text,
         member -> Text,
+    }
+}
+
+diesel::table! {
+    referral_events (chain, referral, event) {
+        chain -> Text,
+        referral -> Text,
+        event -> Text,
+    }
+}
+
+diesel::table! {
+    parked_guests (chain, kind, value, source) {
+        chain -> Text,
+        kind -> Text,
+        value -> Text,
+        source -> Text,
+        member -> Nullable<Text>,
     }
 }
 

@@ -10,6 +10,7 @@ use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::source_events;
+use super::trail::{self, Link};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{SourceChange, SourceOrigin};
@@ -58,11 +59,12 @@ pub struct StoredSource {
     pub errors: Vec<RuleFailure>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = source_events, treat_none_as_default_value = false)]
 pub(super) struct SourceRow {
     chain: String,
     id: String,
+    previous: Option<String>,
     key: String,
     kind: String,
     status: String,
@@ -90,6 +92,7 @@ impl SourceRow {
         Self {
             chain: chain.to_string(),
             id: change.id.to_string(),
+            previous: change.previous.map(|id| id.to_string()),
             key: event.key.to_string(),
             kind: event.kind().as_str().to_owned(),
             status: change.status().as_str().to_owned(),
@@ -146,6 +149,14 @@ impl SourceRow {
     }
 }
 
+impl Link for SourceRow {
+    const TABLE: &'static str = "source_events";
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+}
+
 /// Keeps new events. Answers which keys were new, in order; of two rows with one key the first wins.
 pub(super) fn keep_new(conn: &mut DbConn, rows: &[&SourceRow]) -> QueryResult<Vec<bool>> {
     which_took_effect!(
@@ -162,6 +173,9 @@ pub(super) fn keep_new(conn: &mut DbConn, rows: &[&SourceRow]) -> QueryResult<Ve
 
 /// Writes what became of a stored event, if it still is in this status after one run less. Answers whether it was.
 pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceStatus) -> QueryResult<bool> {
+    // What was decided before keeps its place among its member's.
+    let was_decided = status == SourceStatus::Failed;
+    let place = (!was_decided).then(|| source_events::previous.eq(&row.previous));
     let statement = diesel::update(source_events::table.find((&row.chain, &row.id)))
         .filter(source_events::status.eq(status.as_str()))
         .filter(source_events::runs.eq(row.runs - 1))
@@ -171,6 +185,7 @@ pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceSta
             source_events::member.eq(&row.member),
             source_events::program_version.eq(row.program_version),
             source_events::receipt.eq(&row.receipt),
+            place,
         ));
     Ok(on_backend!(conn, |c| statement.execute(c))? == 1)
 }
@@ -264,6 +279,32 @@ pub fn list(
         query = query.filter(source_events::id.lt(after.to_string()));
     }
     query.load(conn)?.into_iter().map(SourceRow::read).collect()
+}
+
+/// What was decided for a member, newest first, from before `after`, which is one of theirs.
+pub fn of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<StoredSource>, StoreError> {
+    let from = match after {
+        Some(after) => source_events::table
+            .find((chain.as_str(), after.to_string()))
+            .select(source_events::previous)
+            .get_result::<Option<String>>(conn)
+            .optional()?
+            .flatten(),
+        None => super::member::load(conn, chain, member)?
+            .and_then(|member| member.latest.source)
+            .map(|id| id.to_string()),
+    };
+    let rows: Vec<SourceRow> = match from {
+        Some(from) => trail::walk(conn, chain, &from, limit)?,
+        None => Vec::new(),
+    };
+    rows.into_iter().map(SourceRow::read).collect()
 }
 
 /// Events that were kept and not yet decided, oldest first, after `after`.

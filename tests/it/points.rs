@@ -76,7 +76,7 @@ async fn an_adjustment_that_cannot_be_is_refused_and_changes_nothing(app: TestAp
         (json!({ "amount": 5 }), 422, "invalid_field", json!("reason")),
         (json!({ "amount": 5, "reason": "x", "why": "y" }), 422, "invalid_field", json!("why")),
         (json!({ "amount": 5, "reason": "x", "wallet": "miles" }), 409, "unknown_wallet", Value::Null),
-        (json!({ "amount": -21, "reason": "x" }), 409, "insufficient_balance", Value::Null),
+        (json!({ "amount": -21, "reason": "x" }), 409, "insufficient_points", Value::Null),
     ] {
         let problem = app.post(POINTS, &body).await.expect(status);
         assert_eq!((&problem["code"], &problem["field"]), (&json!(code), &field), "{body}: {problem}");

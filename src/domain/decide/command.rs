@@ -39,7 +39,7 @@ impl Draft {
             let balance = self.balance(wallet);
             if balance < amount {
                 let problem = format!("the balance is {balance}, so {amount} cannot be taken");
-                return Err(Refused::new("insufficient_balance", problem));
+                return Err(Refused::new("insufficient_points", problem));
             }
             self.debit(movement, ChainAccount::Adjusted)?.0
         };

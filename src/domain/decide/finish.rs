@@ -71,12 +71,18 @@ impl Draft {
                     refused: None,
                     notes: self.notes,
                 };
+                // What is run again has its place already.
+                let previous = match input.from.is_undecided() {
+                    true => latest.source.replace(input.id),
+                    false => None,
+                };
                 Some(SourceChange {
                     id: input.id,
                     event: input.event,
                     received_at: input.received_at,
                     from: input.from,
                     member: Some(self.member.id),
+                    previous,
                     receipt,
                 })
             }
@@ -151,6 +157,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             received_at: input.received_at,
             from: input.from,
             member: None,
+            previous: None,
             receipt,
         }),
         member: None,

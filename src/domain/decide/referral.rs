@@ -31,13 +31,11 @@ impl Draft {
             ReferralCommand::Accept(acceptance) => self.accept_referral(frame, acceptance),
             ReferralCommand::Approve => {
                 self.pending_referral()?;
-                self.approve_referral(frame, None);
-                Ok(())
+                Ok(self.approve_referral(frame, None)?)
             }
             ReferralCommand::Reject(Rejection { reason }) => {
                 let referral = Referral { reason: Some(reason.clone()), ..self.pending_referral()?.clone() };
-                self.end_referral(frame, referral, ReferralStatus::Rejected);
-                Ok(())
+                Ok(self.end_referral(frame, referral, ReferralStatus::Rejected)?)
             }
             ReferralCommand::Reward(recruit) => Ok(self.reward_sender(frame, recruit)?),
             ReferralCommand::Revoke(recruit) => Ok(self.take_from_sender(frame, recruit)?),
@@ -69,7 +67,6 @@ impl Draft {
         let referral = Referral {
             id: ReferralId::derived(self.cause_id(), 0),
             sender: sender.member,
-            sender_id: sender.id.clone(),
             status: ReferralStatus::Pending,
             channel: channel.clone(),
             created_at: self.now,
@@ -84,7 +81,7 @@ impl Draft {
             code: Some(code.clone()),
             link: terms.link.as_ref().map(|link| link.replace("{code}", code).into()),
             new_user: true,
-            ..self.told_receiver(frame, &referral)
+            ..self.told_receiver(frame, &referral, sender.id)
         };
         self.told.push(EventData::ReferralCreated(Box::new(told)));
         self.keep_referral(referral);
@@ -137,12 +134,13 @@ impl Draft {
                 let by_another = !self.member.answers_for(referral.sender);
                 if by_another && order.spend().is_some_and(|spent| spent >= minimum) {
                     let order = order.order_id.clone();
-                    self.approve_referral(frame, Some(order));
+                    // What it lacks it is asked for; then everything is decided again.
+                    let _ = self.approve_referral(frame, Some(order));
                 }
             }
             (ReferralStatus::Approved, _) if terms.on_refund == OnRefund::Revoke => {
                 if order.is_undone() && referral.order.as_ref() == Some(&order.order_id) {
-                    self.revoke_referral(frame);
+                    let _ = self.revoke_referral(frame);
                 }
             }
             _ => {}
@@ -150,42 +148,42 @@ impl Draft {
     }
 
     /// It counts: by this order, or because people say so.
-    fn approve_referral(&mut self, frame: Frame<'_>, order: Option<Key>) {
-        let Some(referral) = self.member.referring.received.as_deref().cloned() else { return };
+    fn approve_referral(&mut self, frame: Frame<'_>, order: Option<Key>) -> Result<(), Refusal> {
+        let Some(referral) = self.member.referring.received.as_deref().cloned() else { return Ok(()) };
         self.tell_sender(&referral, Turn::Approved);
-        self.end_referral(frame, Referral { order, ..referral }, ReferralStatus::Approved);
+        self.end_referral(frame, Referral { order, ..referral }, ReferralStatus::Approved)?;
         if let Some(terms) = &frame.terms.referrals {
             let brought = self.give_referral_prize(frame, &terms.receiver);
             self.member.referring.received.iter_mut().for_each(|referral| referral.brought = brought.clone());
         }
+        Ok(())
     }
 
     /// The order that approved it counts no longer: the receiver loses what it brought, and the sender will.
-    fn revoke_referral(&mut self, frame: Frame<'_>) {
-        let Some(mut referral) = self.member.referring.received.as_deref().cloned() else { return };
+    fn revoke_referral(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let Some(mut referral) = self.member.referring.received.as_deref().cloned() else { return Ok(()) };
+        let sender_id = self.sender_of(&referral)?;
         self.tell_sender(&referral, Turn::Revoked);
         let told = self.told.len();
         let brought = std::mem::take(&mut referral.brought);
         let coupons_kept = self.take_prize_back(frame, &frame.engine("referral revoked"), brought);
         let referral = Referral { status: ReferralStatus::Revoked, settled_at: Some(self.now), ..referral };
-        let revoked = ReferralTold { coupons_kept, ..self.told_receiver(frame, &referral) };
+        let revoked = ReferralTold { coupons_kept, ..self.told_receiver(frame, &referral, sender_id) };
         self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked))); // before what goes with it
         self.keep_referral(referral);
+        Ok(())
     }
 
     /// What it means for the sender is theirs to decide, after this.
     fn tell_sender(&mut self, referral: &Referral, turn: Turn) {
-        let recruit = Recruit {
-            referral: referral.id,
-            receiver_id: self.member.face().id,
-            channel: referral.channel.clone(),
-        };
+        let recruit = Recruit { referral: referral.id, channel: referral.channel.clone() };
         self.follow_up = Some(FollowUp { member: referral.sender, turn, recruit });
     }
 
     /// The sender's side of an approval. It is never refused: what it follows of has happened.
     fn reward_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
-        if self.filed(recruit)?.is_some_and(|filed| filed.status == ReferralStatus::Revoked) {
+        let filed = self.filed(recruit.referral)?;
+        if filed.as_ref().is_some_and(|filed| filed.status == ReferralStatus::Revoked) {
             self.note("the order that approved the referral is undone meanwhile; it brings nothing");
             return Ok(());
         }
@@ -195,7 +193,7 @@ impl Draft {
         self.told.push(EventData::ReferralApproved(Box::new(ReferralTold {
             has_coupon: rewarded.is_some_and(|terms| terms.sender.coupon.is_some()),
             rewarded: rewarded.is_some(),
-            ..self.told_sender(recruit, ReferralStatus::Approved)
+            ..self.told_sender(recruit, filed, ReferralStatus::Approved)
         })));
         match rewarded {
             Some(terms) => {
@@ -210,7 +208,8 @@ impl Draft {
 
     /// The sender's side of a revocation: what they got is taken back, and there is room for another one.
     fn take_from_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
-        let reward = self.filed(recruit)?.and_then(|filed| filed.reward);
+        let filed = self.filed(recruit.referral)?;
+        let reward = filed.as_ref().and_then(|filed| filed.reward.clone());
         let told = self.told.len();
         let coupons_kept = match reward {
             Some(Reward { on, brought }) => {
@@ -220,27 +219,34 @@ impl Draft {
             }
             None => Vec::new(),
         };
-        let revoked = ReferralTold { coupons_kept, ..self.told_sender(recruit, ReferralStatus::Revoked) };
+        let revoked =
+            ReferralTold { coupons_kept, ..self.told_sender(recruit, filed, ReferralStatus::Revoked) };
         self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked)));
         Ok(())
     }
 
     /// The referral as it is filed.
-    fn filed(&mut self, recruit: &Recruit) -> Result<Option<Filed>, Refusal> {
-        let known = self.desk.referrals.get(&recruit.referral).cloned();
+    fn filed(&mut self, id: ReferralId) -> Result<Option<Filed>, Refusal> {
+        let known = self.desk.referrals.get(&id).cloned();
         known.ok_or_else(|| {
-            self.wanted.referrals.insert(recruit.referral);
+            self.wanted.referrals.insert(id);
             Refusal::Lacks
         })
     }
 
-    fn told_sender(&self, recruit: &Recruit, status: ReferralStatus) -> ReferralTold {
+    /// What the chain calls who brought the member.
+    fn sender_of(&mut self, referral: &Referral) -> Result<Box<str>, Refusal> {
+        let filed = self.filed(referral.id)?;
+        Ok(filed.map_or_else(|| referral.sender.to_string().into(), |filed| filed.sender_id))
+    }
+
+    fn told_sender(&self, recruit: &Recruit, filed: Option<Filed>, status: ReferralStatus) -> ReferralTold {
         ReferralTold {
             referral_id: recruit.referral,
             role: Side::Sender,
             status,
             sender_id: self.member.face().id,
-            receiver_id: recruit.receiver_id.clone(),
+            receiver_id: filed.map(|filed| filed.receiver_id).unwrap_or_default(),
             sender_first_name: None,
             sender_email: None,
             channel: recruit.channel.clone(),
@@ -264,7 +270,7 @@ impl Draft {
         if self.referral_deadline(frame).is_some_and(|at| at <= self.now)
             && let Ok(referral) = self.pending_referral().cloned()
         {
-            self.end_referral(frame, referral, ReferralStatus::Expired);
+            let _ = self.end_referral(frame, referral, ReferralStatus::Expired);
         }
     }
 
@@ -274,9 +280,15 @@ impl Draft {
         Some(self.pending_referral().ok()?.created_at + expires_after)
     }
 
-    fn end_referral(&mut self, frame: Frame<'_>, referral: Referral, status: ReferralStatus) {
+    fn end_referral(
+        &mut self,
+        frame: Frame<'_>,
+        referral: Referral,
+        status: ReferralStatus,
+    ) -> Result<(), Refusal> {
+        let sender_id = self.sender_of(&referral)?;
         let referral = Referral { status, settled_at: Some(self.now), ..referral };
-        let told = Box::new(self.told_receiver(frame, &referral));
+        let told = Box::new(self.told_receiver(frame, &referral, sender_id));
         self.told.extend(match status {
             ReferralStatus::Approved => Some(EventData::ReferralApproved(told)),
             ReferralStatus::Rejected => Some(EventData::ReferralRejected(told)),
@@ -284,16 +296,17 @@ impl Draft {
             ReferralStatus::Pending | ReferralStatus::Revoked => None,
         });
         self.keep_referral(referral);
+        Ok(())
     }
 
-    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral) -> ReferralTold {
+    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral, sender_id: Box<str>) -> ReferralTold {
         let prize = frame.terms.referrals.as_ref().map(|terms| &terms.receiver);
         let counts = referral.status != ReferralStatus::Revoked;
         ReferralTold {
             referral_id: referral.id,
             role: Side::Receiver,
             status: referral.status,
-            sender_id: referral.sender_id.clone(),
+            sender_id,
             receiver_id: self.member.face().id,
             sender_first_name: None,
             sender_email: None,
@@ -322,6 +335,6 @@ impl Draft {
         let (member, event) = (what.member, Arc::new(what.event(self.now)));
         let receipt = Receipt::kept(id, event.key.clone(), SourceStatus::Accepted, frame.program_version);
         let (received_at, from) = (self.now, SourceOrigin::Outside);
-        SourceChange { id, event, received_at, from, member: Some(member), receipt }
+        SourceChange { id, event, received_at, from, member: Some(member), previous: None, receipt }
     }
 }

@@ -53,8 +53,6 @@ pub struct Rejection {
 pub struct Recruit {
     /// The referral.
     pub referral: ReferralId,
-    /// What the chain calls who was brought.
-    pub receiver_id: Box<str>,
     /// Where the code came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,

@@ -68,8 +68,6 @@ pub struct Referral {
     pub id: ReferralId,
     /// Who brought them.
     pub sender: MemberId,
-    /// What the chain calls who brought them.
-    pub sender_id: Box<str>,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from: `instagram`, `friend`, …
@@ -100,13 +98,17 @@ pub struct Reward {
     pub brought: Vec<Brought>,
 }
 
-/// A referral as its sender's decision sees it.
+/// A referral as the decisions of both sides see it. What people are called is not kept with it: it would outlive them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filed {
     /// Where it stands.
     pub status: ReferralStatus,
     /// What it brought its sender.
     pub reward: Option<Reward>,
+    /// What the chain calls who brought somebody.
+    pub sender_id: Box<str>,
+    /// What the chain calls who was brought.
+    pub receiver_id: Box<str>,
 }
 
 /// Where a referral stands.

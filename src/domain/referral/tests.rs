@@ -39,11 +39,8 @@ fn the_code_of_a_member_is_always_the_same_and_nobody_elses() {
 
 #[test]
 fn a_follow_up_reads_as_it_was_written() {
-    let recruit = Recruit {
-        referral: ReferralId::new(Ulid(9)),
-        receiver_id: "m-43".into(),
-        channel: Some(Name::parse("friend").unwrap()),
-    };
+    let recruit =
+        Recruit { referral: ReferralId::new(Ulid(9)), channel: Some(Name::parse("friend").unwrap()) };
     let now: Timestamp = "2026-03-03T18:30:00.123456Z".parse().unwrap();
     for (turn, key) in [
         (Turn::Approved, "referral:ref_00000000000000000000000009"),

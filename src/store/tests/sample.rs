@@ -107,6 +107,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             received_at: at(0),
             from: SourceOrigin::Outside,
             member: Some(member.id),
+            previous: member.latest.source.replace(source),
             receipt,
         }),
         new_identities: Vec::new(),
