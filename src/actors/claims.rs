@@ -60,7 +60,12 @@ impl Engine {
             if stored.status == SourceStatus::Parked {
                 match self.decide_stored_for(chain, stored, Some(member)).await {
                     Ok(answer) => answers.push(answer),
-                    Err(error @ EngineError::Conflict(_)) => {
+                    // It cannot be decided, not yet or not at all; that holds up nothing behind it.
+                    Err(
+                        error @ (EngineError::Conflict(_)
+                        | EngineError::Refused(_)
+                        | EngineError::NotFound(_)),
+                    ) => {
                         tracing::debug!(%chain, %source, %key, %error, "a claimed event waits");
                         continue;
                     }

@@ -163,6 +163,11 @@ impl RuleFailure {
         Self::new(&*cause.rule, &*cause.at, refusal.to_string())
     }
 
+    /// Whether a rule failed on what happened, not on what that came to.
+    pub fn of_rule_itself(&self) -> bool {
+        self.reacted_to.is_none() && !self.is_of_engine()
+    }
+
     /// Whether the engine itself failed, and no rule.
     pub fn is_of_engine(&self) -> bool {
         self.at == ENGINE

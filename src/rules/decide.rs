@@ -111,7 +111,7 @@ pub(super) fn decide_and_tell(
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
     let again = case.again.as_deref();
     let failed_on_it =
-        |failed: &RuleFailure, unit: &Unit| failed.reacted_to.is_none() && failed.rule == *unit.name;
+        |failed: &RuleFailure, unit: &Unit| failed.of_rule_itself() && failed.rule == *unit.name;
     let runs = |unit: &Unit| again.is_none_or(|again| again.iter().any(|failed| failed_on_it(failed, unit)));
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);

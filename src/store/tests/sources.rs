@@ -120,6 +120,8 @@ on_both! {
         let waiting = store.look(|c| sources::undecided(c, &harvest(), 10, None));
         assert_eq!(waiting.iter().map(|s| &*s.key).collect::<Vec<_>>(), ["order-1", "order-2"]);
         assert_eq!((waiting[0].runs, waiting[0].member), (0, None));
+        let behind = store.look(|c| sources::undecided(c, &harvest(), 10, Some(waiting[0].id)));
+        assert_eq!(behind.iter().map(|s| s.id).collect::<Vec<_>>(), [waiting[1].id]);
 
         let mut decided = order(1, &newcomer(1));
         decided.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
