@@ -73,11 +73,12 @@ pub(super) fn note(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) ->
     Ok(())
 }
 
-/// Notes whom a parked event names, so that it is found should they ever become a member; forgets that when the event is
-/// decided.
+/// Notes whom an event names that is nobody's, parked or refused, so that it is found should they ever become a member;
+/// forgets that when the event is decided.
 fn note_guests(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> QueryResult<()> {
-    let was_parked = matches!(change.from, SourceOrigin::Stored { status: SourceStatus::Parked, .. });
-    let is_parked = change.status() == SourceStatus::Parked;
+    let nobodys = |status| matches!(status, SourceStatus::Parked | SourceStatus::Refused);
+    let was_parked = matches!(change.from, SourceOrigin::Stored { status, .. } if nobodys(status));
+    let is_parked = nobodys(change.status());
     if was_parked == is_parked {
         return Ok(());
     }
