@@ -21,7 +21,6 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::refusal::Refused;
 use crate::domain::source_event::{KeyOrigin, SourceData, SourceEvent};
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
@@ -331,7 +330,9 @@ impl Engine {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
             let route = match self.route(&handle, input).await {
-                Ok(route) => route?,
+                Ok(Ok(route)) => route,
+                Ok(Err(error @ EngineError::NotFound(_))) => return self.known_or(chain, input, error).await,
+                Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     died("chain", chain, input);
                     self.respawn_chain(chain);
@@ -385,7 +386,7 @@ impl Engine {
                     }
                     return Ok(answer);
                 }
-                Ok(Err(EngineError::Refused(refused))) => return self.known_or(chain, input, refused).await,
+                Ok(Err(error @ EngineError::Refused(_))) => return self.known_or(chain, input, error).await,
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
                 Err(_) => {
@@ -403,7 +404,7 @@ impl Engine {
         &self,
         chain: &ChainId,
         input: &SourceInput,
-        refused: Refused,
+        error: EngineError,
     ) -> Result<Answer, EngineError> {
         let (of, key) = (chain.clone(), input.event.key.clone());
         let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &key)).await?;
@@ -411,7 +412,7 @@ impl Engine {
             Some(known) => {
                 repeat(input, known.receipt, known.body_hash == input.event.body_hash, known.status)
             }
-            None => Err(refused.into()),
+            None => Err(error),
         }
     }
 

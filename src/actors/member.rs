@@ -331,6 +331,7 @@ impl Work {
                 }
                 Written::Conflict => {
                     self.parts.metrics.conflicts.inc();
+                    self.still_open(&input).await?;
                     lost += 1;
                     if lost == MAX_LOSSES {
                         break;
@@ -339,6 +340,19 @@ impl Work {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// Whether a stored event is still to be decided: somebody else may have done it meanwhile.
+    async fn still_open(&self, input: &SourceInput) -> Result<(), EngineError> {
+        let SourceOrigin::Stored { status, runs } = input.from else { return Ok(()) };
+        let (chain, id) = (self.chain.clone(), input.id);
+        let stored = self.parts.store.read(move |conn| store::source_event::get(conn, &chain, id)).await?;
+        match stored {
+            Some(stored) if (stored.status, stored.runs) != (status, runs) => {
+                Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The order that a command claims, as far as it is known.
