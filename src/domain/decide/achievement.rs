@@ -209,7 +209,7 @@ impl Draft {
     /// Remembers what an achievement brought, so that it goes with it.
     pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, wallet: &WalletTerms, points: Points) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(nth, Brought { wallet: wallet.code.clone(), points });
+            feat.bring(nth, &Brought { wallet: wallet.code.clone(), points });
         }
     }
 

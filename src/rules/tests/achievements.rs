@@ -102,6 +102,21 @@ fn things_bought_are_counted_and_what_is_refunded_is_counted_no_longer() {
 }
 
 #[test]
+fn each_time_an_achievement_is_revoked_its_points_go_however_often_that_is() {
+    let mut life = life("");
+    for n in 0..12 {
+        life.send(&coffees(&format!("o{n}"), 1, 5));
+    }
+    assert_eq!(points(&life), 12 * 50 + 11 + 7);
+    for n in (0..12).rev() {
+        life.send(&format!(
+            r#"{{"key":"x{n}","type":"order.cancelled","data":{{"order_id":"o{n}","version":2}}}}"#
+        ));
+    }
+    assert_eq!(points(&life), 0);
+}
+
+#[test]
 fn an_order_that_changes_or_is_cancelled_moves_the_difference() {
     let mut life = life("");
     life.send(&coffees("a", 1, 12));
