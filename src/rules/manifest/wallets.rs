@@ -5,6 +5,7 @@ use crate::domain::money::Points;
 use crate::domain::terms::Terms;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
+use crate::domain::wallet::MAX_LOTS;
 
 /// The most wallets of a program: each of them is in every member's state.
 const MAX_WALLETS: usize = 10;
@@ -66,6 +67,11 @@ impl Reader<'_> {
         wallet.plural = name(self, "plural", wallet.plural);
         wallet.qualifying = self.flag(table, "qualifying", true);
         wallet.expiry = self.word(table, "expiry", wallet.expiry);
+        if let Some(value) = table.get("expiry").filter(|_| !wallet.expiry.keeps_lots_apart()) {
+            let message =
+                format!("so long to the day is more than a wallet can keep apart ({MAX_LOTS} days)");
+            self.problem(value.span().start, message, Some("add `, end of month`".to_owned()));
+        }
         wallet.pending = self.word(table, "pending", wallet.pending);
         wallet.overdraft = self.word(table, "overdraft", wallet.overdraft);
         wallet.rounding = self.word(table, "rounding", wallet.rounding);
@@ -108,6 +114,7 @@ mod tests {
             ("[[wallets]]\ncode = \"a\"\nexpires = 1", 6, "no setting called `expires`"),
             ("[[wallets]]\ncode = \"a\"\nexpiry = \"soon\"", 6, "12 months"),
             ("[[wallets]]\ncode = \"a\"\nexpiry = \"0 days\"", 6, "12 months"),
+            ("[[wallets]]\ncode = \"a\"\nexpiry = \"2 years\"", 6, "so long to the day"),
             ("[[wallets]]\ncode = \"a\"\npending = \"2 months\"", 6, "14 days"),
             ("[[wallets]]\ncode = \"a\"\nrounding = \"nearest\"", 6, "half even"),
             ("[[wallets]]\ncode = \"a\"\nmax_balance = 0", 6, "between 1 and"),
