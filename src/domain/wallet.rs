@@ -322,11 +322,18 @@ impl Wallet {
         first.expires_at.map(|at| (at, first.remaining))
     }
 
-    /// Keeps points that cannot be spent yet.
+    /// Keeps points that cannot be spent yet. What the same thing earned at the same instant waits together.
     ///
     /// # Errors
     /// [`WalletError::TooManyPending`].
     pub fn wait(&mut self, waiting: Waiting) -> Result<(), WalletError> {
+        let same = |held: &&mut Waiting| {
+            (&held.origin, held.until, held.earned_at) == (&waiting.origin, waiting.until, waiting.earned_at)
+        };
+        if let Some(held) = self.waiting.iter_mut().find(same) {
+            held.amount = held.amount.plus(waiting.amount).ok_or(WalletError::TooMany)?;
+            return Ok(());
+        }
         if self.waiting.len() >= MAX_PENDING {
             return Err(WalletError::TooManyPending);
         }
@@ -458,6 +465,31 @@ mod tests {
         assert_eq!(wallet.expire(day(10) - chrono::Duration::microseconds(1)), Points(0));
         assert_eq!(wallet.expire(day(10)), Points(30));
         assert_eq!((wallet.balance(), wallet.next_expiry()), (Points(20), Some((day(11), Points(20)))));
+    }
+
+    #[test]
+    fn what_one_order_earns_by_many_rules_waits_together_and_ends_as_it_would_have() {
+        let mut wallet = Wallet::default();
+        let waiting = |origin: &str, until, amount| Waiting {
+            amount: Points(amount),
+            until,
+            earned_at: day(1),
+            origin: Key::parse(origin).unwrap(),
+        };
+        for _ in 0..MAX_PENDING {
+            wallet.wait(waiting("o1", Until::At(day(15)), 2)).unwrap();
+        }
+        wallet.wait(waiting("o1", Until::Confirmed, 3)).unwrap();
+        wallet.wait(waiting("o2", Until::At(day(15)), 4)).unwrap();
+        let amounts = |wallet: &Wallet| wallet.waiting().iter().map(|held| held.amount.0).collect::<Vec<_>>();
+        assert_eq!(amounts(&wallet), [200, 3, 4]);
+        assert_eq!(wallet.take_waiting(&Key::parse("o1").unwrap(), Points(201)), Points(201));
+        assert_eq!(amounts(&wallet), [2, 4]);
+        for n in 2..MAX_PENDING {
+            wallet.wait(waiting(&format!("n{n}"), Until::Confirmed, 1)).unwrap();
+        }
+        let one_more = wallet.wait(waiting("x", Until::Confirmed, 1));
+        assert_eq!(one_more, Err(WalletError::TooManyPending));
     }
 
     #[test]
