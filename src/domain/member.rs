@@ -23,7 +23,7 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
-use super::wallet::{Wallet, Wallets};
+use super::wallet::Wallets;
 
 pub use super::status::{RiskLevel, Status};
 
@@ -185,12 +185,17 @@ impl Member {
         identities
     }
 
-    /// How outsiders see the member.
-    pub fn face(&self) -> MemberFace {
+    /// The chain's own id of the guest, or ours when it has none.
+    pub fn known_as(&self) -> Box<str> {
+        self.identity(IdentityKind::Id).map_or_else(|| self.id.to_string().into(), Into::into)
+    }
+
+    /// How outsiders see the member. What is gone next of their points, only the program can tell.
+    pub fn face(&self, next_expiration: Option<NextExpiration>) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
         let manual = self.standing.manual_tier.as_ref();
         MemberFace {
-            id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
+            id: self.known_as(),
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             first_name: self.profile.first_name.clone(),
@@ -200,7 +205,7 @@ impl Member {
             manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
             system_tier: manual.and_then(|manual| manual.system.clone()),
             points: self.standing.points(),
-            next_expiration: self.standing.wallets.first().and_then(NextExpiration::of),
+            next_expiration,
             segments: None,
         }
     }
@@ -213,13 +218,6 @@ pub struct NextExpiration {
     pub amount: Points,
     /// The first instant at which they are.
     pub at: Timestamp,
-}
-
-impl NextExpiration {
-    /// What is gone next of a wallet.
-    pub fn of(wallet: &Wallet) -> Option<Self> {
-        wallet.next_expiry().map(|(at, amount)| Self { amount, at })
-    }
 }
 
 /// What receipts and loyalty events show of a member.

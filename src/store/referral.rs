@@ -13,6 +13,7 @@ use super::row::Row;
 use super::schema::{referral_codes, referrals};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::IdentityKind;
 use crate::domain::ids::{MemberId, ReferralId};
 use crate::domain::referral::{Referral, ReferralCode, ReferralStatus, Sender};
 use crate::domain::text::{Name, Note};
@@ -168,12 +169,12 @@ fn sender(conn: &mut DbConn, chain: &ChainId, code: &ReferralCode) -> Result<Opt
     let Some(id) = owner(conn, chain, code)? else { return Ok(None) };
     let living = member::load_living(conn, chain, id)?;
     let Some(member) = living.filter(|member| !member.is_erased()) else { return Ok(None) };
-    let face = member.face();
+    let email = member.identity(IdentityKind::Email).map(Into::into);
     Ok(Some(Sender {
         member: member.id,
-        id: face.id,
+        id: member.known_as(),
         first_name: member.profile.first_name,
-        email: face.email,
+        email,
         sent: member.referring.sent,
     }))
 }

@@ -17,7 +17,9 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
-        let face = self.member.face();
+        let first = frame.terms.wallets.first().zip(self.member.standing.wallets.first());
+        let next_expiration = first.and_then(|(wallet, held)| wallet.next_expiration(held, frame.timezone));
+        let face = self.member.face(next_expiration);
         let segments = self.member.standing.segment_names();
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {

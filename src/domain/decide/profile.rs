@@ -50,7 +50,7 @@ impl Draft {
     /// Somebody who is known already cannot be created.
     pub(super) fn create_member(&mut self, frame: Frame<'_>, profile: &ProfileChange) -> Result<(), Refused> {
         if self.member.version > 0 {
-            let problem = format!("these identities belong to the member {}", self.member.face().id);
+            let problem = format!("these identities belong to the member {}", self.member.known_as());
             return Err(Refused::new("member_exists", problem));
         }
         self.update_profile(frame, profile)

@@ -140,7 +140,7 @@ impl Draft {
         let Some(referral) = self.member.referring.received.as_deref().cloned() else { return };
         let reward = Reward {
             referral: referral.id,
-            receiver_id: self.member.face().id,
+            receiver_id: self.member.known_as(),
             channel: referral.channel.clone(),
         };
         self.follow_up = Some(FollowUp { member: referral.sender, reward });
@@ -159,7 +159,7 @@ impl Draft {
             referral_id: reward.referral,
             role: Side::Sender,
             status: ReferralStatus::Approved,
-            sender_id: self.member.face().id,
+            sender_id: self.member.known_as(),
             receiver_id: reward.receiver_id.clone(),
             sender_first_name: None,
             sender_email: None,
@@ -225,7 +225,7 @@ impl Draft {
             role: Side::Receiver,
             status: referral.status,
             sender_id: referral.sender_id.clone(),
-            receiver_id: self.member.face().id,
+            receiver_id: self.member.known_as(),
             sender_first_name: None,
             sender_email: None,
             channel: referral.channel.clone(),

@@ -7,9 +7,10 @@ use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::domain::Timestamp;
+use crate::domain::member::NextExpiration;
 use crate::domain::money::Points;
 use crate::domain::text::Name;
-use crate::domain::wallet::MAX_LOTS;
+use crate::domain::wallet::{MAX_LOTS, Wallet};
 
 /// The code of the wallet of a program that declares none.
 pub const DEFAULT_WALLET: &str = "points";
@@ -121,6 +122,21 @@ impl WalletTerms {
             max_balance: None,
             warn_days: None,
         }
+    }
+}
+
+impl WalletTerms {
+    /// When all of a member's wallet is gone because it was not used; `None` when it never is.
+    pub fn unused_at(&self, held: &Wallet, zone: Tz) -> Option<Timestamp> {
+        let used_at = held.used_at.filter(|_| held.balance() > Points::ZERO)?;
+        self.expiry.of_unused(used_at, zone)
+    }
+
+    /// What of a member's wallet is gone next if it is not used.
+    pub fn next_expiration(&self, held: &Wallet, zone: Tz) -> Option<NextExpiration> {
+        let unused = self.unused_at(held, zone).map(|at| NextExpiration { amount: held.balance(), at });
+        let lot = held.next_expiry().map(|(at, amount)| NextExpiration { amount, at });
+        unused.into_iter().chain(lot).min_by_key(|next| next.at)
     }
 }
 
@@ -323,7 +339,6 @@ mod tests {
 
     #[test]
     fn what_a_daily_guest_earned_is_gone_on_its_own_day_wherever_that_is_allowed() {
-        use crate::domain::wallet::Wallet;
         let longest = ["398 days", "13 months", "10 years, end of month", "10 years, end of year"];
         for (text, days) in longest.map(|text| (text, 1_000)) {
             let expiry: Expiry = text.parse().unwrap();

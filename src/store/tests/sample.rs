@@ -90,14 +90,14 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         subject: Some(Subject {
             id: member.id,
             previous: member.latest.event.replace(event_id),
-            face: member.face(),
+            face: member.face(None),
         }),
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
     };
     let receipt =
-        Receipt { member: Some(member.face()), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
+        Receipt { member: Some(member.face(None)), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
     Commit {
         chain: harvest(),
         wake: Wake::Kept,
