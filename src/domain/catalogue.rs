@@ -1,6 +1,8 @@
 //! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
 //! comes from the types that are sent, so that it cannot say anything else.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
@@ -389,7 +391,7 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
     Subject {
         id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
         previous: None,
-        face: MemberFace {
+        face: Arc::new(MemberFace {
             id: "m-42".into(),
             email: Some("ana@example.com".into()),
             phone: None,
@@ -398,14 +400,14 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
             full_name: None,
             tier: Some(name("bronze")),
             manual_tier: None,
-            system_tier: None,
+            system_tier: Some(name("bronze")),
             points: Points(74),
             next_expiration: Some(NextExpiration {
                 amount: Points(50),
                 at: Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000),
             }),
             segments,
-        },
+        }),
     }
 }
 

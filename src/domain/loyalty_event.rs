@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
@@ -569,8 +570,8 @@ pub struct Subject {
     pub id: MemberId,
     /// The member's event before it.
     pub previous: Option<EventId>,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// The member as of the end of the commit, the same for most of its events.
+    pub face: Arc<MemberFace>,
 }
 
 /// One loyalty event.
@@ -608,7 +609,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: self.subject.as_ref().map(|subject| &subject.face),
+            member: self.subject.as_ref().map(|subject| &*subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         to_json(&message)

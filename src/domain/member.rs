@@ -202,8 +202,8 @@ impl Member {
             last_name: self.profile.last_name.clone(),
             full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
-            manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
-            system_tier: manual.and_then(|manual| manual.system.clone()),
+            manual_tier: manual.and(self.standing.tier.clone()),
+            system_tier: self.standing.system_tier().cloned(),
             points: self.standing.points(),
             next_expiration,
             segments: None,
@@ -246,7 +246,7 @@ pub struct MemberFace {
     /// The tier, when people gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manual_tier: Option<Name>,
-    /// The tier that it would be if people had not given another.
+    /// The tier that rules or the tier policy gave; the same as `tier` unless people gave another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_tier: Option<Name>,
     /// Balance.

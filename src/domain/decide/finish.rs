@@ -1,5 +1,7 @@
 //! The end of a decision: what was folded, applied and told becomes one commit.
 
+use std::sync::Arc;
+
 use super::{Draft, Frame, Occasion, SourceInput};
 use crate::domain::Timestamp;
 use crate::domain::commit::{Commit, PeopleChanges, SourceChange, Wake};
@@ -19,8 +21,13 @@ impl Draft {
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         let first = frame.terms.wallets.first().zip(self.member.standing.wallets.first());
         let next_expiration = first.and_then(|(wallet, held)| wallet.next_expiration(held, frame.timezone));
-        let face = self.member.face(next_expiration);
-        let segments = self.member.standing.segment_names();
+        let face = Arc::new(self.member.face(next_expiration));
+        let is_shown = self.told.iter().any(|data| data.kind().shows_segments());
+        let segments = is_shown.then(|| self.member.standing.segment_names()).flatten();
+        let with_segments = match segments {
+            Some(segments) => Arc::new(MemberFace { segments: Some(segments), ..(*face).clone() }),
+            None => face.clone(),
+        };
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
@@ -43,9 +50,9 @@ impl Draft {
                     subject: Some(Subject {
                         id: self.member.id,
                         previous: latest.event.replace(id),
-                        face: MemberFace {
-                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
-                            ..face.clone()
+                        face: match data.kind().shows_segments() {
+                            true => with_segments.clone(),
+                            false => face.clone(),
                         },
                     }),
                     at: self.at,
@@ -65,7 +72,7 @@ impl Draft {
                     status,
                     duplicate: false,
                     program_version: frame.program_version,
-                    member: Some(face),
+                    member: Some((*face).clone()),
                     effects: self.lines,
                     events: events.iter().map(event_line).collect(),
                     errors: self.failures,

@@ -90,7 +90,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         subject: Some(Subject {
             id: member.id,
             previous: member.latest.event.replace(event_id),
-            face: member.face(None),
+            face: member.face(None).into(),
         }),
         at: at(0),
         data: EventData::PointsEarned(moved),
