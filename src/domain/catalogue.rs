@@ -393,6 +393,7 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
         previous: None,
         face: Arc::new(MemberFace {
             id: "m-42".into(),
+            member_id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
             email: Some("ana@example.com".into()),
             phone: None,
             first_name: Some(name("Ana")),

@@ -196,6 +196,7 @@ impl Member {
         let manual = self.standing.manual_tier.as_ref();
         MemberFace {
             id: self.known_as(),
+            member_id: self.id,
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             first_name: self.profile.first_name.clone(),
@@ -225,6 +226,8 @@ pub struct NextExpiration {
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
     pub id: Box<str>,
+    /// Our id, which never changes.
+    pub member_id: MemberId,
     /// E-mail address, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Box<str>>,
