@@ -145,7 +145,10 @@ impl EventType {
             new_balance: Points(74),
             reason: reason.into(),
             expires_at: None,
+            order_id: None,
         };
+        let of_order =
+            |reason: &str| PointsMoved { order_id: Some(literal(Key::parse("ORD-1001"))), ..points(reason) };
         let tier = |id, text| Tier { id: name(id), name: name(text) };
         let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
         let moved = |previous: Tier, new: Tier| TierMoved {
@@ -215,14 +218,15 @@ impl EventType {
                 enrolled_on: literal("2024-03-03".parse()),
             }),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
-            Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
+            Self::PointsEarned => EventData::PointsEarned(of_order("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
-            Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsClawedBack => EventData::PointsClawedBack(of_order("refund")),
             Self::PointsPending => EventData::PointsPending(PointsPending {
                 amount: Points(24),
                 wallet: name("points"),
                 reason: "Points per dollar".into(),
                 available_at: Some(Timestamp::from_timestamp_nanos(1_773_772_200_000_000_000)),
+                order_id: Some(literal(Key::parse("ORD-1001"))),
             }),
             Self::PointsExpired => EventData::PointsExpired(points("not used in time")),
             Self::PointsExpiringSoon => EventData::PointsExpiringSoon(ExpiringSoon {

@@ -173,6 +173,9 @@ pub struct PointsMoved {
     /// The first instant at which they are gone, if they expire and were not used by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The order that moved them; absent for what no order did, and once they had to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that were earned and cannot be spent yet.
@@ -187,6 +190,9 @@ pub struct PointsPending {
     /// When they can be spent; absent when somebody has to confirm them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
+    /// The order that earned them, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that will be gone soon.

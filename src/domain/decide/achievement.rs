@@ -12,7 +12,7 @@ use crate::domain::achievement::{
 use crate::domain::effect::Cause;
 use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
@@ -193,6 +193,7 @@ impl Draft {
             if points > Points::ZERO {
                 let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
                 if let Some((id, Some(nth))) = of {
                     self.remember_prize(id, nth, wallet, points);

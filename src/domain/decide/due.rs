@@ -62,6 +62,7 @@ impl Draft {
             new_balance,
             reason: (*cause.rule).into(),
             expires_at: None,
+            order_id: None,
         }));
     }
 

@@ -82,6 +82,7 @@ impl Draft {
         let until = match wallet.pending {
             Pending::No => {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
             }
@@ -96,6 +97,7 @@ impl Draft {
             wallet: wallet.code.clone(),
             reason: reason.into(),
             available_at: until.instant(),
+            order_id: self.order_at_hand(),
         }));
         Ok(())
     }
@@ -115,6 +117,14 @@ impl Draft {
             self.told.push(EventData::PointsEarned(moved));
         }
         Ok(())
+    }
+
+    /// The order that is decided on, if any is.
+    pub(super) fn order_at_hand(&self) -> Option<Key> {
+        match &self.occasion {
+            Occasion::Source(input) => input.event.data.order_id().cloned(),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
     }
 
     /// What earned points are remembered by: the order, else the source event.
@@ -139,6 +149,7 @@ impl Draft {
         if amount > Points::ZERO {
             let (moved, _) =
                 self.debit(Movement { cause, wallet, amount, reason }, ChainAccount::Deducted)?;
+            let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
             self.told.push(EventData::PointsDeducted(moved));
         }
         self.line(cause, "deduct", Some((wallet, amount)), None);
@@ -184,7 +195,8 @@ impl Draft {
         let amount = Points(waited.0 + left.0);
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
-            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
+            let order_id = self.order_at_hand();
+            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id };
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
@@ -229,7 +241,8 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();
-        Ok(PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at })
+        let reason = reason.into();
+        Ok(PointsMoved { amount, wallet, new_balance, reason, expires_at, order_id: None })
     }
 
     /// Points that go; answers the lots they came from.
@@ -245,7 +258,8 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, Account::Member(self.member.id), Account::Chain(to));
         let wallet = wallet.code.clone();
-        Ok((PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at: None }, drawn))
+        let reason = reason.into();
+        Ok((PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id: None }, drawn))
     }
 
     /// Writes the line of a movement into the ledger.

@@ -198,6 +198,7 @@ impl Draft {
             new_balance,
             reason: reason.into(),
             expires_at: None,
+            order_id: None,
         }));
         self.expire_due(frame, &wallet);
         Ok(())

@@ -92,6 +92,8 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
     let mut life = life(&format!("{POINTS}pending = \"14 days\"\nexpiry = \"20 days\"\n"));
     let commit = life.order(r#""total":30"#);
     assert_eq!(told(&commit)[2..], ["points.pending"]);
+    let EventData::PointsPending(pending) = &commit.events[2].data else { panic!("{commit:?}") };
+    assert_eq!(pending.order_id.as_deref(), Some("o0"));
     assert_eq!(
         (commit.transfers[0].debit.to_string(), commit.transfers[0].credit),
         ("chain:issued".into(), Account::Pending(life.member.id))

@@ -80,6 +80,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         new_balance: points,
         reason: "a point a dollar".into(),
         expires_at: None,
+        order_id: None,
     };
     let event_id = EventId::derived(ulid(n), 0);
     let mut transfer = transfer(n, 0, member.id, 10);
