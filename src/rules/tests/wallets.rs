@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::ledger::Account;
+use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::text::Name;
 
