@@ -21,6 +21,7 @@ use super::redemption::Step;
 use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note, Text};
+use super::tick::KeptTick;
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +66,8 @@ pub enum CommandType {
     Redeem,
     /// A redemption takes a step.
     StepRedemption(Step),
+    /// A rule failed on a tick. The engine itself keeps it, so that it can run again.
+    Tick,
 }
 
 impl CommandType {
@@ -93,6 +96,7 @@ impl CommandType {
         Self::StepRedemption(Step::Fulfill),
         Self::StepRedemption(Step::Reject),
         Self::StepRedemption(Step::Cancel),
+        Self::Tick,
     ];
 
     /// The type of the source event that carries it.
@@ -121,6 +125,7 @@ impl CommandType {
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
             Self::StepRedemption(Step::Reject) => "redemption.reject",
             Self::StepRedemption(Step::Cancel) => "redemption.cancel",
+            Self::Tick => "tick",
         }
     }
 }
@@ -161,6 +166,8 @@ pub enum Command {
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
     StepRedemption(Step, RedemptionOrder),
+    /// `tick`
+    Tick(KeptTick),
 }
 
 /// Points given or taken by hand.
@@ -265,6 +272,7 @@ impl Command {
             Self::ClaimOrder(_) => CommandType::ClaimOrder,
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
+            Self::Tick(_) => CommandType::Tick,
         }
     }
 
@@ -313,6 +321,7 @@ impl Command {
             }
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
+            CommandType::Tick => Self::Tick(KeptTick::parse(raw)?),
         })
     }
 }

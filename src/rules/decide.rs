@@ -18,6 +18,7 @@ use rhai::Dynamic;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::Foresight;
+use crate::domain::command::Command;
 use crate::domain::commit::Commit;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
@@ -32,6 +33,7 @@ use crate::domain::order::{Order, OrderRecord};
 use crate::domain::reaction::Reaction;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::tick::KeptTick;
 
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
@@ -141,7 +143,7 @@ pub(super) fn decide_and_tell(
     draft.settle_tier(frame);
     failures.extend(gone(program, again.unwrap_or_default()));
     segments::sort(program, chain, &mut draft);
-    record(&mut draft, chain, &failures);
+    failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
     let foresight = std::mem::take(&mut draft.foresight);
     let mut commit = draft.finish(frame);
@@ -244,17 +246,6 @@ fn gone(program: &Program, again: &[RuleFailure]) -> impl Iterator<Item = RuleFa
     })
 }
 
-/// Writes failures into the draft. A tick has no receipt that could tell of them, so the log does.
-fn record(draft: &mut Draft, chain: &ChainId, failures: &[RuleFailure]) {
-    for failure in failures {
-        if let Occasion::Tick { kind, .. } = &draft.occasion {
-            let RuleFailure { rule, at, error, .. } = failure;
-            tracing::warn!(%chain, %kind, member = %draft.member.id, rule, at, error, "a rule failed");
-        }
-        draft.fail(failure.clone());
-    }
-}
-
 /// Whether the condition of a rule held.
 enum Held {
     Yes,
@@ -278,7 +269,10 @@ fn ask_rules<'p>(
 ) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
         _ if !draft.runs_rules => return Vec::new(),
-        Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
+        Occasion::Source(input) => match &input.event.data {
+            SourceData::Command(Command::Tick(KeptTick { tick: Some(tick) })) => RuleEvent::Tick(*tick),
+            _ => RuleEvent::Source(input.event.kind()),
+        },
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
@@ -342,6 +336,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             let view = RefundView::new(refund, location, draft.order.clone(), wallet, at);
             ("refund", Dynamic::from(view))
         }
+        SourceData::Command(Command::Tick(_)) => ("tick", Dynamic::from(Tick { at })),
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
         SourceData::MemberUpdated(_)
         | SourceData::SessionStarted(_)

@@ -25,6 +25,8 @@ impl Draft {
             Command::Erase => self.erase(frame),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
+            // What it was about was done when it fell due; only rules are left to run.
+            Command::Tick(_) => Ok(()),
         }
     }
 

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use ulid::Ulid;
+
 use super::{Draft, Frame, Occasion, SourceInput};
 use crate::domain::Timestamp;
-use crate::domain::commit::{Commit, PeopleChanges, SourceChange, Wake};
+use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use crate::domain::coupon::CouponChanges;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use crate::domain::member::MemberFace;
 use crate::domain::receipt::{
     CouponLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
 };
 use crate::domain::redemption::RedemptionChanges;
+use crate::domain::schedule::TickType;
+use crate::domain::tick::KeptTick;
 
 impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
@@ -61,33 +65,28 @@ impl Draft {
                 }
             })
             .collect();
-        let source = match self.occasion {
-            Occasion::Tick { .. } | Occasion::Due { .. } => None,
-            Occasion::Source(input) => {
-                let failed = !self.failures.is_empty();
-                let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
-                let receipt = Receipt {
-                    id: input.id,
-                    key: input.event.key.clone(),
-                    status,
-                    duplicate: false,
-                    program_version: frame.program_version,
-                    member: Some((*face).clone()),
-                    effects: self.lines,
-                    events: events.iter().map(event_line).collect(),
-                    errors: self.failures,
-                    notes: self.notes,
-                };
-                Some(SourceChange {
-                    id: input.id,
-                    event: input.event,
-                    received_at: input.received_at,
-                    from: input.from,
-                    member: Some(self.member.id),
-                    receipt,
-                })
-            }
+        let failed = !self.failures.is_empty();
+        // A tick that came to its end leaves nothing behind; the rules that failed on one must find it again.
+        let input = match self.occasion {
+            Occasion::Source(input) => Some(input),
+            Occasion::Tick { kind, id, .. } => failed.then(|| kept(Some(kind), id, self.member.id, self.at)),
+            Occasion::Due { id } => failed.then(|| kept(None, id, self.member.id, self.at)),
         };
+        let source = input.map(|SourceInput { id, event, received_at, from }| {
+            let receipt = Receipt {
+                id,
+                key: event.key.clone(),
+                status: if failed { SourceStatus::Failed } else { SourceStatus::Processed },
+                duplicate: false,
+                program_version: frame.program_version,
+                member: Some((*face).clone()),
+                effects: self.lines,
+                events: events.iter().map(event_line).collect(),
+                errors: self.failures,
+                notes: self.notes,
+            };
+            SourceChange { id, event, received_at, from, member: Some(self.member.id), receipt }
+        });
         let wake = match self.member.next_wake_at == self.wake_before {
             true => Wake::Kept,
             false => Wake::Moved,
@@ -113,6 +112,12 @@ impl Draft {
             decided_at: self.now,
         }
     }
+}
+
+/// The source event of a tick.
+fn kept(tick: Option<TickType>, id: Ulid, member: MemberId, at: Timestamp) -> SourceInput {
+    let event = Arc::new(KeptTick { tick }.event(id, member, at));
+    SourceInput { id: SourceId::new(id), event, received_at: at, from: SourceOrigin::Outside }
 }
 
 pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
