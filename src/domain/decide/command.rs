@@ -52,9 +52,7 @@ impl Draft {
     fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
-        for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
-        }
+        self.confirm(frame, &cause, &confirmation.origin)?;
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
             return Err(Refused::new("nothing_pending", problem));

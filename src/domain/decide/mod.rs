@@ -329,6 +329,7 @@ impl Draft {
                 self.deduct(frame, cause, (wallet.as_ref(), *amount, reason))
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
+            Action::Confirm { origin } => self.confirm(frame, cause, origin),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(mark) => {
                 self.mark(*mark, &effects.recommended());

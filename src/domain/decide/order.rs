@@ -248,7 +248,8 @@ impl Draft {
             | Action::Deduct { .. }
             | Action::TakeBack { .. }
             | Action::Progress { .. } => false,
-            Action::SetTier(_)
+            Action::Confirm { .. }
+            | Action::SetTier(_)
             | Action::Mark(_)
             | Action::Recommend(_)
             | Action::Achieve(_)

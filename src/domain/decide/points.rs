@@ -119,6 +119,22 @@ impl Draft {
         Ok(())
     }
 
+    /// What something earned and waits can be spent from now on, in whatever wallet.
+    pub(super) fn confirm(&mut self, frame: Frame<'_>, cause: &Cause, origin: &Key) -> Result<(), Refusal> {
+        for wallet in &frame.terms.wallets {
+            let held = |draft: &Self| {
+                draft.member.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.pending())
+            };
+            let before = held(self);
+            self.release(frame, cause, wallet, |waiting| waiting.origin == *origin)?;
+            let released = Points(before.0 - held(self).0);
+            if released > Points::ZERO {
+                self.line(cause, "confirm", Some((wallet, released)), None);
+            }
+        }
+        Ok(())
+    }
+
     /// The order that is decided on, if any is.
     pub(super) fn order_at_hand(&self) -> Option<Key> {
         match &self.occasion {

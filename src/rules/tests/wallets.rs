@@ -108,6 +108,36 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
 }
 
 #[test]
+fn a_rule_confirms_what_an_order_earned_once_the_order_says_so() {
+    let rules = "rule \"earn\" on order.completed { award(order.total); }\n\
+                 rule \"done\" on order.updated when order.status == \"delivered\" { confirm(order.id); }";
+    let toml =
+        MANIFEST.to_owned() + POINTS + "pending = \"until confirmed\"\n[[wallets]]\ncode = \"stars\"\n";
+    let files = [("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), toml)];
+    let mut life = Life::new(Program::load(&Sources { files: files.into() }, &chain(), 7).unwrap());
+    life.order(r#""total":30"#);
+    life.order(r#""total":5"#);
+    let delivered = |key: &str| {
+        format!(
+            r#"{{"key":"{key}","type":"order.updated","data":{{"order_id":"o0","total":30,"status":"delivered","version":9}}}}"#
+        )
+    };
+    let commit = life.send(&delivered("d1"));
+    assert_eq!(told(&commit), ["order.updated", "points.earned"]);
+    assert_eq!(
+        (life.member.standing.points(), receipt(&commit)["effects"][0]["effect"].as_str()),
+        (Points(30), Some("confirm"))
+    );
+    life.send(&delivered("d2"));
+    let wallet = life.member.standing.wallets.first().unwrap();
+    assert_eq!(
+        (wallet.balance(), wallet.pending()),
+        (Points(30), Points(5)),
+        "once, and of that order alone"
+    );
+}
+
+#[test]
 fn a_refund_takes_first_what_still_waits_and_balances_both_accounts() {
     let mut life = life(&format!("{POINTS}pending = \"14 days\"\n"));
     life.order(r#""total":30"#);
