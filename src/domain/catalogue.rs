@@ -310,7 +310,7 @@ impl EventType {
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
             Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
             Self::MemberReactivated => EventData::MemberReactivated(Absence {
-                recommended_actions: Vec::new(),
+                recommended_actions: vec![name("Say welcome back")],
                 ..away(RiskLevel::High, 95)
             }),
             Self::ExperienceCreated => offering(Offering::Experience, Change::Created),

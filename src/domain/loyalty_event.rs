@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
@@ -237,21 +237,21 @@ pub struct TierInDanger {
 }
 
 /// How long a member has been away.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Absence {
     /// How likely the member is lost; of one who came back, how likely it was.
     pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
     /// Absent while there is no model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,

@@ -260,6 +260,8 @@ impl Draft {
             Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
             _ => None,
         };
+        let kind = told.map(EventData::kind);
+        self.recommends_on = kind.filter(|kind| *kind == EventType::MemberReactivated);
     }
 
     /// Tells of streaks that can no longer be continued.

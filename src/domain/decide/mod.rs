@@ -48,7 +48,7 @@ use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::SourceId;
 use super::ledger::Transfer;
-use super::loyalty_event::EventData;
+use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -60,7 +60,6 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use achievement::Counted;
-use lifecycle::may_recommend;
 use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
@@ -151,6 +150,8 @@ pub struct Draft {
     transfers_counted: usize,
     /// The achievement that rules react to now, and for so-many-th time it was earned.
     reacts_to: Option<(Name, u32)>,
+    /// What rules react to now and may recommend something about.
+    recommends_on: Option<EventType>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -202,6 +203,7 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
+            recommends_on: None,
             foresight,
             desk,
             wanted: Wanted::default(),
@@ -287,7 +289,9 @@ impl Draft {
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         self.all_or_nothing(|draft| {
             effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
-        })
+        })?;
+        self.recommend_on_return(effects);
+        Ok(())
     }
 
     /// Undoes what was done when it could not be done to the end.
@@ -337,7 +341,7 @@ impl Draft {
                 Ok(())
             }
             Action::Recommend(what) => {
-                may_recommend(effects)?;
+                self.may_recommend(effects)?;
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }

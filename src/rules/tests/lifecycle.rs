@@ -42,6 +42,28 @@ fn a_rule_that_fails_on_a_tick_can_run_again_and_a_tick_that_went_well_leaves_no
 }
 
 #[test]
+fn rules_on_a_return_say_what_to_do_about_it() {
+    let rules = "rule \"gone\" on tick.daily { mark(\"churned\"); }\n\
+        rule \"Hello\" on member.reactivated when event.days_since_last_visit >= 30 { recommend(\"Say hello\"); award(5); }\n\
+        rule \"Broken\" on member.reactivated { recommend(\"Never said\"); take_back(); }\n\
+        rule \"Dessert\" on member.reactivated { recommend(\"Offer a dessert\"); }";
+    let mut life = weekly(program(rules));
+    wait(&mut life, 30);
+    life.tick(TickType::Daily);
+    let back = life.send(r#"{"key":"back","type":"visit"}"#);
+    let (kind, data) = absences(&back).pop().unwrap();
+    assert_eq!(
+        (kind, &data["recommended_actions"]),
+        ("member.reactivated", &json!(["Say hello", "Offer a dessert"]))
+    );
+    assert_eq!((&receipt(&back)["status"], life.member.standing.points().0), (&json!("failed"), 5));
+    life.program = program(&rules.replace("take_back()", "award(2)"));
+    let mended = life.replay(&back);
+    assert_eq!((&receipt(&mended)["status"], life.member.standing.points().0), (&json!("processed"), 7));
+    assert_eq!(absences(&mended), []);
+}
+
+#[test]
 fn a_reaction_that_fails_on_a_deadline_can_run_again() {
     let text = format!("{MANIFEST}[[wallets]]\ncode = \"points\"\n")
         .replace("achievements = [\"regular\"]\n", "")
