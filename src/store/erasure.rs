@@ -11,7 +11,7 @@ use super::order;
 use super::row::Row;
 use super::schema::{attempts, erasures, loyalty_events, source_events};
 use crate::domain::chain::ChainId;
-use crate::domain::erasure::{body_without_person, message_without_person};
+use crate::domain::erasure::{body_without_person, message_without_person, receipt_without_person};
 use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::text::Key;
@@ -70,7 +70,7 @@ pub fn forget_events(
         if event.kind == EventType::MemberErased {
             continue;
         }
-        if let Some(body) = message_without_person(event.kind.as_str(), &event.body, member) {
+        if let Some(body) = message_without_person(event.kind, &event.body, member) {
             diesel::update(loyalty_events::table.find((chain.as_str(), id.to_string())))
                 .set(loyalty_events::body.eq(body))
                 .execute(conn)?;
@@ -127,8 +127,7 @@ pub fn forget_sources(
         let (body, receipt): (String, String) =
             at.clone().select((source_events::body, source_events::receipt)).get_result(conn)?;
         let order_id = order_of(&body);
-        let (body, receipt) =
-            (body_without_person(&body, member), message_without_person("", &receipt, member));
+        let (body, receipt) = (body_without_person(&body, member), receipt_without_person(&receipt, member));
         if let (Some(body), Some(receipt)) = (body, receipt) {
             diesel::update(at)
                 .set((source_events::body.eq(body), source_events::receipt.eq(receipt)))
