@@ -162,6 +162,14 @@ impl Known {
 }
 
 impl Carts {
+    /// Those that are open.
+    pub fn open(&self) -> impl Iterator<Item = &Cart> {
+        self.known.iter().filter_map(|known| match &known.state {
+            State::Open { cart, .. } => Some(&**cart),
+            State::Empty | State::Settled => None,
+        })
+    }
+
     /// Takes a snapshot that was true `at` and is heard of `now`. The highest version wins; among those of the same or
     /// without one, the latest.
     pub fn see(&mut self, cart: &Cart, at: Timestamp, now: Timestamp) -> Sight {
