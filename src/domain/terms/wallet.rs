@@ -20,9 +20,7 @@ pub const DEFAULT_WALLET: &str = "points";
 pub struct WalletTerms {
     /// Its code in rules and in JSON.
     pub code: Name,
-    /// What one of it is called: `point`, `star`.
-    pub singular: Name,
-    /// What many are called.
+    /// What its points are called for people; the code, unless the program says otherwise.
     pub plural: Name,
     /// Whether what is earned in it counts for tiers.
     pub qualifying: bool,
@@ -109,11 +107,9 @@ pub enum Rounding {
 impl WalletTerms {
     /// A wallet whose points last for ever and can be spent at once.
     pub fn plain(code: Name) -> Self {
-        let unit = |text| Name::parse(text).unwrap_or_else(|_| unreachable!("a fixed text"));
         Self {
+            plural: code.clone(),
             code,
-            singular: unit("point"),
-            plural: unit("points"),
             qualifying: true,
             expiry: Expiry::Never,
             pending: Pending::No,
