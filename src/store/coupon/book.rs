@@ -87,10 +87,15 @@ impl BookRow {
     }
 }
 
-/// Stores a new book.
-pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<(), StoreError> {
-    diesel::insert_into(coupon_books::table).values(BookRow::of(chain, book)).execute(conn)?;
-    Ok(())
+/// Stores a new book. Answers whether there was none of its key.
+pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<bool, StoreError> {
+    let row = BookRow::of(chain, book);
+    let inserted = on_backend!(conn, |c| diesel::insert_into(coupon_books::table)
+        .values(&row)
+        .on_conflict((coupon_books::chain, coupon_books::key))
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
 }
 
 /// One book.
