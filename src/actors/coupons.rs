@@ -14,6 +14,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::ids::{CouponBookKey, MemberId};
+use crate::domain::text::Key;
 use crate::store::coupon::StoredBook;
 use crate::store::{self, Store, StoreError};
 

@@ -10,7 +10,7 @@ use crate::domain::ids::CouponBookKey;
 use crate::domain::json::to_json;
 use crate::domain::money::Money;
 use crate::domain::text::Name;
-use crate::store::connection::DbConn;
+use crate::store::connection::{DbConn, on_backend};
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::schema::coupon_books;
