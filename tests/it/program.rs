@@ -68,7 +68,7 @@ async fn an_edit_that_does_not_check_changes_nothing_and_says_why(app: TestApp) 
 }
 
 async fn a_birthday_on_which_the_rule_failed_is_made_up_for_by_a_replay(app: TestApp) {
-    let rule = "rule \"Card\" on member.birthday {\n    award(member.points / (member.points - 10));\n}\n";
+    let rule = "rule \"Card\" on member.birthday when member.points > 0 {\n    award(60.0 / (member.points - 10));\n}\n";
     write(&app, rule);
     until(&app, |program| program["version"] == 2).await;
     let members = "/v1/chains/harvest/members";

@@ -161,8 +161,8 @@ fn rules_report_progress_that_goes_with_its_order_and_react_to_what_is_earned() 
 #[test]
 fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
     let rules = r#"
-        rule "bonus" on achievement.earned when event.achievement == "five_coffees" || 1 / 0 > 0 { award(100); }
-        rule "sorry" on achievement.revoked { award(1 / 0); }
+        rule "bonus" on achievement.earned when event.achievement == "five_coffees" || 1.0 / (event.times - event.times) > 0 { award(100); }
+        rule "sorry" on achievement.revoked { award(1.0 / (event.times - event.times)); }
         rule "fine" on achievement.revoked { award(1000); }
     "#;
     let mut life = life(rules);
@@ -176,7 +176,12 @@ fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
     let back = life.send(r#"{"key":"x","type":"order.cancelled","data":{"order_id":"a","version":2}}"#);
     assert_eq!(kinds(&back)[1..], ["achievement.revoked", "achievement.revoked"]);
     assert_eq!((receipt(&back)["status"].as_str(), points(&life)), (Some("failed"), 2_000));
-    life.program = self::life(&rules.replace("1 / 0 > 0", "true").replace("1 / 0", "3")).program;
+    life.program = self::life(
+        &rules
+            .replace("1.0 / (event.times - event.times) > 0", "true")
+            .replace("1.0 / (event.times - event.times)", "3"),
+    )
+    .program;
     let mended = life.replay(&back);
     assert_eq!((receipt(&mended)["status"].as_str(), points(&life)), (Some("processed"), 2_006));
     let mended = life.replay(&still);
@@ -185,7 +190,8 @@ fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
 
 #[test]
 fn a_broken_streak_is_reacted_to_when_the_rule_is_mended_and_stays_failed_without_one() {
-    let rules = r#"rule "comfort" on streak.broken { award(event.length / 0); }"#;
+    let rules =
+        r#"rule "comfort" on streak.broken { award(10.0 * event.length / (event.length - event.length)); }"#;
     let mut life = life(rules);
     let come = |life: &mut Life, on: &str| {
         life.now = at(on);
@@ -198,7 +204,7 @@ fn a_broken_streak_is_reacted_to_when_the_rule_is_mended_and_stays_failed_withou
     life.program = self::life(r#"rule "comfort" on visit { award(9); }"#).program;
     let gone = life.replay(&failed);
     assert_eq!((&receipt(&gone)["status"], points(&life)), (&"failed".into(), 0));
-    life.program = self::life(&rules.replace("/ 0", "* 10")).program;
+    life.program = self::life(&rules.replace("/ (event.length - event.length)", "")).program;
     assert_eq!((&receipt(&life.replay(&gone))["status"], points(&life)), (&"processed".into(), 20));
 }
 

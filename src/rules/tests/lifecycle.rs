@@ -19,7 +19,7 @@ fn weekly(program: Program) -> Life {
 
 #[test]
 fn a_rule_that_fails_on_a_tick_can_run_again_and_a_tick_that_went_well_leaves_nothing() {
-    let rules = "rule \"Gift\" on member.birthday { award(100 / (member.points - 5)); }\n\
+    let rules = "rule \"Gift\" on member.birthday { award(100.0 / (member.points - 5)); }\n\
                  rule \"Fine\" on member.birthday { award(2); }";
     let mut life = Life::new(program("rule \"a\" on visit { award(5); }"));
     life.send(r#"{"type":"visit"}"#);
@@ -72,12 +72,13 @@ fn a_reaction_that_fails_on_a_deadline_can_run_again() {
         let files = [("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), text.clone())];
         Program::load(&Sources { files: files.into() }, &chain(), 7).unwrap()
     };
-    let rules = "rule \"Comfort\" on streak.broken { award(event.length / 0); }";
+    let rules =
+        "rule \"Comfort\" on streak.broken { award(3.0 * event.length / (event.length - event.length)); }";
     let mut life = weekly(with(rules));
     wait(&mut life, 14);
     let failed = life.decide(Occasion::Due { id: Ulid(77 << 64) }, None);
     assert_eq!(receipt(&failed)["status"], "failed");
-    life.program = with(&rules.replace("/ 0", "* 3"));
+    life.program = with(&rules.replace("/ (event.length - event.length)", ""));
     assert_eq!(receipt(&life.replay(&failed))["status"], "processed");
     assert_eq!(life.member.standing.points().0, 12);
 }
