@@ -35,6 +35,7 @@ use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::tick::KeptTick;
 
+use super::again::Again;
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
@@ -111,10 +112,8 @@ pub(super) fn decide_and_tell(
     }
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    let again = case.again.as_deref();
-    let failed_on_it =
-        |failed: &RuleFailure, unit: &Unit| failed.reacted_to.is_none() && failed.rule == *unit.name;
-    let runs = |unit: &Unit| again.is_none_or(|again| again.iter().any(|failed| failed_on_it(failed, unit)));
+    let again = Again(case.again.as_deref());
+    let runs = |unit: &Unit| again.runs(unit);
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
     let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
@@ -132,7 +131,7 @@ pub(super) fn decide_and_tell(
     }
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
-    for (unit, outcome) in react(program, frame, &mut draft, again.unwrap_or_default()) {
+    for (unit, outcome) in react(program, frame, &mut draft, again) {
         match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
@@ -141,7 +140,7 @@ pub(super) fn decide_and_tell(
     }
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
-    failures.extend(gone(program, again.unwrap_or_default()));
+    failures.extend(again.gone(program));
     segments::sort(program, chain, &mut draft);
     failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
@@ -179,12 +178,7 @@ type Reacted<'p> = Vec<(&'p Unit, Result<Held, RuleFailure>)>;
 
 /// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
 /// a replay, what was told the first time is there for the rules that failed on it, and for no other.
-fn react<'p>(
-    program: &'p Program,
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    again: &[RuleFailure],
-) -> Reacted<'p> {
+fn react<'p>(program: &'p Program, frame: Frame<'_>, draft: &mut Draft, again: Again<'_>) -> Reacted<'p> {
     let mut outcomes = Vec::new();
     let reacts = |kind: &EventType| program.code.rules.contains_key(&RuleEvent::Told(*kind));
     for kind in Reaction::ALL.into_iter().filter(reacts) {
@@ -192,15 +186,9 @@ fn react<'p>(
             outcomes.extend(react_to(program, frame, draft, told, |_| true));
         }
     }
-    for (nth, of_before) in again.iter().enumerate() {
-        let Some(reaction) = &of_before.reacted_to else { continue };
-        if again[..nth].iter().all(|earlier| earlier.reacted_to.as_ref() != Some(reaction)) {
-            let failed = |unit: &Unit| {
-                let is_it = |failed: &RuleFailure| failed.rule == *unit.name;
-                again.iter().any(|failed| is_it(failed) && failed.reacted_to.as_ref() == Some(reaction))
-            };
-            outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
-        }
+    for reaction in again.reactions() {
+        let failed = |unit: &Unit| again.failed_on(reaction, unit);
+        outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
     }
     if !outcomes.is_empty() {
         draft.settle_achievements(frame);
@@ -227,23 +215,6 @@ fn react_to<'p>(
     let settled = settled.collect();
     draft.react_to(None);
     settled
-}
-
-/// What should run again and is no longer there: renamed, perhaps. It stays failed, so that somebody looks.
-fn gone(program: &Program, again: &[RuleFailure]) -> impl Iterator<Item = RuleFailure> {
-    let known = program.rule_names().collect::<Vec<_>>();
-    let is_gone = move |failed: &&RuleFailure| match &failed.reacted_to {
-        None => !known.contains(&failed.rule.as_str()),
-        Some(reaction) => {
-            let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told().kind()));
-            !reacting.into_iter().flatten().any(|unit| failed.rule == *unit.name)
-        }
-    };
-    again.iter().filter(is_gone).map(|failed| RuleFailure {
-        at: String::new(),
-        error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
-        ..failed.clone()
-    })
 }
 
 /// Whether the condition of a rule held.

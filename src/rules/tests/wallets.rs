@@ -83,7 +83,10 @@ fn an_unused_wallet_is_emptied_and_a_used_one_is_not() {
     let gone = json!({ "amount": 41, "at": "2026-04-30T04:00:00Z" });
     assert_eq!(used["member"]["next_expiration"], gone, "midnight in New York");
     assert_eq!(used["member"]["member_id"], life.member.id.to_string());
-    assert_eq!((&used["member"]["system_tier"], &used["member"]["manual_tier"]), (&"bronze".into(), &Value::Null));
+    assert_eq!(
+        (&used["member"]["system_tier"], &used["member"]["manual_tier"]),
+        (&"bronze".into(), &Value::Null)
+    );
     life.now = at("2026-04-10T12:00:00Z");
     assert_eq!(told(&life.tick(TickType::Daily)), [""; 0], "used ten days ago");
     life.now = at("2026-04-30T12:00:00Z");
