@@ -14,15 +14,13 @@ use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
-use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::json::to_json;
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
-use super::people::{Enrolled, Forfeited, Reunion};
-use super::profile::{Profile, ProfileField};
+use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
 use super::redemption::RedemptionTold;
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
@@ -130,9 +128,7 @@ impl EventType {
                 | Self::MenuItemDeleted
         )
     }
-}
 
-impl EventType {
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
     pub const fn shows_segments(self) -> bool {
         matches!(
@@ -272,18 +268,6 @@ pub struct SegmentChange {
     pub previous_segments: Vec<Name>,
     /// The member's segments after.
     pub current_segments: Vec<Name>,
-}
-
-/// A change of what is known of a member.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ProfileUpdated {
-    /// Which parts are others now.
-    pub changed: Vec<ProfileField>,
-    /// Everything the chain knows them by, when they are known by more now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub identities: Vec<Identity>,
-    /// The whole profile after it.
-    pub profile: Profile,
 }
 
 /// What happened, by type.

@@ -23,7 +23,7 @@ impl Vault {
         let cipher = XChaCha20Poly1305::new(&master_key.into());
         // A key of their own, so that a seed says nothing of what is sealed.
         let key = Sha256::new_with_prefix(b"seeds").chain_update(master_key).finalize();
-        let seeds = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&key);
+        let seeds = Hmac::new_from_slice(&key);
         Self { cipher, seeds: seeds.unwrap_or_else(|_| unreachable!("any length makes a key")) }
     }
 

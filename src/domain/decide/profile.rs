@@ -1,7 +1,8 @@
 //! Who a member is.
 
 use super::{Draft, Frame};
-use crate::domain::loyalty_event::{EventData, ProfileUpdated};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::people::ProfileUpdated;
 use crate::domain::profile::{ProfileChange, ProfileField};
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceType;
