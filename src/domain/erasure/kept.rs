@@ -41,8 +41,8 @@ pub(super) const MEMBER: Fields = &[
     ("manual_tier", Whole),
     ("system_tier", Whole),
     ("points", Whole),
-    ("next_expiration", Whole),
-    ("segments", Whole),
+    ("next_expiration", Only(&[("amount", Whole), ("at", Whole)])),
+    ("segments", Only(&[("primary", Whole), ("compound", Whole), ("cohorts", Whole)])),
 ];
 /// Of a receipt, besides `member`.
 pub(super) const RECEIPT: Fields = &[
@@ -51,9 +51,17 @@ pub(super) const RECEIPT: Fields = &[
     ("status", Whole),
     ("duplicate", Whole),
     ("program_version", Whole),
-    ("effects", Whole), // what rules did, in the program's words
+    ("effects", Only(EFFECT)), // what rules did, in the program's words
     ("events", Only(&[("id", Whole), ("type", Whole), ("data", Only(LINE))])),
     ("errors", Only(&[("rule", Whole), ("at", Whole), ("error", TEXT)])),
+];
+const EFFECT: Fields = &[
+    ("rule", Whole),
+    ("at", Whole),
+    ("effect", Whole),
+    ("amount", Whole),
+    ("wallet", Whole),
+    ("value", Whole),
 ];
 const LINE: Fields = &[
     ("amount", Whole),
@@ -128,7 +136,8 @@ const SESSION: Fields = &[
 ];
 const SIGNAL: Fields = &[("name", Whole), ("data", OBJECT), ("source_event", Whole)];
 const REUNION: Fields =
-    &[("other_id", TEXT), ("other_member_id", Whole), ("points", Whole), ("source_event", Whole)];
+    &[("other_id", TEXT), ("other_member_id", Whole), ("points", Only(PURSE)), ("source_event", Whole)];
+const PURSE: Fields = &[("wallet", Whole), ("balance", Whole), ("pending", Whole)];
 const POINTS: Fields = &[
     ("amount", Whole),
     ("wallet", Whole),
@@ -142,19 +151,20 @@ const POINTS: Fields = &[
 ];
 const REDEMPTION: Fields = &[
     ("redemption_id", Whole),
-    ("reward", Whole),
+    ("reward", Only(&[("id", Whole), ("title", Whole), ("type", Whole)])),
     ("points_spent", Whole),
     ("wallet", Whole),
     ("status", Whole),
     ("expires_at", Whole),
     ("source_event", Whole),
 ];
+const ONE_TIER: Fields = &[("id", Whole), ("name", Whole)];
 const TIER: Fields = &[
-    ("previous_tier", Whole),
-    ("new_tier", Whole),
+    ("previous_tier", Only(ONE_TIER)),
+    ("new_tier", Only(ONE_TIER)),
     ("manual_tier", Whole),
     ("system_tier", Whole),
-    ("tier", Whole),
+    ("tier", Only(ONE_TIER)),
     ("metric", Whole),
     ("missing", Whole),
     ("on", Whole),
@@ -188,7 +198,7 @@ const REFERRAL: Fields = &[
 const COUPON: Fields = &[
     ("coupon", Only(COUPON_FACE)),
     ("usage", Only(USAGE)),
-    ("coupon_book", Whole), // the chain's own words
+    ("coupon_book", Only(BOOK)),
     ("reserved_until", Whole),
     ("source_event", Whole),
 ];
@@ -200,6 +210,24 @@ const COUPON_FACE: Fields = &[
     ("expired_at", Whole),
     ("total_usages", Whole),
     ("total_assigned", Whole),
+];
+const BOOK: Fields = &[
+    ("coupon_book_key", Whole),
+    ("id", Whole),
+    ("name", Whole),
+    ("type", Whole),
+    ("discount_type", Whole),
+    ("discount_amount", Whole),
+    ("valid_from_date", Whole),
+    ("valid_to_date", Whole),
+    ("usage_limit", Whole),
+    ("assign_limit", Whole),
+    ("limit_per_member", Whole),
+    ("expires_after", Whole),
+    ("description", Whole),
+    ("picture_url", Whole),
+    ("external_id", Whole),
+    ("tags", Whole),
 ];
 const USAGE: Fields = &[
     ("coupon_usage_key", Whole),
@@ -242,7 +270,7 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
         E::MemberUpdated => &[("changed", Whole), ("profile", OBJECT), ("source_event", Whole)],
         E::MemberMerged | E::MemberUnmerged => REUNION,
         E::MemberErased => {
-            &[("known_as", TEXT), ("member_id", Whole), ("points", Whole), ("source_event", Whole)]
+            &[("known_as", TEXT), ("member_id", Whole), ("points", Only(PURSE)), ("source_event", Whole)]
         }
         E::MemberBirthday => &[("day", DAY), ("source_event", Whole)],
         E::MemberAnniversary => &[("years", Whole), ("enrolled_on", Whole), ("source_event", Whole)],

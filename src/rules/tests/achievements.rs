@@ -166,7 +166,7 @@ fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
         rule "fine" on achievement.revoked { award(1000); }
     "#;
     let mut life = life(rules);
-    life.member.history.visit("2026-03-01".parse().unwrap(), "36".parse().unwrap());
+    life.member.history.visit("2026-03-02".parse().unwrap(), "36".parse().unwrap());
     let earned = life.send(&coffees("a", 1, 5));
     assert_eq!(kinds(&earned)[1..], ["achievement.earned", "achievement.earned"], "coffees and spending");
     assert_eq!((receipt(&earned)["status"].as_str(), points(&life)), (Some("failed"), 50 + 7 + 100));
