@@ -189,7 +189,8 @@ impl Clerk<'_> {
             let coupons = store::coupon::lay_out(conn, &chain, member, &absorbed, &all.coupons)?;
             let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
             let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
-            Ok(Desk { coupons, redemptions, senders, ..Desk::default() })
+            let referrals = store::referral::filed(conn, &chain, &all.referrals)?;
+            Ok(Desk { coupons, redemptions, senders, referrals, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
         for (book, codes) in picked {

@@ -62,6 +62,7 @@ impl Engine {
                 key: stored.key,
                 occurred_at: stored.occurred_at,
                 member: claimed_by.or(event.member),
+                asked_by: stored.asked_by,
                 ..event
             }),
             received_at: stored.received_at,

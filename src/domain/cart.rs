@@ -162,14 +162,6 @@ impl Known {
 }
 
 impl Carts {
-    /// Those that are open.
-    pub fn open(&self) -> impl Iterator<Item = &Cart> {
-        self.known.iter().filter_map(|known| match &known.state {
-            State::Open { cart, .. } => Some(&**cart),
-            State::Empty | State::Settled => None,
-        })
-    }
-
     /// Takes a snapshot that was true `at` and is heard of `now`. The highest version wins; among those of the same or
     /// without one, the latest.
     pub fn see(&mut self, cart: &Cart, at: Timestamp, now: Timestamp) -> Sight {
@@ -217,6 +209,14 @@ impl Carts {
                 self.make_room();
             }
         }
+    }
+
+    /// Those that wait for their order, and when the guest last changed each.
+    pub fn open(&self) -> impl Iterator<Item = (&Cart, Timestamp)> {
+        self.known.iter().filter_map(|known| match &known.state {
+            State::Open { cart, .. } => Some((&**cart, known.at)),
+            State::Empty | State::Settled => None,
+        })
     }
 
     /// When the first of them is abandoned, if each is so long after it was last heard of.

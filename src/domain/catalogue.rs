@@ -16,7 +16,7 @@ use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRe
 use super::cart::{Cart, CartAbandoned};
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
-use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, RevertOn, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
@@ -92,13 +92,15 @@ impl EventType {
             Self::ReferralCreated
             | Self::ReferralApproved
             | Self::ReferralRejected
-            | Self::ReferralExpired => message_with::<ReferralTold>(),
+            | Self::ReferralExpired
+            | Self::ReferralRevoked => message_with::<ReferralTold>(),
             Self::StreakBroken => message_with::<StreakBroken>(),
             Self::CouponAssigned
             | Self::CouponReserved
             | Self::CouponReleased
             | Self::CouponUsed
-            | Self::CouponReverted => message_with::<CouponMoved>(),
+            | Self::CouponReverted
+            | Self::CouponWithdrawn => message_with::<CouponMoved>(),
             Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
             Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
@@ -242,16 +244,12 @@ impl EventType {
             Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
             Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
             Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
-            Self::RedemptionFulfilled => {
-                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
-            }
-            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
-            Self::RedemptionCancelled => {
-                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
-            }
-            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
+            Self::RedemptionPending => EventData::Redemption(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::Redemption(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => EventData::Redemption(redemption(RedemptionStatus::Fulfilled)),
+            Self::RedemptionRejected => EventData::Redemption(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => EventData::Redemption(redemption(RedemptionStatus::Cancelled)),
+            Self::RedemptionExpired => EventData::Redemption(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
@@ -277,6 +275,7 @@ impl EventType {
                 achievement: name("ten_visits"),
                 name: name("Ten visits"),
                 times: 0,
+                coupons_kept: Vec::new(),
             }),
             Self::ReferralCreated => EventData::ReferralCreated(Box::new(ReferralTold {
                 sender_first_name: Some(name("Ben")),
@@ -296,6 +295,10 @@ impl EventType {
             Self::ReferralExpired => {
                 EventData::ReferralExpired(Box::new(ReferralTold::example(ReferralStatus::Expired)))
             }
+            Self::ReferralRevoked => EventData::ReferralRevoked(Box::new(ReferralTold {
+                coupons_kept: vec![literal("7MKQX3TB9WZC4H2R".parse())],
+                ..ReferralTold::example(ReferralStatus::Revoked)
+            })),
             Self::StreakBroken => EventData::StreakBroken(StreakBroken {
                 achievement: name("five_weeks"),
                 name: name("Five weeks in a row"),
@@ -308,6 +311,7 @@ impl EventType {
             Self::CouponReleased => coupon(UsageKind::Released),
             Self::CouponUsed => coupon(UsageKind::Used),
             Self::CouponReverted => coupon(UsageKind::Reverted),
+            Self::CouponWithdrawn => coupon(UsageKind::Withdrawn),
             Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
             Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
@@ -440,6 +444,7 @@ fn coupon(kind: UsageKind) -> EventData {
         valid_to: None,
         limits: Limits::default(),
         expires_after: Some(literal("30d".parse())),
+        revert_on: RevertOn::default(),
         details: BookDetails {
             description: Some(literal(Text::parse("<p>Test discount description</p>"))),
             picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),

@@ -54,6 +54,8 @@ pub enum CommandType {
     RejectReferral,
     /// A member gets what bringing somebody brings. The engine itself asks for it.
     RewardReferral,
+    /// It is taken back. The engine itself asks for it.
+    RevokeReferral,
     /// Another member is this one.
     Merge,
     /// Another member was not this one after all.
@@ -87,6 +89,7 @@ impl CommandType {
         Self::ApproveReferral,
         Self::RejectReferral,
         Self::RewardReferral,
+        Self::RevokeReferral,
         Self::Merge,
         Self::Unmerge,
         Self::Erase,
@@ -116,6 +119,7 @@ impl CommandType {
             Self::ApproveReferral => "referral.approve",
             Self::RejectReferral => "referral.reject",
             Self::RewardReferral => "referral.reward",
+            Self::RevokeReferral => "referral.revoke",
             Self::Merge => "member.merge",
             Self::Unmerge => "member.unmerge",
             Self::Erase => "member.erase",
@@ -152,7 +156,7 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
-    /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
+    /// `referral.accept`, `referral.approve`, `referral.reject`, `referral.reward` or `referral.revoke`
     Referral(Box<ReferralCommand>),
     /// `member.merge`: from whom
     Merge(MemberName),
@@ -303,6 +307,7 @@ impl Command {
             CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
             CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
             CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
+            CommandType::RevokeReferral => Self::Referral(ReferralCommand::revoke(raw)?.into()),
             CommandType::Merge => {
                 let MergeBody { from } = json::object(raw, "data")?;
                 Self::Merge(MemberName::parse(&from))

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::Claim;
+use super::ids::ReferralId;
 use super::member::Member;
-use super::referral::{ReferralCode, Sender};
+use super::referral::{Filed, ReferralCode, Sender};
 use super::{coupon, redemption};
 
 /// What a decision needs to know.
@@ -19,12 +20,17 @@ pub struct Wanted {
     pub redemptions: redemption::Wanted,
     /// The members to whom these codes belong.
     pub senders: BTreeSet<ReferralCode>,
+    /// These referrals, of which the member is the sender.
+    pub referrals: BTreeSet<ReferralId>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.coupons.is_empty() && self.redemptions.is_empty() && self.senders.is_empty()
+        self.coupons.is_empty()
+            && self.redemptions.is_empty()
+            && self.senders.is_empty()
+            && self.referrals.is_empty()
     }
 
     /// Wants that, too.
@@ -32,6 +38,7 @@ impl Wanted {
         self.coupons.add(other.coupons);
         self.redemptions.add(other.redemptions);
         self.senders.extend(other.senders);
+        self.referrals.extend(other.referrals);
     }
 }
 
@@ -44,6 +51,8 @@ pub struct Desk {
     pub redemptions: redemption::Desk,
     /// Members who give codes to others; `None` = nobody has this code.
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
+    /// Referrals as they are filed; `None` = there is no such.
+    pub referrals: BTreeMap<ReferralId, Option<Filed>>,
     /// Other members whom the event is about: they lie there from the start.
     pub guests: Vec<Member>,
     /// The order that is claimed; it lies there from the start, too.

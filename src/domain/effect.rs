@@ -10,12 +10,12 @@ use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
 use super::text::{Key, Name, Note};
 
-/// Which rule, where, in which version of the program.
+/// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// The rule's name.
+    /// The rule's name; of what no rule asked for, what it was.
     pub rule: Arc<str>,
-    /// `file:line` within the chain's rules folder.
+    /// `file:line` within the chain's rules folder, `engine`, or `api:` and the name of the API key.
     pub at: Arc<str>,
     /// The version of the program that decided.
     pub program_version: i64,

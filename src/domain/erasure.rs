@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::ids::MemberId;
 use super::loyalty_event::EventType;
+use super::referral::Side;
 use super::source_event::SourceType;
 use kept::{Fields, Keep};
 
@@ -32,6 +33,25 @@ pub fn receipt_without_person(json: &str, member: MemberId) -> Option<String> {
     let mut left = only(&receipt, kept::RECEIPT);
     left.extend(receipt.get("member").map(|told| ("member", figures(told, member))));
     serde_json::to_string(&left).ok()
+}
+
+/// What was told of a referral to the other side, without this side. `None` when it is not what we wrote.
+pub fn referral_without(json: &str, side: Side) -> Option<String> {
+    let mut message: Object<'_> = serde_json::from_str(json).ok()?;
+    let mut data: Object<'_> = serde_json::from_str(message.get("data")?.get()).ok()?;
+    let erased = raw(&"erased");
+    match side {
+        Side::Sender => {
+            for field in ["sender_first_name", "sender_email", "code", "link"] {
+                data.remove(field);
+            }
+            data.insert("sender_id".to_owned(), &erased);
+        }
+        Side::Receiver => drop(data.insert("receiver_id".to_owned(), &erased)),
+    }
+    let data = raw(&data);
+    message.insert("data".to_owned(), &data);
+    serde_json::to_string(&message).ok()
 }
 
 /// The body of a source event without the person. `None` when it cannot be read.
@@ -196,6 +216,23 @@ mod tests {
         assert_eq!((&left["member"], &left["data"]["total"]), (&json!({ "id": ana() }), &json!("24.50")));
         let create = r#"{"type":"member.create","data":{"first_name":"Ana","email":"ana@example.com"}}"#;
         assert_eq!(read(body_without_person(create, ana()))["data"], json!({}));
+    }
+
+    #[test]
+    fn what_one_side_of_a_referral_was_told_loses_the_other_side_alone() {
+        let told = r#"{"id":"evt_1","member":{"id":"ana"},"data":{"sender_id":"ben","sender_email":"b@c.org",
+            "sender_first_name":"Ben","code":"7MKQ","link":"https://x.test/7MKQ","receiver_id":"ana","role":"receiver"}}"#;
+        let without = |side| read(referral_without(told, side));
+        let left = json!({ "sender_id": "erased", "receiver_id": "ana", "role": "receiver" });
+        assert_eq!(
+            (&without(Side::Sender)["data"], &without(Side::Sender)["member"]["id"]),
+            (&left, &json!("ana"))
+        );
+        let left = without(Side::Receiver);
+        assert_eq!(
+            (&left["data"]["receiver_id"], &left["data"]["sender_email"]),
+            (&json!("erased"), &json!("b@c.org"))
+        );
     }
 
     #[test]

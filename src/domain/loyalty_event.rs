@@ -21,7 +21,7 @@ use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
-use super::redemption::RedemptionTold;
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
@@ -96,12 +96,14 @@ event_types! {
     ReferralApproved = "referral.approved": "A referral counts; told to both sides.",
     ReferralRejected = "referral.rejected": "A referral does not count.",
     ReferralExpired = "referral.expired": "A referral waited for its approval for too long.",
+    ReferralRevoked = "referral.revoked": "A referral counts no longer because its order does not; told to both sides.",
     StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    CouponWithdrawn = "coupon.withdrawn": "A coupon was taken back from a member who had not used it.",
     SegmentEntered = "segment.entered": "A member came to be in a segment.",
     SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
@@ -329,18 +331,8 @@ pub enum EventData {
     PointsReturned(PointsMoved),
     /// `redemption.created`
     RedemptionCreated(RedemptionTold),
-    /// `redemption.pending`
-    RedemptionPending(RedemptionTold),
-    /// `redemption.approved`
-    RedemptionApproved(RedemptionTold),
-    /// `redemption.fulfilled`
-    RedemptionFulfilled(RedemptionTold),
-    /// `redemption.rejected`
-    RedemptionRejected(RedemptionTold),
-    /// `redemption.cancelled`
-    RedemptionCancelled(RedemptionTold),
-    /// `redemption.expired`
-    RedemptionExpired(RedemptionTold),
+    /// `redemption.pending`, …: what it came to, which it says itself.
+    Redemption(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -361,9 +353,11 @@ pub enum EventData {
     ReferralRejected(Box<ReferralTold>),
     /// `referral.expired`
     ReferralExpired(Box<ReferralTold>),
+    /// `referral.revoked`
+    ReferralRevoked(Box<ReferralTold>),
     /// `streak.broken`
     StreakBroken(StreakBroken),
-    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used`, `coupon.reverted` or `coupon.withdrawn`
     Coupon(UsageKind, Box<CouponMoved>),
     /// `segment.entered`
     SegmentEntered(SegmentChange),
@@ -380,6 +374,18 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// The referral that it tells of, if it does.
+    pub const fn referral(&self) -> Option<&ReferralTold> {
+        match self {
+            Self::ReferralCreated(told)
+            | Self::ReferralApproved(told)
+            | Self::ReferralRejected(told)
+            | Self::ReferralExpired(told)
+            | Self::ReferralRevoked(told) => Some(told),
+            _ => None,
+        }
+    }
+
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
@@ -411,12 +417,14 @@ impl EventData {
             Self::PointsRedeemed(_) => EventType::PointsRedeemed,
             Self::PointsReturned(_) => EventType::PointsReturned,
             Self::RedemptionCreated(_) => EventType::RedemptionCreated,
-            Self::RedemptionPending(_) => EventType::RedemptionPending,
-            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
-            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
-            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
-            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
-            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
+            Self::Redemption(told) => match told.status {
+                RedemptionStatus::Pending => EventType::RedemptionPending,
+                RedemptionStatus::Approved => EventType::RedemptionApproved,
+                RedemptionStatus::Fulfilled => EventType::RedemptionFulfilled,
+                RedemptionStatus::Rejected => EventType::RedemptionRejected,
+                RedemptionStatus::Cancelled => EventType::RedemptionCancelled,
+                RedemptionStatus::Expired => EventType::RedemptionExpired,
+            },
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -427,12 +435,14 @@ impl EventData {
             Self::ReferralApproved(_) => EventType::ReferralApproved,
             Self::ReferralRejected(_) => EventType::ReferralRejected,
             Self::ReferralExpired(_) => EventType::ReferralExpired,
+            Self::ReferralRevoked(_) => EventType::ReferralRevoked,
             Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::Coupon(UsageKind::Withdrawn, _) => EventType::CouponWithdrawn,
             Self::SegmentEntered(_) => EventType::SegmentEntered,
             Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
@@ -515,13 +525,9 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsRedeemed(own)
             | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
-            EventData::RedemptionCreated(own)
-            | EventData::RedemptionPending(own)
-            | EventData::RedemptionApproved(own)
-            | EventData::RedemptionFulfilled(own)
-            | EventData::RedemptionRejected(own)
-            | EventData::RedemptionCancelled(own)
-            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own) | EventData::Redemption(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
@@ -534,7 +540,8 @@ impl Serialize for DataWithSource<'_> {
             EventData::ReferralCreated(own)
             | EventData::ReferralApproved(own)
             | EventData::ReferralRejected(own)
-            | EventData::ReferralExpired(own) => With { own: &**own, source_event }.serialize(serializer),
+            | EventData::ReferralExpired(own)
+            | EventData::ReferralRevoked(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {

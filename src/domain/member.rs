@@ -13,7 +13,7 @@ use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::{Identity, IdentityKind};
-use super::ids::{EventId, MemberId, TransferId};
+use super::ids::{EventId, MemberId, SourceId, TransferId};
 use super::merge::{Absorbed, Ended};
 use super::money::Points;
 use super::profile::Profile;
@@ -149,6 +149,9 @@ pub struct Latest {
     pub event: Option<EventId>,
     /// The last ledger line.
     pub transfer: Option<TransferId>,
+    /// The last source event that was decided for the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
 }
 
 impl Member {

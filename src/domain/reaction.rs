@@ -22,6 +22,9 @@ pub enum Reaction {
     /// A referral counts.
     #[serde(rename = "referral.approved")]
     ReferralApproved(Box<ReferralTold>),
+    /// A referral counts no longer.
+    #[serde(rename = "referral.revoked")]
+    ReferralRevoked(Box<ReferralTold>),
     /// Somebody came back.
     #[serde(rename = "member.reactivated")]
     MemberReactivated(Absence),
@@ -29,11 +32,12 @@ pub enum Reaction {
 
 impl Reaction {
     /// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
-    pub const ALL: [EventType; 5] = [
+    pub const ALL: [EventType; 6] = [
         EventType::AchievementEarned,
         EventType::AchievementRevoked,
         EventType::StreakBroken,
         EventType::ReferralApproved,
+        EventType::ReferralRevoked,
         EventType::MemberReactivated,
     ];
 
@@ -44,6 +48,7 @@ impl Reaction {
             EventData::AchievementRevoked(told) => Self::AchievementRevoked(told.clone()),
             EventData::StreakBroken(told) => Self::StreakBroken(told.clone()),
             EventData::ReferralApproved(told) => Self::ReferralApproved(told.clone()),
+            EventData::ReferralRevoked(told) => Self::ReferralRevoked(told.clone()),
             EventData::MemberReactivated(told) => Self::MemberReactivated(told.clone()),
             _ => return None,
         })
@@ -56,6 +61,7 @@ impl Reaction {
             Self::AchievementRevoked(told) => EventData::AchievementRevoked(told),
             Self::StreakBroken(told) => EventData::StreakBroken(told),
             Self::ReferralApproved(told) => EventData::ReferralApproved(told),
+            Self::ReferralRevoked(told) => EventData::ReferralRevoked(told),
             Self::MemberReactivated(told) => EventData::MemberReactivated(told),
         }
     }

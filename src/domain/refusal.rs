@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Refused {
-    /// A stable word for programs, such as `insufficient_balance`.
+    /// A stable word for programs, such as `insufficient_points`.
     pub code: &'static str,
     /// What is in the way.
     pub problem: Cow<'static, str>,

@@ -258,6 +258,8 @@ pub struct SourceEvent {
     pub location: Option<Name>,
     /// What.
     pub data: SourceData,
+    /// The API key that asked for it, by its name; of commands only.
+    pub asked_by: Option<Name>,
     /// SHA-256 of the body: the same key with another body is refused.
     pub body_hash: [u8; 32],
     /// The body as it came, for replay.
@@ -341,6 +343,7 @@ impl SourceEvent {
             identities,
             location: envelope.location,
             data,
+            asked_by: None,
             body_hash,
             body: text.into(),
         })
@@ -374,6 +377,12 @@ impl SourceEvent {
     /// Whether it makes a member of somebody unknown, whatever the program says of unknown guests.
     pub const fn enrols(&self) -> bool {
         matches!(self.data, SourceData::Command(Command::CreateMember(_)))
+    }
+
+    /// The same, asked for by the holder of an API key.
+    #[must_use]
+    pub fn asked_by(self, key: Name) -> Self {
+        Self { asked_by: Some(key), ..self }
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.

@@ -67,6 +67,7 @@ impl KeptTick {
             member: Some(member),
             identities: Vec::new(),
             location: None,
+            asked_by: None,
             data: SourceData::Command(Command::Tick(self)),
             body_hash: Sha256::digest(body.as_bytes()).into(),
             body,

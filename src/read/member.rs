@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
+use crate::domain::cart::Cart;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
@@ -63,6 +64,9 @@ pub struct MemberView {
     pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// What they put together and did not order yet; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carts: Option<Vec<CartView>>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -125,6 +129,16 @@ pub struct WalletView {
     /// What cannot be spent yet, as it was earned; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Vec<WaitingView>>,
+}
+
+/// A cart that waits for its order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CartView {
+    /// As it was last heard of.
+    #[serde(flatten)]
+    pub cart: Cart,
+    /// When the guest last changed it.
+    pub updated_at: Timestamp,
 }
 
 /// Points that are gone at the same instant.
@@ -191,6 +205,7 @@ impl From<Member> for MemberView {
             risk_level: member.standing.risk_level(),
             segments: member.standing.segments,
             achievements: member.standing.achievements,
+            carts: None,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,
             last_visit: member.history.last_visit(),
@@ -272,7 +287,9 @@ impl Reader {
             };
             let tier_progress = program.and_then(progress);
             let contents = member.standing.wallets.iter().map(|(_, held)| contents(held)).collect::<Vec<_>>();
-            let mut view = MemberView { tier_progress, ..MemberView::under(program, member) };
+            let open = |(cart, updated_at): (&Cart, _)| CartView { cart: cart.clone(), updated_at };
+            let carts = Some(member.carts.open().map(open).collect());
+            let mut view = MemberView { tier_progress, carts, ..MemberView::under(program, member) };
             for (wallet, (lots, waiting)) in view.wallets.iter_mut().zip(contents) {
                 (wallet.lots, wallet.waiting) = (Some(lots), Some(waiting));
             }

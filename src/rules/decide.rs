@@ -40,7 +40,9 @@ use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
-use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
+use super::views::{
+    CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
+};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -284,7 +286,7 @@ fn ask<'p>(
     })
 }
 
-/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
+/// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -309,11 +311,16 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         }
         SourceData::Command(Command::Tick(_)) => ("tick", Dynamic::from(Tick { at })),
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
+        SourceData::CartUpdated(cart) => ("cart", Dynamic::from(CartView::new(cart, at))),
+        SourceData::SessionStarted(start) => {
+            let view = SessionView::new(&start.session_id, start.channel.as_ref(), location, at);
+            ("session", Dynamic::from(view))
+        }
+        SourceData::SessionEnded(end) => {
+            ("session", Dynamic::from(SessionView::new(&end.session_id, None, location, at)))
+        }
         SourceData::MemberUpdated(_)
-        | SourceData::SessionStarted(_)
-        | SourceData::SessionEnded(_)
         | SourceData::Signal(_)
-        | SourceData::CartUpdated(_)
         | SourceData::Command(_)
         | SourceData::Offering(_) => return None,
     })

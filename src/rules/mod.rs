@@ -33,6 +33,7 @@ mod engine;
 mod evaluate;
 pub mod folder;
 mod language;
+mod lines;
 pub mod manifest;
 mod payload;
 pub mod program;

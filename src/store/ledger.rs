@@ -13,7 +13,7 @@ use super::connection::{DbConn, at_one_instant};
 use super::error::StoreError;
 use super::member::MemberRow;
 use super::row::Row;
-use super::schema::{loyalty_events, members, transfers};
+use super::schema::{loyalty_events, members, source_events, transfers};
 use super::trail::{self, Link};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -292,7 +292,7 @@ fn compare(
     Ok(())
 }
 
-/// Looks for the loyalty events and the lines that members name as their latest.
+/// Looks for the loyalty events, the lines and the source events that members name as their latest.
 fn find_latest(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -318,6 +318,7 @@ fn find_latest(
     for members in members.chunks(ROWS_PER_STATEMENT) {
         find!(loyalty_events, event, members);
         find!(transfers, transfer, members);
+        find!(source_events, source, members);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Events about orders without a guest, by what their receipts say, until they are claimed and decided.
 
+use std::collections::BTreeSet;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -7,10 +9,11 @@ use diesel::sql_types::Bool;
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
 use super::row::Row;
-use super::schema::{parked, source_events};
+use super::schema::{parked, parked_guests, source_events};
 use crate::domain::chain::ChainId;
 use crate::domain::claim::Claim;
-use crate::domain::commit::SourceChange;
+use crate::domain::commit::{SourceChange, SourceOrigin};
+use crate::domain::identity::Identity;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceData;
@@ -41,6 +44,7 @@ pub struct Claimed {
 /// Notes a parked event under its order and, if it has one, the code of its receipt. What happens to an order that was
 /// claimed is claimed with it.
 pub(super) fn note(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> Result<(), StoreError> {
+    note_guests(conn, chain, change)?;
     let Some(order_id) = change.event.data.order_id().filter(|_| change.status() == SourceStatus::Parked)
     else {
         return Ok(());
@@ -64,6 +68,101 @@ pub(super) fn note(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) ->
         on_backend!(conn, |c| insert.execute(c))?;
     }
     Ok(())
+}
+
+/// Notes whom a parked event names, so that it is found should they ever become a member; forgets that when the event is
+/// decided.
+fn note_guests(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> QueryResult<()> {
+    let was_parked = matches!(change.from, SourceOrigin::Stored { status: SourceStatus::Parked, .. });
+    let is_parked = change.status() == SourceStatus::Parked;
+    if was_parked == is_parked {
+        return Ok(());
+    }
+    if was_parked {
+        return forget_guests(conn, chain, change.id);
+    }
+    for Identity { kind, value } in &change.event.identities {
+        let row = (
+            parked_guests::chain.eq(chain.as_str()),
+            parked_guests::kind.eq(kind.as_str()),
+            parked_guests::value.eq(&**value),
+            parked_guests::source.eq(change.id.to_string()),
+        );
+        let insert = diesel::insert_into(parked_guests::table).values(row).on_conflict_do_nothing();
+        on_backend!(conn, |c| insert.execute(c))?;
+    }
+    Ok(())
+}
+
+/// Whoever it names, nobody finds it by them any more.
+fn forget_guests(conn: &mut DbConn, chain: &ChainId, source: SourceId) -> QueryResult<()> {
+    let of_source = parked_guests::table
+        .filter(parked_guests::chain.eq(chain.as_str()))
+        .filter(parked_guests::source.eq(source.to_string()));
+    diesel::delete(of_source).execute(conn).map(drop)
+}
+
+/// Somebody who went by this was erased: what is parked of them is to be forgotten, too.
+pub(super) fn erase(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    identity: &Identity,
+    member: MemberId,
+) -> QueryResult<()> {
+    let of_them = parked_guests::table
+        .filter(parked_guests::chain.eq(chain.as_str()))
+        .filter(parked_guests::kind.eq(identity.kind.as_str()))
+        .filter(parked_guests::value.eq(&*identity.value));
+    diesel::update(of_them).set(parked_guests::member.eq(member.to_string())).execute(conn).map(drop)
+}
+
+/// Parked events that name somebody who was erased.
+pub fn of_erased(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    limit: i64,
+) -> Result<Vec<SourceId>, StoreError> {
+    let found: Vec<String> = parked_guests::table
+        .filter(parked_guests::chain.eq(chain.as_str()))
+        .filter(parked_guests::member.eq(member.to_string()))
+        .select(parked_guests::source)
+        .distinct()
+        .order(parked_guests::source)
+        .limit(limit)
+        .load(conn)?;
+    found.iter().map(|id| Row { table: "parked_guests", id }.parse("source", id)).collect()
+}
+
+/// These parked events name nobody any more.
+pub fn forget(conn: &mut DbConn, chain: &ChainId, sources: &[SourceId]) -> Result<(), StoreError> {
+    Ok(sources.iter().try_for_each(|source| forget_guests(conn, chain, *source))?)
+}
+
+/// Parked events that name one of these, oldest first, from beyond `after`.
+pub fn of_guest(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    identities: &[Identity],
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<SourceId>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let mut all = BTreeSet::new();
+    for identity in identities {
+        let found: Vec<String> = parked_guests::table
+            .filter(parked_guests::chain.eq(chain.as_str()))
+            .filter(parked_guests::kind.eq(identity.kind.as_str()))
+            .filter(parked_guests::value.eq(&*identity.value))
+            .filter(parked_guests::source.gt(&after))
+            .select(parked_guests::source)
+            .order(parked_guests::source)
+            .limit(limit)
+            .load(conn)?;
+        all.extend(found);
+    }
+    let first = all.iter().take(limit as usize);
+    first.map(|id| Row { table: "parked_guests", id }.parse("source", id)).collect()
 }
 
 fn owner(conn: &mut DbConn, chain: &ChainId, order_id: &Key) -> QueryResult<Option<String>> {

@@ -6,6 +6,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order, refund, visit};
 
 on_both_backends! {
     an_achievement_is_earned_shown_and_revoked_with_what_it_brought,
+    a_coupon_that_an_achievement_brought_goes_with_it_unless_it_was_used,
     a_streak_that_is_not_continued_breaks_by_itself,
 }
 
@@ -71,6 +72,52 @@ async fn an_achievement_is_earned_shown_and_revoked_with_what_it_brought(mut app
     let of = |kind: &str| kinds.iter().filter(|told| *told == kind).count();
     assert_eq!((of("achievement.earned"), of("achievement.revoked")), (1, 1), "{kinds:?}");
     assert_eq!(of("achievement.progressed"), 3);
+    app.stop().await;
+}
+
+async fn a_coupon_that_an_achievement_brought_goes_with_it_unless_it_was_used(mut app: TestApp) {
+    let prized = ACHIEVEMENTS.replace("award = 500", "coupon = \"dessert\"\nrecurrence = \"each_time\"");
+    let book = "[[coupon_books]]\nid = \"dessert\"\ndiscount_type = \"free_item\"\n";
+    with(&mut app, &format!("{prized}{book}")).await;
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["achievement.revoked", "coupon.*"]).await;
+    for n in 1..=4 {
+        app.send(&order(&format!("o{n}"), "ana", "10.00")).await.expect(200);
+    }
+    let held = async || {
+        let held = app.get("/v1/chains/harvest/members/ana/coupons").await.expect(200);
+        held["items"].as_array().unwrap().iter().map(|coupon| coupon["code"].clone()).collect::<Vec<_>>()
+    };
+    let codes: Vec<Value> = {
+        app.advance(0).await;
+        crm.arrivals().iter().map(|told| told.json()["data"]["coupon"]["code"].clone()).collect()
+    };
+    assert_eq!((held().await.len(), codes.len()), (2, 2));
+    let used = codes[0].as_str().unwrap();
+    let body = json!({ "member": "ana" });
+    app.post(&format!("/v1/chains/harvest/coupons/{used}/use"), &body).await.expect(200);
+    app.send(&refund("r1", "o1", "10.00")).await.expect(200);
+    assert_eq!(held().await, [codes[0].clone()], "the last one that it brought goes first");
+    let gone = codes[1].as_str().unwrap();
+    let refused = app.post(&format!("/v1/chains/harvest/coupons/{gone}/use"), &body).await.expect(409);
+    assert_eq!(refused["code"], "coupon_recipient_does_not_match");
+    app.send(&refund("r2", "o2", "10.00")).await.expect(200);
+    app.send(&refund("r3", "o3", "10.00")).await.expect(200);
+    assert_eq!(held().await, [codes[0].clone()]);
+    app.advance(0).await;
+    let told: Vec<_> = crm.arrivals()[2..]
+        .iter()
+        .map(|told| (told.kind(), told.json()["data"]["coupons_kept"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("coupon.used".to_owned(), Value::Null),
+            ("achievement.revoked".to_owned(), Value::Null),
+            ("coupon.withdrawn".to_owned(), Value::Null),
+            ("achievement.revoked".to_owned(), json!([codes[0]])),
+        ]
+    );
     app.stop().await;
 }
 

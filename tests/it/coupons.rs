@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::app::Reply;
-use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
+use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, refund};
 
 on_both_backends! {
     a_coupon_is_given_used_and_taken_back_once_and_every_step_is_told,
@@ -19,6 +19,7 @@ on_both_backends! {
     two_hundred_guests_get_two_hundred_different_codes_of_an_uploaded_book,
     a_code_of_another_chain_is_unknown,
     an_order_uses_the_coupons_it_names_and_is_never_refused_for_them,
+    the_coupons_of_an_order_that_is_undone_go_back_once_as_their_book_says,
     what_cannot_be_done_with_a_coupon_has_a_name,
 }
 
@@ -296,6 +297,62 @@ async fn an_order_uses_the_coupons_it_names_and_is_never_refused_for_them(app: T
     let receipt = app.send(&second).await.expect(200);
     assert!(receipt["notes"][0].as_str().unwrap().contains("coupon_exhausted"), "{receipt}");
     assert_eq!(totals(&app, "ONE").await, (1, 0));
+    app.stop().await;
+}
+
+async fn the_coupons_of_an_order_that_is_undone_go_back_once_as_their_book_says(app: TestApp) {
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["coupon.*"]).await;
+    uploaded(&app, json!({ "revert_on": "never" }), "NEVER\n").await;
+    uploaded(&app, json!({}), "USUAL\n").await;
+    uploaded(&app, json!({ "revert_on": "refund" }), "REFUND\n").await;
+    let used = async || {
+        let mut used = Vec::new();
+        for code in ["NEVER", "USUAL", "REFUND"] {
+            used.push(totals(&app, code).await.0);
+        }
+        used
+    };
+    let mut order = order("o1", "ana", "20.00");
+    order["data"]["coupons"] = json!(["NEVER", "USUAL", "REFUND"]);
+    app.send(&order).await.expect(200);
+    app.send(&refund("r1", "o1", "12.00")).await.expect(200);
+    assert_eq!(used().await, [1, 1, 1], "something of the order is left");
+    app.send(&refund("r2", "o1", "8.00")).await.expect(200);
+    assert_eq!(used().await, [1, 1, 0]);
+    let cancel = |key: &str, at: &str| {
+        json!({ "key": key, "type": "order.cancelled", "occurred_at": at, "member": { "id": "ana" },
+            "data": { "order_id": "o1" } })
+    };
+    app.send(&cancel("c1", "2026-03-03T18:31:00Z")).await.expect(200);
+    app.send(&cancel("c2", "2026-03-03T18:32:00Z")).await.expect(200);
+    assert_eq!(used().await, [1, 0, 0]);
+    app.advance(0).await;
+    let reverted: Vec<_> = crm
+        .arrivals()
+        .iter()
+        .filter(|told| told.kind() == "coupon.reverted")
+        .map(|told| {
+            let data = &told.json()["data"];
+            assert!(data["usage"]["reverted_usage_id"].is_string(), "{data}");
+            data["coupon"]["code"].clone()
+        })
+        .collect();
+    assert_eq!(reverted, ["REFUND", "USUAL"]);
+    let mut next = order.clone();
+    (next["key"], next["data"]["order_id"]) = (json!("o2"), json!("o2"));
+    let receipt = app.send(&next).await.expect(200);
+    assert_eq!(receipt["notes"].as_array().map(Vec::len), Some(1), "two of them are good again: {receipt}");
+    let by_hand =
+        receipt["events"].as_array().unwrap().iter().find(|event| event["type"] == "coupon.used").unwrap();
+    let (code, usage) = (&by_hand["data"]["code"], &by_hand["data"]["coupon_usage_key"]);
+    coupon(&app, code.as_str().unwrap(), "revert", json!({ "member": "ana", "usage": usage }))
+        .await
+        .expect(200);
+    let mut off = cancel("c3", "2026-03-03T18:33:00Z");
+    off["data"]["order_id"] = json!("o2");
+    let receipt = app.send(&off).await.expect(200);
+    assert_eq!((used().await, &receipt["notes"]), (vec![1, 0, 0], &Value::Null), "{receipt}");
     app.stop().await;
 }
 

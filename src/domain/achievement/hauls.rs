@@ -106,7 +106,7 @@ mod tests {
     use crate::domain::text::Name;
 
     fn points(amount: i64) -> Brought {
-        Brought { wallet: Name::parse("points").unwrap(), points: Points(amount) }
+        Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(amount) }
     }
 
     #[test]
@@ -136,9 +136,8 @@ mod tests {
             hauls.earned(nth);
             hauls.bring(nth, &points(nth.into()));
         }
-        let back: Vec<_> =
-            (0..10).map(|_| hauls.take_back().first().map(|brought| brought.points.0)).collect();
-        let last = (13..=20).rev().map(Some);
+        let back: Vec<_> = (0..10).map(|_| hauls.take_back().into_iter().next()).collect();
+        let last = (13..=20).rev().map(|nth| Some(points(nth)));
         assert_eq!(back, last.chain([None, None]).collect::<Vec<_>>());
     }
 }

@@ -14,6 +14,7 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::coupon::CouponCode;
 use super::history::{History, Sums};
 use super::money::Points;
 use super::terms::achievement::{Counts, Goal, Measure, Period, Unit};
@@ -30,13 +31,22 @@ const MOST_AT_ONCE: u32 = 10;
 /// The first day of what has only one period.
 const EVER: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a day");
 
-/// Points that an achievement brought.
+/// Something that an achievement, or a referral, brought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brought {
-    /// In which wallet.
-    pub wallet: Name,
-    /// How many.
-    pub points: Points,
+#[serde(untagged)]
+pub enum Brought {
+    /// Points.
+    Points {
+        /// In which wallet.
+        wallet: Name,
+        /// How many.
+        points: Points,
+    },
+    /// A coupon.
+    Coupon {
+        /// Its code.
+        coupon: CouponCode,
+    },
 }
 
 /// What a member did for one achievement.

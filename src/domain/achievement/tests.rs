@@ -69,10 +69,10 @@ fn an_achievement_is_earned_as_often_as_it_may_be() {
 fn what_is_taken_back_is_revoked_and_can_be_earned_again() {
     let mut guest = Guest::new(goal(VISITS(Period::Lifetime), 2, Recurrence::Once));
     assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
-    guest.feat.bring(1, &Brought { wallet: Name::parse("points").unwrap(), points: Points(50) });
+    guest.feat.bring(1, &Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) });
     guest.history.unvisit(day("2026-03-02"), Money::ZERO);
     let verdicts = guest.judge(day("2026-03-02"), OnRefund::Revoke);
-    let brought = vec![Brought { wallet: Name::parse("points").unwrap(), points: Points(50) }];
+    let brought = vec![Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) }];
     assert_eq!((verdicts, guest.feat.times()), (vec![Verdict::Revoked(brought)], 0));
     assert_eq!((guest.comes("2026-03-03"), guest.feat.times()), (1, 1));
     guest.history.unvisit(day("2026-03-03"), Money::ZERO);

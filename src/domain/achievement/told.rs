@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::coupon::CouponCode;
 use crate::domain::money::Money;
 use crate::domain::terms::achievement::Unit;
 use crate::domain::text::Name;
@@ -48,6 +49,9 @@ pub struct AchievementRevoked {
     pub name: Name,
     /// How often the member has still earned it.
     pub times: u32,
+    /// Coupons that it brought and that are used already: they stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons_kept: Vec<CouponCode>,
 }
 
 /// A streak that can no longer be continued.

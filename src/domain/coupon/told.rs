@@ -5,8 +5,8 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use super::{
-    Attributes, BookType, CouponBook, CouponCode, DiscountType, Holding, Limit, Move, Played, Span, Stake,
-    Tally, Usage, UsageKind,
+    Attributes, BookType, CouponBook, CouponCode, DiscountType, Holding, Limit, Move, Played, RevertOn, Span,
+    Stake, Tally, Usage, UsageKind,
 };
 use crate::domain::Timestamp;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
@@ -81,7 +81,8 @@ pub struct UsageFace {
     pub updated_at: Timestamp,
     /// 1 when the coupon was used, or a use of it was taken back.
     pub amount_used: u32,
-    /// 1 when the coupon was assigned; and when it was used by a member to whom it had been assigned.
+    /// 1 when the coupon was assigned, or an assignment was taken back; and when it was used by a member to whom it had
+    /// been assigned.
     pub amount_assigned: u32,
     /// The use that was taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +169,8 @@ pub struct BookFace {
     /// How long a coupon is good after it was assigned: `30d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<Span>,
+    /// What must become of the order that used a coupon for the use to be taken back.
+    pub revert_on: RevertOn,
     /// For people; may be HTML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<4000>>,
@@ -201,6 +204,7 @@ impl From<&CouponBook> for BookFace {
             assign_limit: book.limits.assign_limit,
             limit_per_member: book.limits.limit_per_member,
             expires_after: book.expires_after,
+            revert_on: book.revert_on,
             description: details.description,
             picture_url: details.picture_url,
             external_id: details.external_id,
@@ -260,6 +264,7 @@ impl CouponMoved {
                 let used = play(&assigned.after, 1, Move::Use);
                 play(&used.after, 2, Move::Revert(&used.usage))
             }
+            UsageKind::Withdrawn => play(&assigned.after, 1, Move::Withdraw),
         };
         let telling = Telling {
             member: "m-42",

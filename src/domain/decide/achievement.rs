@@ -9,6 +9,7 @@ use crate::domain::achievement::{
     AchievementEarned, AchievementProgressed, AchievementRevoked, Brought, Evidence, Feat, StreakBroken,
     Verdict,
 };
+use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
 use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
@@ -17,7 +18,7 @@ use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::achievement::{Achievement, Counts, Goal, Measure, OnRefund, Prize, Steps};
-use crate::domain::terms::wallet::{WalletTerms, start_of};
+use crate::domain::terms::wallet::start_of;
 use crate::domain::text::Name;
 
 /// Whether a decision changed anything that achievements may count.
@@ -171,22 +172,26 @@ impl Draft {
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
         let cause = frame.engine(&format!("achievement {id}"));
-        let awarded = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, Some((id, nth))));
-        if let Err(refusal) = awarded
-            && refusal != Refusal::Lacks
-        {
-            self.note(format!("achievement `{id}` was earned without what it brings: {refusal}"));
+        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
+            Ok(brought) => {
+                nth.into_iter()
+                    .for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
+            }
+            Err(Refusal::Lacks) => {}
+            Err(refusal) => {
+                self.note(format!("achievement `{id}` was earned without what it brings: {refusal}"))
+            }
         }
     }
 
-    /// Gives what something brings: points that can be spent at once, a coupon.
+    /// Gives what something brings: points that can be spent at once, a coupon. Answers what that came to.
     pub(super) fn give_prize(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
         prize: &Prize,
-        of: Option<(&Name, Option<u32>)>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<Brought>, Refusal> {
+        let mut brought = Vec::new();
         if let Some((code, points)) = &prize.points {
             let wallet = frame.wallet(code.as_ref())?;
             let points = self.room_for(wallet, *points);
@@ -195,46 +200,78 @@ impl Draft {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
                 let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
-                if let Some((id, Some(nth))) = of {
-                    self.remember_prize(id, nth, wallet, points);
-                }
+                brought.push(Brought::Points { wallet: wallet.code.clone(), points });
             }
             self.line(cause, "award", Some((wallet, points)), None);
         }
-        match &prize.coupon {
-            Some(book) => self.assign_coupon(frame, cause, book),
-            None => Ok(()),
+        if let Some(book) = &prize.coupon {
+            brought.push(Brought::Coupon { coupon: self.assign_coupon(frame, cause, book)? });
         }
+        Ok(brought)
     }
 
-    /// Remembers what an achievement brought, so that it goes with it.
-    pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, wallet: &WalletTerms, points: Points) {
+    /// Takes back what something brought. Answers the coupons that are used already: they stay.
+    pub(super) fn take_prize_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        brought: Vec<Brought>,
+    ) -> Vec<CouponCode> {
+        let mut kept = Vec::new();
+        for one in brought {
+            let taken = match one {
+                Brought::Points { wallet, points } => self.take_points_back(frame, cause, &wallet, points),
+                Brought::Coupon { coupon } => match self.withdraw_coupon(frame, cause, &coupon) {
+                    Err(Refusal::Coupon(Rejection::Used)) => {
+                        kept.push(coupon);
+                        Ok(())
+                    }
+                    other => other,
+                },
+            };
+            if let Err(refusal) = taken
+                && refusal != Refusal::Lacks
+            {
+                self.note(format!("{}: something that it brought stays: {refusal}", cause.rule));
+            }
+        }
+        kept
+    }
+
+    fn take_points_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        wallet: &Name,
+        points: Points,
+    ) -> Result<(), Refusal> {
+        let wallet = frame.wallet(Some(wallet))?;
+        let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
+        let taken = self.reclaim(frame, movement, Points::ZERO)?;
+        self.line(cause, "take_back", Some((wallet, taken)), None);
+        Ok(())
+    }
+
+    /// Remembers something that an achievement brought, so that it goes with it.
+    pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, brought: &Brought) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(nth, &Brought { wallet: wallet.code.clone(), points });
+            feat.bring(nth, brought);
         }
     }
 
-    /// What earned it was taken back, and so is it, with the points that it brought.
+    /// What earned it was taken back, and so is it, with what it brought.
     fn revoke_achievement(&mut self, frame: Frame<'_>, achievement: &Achievement, brought: Vec<Brought>) {
         let id = &achievement.id;
         let times = self.member.standing.feats.get(id).map_or(0, Feat::times);
         if times == 0 {
             self.member.standing.achievements.remove(id);
         }
-        self.told.push(EventData::AchievementRevoked(AchievementRevoked {
-            achievement: id.clone(),
-            name: achievement.name.clone(),
-            times,
-        }));
+        let told = self.told.len();
         let cause = frame.engine(&format!("achievement {id} revoked"));
-        for Brought { wallet: code, points } in brought {
-            let Some(wallet) = frame.terms.wallet(Some(&code)) else { continue };
-            let movement = Movement { cause: &cause, wallet, amount: points, reason: &cause.rule };
-            match self.reclaim(frame, movement, Points::ZERO) {
-                Ok(taken) => self.line(&cause, "take_back", Some((wallet, taken)), None),
-                Err(refusal) => self.note(format!("what `{id}` brought stays: {refusal}")),
-            }
-        }
+        let coupons_kept = self.take_prize_back(frame, &cause, brought);
+        let (achievement, name) = (id.clone(), achievement.name.clone());
+        let revoked = AchievementRevoked { achievement, name, times, coupons_kept };
+        self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it
     }
 
     /// What was told so far of one kind, for rules that react to it.

@@ -1,7 +1,7 @@
 //! Commands: what people asked for, carried out or refused.
 
 use super::points::Movement;
-use super::{Draft, Frame};
+use super::{Draft, Frame, Occasion};
 use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::Cause;
 use crate::domain::ledger::ChainAccount;
@@ -41,7 +41,7 @@ impl Draft {
             let balance = self.balance(wallet);
             if balance < amount {
                 let problem = format!("the balance is {balance}, so {amount} cannot be taken");
-                return Err(Refused::new("insufficient_balance", problem));
+                return Err(Refused::new("insufficient_points", problem));
             }
             self.debit(movement, ChainAccount::Adjusted)?.0
         };
@@ -60,9 +60,17 @@ impl Draft {
         Ok(())
     }
 
-    /// Whom a ledger line names that no rule asked for.
+    /// What a ledger line names that no rule asked for: the command, and who gave it.
     pub(super) fn cause_of_command(&self, frame: Frame<'_>) -> Cause {
-        let kind = self.source_kind().map_or("command", |kind| kind.as_str());
-        Cause { rule: kind.into(), at: "api".into(), program_version: frame.program_version }
+        let event = match &self.occasion {
+            Occasion::Source(input) => Some(&input.event),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        };
+        let command = event.map_or("command", |event| event.kind().as_str());
+        let at = match event.and_then(|event| event.asked_by.as_ref()) {
+            Some(key) => format!("api:{key}").into(),
+            None => "api".into(),
+        };
+        Cause { rule: command.into(), at, program_version: frame.program_version }
     }
 }

@@ -18,8 +18,8 @@ impl Draft {
             SourceData::OrderCreated(new) => self.see_order(frame, Step::Created, new),
             SourceData::OrderUpdated(new) => self.see_order(frame, Step::Updated, new),
             SourceData::OrderCompleted(new) => self.see_order(frame, Step::Completed, new),
-            SourceData::OrderCancelled(cancelled) => self.see_cancellation(cancelled),
-            SourceData::OrderRefunded(refund) => self.see_refund(refund),
+            SourceData::OrderCancelled(cancelled) => self.see_cancellation(frame, cancelled),
+            SourceData::OrderRefunded(refund) => self.see_refund(frame, refund),
             SourceData::Visit(visit) => {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
                 self.visit(Money::ZERO);

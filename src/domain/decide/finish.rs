@@ -85,7 +85,12 @@ impl Draft {
                 errors: self.failures,
                 notes: self.notes,
             };
-            SourceChange { id, event, received_at, from, member: Some(self.member.id), receipt }
+            // What is run again has its place already.
+            let previous = match from.is_undecided() {
+                true => latest.source.replace(id),
+                false => None,
+            };
+            SourceChange { id, event, received_at, from, member: Some(self.member.id), previous, receipt }
         });
         let wake = match self.member.next_wake_at == self.wake_before {
             true => Wake::Kept,
@@ -105,6 +110,7 @@ impl Draft {
             redemptions: self.desk.redemptions.into_changes(),
             new_referral_code: self.new_referral_code,
             referral,
+            referral_reward: self.referral_reward,
             follow_up,
             transfers: self.transfers,
             events,
@@ -132,13 +138,9 @@ pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
-        EventData::RedemptionCreated(told)
-        | EventData::RedemptionPending(told)
-        | EventData::RedemptionApproved(told)
-        | EventData::RedemptionFulfilled(told)
-        | EventData::RedemptionRejected(told)
-        | EventData::RedemptionCancelled(told)
-        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
+        EventData::RedemptionCreated(told) | EventData::Redemption(told) => {
+            Some(LineData::Redemption(RedemptionLine::of(told).into()))
+        }
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
@@ -155,6 +157,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             received_at: input.received_at,
             from: input.from,
             member: None,
+            previous: None,
             receipt,
         }),
         member: None,
@@ -165,6 +168,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         coupons: CouponChanges::default(),
         new_referral_code: None,
         referral: None,
+        referral_reward: None,
         follow_up: None,
         redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),

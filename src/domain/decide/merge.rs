@@ -168,6 +168,10 @@ impl Draft {
         let Occasion::Source(input) = &mut self.occasion else { return Ok(()) };
         let note = match &input.event.data {
             SourceData::Command(Command::Erase) => "the member was erased before",
+            // What they follow of has happened.
+            SourceData::Command(Command::Referral(command)) if command.is_follow_up() => {
+                "the member was erased; this changes nothing"
+            }
             SourceData::Command(_) | SourceData::MemberUpdated(_) => return Err(erased()),
             _ => "the member was erased; this changes nothing",
         };

@@ -40,20 +40,21 @@ use chrono_tz::Tz;
 use ulid::Ulid;
 
 use super::Timestamp;
+use super::achievement::Brought;
 use super::chain::ChainId;
 use super::churn::Foresight;
 use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::SourceId;
+use super::ids::{ReferralId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::EffectLine;
-use super::referral::{FollowUp, ReferralCode};
+use super::referral::{FollowUp, ReferralCode, Reward};
 use super::schedule::TickType;
 use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
@@ -161,6 +162,7 @@ pub struct Draft {
     wake_before: Option<Timestamp>,
     new_referral_code: Option<ReferralCode>,
     referral_changed: bool,
+    referral_reward: Option<(ReferralId, Reward)>,
     follow_up: Option<FollowUp>,
     new_identities: Vec<Identity>,
     people: PeopleChanges,
@@ -209,6 +211,7 @@ impl Draft {
             wanted: Wanted::default(),
             new_referral_code: None,
             referral_changed: false,
+            referral_reward: None,
             follow_up: None,
             new_identities: Vec::new(),
             people: PeopleChanges::default(),
@@ -295,7 +298,7 @@ impl Draft {
     }
 
     /// Undoes what was done when it could not be done to the end.
-    fn all_or_nothing(&mut self, act: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let standing = self.member.standing.clone();
         let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
@@ -345,7 +348,13 @@ impl Draft {
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
-            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, book),
+            Action::AssignCoupon(book) => {
+                let coupon = self.assign_coupon(frame, cause, book)?;
+                if let Some((achievement, nth)) = self.reacts_to.clone() {
+                    self.remember_prize(&achievement, nth, &Brought::Coupon { coupon });
+                }
+                Ok(())
+            }
             Action::Progress { achievement, amount } => {
                 self.report_progress(frame, achievement, *amount)?;
                 self.line(cause, action.as_str(), None, Some(achievement.clone()));

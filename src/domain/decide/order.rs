@@ -91,10 +91,13 @@ impl Draft {
             self.end_carts(frame, &order);
         }
         self.count_order();
-        self.use_coupons(frame, &coupons);
+        match self.order.as_ref().is_some_and(OrderRecord::is_undone) {
+            false => self.use_coupons(frame, &coupons),
+            true => self.return_coupons(frame),
+        }
     }
 
-    pub(super) fn see_cancellation(&mut self, cancelled: &Cancellation) {
+    pub(super) fn see_cancellation(&mut self, frame: Frame<'_>, cancelled: &Cancellation) {
         let stamp = Stamp { version: cancelled.version, at: self.at, step: Step::Cancelled };
         if self.see(Sight { order_id: &cancelled.order_id, stamp, order: None }).is_none() {
             return;
@@ -102,6 +105,7 @@ impl Draft {
         self.order_news = OrderNews::Cancelled;
         self.told.push(EventData::OrderCancelled(cancelled.clone()));
         self.count_order();
+        self.return_coupons(frame);
     }
 
     /// Takes a snapshot into the order's record. Answers how the order stood before; `None` when nothing changed, and
@@ -137,7 +141,7 @@ impl Draft {
         None
     }
 
-    pub(super) fn see_refund(&mut self, refund: &Refund) {
+    pub(super) fn see_refund(&mut self, frame: Frame<'_>, refund: &Refund) {
         let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
         let before = record.refunded();
         let kept = record.give_back(&refund.back);
@@ -164,6 +168,7 @@ impl Draft {
             self.note(note);
         }
         self.count_order();
+        self.return_coupons(frame);
     }
 
     /// Brings the member's history in line with the order: a visit and its spending for one that counts, neither for

@@ -2,6 +2,7 @@
 
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::achievement::Brought;
 use crate::domain::effect::Cause;
 use crate::domain::ids::{MemberId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
@@ -59,7 +60,8 @@ impl Draft {
             return Ok(());
         }
         if let Some((achievement, nth)) = self.reacts_to.clone() {
-            self.remember_prize(&achievement, nth, wallet, amount);
+            let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
+            self.remember_prize(&achievement, nth, &brought);
         } else if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
             && input.event.kind() == SourceType::OrderCompleted
         {

@@ -205,14 +205,6 @@ impl Draft {
     }
 
     fn tell_status(&mut self, redemption: &Redemption) {
-        let told = redemption.told();
-        self.told.push(match redemption.status {
-            RedemptionStatus::Pending => EventData::RedemptionPending(told),
-            RedemptionStatus::Approved => EventData::RedemptionApproved(told),
-            RedemptionStatus::Fulfilled => EventData::RedemptionFulfilled(told),
-            RedemptionStatus::Rejected => EventData::RedemptionRejected(told),
-            RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
-            RedemptionStatus::Expired => EventData::RedemptionExpired(told),
-        });
+        self.told.push(EventData::Redemption(redemption.told()));
     }
 }

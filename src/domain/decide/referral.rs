@@ -6,18 +6,20 @@ use ulid::Ulid;
 
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::achievement::Brought;
 use crate::domain::commit::{SourceChange, SourceOrigin};
 use crate::domain::ids::{ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::referral::{
-    Acceptance, FollowUp, Referral, ReferralCode, ReferralCommand, ReferralStatus, ReferralTold, Rejection,
-    Reward, Sender, Side,
+    Acceptance, Filed, FollowUp, Recruit, Referral, ReferralCode, ReferralCommand, ReferralStatus,
+    ReferralTold, Rejection, Reward, Sender, Side, Turn,
 };
 use crate::domain::refusal::Refused;
-use crate::domain::terms::achievement::Prize;
+use crate::domain::terms::achievement::{OnRefund, Prize};
 use crate::domain::terms::referral::{Approval, Referrals};
+use crate::domain::text::Key;
 
 impl Draft {
     pub(super) fn handle_referral(
@@ -29,18 +31,14 @@ impl Draft {
             ReferralCommand::Accept(acceptance) => self.accept_referral(frame, acceptance),
             ReferralCommand::Approve => {
                 self.pending_referral()?;
-                self.approve_referral(frame);
-                Ok(())
+                Ok(self.approve_referral(frame, None)?)
             }
             ReferralCommand::Reject(Rejection { reason }) => {
                 let referral = Referral { reason: Some(reason.clone()), ..self.pending_referral()?.clone() };
-                self.end_referral(frame, referral, ReferralStatus::Rejected);
-                Ok(())
+                Ok(self.end_referral(frame, referral, ReferralStatus::Rejected)?)
             }
-            ReferralCommand::Reward(reward) => {
-                self.reward_sender(frame, reward);
-                Ok(())
-            }
+            ReferralCommand::Reward(recruit) => Ok(self.reward_sender(frame, recruit)?),
+            ReferralCommand::Revoke(recruit) => Ok(self.take_from_sender(frame, recruit)?),
         }
     }
 
@@ -69,12 +67,13 @@ impl Draft {
         let referral = Referral {
             id: ReferralId::derived(self.cause_id(), 0),
             sender: sender.member,
-            sender_id: sender.id.clone(),
             status: ReferralStatus::Pending,
             channel: channel.clone(),
             created_at: self.now,
             settled_at: None,
             reason: None,
+            order: None,
+            brought: Vec::new(),
         };
         let told = ReferralTold {
             sender_first_name: sender.first_name,
@@ -82,7 +81,7 @@ impl Draft {
             code: Some(code.clone()),
             link: terms.link.as_ref().map(|link| link.replace("{code}", code).into()),
             new_user: true,
-            ..self.told_receiver(frame, &referral)
+            ..self.told_receiver(frame, &referral, sender.id)
         };
         self.told.push(EventData::ReferralCreated(Box::new(told)));
         self.keep_referral(referral);
@@ -121,74 +120,155 @@ impl Draft {
         }
     }
 
-    /// After the rules: an order that is good enough approves the referral of its member.
+    /// After the rules: an order that is good enough approves the referral of its member, and one that is undone takes
+    /// its approval with it.
     pub fn settle_referral(&mut self, frame: Frame<'_>) {
-        let Some(Referrals { approval: Approval::FirstOrder { minimum }, .. }) = &frame.terms.referrals
-        else {
+        let (Some(terms), Some(referral)) = (&frame.terms.referrals, &self.member.referring.received) else {
             return;
         };
         let is_mine = |order: &&OrderRecord| order.member.is_some_and(|owner| self.member.answers_for(owner));
-        let spent = self.order.as_ref().filter(is_mine).and_then(OrderRecord::spend);
-        // Two who brought each other may turn out to be one.
-        let by_another = |referral: &Referral| !self.member.answers_for(referral.sender);
-        if spent.is_some_and(|spent| spent >= *minimum) && self.pending_referral().is_ok_and(by_another) {
-            self.approve_referral(frame);
+        let Some(order) = self.order.as_ref().filter(is_mine) else { return };
+        match (referral.status, terms.approval) {
+            (ReferralStatus::Pending, Approval::FirstOrder { minimum }) => {
+                // Two who brought each other may turn out to be one.
+                let by_another = !self.member.answers_for(referral.sender);
+                if by_another && order.spend().is_some_and(|spent| spent >= minimum) {
+                    let order = order.order_id.clone();
+                    // What it lacks it is asked for; then everything is decided again.
+                    let _ = self.approve_referral(frame, Some(order));
+                }
+            }
+            (ReferralStatus::Approved, _) if terms.on_refund == OnRefund::Revoke => {
+                if order.is_undone() && referral.order.as_ref() == Some(&order.order_id) {
+                    let _ = self.revoke_referral(frame);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn approve_referral(&mut self, frame: Frame<'_>) {
-        let Some(referral) = self.member.referring.received.as_deref().cloned() else { return };
-        let reward = Reward {
-            referral: referral.id,
-            receiver_id: self.member.known_as(),
-            channel: referral.channel.clone(),
-        };
-        self.follow_up = Some(FollowUp { member: referral.sender, reward });
-        self.end_referral(frame, referral, ReferralStatus::Approved);
+    /// It counts: by this order, or because people say so.
+    fn approve_referral(&mut self, frame: Frame<'_>, order: Option<Key>) -> Result<(), Refusal> {
+        let Some(referral) = self.member.referring.received.as_deref().cloned() else { return Ok(()) };
+        self.tell_sender(&referral, Turn::Approved);
+        self.end_referral(frame, Referral { order, ..referral }, ReferralStatus::Approved)?;
         if let Some(terms) = &frame.terms.referrals {
-            self.give_referral_prize(frame, &terms.receiver);
+            let brought = self.give_referral_prize(frame, &terms.receiver);
+            self.member.referring.received.iter_mut().for_each(|referral| referral.brought = brought.clone());
         }
+        Ok(())
+    }
+
+    /// The order that approved it counts no longer: the receiver loses what it brought, and the sender will.
+    fn revoke_referral(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let Some(mut referral) = self.member.referring.received.as_deref().cloned() else { return Ok(()) };
+        let sender_id = self.sender_of(&referral)?;
+        self.tell_sender(&referral, Turn::Revoked);
+        let told = self.told.len();
+        let brought = std::mem::take(&mut referral.brought);
+        let coupons_kept = self.take_prize_back(frame, &frame.engine("referral revoked"), brought);
+        let referral = Referral { status: ReferralStatus::Revoked, settled_at: Some(self.now), ..referral };
+        let revoked = ReferralTold { coupons_kept, ..self.told_receiver(frame, &referral, sender_id) };
+        self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked))); // before what goes with it
+        self.keep_referral(referral);
+        Ok(())
+    }
+
+    /// What it means for the sender is theirs to decide, after this.
+    fn tell_sender(&mut self, referral: &Referral, turn: Turn) {
+        let recruit = Recruit { referral: referral.id, channel: referral.channel.clone() };
+        self.follow_up = Some(FollowUp { member: referral.sender, turn, recruit });
     }
 
     /// The sender's side of an approval. It is never refused: what it follows of has happened.
-    fn reward_sender(&mut self, frame: Frame<'_>, reward: &Reward) {
+    fn reward_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
+        let filed = self.filed(recruit.referral)?;
+        if filed.as_ref().is_some_and(|filed| filed.status == ReferralStatus::Revoked) {
+            self.note("the order that approved the referral is undone meanwhile; it brings nothing");
+            return Ok(());
+        }
         let terms = frame.terms.referrals.as_ref();
         let today = self.judged_on(frame);
         let rewarded = terms.filter(|terms| self.member.referring.sent.has_room(&terms.limits, today));
         self.told.push(EventData::ReferralApproved(Box::new(ReferralTold {
-            referral_id: reward.referral,
-            role: Side::Sender,
-            status: ReferralStatus::Approved,
-            sender_id: self.member.known_as(),
-            receiver_id: reward.receiver_id.clone(),
-            sender_first_name: None,
-            sender_email: None,
-            channel: reward.channel.clone(),
-            code: None,
-            link: None,
             has_coupon: rewarded.is_some_and(|terms| terms.sender.coupon.is_some()),
-            new_user: false,
-            referred_user: false,
             rewarded: rewarded.is_some(),
-            reason: None,
+            ..self.told_sender(recruit, filed, ReferralStatus::Approved)
         })));
         match rewarded {
             Some(terms) => {
                 self.member.referring.sent.add(&terms.limits, today);
-                self.give_referral_prize(frame, &terms.sender);
+                let brought = self.give_referral_prize(frame, &terms.sender);
+                self.referral_reward = Some((recruit.referral, Reward { on: today, brought }));
             }
             None => self.note("the member has brought as many others as the program rewards"),
         }
+        Ok(())
     }
 
-    fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) {
-        let cause = frame.engine("referral");
-        let given = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, None));
-        if let Err(refusal) = given
-            && refusal != Refusal::Lacks
-        {
-            self.note(format!("the referral brings nothing: {refusal}"));
+    /// The sender's side of a revocation: what they got is taken back, and there is room for another one.
+    fn take_from_sender(&mut self, frame: Frame<'_>, recruit: &Recruit) -> Result<(), Refusal> {
+        let filed = self.filed(recruit.referral)?;
+        let reward = filed.as_ref().and_then(|filed| filed.reward.clone());
+        let told = self.told.len();
+        let coupons_kept = match reward {
+            Some(Reward { on, brought }) => {
+                let limits = frame.terms.referrals.as_ref().map(|terms| terms.limits).unwrap_or_default();
+                self.member.referring.sent.take_back(&limits, on);
+                self.take_prize_back(frame, &frame.engine("referral revoked"), brought)
+            }
+            None => Vec::new(),
+        };
+        let revoked =
+            ReferralTold { coupons_kept, ..self.told_sender(recruit, filed, ReferralStatus::Revoked) };
+        self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked)));
+        Ok(())
+    }
+
+    /// The referral as it is filed.
+    fn filed(&mut self, id: ReferralId) -> Result<Option<Filed>, Refusal> {
+        let known = self.desk.referrals.get(&id).cloned();
+        known.ok_or_else(|| {
+            self.wanted.referrals.insert(id);
+            Refusal::Lacks
+        })
+    }
+
+    /// What the chain calls who brought the member.
+    fn sender_of(&mut self, referral: &Referral) -> Result<Box<str>, Refusal> {
+        let filed = self.filed(referral.id)?;
+        Ok(filed.map_or_else(|| referral.sender.to_string().into(), |filed| filed.sender_id))
+    }
+
+    fn told_sender(&self, recruit: &Recruit, filed: Option<Filed>, status: ReferralStatus) -> ReferralTold {
+        ReferralTold {
+            referral_id: recruit.referral,
+            role: Side::Sender,
+            status,
+            sender_id: self.member.known_as(),
+            receiver_id: filed.map(|filed| filed.receiver_id).unwrap_or_default(),
+            sender_first_name: None,
+            sender_email: None,
+            channel: recruit.channel.clone(),
+            code: None,
+            link: None,
+            has_coupon: false,
+            new_user: false,
+            referred_user: false,
+            rewarded: false,
+            reason: None,
+            coupons_kept: Vec::new(),
         }
+    }
+
+    fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) -> Vec<Brought> {
+        let cause = frame.engine("referral");
+        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
+            Ok(brought) => return brought,
+            Err(Refusal::Lacks) => {}
+            Err(refusal) => self.note(format!("the referral brings nothing: {refusal}")),
+        }
+        Vec::new()
     }
 
     /// A referral that nobody approved in time.
@@ -196,7 +276,7 @@ impl Draft {
         if self.referral_deadline(frame).is_some_and(|at| at <= self.now)
             && let Ok(referral) = self.pending_referral().cloned()
         {
-            self.end_referral(frame, referral, ReferralStatus::Expired);
+            let _ = self.end_referral(frame, referral, ReferralStatus::Expired);
         }
     }
 
@@ -206,36 +286,45 @@ impl Draft {
         Some(self.pending_referral().ok()?.created_at + expires_after)
     }
 
-    fn end_referral(&mut self, frame: Frame<'_>, referral: Referral, status: ReferralStatus) {
+    fn end_referral(
+        &mut self,
+        frame: Frame<'_>,
+        referral: Referral,
+        status: ReferralStatus,
+    ) -> Result<(), Refusal> {
+        let sender_id = self.sender_of(&referral)?;
         let referral = Referral { status, settled_at: Some(self.now), ..referral };
-        let told = Box::new(self.told_receiver(frame, &referral));
+        let told = Box::new(self.told_receiver(frame, &referral, sender_id));
         self.told.extend(match status {
             ReferralStatus::Approved => Some(EventData::ReferralApproved(told)),
             ReferralStatus::Rejected => Some(EventData::ReferralRejected(told)),
             ReferralStatus::Expired => Some(EventData::ReferralExpired(told)),
-            ReferralStatus::Pending => None,
+            ReferralStatus::Pending | ReferralStatus::Revoked => None,
         });
         self.keep_referral(referral);
+        Ok(())
     }
 
-    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral) -> ReferralTold {
+    fn told_receiver(&self, frame: Frame<'_>, referral: &Referral, sender_id: Box<str>) -> ReferralTold {
         let prize = frame.terms.referrals.as_ref().map(|terms| &terms.receiver);
+        let counts = referral.status != ReferralStatus::Revoked;
         ReferralTold {
             referral_id: referral.id,
             role: Side::Receiver,
             status: referral.status,
-            sender_id: referral.sender_id.clone(),
+            sender_id,
             receiver_id: self.member.known_as(),
             sender_first_name: None,
             sender_email: None,
             channel: referral.channel.clone(),
             code: None,
             link: None,
-            has_coupon: prize.is_some_and(|prize| prize.coupon.is_some()),
+            has_coupon: counts && prize.is_some_and(|prize| prize.coupon.is_some()),
             new_user: false,
             referred_user: true,
             rewarded: referral.status == ReferralStatus::Approved,
             reason: referral.reason.clone(),
+            coupons_kept: Vec::new(),
         }
     }
 
@@ -252,6 +341,6 @@ impl Draft {
         let (member, event) = (what.member, Arc::new(what.event(self.now)));
         let receipt = Receipt::kept(id, event.key.clone(), SourceStatus::Accepted, frame.program_version);
         let (received_at, from) = (self.now, SourceOrigin::Outside);
-        SourceChange { id, event, received_at, from, member: Some(member), receipt }
+        SourceChange { id, event, received_at, from, member: Some(member), previous: None, receipt }
     }
 }

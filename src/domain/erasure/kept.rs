@@ -193,6 +193,7 @@ const REFERRAL: Fields = &[
     ("new_user", Whole),
     ("referred_user", Whole),
     ("rewarded", Whole),
+    ("coupons_kept", Whole),
     ("source_event", Whole),
 ];
 const COUPON: Fields = &[
@@ -300,10 +301,17 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
         E::AchievementEarned | E::AchievementProgressed | E::AchievementRevoked | E::StreakBroken => {
             ACHIEVEMENT
         }
-        E::ReferralCreated | E::ReferralApproved | E::ReferralRejected | E::ReferralExpired => REFERRAL,
-        E::CouponAssigned | E::CouponReserved | E::CouponReleased | E::CouponUsed | E::CouponReverted => {
-            COUPON
-        }
+        E::ReferralCreated
+        | E::ReferralApproved
+        | E::ReferralRejected
+        | E::ReferralExpired
+        | E::ReferralRevoked => REFERRAL,
+        E::CouponAssigned
+        | E::CouponReserved
+        | E::CouponReleased
+        | E::CouponUsed
+        | E::CouponReverted
+        | E::CouponWithdrawn => COUPON,
         E::SegmentEntered | E::SegmentExited => SEGMENT,
         E::MemberAtRisk | E::MemberChurned | E::MemberReactivated => ABSENCE,
         E::ExperienceCreated | E::ExperienceUpdated | E::ExperienceDeleted => {
@@ -342,7 +350,7 @@ const fn of_command(kind: CommandType) -> Fields {
             &[("code", Whole), ("book", Whole), ("until", Whole), ("usage", Whole)]
         }
         C::RejectReferral => &[("reason", TEXT)],
-        C::RewardReferral => &[("referral", Whole), ("receiver_id", TEXT)],
+        C::RewardReferral | C::RevokeReferral => &[("referral", Whole)],
         C::Merge => &[("from", TEXT)],
         C::Unmerge => &[("member", Whole)],
         C::ClaimOrder => &[("code", TEXT)],

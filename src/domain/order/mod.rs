@@ -22,7 +22,7 @@ use super::money::Money;
 use super::terms::achievement::Which;
 use super::text::{Key, Name};
 
-pub use record::{Counted, Earned, OrderRecord, Phase, Unsettled};
+pub use record::{Counted, Earned, OrderRecord, Phase, Unsettled, UsedCoupon};
 pub use refund::{Back, Refund, RefundTold, ReturnedLine, WhichLine};
 
 /// An order as a POS describes it at one moment.

@@ -14,8 +14,10 @@ use super::refund::{Back, Returned, WhichLine};
 use super::share::Share;
 use super::{Item, Order, Stamp, Step};
 use crate::domain::Timestamp;
-use crate::domain::ids::MemberId;
+use crate::domain::coupon::CouponCode;
+use crate::domain::ids::{CouponUsageKey, MemberId};
 use crate::domain::money::{Money, Points};
+use crate::domain::source_event::MAX_COUPONS;
 use crate::domain::terms::achievement::Counts;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name};
@@ -49,6 +51,9 @@ pub struct OrderRecord {
     /// What it counts for achievements that keep a count of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     feats: Vec<Contribution>,
+    /// Coupons that it used, as far as that was not taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    coupons: Vec<UsedCoupon>,
     /// A change that some rule failed to settle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsettled: Option<Unsettled>,
@@ -73,6 +78,15 @@ pub struct Unsettled {
     pub stamp: Stamp,
     /// The order before it.
     pub before: Arc<Order>,
+}
+
+/// A coupon that an order used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCoupon {
+    /// Its code.
+    pub code: CouponCode,
+    /// The use.
+    pub usage: CouponUsageKey,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,6 +143,7 @@ impl OrderRecord {
             barred: Vec::new(),
             earned: Vec::new(),
             feats: Vec::new(),
+            coupons: Vec::new(),
             unsettled: None,
             version: 0,
         }
@@ -168,6 +183,24 @@ impl OrderRecord {
             self.outcome = Some(stamp);
         }
         decides || (newer && order.is_some())
+    }
+
+    /// It used a coupon. Of an order whose snapshots name ever more of them, the last ones are remembered.
+    pub fn used_coupon(&mut self, code: &CouponCode, usage: CouponUsageKey) {
+        if self.coupons.len() == MAX_COUPONS {
+            self.coupons.remove(0);
+        }
+        self.coupons.push(UsedCoupon { code: code.clone(), usage });
+    }
+
+    /// Hands out the coupons that it used.
+    pub fn take_coupons(&mut self) -> Vec<UsedCoupon> {
+        std::mem::take(&mut self.coupons)
+    }
+
+    /// Takes coupons in again that it used.
+    pub fn keep_coupons(&mut self, coupons: Vec<UsedCoupon>) {
+        self.coupons = coupons;
     }
 
     /// Takes a refund in. Answers whether all of it could be kept.
@@ -271,6 +304,15 @@ impl OrderRecord {
         }
         let by_amount = Share::new(self.returned.amount.decimal(), total.decimal());
         by_amount.rest_beside(Share::new(gone, all))
+    }
+
+    /// Whether it was cancelled, or paid and all of it given back.
+    pub fn is_undone(&self) -> bool {
+        match self.phase() {
+            Phase::Open => false,
+            Phase::Completed => !self.returned.is_nothing() && !self.stands(),
+            Phase::Cancelled => true,
+        }
     }
 
     /// Whether it counts, and something of it is left.

@@ -3,7 +3,8 @@
 //! The referral is the receiver's: it lives with them, and their orders approve it. The reward of the sender is a
 //! decision about another member, so it is a source event of its own ([`FollowUp`]) that is written with the approval,
 //! under a key that only this referral has, and decided by the sender's actor: a crash between the two loses nothing
-//! and rewards nobody twice.
+//! and rewards nobody twice. What is taken back from the sender goes the same way. Both look at the referral as filed,
+//! so it does not matter which of them is decided first.
 
 mod code;
 mod command;
@@ -15,12 +16,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use super::achievement::Brought;
+use super::coupon::CouponCode;
 use super::ids::{MemberId, ReferralId};
 use super::terms::referral::SenderLimits;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 pub use code::ReferralCode;
-pub use command::{Acceptance, FollowUp, ReferralCommand, Rejection, Reward};
+pub use command::{Acceptance, FollowUp, Recruit, ReferralCommand, Rejection, Turn};
 
 /// What a member has to do with referrals.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -65,8 +68,6 @@ pub struct Referral {
     pub id: ReferralId,
     /// Who brought them.
     pub sender: MemberId,
-    /// What the chain calls who brought them.
-    pub sender_id: Box<str>,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from: `instagram`, `friend`, …
@@ -80,6 +81,34 @@ pub struct Referral {
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
+    /// The order that approved it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Key>,
+    /// What it brought its receiver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<Brought>,
+}
+
+/// What a referral brought its sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reward {
+    /// On which day of the chain.
+    pub on: NaiveDate,
+    /// What.
+    pub brought: Vec<Brought>,
+}
+
+/// A referral as the decisions of both sides see it. What people are called is not kept with it: it would outlive them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filed {
+    /// Where it stands.
+    pub status: ReferralStatus,
+    /// What it brought its sender.
+    pub reward: Option<Reward>,
+    /// What the chain calls who brought somebody.
+    pub sender_id: Box<str>,
+    /// What the chain calls who was brought.
+    pub receiver_id: Box<str>,
 }
 
 /// Where a referral stands.
@@ -95,11 +124,13 @@ pub enum ReferralStatus {
     Rejected,
     /// It waited for too long.
     Expired,
+    /// It counted, and the order that approved it does not any more.
+    Revoked,
 }
 
 impl ReferralStatus {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Revoked];
 
     /// The word used in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -108,6 +139,7 @@ impl ReferralStatus {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -162,6 +194,15 @@ impl Sent {
             (Some((own, count)), Some((theirs, more))) if own == theirs => Some((own, count + more)),
             (own, theirs) => own.max(theirs),
         };
+    }
+
+    /// One that was rewarded on that day counts no longer.
+    pub fn take_back(&mut self, limits: &SenderLimits, on: NaiveDate) {
+        self.total = self.total.saturating_sub(1);
+        let of_day = limits.per_period.map(|(unit, _)| unit.first_day(on));
+        if let Some((_, count)) = self.period.as_mut().filter(|(first, _)| Some(*first) == of_day) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     fn part(&mut self, other: Self) {
@@ -250,6 +291,9 @@ pub struct ReferralTold {
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
+    /// Of one that was revoked: coupons that it brought and that are used already, so they stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons_kept: Vec<CouponCode>,
 }
 
 impl ReferralTold {
@@ -271,6 +315,7 @@ impl ReferralTold {
             referred_user: true,
             rewarded: status == ReferralStatus::Approved,
             reason: None,
+            coupons_kept: Vec::new(),
         }
     }
 }

@@ -21,6 +21,10 @@ fn a_sender_is_rewarded_as_often_as_the_limits_allow() {
             has_room
         });
     assert_eq!(rewarded, [true, true, false, true, true, false]);
+    sent.take_back(&limits, day("2026-03-01"));
+    assert_eq!((sent.total, sent.period), (3, Some((day("2026-05-01"), 1))));
+    sent.take_back(&limits, day("2026-05-31"));
+    assert_eq!((sent.total, sent.period), (2, Some((day("2026-05-01"), 0))));
     assert!(sent.has_room(&SenderLimits::default(), day("2026-06-01")));
 }
 
@@ -35,16 +39,17 @@ fn the_code_of_a_member_is_always_the_same_and_nobody_elses() {
 
 #[test]
 fn a_follow_up_reads_as_it_was_written() {
-    let reward = Reward {
-        referral: ReferralId::new(Ulid(9)),
-        receiver_id: "m-43".into(),
-        channel: Some(Name::parse("friend").unwrap()),
-    };
+    let recruit =
+        Recruit { referral: ReferralId::new(Ulid(9)), channel: Some(Name::parse("friend").unwrap()) };
     let now: Timestamp = "2026-03-03T18:30:00.123456Z".parse().unwrap();
-    let event = FollowUp { member: MemberId::new(Ulid(7)), reward }.event(now);
-    let read = SourceEvent::parse(event.body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
-    assert_eq!(read, event);
-    assert_eq!(event.key.as_str(), "referral:ref_00000000000000000000000009");
+    for (turn, key) in [
+        (Turn::Approved, "referral:ref_00000000000000000000000009"),
+        (Turn::Revoked, "referral:ref_00000000000000000000000009:revoked"),
+    ] {
+        let event = FollowUp { member: MemberId::new(Ulid(7)), turn, recruit: recruit.clone() }.event(now);
+        let read = SourceEvent::parse(event.body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
+        assert_eq!((&read, read.key.as_str()), (&event, key));
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(in crate::http) fn about_member(
           body: Body| async move {
         let addressee = Addressee::find(&state, &caller, right, &path).await?;
         let body = body.bytes(MAX_DATA).await?;
-        addressee.send(&state, kind, &request, data_of(&body)?).await
+        addressee.send(&state, &caller, kind, &request, data_of(&body)?).await
     }
 }
 
@@ -80,11 +80,13 @@ impl Addressee {
     pub(super) async fn send(
         self,
         state: &AppState,
+        caller: &Caller,
         kind: impl Into<SourceType>,
         request: &HttpRequest,
         data: &RawValue,
     ) -> Result<HttpResponse, Problem> {
-        let answer = send(state, &self.chain, Some(self.member), kind.into(), request, data).await?;
+        let (chain, member) = (&self.chain, Some(self.member));
+        let answer = send(state, caller, (chain, member), kind.into(), request, data).await?;
         Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer.receipt))
     }
 }
@@ -104,8 +106,8 @@ pub(super) fn data_of(body: &[u8]) -> Result<&RawValue, Problem> {
 /// Sends the source event of this `data`, about a member by our id or about whom the data name.
 pub(super) async fn send(
     state: &AppState,
-    chain: &ChainId,
-    member: Option<MemberId>,
+    caller: &Caller,
+    (chain, member): (&ChainId, Option<MemberId>),
     kind: SourceType,
     request: &HttpRequest,
     data: &RawValue,
@@ -116,7 +118,8 @@ pub(super) async fn send(
     let text = serde_json::to_string(&envelope).unwrap_or_else(|_| unreachable!("it came as JSON"));
     let snapshot = state.engine.known_chain(chain.as_str())?;
     let event = SourceEvent::parse(text.as_bytes(), &snapshot.chain.currency, now)
-        .map_err(|bad| Problem::from(bad).within("data"))?;
+        .map_err(|bad| Problem::from(bad).within("data"))?
+        .asked_by(caller.name().clone());
     let _permit = state.engine.try_admit()?;
     Ok(state.engine.ingest(chain, event, AnswerWhen::Decided).await?)
 }

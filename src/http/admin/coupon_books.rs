@@ -12,8 +12,8 @@ use crate::actors::snapshot::ChainSnapshot;
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
 use crate::domain::coupon::{
-    Attributes, BookDetails, BookType, CouponBook, CouponCode, Discount, DiscountType, Limit, Limits, Span,
-    book_called,
+    Attributes, BookDetails, BookType, CouponBook, CouponCode, Discount, DiscountType, Limit, Limits,
+    RevertOn, Span, book_called,
 };
 use crate::domain::ids::CouponBookKey;
 use crate::domain::money::Money;
@@ -51,6 +51,8 @@ struct NewBook {
     #[serde(default)]
     expires_after: Option<Span>,
     #[serde(default)]
+    revert_on: RevertOn,
+    #[serde(default)]
     description: Option<Text<4000>>,
     #[serde(default)]
     picture_url: Option<Text<1000>>,
@@ -82,6 +84,7 @@ impl NewBook {
                 limit_per_member: self.limit_per_member.unwrap_or(usual.limit_per_member),
             },
             expires_after: self.expires_after,
+            revert_on: self.revert_on,
             details: BookDetails {
                 description: self.description,
                 picture_url: self.picture_url,

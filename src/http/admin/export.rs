@@ -1,5 +1,7 @@
 //! Everything that is known of one member, as one JSON document that is written while it is read.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::read::ReadError;
 use crate::read::achievement::AchievementView;
-use crate::read::export::OpenView;
+use crate::read::export::{OpenView, OrderState};
 use crate::read::member::MemberView;
 use crate::read::page::{Page, Wanted};
 use crate::read::redemption::RedemptionFilter;
@@ -126,7 +128,17 @@ impl Document {
         self.list("referrals", async |id, page| reader.sent_referrals(of.clone(), id, page).await).await?;
         self.list("source_events", async |id, page| reader.source_events_of(of.clone(), id, page).await)
             .await?;
-        self.list("orders", async |id, page| reader.orders_of(of.clone(), id, page).await).await?;
+        self.list("parked_events", async |id, page| reader.parked_events_of(of.clone(), id, page).await)
+            .await?;
+        // Several events name one order. So many ids as the member has orders are remembered while they are fetched.
+        let seen = RefCell::new(HashSet::new());
+        let new = |order: &OrderState| seen.borrow_mut().insert(order.order_id.clone());
+        let orders = async |id, page| {
+            let Page { items, next_cursor } = reader.orders_of(of.clone(), id, page).await?;
+            let items = items.into_iter().flatten().filter(&new).map(|order| order.state).collect();
+            Ok(Page { items, next_cursor })
+        };
+        self.list("orders", orders).await?;
         self.send("}".to_owned()).await
     }
 

@@ -149,7 +149,7 @@ pub(in crate::http) async fn create(
     let kind = SourceType::Command(CommandType::CreateMember);
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
+    let answer = commands::send(&state, &caller, (&chain, None), kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
@@ -173,7 +173,7 @@ pub(in crate::http) async fn claim(
     let data = commands::data_of(&body)?;
     let (chain, member) = (addressee.chain.clone(), addressee.member);
     let kind = SourceType::Command(CommandType::ClaimOrder);
-    let claim = commands::send(&state, &chain, Some(member), kind, &request, data).await?;
+    let claim = commands::send(&state, &caller, (&chain, Some(member)), kind, &request, data).await?;
     let events = state.engine.decide_claimed(&chain, Some(member)).await?;
     let receipt =
         |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::coupon::{BookDetails, BookType, CouponBook, Discount, DiscountType, Limits, Span};
+use crate::domain::coupon::{
+    BookDetails, BookType, CouponBook, Discount, DiscountType, Limits, RevertOn, Span,
+};
 use crate::domain::ids::CouponBookKey;
 use crate::domain::json::to_json;
 use crate::domain::money::Money;
@@ -43,6 +45,7 @@ struct State {
     valid_to: Option<Timestamp>,
     limits: Limits,
     expires_after: Option<Span>,
+    revert_on: RevertOn,
     details: BookDetails,
 }
 
@@ -58,6 +61,7 @@ impl BookRow {
             valid_to: book.valid_to,
             limits: book.limits,
             expires_after: book.expires_after,
+            revert_on: book.revert_on,
             details: book.details,
         };
         Self {
@@ -81,6 +85,7 @@ impl BookRow {
             valid_to: state.valid_to,
             limits: state.limits,
             expires_after: state.expires_after,
+            revert_on: state.revert_on,
             details: state.details,
         };
         Ok(StoredBook { book, created_at: row.time("created_at", self.created_at)? })

@@ -278,6 +278,7 @@ pub fn of_member(
         .filter(coupon_holdings::chain.eq(chain.as_str()))
         .filter(coupon_holdings::member.eq(member.to_string()))
         .filter(coupon_holdings::code.gt(after.map_or("", |after| after.as_str())))
+        .filter(coupon_holdings::assigned.gt(0).or(coupon_holdings::used.gt(0)))
         .select(HoldingRow::as_select())
         .order(coupon_holdings::code)
         .limit(limit)

@@ -119,7 +119,10 @@ on_both! {
         let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
         let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
         let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
-        for (plan, table) in [(events, "loyalty_events"), (lines, "transfers")] {
+        let sources = plan(store, |c| source_event::of_member(c, &harvest(), member_id(1), 10, None));
+        for (plan, table) in
+            [(events, "loyalty_events"), (lines, "transfers"), (sources, "source_events")]
+        {
             for bad in [format!("SCAN {table}"), "SCAN earlier".to_owned(), "Seq Scan".to_owned()] {
                 assert!(!plan.contains(&bad), "{bad}:\n{plan}");
             }

@@ -252,7 +252,7 @@ impl Reference {
             let gone = if wallet == POINTS { day(self.now + (EXPIRY_DAYS + 1) * DAY) } else { NEVER };
             purse.credit(amount, gone);
         } else if purse.balance() < -amount {
-            expected = Expected::Refused("insufficient_balance");
+            expected = Expected::Refused("insufficient_points");
         } else {
             purse.debit(-amount);
         }
