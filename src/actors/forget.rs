@@ -70,7 +70,7 @@ impl Engine {
             let forget = move |conn: &mut _, _: &_| {
                 let sources = parked::of_erased(conn, &of, member, erasure::AT_ONCE as i64)?;
                 erasure::forget_sources(conn, &of, member, &sources)?;
-                parked::forget(conn, &of, member, &sources)?;
+                parked::forget(conn, &of, &sources)?;
                 Ok(sources.len())
             };
             if self.0.journal.run(forget).await? < erasure::AT_ONCE {

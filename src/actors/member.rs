@@ -443,7 +443,9 @@ impl Work {
             };
             match self.commit(snapshot, case).await? {
                 Outcome::Written(Committed { written: Written::Done, commit, .. }) => {
-                    self.fold(*commit);
+                    if let Some(kept) = self.fold(*commit) {
+                        self.tell_failures(&kept);
+                    }
                     return Ok(true);
                 }
                 Outcome::Lacks(more) => wanted.add(more),

@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct Commit {
     /// The chain.
     pub chain: ChainId,
-    /// What becomes of the source event; `None` for a scheduled tick.
+    /// What becomes of the source event; `None` for a scheduled tick on which no rule failed.
     pub source: Option<SourceChange>,
     /// The member after it, at the version it was decided *from*; `None` when nobody is known yet.
     pub member: Option<Member>,

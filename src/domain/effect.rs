@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::loyalty_event::EventData;
 use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 /// Where the engine itself does something, in place of a rule's file and line.
 pub const ENGINE: &str = "engine";
@@ -52,6 +52,11 @@ pub enum Action {
     },
     /// Put the member into a tier of the program.
     SetTier(Name),
+    /// Let points be spent that wait to be confirmed.
+    Confirm {
+        /// The order, or the key of the event, that earned them.
+        origin: Key,
+    },
     /// Set the lifecycle status.
     Mark(Mark),
     /// Say what to do about a member whom the same rule marks.
@@ -108,6 +113,7 @@ impl Action {
             Self::Award { .. } => "award",
             Self::Deduct { .. } => "deduct",
             Self::TakeBack { .. } => "take_back",
+            Self::Confirm { .. } => "confirm",
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
             Self::Recommend(_) => "recommend",

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
@@ -13,16 +14,14 @@ use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
-use super::identity::Identity;
 use super::ids::{EventId, MemberId};
 use super::json::to_json;
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
-use super::people::{Enrolled, Forfeited, Reunion};
-use super::profile::{Profile, ProfileField};
-use super::redemption::RedemptionTold;
+use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
@@ -131,9 +130,7 @@ impl EventType {
                 | Self::MenuItemDeleted
         )
     }
-}
 
-impl EventType {
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
     pub const fn shows_segments(self) -> bool {
         matches!(
@@ -174,6 +171,9 @@ pub struct PointsMoved {
     /// The first instant at which they are gone, if they expire and were not used by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The order that moved them; absent for what no order did, and once they had to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that were earned and cannot be spent yet.
@@ -188,6 +188,9 @@ pub struct PointsPending {
     /// When they can be spent; absent when somebody has to confirm them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
+    /// The order that earned them, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that will be gone soon.
@@ -232,21 +235,21 @@ pub struct TierInDanger {
 }
 
 /// How long a member has been away.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Absence {
     /// How likely the member is lost; of one who came back, how likely it was.
     pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
     /// Absent while there is no model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,
@@ -267,18 +270,6 @@ pub struct SegmentChange {
     pub previous_segments: Vec<Name>,
     /// The member's segments after.
     pub current_segments: Vec<Name>,
-}
-
-/// A change of what is known of a member.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ProfileUpdated {
-    /// Which parts are others now.
-    pub changed: Vec<ProfileField>,
-    /// Everything the chain knows them by, when they are known by more now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub identities: Vec<Identity>,
-    /// The whole profile after it.
-    pub profile: Profile,
 }
 
 /// What happened, by type.
@@ -340,18 +331,8 @@ pub enum EventData {
     PointsReturned(PointsMoved),
     /// `redemption.created`
     RedemptionCreated(RedemptionTold),
-    /// `redemption.pending`
-    RedemptionPending(RedemptionTold),
-    /// `redemption.approved`
-    RedemptionApproved(RedemptionTold),
-    /// `redemption.fulfilled`
-    RedemptionFulfilled(RedemptionTold),
-    /// `redemption.rejected`
-    RedemptionRejected(RedemptionTold),
-    /// `redemption.cancelled`
-    RedemptionCancelled(RedemptionTold),
-    /// `redemption.expired`
-    RedemptionExpired(RedemptionTold),
+    /// `redemption.pending`, …: what it came to, which it says itself.
+    Redemption(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -393,6 +374,18 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// The referral that it tells of, if it does.
+    pub const fn referral(&self) -> Option<&ReferralTold> {
+        match self {
+            Self::ReferralCreated(told)
+            | Self::ReferralApproved(told)
+            | Self::ReferralRejected(told)
+            | Self::ReferralExpired(told)
+            | Self::ReferralRevoked(told) => Some(told),
+            _ => None,
+        }
+    }
+
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
@@ -424,12 +417,14 @@ impl EventData {
             Self::PointsRedeemed(_) => EventType::PointsRedeemed,
             Self::PointsReturned(_) => EventType::PointsReturned,
             Self::RedemptionCreated(_) => EventType::RedemptionCreated,
-            Self::RedemptionPending(_) => EventType::RedemptionPending,
-            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
-            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
-            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
-            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
-            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
+            Self::Redemption(told) => match told.status {
+                RedemptionStatus::Pending => EventType::RedemptionPending,
+                RedemptionStatus::Approved => EventType::RedemptionApproved,
+                RedemptionStatus::Fulfilled => EventType::RedemptionFulfilled,
+                RedemptionStatus::Rejected => EventType::RedemptionRejected,
+                RedemptionStatus::Cancelled => EventType::RedemptionCancelled,
+                RedemptionStatus::Expired => EventType::RedemptionExpired,
+            },
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -461,20 +456,6 @@ impl EventData {
                 (Offering::MenuItem, Change::Updated) => EventType::MenuItemUpdated,
                 (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
             },
-        }
-    }
-}
-
-impl EventData {
-    /// The referral that it tells of, if it does.
-    pub const fn referral(&self) -> Option<&ReferralTold> {
-        match self {
-            Self::ReferralCreated(told)
-            | Self::ReferralApproved(told)
-            | Self::ReferralRejected(told)
-            | Self::ReferralExpired(told)
-            | Self::ReferralRevoked(told) => Some(told),
-            _ => None,
         }
     }
 }
@@ -544,13 +525,9 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsRedeemed(own)
             | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
-            EventData::RedemptionCreated(own)
-            | EventData::RedemptionPending(own)
-            | EventData::RedemptionApproved(own)
-            | EventData::RedemptionFulfilled(own)
-            | EventData::RedemptionRejected(own)
-            | EventData::RedemptionCancelled(own)
-            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own) | EventData::Redemption(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
@@ -590,8 +567,8 @@ pub struct Subject {
     pub id: MemberId,
     /// The member's event before it.
     pub previous: Option<EventId>,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// The member as of the end of the commit, the same for most of its events.
+    pub face: Arc<MemberFace>,
 }
 
 /// One loyalty event.
@@ -629,7 +606,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: self.subject.as_ref().map(|subject| &subject.face),
+            member: self.subject.as_ref().map(|subject| &*subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         to_json(&message)

@@ -51,6 +51,7 @@ pub mod statement;
 pub mod status;
 pub mod terms;
 pub mod text;
+pub mod tick;
 pub mod tier;
 pub mod visited;
 pub mod wallet;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::achievement::{AchievementEarned, AchievementRevoked, StreakBroken};
-use super::loyalty_event::{EventData, EventType};
+use super::loyalty_event::{Absence, EventData, EventType};
 use super::referral::ReferralTold;
 
 /// What a rule reacted to, as it was told. A failed rule keeps it, so that it is asked about the very same again.
@@ -22,19 +22,23 @@ pub enum Reaction {
     /// A referral counts.
     #[serde(rename = "referral.approved")]
     ReferralApproved(Box<ReferralTold>),
-    /// One counts no longer.
+    /// A referral counts no longer.
     #[serde(rename = "referral.revoked")]
     ReferralRevoked(Box<ReferralTold>),
+    /// Somebody came back.
+    #[serde(rename = "member.reactivated")]
+    MemberReactivated(Absence),
 }
 
 impl Reaction {
     /// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
-    pub const ALL: [EventType; 5] = [
+    pub const ALL: [EventType; 6] = [
         EventType::AchievementEarned,
         EventType::AchievementRevoked,
         EventType::StreakBroken,
         EventType::ReferralApproved,
         EventType::ReferralRevoked,
+        EventType::MemberReactivated,
     ];
 
     /// `None` for what nothing reacts to.
@@ -45,6 +49,7 @@ impl Reaction {
             EventData::StreakBroken(told) => Self::StreakBroken(told.clone()),
             EventData::ReferralApproved(told) => Self::ReferralApproved(told.clone()),
             EventData::ReferralRevoked(told) => Self::ReferralRevoked(told.clone()),
+            EventData::MemberReactivated(told) => Self::MemberReactivated(told.clone()),
             _ => return None,
         })
     }
@@ -57,6 +62,7 @@ impl Reaction {
             Self::StreakBroken(told) => EventData::StreakBroken(told),
             Self::ReferralApproved(told) => EventData::ReferralApproved(told),
             Self::ReferralRevoked(told) => EventData::ReferralRevoked(told),
+            Self::MemberReactivated(told) => EventData::MemberReactivated(told),
         }
     }
 }

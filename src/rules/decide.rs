@@ -18,6 +18,7 @@ use rhai::Dynamic;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::Foresight;
+use crate::domain::command::Command;
 use crate::domain::commit::Commit;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
@@ -32,12 +33,16 @@ use crate::domain::order::{Order, OrderRecord, Settled};
 use crate::domain::reaction::Reaction;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::tick::KeptTick;
 
+use super::again::Again;
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
-use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
+use super::views::{
+    CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
+};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
@@ -109,10 +114,8 @@ pub(super) fn decide_and_tell(
     }
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    let again = case.again.as_deref();
-    let failed_on_it =
-        |failed: &RuleFailure, unit: &Unit| failed.of_rule_itself() && failed.rule == *unit.name;
-    let runs = |unit: &Unit| again.is_none_or(|again| again.iter().any(|failed| failed_on_it(failed, unit)));
+    let again = Again(case.again.as_deref());
+    let runs = |unit: &Unit| again.runs(unit);
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
     let first = completes(&draft).then_some(Settled::Never);
@@ -134,7 +137,7 @@ pub(super) fn decide_and_tell(
     failures.extend(draft.settle_order(frame).err());
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
-    for (unit, outcome) in react(program, frame, &mut draft, again.unwrap_or_default()) {
+    for (unit, outcome) in react(program, frame, &mut draft, again) {
         match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
@@ -143,9 +146,9 @@ pub(super) fn decide_and_tell(
     }
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
-    failures.extend(gone(program, again.unwrap_or_default()));
+    failures.extend(again.gone(program));
     segments::sort(program, chain, &mut draft);
-    record(&mut draft, chain, &failures);
+    failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
     let foresight = std::mem::take(&mut draft.foresight);
     let mut commit = draft.finish(frame);
@@ -181,12 +184,7 @@ type Reacted<'p> = Vec<(&'p Unit, Result<Held, RuleFailure>)>;
 
 /// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
 /// a replay, what was told the first time is there for the rules that failed on it, and for no other.
-fn react<'p>(
-    program: &'p Program,
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    again: &[RuleFailure],
-) -> Reacted<'p> {
+fn react<'p>(program: &'p Program, frame: Frame<'_>, draft: &mut Draft, again: Again<'_>) -> Reacted<'p> {
     let mut outcomes = Vec::new();
     let reacts = |kind: &EventType| program.code.rules.contains_key(&RuleEvent::Told(*kind));
     for kind in Reaction::ALL.into_iter().filter(reacts) {
@@ -194,15 +192,9 @@ fn react<'p>(
             outcomes.extend(react_to(program, frame, draft, told, |_| true));
         }
     }
-    for (nth, of_before) in again.iter().enumerate() {
-        let Some(reaction) = &of_before.reacted_to else { continue };
-        if again[..nth].iter().all(|earlier| earlier.reacted_to.as_ref() != Some(reaction)) {
-            let failed = |unit: &Unit| {
-                let is_it = |failed: &RuleFailure| failed.rule == *unit.name;
-                again.iter().any(|failed| is_it(failed) && failed.reacted_to.as_ref() == Some(reaction))
-            };
-            outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
-        }
+    for reaction in again.reactions() {
+        let failed = |unit: &Unit| again.failed_on(reaction, unit);
+        outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
     }
     if !outcomes.is_empty() {
         draft.settle_achievements(frame);
@@ -231,35 +223,6 @@ fn react_to<'p>(
     settled
 }
 
-/// What should run again and is no longer there: renamed, perhaps. It stays failed, so that somebody looks.
-fn gone(program: &Program, again: &[RuleFailure]) -> impl Iterator<Item = RuleFailure> {
-    let known = program.rule_names().collect::<Vec<_>>();
-    let is_gone = move |failed: &&RuleFailure| match &failed.reacted_to {
-        _ if failed.is_of_engine() => false,
-        None => !known.contains(&failed.rule.as_str()),
-        Some(reaction) => {
-            let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told().kind()));
-            !reacting.into_iter().flatten().any(|unit| failed.rule == *unit.name)
-        }
-    };
-    again.iter().filter(is_gone).map(|failed| RuleFailure {
-        at: String::new(),
-        error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
-        ..failed.clone()
-    })
-}
-
-/// Writes failures into the draft. A tick has no receipt that could tell of them, so the log does.
-fn record(draft: &mut Draft, chain: &ChainId, failures: &[RuleFailure]) {
-    for failure in failures {
-        if let Occasion::Tick { kind, .. } = &draft.occasion {
-            let RuleFailure { rule, at, error, .. } = failure;
-            tracing::warn!(%chain, %kind, member = %draft.member.id, rule, at, error, "a rule failed");
-        }
-        draft.fail(failure.clone());
-    }
-}
-
 /// Whether the condition of a rule held.
 enum Held {
     Yes,
@@ -284,7 +247,10 @@ fn ask_rules<'p>(
 ) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
         _ if !draft.runs_rules => return Vec::new(),
-        Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
+        Occasion::Source(input) => match &input.event.data {
+            SourceData::Command(Command::Tick(KeptTick { tick: Some(tick) })) => RuleEvent::Tick(*tick),
+            _ => RuleEvent::Source(input.event.kind()),
+        },
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
@@ -345,7 +311,7 @@ fn ask<'p>(
     })
 }
 
-/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
+/// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -368,12 +334,18 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             let view = RefundView::new(refund, location, draft.order.clone(), wallet, at);
             ("refund", Dynamic::from(view))
         }
+        SourceData::Command(Command::Tick(_)) => ("tick", Dynamic::from(Tick { at })),
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
+        SourceData::CartUpdated(cart) => ("cart", Dynamic::from(CartView::new(cart, at))),
+        SourceData::SessionStarted(start) => {
+            let view = SessionView::new(&start.session_id, start.channel.as_ref(), location, at);
+            ("session", Dynamic::from(view))
+        }
+        SourceData::SessionEnded(end) => {
+            ("session", Dynamic::from(SessionView::new(&end.session_id, None, location, at)))
+        }
         SourceData::MemberUpdated(_)
-        | SourceData::SessionStarted(_)
-        | SourceData::SessionEnded(_)
         | SourceData::Signal(_)
-        | SourceData::CartUpdated(_)
         | SourceData::Command(_)
         | SourceData::Offering(_) => return None,
     })

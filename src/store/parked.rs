@@ -82,22 +82,28 @@ fn note_guests(conn: &mut DbConn, chain: &ChainId, change: &SourceChange) -> Que
     if was_parked == is_parked {
         return Ok(());
     }
+    if was_parked {
+        return forget_guests(conn, chain, change.id);
+    }
     for Identity { kind, value } in &change.event.identities {
-        let key = (
+        let row = (
             parked_guests::chain.eq(chain.as_str()),
             parked_guests::kind.eq(kind.as_str()),
             parked_guests::value.eq(&**value),
             parked_guests::source.eq(change.id.to_string()),
         );
-        if is_parked {
-            let insert = diesel::insert_into(parked_guests::table).values(key).on_conflict_do_nothing();
-            on_backend!(conn, |c| insert.execute(c))?;
-        } else {
-            let at = (chain.as_str(), kind.as_str(), &**value, change.id.to_string());
-            diesel::delete(parked_guests::table.find(at)).execute(conn)?;
-        }
+        let insert = diesel::insert_into(parked_guests::table).values(row).on_conflict_do_nothing();
+        on_backend!(conn, |c| insert.execute(c))?;
     }
     Ok(())
+}
+
+/// Whoever it names, nobody finds it by them any more.
+fn forget_guests(conn: &mut DbConn, chain: &ChainId, source: SourceId) -> QueryResult<()> {
+    let of_source = parked_guests::table
+        .filter(parked_guests::chain.eq(chain.as_str()))
+        .filter(parked_guests::source.eq(source.to_string()));
+    diesel::delete(of_source).execute(conn).map(drop)
 }
 
 /// Somebody who went by this was erased: what is parked of them is to be forgotten, too.
@@ -132,21 +138,9 @@ pub fn of_erased(
     found.iter().map(|id| Row { table: "parked_guests", id }.parse("source", id)).collect()
 }
 
-/// These parked events do not name them any more.
-pub fn forget(
-    conn: &mut DbConn,
-    chain: &ChainId,
-    member: MemberId,
-    sources: &[SourceId],
-) -> Result<(), StoreError> {
-    for source in sources {
-        let of_them = parked_guests::table
-            .filter(parked_guests::chain.eq(chain.as_str()))
-            .filter(parked_guests::member.eq(member.to_string()))
-            .filter(parked_guests::source.eq(source.to_string()));
-        diesel::delete(of_them).execute(conn)?;
-    }
-    Ok(())
+/// These parked events name nobody any more.
+pub fn forget(conn: &mut DbConn, chain: &ChainId, sources: &[SourceId]) -> Result<(), StoreError> {
+    Ok(sources.iter().try_for_each(|source| forget_guests(conn, chain, *source))?)
 }
 
 /// Parked events that name one of these, oldest first, from beyond `after`.

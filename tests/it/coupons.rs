@@ -9,6 +9,7 @@ use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, refund
 
 on_both_backends! {
     a_coupon_is_given_used_and_taken_back_once_and_every_step_is_told,
+    a_book_and_its_codes_are_made_once_under_one_key,
     a_single_use_code_used_by_two_hundred_connections_at_once_is_used_once,
     a_code_for_everybody_is_used_by_two_hundred_guests_at_once,
     a_members_limit_holds_on_two_connections_at_once,
@@ -48,6 +49,29 @@ async fn uploaded(app: &TestApp, change: Value, codes: &str) -> String {
 async fn upload(app: &TestApp, book: &str, kind: &str, body: Vec<u8>) -> Reply {
     let path = format!("{CHAIN}/coupon_books/{book}/codes");
     app.request(Method::POST, &path, &[("content-type", kind)], body).await
+}
+
+async fn a_book_and_its_codes_are_made_once_under_one_key(app: TestApp) {
+    let keyed = async |key: &str, path: &str, body: Value| {
+        let headers = [("idempotency-key", key), ("content-type", "application/json")];
+        app.request(Method::POST, &format!("{CHAIN}/{path}"), &headers, body.to_string().into_bytes()).await
+    };
+    let book = json!({ "name": "Soup", "type": "generated", "discount_type": "percentage", "discount_amount": 12.50 });
+    let made = keyed("b1", "coupon_books", book.clone()).await.expect(201);
+    assert_eq!(keyed("b1", "coupon_books", book.clone()).await.expect(200), made);
+    let other = json!({ "name": "Salad", "type": "generated", "discount_type": "free_item" });
+    assert_eq!(keyed("b1", "coupon_books", other).await.expect(409)["code"], "key_reused");
+    let second = keyed("b2", "coupon_books", book).await.expect(201);
+    assert_ne!(second["coupon_book_key"], made["coupon_book_key"]);
+    let codes = format!("coupon_books/{}/codes", made["coupon_book_key"].as_str().unwrap());
+    for (key, count, added, duplicate) in
+        [("c1", 700, 700, 0), ("c1", 700, 0, 700), ("c2", 5, 5, 0), ("c1", 701, 1, 700)]
+    {
+        let report = keyed(key, &codes, json!({ "generate": count })).await.expect(200);
+        assert_eq!((&report["added"], &report["duplicate"]), (&json!(added), &json!(duplicate)), "{key}");
+    }
+    assert_eq!(keyed("", &codes, json!({ "generate": 1 })).await.expect(422)["field"], "Idempotency-Key");
+    app.stop().await;
 }
 
 async fn enrol(app: &TestApp, members: impl IntoIterator<Item = String>) {

@@ -327,4 +327,5 @@ CREATE TABLE parked_guests (
     member TEXT COLLATE "C",
     PRIMARY KEY (chain, kind, value, source)
 );
+CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
 CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;

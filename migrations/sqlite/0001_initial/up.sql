@@ -334,4 +334,5 @@ CREATE TABLE parked_guests (
     member TEXT,
     PRIMARY KEY (chain, kind, value, source)
 ) WITHOUT ROWID;
+CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
 CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;

@@ -13,7 +13,7 @@ use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
 use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
@@ -212,6 +212,7 @@ impl Draft {
         }
         let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
         let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+        let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
         self.told.push(EventData::PointsEarned(moved));
         Ok(Some(Brought::Points { wallet: wallet.code.clone(), points }))
     }
@@ -261,7 +262,7 @@ impl Draft {
     /// Remembers something that an achievement brought, so that it goes with it.
     pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, brought: &Brought) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(nth, brought.clone());
+            feat.bring(nth, brought);
         }
     }
 
@@ -303,6 +304,8 @@ impl Draft {
             Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
             _ => None,
         };
+        let kind = told.map(EventData::kind);
+        self.recommends_on = kind.filter(|kind| *kind == EventType::MemberReactivated);
     }
 
     /// Tells of streaks that can no longer be continued.

@@ -25,6 +25,8 @@ impl Draft {
             Command::Erase => self.erase(frame),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
+            // What it was about was done when it fell due; only rules are left to run.
+            Command::Tick(_) => Ok(()),
         }
     }
 
@@ -50,9 +52,7 @@ impl Draft {
     fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
-        for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, (wallet, self.at), |waiting| waiting.origin == confirmation.origin)?;
-        }
+        self.confirm(frame, &cause, &confirmation.origin)?;
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
             return Err(Refused::new("nothing_pending", problem));

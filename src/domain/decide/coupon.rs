@@ -178,8 +178,8 @@ impl Draft {
             now: self.coupon_time(),
         };
         let played = self.desk.coupons.play(&book, code, hand, what)?;
-        let face = self.member.face();
-        let telling = Telling { member: &face.id, cause: self.cause_id(), custom_attributes: attributes };
+        let known_as = self.member.known_as();
+        let telling = Telling { member: &known_as, cause: self.cause_id(), custom_attributes: attributes };
         let moved = CouponMoved::of(&book, &played, &telling);
         self.told.push(EventData::Coupon(played.usage.kind, Box::new(moved)));
         Ok(played.usage.key)

@@ -49,7 +49,7 @@ use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{ReferralId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::EventData;
+use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -61,7 +61,6 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use achievement::Counted;
-use lifecycle::may_recommend;
 use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
@@ -152,6 +151,8 @@ pub struct Draft {
     transfers_counted: usize,
     /// The achievement that rules react to now, and for so-many-th time it was earned.
     reacts_to: Option<(Name, u32)>,
+    /// What rules react to now and may recommend something about.
+    recommends_on: Option<EventType>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -204,6 +205,7 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
+            recommends_on: None,
             foresight,
             desk,
             wanted: Wanted::default(),
@@ -298,7 +300,9 @@ impl Draft {
                 }
             }
             lacks
-        })
+        })?;
+        self.recommend_on_return(effects);
+        Ok(())
     }
 
     /// Undoes what was done when it could not be done to the end.
@@ -340,6 +344,7 @@ impl Draft {
                 self.deduct(frame, cause, (wallet.as_ref(), *amount, reason))
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
+            Action::Confirm { origin } => self.confirm(frame, cause, origin),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(mark) => {
                 self.mark(*mark, &effects.recommended());
@@ -347,7 +352,7 @@ impl Draft {
                 Ok(())
             }
             Action::Recommend(what) => {
-                may_recommend(effects)?;
+                self.may_recommend(effects)?;
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }

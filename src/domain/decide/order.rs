@@ -285,7 +285,8 @@ impl Draft {
         let is_new = |action: &Action| match action {
             Action::Award { .. } | Action::TakeBack { .. } | Action::Progress { .. } => false,
             Action::Deduct { .. } => deducts,
-            Action::SetTier(_)
+            Action::Confirm { .. }
+            | Action::SetTier(_)
             | Action::Mark(_)
             | Action::Recommend(_)
             | Action::Achieve(_)

@@ -84,6 +84,7 @@ impl Draft {
         let until = match wallet.pending {
             Pending::No => {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
             }
@@ -98,6 +99,7 @@ impl Draft {
             wallet: wallet.code.clone(),
             reason: reason.into(),
             available_at: until.instant(),
+            order_id: self.order_at_hand(),
         }));
         Ok(())
     }
@@ -128,10 +130,35 @@ impl Draft {
                     new_balance: self.balance(wallet),
                     reason: "no room for more points".into(),
                     expires_at: None,
+                    order_id: None,
                 }));
             }
         }
         Ok(())
+    }
+
+    /// What something earned and waits can be spent from now on, in whatever wallet.
+    pub(super) fn confirm(&mut self, frame: Frame<'_>, cause: &Cause, origin: &Key) -> Result<(), Refusal> {
+        for wallet in &frame.terms.wallets {
+            let held = |draft: &Self| {
+                draft.member.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.pending())
+            };
+            let before = held(self);
+            self.release(frame, cause, (wallet, self.at), |waiting| waiting.origin == *origin)?;
+            let released = Points(before.0 - held(self).0);
+            if released > Points::ZERO {
+                self.line(cause, "confirm", Some((wallet, released)), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// The order that is decided on, if any is.
+    pub(super) fn order_at_hand(&self) -> Option<Key> {
+        match &self.occasion {
+            Occasion::Source(input) => input.event.data.order_id().cloned(),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
     }
 
     /// What earned points are remembered by: the order, else the source event.
@@ -156,6 +183,7 @@ impl Draft {
         if amount > Points::ZERO {
             let (moved, _) =
                 self.debit(Movement { cause, wallet, amount, reason }, ChainAccount::Deducted)?;
+            let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
             self.told.push(EventData::PointsDeducted(moved));
         }
         self.line(cause, "deduct", Some((wallet, amount)), None);
@@ -201,7 +229,8 @@ impl Draft {
         let amount = Points(waited.0 + left.0);
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
-            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
+            let order_id = self.order_at_hand();
+            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id };
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
@@ -247,7 +276,8 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();
-        Ok(PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at })
+        let reason = reason.into();
+        Ok(PointsMoved { amount, wallet, new_balance, reason, expires_at, order_id: None })
     }
 
     /// Points that go; answers the lots they came from.
@@ -263,7 +293,8 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, Account::Member(self.member.id), Account::Chain(to));
         let wallet = wallet.code.clone();
-        Ok((PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at: None }, drawn))
+        let reason = reason.into();
+        Ok((PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id: None }, drawn))
     }
 
     /// Writes the line of a movement into the ledger.

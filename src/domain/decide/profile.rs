@@ -1,7 +1,8 @@
 //! Who a member is.
 
 use super::{Draft, Frame};
-use crate::domain::loyalty_event::{EventData, ProfileUpdated};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::people::ProfileUpdated;
 use crate::domain::profile::{ProfileChange, ProfileField};
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::SourceType;
@@ -50,7 +51,7 @@ impl Draft {
     /// Somebody who is known already cannot be created.
     pub(super) fn create_member(&mut self, frame: Frame<'_>, profile: &ProfileChange) -> Result<(), Refused> {
         if self.member.version > 0 {
-            let problem = format!("these identities belong to the member {}", self.member.face().id);
+            let problem = format!("these identities belong to the member {}", self.member.known_as());
             return Err(Refused::new("member_exists", problem));
         }
         self.update_profile(frame, profile)

@@ -203,19 +203,12 @@ impl Draft {
             new_balance,
             reason: reason.into(),
             expires_at: None,
+            order_id: None,
         }));
         self.expire_due(frame, &wallet, self.now);
     }
 
     fn tell_status(&mut self, redemption: &Redemption) {
-        let told = redemption.told();
-        self.told.push(match redemption.status {
-            RedemptionStatus::Pending => EventData::RedemptionPending(told),
-            RedemptionStatus::Approved => EventData::RedemptionApproved(told),
-            RedemptionStatus::Fulfilled => EventData::RedemptionFulfilled(told),
-            RedemptionStatus::Rejected => EventData::RedemptionRejected(told),
-            RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
-            RedemptionStatus::Expired => EventData::RedemptionExpired(told),
-        });
+        self.told.push(EventData::Redemption(redemption.told()));
     }
 }

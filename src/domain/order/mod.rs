@@ -78,6 +78,16 @@ pub struct Order {
     pub items: Vec<Item>,
 }
 
+impl Order {
+    /// Whether it has anything that leads to the guest, or that somebody wrote in their own words.
+    pub const fn names_somebody(&self) -> bool {
+        self.session_id.is_some()
+            || self.cart_id.is_some()
+            || self.status.is_some()
+            || self.experience_details.is_some()
+    }
+}
+
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {

@@ -178,9 +178,10 @@ impl OrderRecord {
         });
         let mut forgot = false;
         for order in newest.into_iter().chain(before) {
-            if order.session_id.is_some() || order.experience_details.is_some() {
+            if order.names_somebody() {
                 let order = Arc::make_mut(order);
-                (order.session_id, order.experience_details) = (None, None);
+                (order.session_id, order.cart_id) = (None, None);
+                (order.status, order.experience_details) = (None, None);
                 forgot = true;
             }
         }

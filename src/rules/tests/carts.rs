@@ -64,3 +64,44 @@ fn triggers_read_what_a_cart_is_worth_and_how_sure_a_recognition_is() {
     let problems = load(r#"trigger "t" on order.completed when event.confidence > 1 { forward("crm"); }"#);
     assert!(problems.is_err());
 }
+
+#[test]
+fn rules_read_the_cart_and_the_session_that_they_start_on() {
+    let rules = r#"
+        rule "Dear" on cart.updated
+        when cart.total >= 10 && cart.item_count == 3 && cart.channel == "web" && cart.id == "c1"
+        {
+            let cheap = 0;
+            for item in cart.items { if item.price < 5 { cheap += 1; } }
+            award(cheap + cart.items.len() + cart.count_of("food"), "cart");
+        }
+        rule "Kiosk" on session.started when session.channel == "kiosk" && session.location == "walnut" { award(100, session.id); }
+        rule "Bye" on session.ended when session.id == "s1" && session.at.hour >= 0 { award(1000, "bye"); }
+    "#;
+    let mut life = Life::new(program(rules));
+    life.send(
+        r#"{"type":"cart.updated","data":{"cart_id":"c1","channel":"web","items":[
+        {"price":9.5,"category":"food"},{"price":2,"quantity":2}]}}"#,
+    );
+    let points =
+        |life: &Life| life.member.standing.wallets.iter().map(|(_, wallet)| wallet.balance().0).sum::<i64>();
+    assert_eq!(points(&life), 4, "one is cheap, two lines, one of them food");
+    life.send(
+        r#"{"type":"session.started","location":"walnut","data":{"session_id":"s1","channel":"kiosk"}}"#,
+    );
+    assert_eq!(points(&life), 104);
+    life.send(r#"{"type":"session.ended","data":{"session_id":"s1"}}"#);
+    assert_eq!(points(&life), 1104);
+}
+
+#[test]
+fn the_checker_knows_what_a_cart_and_a_session_have() {
+    for (rule, says) in [
+        (r#"rule "r" on cart.updated when cart.totl > 1 { award(1); }"#, "totl"),
+        (r#"rule "r" on visit when cart.total > 1 { award(1); }"#, "cart"),
+        (r#"rule "r" on session.ended when session.total > 1 { award(1); }"#, "total"),
+    ] {
+        let problems = load(rule).unwrap_err();
+        assert!(problems[0].message.contains(says), "{rule}: {problems:?}");
+    }
+}

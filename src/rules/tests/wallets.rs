@@ -1,7 +1,10 @@
 //! Points that wait, last, expire and are announced.
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::domain::ledger::Account;
+use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::text::Name;
 
@@ -76,6 +79,14 @@ fn an_unused_wallet_is_emptied_and_a_used_one_is_not() {
     life.order(r#""total":30"#);
     life.now = at("2026-03-30T12:00:00Z");
     life.order(r#""total":10"#);
+    let used = receipt(&life.order(r#""total":1"#));
+    let gone = json!({ "amount": 41, "at": "2026-04-30T04:00:00Z" });
+    assert_eq!(used["member"]["next_expiration"], gone, "midnight in New York");
+    assert_eq!(used["member"]["member_id"], life.member.id.to_string());
+    assert_eq!(
+        (&used["member"]["system_tier"], &used["member"]["manual_tier"]),
+        (&"bronze".into(), &Value::Null)
+    );
     life.now = at("2026-04-10T12:00:00Z");
     assert_eq!(told(&life.tick(TickType::Daily)), [""; 0], "used ten days ago");
     life.now = at("2026-04-30T12:00:00Z");
@@ -88,6 +99,8 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
     let mut life = life(&format!("{POINTS}pending = \"14 days\"\nexpiry = \"20 days\"\n"));
     let commit = life.order(r#""total":30"#);
     assert_eq!(told(&commit)[2..], ["points.pending"]);
+    let EventData::PointsPending(pending) = &commit.events[2].data else { panic!("{commit:?}") };
+    assert_eq!(pending.order_id.as_deref(), Some("o0"));
     assert_eq!(
         (commit.transfers[0].debit.to_string(), commit.transfers[0].credit),
         ("chain:issued".into(), Account::Pending(life.member.id))
@@ -98,6 +111,36 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
     assert_eq!(life.member.standing.points(), Points(30));
     life.now = at("2026-03-24T04:00:00Z");
     assert_eq!(told(&life.tick(TickType::Daily)), ["points.expired"]);
+}
+
+#[test]
+fn a_rule_confirms_what_an_order_earned_once_the_order_says_so() {
+    let rules = "rule \"earn\" on order.completed { award(order.total); }\n\
+                 rule \"done\" on order.updated when order.status == \"delivered\" { confirm(order.id); }";
+    let toml =
+        MANIFEST.to_owned() + POINTS + "pending = \"until confirmed\"\n[[wallets]]\ncode = \"stars\"\n";
+    let files = [("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), toml)];
+    let mut life = Life::new(Program::load(&Sources { files: files.into() }, &chain(), 7).unwrap());
+    life.order(r#""total":30"#);
+    life.order(r#""total":5"#);
+    let delivered = |key: &str| {
+        format!(
+            r#"{{"key":"{key}","type":"order.updated","data":{{"order_id":"o0","total":30,"status":"delivered","version":9}}}}"#
+        )
+    };
+    let commit = life.send(&delivered("d1"));
+    assert_eq!(told(&commit), ["order.updated", "points.earned"]);
+    assert_eq!(
+        (life.member.standing.points(), receipt(&commit)["effects"][0]["effect"].as_str()),
+        (Points(30), Some("confirm"))
+    );
+    life.send(&delivered("d2"));
+    let wallet = life.member.standing.wallets.first().unwrap();
+    assert_eq!(
+        (wallet.balance(), wallet.pending()),
+        (Points(30), Points(5)),
+        "once, and of that order alone"
+    );
 }
 
 #[test]
