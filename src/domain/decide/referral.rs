@@ -138,10 +138,12 @@ impl Draft {
                     let _ = self.approve_referral(frame, Some(order));
                 }
             }
-            (ReferralStatus::Approved, _) if terms.on_refund == OnRefund::Revoke => {
-                if order.is_undone() && referral.order.as_ref() == Some(&order.order_id) {
-                    let _ = self.revoke_referral(frame);
-                }
+            (ReferralStatus::Approved, _)
+                if terms.on_refund == OnRefund::Revoke
+                    && order.is_undone()
+                    && referral.order.as_ref() == Some(&order.order_id) =>
+            {
+                let _ = self.revoke_referral(frame);
             }
             _ => {}
         }

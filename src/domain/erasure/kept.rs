@@ -225,6 +225,7 @@ const BOOK: Fields = &[
     ("assign_limit", Whole),
     ("limit_per_member", Whole),
     ("expires_after", Whole),
+    ("revert_on", Whole),
     ("description", Whole),
     ("picture_url", Whole),
     ("external_id", Whole),

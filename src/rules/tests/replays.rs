@@ -113,7 +113,10 @@ fn a_change_whose_points_cannot_move_now_is_failed_and_moves_them_when_it_runs_a
     for _ in 1..crate::domain::wallet::MAX_PENDING {
         life.order(r#""total":1"#);
     }
-    let failed = life.tell("order.updated", r#""total":60,"version":2"#);
+    // At another instant: what an order earns at one waits together.
+    let later = r#"{"key":"later","type":"order.updated","occurred_at":"2026-03-03T18:40:00Z",
+                    "data":{"order_id":"o","total":60,"version":2}}"#;
+    let failed = life.send(later);
     assert_eq!(status(&failed), SourceStatus::Failed, "{}", notes(&failed));
     let pending = |life: &Life| life.member.standing.wallets.first().unwrap().pending().0;
     assert_eq!(pending(&life), 50 + 99);
