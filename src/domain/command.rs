@@ -21,6 +21,7 @@ use super::redemption::Step;
 use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note, Text};
+use super::tick::KeptTick;
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,8 @@ pub enum CommandType {
     Redeem,
     /// A redemption takes a step.
     StepRedemption(Step),
+    /// A rule failed on a tick. The engine itself keeps it, so that it can run again.
+    Tick,
 }
 
 impl CommandType {
@@ -96,6 +99,7 @@ impl CommandType {
         Self::StepRedemption(Step::Fulfill),
         Self::StepRedemption(Step::Reject),
         Self::StepRedemption(Step::Cancel),
+        Self::Tick,
     ];
 
     /// The type of the source event that carries it.
@@ -125,6 +129,7 @@ impl CommandType {
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
             Self::StepRedemption(Step::Reject) => "redemption.reject",
             Self::StepRedemption(Step::Cancel) => "redemption.cancel",
+            Self::Tick => "tick",
         }
     }
 }
@@ -165,6 +170,8 @@ pub enum Command {
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
     StepRedemption(Step, RedemptionOrder),
+    /// `tick`
+    Tick(KeptTick),
 }
 
 /// Points given or taken by hand.
@@ -269,6 +276,7 @@ impl Command {
             Self::ClaimOrder(_) => CommandType::ClaimOrder,
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
+            Self::Tick(_) => CommandType::Tick,
         }
     }
 
@@ -318,6 +326,7 @@ impl Command {
             }
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
+            CommandType::Tick => Self::Tick(KeptTick::parse(raw)?),
         })
     }
 }

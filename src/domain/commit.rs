@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub struct Commit {
     /// The chain.
     pub chain: ChainId,
-    /// What becomes of the source event; `None` for a scheduled tick.
+    /// What becomes of the source event; `None` for a scheduled tick on which no rule failed.
     pub source: Option<SourceChange>,
     /// The member after it, at the version it was decided *from*; `None` when nobody is known yet.
     pub member: Option<Shared<Member>>,
@@ -75,6 +75,9 @@ pub struct PeopleChanges {
     pub erased: Vec<MemberId>,
     /// An order without a guest that is the member's from now on.
     pub claimed: Option<Key>,
+    /// An order that was nobody's and came to be the member's: what was parked about it is theirs, as far as it is
+    /// nobody's.
+    pub awaited: Option<Key>,
 }
 
 impl PeopleChanges {

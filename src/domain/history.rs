@@ -122,18 +122,30 @@ impl History {
         self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
         let mut days = other.lifetime_days;
         for day in other.days.iter() {
-            self.on(day.day.date(), |own| {
+            let is_kept = self.on(day.day.date(), |own| {
                 days -= u64::from(own.visits > 0 && day.visits > 0).min(days); // one day for both
                 own.visits = own.visits.saturating_add(day.visits);
                 own.set_spend(own.spend().plus(day.spend()));
                 own.earned = own.earned.saturating_add(day.earned);
             });
+            if !is_kept && day.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, day.day.date()));
+            }
         }
+        self.older = VisitedDays::both(self.older, other.older);
         self.lifetime_days += days;
     }
 
-    /// Takes away again what was joined.
-    pub fn part(&mut self, other: &Self) {
+    /// What a merge must remember of a history so that [`History::part`] can undo it.
+    pub fn forgotten(&self) -> Self {
+        Self { older: self.older, ..Self::default() }
+    }
+
+    /// Takes away again what was joined; `before` is what was [forgotten](History::forgotten) by then. Of the days that
+    /// were forgotten since, nobody can tell whose they were.
+    pub fn part(&mut self, other: &Self, before: &Self) {
+        self.part_older(other, before.older);
+
         self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
         self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
         self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
@@ -149,6 +161,21 @@ impl History {
         self.lifetime_days = self.lifetime_days.saturating_sub(days);
         let is_anything = |day: &DaySummary| day.visits > 0 || day.spend() != Money::ZERO || day.earned != 0;
         self.days = self.days.iter().filter(is_anything).collect();
+    }
+
+    fn part_older(&mut self, other: &Self, before: Option<VisitedDays>) {
+        let Some(older) = self.older else { return };
+        let oldest = self.oldest_kept();
+        let is_forgotten =
+            |day: &DaySummary| day.visits > 0 && oldest.is_some_and(|oldest| day.day.date() < oldest);
+        let theirs = other.days.iter().filter(is_forgotten).count() as u32;
+        let theirs = theirs.saturating_add(other.older.map_or(0, |older| older.count));
+        let count = older.count.saturating_sub(theirs);
+        self.older = match before {
+            Some(before) if count <= before.count => Some(before),
+            Some(before) => Some(VisitedDays { first: before.first, count, ..older }),
+            None => (count > 0).then_some(VisitedDays { count, ..older }),
+        };
     }
 
     /// Changes a day, unless it is too long ago. Answers whether it is not.
@@ -437,7 +464,7 @@ mod tests {
         let all = Sums { visits: 5, spend: "43".parse().unwrap(), earned: 32, days: 3 };
         assert_eq!(both.lifetime(), all);
         assert_eq!(both.sums(day("2026-03-01"), day("2026-03-05")), all);
-        both.part(&other);
+        both.part(&other, &own.forgotten());
         assert_eq!(both, own);
     }
 

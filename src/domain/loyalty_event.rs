@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Timestamp;
@@ -20,8 +21,7 @@ use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
-use super::people::{Enrolled, Forfeited, Reunion};
-use super::profile::{Profile, ProfileField};
+use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
 use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
@@ -172,6 +172,9 @@ pub struct PointsMoved {
     /// The first instant at which they are gone, if they expire and were not used by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The order that moved them; absent for what no order did, and once they had to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that were earned and cannot be spent yet.
@@ -186,6 +189,9 @@ pub struct PointsPending {
     /// When they can be spent; absent when somebody has to confirm them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
+    /// The order that earned them, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that will be gone soon.
@@ -230,21 +236,21 @@ pub struct TierInDanger {
 }
 
 /// How long a member has been away.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Absence {
     /// How likely the member is lost; of one who came back, how likely it was.
     pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
     /// Absent while there is no model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,
@@ -265,15 +271,6 @@ pub struct SegmentChange {
     pub previous_segments: Vec<Name>,
     /// The member's segments after.
     pub current_segments: Vec<Name>,
-}
-
-/// A change of what is known of a member.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ProfileUpdated {
-    /// Which parts are others now.
-    pub changed: Vec<ProfileField>,
-    /// The whole profile after it.
-    pub profile: Profile,
 }
 
 /// What happened, by type.
@@ -571,8 +568,8 @@ pub struct Subject {
     pub id: MemberId,
     /// The member's event before it.
     pub previous: Option<EventId>,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// The member as of the end of the commit, the same for most of its events.
+    pub face: Arc<MemberFace>,
 }
 
 /// One loyalty event.
@@ -610,7 +607,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: self.subject.as_ref().map(|subject| &subject.face),
+            member: self.subject.as_ref().map(|subject| &*subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         to_json(&message)

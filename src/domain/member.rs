@@ -23,7 +23,7 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
-use super::wallet::{Wallet, Wallets};
+use super::wallet::Wallets;
 
 pub use super::status::{RiskLevel, Status};
 
@@ -188,22 +188,28 @@ impl Member {
         identities
     }
 
-    /// How outsiders see the member.
-    pub fn face(&self) -> MemberFace {
+    /// The chain's own id of the guest, or ours when it has none.
+    pub fn known_as(&self) -> SmolStr {
+        self.identity(IdentityKind::Id).map_or_else(|| self.id.to_string().into(), Into::into)
+    }
+
+    /// How outsiders see the member. What is gone next of their points, only the program can tell.
+    pub fn face(&self, next_expiration: Option<NextExpiration>) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
         let manual = self.standing.manual_tier.as_ref();
         MemberFace {
-            id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
+            id: self.known_as(),
+            member_id: self.id,
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             first_name: self.profile.first_name.clone(),
             last_name: self.profile.last_name.clone(),
             full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
-            manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
-            system_tier: manual.and_then(|manual| manual.system.clone()),
+            manual_tier: manual.and(self.standing.tier.clone()),
+            system_tier: self.standing.system_tier().cloned(),
             points: self.standing.points(),
-            next_expiration: self.standing.wallets.first().and_then(NextExpiration::of),
+            next_expiration,
             segments: None,
         }
     }
@@ -218,18 +224,13 @@ pub struct NextExpiration {
     pub at: Timestamp,
 }
 
-impl NextExpiration {
-    /// What is gone next of a wallet.
-    pub fn of(wallet: &Wallet) -> Option<Self> {
-        wallet.next_expiry().map(|(at, amount)| Self { amount, at })
-    }
-}
-
 /// What receipts and loyalty events show of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
     pub id: SmolStr,
+    /// Our id, which never changes.
+    pub member_id: MemberId,
     /// E-mail address, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<SmolStr>,
@@ -251,7 +252,7 @@ pub struct MemberFace {
     /// The tier, when people gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manual_tier: Option<Name>,
-    /// The tier that it would be if people had not given another.
+    /// The tier that rules or the tier policy gave; the same as `tier` unless people gave another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_tier: Option<Name>,
     /// Balance.

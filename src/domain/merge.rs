@@ -175,7 +175,8 @@ impl Member {
         let mut before = self.possessions();
         before.standing.wallets = Default::default();
         before.standing.segments.clear();
-        (before.history, before.identities, before.absorbed) = Default::default();
+        (before.identities, before.absorbed) = Default::default();
+        before.history = before.history.forgotten();
         let brought = other.possessions();
 
         let handed = brought.standing.wallets.iter().map(Handed::of).filter(Handed::is_something).collect();
@@ -252,7 +253,7 @@ impl Member {
         }
         handed.retain(Handed::is_something);
         standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
-        self.history.part(&history);
+        self.history.part(&history, &merged.before.history);
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();
         self.take_off(&merged, &profile);

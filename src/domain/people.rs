@@ -10,7 +10,7 @@ use super::ids::MemberId;
 use super::member::Member;
 use super::merge::Handed;
 use super::money::Points;
-use super::profile::Profile;
+use super::profile::{Profile, ProfileField};
 use super::text::Name;
 
 /// A guest who is a member now.
@@ -30,6 +30,18 @@ impl Enrolled {
         let Member { enrolled_at, identities, profile, .. } = member;
         Self { enrolled_at: *enrolled_at, identities: identities.clone(), profile: profile.clone() }
     }
+}
+
+/// A change of what is known of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileUpdated {
+    /// Which parts are others now.
+    pub changed: Vec<ProfileField>,
+    /// Everything the chain knows them by, when they are known by more now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
+    /// The whole profile after it.
+    pub profile: Profile,
 }
 
 /// Two members who are one person, or are not after all. The event is about the survivor.

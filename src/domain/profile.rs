@@ -120,6 +120,8 @@ pub enum ProfileField {
     Consents,
     /// `attributes`
     Attributes,
+    /// `identities`: not of the profile, but by what else the member is known.
+    Identities,
 }
 
 impl ProfileField {
@@ -135,6 +137,7 @@ impl ProfileField {
             Self::Language => "language",
             Self::Consents => "consents",
             Self::Attributes => "attributes",
+            Self::Identities => "identities",
         }
     }
 }

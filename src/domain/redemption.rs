@@ -233,14 +233,14 @@ impl Redemptions {
         self.open.len()
     }
 
-    /// Those that are open.
-    pub fn ids(&self) -> impl Iterator<Item = RedemptionId> + '_ {
-        self.open.keys().copied()
-    }
-
     /// How many the member has of a reward with a limit.
     pub fn has(&self, reward: &Name) -> u32 {
         self.has.get(reward).copied().unwrap_or(0)
+    }
+
+    /// Those that are open.
+    pub fn ids(&self) -> impl Iterator<Item = RedemptionId> {
+        self.open.keys().copied()
     }
 
     /// Those whose time is over at `now`.

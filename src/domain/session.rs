@@ -79,6 +79,11 @@ pub struct Identified {
 pub struct OpenSessions(Vec<(Key, Timestamp)>);
 
 impl OpenSessions {
+    /// Each with its start.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, Timestamp)> {
+        self.0.iter().map(|(id, started)| (id, *started))
+    }
+
     /// A session starts; one that is told twice started when it was told first. Answers whether it is new.
     pub fn start(&mut self, id: &Key, at: Timestamp) -> bool {
         if self.0.iter().any(|(open, _)| open == id) {

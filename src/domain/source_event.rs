@@ -380,13 +380,13 @@ impl SourceEvent {
     }
 
     /// Whether it goes to the owner of the order it names, whoever brings it: what happens to a known order happens to
-    /// the one whose it is. A new order is its guest's; one without a guest follows what its version says came before.
+    /// the one whose it is. A new order is its guest's; one without a guest is whose it was before.
     pub fn follows_its_order(&self) -> bool {
         match &self.data {
             SourceData::OrderRefunded(_) => true,
             SourceData::OrderUpdated(_) | SourceData::OrderCancelled(_) => self.member.is_none(),
-            SourceData::OrderCreated(new) | SourceData::OrderCompleted(new) => {
-                self.member.is_none() && self.identities.is_empty() && new.version.is_some()
+            SourceData::OrderCreated(_) | SourceData::OrderCompleted(_) => {
+                self.member.is_none() && self.identities.is_empty()
             }
             SourceData::Visit(_)
             | SourceData::MemberUpdated(_)

@@ -3,6 +3,9 @@
 //! A lot is what was earned with one expiry: amounts that are gone at the same instant are one lot, because nothing ever
 //! tells them apart. So a wallet stays small however often its owner comes.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +160,11 @@ impl Wallet {
         Points(self.waiting.iter().map(|waiting| waiting.amount.0).sum())
     }
 
+    /// How many more it may hold.
+    pub fn room(&self) -> Points {
+        Points(Points::LIMIT - self.balance.0)
+    }
+
     /// Adds points that are gone at `expires_at`. A deficit is paid first.
     ///
     /// # Errors
@@ -217,12 +225,16 @@ impl Wallet {
         Ok(drawn)
     }
 
-    /// Puts points back into the lots they came from.
-    ///
-    /// # Errors
-    /// [`WalletError::TooMany`]; the wallet may then be half changed.
-    pub fn put_back(&mut self, drawn: &[Lot]) -> Result<(), WalletError> {
-        drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
+    /// Puts points back into the lots they came from, as many as there is room for. Answers how many.
+    pub fn put_back(&mut self, drawn: &[Lot]) -> Points {
+        let mut back = 0;
+        for lot in drawn {
+            let amount = lot.remaining.min(self.room());
+            if self.credit(amount, lot.expires_at).is_ok() {
+                back += amount.0;
+            }
+        }
+        Points(back)
     }
 
     /// Takes everything over that another wallet holds: lots with their expiry, a deficit, what waits.
@@ -322,11 +334,18 @@ impl Wallet {
         first.expires_at.map(|at| (at, first.remaining))
     }
 
-    /// Keeps points that cannot be spent yet.
+    /// Keeps points that cannot be spent yet. What the same thing earned at the same instant waits together.
     ///
     /// # Errors
     /// [`WalletError::TooManyPending`].
     pub fn wait(&mut self, waiting: Waiting) -> Result<(), WalletError> {
+        let same = |held: &&mut Waiting| {
+            (&held.origin, held.until, held.earned_at) == (&waiting.origin, waiting.until, waiting.earned_at)
+        };
+        if let Some(held) = self.waiting.iter_mut().find(same) {
+            held.amount = held.amount.plus(waiting.amount).ok_or(WalletError::TooMany)?;
+            return Ok(());
+        }
         if self.waiting.len() >= MAX_PENDING {
             return Err(WalletError::TooManyPending);
         }
@@ -427,6 +446,3 @@ impl Wallets {
         self.0.insert(at, Named { code: code.clone(), wallet: Wallet::default() });
     }
 }
-
-#[cfg(test)]
-mod tests;

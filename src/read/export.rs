@@ -8,7 +8,9 @@ use super::loyalty_event::EventView;
 use super::page::{Page, Wanted};
 use super::source_event::SourceDetail;
 use super::{ReadError, Reader, raw};
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::MemberName;
 use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::text::Key;
 use crate::store::loyalty_event::EventFilter;
@@ -32,7 +34,34 @@ pub struct EventWithDeliveries {
     deliveries: Vec<DeliveryDetail>,
 }
 
+/// What is open of a member: it is nowhere else yet.
+#[derive(Debug, Serialize)]
+pub struct OpenView {
+    /// Sessions that did not end.
+    sessions: Vec<SessionView>,
+}
+
+/// A session.
+#[derive(Debug, Serialize)]
+struct SessionView {
+    session_id: Key,
+    started_at: Timestamp,
+}
+
 impl Reader {
+    /// What is open of the member of that name.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn open_of(&self, chain: ChainId, name: MemberName) -> Result<Option<OpenView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| {
+            let session =
+                |(id, started_at): (&Key, Timestamp)| SessionView { session_id: id.clone(), started_at };
+            OpenView { sessions: member.sessions.iter().map(session).collect() }
+        }))
+    }
+
     /// A member's loyalty events, newest first, with their deliveries.
     ///
     /// # Errors

@@ -120,6 +120,9 @@ fn effects(author: &mut Author) {
         .place(in_rule);
     author.function("take_back", Nothing, |c: Context<'_>| requests::take_back(&c, None)).place(in_rule);
     author
+        .function("confirm", Nothing, |c: Context<'_>, origin: Text| requests::confirm(&c, &origin))
+        .place(in_rule);
+    author
         .function("set_tier", Nothing, |c: Context<'_>, tier: Text| requests::set_tier(&c, &tier))
         .place(in_rule)
         .role(Role::Tier);

@@ -195,7 +195,7 @@ impl World {
             notes: Vec::new(),
             occasion,
             foresight: self.foresight.clone(),
-            only_rules: None,
+            again: None,
             desk: Desk::default(),
             now: self.now,
         };
@@ -268,7 +268,7 @@ impl World {
         let failed = decided
             .failures
             .first()
-            .map(|RuleFailure { rule, at, error }| format!("\"{rule}\" failed at {at}: {error}"));
+            .map(|RuleFailure { rule, at, error, .. }| format!("\"{rule}\" failed at {at}: {error}"));
         self.last = Some(decided);
         failed.map_or(Ok(()), Err)
     }

@@ -41,7 +41,7 @@ fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> 
 }
 
 fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
-    for RuleFailure { rule: segment, at, error } in failures {
+    for RuleFailure { rule: segment, at, error, .. } in failures {
         let member = draft.member.id;
         match &draft.occasion {
             Occasion::Source(input) => {

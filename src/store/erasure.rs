@@ -10,7 +10,9 @@ use super::row::Row;
 use super::schema::{attempts, erasures, loyalty_events, source_events};
 use super::{order, referral};
 use crate::domain::chain::ChainId;
-use crate::domain::erasure::{body_without_person, message_without_person, referral_without};
+use crate::domain::erasure::{
+    body_without_person, message_without_person, receipt_without_person, referral_without,
+};
 use crate::domain::ids::{EventId, MemberId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::text::Key;
@@ -69,7 +71,7 @@ pub fn forget_events(
         if event.kind == EventType::MemberErased {
             continue;
         }
-        if let Some(body) = message_without_person(event.kind.as_str(), &event.body, member) {
+        if let Some(body) = message_without_person(event.kind, &event.body, member) {
             diesel::update(loyalty_events::table.find((chain.as_str(), id.to_string())))
                 .set(loyalty_events::body.eq(body))
                 .execute(conn)?;
@@ -137,8 +139,7 @@ pub fn forget_sources(
         let (body, receipt): (String, String) =
             at.clone().select((source_events::body, source_events::receipt)).get_result(conn)?;
         let order_id = order_of(&body);
-        let (body, receipt) =
-            (body_without_person(&body, member), message_without_person("", &receipt, member));
+        let (body, receipt) = (body_without_person(&body, member), receipt_without_person(&receipt, member));
         if let (Some(body), Some(receipt)) = (body, receipt) {
             diesel::update(at)
                 .set((source_events::body.eq(body), source_events::receipt.eq(receipt)))

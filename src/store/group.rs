@@ -243,6 +243,9 @@ impl<'a> Round<'a> {
                 parked::erase(conn, &commit.chain, &gone.identity, gone.from)?;
             }
             commit.source.as_ref().map_or(Ok(()), |change| parked::note(conn, &commit.chain, change))?;
+            if let (Some(order_id), Some(member)) = (&commit.people.awaited, &commit.member) {
+                parked::claim(conn, &commit.chain, order_id, member.id)?;
+            }
             commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
         }
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);

@@ -401,18 +401,20 @@ pub fn histories(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Members whose wake-up is due at `now`, the longest due first.
+/// Members whose wake-up is due at `now`, the longest due first, behind the first `skip` of them.
 pub fn due_wakes(
     conn: &mut DbConn,
     chain: &ChainId,
     now: Timestamp,
     limit: i64,
+    skip: i64,
 ) -> Result<Vec<MemberId>, StoreError> {
     let ids: Vec<String> = members::table
         .filter(members::chain.eq(chain.as_str()))
         .filter(members::next_wake_at.le(now.timestamp_micros()))
         .order(members::next_wake_at)
         .limit(limit)
+        .offset(skip)
         .select(members::id)
         .load(conn)?;
     ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()

@@ -14,6 +14,7 @@ use super::row::Row;
 use super::schema::{referral_codes, referral_events, referrals};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::IdentityKind;
 use crate::domain::ids::{EventId, MemberId, ReferralId};
 use crate::domain::json::to_json;
 use crate::domain::loyalty_event::LoyaltyEvent;
@@ -238,7 +239,7 @@ pub(super) fn of_either_side(
 /// What the chain calls a member: its own id of them, or ours.
 pub fn called(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<SmolStr, StoreError> {
     let living = member::load_living(conn, chain, id)?;
-    Ok(living.map_or_else(|| id.to_string().into(), |member| member.face().id))
+    Ok(living.map_or_else(|| id.to_string().into(), |member| member.known_as()))
 }
 
 /// Referrals as they are filed.
@@ -297,12 +298,12 @@ fn sender(conn: &mut DbConn, chain: &ChainId, code: &ReferralCode) -> Result<Opt
     let Some(id) = owner(conn, chain, code)? else { return Ok(None) };
     let living = member::load_living(conn, chain, id)?;
     let Some(member) = living.filter(|member| !member.is_erased()) else { return Ok(None) };
-    let face = member.face();
+    let email = member.identity(IdentityKind::Email).map(Into::into);
     Ok(Some(Sender {
         member: member.id,
-        id: face.id,
+        id: member.known_as(),
         first_name: member.profile.first_name,
-        email: face.email,
+        email,
         sent: member.referring.sent,
     }))
 }

@@ -219,6 +219,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         reservations -> Nullable<Text>,
+        reserved_until -> Nullable<BigInt>,
         custom_attributes -> Nullable<Text>,
     }
 }

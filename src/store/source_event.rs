@@ -98,7 +98,10 @@ impl SourceRow {
             status: change.status().as_str().to_owned(),
             runs: match (change.from, change.status()) {
                 (SourceOrigin::Stored { runs, .. }, _) => i64::from(runs) + 1,
-                (SourceOrigin::Outside, SourceStatus::Accepted | SourceStatus::Parked) => 0,
+                (
+                    SourceOrigin::Outside,
+                    SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Refused,
+                ) => 0,
                 (SourceOrigin::Outside, SourceStatus::Processed | SourceStatus::Failed) => 1,
             },
             member: change.member.map(|m| m.to_string()),
@@ -306,12 +309,18 @@ pub fn of_member(
     rows.into_iter().map(SourceRow::read).collect()
 }
 
-/// Events that were kept and not yet decided, oldest first.
-pub fn undecided(conn: &mut DbConn, chain: &ChainId, limit: i64) -> Result<Vec<StoredSource>, StoreError> {
+/// Events that were kept and not yet decided, oldest first, after `after`.
+pub fn undecided(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<StoredSource>, StoreError> {
     let rows = source_events::table
         .filter(source_events::chain.eq(chain.as_str()))
         .filter(source_events::status.eq(SourceStatus::Accepted.as_str()))
         .filter(sql::<Bool>(IS_OPEN))
+        .filter(source_events::id.gt(after.map_or_else(String::new, |after| after.to_string())))
         .select(SourceRow::as_select())
         .order(source_events::id)
         .limit(limit)

@@ -7,6 +7,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order, refund, visit};
 on_both_backends! {
     an_achievement_is_earned_shown_and_revoked_with_what_it_brought,
     a_coupon_that_an_achievement_brought_goes_with_it_unless_it_was_used,
+    an_achievement_brings_its_points_although_its_coupon_cannot_be_given,
     a_streak_that_is_not_continued_breaks_by_itself,
 }
 
@@ -116,6 +117,23 @@ async fn a_coupon_that_an_achievement_brought_goes_with_it_unless_it_was_used(mu
         of("achievement.revoked").iter().map(|told| told["coupons_kept"].to_string()).collect();
     kept.sort();
     assert_eq!(kept, [json!([codes[0]]).to_string(), "null".to_owned()]);
+    app.stop().await;
+}
+
+async fn an_achievement_brings_its_points_although_its_coupon_cannot_be_given(mut app: TestApp) {
+    let prized =
+        ACHIEVEMENTS.replace("award = 500", "award = 500\ncoupon = \"dessert\"\nrecurrence = \"each_time\"");
+    let book = "[[coupon_books]]\nid = \"dessert\"\ndiscount_type = \"free_item\"\nlimit_per_member = 1\n";
+    with(&mut app, &format!("{prized}{book}")).await;
+    let mut receipts = Vec::new();
+    for n in 1..=4 {
+        receipts.push(app.send(&order(&format!("o{n}"), "ana", "10.00")).await.expect(200));
+    }
+    let last = &receipts[3];
+    assert_eq!(shown(&app, "foodie").await["times"], 2);
+    assert!(points(&app).await >= 2 * 500 + 40, "{last}");
+    assert!(last["notes"][0].as_str().unwrap().contains("as many coupons"), "{last}");
+    app.verify();
     app.stop().await;
 }
 

@@ -22,6 +22,7 @@ on_both_backends! {
     an_order_without_a_guest_is_claimed_once_with_its_receipt,
     a_receipt_is_claimed_by_one_of_many_and_not_for_ever,
     an_export_has_everything_of_one_member_and_nothing_of_others,
+    an_export_has_what_is_open_and_whom_the_member_brought,
 }
 
 fn path(member: &str, rest: &str) -> String {
@@ -453,6 +454,43 @@ async fn a_receipt_is_claimed_by_one_of_many_and_not_for_ever(app: TestApp) {
     let late = app.post(&path("g0", "/claims"), &json!({ "code": "x2" })).await.expect(409);
     assert_eq!(late["code"], "claim_too_late");
     app.verify();
+    app.stop().await;
+}
+
+async fn an_export_has_what_is_open_and_whom_the_member_brought(mut app: TestApp) {
+    let manifest = app.rules().join("harvest/program.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let more = "\n[carts]\nabandoned_after = \"2h\"\n[referrals]\n[[coupon_books]]\nid = \"soup\"\ndiscount_type = \"free_item\"\n";
+    std::fs::write(&manifest, text + more).unwrap();
+    app.restart_with(|_| ()).await;
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    let about = |kind: &str, data: Value| json!({ "key": kind, "type": kind, "member": { "id": "ana" }, "occurred_at": START, "data": data });
+    app.send(&about("session.started", json!({ "session_id": "s-77" }))).await.expect(200);
+    let cart = json!({ "cart_id": "c-78", "items": [{ "sku": "soup", "price": 4 }] });
+    let mut cart = about("cart.updated", cart);
+    cart["occurred_at"] = json!("2026-03-03T18:31:00Z");
+    app.send(&cart).await.expect(200);
+    let given = app.post(&path("ana", "/coupons"), &json!({ "book": "soup" })).await.expect(200);
+    let coupon = given["events"][0]["data"]["code"].as_str().unwrap().to_owned();
+    let reserve = format!("/v1/chains/harvest/coupons/{coupon}/reserve");
+    app.post(&reserve, &json!({ "member": "ana" })).await.expect(200);
+    let code = app.get(&path("ana", "/referral")).await.expect(200)["code"].as_str().unwrap().to_owned();
+    app.post("/v1/chains/harvest/members", &json!({ "id": "ben" })).await.expect(201);
+    app.post(&path("ben", "/referral"), &json!({ "code": code })).await.expect(200);
+
+    let all = app.get(&path("ana", "/export")).await.expect(200);
+    assert_eq!(
+        (&all["carts"][0]["cart_id"], &all["sessions"][0]["session_id"]),
+        (&json!("c-78"), &json!("s-77"))
+    );
+    assert_eq!((&all["referral"]["code"], &all["referrals"][0]["status"]), (&json!(code), &json!("pending")));
+    assert!(all["coupons"][0]["reserved_until"].is_string(), "{}", all["coupons"]);
+    assert!(all["achievements"].as_array().is_some_and(|all| all.len() == 2), "{}", all["achievements"]);
+    let other = app.get(&path("ben", "/export")).await.expect(200);
+    assert_eq!(
+        (&other["referral"]["received"]["sender_id"], &other["referrals"]),
+        (&json!("ana"), &json!([]))
+    );
     app.stop().await;
 }
 

@@ -224,10 +224,11 @@ CREATE TABLE coupons (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     reservations TEXT,
+    reserved_until BIGINT,
     custom_attributes TEXT,
     PRIMARY KEY (chain, code)
 );
-CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code, reserved_until);
 
 CREATE TABLE coupon_holdings (
     chain TEXT COLLATE "C" NOT NULL,

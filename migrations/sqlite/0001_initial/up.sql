@@ -225,16 +225,17 @@ CREATE TABLE coupons (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     reservations TEXT,
+    reserved_until BIGINT,
     custom_attributes TEXT,
     PRIMARY KEY (chain, code)
 ) WITHOUT ROWID;
-CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code, reserved_until);
 -- Without these numbers SQLite takes a chain to have a handful of coupons, and looks through all of them for those of one
 -- book. https://sqlite.org/optoverview.html#manual_control_of_query_plans_using_sqlite_stat_tables
 ANALYZE coupons;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('coupons', 'coupons', '1000000 500000 1'),
-    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1');
+    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1 1');
 
 CREATE TABLE coupon_holdings (
     chain TEXT NOT NULL,

@@ -69,7 +69,7 @@ fn an_achievement_is_earned_as_often_as_it_may_be() {
 fn what_is_taken_back_is_revoked_and_can_be_earned_again() {
     let mut guest = Guest::new(goal(VISITS(Period::Lifetime), 2, Recurrence::Once));
     assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
-    guest.feat.bring(1, Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) });
+    guest.feat.bring(1, &Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) });
     guest.history.unvisit(day("2026-03-02"), Money::ZERO);
     let verdicts = guest.judge(day("2026-03-02"), OnRefund::Revoke);
     let brought = vec![Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) }];
@@ -176,7 +176,6 @@ fn what_is_remembered_is_bounded() {
     }
     assert_eq!(guest.feat.times(), 3_600);
     assert!(guest.feat.stages.len() <= KEPT_PERIODS);
-    assert!(guest.feat.stages.iter().all(|stage| stage.brought.len() <= KEPT_PRIZES));
     assert!(serde_json::to_string(&guest.feat).unwrap().len() < 500);
 }
 
@@ -222,7 +221,7 @@ fn what_an_achievement_brought_stays_when_another_member_takes_the_like_of_it_aw
     let [mut survivor, other] = [(); 2].map(|()| {
         let mut guest = Guest::new(goal.clone());
         assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
-        guest.feat.bring(1, brought.clone());
+        guest.feat.bring(1, &brought);
         guest
     });
     survivor.feat.join(&other.feat);

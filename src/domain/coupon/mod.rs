@@ -78,9 +78,19 @@ impl Coupon {
 }
 
 impl Coupon {
-    /// Whether nobody has it, had it or keeps it.
-    pub const fn is_free(&self) -> bool {
-        self.total_usages == 0 && self.total_assigned == 0 && self.reservations.is_empty()
+    /// Whether nobody has it or had it.
+    pub const fn is_nobodys(&self) -> bool {
+        self.total_usages == 0 && self.total_assigned == 0
+    }
+
+    /// Until when anybody keeps it.
+    pub fn reserved_until(&self) -> Option<Timestamp> {
+        self.reservations.iter().map(|reservation| reservation.until).max()
+    }
+
+    /// Whether it can be given to anybody now.
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        self.is_nobodys() && self.reserved_until().is_none_or(|until| until <= now)
     }
 }
 

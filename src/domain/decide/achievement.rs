@@ -13,7 +13,7 @@ use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
 use crate::domain::ids::EventId;
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
@@ -173,41 +173,49 @@ impl Draft {
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
         let cause = frame.engine(&format!("achievement {id}"));
-        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
-            Ok(brought) => {
-                nth.into_iter()
-                    .for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
-            }
-            Err(Refusal::Lacks) => {}
-            Err(refusal) => {
-                self.note(format!("achievement `{id}` was earned without what it brings: {refusal}"))
-            }
-        }
+        let brought = self.give_prize(frame, &cause, prize);
+        nth.into_iter().for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
     }
 
-    /// Gives what something brings: points that can be spent at once, a coupon. Answers what that came to.
-    pub(super) fn give_prize(
+    /// Gives what something brings: points that can be spent at once, a coupon; each although the other one cannot be
+    /// given. Answers what that came to.
+    pub(super) fn give_prize(&mut self, frame: Frame<'_>, cause: &Cause, prize: &Prize) -> Vec<Brought> {
+        let points = prize.points.as_ref().map(|(wallet, points)| {
+            self.all_or_nothing(|draft| draft.give_points(frame, cause, wallet.as_ref(), *points))
+        });
+        let coupon = prize.coupon.as_ref().map(|book| {
+            let coupon = self.all_or_nothing(|draft| draft.assign_coupon(frame, cause, book));
+            coupon.map(|coupon| Some(Brought::Coupon { coupon }))
+        });
+        let mut brought = Vec::new();
+        for given in [points, coupon].into_iter().flatten() {
+            match given {
+                Ok(given) => brought.extend(given),
+                Err(Refusal::Lacks) => {}
+                Err(refusal) => self.note(format!("{} brings less than it should: {refusal}", cause.rule)),
+            }
+        }
+        brought
+    }
+
+    fn give_points(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        prize: &Prize,
-    ) -> Result<Vec<Brought>, Refusal> {
-        let mut brought = Vec::new();
-        if let Some((code, points)) = &prize.points {
-            let wallet = frame.wallet(code.as_ref())?;
-            let points = self.room_for(wallet, *points);
-            if points > Points::ZERO {
-                let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
-                let moved = self.credit(frame, movement, ChainAccount::Issued)?;
-                self.told.push(EventData::PointsEarned(moved));
-                brought.push(Brought::Points { wallet: wallet.code.clone(), points });
-            }
-            self.line(cause, "award", Some((wallet, points)), None);
+        wallet: Option<&Name>,
+        points: Points,
+    ) -> Result<Option<Brought>, Refusal> {
+        let wallet = frame.wallet(wallet)?;
+        let points = self.room_for(wallet, points);
+        self.line(cause, "award", Some((wallet, points)), None);
+        if points == Points::ZERO {
+            return Ok(None);
         }
-        if let Some(book) = &prize.coupon {
-            brought.push(Brought::Coupon { coupon: self.assign_coupon(frame, cause, book)? });
-        }
-        Ok(brought)
+        let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
+        let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+        let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
+        self.told.push(EventData::PointsEarned(moved));
+        Ok(Some(Brought::Points { wallet: wallet.code.clone(), points }))
     }
 
     /// Takes back what something brought. Answers the coupons that are used already: they stay.
@@ -255,7 +263,7 @@ impl Draft {
     /// Remembers something that an achievement brought, so that it goes with it.
     pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, brought: &Brought) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(nth, brought.clone());
+            feat.bring(nth, brought);
         }
     }
 
@@ -274,30 +282,21 @@ impl Draft {
         self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it
     }
 
-    /// What was told so far of one kind, for rules that react to it. A replay told it the first time.
-    pub fn told_of(&self, frame: Frame<'_>, kind: EventType) -> Vec<LoyaltyEvent> {
-        let event = |data| LoyaltyEvent {
+    /// What was told so far of one kind, for rules that react to it.
+    pub fn told_of(&self, kind: EventType) -> Vec<EventData> {
+        self.told.iter().filter(|data| data.kind() == kind).cloned().collect()
+    }
+
+    /// What is told, as rules that react to it see it.
+    pub fn event(&self, frame: Frame<'_>, data: EventData) -> LoyaltyEvent {
+        LoyaltyEvent {
             id: EventId::derived(self.cause_id(), 0),
             chain: frame.chain.clone(),
             subject: None,
             at: self.at,
             data,
             source_key: None,
-        };
-        let told = self.told.iter().filter(|data| data.kind() == kind).cloned();
-        let standing = &self.member.standing;
-        let of_now = |(_, at): &(&Name, &Timestamp)| self.is_replay() && **at == self.at;
-        let before = standing.achievements.iter().filter(of_now).map(|(id, _)| {
-            let known = frame.terms.achievement(id);
-            EventData::AchievementEarned(AchievementEarned {
-                achievement: id.clone(),
-                name: known.map(|known| known.name.clone()),
-                times: standing.feats.get(id).map_or(1, Feat::times),
-                target: known.and_then(|known| known.goal.as_ref()).map(|goal| Money::new(goal.target)),
-            })
-        });
-        let before = before.filter(|data| data.kind() == kind);
-        told.chain(before).map(event).collect()
+        }
     }
 
     /// Rules react to this from now on, until they react to nothing: what they award for an achievement goes with it.
@@ -306,6 +305,8 @@ impl Draft {
             Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
             _ => None,
         };
+        let kind = told.map(EventData::kind);
+        self.recommends_on = kind.filter(|kind| *kind == EventType::MemberReactivated);
     }
 
     /// Tells of streaks that can no longer be continued.

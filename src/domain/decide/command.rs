@@ -22,12 +22,11 @@ impl Draft {
             Command::Merge(_) => self.merge(frame),
             Command::ClaimOrder(code) => self.claim(frame, code),
             Command::Unmerge(who) => self.unmerge(frame, *who),
-            Command::Erase => {
-                self.erase(frame);
-                Ok(())
-            }
+            Command::Erase => self.erase(frame),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
+            // What it was about was done when it fell due; only rules are left to run.
+            Command::Tick(_) => Ok(()),
         }
     }
 
@@ -53,9 +52,7 @@ impl Draft {
     fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
-        for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
-        }
+        self.confirm(frame, &cause, &confirmation.origin)?;
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
             return Err(Refused::new("nothing_pending", problem));

@@ -37,11 +37,15 @@ impl Draft {
         }
     }
 
-    /// Uses the coupons that an order names. An order is a fact, so what cannot be used does not refuse it: the receipt
-    /// says so.
+    /// Uses the coupons that an order names, each once in the order's life. An order is a fact, so what cannot be used
+    /// does not refuse it: the receipt says so.
     pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[Name]) {
         for text in codes {
-            let used = match text.parse() {
+            let code = text.parse();
+            if code.as_ref().is_ok_and(|code| self.order.as_ref().is_some_and(|order| !order.may_use(code))) {
+                continue;
+            }
+            let used = match code {
                 Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()).map(|key| (code, key)),
                 Err(BadCode) => Err(Rejection::NotFound.into()),
             };
@@ -174,8 +178,8 @@ impl Draft {
             now: self.coupon_time(),
         };
         let played = self.desk.coupons.play(&book, code, hand, what)?;
-        let face = self.member.face();
-        let telling = Telling { member: &face.id, cause: self.cause_id(), custom_attributes: attributes };
+        let known_as = self.member.known_as();
+        let telling = Telling { member: &known_as, cause: self.cause_id(), custom_attributes: attributes };
         let moved = CouponMoved::of(&book, &played, &telling);
         self.told.push(EventData::Coupon(played.usage.kind, Box::new(moved)));
         Ok(played.usage.key)

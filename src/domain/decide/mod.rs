@@ -30,7 +30,7 @@ mod session;
 mod tier;
 
 pub use announce::announce;
-pub use finish::keep;
+pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
 use std::sync::Arc;
@@ -45,11 +45,11 @@ use super::chain::ChainId;
 use super::churn::Foresight;
 use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
-use super::effect::{Action, Cause, RuleEffects, RuleFailure};
+use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{ReferralId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::EventData;
+use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -62,7 +62,6 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use achievement::Counted;
-use lifecycle::may_recommend;
 use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
@@ -125,7 +124,7 @@ impl<'a> Frame<'a> {
 
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
-        Cause { rule: reason.into(), at: "engine".into(), program_version: self.program_version }
+        Cause { rule: reason.into(), at: ENGINE.into(), program_version: self.program_version }
     }
 }
 
@@ -153,6 +152,8 @@ pub struct Draft {
     transfers_counted: usize,
     /// The achievement that rules react to now, and for so-many-th time it was earned.
     reacts_to: Option<(Name, u32)>,
+    /// What rules react to now and may recommend something about.
+    recommends_on: Option<EventType>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -205,6 +206,7 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
+            recommends_on: None,
             foresight,
             desk,
             wanted: Wanted::default(),
@@ -264,6 +266,9 @@ impl Draft {
             ));
         }
         self.member.identities.extend(identities.iter().cloned());
+        if !identities.is_empty() {
+            self.tell_identities();
+        }
         self.new_identities.extend(identities);
     }
 
@@ -272,14 +277,24 @@ impl Draft {
         self.notes.push(sentence.into());
     }
 
-    /// Applies everything one rule asked for, or nothing of it.
+    /// Applies everything one rule asked for, or nothing of it. When something lacks on the desk, the rest says what else
+    /// does, so that all of it is looked up at once.
     ///
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         self.all_or_nothing(|draft| {
-            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
-        })
+            let mut lacks = Ok(());
+            for action in &effects.actions {
+                match draft.act(frame, effects, action) {
+                    Err(Refusal::Lacks) => lacks = Err(Refusal::Lacks),
+                    done => done?,
+                }
+            }
+            lacks
+        })?;
+        self.recommend_on_return(effects);
+        Ok(())
     }
 
     /// Undoes what was done when it could not be done to the end.
@@ -321,6 +336,7 @@ impl Draft {
                 self.deduct(frame, cause, (wallet.as_ref(), *amount, reason))
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
+            Action::Confirm { origin } => self.confirm(frame, cause, origin),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(mark) => {
                 self.mark(*mark, &effects.recommended());
@@ -328,7 +344,7 @@ impl Draft {
                 Ok(())
             }
             Action::Recommend(what) => {
-                may_recommend(effects)?;
+                self.may_recommend(effects)?;
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }

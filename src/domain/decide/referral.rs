@@ -248,7 +248,7 @@ impl Draft {
             referral_id: recruit.referral,
             role: Side::Sender,
             status,
-            sender_id: self.member.face().id,
+            sender_id: self.member.known_as(),
             receiver_id: filed.map(|filed| filed.receiver_id).unwrap_or_default(),
             sender_first_name: None,
             sender_email: None,
@@ -265,13 +265,7 @@ impl Draft {
     }
 
     fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) -> Vec<Brought> {
-        let cause = frame.engine("referral");
-        match self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize)) {
-            Ok(brought) => return brought,
-            Err(Refusal::Lacks) => {}
-            Err(refusal) => self.note(format!("the referral brings nothing: {refusal}")),
-        }
-        Vec::new()
+        self.give_prize(frame, &frame.engine("referral"), prize)
     }
 
     /// A referral that nobody approved in time.
@@ -316,7 +310,7 @@ impl Draft {
             role: Side::Receiver,
             status: referral.status,
             sender_id,
-            receiver_id: self.member.face().id,
+            receiver_id: self.member.known_as(),
             sender_first_name: None,
             sender_email: None,
             channel: referral.channel.clone(),

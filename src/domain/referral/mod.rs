@@ -153,7 +153,7 @@ impl std::str::FromStr for ReferralStatus {
 }
 
 /// A side of a referral.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Side {
@@ -254,7 +254,7 @@ pub struct Sender {
 }
 
 /// A referral, as told to the world: to one side of it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferralTold {
     /// Its id.
     pub referral_id: ReferralId,
@@ -267,19 +267,19 @@ pub struct ReferralTold {
     /// The chain's id of who was brought, or ours.
     pub receiver_id: SmolStr,
     /// First name of the sender, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_first_name: Option<Name>,
     /// E-mail address of the sender, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_email: Option<SmolStr>,
     /// Where the code came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,
     /// The sender's code, on the event that says they were referred.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ReferralCode>,
     /// The address to share that has the code in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<SmolStr>,
     /// Whether the member of this event gets a coupon for it.
     pub has_coupon: bool,
@@ -290,10 +290,10 @@ pub struct ReferralTold {
     /// Whether the member of this event was rewarded: a sender beyond the limit is not.
     pub rewarded: bool,
     /// Why it was rejected.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
     /// Of one that was revoked: coupons that it brought and that are used already, so they stay.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons_kept: Vec<CouponCode>,
 }
 

@@ -20,7 +20,7 @@ fn what_expires_soonest_is_spent_first_and_what_never_expires_last() {
     assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
     let drawn = wallet.debit(Points(40)).unwrap();
     assert_eq!(lots(&wallet), [(Some(day(30)), 15), (None, 10)]);
-    wallet.put_back(&drawn).unwrap();
+    wallet.put_back(&drawn);
     assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
 }
 
@@ -32,6 +32,31 @@ fn expiry_takes_its_own_lot_only_and_not_a_moment_early() {
     assert_eq!(wallet.expire(day(10) - chrono::Duration::microseconds(1)), Points(0));
     assert_eq!(wallet.expire(day(10)), Points(30));
     assert_eq!((wallet.balance(), wallet.next_expiry()), (Points(20), Some((day(11), Points(20)))));
+}
+
+#[test]
+fn what_one_order_earns_by_many_rules_waits_together_and_ends_as_it_would_have() {
+    let mut wallet = Wallet::default();
+    let waiting = |origin: &str, until, amount| Waiting {
+        amount: Points(amount),
+        until,
+        earned_at: day(1),
+        origin: Key::parse(origin).unwrap(),
+    };
+    for _ in 0..MAX_PENDING {
+        wallet.wait(waiting("o1", Until::At(day(15)), 2)).unwrap();
+    }
+    wallet.wait(waiting("o1", Until::Confirmed, 3)).unwrap();
+    wallet.wait(waiting("o2", Until::At(day(15)), 4)).unwrap();
+    let amounts = |wallet: &Wallet| wallet.waiting().iter().map(|held| held.amount.0).collect::<Vec<_>>();
+    assert_eq!(amounts(&wallet), [200, 3, 4]);
+    assert_eq!(wallet.take_waiting(&Key::parse("o1").unwrap(), Points(201)), Points(201));
+    assert_eq!(amounts(&wallet), [2, 4]);
+    for n in 2..MAX_PENDING {
+        wallet.wait(waiting(&format!("n{n}"), Until::Confirmed, 1)).unwrap();
+    }
+    let one_more = wallet.wait(waiting("x", Until::Confirmed, 1));
+    assert_eq!(one_more, Err(WalletError::TooManyPending));
 }
 
 #[test]
@@ -193,7 +218,7 @@ proptest! {
                 Step::Debit(n) => last = (wallet.debit(Points(n)).unwrap(), naive.debit(n)),
                 Step::Cancel => {
                     let (drawn, single) = std::mem::take(&mut last);
-                    wallet.put_back(&drawn).unwrap();
+                    wallet.put_back(&drawn);
                     single.into_iter().for_each(|gone| naive.credit(1, gone));
                 }
                 Step::Days(days) => today += days,

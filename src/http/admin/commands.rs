@@ -75,7 +75,7 @@ impl Addressee {
         (chain, name): &(String, String),
     ) -> Result<Self, Problem> {
         let chain = state.chain(caller, right, chain)?.chain.id.clone();
-        let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+        let member = state.reader.member(None, chain.clone(), MemberName::parse(name)).await?;
         Ok(Self { chain, name: name.clone(), member: member.map(|member| member.member_id) })
     }
 

@@ -36,15 +36,16 @@ pub(in crate::http) async fn list(
     path: web::Path<String>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::ViewMembers, &path)?.chain.id.clone();
+    let snapshot = state.chain(&caller, Right::ViewMembers, &path)?;
+    let (program, chain) = (snapshot.program.as_deref(), snapshot.chain.id.clone());
     let named = named(&mut query)?;
     let wanted = query.page()?;
     query.finish()?;
     let Some(name) = named else {
         caller.require_role(Right::View)?; // a till looks up guests, it does not list them
-        return Ok(HttpResponse::Ok().json(state.reader.members(chain, wanted).await?));
+        return Ok(HttpResponse::Ok().json(state.reader.members(program, chain, wanted).await?));
     };
-    let found = state.reader.member(chain, name).await?;
+    let found = state.reader.member(program, chain, name).await?;
     Ok(HttpResponse::Ok().json(Page::whole(found.into_iter().collect())))
 }
 
@@ -180,7 +181,7 @@ pub(in crate::http) async fn claim(
 
 /// The member of that name.
 pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    let member = state.reader.member(None, chain.clone(), MemberName::parse(name)).await?;
     member.ok_or(Problem::NotFound(WHAT))
 }
 

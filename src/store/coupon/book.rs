@@ -12,7 +12,7 @@ use crate::domain::ids::CouponBookKey;
 use crate::domain::json::to_json;
 use crate::domain::money::Money;
 use crate::domain::text::Name;
-use crate::store::connection::DbConn;
+use crate::store::connection::{DbConn, on_backend};
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::schema::coupon_books;
@@ -92,10 +92,15 @@ impl BookRow {
     }
 }
 
-/// Stores a new book.
-pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<(), StoreError> {
-    diesel::insert_into(coupon_books::table).values(BookRow::of(chain, book)).execute(conn)?;
-    Ok(())
+/// Stores a new book. Answers whether there was none of its key.
+pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<bool, StoreError> {
+    let row = BookRow::of(chain, book);
+    let inserted = on_backend!(conn, |c| diesel::insert_into(coupon_books::table)
+        .values(&row)
+        .on_conflict((coupon_books::chain, coupon_books::key))
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
 }
 
 /// One book.

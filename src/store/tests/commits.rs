@@ -33,8 +33,8 @@ on_both! {
         assert_eq!(lines[0].cause, first.transfers[0].cause);
         let event = store.look(|c| loyalty_event::get(c, &harvest(), first.events[0].id)).unwrap();
         assert_eq!(event.body, first.events[0].to_json());
-        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10)), [member_id(1)]);
-        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10)), []);
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10, 0)), [member_id(1)]);
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10, 0)), []);
         assert_eq!(store.look(|c| member::next_wake(c, &harvest())), Some(at(60)));
     }
 

@@ -68,7 +68,7 @@ on_both! {
 
     fn a_failed_event_is_decided_again_once(store) {
         let mut failed = with_status(order(1, &newcomer(1)), SourceStatus::Failed);
-        let failure = RuleFailure { rule: "Tier".into(), at: "tiers.rhai:4:9".into(), error: "division by zero".into() };
+        let failure = RuleFailure::new("Tier", "tiers.rhai:4:9", "division by zero");
         failed.source.as_mut().unwrap().receipt.errors = vec![failure.clone()];
         store.write(&[failed.clone().into()]);
         let stored = store.look(|c| sources::list(c, &harvest(), Some(SourceStatus::Failed), 10, None)).remove(0);
@@ -119,16 +119,18 @@ on_both! {
         let group: Vec<_> = [1, 2].map(|n| kept(n, SourceStatus::Accepted).into()).into();
         store.write(&group);
         store.write(&[kept(3, SourceStatus::Parked).into(), order(4, &newcomer(4)).into()]);
-        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10));
+        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10, None));
         assert_eq!(waiting.iter().map(|s| &*s.key).collect::<Vec<_>>(), ["order-1", "order-2"]);
         assert_eq!((waiting[0].runs, waiting[0].member), (0, None));
+        let behind = store.look(|c| sources::undecided(c, &harvest(), 10, Some(waiting[0].id)));
+        assert_eq!(behind.iter().map(|s| s.id).collect::<Vec<_>>(), [waiting[1].id]);
 
         let mut decided = order(1, &newcomer(1));
         decided.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
         assert_eq!(store.write(&[decided.into()]), [Done]);
         let by_key = store.look(|c| sources::by_key(c, &harvest(), &waiting[0].key)).unwrap();
         assert_eq!((by_key.status, by_key.runs, by_key.member), (SourceStatus::Processed, 1, Some(member_id(1))));
-        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10)).len(), 1);
+        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10, None)).len(), 1);
     }
 
     fn what_a_decision_takes_out_of_a_kept_event_is_stored_no_more(store) {
