@@ -76,7 +76,7 @@ impl Till {
                 from: SourceOrigin::Outside,
             }),
             foresight: Foresight::Nothing,
-            only_rules: None,
+            again: None,
             desk: Desk::default(),
             now,
         }
