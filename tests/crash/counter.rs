@@ -73,7 +73,7 @@ impl Counter {
     pub(crate) async fn ask(&self, method: Method, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let number = count(&self.asked);
         let mut patience =
-            if number % 3 == 0 { Duration::from_millis((number % 17).into()) } else { PATIENCE };
+            if number.is_multiple_of(3) { Duration::from_millis((number % 17).into()) } else { PATIENCE };
         let (path, headers, since) =
             (format!("{CHAIN}/{path}"), [JSON, ("idempotency-key", key)], Instant::now());
         loop {

@@ -69,13 +69,13 @@ impl Coupons {
             both => panic!("{code} is for one: {both:?}"),
         };
         self.note(&code, Some(&winner));
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let back = json!({ "member": winner, "usage": usage });
             let path = format!("coupons/{code}/revert");
             self.counter.order(Method::POST, &path, &format!("revert-{n}"), &back).await;
             self.note(&code, None);
         }
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             self.use_code(&code, &loser, CODES + n).await.expect("it is free again");
             self.note(&code, Some(&loser));
         }
@@ -85,7 +85,7 @@ impl Coupons {
         let gift = told(&given, "coupon.assigned", "code");
         let seen = self.done.borrow_mut().assigned.insert(gift.clone(), winner.clone());
         assert_eq!(seen, None, "{gift} was given away twice");
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             self.use_code(&gift, &winner, n).await.expect("it is theirs");
             self.note(&gift, Some(&winner));
         }

@@ -52,7 +52,7 @@ impl Merges {
         .await;
         points += one + two + given(&gift);
         let mut now = Now::One;
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             let other =
                 json!({ "member": self.counter.see(&format!("members/{keeps}")).await["absorbed"][0] });
             let path = format!("members/{keeps}/unmerge");

@@ -64,7 +64,7 @@ impl Redemptions {
     /// One wish and what comes of it.
     pub(crate) async fn story(self: Rc<Self>, n: u32) {
         let guest = n % GUESTS;
-        let reward = if n % 3 == 0 { "coffee" } else { "mug" };
+        let reward = if n.is_multiple_of(3) { "coffee" } else { "mug" };
         let Some(id) = redeem(&self.counter, &format!("rich-{guest}"), reward, &format!("redeem-{n}")).await
         else {
             return;
