@@ -480,7 +480,7 @@ async fn an_export_has_what_is_open_and_whom_the_member_brought(mut app: TestApp
 
     let all = app.get(&path("ana", "/export")).await.expect(200);
     assert_eq!(
-        (&all["carts"][0]["cart_id"], &all["sessions"][0]["session_id"]),
+        (&all["member"]["carts"][0]["cart_id"], &all["sessions"][0]["session_id"]),
         (&json!("c-78"), &json!("s-77"))
     );
     assert_eq!((&all["referral"]["code"], &all["referrals"][0]["status"]), (&json!(code), &json!("pending")));

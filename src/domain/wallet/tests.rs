@@ -127,7 +127,10 @@ fn what_waits_is_bounded_and_joined_with_its_wallet() {
     assert_eq!(full.pending(), Points(2 * MAX_PENDING as i64));
     let mut one = Wallet::default();
     assert_eq!(one.join(&full), Ok(()));
-    assert_eq!((one.pending(), one.join(&full)), (full.pending(), Err(WalletError::TooManyPending)));
+    assert_eq!((one.pending(), one.join(&full)), (full.pending(), Ok(())), "the same origins wait together");
+    let mut other = Wallet::default();
+    other.wait(waiting(MAX_PENDING)).unwrap();
+    assert_eq!(one.join(&other), Err(WalletError::TooManyPending));
 }
 
 #[test]
