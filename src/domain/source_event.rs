@@ -1,6 +1,7 @@
 //! Source events: what a POS told us, parsed once at the door into values that cannot be wrong.
 
 mod body;
+mod own;
 #[cfg(test)]
 mod tests;
 

@@ -35,6 +35,14 @@ pub struct ReceivedView {
     pub referral_id: ReferralId,
     /// The chain's id of who brought them, or ours.
     pub sender_id: SmolStr,
+    /// What became of it.
+    #[serde(flatten)]
+    pub course: CourseView,
+}
+
+/// What became of a referral.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CourseView {
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from.
@@ -43,7 +51,7 @@ pub struct ReceivedView {
     pub reason: Option<Note>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was approved, rejected, or expired.
+    /// When it was approved, rejected, revoked, or expired.
     pub settled_at: Option<Timestamp>,
 }
 
@@ -54,16 +62,9 @@ pub struct SentView {
     pub referral_id: ReferralId,
     /// Our id of who was brought.
     pub receiver: MemberId,
-    /// Where it stands.
-    pub status: ReferralStatus,
-    /// Where the code came from.
-    pub channel: Option<Name>,
-    /// Why it was rejected.
-    pub reason: Option<Note>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was approved, rejected, or expired.
-    pub settled_at: Option<Timestamp>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub course: CourseView,
 }
 
 /// Whose a code is: what may be shown to whoever has it.
@@ -82,11 +83,13 @@ impl ReceivedView {
         Self {
             referral_id: referral.id,
             sender_id,
-            status: referral.status,
-            channel: referral.channel,
-            reason: referral.reason,
-            created_at: referral.created_at,
-            settled_at: referral.settled_at,
+            course: CourseView {
+                status: referral.status,
+                channel: referral.channel,
+                reason: referral.reason,
+                created_at: referral.created_at,
+                settled_at: referral.settled_at,
+            },
         }
     }
 }
@@ -96,11 +99,13 @@ impl From<StoredReferral> for SentView {
         Self {
             referral_id: referral.id,
             receiver: referral.receiver,
-            status: referral.status,
-            channel: referral.channel,
-            reason: referral.reason,
-            created_at: referral.created_at,
-            settled_at: referral.settled_at,
+            course: CourseView {
+                status: referral.status,
+                channel: referral.channel,
+                reason: referral.reason,
+                created_at: referral.created_at,
+                settled_at: referral.settled_at,
+            },
         }
     }
 }

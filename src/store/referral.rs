@@ -38,7 +38,7 @@ pub struct StoredReferral {
     pub reason: Option<Note>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was approved, rejected, or expired.
+    /// When it was approved, rejected, revoked, or expired.
     pub settled_at: Option<Timestamp>,
 }
 

@@ -1,17 +1,14 @@
 //! What is asked for about referrals, by people and by the engine itself.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::ReferralCode;
 use crate::domain::Timestamp;
 use crate::domain::command::{Command, CommandType};
 use crate::domain::ids::{MemberId, ReferralId};
 use crate::domain::json;
-use crate::domain::source_event::{BadEvent, KeyOrigin, SourceData, SourceEvent};
-use crate::domain::text::{Key, Name, Note};
+use crate::domain::source_event::{BadEvent, SourceEvent};
+use crate::domain::text::{Name, Note};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,22 +121,6 @@ pub enum Turn {
     Revoked,
 }
 
-/// The source event of a follow-up, as it is stored.
-#[derive(Serialize)]
-struct Envelope<'a> {
-    key: &'a Key,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    occurred_at: Timestamp,
-    member: Named,
-    data: &'a Recruit,
-}
-
-#[derive(Serialize)]
-struct Named {
-    id: MemberId,
-}
-
 impl FollowUp {
     /// As a source event. Its key is the referral's and the turn's alone, so that it exists once.
     pub fn event(self, occurred_at: Timestamp) -> SourceEvent {
@@ -148,28 +129,10 @@ impl FollowUp {
             Turn::Approved => format!("{FOLLOW_UP}{}", recruit.referral),
             Turn::Revoked => format!("{FOLLOW_UP}{}:revoked", recruit.referral),
         };
-        let key = Key::parse(&key).unwrap_or_else(|_| unreachable!("an id makes a key"));
         let command = match turn {
             Turn::Approved => ReferralCommand::Reward(recruit.clone()),
             Turn::Revoked => ReferralCommand::Revoke(recruit.clone()),
         };
-        let kind = command.kind().as_str();
-        let envelope =
-            Envelope { key: &key, kind, occurred_at, member: Named { id: member }, data: &recruit };
-        let body: Arc<str> = serde_json::to_string(&envelope)
-            .unwrap_or_else(|_| unreachable!("plain structs serialize"))
-            .into();
-        SourceEvent {
-            key,
-            key_origin: KeyOrigin::Sender,
-            occurred_at,
-            member: Some(member),
-            identities: Vec::new(),
-            location: None,
-            data: SourceData::Command(Command::Referral(Box::new(command))),
-            asked_by: None,
-            body_hash: Sha256::digest(body.as_bytes()).into(),
-            body,
-        }
+        SourceEvent::own(&key, member, occurred_at, Command::Referral(Box::new(command)), &recruit)
     }
 }

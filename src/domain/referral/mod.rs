@@ -76,7 +76,7 @@ pub struct Referral {
     pub channel: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was approved, rejected, or expired.
+    /// When it was approved, rejected, revoked, or expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
     /// Why it was rejected.
