@@ -488,14 +488,18 @@ impl Engine {
     async fn announce(&self, chain: &ChainId, input: &SourceInput) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let (program, now) = (snapshot.program()?, self.0.clock.now());
-        match announce(program, chain, &snapshot.endpoints, input, now) {
+        match announce(program, chain, &snapshot.endpoints, input, now).map(Box::new) {
             Some(commit) => self.commit(input, commit).await,
             None => Err(EngineError::Conflict(format!("{} needs a member", input.event.kind()))),
         }
     }
 
     /// Writes a commit that no member's actor made.
-    pub(super) async fn commit(&self, input: &SourceInput, commit: Commit) -> Result<Answer, EngineError> {
+    pub(super) async fn commit(
+        &self,
+        input: &SourceInput,
+        commit: Box<Commit>,
+    ) -> Result<Answer, EngineError> {
         let lost = || EngineError::Conflict("the event was decided by somebody else just now".to_owned());
         self.try_commit(input, commit).await?.ok_or_else(lost)
     }
@@ -504,9 +508,9 @@ impl Engine {
     pub(super) async fn try_commit(
         &self,
         input: &SourceInput,
-        commit: Commit,
+        commit: Box<Commit>,
     ) -> Result<Option<Answer>, EngineError> {
-        let Committed { written, commit, receipt } = self.0.journal.commit(Box::new(commit)).await?;
+        let Committed { written, commit, receipt } = self.0.journal.commit(commit).await?;
         match (written, commit.source, receipt) {
             (Written::Duplicate { receipt, same_body, status }, ..) => {
                 repeat(&input.event.key, receipt, same_body, status).map(Some)

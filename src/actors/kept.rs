@@ -73,9 +73,9 @@ impl Engine {
         chain: &ChainId,
         input: &SourceInput,
         status: SourceStatus,
-    ) -> Result<Commit, EngineError> {
+    ) -> Result<Box<Commit>, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
-        Ok(keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now()))
+        Ok(Box::new(keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now())))
     }
 
     /// Says of an event that was kept for later that it cannot be done.
@@ -87,7 +87,7 @@ impl Engine {
     ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let commit = refuse(snapshot.program()?.frame(chain), input.clone(), refused, self.0.clock.now());
-        self.commit(input, commit).await
+        self.commit(input, Box::new(commit)).await
     }
 }
 

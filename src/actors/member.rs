@@ -243,10 +243,10 @@ impl MemberActor {
 
 /// What became of a decision.
 enum Outcome {
-    /// It was made and went to the journal.
-    Written(Committed),
+    /// It was made, and is to be written.
+    Decided(Box<Commit>),
     /// It is made again when this lies on the desk.
-    Lacks(Wanted),
+    Lacks(Box<Wanted>),
 }
 
 /// The state of the member while one message is worked on.
@@ -310,13 +310,14 @@ impl Work {
                 desk,
                 now: self.parts.clock.now(),
             };
-            let Committed { written, mut commit, receipt } = match self.commit(&snapshot, case).await? {
-                Outcome::Written(committed) => committed,
+            let commit = match self.decide(&snapshot, case)? {
+                Outcome::Decided(commit) => commit,
                 Outcome::Lacks(more) => {
-                    wanted.add(more);
+                    wanted.add(*more);
                     continue;
                 }
             };
+            let Committed { written, mut commit, receipt } = self.parts.journal.commit(commit).await?;
             match written {
                 Written::Done => {
                     let news = News::of(&mut commit);
@@ -394,7 +395,7 @@ impl Work {
             self.state.iter().flat_map(|member| &member.absorbed).map(|absorbed| absorbed.id).collect();
         let MemberParts { store, clock, coupon_locks: locks, .. } = &*self.parts;
         let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id, absorbed };
-        Ok(clerk.lay_out(wanted).await?)
+        Ok(Box::pin(clerk.lay_out(wanted)).await?) // rare, and large
     }
 
     async fn wake(
@@ -445,16 +446,21 @@ impl Work {
                 desk: laid.desk.clone(),
                 now,
             };
-            match self.commit(snapshot, case).await? {
-                Outcome::Written(Committed { written: Written::Done, commit, .. }) => {
-                    if let Some(kept) = self.fold(*commit) {
-                        self.tell_failures(&kept);
-                    }
-                    return Ok(true);
+            let commit = match self.decide(snapshot, case)? {
+                Outcome::Decided(commit) => commit,
+                Outcome::Lacks(more) => {
+                    wanted.add(*more);
+                    continue;
                 }
-                Outcome::Lacks(more) => wanted.add(more),
-                Outcome::Written(_) => return Ok(false),
+            };
+            let Committed { written, commit, .. } = self.parts.journal.commit(commit).await?;
+            if written != Written::Done {
+                return Ok(false);
             }
+            if let Some(kept) = self.fold(*commit) {
+                self.tell_failures(&kept);
+            }
+            return Ok(true);
         }
         Ok(false)
     }
@@ -480,18 +486,17 @@ impl Work {
         Ok(if due.is_empty() { vec![(now, None)] } else { due })
     }
 
-    /// Decides and writes. The state is out of our hands until the journal answers well.
-    async fn commit(&self, snapshot: &ChainSnapshot, case: Case) -> Result<Outcome, EngineError> {
+    /// Decides. The state is out of our hands until the journal has answered well to what comes of it.
+    fn decide(&self, snapshot: &ChainSnapshot, case: Case) -> Result<Outcome, EngineError> {
         let program = snapshot.program()?;
         let started = Instant::now();
-        let commit = decide(program, &self.chain, &snapshot.endpoints, case);
+        let decided = decide(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
-        let commit = match commit {
-            Ok(commit) => Box::new(commit),
-            Err(Undecided::Lacks(wanted)) => return Ok(Outcome::Lacks(*wanted)),
-            Err(Undecided::Refused(refused)) => return Err(refused.into()),
-        };
-        Ok(Outcome::Written(self.parts.journal.commit(commit).await?))
+        match decided {
+            Ok(commit) => Ok(Outcome::Decided(Box::new(commit))),
+            Err(Undecided::Lacks(wanted)) => Ok(Outcome::Lacks(wanted)),
+            Err(Undecided::Refused(refused)) => Err(refused.into()),
+        }
     }
 
     /// Keeps what the commit made of the member; hands on what it made of the source event.
