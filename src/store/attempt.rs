@@ -145,7 +145,7 @@ pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResul
         }
     }
     let rows: Vec<&AttemptRow> = changes.iter().map(|change| &change.row).collect();
-    insert_all!(conn, attempts::table, rows)
+    insert_all!(conn, attempts, rows)
 }
 
 /// The update of one delivery.

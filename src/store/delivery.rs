@@ -129,7 +129,7 @@ impl DeliveryRow {
 
 /// Stores new deliveries.
 pub(super) fn insert(conn: &mut DbConn, rows: &[&DeliveryRow]) -> QueryResult<()> {
-    insert_all!(conn, deliveries::table, rows)
+    insert_all!(conn, deliveries, rows)
 }
 
 /// Deliveries with their loyalty events.

@@ -121,7 +121,7 @@ impl Link for TransferRow {
 
 /// Stores new lines.
 pub(super) fn insert(conn: &mut DbConn, rows: &[&TransferRow]) -> QueryResult<()> {
-    insert_all!(conn, transfers::table, rows)
+    insert_all!(conn, transfers, rows)
 }
 
 /// A member's lines, newest first, from before `after`.

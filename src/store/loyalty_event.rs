@@ -101,7 +101,7 @@ impl Link for EventRow {
 
 /// Stores new events.
 pub(super) fn insert(conn: &mut DbConn, rows: &[&EventRow]) -> QueryResult<()> {
-    insert_all!(conn, loyalty_events::table, rows)
+    insert_all!(conn, loyalty_events, rows)
 }
 
 /// One event.
