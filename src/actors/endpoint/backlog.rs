@@ -6,7 +6,7 @@ use crate::domain::ids::DeliveryId;
 use crate::store::delivery::DueDelivery;
 
 /// New rows that one read may bring.
-const BATCH: usize = 512;
+const BATCH: usize = 1_024;
 /// With fewer waiting than this, more are read: early enough that sending never waits for a read.
 const LOW_WATER: usize = 256;
 
