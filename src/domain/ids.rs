@@ -54,6 +54,16 @@ macro_rules! prefixed_id {
             }
         }
 
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                let mut buffer = [0; ulid::ULID_LEN];
+                let mut text = Self::with_capacity($prefix.len() + buffer.len());
+                text.push_str($prefix);
+                text.push_str(id.0.array_to_str(&mut buffer));
+                text
+            }
+        }
+
         impl FromStr for $name {
             type Err = BadId;
             fn from_str(text: &str) -> Result<Self, BadId> {
@@ -66,7 +76,7 @@ macro_rules! prefixed_id {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&String::from(*self)) // `collect_str` takes three times as long
             }
         }
 
@@ -139,6 +149,7 @@ mod tests {
     fn an_id_survives_its_text_form() {
         let id = EventId::new(Ulid(42));
         assert_eq!(id.to_string().parse::<EventId>(), Ok(id));
+        assert_eq!(String::from(id), id.to_string());
         assert!(id.to_string().parse::<MemberId>().is_err());
         assert!("evt_not-a-ulid".parse::<EventId>().is_err());
     }

@@ -6,11 +6,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use chrono::SecondsFormat;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use super::Timestamp;
 
 /// The JSON of a value made of plain structs. Each thread writes into a buffer that it keeps: texts that grow as they are
 /// written cost more than what is written into them.
@@ -28,6 +31,12 @@ pub fn to_json(value: &impl Serialize) -> String {
         BUFFER.set(buffer);
     }
     json
+}
+
+/// An instant as chrono writes it. For what is written with every event: chrono hands over one digit after the other, and
+/// each is looked at for whether it must be escaped.
+pub fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 /// Why a text is not what was asked for.
@@ -257,6 +266,23 @@ mod tests {
     #[expect(dead_code, reason = "only parsed")]
     struct Inner {
         x: u32,
+    }
+
+    #[test]
+    fn an_instant_is_written_as_chrono_writes_it() {
+        #[derive(Serialize)]
+        struct Ours(#[serde(serialize_with = "instant")] Timestamp);
+        for (seconds, nanos) in [
+            (0, 0),
+            (-1, 1_000_000),
+            (1_772_562_600, 12_000),
+            (1, 7),
+            (-99_999_999_999, 0),
+            (999_999_999_999, 0),
+        ] {
+            let at = Timestamp::from_timestamp(seconds, nanos).unwrap();
+            assert_eq!(to_json(&Ours(at)), to_json(&at));
+        }
     }
 
     #[test]

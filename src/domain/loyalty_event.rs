@@ -16,7 +16,7 @@ use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::ids::{EventId, MemberId};
-use super::json::to_json;
+use super::json::{instant, to_json};
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
@@ -470,6 +470,8 @@ pub(super) struct Message<'a, D> {
     #[serde(rename = "type")]
     kind: &'static str,
     /// When it happened.
+    #[serde(serialize_with = "instant")]
+    #[schemars(with = "Timestamp")]
     timestamp: Timestamp,
     /// The chain.
     chain: &'a ChainId,

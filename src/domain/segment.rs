@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Timestamp;
+use super::json::instant;
 use super::text::Name;
 
 /// The most segments of one program. A member keeps the ones they are in, so this bounds what a member is.
@@ -65,6 +66,7 @@ pub struct Membership {
     #[serde(rename = "type")]
     pub kind: SegmentType,
     /// When the member entered.
+    #[serde(serialize_with = "instant")]
     pub since: Timestamp,
 }
 

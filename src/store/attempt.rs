@@ -70,10 +70,10 @@ impl AttemptChange {
         let attempt = &outcome.attempt;
         let at = attempt.at.timestamp_micros();
         let row = AttemptRow {
-            chain: outcome.chain.to_string(),
-            endpoint: outcome.endpoint.to_string(),
-            delivery: attempt.delivery.to_string(),
-            id: attempt.id.to_string(),
+            chain: outcome.chain.as_str().into(),
+            endpoint: outcome.endpoint.into(),
+            delivery: attempt.delivery.into(),
+            id: attempt.id.into(),
             at,
             duration_ms: attempt.duration_ms.try_into().unwrap_or(i64::MAX),
             status_code: attempt.status_code.map(i64::from),

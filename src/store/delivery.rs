@@ -92,12 +92,12 @@ impl DeliveryRow {
     pub(super) fn new(chain: &ChainId, delivery: &NewDelivery) -> Self {
         let due_at = delivery.due_at.timestamp_micros();
         Self {
-            chain: chain.to_string(),
-            endpoint: delivery.endpoint.to_string(),
-            id: delivery.id.to_string(),
-            event: delivery.event.to_string(),
-            member: delivery.member.map(|id| id.to_string()),
-            status: DeliveryStatus::Pending.as_str().to_owned(),
+            chain: chain.as_str().into(),
+            endpoint: delivery.endpoint.into(),
+            id: delivery.id.into(),
+            event: delivery.event.into(),
+            member: delivery.member.map(String::from),
+            status: DeliveryStatus::Pending.as_str().into(),
             attempts: 0,
             due_at: Some(due_at),
             created_at: due_at,

@@ -69,19 +69,19 @@ pub(super) struct TransferRow {
 impl TransferRow {
     pub(super) fn of(chain: &ChainId, transfer: &Transfer) -> Self {
         Self {
-            chain: chain.to_string(),
-            id: transfer.id.to_string(),
-            previous: transfer.previous.map(|id| id.to_string()),
-            member: transfer.member.to_string(),
-            wallet: transfer.wallet.to_string(),
+            chain: chain.as_str().into(),
+            id: transfer.id.into(),
+            previous: transfer.previous.map(String::from),
+            member: transfer.member.into(),
+            wallet: transfer.wallet.as_str().into(),
             debit: transfer.debit.to_string(),
             credit: transfer.credit.to_string(),
             amount: transfer.amount.0,
-            rule: transfer.cause.rule.to_string(),
-            rule_at: transfer.cause.at.to_string(),
+            rule: (*transfer.cause.rule).into(),
+            rule_at: (*transfer.cause.at).into(),
             program_version: transfer.cause.program_version,
-            reason: transfer.reason.to_string(),
-            source: transfer.source.map(|s| s.to_string()),
+            reason: (*transfer.reason).into(),
+            source: transfer.source.map(String::from),
             at: transfer.at.timestamp_micros(),
         }
     }

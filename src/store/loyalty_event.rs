@@ -64,11 +64,11 @@ pub(super) struct EventRow {
 impl EventRow {
     pub(super) fn of(event: &LoyaltyEvent) -> Self {
         Self {
-            chain: event.chain.to_string(),
-            id: event.id.to_string(),
-            previous: event.subject.as_ref().and_then(|of| of.previous).map(|id| id.to_string()),
-            kind: event.kind().as_str().to_owned(),
-            member: event.member().map(|id| id.to_string()),
+            chain: event.chain.as_str().into(),
+            id: event.id.into(),
+            previous: event.subject.as_ref().and_then(|of| of.previous).map(String::from),
+            kind: event.kind().as_str().into(),
+            member: event.member().map(String::from),
             at: event.at.timestamp_micros(),
             body: event.to_json(),
         }

@@ -118,8 +118,8 @@ impl MemberChange {
             ended: member.ended.as_ref(),
         };
         let row = MemberRow {
-            chain: chain.to_string(),
-            id: member.id.to_string(),
+            chain: chain.as_str().into(),
+            id: member.id.into(),
             version: member.version + 1,
             state: to_json(&state),
             days: member.history.packed_days().to_vec(),
@@ -241,10 +241,10 @@ pub(super) struct IdentityRow {
 impl IdentityRow {
     pub(super) fn of(chain: &ChainId, identity: &Identity, member: MemberId) -> Self {
         Self {
-            chain: chain.to_string(),
+            chain: chain.as_str().into(),
             kind: identity.kind.as_str(),
-            value: identity.value.to_string(),
-            member: member.to_string(),
+            value: (*identity.value).into(),
+            member: member.into(),
         }
     }
 

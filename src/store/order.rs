@@ -27,8 +27,8 @@ impl OrderRow {
     /// The row after a commit that was decided from `order.version`.
     pub(super) fn after(chain: &ChainId, order: &OrderRecord) -> Self {
         Self {
-            chain: chain.to_string(),
-            order_id: order.order_id.to_string(),
+            chain: chain.as_str().into(),
+            order_id: order.order_id.as_str().into(),
             version: order.version + 1,
             state: to_json(order),
         }

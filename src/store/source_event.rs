@@ -90,12 +90,12 @@ impl SourceRow {
     pub(super) fn after(chain: &ChainId, change: &SourceChange) -> Self {
         let event = &change.event;
         Self {
-            chain: chain.to_string(),
-            id: change.id.to_string(),
-            previous: change.previous.map(|id| id.to_string()),
-            key: event.key.to_string(),
-            kind: event.kind().as_str().to_owned(),
-            status: change.status().as_str().to_owned(),
+            chain: chain.as_str().into(),
+            id: change.id.into(),
+            previous: change.previous.map(String::from),
+            key: event.key.as_str().into(),
+            kind: event.kind().as_str().into(),
+            status: change.status().as_str().into(),
             runs: match (change.from, change.status()) {
                 (SourceOrigin::Stored { runs, .. }, _) => i64::from(runs) + 1,
                 (
@@ -104,13 +104,13 @@ impl SourceRow {
                 ) => 0,
                 (SourceOrigin::Outside, SourceStatus::Processed | SourceStatus::Failed) => 1,
             },
-            member: change.member.map(|m| m.to_string()),
-            location: event.location.as_ref().map(|l| l.to_string()),
-            asked_by: event.asked_by.as_ref().map(|key| key.to_string()),
+            member: change.member.map(String::from),
+            location: event.location.as_ref().map(|location| location.as_str().into()),
+            asked_by: event.asked_by.as_ref().map(|key| key.as_str().into()),
             occurred_at: event.occurred_at.timestamp_micros(),
             received_at: change.received_at.timestamp_micros(),
             program_version: change.receipt.program_version,
-            body: event.body.to_string(),
+            body: (*event.body).into(),
             body_hash: event.body_hash.to_vec(),
             receipt: change.receipt.to_json(),
         }

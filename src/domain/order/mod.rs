@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::json::JsonObject;
+use super::json::{JsonObject, instant};
 use super::money::Money;
 use super::terms::achievement::Which;
 use super::text::{Key, Name};
@@ -172,6 +172,7 @@ pub struct Stamp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
     /// When it was so.
+    #[serde(serialize_with = "instant")]
     pub at: Timestamp,
     /// What the event said.
     pub step: Step,

@@ -16,6 +16,7 @@ use super::{Item, Order, Stamp, Step};
 use crate::domain::Timestamp;
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{CouponUsageKey, MemberId};
+use crate::domain::json::instant;
 use crate::domain::money::{Money, Points};
 use crate::domain::source_event::MAX_COUPONS;
 use crate::domain::terms::achievement::Counts;
@@ -66,6 +67,7 @@ pub struct OrderRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     /// When it was completed.
+    #[serde(serialize_with = "instant")]
     pub at: Timestamp,
     /// The money spent on it, less what was given back.
     pub spend: Money,
