@@ -1,29 +1,39 @@
 //! Writing many rows: how the two databases like it.
 //!
-//! SQLite runs prepared statements of one length or two: there is no way to the server to save, and a statement of varying
-//! length would be prepared every time. PostgreSQL gets many rows in one statement, because every statement costs a round
-//! trip.
+//! SQLite runs prepared statements, one for so many rows and one for each row that is left: there is no way to a server to
+//! save, and a statement of varying length would be prepared every time. PostgreSQL gets many rows in one statement,
+//! because every statement costs a round trip.
 
-use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sqlite::Sqlite;
 
 /// Rows in one PostgreSQL statement: 16 columns of them stay far below its 65,535 parameters.
 pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
 
-/// Rows in one SQLite statement, when there are as many: a row more of a statement costs two thirds of a statement more.
+/// Rows in one SQLite statement, when there are as many: another row costs three quarters of another statement.
 pub(super) const ROWS_PER_BLOCK: usize = 8;
 
-/// An insert of one row, made one of several.
-pub(super) struct Block<I, V, const MORE: usize> {
-    pub(super) first: I,
-    pub(super) more: [V; MORE],
+/// An insert of several rows into SQLite.
+pub(super) struct Block<First, More, const MORE: usize> {
+    pub(super) table: &'static str,
+    /// The columns, and the values of the first row.
+    pub(super) first: First,
+    /// The values of the others.
+    pub(super) more: [More; MORE],
 }
 
-impl<DB: Backend, I: QueryFragment<DB>, V: QueryFragment<DB>, const MORE: usize> QueryFragment<DB>
-    for Block<I, V, MORE>
+impl<First, More, const MORE: usize> QueryFragment<Sqlite> for Block<First, More, MORE>
+where
+    First: QueryFragment<Sqlite>,
+    More: QueryFragment<Sqlite>,
 {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        // A row that is refused ends the transaction. Without saying so, SQLite would copy every page that it touches, to
+        // undo the rows before it: https://sqlite.org/lang_conflict.html
+        out.push_sql("INSERT OR FAIL INTO ");
+        out.push_identifier(self.table)?;
+        out.push_sql(" ");
         self.first.walk_ast(out.reborrow())?;
         for values in &self.more {
             out.push_sql(", (");
@@ -34,16 +44,17 @@ impl<DB: Backend, I: QueryFragment<DB>, V: QueryFragment<DB>, const MORE: usize>
     }
 }
 
-/// Inserts all rows of a table, given as `&[&Row]`.
+/// Inserts all rows of a table, given as `&[&Row]`. When it fails, some may be there: the transaction is to be undone.
 macro_rules! insert_all {
     ($conn:expr, $table:ident, $rows:expr) => {
         match $conn {
             $crate::store::connection::DbConn::Sqlite(c) => {
                 let (blocks, rest) = $rows.as_chunks::<{ $crate::store::batch::ROWS_PER_BLOCK }>();
-                for [first, more @ ..] in blocks {
-                    let first = diesel::insert_into($table::table).values(*first);
-                    let more = more.map(|row| diesel::Insertable::<$table::table>::values(row).values);
-                    $crate::store::fixed::fixed!($crate::store::batch::Block { first, more }).run(c)?;
+                for block in blocks {
+                    let [first, more @ ..] = block.map(diesel::Insertable::<$table::table>::values);
+                    let more = more.map(|row| row.values);
+                    let block = $crate::store::batch::Block { table: stringify!($table), first, more };
+                    $crate::store::fixed::fixed!(block).run(c)?;
                 }
                 rest.iter().try_for_each(|row| {
                     $crate::store::fixed::fixed!(diesel::insert_into($table::table).values(*row)).run(c)
