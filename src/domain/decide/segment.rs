@@ -17,10 +17,13 @@ impl Draft {
     /// Puts the member into a segment that they belong to, or takes them out of one that they do not, and tells of it if
     /// that changes anything. Answers whether it does.
     pub fn place(&mut self, segment: &Segment, belongs: bool) -> bool {
-        let membership = self.member.standing.segments.get_mut(&segment.name);
-        match (membership, belongs) {
+        let segments = &self.member.standing.segments;
+        match (segments.get(&segment.name), belongs) {
             (Some(membership), _) if belongs || segment.kind == SegmentType::Cohort => {
-                membership.kind = segment.kind; // a new version of the program may have changed it
+                // Whoever judges looks at the member meanwhile, so what stays as it is must not be touched.
+                if membership.kind != segment.kind {
+                    self.keep_as(segment); // a new version of the program changed it
+                }
                 return false;
             }
             (Some(_), _) => self.leave(segment),
@@ -47,6 +50,15 @@ impl Draft {
         self.member.standing.segments.insert(segment.name.clone(), membership);
         let change = change(segment, previous, self.segment_list());
         self.told.push(EventData::SegmentEntered(change));
+    }
+
+    fn keep_as(&mut self, Segment { name, kind, .. }: &Segment) {
+        self.member
+            .standing
+            .segments
+            .get_mut(name)
+            .into_iter()
+            .for_each(|membership| membership.kind = *kind);
     }
 
     fn leave(&mut self, segment: &Segment) {
