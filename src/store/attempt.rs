@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::fixed::fixed;
 use super::row::Row;
 use super::schema::{attempts, deliveries, endpoints};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
@@ -45,10 +46,10 @@ pub(super) struct AttemptChange {
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = attempts, treat_none_as_default_value = false)]
 struct AttemptRow {
-    chain: String,
-    endpoint: String,
-    delivery: String,
-    id: String,
+    chain: Word,
+    endpoint: Word,
+    delivery: Word,
+    id: Word,
     at: i64,
     duration_ms: i64,
     status_code: Option<i64>,
@@ -152,7 +153,7 @@ pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResul
 fn step(change: &AttemptChange) -> impl QueryFragment<Sqlite> {
     let (row, step) = (&change.row, &change.step);
     let delivered = DeliveryStatus::Delivered.as_str();
-    diesel::update(deliveries::table.find((row.chain.as_str(), row.endpoint.as_str(), row.delivery.as_str())))
+    diesel::update(deliveries::table.find((&row.chain, &row.endpoint, &row.delivery)))
         .filter(deliveries::due_at.is_not_null())
         .filter(step.status.into_sql::<Text>().eq(delivered).or(deliveries::attempts.eq(step.number - 1)))
         .set((
@@ -175,11 +176,11 @@ impl QueryFragment<Pg> for Steps<'_> {
         );
         for (at, AttemptChange { row, step }) in self.0.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
-            out.push_bind_param::<Text, _>(&row.chain)?;
+            out.push_bind_param::<Text, _>(&*row.chain)?;
             out.push_sql(", ");
-            out.push_bind_param::<Text, _>(&row.endpoint)?;
+            out.push_bind_param::<Text, _>(&*row.endpoint)?;
             out.push_sql(", ");
-            out.push_bind_param::<Text, _>(&row.delivery)?;
+            out.push_bind_param::<Text, _>(&*row.delivery)?;
             out.push_sql(", ");
             out.push_bind_param::<BigInt, _>(&step.number)?;
             out.push_sql(", ");

@@ -13,6 +13,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::{deliveries, endpoints, loyalty_events};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, NewDelivery};
@@ -76,12 +77,12 @@ pub struct StoredDelivery {
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = deliveries, treat_none_as_default_value = false)]
 pub(super) struct DeliveryRow {
-    chain: String,
-    endpoint: String,
-    id: String,
-    event: String,
-    member: Option<String>,
-    status: String,
+    chain: Word,
+    endpoint: Word,
+    id: Word,
+    event: Word,
+    member: Option<Word>,
+    status: Word,
     attempts: i64,
     due_at: Option<i64>,
     created_at: i64,
@@ -96,7 +97,7 @@ impl DeliveryRow {
             endpoint: delivery.endpoint.into(),
             id: delivery.id.into(),
             event: delivery.event.into(),
-            member: delivery.member.map(String::from),
+            member: delivery.member.map(Word::from),
             status: DeliveryStatus::Pending.as_str().into(),
             attempts: 0,
             due_at: Some(due_at),

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::row::Row;
 use super::schema::transfers;
 use super::trail::{self, Link};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::effect::Cause;
@@ -50,19 +51,19 @@ pub struct StoredTransfer {
 #[derive(QueryableByName, Insertable)]
 #[diesel(table_name = transfers, treat_none_as_default_value = false)]
 pub(super) struct TransferRow {
-    chain: String,
-    id: String,
-    previous: Option<String>,
-    member: String,
-    wallet: String,
-    debit: String,
-    credit: String,
+    chain: Word,
+    id: Word,
+    previous: Option<Word>,
+    member: Word,
+    wallet: Word,
+    debit: Word,
+    credit: Word,
     amount: i64,
-    rule: String,
-    rule_at: String,
+    rule: Word,
+    rule_at: Word,
     program_version: i64,
-    reason: String,
-    source: Option<String>,
+    reason: Word,
+    source: Option<Word>,
     at: i64,
 }
 
@@ -71,17 +72,17 @@ impl TransferRow {
         Self {
             chain: chain.as_str().into(),
             id: transfer.id.into(),
-            previous: transfer.previous.map(String::from),
+            previous: transfer.previous.map(Word::from),
             member: transfer.member.into(),
             wallet: transfer.wallet.as_str().into(),
-            debit: transfer.debit.to_string(),
-            credit: transfer.credit.to_string(),
+            debit: Word::shown(transfer.debit),
+            credit: Word::shown(transfer.credit),
             amount: transfer.amount.0,
             rule: (*transfer.cause.rule).into(),
             rule_at: (*transfer.cause.at).into(),
             program_version: transfer.cause.program_version,
             reason: (*transfer.reason).into(),
-            source: transfer.source.map(String::from),
+            source: transfer.source.map(Word::from),
             at: transfer.at.timestamp_micros(),
         }
     }
@@ -99,14 +100,14 @@ impl TransferRow {
             credit: row.parse("credit", &self.credit)?,
             source: row.parse_opt("source", self.source.as_deref())?,
             at: row.time("at", self.at)?,
-            wallet: self.wallet,
+            wallet: self.wallet.to_string(),
             amount: Points(self.amount),
             cause: Cause {
-                rule: self.rule.into(),
-                at: self.rule_at.into(),
+                rule: (*self.rule).into(),
+                at: (*self.rule_at).into(),
                 program_version: self.program_version,
             },
-            reason: self.reason,
+            reason: self.reason.to_string(),
         })
     }
 }
@@ -158,7 +159,7 @@ pub fn walk_back(
     member: &Member,
     mut take: impl FnMut(StoredTransfer) -> ControlFlow<()>,
 ) -> Result<bool, StoreError> {
-    let mut next = member.latest.transfer.map(|id| id.to_string());
+    let mut next = member.latest.transfer.map(Word::from);
     for _ in 0..MOST_LINES / LINES_AT_ONCE {
         let Some(from) = next else { return Ok(true) };
         let rows = trail::walk::<TransferRow>(conn, chain, &from, LINES_AT_ONCE)?;

@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::row::Row;
 use super::schema::loyalty_events;
 use super::trail::{self, Link};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
@@ -52,11 +53,11 @@ impl EventFilter {
 #[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = loyalty_events, treat_none_as_default_value = false)]
 pub(super) struct EventRow {
-    chain: String,
-    id: String,
-    previous: Option<String>,
-    kind: String,
-    member: Option<String>,
+    chain: Word,
+    id: Word,
+    previous: Option<Word>,
+    kind: Word,
+    member: Option<Word>,
     at: i64,
     body: String,
 }
@@ -66,9 +67,9 @@ impl EventRow {
         Self {
             chain: event.chain.as_str().into(),
             id: event.id.into(),
-            previous: event.subject.as_ref().and_then(|of| of.previous).map(String::from),
+            previous: event.subject.as_ref().and_then(|of| of.previous).map(Word::from),
             kind: event.kind().as_str().into(),
-            member: event.member().map(String::from),
+            member: event.member().map(Word::from),
             at: event.at.timestamp_micros(),
             body: event.to_json(),
         }
@@ -167,9 +168,9 @@ fn list_of_member(
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let mut next = match after {
         Some(after) => before(conn, chain, member, after)?,
-        None => super::member::load(conn, chain, member)?
-            .and_then(|member| member.latest.event)
-            .map(|id| id.to_string()),
+        None => {
+            super::member::load(conn, chain, member)?.and_then(|member| member.latest.event).map(Word::from)
+        }
     };
     let mut found = Vec::new();
     while let Some(from) = next.take() {
@@ -188,8 +189,8 @@ fn list_of_member(
 }
 
 /// The member's event before this one of theirs.
-fn before(conn: &mut DbConn, chain: &ChainId, member: MemberId, id: EventId) -> QueryResult<Option<String>> {
-    let previous: Option<Option<String>> = loyalty_events::table
+fn before(conn: &mut DbConn, chain: &ChainId, member: MemberId, id: EventId) -> QueryResult<Option<Word>> {
+    let previous: Option<Option<Word>> = loyalty_events::table
         .find((chain.as_str(), id.to_string()))
         .filter(loyalty_events::member.eq(member.to_string()))
         .select(loyalty_events::previous)

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::fixed::fixed;
 use super::row::Row;
 use super::schema::{identities, members};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::cart::Carts;
 use crate::domain::celebration::Celebrated;
@@ -34,8 +35,8 @@ const STATE_FORM: u32 = 1;
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = members, treat_none_as_default_value = false)]
 pub(super) struct MemberRow {
-    chain: String,
-    pub(super) id: String,
+    chain: Word,
+    pub(super) id: Word,
     version: i64,
     state: String,
     days: Vec<u8>,
@@ -210,7 +211,7 @@ fn upsert(conn: &mut PgConnection, rows: &[&MemberRow]) -> QueryResult<Vec<bool>
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
         written.extend(upsert!(rows.to_vec()).returning(members::id).load::<String>(conn)?);
     }
-    Ok(rows.iter().map(|row| written.contains(&row.id)).collect())
+    Ok(rows.iter().map(|row| written.contains(&*row.id)).collect())
 }
 
 fn upsert_one(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
@@ -219,7 +220,7 @@ fn upsert_one(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool>
 
 /// Leaves the wake-up alone. SQLite would write its index anew even if it stayed the same.
 fn move_on(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
-    let update = diesel::update(members::table.find((row.chain.as_str(), row.id.as_str())))
+    let update = diesel::update(members::table.find((&row.chain, &row.id)))
         .filter(members::version.eq(row.version - 1))
         .set((
             members::version.eq(row.version),
@@ -232,10 +233,10 @@ fn move_on(conn: &mut SqliteConnection, row: &MemberRow) -> QueryResult<bool> {
 #[derive(Insertable)]
 #[diesel(table_name = identities, treat_none_as_default_value = false)]
 pub(super) struct IdentityRow {
-    chain: String,
+    chain: Word,
     kind: &'static str,
-    value: String,
-    member: String,
+    value: Word,
+    member: Word,
 }
 
 impl IdentityRow {
@@ -264,7 +265,9 @@ pub(super) fn claim(conn: &mut DbConn, rows: &[&IdentityRow]) -> QueryResult<Vec
             .on_conflict((identities::chain, identities::kind, identities::value))
             .do_nothing(),
         (identities::chain, identities::kind, identities::value),
-        |row| -> (String, String, String) { (row.chain.clone(), row.kind.to_owned(), row.value.clone()) }
+        |row| -> (String, String, String) {
+            (row.chain.to_string(), row.kind.to_owned(), row.value.to_string())
+        }
     )
 }
 

@@ -37,6 +37,7 @@ mod tests;
 mod trail;
 mod url;
 pub mod vault;
+mod word;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::orders;
+use super::word::Word;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::MemberId;
 use crate::domain::json::to_json;
@@ -17,8 +18,8 @@ use crate::domain::text::Key;
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = orders, treat_none_as_default_value = false)]
 pub(super) struct OrderRow {
-    chain: String,
-    order_id: String,
+    chain: Word,
+    order_id: Word,
     version: i64,
     state: String,
 }
@@ -59,7 +60,7 @@ pub(super) fn write(conn: &mut DbConn, rows: &[&OrderRow]) -> QueryResult<Vec<bo
             .set((orders::version.eq(excluded(orders::version)), orders::state.eq(excluded(orders::state)),))
             .filter((orders::version + 1).eq(excluded(orders::version))),
         (orders::chain, orders::order_id),
-        |row| -> (String, String) { (row.chain.clone(), row.order_id.clone()) }
+        |row| -> (String, String) { (row.chain.to_string(), row.order_id.to_string()) }
     )
 }
 

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::row::Row;
 use super::schema::source_events;
 use super::trail::{self, Link};
+use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{SourceChange, SourceOrigin};
@@ -62,16 +63,16 @@ pub struct StoredSource {
 #[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = source_events, treat_none_as_default_value = false)]
 pub(super) struct SourceRow {
-    chain: String,
-    id: String,
-    previous: Option<String>,
-    key: String,
-    kind: String,
-    status: String,
+    chain: Word,
+    id: Word,
+    previous: Option<Word>,
+    key: Word,
+    kind: Word,
+    status: Word,
     runs: i64,
-    member: Option<String>,
-    location: Option<String>,
-    asked_by: Option<String>,
+    member: Option<Word>,
+    location: Option<Word>,
+    asked_by: Option<Word>,
     occurred_at: i64,
     received_at: i64,
     program_version: i64,
@@ -92,7 +93,7 @@ impl SourceRow {
         Self {
             chain: chain.as_str().into(),
             id: change.id.into(),
-            previous: change.previous.map(String::from),
+            previous: change.previous.map(Word::from),
             key: event.key.as_str().into(),
             kind: event.kind().as_str().into(),
             status: change.status().as_str().into(),
@@ -104,7 +105,7 @@ impl SourceRow {
                 ) => 0,
                 (SourceOrigin::Outside, SourceStatus::Processed | SourceStatus::Failed) => 1,
             },
-            member: change.member.map(String::from),
+            member: change.member.map(Word::from),
             location: event.location.as_ref().map(|location| location.as_str().into()),
             asked_by: event.asked_by.as_ref().map(|key| key.as_str().into()),
             occurred_at: event.occurred_at.timestamp_micros(),
@@ -167,7 +168,7 @@ pub(super) fn keep_new(conn: &mut DbConn, rows: &[&SourceRow]) -> QueryResult<Ve
             .on_conflict((source_events::chain, source_events::key))
             .do_nothing(),
         source_events::id,
-        |row| -> String { row.id }
+        |row| -> Word { row.id }
     )
 }
 

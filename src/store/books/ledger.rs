@@ -35,7 +35,7 @@ pub(super) fn verify_page(
         .order(members::id)
         .limit(PAGE)
         .load(conn)?;
-    let last = rows.last().map(|row| row.id.clone()).filter(|_| rows.len() as i64 == PAGE);
+    let last = rows.last().map(|row| row.id.to_string()).filter(|_| rows.len() as i64 == PAGE);
     let members = rows.into_iter().map(MemberRow::read).collect::<Result<Vec<_>, _>>()?;
     let sums = sums(conn, chain, after, last.as_deref())?;
     compare(&members, sums, wrong)?;
