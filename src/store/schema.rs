@@ -229,9 +229,11 @@ diesel::table! {
         chain -> Text,
         member -> Text,
         code -> Text,
+        book -> Text,
         assigned -> BigInt,
         used -> BigInt,
         expires_at -> Nullable<BigInt>,
+        worth_until -> Nullable<BigInt>,
     }
 }
 
@@ -321,6 +323,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
+diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);
 
 // To sum up each side of the ledger by account and wallet.
 diesel::allow_columns_to_appear_in_same_group_by_clause!(

@@ -234,11 +234,15 @@ CREATE TABLE coupon_holdings (
     chain TEXT COLLATE "C" NOT NULL,
     member TEXT COLLATE "C" NOT NULL,
     code TEXT COLLATE "C" NOT NULL,
+    book TEXT COLLATE "C" NOT NULL,
     assigned BIGINT NOT NULL,
     used BIGINT NOT NULL,
     expires_at BIGINT,
+    -- Until when it may be of use to the member: NULL = it is not.
+    worth_until BIGINT,
     PRIMARY KEY (chain, member, code)
 );
+CREATE INDEX coupon_holdings_of_worth ON coupon_holdings (chain, member, book, worth_until) WHERE worth_until IS NOT NULL;
 
 CREATE TABLE coupon_tallies (
     chain TEXT COLLATE "C" NOT NULL,

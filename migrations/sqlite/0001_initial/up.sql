@@ -241,11 +241,15 @@ CREATE TABLE coupon_holdings (
     chain TEXT NOT NULL,
     member TEXT NOT NULL,
     code TEXT NOT NULL,
+    book TEXT NOT NULL,
     assigned BIGINT NOT NULL,
     used BIGINT NOT NULL,
     expires_at BIGINT,
+    -- Until when it may be of use to the member: NULL = it is not.
+    worth_until BIGINT,
     PRIMARY KEY (chain, member, code)
 ) WITHOUT ROWID;
+CREATE INDEX coupon_holdings_of_worth ON coupon_holdings (chain, member, book, worth_until) WHERE worth_until IS NOT NULL;
 
 CREATE TABLE coupon_tallies (
     chain TEXT NOT NULL,

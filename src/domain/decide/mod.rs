@@ -33,6 +33,7 @@ pub use announce::announce;
 pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -47,7 +48,7 @@ use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{ReferralId, SourceId};
+use super::ids::{CouponBookKey, ReferralId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
@@ -160,6 +161,8 @@ pub struct Draft {
     desk: Desk,
     /// What should lie on the desk and does not.
     wanted: Wanted,
+    /// The books whose coupons were asked about.
+    asked_books: BTreeSet<CouponBookKey>,
     wake_before: Option<Timestamp>,
     new_referral_code: Option<ReferralCode>,
     referral_changed: bool,
@@ -210,6 +213,7 @@ impl Draft {
             foresight,
             desk,
             wanted: Wanted::default(),
+            asked_books: BTreeSet::new(),
             new_referral_code: None,
             referral_changed: false,
             referral_reward: None,

@@ -14,8 +14,9 @@ use crate::store::error::StoreError;
 
 /// What the first one ($3) has counts as the second one's ($1) too; the rows of the first stay, so that it is known what they had.
 const JOIN: [&str; 2] = [
-    "INSERT INTO coupon_holdings (chain, member, code, assigned, used, expires_at)
-     SELECT chain, $1, code, assigned, used, expires_at FROM coupon_holdings WHERE chain = $2 AND member = $3
+    "INSERT INTO coupon_holdings (chain, member, code, book, assigned, used, expires_at, worth_until)
+     SELECT chain, $1, code, book, assigned, used, expires_at, worth_until FROM coupon_holdings
+     WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, code) DO UPDATE SET
         assigned = coupon_holdings.assigned + excluded.assigned,
         used = coupon_holdings.used + excluded.used,
@@ -24,7 +25,11 @@ const JOIN: [&str; 2] = [
             WHEN excluded.assigned = 0 THEN coupon_holdings.expires_at
             WHEN coupon_holdings.expires_at > excluded.expires_at THEN coupon_holdings.expires_at
             WHEN coupon_holdings.expires_at IS NULL THEN NULL
-            ELSE excluded.expires_at END",
+            ELSE excluded.expires_at END,
+        worth_until = CASE
+            WHEN coupon_holdings.worth_until IS NULL THEN excluded.worth_until
+            WHEN coupon_holdings.worth_until < excluded.worth_until THEN excluded.worth_until
+            ELSE coupon_holdings.worth_until END",
     "INSERT INTO coupon_tallies (chain, member, book, assigned, used)
      SELECT chain, $1, book, assigned, used FROM coupon_tallies WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, book) DO UPDATE SET
@@ -32,6 +37,8 @@ const JOIN: [&str; 2] = [
         used = coupon_tallies.used + excluded.used",
 ];
 
+/// What a code is worth to whom may be too much by this, never too little ([`Worth`](crate::domain::coupon::Worth)).
+///
 /// First what the second one ($3) had is cut down to what the first one ($2) still has of it: uses are theirs again, and
 /// of what they did not use as much as is unused. Then the first one loses as much.
 const PART: [&str; 5] = [
@@ -41,18 +48,25 @@ const PART: [&str; 5] = [
             WHEN own.assigned <= own.used THEN CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END
             WHEN kept.assigned <= kept.used THEN own.used
             WHEN own.assigned - own.used < kept.assigned - kept.used THEN own.assigned
-            ELSE own.used + kept.assigned - kept.used END
+            ELSE own.used + kept.assigned - kept.used END,
+        worth_until = CASE
+            WHEN own.assigned > 0 AND own.used = 0 AND kept.assigned <= kept.used THEN NULL
+            WHEN own.worth_until IS NULL OR own.worth_until < kept.worth_until THEN kept.worth_until
+            ELSE own.worth_until END
      FROM coupon_holdings AS kept
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code",
     "UPDATE coupon_holdings AS kept SET
         assigned = CASE WHEN kept.assigned > own.assigned THEN kept.assigned - own.assigned ELSE 0 END,
-        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END
+        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END,
+        worth_until = CASE
+            WHEN kept.assigned > own.assigned THEN COALESCE(kept.worth_until, kept.expires_at, 9223372036854775807)
+            WHEN own.assigned = 0 THEN kept.worth_until END
      FROM coupon_holdings AS own
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND own.code = kept.code",
     "DELETE FROM coupon_holdings
-     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0 AND used = 0",
+     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0 AND used = 0 AND worth_until IS NULL",
     "UPDATE coupon_tallies AS own SET
         assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END,
         used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END
