@@ -13,6 +13,7 @@ mod churn;
 mod coupons;
 mod delivery;
 mod door;
+mod holdings;
 mod hostile;
 mod identity;
 mod ingest;
