@@ -42,10 +42,14 @@ const JOIN: [&str; 2] = [
 /// First what the second one ($3) had is cut down to what the first one ($2) still has of it: uses are theirs again, and
 /// of what they did not use as much as is unused. Then the first one loses as much.
 const PART: [&str; 5] = [
+    "UPDATE coupon_holdings AS own SET assigned = kept.assigned
+     FROM coupon_holdings AS kept
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code AND own.assigned > kept.assigned",
     "UPDATE coupon_holdings AS own SET
         used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END,
         assigned = CASE
-            WHEN own.assigned <= own.used THEN CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END
+            WHEN own.assigned <= own.used THEN own.assigned
             WHEN kept.assigned <= kept.used THEN own.used
             WHEN own.assigned - own.used < kept.assigned - kept.used THEN own.assigned
             ELSE own.used + kept.assigned - kept.used END,
@@ -57,16 +61,14 @@ const PART: [&str; 5] = [
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code",
     "UPDATE coupon_holdings AS kept SET
-        assigned = CASE WHEN kept.assigned > own.assigned THEN kept.assigned - own.assigned ELSE 0 END,
-        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END,
+        assigned = kept.assigned - own.assigned,
+        used = kept.used - own.used,
         worth_until = CASE
             WHEN kept.assigned > own.assigned THEN COALESCE(kept.worth_until, kept.expires_at, 9223372036854775807)
             WHEN own.assigned = 0 THEN kept.worth_until END
      FROM coupon_holdings AS own
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND own.code = kept.code",
-    "DELETE FROM coupon_holdings
-     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0 AND used = 0 AND worth_until IS NULL",
     "UPDATE coupon_tallies AS own SET
         assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END,
         used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END

@@ -1,0 +1,80 @@
+//! What members have of codes and did with books, against what is written down of each move.
+//!
+//! After a merge and an un-merge it is no longer written whose each use is, so what all members have together is
+//! compared. What somebody who is no member any more had cannot be found in it (of the merged it is the survivor's), so
+//! of a code or book that they had to do with the members may have less.
+
+use diesel::prelude::*;
+
+use super::{Wrong, look};
+use crate::domain::chain::ChainId;
+use crate::store::connection::DbConn;
+
+/// Where members' counts of something are, and how its moves are found.
+struct Count {
+    /// Of what, as people say it.
+    of: &'static str,
+    table: &'static str,
+    /// The column that says of which.
+    key: &'static str,
+    /// The same of a move.
+    moved: &'static str,
+}
+
+const COUNTS: [Count; 2] = [
+    Count { of: "coupon", table: "coupon_holdings", key: "code", moved: "coupon_usages.code" },
+    Count { of: "coupon book", table: "coupon_tallies", key: "book", moved: "coupons.book" },
+];
+
+/// Checks all of it.
+pub(super) fn verify(conn: &mut DbConn, chain: &ChainId, wrong: &mut Vec<Wrong>) -> QueryResult<()> {
+    wrong.extend(look(conn, chain, MISFILED)?.into_iter().map(|row| Wrong::Missing {
+        table: "coupons",
+        id: row.name,
+        named_by: format!("what member {} has of a book", row.about),
+    }));
+    for count in &COUNTS {
+        for (what, done, undone) in [("uses", "used", "reverted"), ("assignments", "assigned", "withdrawn")] {
+            wrong.extend(look(conn, chain, &count.compared(done, undone))?.into_iter().map(|row| {
+                let what = format!("{what} of {} {} by members", count.of, row.name);
+                Wrong::Miscounted { what, found: row.found, stored: row.stored }
+            }));
+        }
+    }
+    Ok(())
+}
+
+impl Count {
+    /// Where the moves and what members counted do not agree.
+    fn compared(&self, done: &str, undone: &str) -> String {
+        let Self { of: _, table, key, moved } = self;
+        format!(
+            "SELECT name, '' AS about, CAST(SUM(moved) AS BIGINT) AS found, CAST(SUM(counted) AS BIGINT) AS stored
+            FROM (
+                SELECT {moved} AS name, CASE kind WHEN '{done}' THEN 1 WHEN '{undone}' THEN -1 ELSE 0 END AS moved,
+                    0 AS counted, CASE WHEN members.ended THEN 1 ELSE 0 END AS ended
+                FROM coupon_usages
+                JOIN coupons ON coupons.chain = coupon_usages.chain AND coupons.code = coupon_usages.code
+                LEFT JOIN members ON members.chain = coupon_usages.chain AND members.id = coupon_usages.member
+                WHERE coupon_usages.chain = $1
+                UNION ALL
+                SELECT {table}.{key}, 0, {table}.{done}, 0 FROM {table}
+                JOIN members ON members.chain = {table}.chain AND members.id = {table}.member
+                WHERE {table}.chain = $1 AND NOT members.ended
+            ) AS sides
+            GROUP BY name
+            HAVING SUM(counted) > SUM(moved) OR (SUM(counted) < SUM(moved) AND MAX(ended) = 0)
+            ORDER BY name"
+        )
+    }
+}
+
+/// What members have of codes that are not there, or belong to another book.
+const MISFILED: &str = "\
+    SELECT coupon_holdings.code AS name, coupon_holdings.member AS about, CAST(0 AS BIGINT) AS found,
+        CAST(0 AS BIGINT) AS stored
+    FROM coupon_holdings
+    WHERE coupon_holdings.chain = $1 AND NOT EXISTS (
+        SELECT 1 FROM coupons WHERE coupons.chain = coupon_holdings.chain AND coupons.code = coupon_holdings.code
+            AND coupons.book = coupon_holdings.book)
+    ORDER BY coupon_holdings.code";
