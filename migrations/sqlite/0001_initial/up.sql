@@ -275,6 +275,7 @@ CREATE TABLE coupon_usages (
     at BIGINT NOT NULL,
     PRIMARY KEY (chain, key)
 ) WITHOUT ROWID;
+CREATE INDEX coupon_usages_in_force ON coupon_usages (chain, member, code) WHERE kind = 'used' AND reverted_by IS NULL;
 
 -- By whom a code is known, which says who brought a member.
 CREATE TABLE referral_codes (

@@ -88,7 +88,8 @@ impl Draft {
         let (handed, merged) = self.member.release(&mut other, expiry)?;
         self.hand_over(frame, "members unmerged", &handed, (self.member.id, other.id));
         self.people.move_identities(&other.identities, self.member.id, Some(other.id));
-        self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id });
+        let absorbed = other.absorbed.iter().map(|absorbed| absorbed.id).collect();
+        self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id, absorbed });
         self.give_up_standing(frame, merged.brought(), merged.before());
         let known_as = other.known_as();
         self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(known_as, other.id, &handed))));

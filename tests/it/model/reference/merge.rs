@@ -3,7 +3,7 @@
 //! An un-merge is a step only while what was brought is as it was brought. Left out is what `docs/identity.md` does not
 //! say to the point for a naive reader: what goes back of points that were spent meanwhile or owed before, of orders and
 //! redemptions that changed, of a referral that was settled, of achievements that were revoked; which tier stays when a
-//! period closed in between; whose a reservation is, and a coupon whose use was taken back by the survivor.
+//! period closed in between; and whose a reservation is.
 
 use super::super::program::{ACHIEVEMENTS, WALLETS};
 use super::super::purse::{Instant, Purse};
@@ -174,7 +174,6 @@ impl Reference {
                 own.balance() >= brought && own.contains(&merged.brought[wallet].by(self.now))
             })
             && merged.received.is_none_or(|theirs| received.is_none_or(|now| now.is_other_or_as(theirs)))
-            && !self.was_unused(absorbed)
             && !self.has_reservation(survivor)
     }
 
@@ -187,10 +186,6 @@ impl Reference {
                 self.coupons[at].owner = survivor;
             }
         }
-    }
-
-    fn was_unused(&self, absorbed: usize) -> bool {
-        self.usages.iter().any(|usage| usage.by_heir && self.is_of(usage.by, absorbed))
     }
 
     fn has_reservation(&self, member: usize) -> bool {
