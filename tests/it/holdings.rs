@@ -11,6 +11,8 @@ on_both_backends! {
     what_expires_or_is_kept_for_a_while_is_known_until_then,
     what_an_event_gives_is_seen_by_reactions_segments_and_triggers_and_not_by_its_other_rules,
     what_a_guest_has_goes_with_a_merge_comes_back_with_an_unmerge_and_ends_with_an_erasure,
+    what_the_survivor_used_of_a_member_who_had_absorbed_another_is_nobody_elses,
+    a_use_that_the_survivor_took_back_and_made_again_is_theirs,
 }
 
 const CHAIN: &str = "/v1/chains/harvest";
@@ -196,6 +198,45 @@ async fn what_a_guest_has_goes_with_a_merge_comes_back_with_an_unmerge_and_ends_
     assert_eq!(known(&app, "ben").await, Known { gifts: 1, short: 1, cinema: 1 });
     app.request(Method::DELETE, &path("ben", ""), &[], Vec::new()).await.expect(200);
     assert_eq!(known(&app, "ben").await, Known { gifts: 0, short: 0, cinema: 0 }, "somebody new");
+    app.verify();
+    app.stop().await;
+}
+
+async fn what_the_survivor_used_of_a_member_who_had_absorbed_another_is_nobody_elses(app: TestApp) {
+    let mut ids = Vec::new();
+    for guest in ["ana", "ben", "cem"] {
+        known(&app, guest).await;
+        ids.push(app.get(&path(guest, "")).await.expect(200)["member_id"].clone());
+    }
+    let (used, _) = (give(&app, "cem", "gift").await, give(&app, "cem", "gift").await);
+    app.post(&path("ben", "/merge"), &json!({ "from": "cem" })).await.expect(200);
+    app.post(&path("ana", "/merge"), &json!({ "from": "ben" })).await.expect(200);
+    coupon(&app, &used, "use", json!({ "member": "ana" })).await;
+    app.post(&path("ana", "/unmerge"), &json!({ "member": ids[1] })).await.expect(200);
+    app.post(&path("ben", "/unmerge"), &json!({ "member": ids[2] })).await.expect(200);
+    for (guest, gifts) in [("ana", 0), ("ben", 0), ("cem", 1)] {
+        assert_eq!(known(&app, guest).await.gifts, gifts, "{guest}");
+    }
+    let shown = app.get(&path("cem", "/coupons")).await.expect(200);
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1, "{shown}");
+    app.verify();
+    app.stop().await;
+}
+
+async fn a_use_that_the_survivor_took_back_and_made_again_is_theirs(app: TestApp) {
+    known(&app, "ana").await;
+    known(&app, "ben").await;
+    let ben = app.get(&path("ben", "")).await.expect(200)["member_id"].clone();
+    let code = give(&app, "ben", "gift").await;
+    let usage = |receipt: &Value| receipt["events"][0]["data"]["coupon_usage_key"].clone();
+    let first = usage(&coupon(&app, &code, "use", json!({ "member": "ben" })).await);
+    app.post(&path("ana", "/merge"), &json!({ "from": "ben" })).await.expect(200);
+    coupon(&app, &code, "revert", json!({ "member": "ana", "usage": first })).await;
+    let second = usage(&coupon(&app, &code, "use", json!({ "member": "ana" })).await);
+    app.post(&path("ana", "/unmerge"), &json!({ "member": ben })).await.expect(200);
+    app.verify();
+    coupon(&app, &code, "revert", json!({ "member": "ana", "usage": second })).await;
+    assert_eq!((known(&app, "ana").await.gifts, known(&app, "ben").await.gifts), (1, 0));
     app.verify();
     app.stop().await;
 }
