@@ -273,7 +273,8 @@ fn the_books_that_one_event_may_ask_about_are_bounded() {
     let rules = format!(
         "rule \"Many\" on visit {{ for n in 0..{MOST_BOOKS_ASKED} {{ award(member.coupons(`b${{n}}`), \"m\"); }} }}\n\
          rule \"One more\" on visit when member.has_coupon(\"b{MOST_BOOKS_ASKED}\") {{ award(1, \"o\"); }}\n\
-         rule \"Known\" on visit when member.has_coupon(\"b0\") {{ award(1, \"k\"); }}\n"
+         rule \"Known\" on visit when member.has_coupon(\"b0\") {{ award(1, \"k\"); }}\n\
+         segment \"Later\" when member.coupons(\"b{MOST_BOOKS_ASKED}\") > 0;\n"
     );
     let mut sources = sources(&rules);
     sources.files.iter_mut().find(|(name, _)| name == "program.toml").unwrap().1.push_str(&books);
@@ -303,6 +304,8 @@ fn the_books_that_one_event_may_ask_about_are_bounded() {
     assert_eq!((&error["rule"], &error["at"]), (&"One more".into(), &"a.rhai:2:38".into()));
     assert_eq!(error["error"], "one event may ask about the coupons of at most 10 books");
     assert_eq!(acted(&commit).last().unwrap(), "Known", "what is known may be asked again");
+    let note = receipt["notes"][0].as_str().unwrap();
+    assert!(note.contains("at most 10 books"), "of the whole event: {note}");
 }
 
 #[test]
