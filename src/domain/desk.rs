@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::Claim;
 use super::member::Member;
+use super::merge::Tombstones;
 use super::referral::{ReferralCode, Sender};
 use super::{coupon, redemption};
 
@@ -44,8 +45,11 @@ pub struct Desk {
     pub redemptions: redemption::Desk,
     /// Members who give codes to others; `None` = nobody has this code.
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
-    /// Other members whom the event is about: they lie there from the start.
-    pub guests: Vec<Member>,
+    /// Whom a merge is about besides the survivor: they lie there from the start.
+    pub guest: Option<Member>,
+    /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of
+    /// theirs happens to what is theirs.
+    pub tombstones: Tombstones,
     /// The order that is claimed; it lies there from the start, too.
     pub claim: Option<Claim>,
 }

@@ -202,9 +202,31 @@ impl Feat {
             let Some(own) = self.stages.iter_mut().find(|own| own.from == theirs.from) else { continue };
             own.count = own.count.saturating_sub(theirs.count);
             own.times = own.times.saturating_sub(theirs.times);
-            own.brought.retain(|haul| !theirs.brought.contains(haul));
+            for haul in &theirs.brought {
+                if let Some(at) = own.brought.iter().rposition(|own| own == haul) {
+                    own.brought.remove(at);
+                }
+            }
         }
         self.stages.retain(|own| own.times > 0 || !own.count.is_zero() || own.until.is_some());
+    }
+
+    /// It was revoked once, and with it what it had brought.
+    pub fn lose(&mut self, brought: &[Brought]) {
+        let is_it = |haul: &Haul| haul.1 == brought;
+        let mut earned = self.stages.iter_mut().rev().filter(|stage| stage.times > 0);
+        let with_it = earned.by_ref().find(|stage| stage.brought.iter().any(is_it));
+        let stage = match with_it {
+            Some(stage) => Some(stage),
+            None => self.stages.iter_mut().rev().find(|stage| stage.times > 0),
+        };
+        self.times = self.times.saturating_sub(1);
+        if let Some(stage) = stage {
+            stage.times -= 1;
+            if let Some(at) = stage.brought.iter().rposition(is_it) {
+                stage.brought.remove(at);
+            }
+        }
     }
 
     /// How far the member is, if that was not told yet.

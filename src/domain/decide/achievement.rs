@@ -152,6 +152,10 @@ impl Draft {
             if let Some(Goal { measure: Measure::Sum(_, period), .. }) = goal.filter(|_| !change.is_zero()) {
                 let feats = &mut self.member.standing.feats;
                 feats.entry(achievement.clone()).or_default().count(*period, day, change);
+                for theirs in self.desk.tombstones.line(order.member) {
+                    let feats = &mut theirs.standing.feats;
+                    feats.entry(achievement.clone()).or_default().count(*period, day, change);
+                }
                 counted = counted.max(Counted::by(change));
             }
         }
@@ -226,10 +230,13 @@ impl Draft {
             times,
         }));
         let cause = frame.engine(&format!("achievement {id} revoked"));
+        let order_of = self.order.as_ref().and_then(|order| order.member);
+        let loser = self.desk.tombstones.loser_of(id, order_of, times);
+        self.desk.tombstones.line(loser).for_each(|theirs| theirs.lose(id, &brought));
         for Brought { wallet: code, points } in brought {
             let Some(wallet) = frame.terms.wallet(Some(&code)) else { continue };
             let movement = Movement { cause: &cause, wallet, amount: points, reason: &cause.rule };
-            match self.reclaim(frame, movement, Points::ZERO) {
+            match self.reclaim(frame, movement, Points::ZERO, loser) {
                 Ok(taken) => self.line(&cause, "take_back", Some((wallet, taken)), None),
                 Err(refusal) => self.note(format!("what `{id}` brought stays: {refusal}")),
             }

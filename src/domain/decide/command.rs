@@ -1,13 +1,14 @@
 //! Commands: what people asked for, carried out or refused.
 
 use super::points::Movement;
-use super::{Draft, Frame};
+use super::{Draft, Frame, Refusal};
 use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::Cause;
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
+use crate::domain::wallet::Waiting;
 
 impl Draft {
     pub(super) fn carry_out(&mut self, frame: Frame<'_>, command: &Command) -> Result<(), Refused> {
@@ -53,8 +54,12 @@ impl Draft {
     fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
+        let is_it = |waiting: &Waiting| waiting.origin == confirmation.origin;
         for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, wallet, |waiting| waiting.origin == confirmation.origin)?;
+            self.release(frame, &cause, wallet, is_it)?;
+            for theirs in self.desk.tombstones.all() {
+                theirs.release(wallet, frame.timezone, is_it).map_err(Refusal::from)?;
+            }
         }
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);

@@ -23,6 +23,7 @@ impl Draft {
         self.expire_referral(frame);
         self.abandon_carts(frame);
         let now = self.now;
+        self.desk.tombstones.catch_up(now, &frame.terms.wallets, frame.timezone)?;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
             if self
@@ -37,6 +38,7 @@ impl Draft {
                 self.warn_of_expiry(frame, wallet);
             }
         }
+        self.desk.tombstones.pay(&mut self.member);
         self.expire_redemptions(frame)
     }
 
@@ -47,6 +49,7 @@ impl Draft {
         if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
             amount.0 += held.empty().0;
             held.used_at = None;
+            self.desk.tombstones.all().for_each(|theirs| _ = theirs.wallet(&wallet.code).empty());
         }
         if amount == Points::ZERO {
             return;

@@ -19,6 +19,7 @@ impl Draft {
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         let face = self.member.face();
         let segments = self.member.standing.segment_names();
+        self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
         let latest = &mut self.member.latest;
         for transfer in &mut self.transfers {
             let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);

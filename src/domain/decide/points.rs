@@ -10,7 +10,7 @@ use crate::domain::money::Points;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::wallet::{Overdraft, Pending, WalletTerms};
 use crate::domain::text::{Key, Name, Note};
-use crate::domain::wallet::{Lot, Until, Waiting};
+use crate::domain::wallet::{Lot, Until, Waiting, Wallet, WalletError};
 use chrono::Duration;
 use rust_decimal::Decimal;
 
@@ -82,6 +82,7 @@ impl Draft {
         let until = match wallet.pending {
             Pending::No => {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                self.hand_on(wallet, amount, |held| held.credit(amount, moved.expires_at))?;
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
             }
@@ -89,7 +90,8 @@ impl Draft {
             Pending::Confirmation => Until::Confirmed,
         };
         let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
-        self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
+        self.member.standing.wallets.open(&wallet.code).wait(waiting.clone())?;
+        self.hand_on(wallet, amount, |held| held.wait(waiting.clone()))?;
         self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
         self.told.push(EventData::PointsPending(PointsPending {
             amount,
@@ -97,6 +99,23 @@ impl Draft {
             reason: reason.into(),
             available_at: until.instant(),
         }));
+        Ok(())
+    }
+
+    /// What comes for an order of somebody whom the member has absorbed is theirs; but not what an achievement brings.
+    fn hand_on(
+        &mut self,
+        wallet: &WalletTerms,
+        amount: Points,
+        change: impl Fn(&mut Wallet) -> Result<(), WalletError>,
+    ) -> Result<(), Refusal> {
+        let today = self.today;
+        if self.reacts_to.is_none() {
+            for theirs in self.theirs() {
+                change(theirs.wallet(&wallet.code))?;
+                theirs.count_earned(wallet, today, amount);
+            }
+        }
         Ok(())
     }
 
@@ -155,47 +174,51 @@ impl Draft {
             let (pending, chain) =
                 (Account::Pending(self.member.id), Account::Chain(ChainAccount::ClawedBack));
             self.book(Movement { amount: waited, ..movement }, pending, chain);
+            self.theirs().for_each(|theirs| _ = theirs.wallet(&wallet.code).take_waiting(&origin, waited));
         }
-        self.reclaim(frame, movement, waited)
+        let owner = self.order.as_ref().and_then(|order| order.member);
+        self.reclaim(frame, movement, waited, owner)
     }
 
     /// Takes points back that were given, beyond those of them that `waited` and are taken already; as far as the
-    /// program and the wallet allow. What is let go is let go for good. Answers how many points were taken in all.
+    /// program and the wallet allow. What is let go is let go for good. Points that were `theirs` of somebody whom the
+    /// member has absorbed go off what is theirs, and where no debt may be made, off nothing else. Answers how many
+    /// points were taken in all.
     pub(super) fn reclaim(
         &mut self,
         frame: Frame<'_>,
         movement: Movement<'_>,
         waited: Points,
+        owner: Option<MemberId>,
     ) -> Result<Points, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let balance = self.balance(wallet);
-        let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), balance);
+        let theirs = owner.and_then(|owner| self.desk.tombstones.theirs(owner));
+        let there_is = theirs.map_or(balance, |theirs| theirs.balance(&wallet.code).min(balance));
+        let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), there_is);
         let left = match wallet.overdraft {
             Overdraft::Allowed => left,
-            Overdraft::Refused => left.min(balance.max(Points::ZERO)),
+            Overdraft::Refused => left.min(there_is.max(Points::ZERO)),
         };
         let new_balance = match left > Points::ZERO {
             true => {
-                self.blame(&wallet.code, left);
                 self.debit(Movement { amount: left, ..movement }, ChainAccount::ClawedBack)?.0.new_balance
             }
             false => balance,
         };
         let amount = Points(waited.0 + left.0);
+        let day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
+        for theirs in self.desk.tombstones.line(owner) {
+            theirs.wallet(&wallet.code).debit(left)?;
+            theirs.count_earned(wallet, day, Points(-amount.0));
+        }
+        self.desk.tombstones.owe(&mut self.member, owner, &wallet.code, left);
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
             let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
-    }
-
-    /// What is taken back for an order of somebody whom the member has absorbed does not go back to them one day.
-    fn blame(&mut self, wallet: &Name, amount: Points) {
-        let Some(owner) = self.order.as_ref().and_then(|order| order.member) else { return };
-        if let Some(absorbed) = self.member.absorbed.iter_mut().find(|absorbed| absorbed.id == owner) {
-            absorbed.clawed_back.entry(wallet.clone()).or_insert(Points::ZERO).0 += amount.0;
-        }
     }
 
     /// What the member can spend.

@@ -7,7 +7,7 @@ use ulid::Ulid;
 use super::{Draft, Frame, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::commit::{SourceChange, SourceOrigin};
-use crate::domain::ids::{ReferralId, SourceId};
+use crate::domain::ids::{MemberId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
@@ -143,10 +143,26 @@ impl Draft {
             receiver_id: self.member.face().id,
             channel: referral.channel.clone(),
         };
+        let id = referral.id;
         self.follow_up = Some(FollowUp { member: referral.sender, reward });
         self.end_referral(frame, referral, ReferralStatus::Approved);
         if let Some(terms) = &frame.terms.referrals {
+            let (transfers, receiver) = (self.transfers.len(), self.desk.tombstones.referred_by(id));
             self.give_referral_prize(frame, &terms.receiver);
+            self.give_to(frame, receiver, transfers);
+        }
+    }
+
+    /// What was issued by the ledger lines from here on is theirs who were brought, if the member has absorbed them.
+    fn give_to(&mut self, frame: Frame<'_>, receiver: Option<MemberId>, from: usize) {
+        for issued in &self.transfers[from..] {
+            let Some(wallet) = frame.terms.wallet(Some(&issued.wallet)) else { continue };
+            let expires_at = wallet.expiry.of(self.at, frame.timezone);
+            for theirs in self.desk.tombstones.line(receiver) {
+                // What the survivor has room for, so has whoever is a part of them.
+                _ = theirs.wallet(&wallet.code).credit(issued.amount, expires_at);
+                theirs.count_earned(wallet, self.today, issued.amount);
+            }
         }
     }
 

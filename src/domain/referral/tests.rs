@@ -59,6 +59,6 @@ fn what_two_members_brought_is_one_and_comes_apart_again() {
     survivor.join(&other);
     assert_eq!((survivor.code.clone(), survivor.sent.total), (before.code.clone(), 8));
     assert_eq!(survivor.sent.period, Some((day("2026-03-01"), 3)));
-    survivor.part(&other, &before);
+    assert_eq!(survivor.part(other.clone(), &before), other);
     assert_eq!(survivor, before);
 }

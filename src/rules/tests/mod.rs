@@ -9,6 +9,7 @@ mod decide;
 mod harvest;
 mod hostile;
 mod lifecycle;
+mod merges;
 mod orders;
 mod properties;
 mod redemptions;
