@@ -174,7 +174,7 @@ impl Member {
         (before.history, before.identities, before.absorbed) = Default::default();
         let brought = other.possessions();
 
-        self.absorbed.add(other.id, &brought.absorbed, &self.standing.wallets);
+        self.absorbed.add(other.id, &brought.absorbed);
         let handed = brought.standing.wallets.iter().map(Handed::of).filter(Handed::is_something).collect();
         for (code, wallet) in brought.standing.wallets.iter() {
             self.standing.wallets.open(code).join(wallet)?;
@@ -222,14 +222,21 @@ impl Member {
             celebrated,
             mut standing,
             history,
-            absorbed,
+            mut absorbed,
             referring,
         } = merged.theirs.clone();
 
         let mut handed = Vec::new();
         for (code, theirs) in merged.theirs.standing.wallets.iter() {
-            let least = Points(stay.share(self.id, code).0 - self.absorbed.owes(code).0);
-            let back = self.standing.wallets.open(code).part(theirs, least)?;
+            let has = theirs.balance();
+            let spent = self.absorbed.spent(code).min(has.max(Points::ZERO));
+            let back = self.standing.wallets.open(code).part(theirs, spent)?;
+            self.absorbed.make_up(code, spent);
+            absorbed.spend(
+                code,
+                Points(has.0 - stay.share(other.id, code).0 + absorbed.spent(code).0),
+                spent,
+            );
             handed.push(Handed::of((code, &back)));
             *standing.wallets.open(code) = back;
         }

@@ -243,12 +243,11 @@ impl Wallet {
         Ok(())
     }
 
-    /// Takes out what of it is somebody else's, a deficit of theirs with it; but `least` stays, or what there is if it is
-    /// less.
+    /// Takes out what of it is somebody else's, less what was `spent` of it; a deficit of theirs goes with it.
     ///
     /// # Errors
     /// A balance would leave the range of points; both may then be half changed.
-    pub fn part(&mut self, theirs: &Self, least: Points) -> Result<Self, WalletError> {
+    pub fn part(&mut self, theirs: &Self, spent: Points) -> Result<Self, WalletError> {
         let mut out = Self { used_at: self.used_at, warned_until: theirs.warned_until, ..Self::default() };
         for waits in &theirs.waiting {
             if let Some(at) = self.waiting.iter().rposition(|waiting| waiting == waits) {
@@ -258,8 +257,7 @@ impl Wallet {
         let owed = Points(-theirs.balance.0.min(0));
         self.credit(owed, None)?;
         out.debit(owed)?;
-        let least = self.balance.min(least);
-        let mut left = theirs.balance.0.clamp(0, self.balance.0 - least.0);
+        let mut left = (theirs.balance.0 - spent.0).max(0);
         for lot in theirs.lots.iter() {
             let taken = self.take_from(lot.expires_at, lot.remaining.min(Points(left)));
             out.credit(taken, lot.expires_at)?;
@@ -308,6 +306,18 @@ impl Wallet {
         self.lots = Packed::default();
         self.balance.0 -= gone;
         Points(gone)
+    }
+
+    /// How many points expire by `now`.
+    pub fn over_at(&self, now: Timestamp) -> Points {
+        let over = self.lots.iter().take_while(|lot| lot.expires_at.is_some_and(|at| at <= now));
+        Points(over.map(|lot| lot.remaining.0).sum())
+    }
+
+    /// Whether points expire, or their waiting ends, by `now`.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let expiry = self.next_expiry().map(|(at, _)| at);
+        expiry.into_iter().chain(self.next_release()).any(|at| at <= now)
     }
 
     /// When the next lot is gone, and how much of it there is.

@@ -23,7 +23,7 @@ impl Draft {
         self.expire_referral(frame);
         self.abandon_carts(frame);
         let now = self.now;
-        self.desk.tombstones.catch_up(now, &frame.terms.wallets, frame.timezone)?;
+        self.desk.tombstones.catch_up(&mut self.member, now, &frame.terms.wallets, frame.timezone)?;
         let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
             if self
@@ -38,7 +38,6 @@ impl Draft {
                 self.warn_of_expiry(frame, wallet);
             }
         }
-        self.desk.tombstones.pay(&mut self.member);
         self.expire_redemptions(frame)
     }
 
@@ -49,12 +48,12 @@ impl Draft {
         if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
             amount.0 += held.empty().0;
             held.used_at = None;
-            self.desk.tombstones.all().for_each(|theirs| _ = theirs.wallet(&wallet.code).empty());
+            self.desk.tombstones.empty(&mut self.member, &wallet.code);
         }
         if amount == Points::ZERO {
             return;
         }
-        let new_balance = held.balance();
+        let new_balance = self.balance(wallet);
         let cause = frame.engine("not used in time");
         let movement = Movement { cause: &cause, wallet, amount, reason: &cause.rule };
         let chain = Account::Chain(ChainAccount::Expired);

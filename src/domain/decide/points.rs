@@ -193,8 +193,7 @@ impl Draft {
     ) -> Result<Points, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let balance = self.balance(wallet);
-        let theirs = owner.and_then(|owner| self.desk.tombstones.theirs(owner));
-        let there_is = theirs.map_or(balance, |theirs| theirs.balance(&wallet.code).min(balance));
+        let there_is = self.desk.tombstones.left_of(&self.member, owner, &wallet.code);
         let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), there_is);
         let left = match wallet.overdraft {
             Overdraft::Allowed => left,
@@ -212,7 +211,6 @@ impl Draft {
             theirs.wallet(&wallet.code).debit(left)?;
             theirs.count_earned(wallet, day, Points(-amount.0));
         }
-        self.desk.tombstones.owe(&mut self.member, owner, &wallet.code, left);
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
             let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
@@ -262,6 +260,9 @@ impl Draft {
         to: ChainAccount,
     ) -> Result<(PointsMoved, Vec<Lot>), Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
+        if to != ChainAccount::ClawedBack {
+            self.desk.tombstones.spend(&mut self.member, &wallet.code, amount);
+        }
         let held = self.member.standing.wallets.open(&wallet.code);
         let drawn = held.debit(amount)?;
         held.used_at = wallet.expiry.when_used(self.at, held.used_at);

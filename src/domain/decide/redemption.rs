@@ -173,6 +173,13 @@ impl Draft {
             held.put_back(&redemption.drawn)?;
             held.expire(self.now);
         }
+        self.desk.tombstones.make_up(
+            &mut self.member,
+            redemption.member,
+            &wallet.code,
+            redemption.points_spent,
+        );
+        let held = self.member.standing.wallets.open(&wallet.code);
         held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
         let new_balance = held.balance();
         let (amount, reason) = (redemption.points_spent, &*redemption.reward.title);

@@ -4,12 +4,12 @@
 //! the survivor's sums and to it, as if they had stayed alone; so it is what an un-merge gives back, to the point. Those
 //! who had absorbed them before have it among their own, so it happens to that whole line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use super::{Ended, Possessions};
+use super::{Absorbed, Ended, Possessions};
 use crate::domain::Timestamp;
 use crate::domain::achievement::Brought;
 use crate::domain::ids::{MemberId, ReferralId};
@@ -17,7 +17,7 @@ use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
-use crate::domain::wallet::{Until, Waiting, Wallet, WalletError};
+use crate::domain::wallet::{Waiting, Wallet, WalletError};
 
 /// Everybody whom a member has absorbed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,20 +57,60 @@ impl Tombstones {
         self.members.iter_mut().filter_map(Member::theirs_mut)
     }
 
-    /// Does what is due by `now`: waiting is over, points expire. It comes to the same whenever it is done, so it need
-    /// not be written.
+    /// Does what is due by `now`: waiting is over, points expire.
     ///
     /// # Errors
     /// A balance would leave the range of points.
-    pub fn catch_up(&mut self, now: Timestamp, wallets: &[WalletTerms], zone: Tz) -> Result<(), WalletError> {
-        let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
-        for theirs in self.members.iter_mut().filter_map(Member::theirs_mut) {
-            for wallet in wallets {
-                theirs.release(wallet, zone, is_over)?;
-                theirs.wallet(&wallet.code).expire(now);
+    pub fn catch_up(
+        &mut self,
+        survivor: &mut Member,
+        now: Timestamp,
+        wallets: &[WalletTerms],
+        zone: Tz,
+    ) -> Result<(), WalletError> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        for wallet in wallets {
+            let gone =
+                survivor.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.over_at(now));
+            let mut expired = BTreeMap::from([(survivor.id, gone)]);
+            for member in &mut self.members {
+                let id = member.id;
+                let Some(theirs) = member.theirs_mut() else { continue };
+                if theirs.standing.wallets.get(&wallet.code).is_some_and(|held| held.is_due(now)) {
+                    let gone = theirs.catch_up(wallet, zone, now)?;
+                    expired.insert(id, gone);
+                    self.changed.insert(id);
+                }
             }
+            self.forget_expired(survivor, &wallet.code, &expired);
         }
         Ok(())
+    }
+
+    /// What expired of theirs and was not there any more, because it was spent, need not be made up for.
+    fn forget_expired(&mut self, survivor: &mut Member, code: &Name, expired: &BTreeMap<MemberId, Points>) {
+        let gone = |id: &MemberId| expired.get(id).map_or(0, |points| points.0);
+        let mut missing = BTreeMap::<MemberId, i64>::new();
+        for member in &self.members {
+            if let Some(heir) = member.heir() {
+                *missing.entry(heir).or_insert_with(|| -gone(&heir)) += gone(&member.id);
+            }
+        }
+        for (heir, missing) in missing {
+            if missing > 0 {
+                self.absorbed_by(survivor, heir).make_up(code, Points(missing));
+                self.changed.insert(heir);
+            }
+        }
+    }
+
+    /// Whom the survivor, or one of them, has absorbed.
+    fn absorbed_by<'a>(&'a mut self, survivor: &'a mut Member, heir: MemberId) -> &'a mut Absorbed {
+        let member = self.members.iter_mut().find(|member| member.id == heir);
+        let theirs = member.and_then(Member::theirs_mut);
+        theirs.map_or(&mut survivor.absorbed, |theirs| &mut theirs.absorbed)
     }
 
     /// What of a wallet is theirs whom somebody has absorbed.
@@ -80,37 +120,40 @@ impl Tombstones {
         Points(theirs.map(|theirs| theirs.balance(code).0).sum())
     }
 
-    /// Points were `taken` of those of one of them, or else of the survivor: what they did not have on their own they owe.
-    pub fn owe(&mut self, survivor: &mut Member, owner: Option<MemberId>, code: &Name, taken: Points) {
-        if self.members.is_empty() {
-            return;
-        }
-        let owner = owner.filter(|owner| self.theirs(*owner).is_some());
-        let share = self.share(owner.unwrap_or(survivor.id), code);
-        match owner.and_then(|owner| self.change(owner)) {
-            Some(theirs) => theirs.absorbed.owe(&theirs.standing.wallets, code, taken, share),
-            None => survivor.absorbed.owe(&survivor.standing.wallets, code, taken, share),
+    /// What of a wallet is the survivor's own: what they would have if nothing had been spent of the others'.
+    pub fn own(&self, survivor: &Member, code: &Name) -> Points {
+        let balance = survivor.standing.wallets.get(code).map_or(Points::ZERO, Wallet::balance);
+        Points(balance.0 - self.share(survivor.id, code).0 + survivor.absorbed.spent(code).0)
+    }
+
+    /// What of a wallet can be taken back for an order of `owner`: what is theirs, if they were absorbed, else what is
+    /// the survivor's own; and no more than there is.
+    pub fn left_of(&self, survivor: &Member, owner: Option<MemberId>, code: &Name) -> Points {
+        let balance = survivor.standing.wallets.get(code).map_or(Points::ZERO, Wallet::balance);
+        let theirs = owner.and_then(|owner| self.theirs(owner)).map(|theirs| theirs.balance(code));
+        theirs.unwrap_or_else(|| self.own(survivor, code)).min(balance)
+    }
+
+    /// The survivor is about to spend so much.
+    pub fn spend(&self, survivor: &mut Member, code: &Name, amount: Points) {
+        if !self.members.is_empty() {
+            let own = self.own(survivor, code);
+            survivor.absorbed.spend(code, own, amount);
         }
     }
 
-    /// What they and the survivor owed and have by now, they owe no longer.
-    pub fn pay(&mut self, survivor: &mut Member) {
-        survivor.absorbed.pay(&survivor.standing.wallets, |code| self.share(survivor.id, code));
-        let is_in_debt =
-            |member: &&Member| member.theirs().is_some_and(|theirs| theirs.absorbed.is_in_debt());
-        let debtors: Vec<_> = self.members.iter().filter(is_in_debt).map(|member| member.id).collect();
-        for id in debtors {
-            let Some(theirs) = self.change(id) else { continue };
-            let mut absorbed = std::mem::take(&mut theirs.absorbed);
-            let wallets = theirs.standing.wallets.clone();
-            absorbed.pay(&wallets, |code| self.share(id, code));
-            self.change(id).into_iter().for_each(|theirs| theirs.absorbed = absorbed.clone());
-        }
+    /// What `owner` spent comes back.
+    pub fn make_up(&mut self, survivor: &mut Member, owner: MemberId, code: &Name, amount: Points) {
+        self.absorbed_by(survivor, owner).make_up(code, amount);
     }
 
-    fn change(&mut self, id: MemberId) -> Option<&mut Possessions> {
-        self.changed.insert(id);
-        self.members.iter_mut().find(|member| member.id == id)?.theirs_mut()
+    /// A wallet is empty, whatever was spent of it before.
+    pub fn empty(&mut self, survivor: &mut Member, code: &Name) {
+        for theirs in self.all() {
+            theirs.wallet(code).empty();
+            theirs.absorbed.make_up(code, Points(i64::MAX));
+        }
+        survivor.absorbed.make_up(code, Points(i64::MAX));
     }
 
     /// Who was brought by this referral, and nobody else of their line.
@@ -187,6 +230,12 @@ impl Possessions {
         if feat.times() == 0 {
             self.standing.achievements.remove(achievement);
         }
+    }
+
+    /// Does what is due in a wallet. Answers how many points expired.
+    fn catch_up(&mut self, wallet: &WalletTerms, zone: Tz, now: Timestamp) -> Result<Points, WalletError> {
+        self.release(wallet, zone, |waiting| waiting.until.instant().is_some_and(|at| at <= now))?;
+        Ok(self.wallet(&wallet.code).expire(now))
     }
 
     /// Ends the waiting of what `ends` says.

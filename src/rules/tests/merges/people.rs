@@ -96,7 +96,9 @@ impl Twins {
     }
 
     fn visit(&mut self, who: u8) {
-        self.both().map(|world| world.send(who, "visit", &json!({})).unwrap());
+        for world in self.both() {
+            world.send(who, "visit", &json!({})).unwrap();
+        }
     }
 
     /// Something about an order is said by one who names it; in the world without merges by whose it is.
@@ -149,7 +151,9 @@ impl Twins {
             Step::Merge(survivor, from) => _ = self.merged.merge(*survivor, *from),
             Step::Unmerge(named) => self.unmerge(*named),
             Step::Days(days) => {
-                self.both().map(|world| world.now += chrono::Duration::days(*days));
+                for world in self.both() {
+                    world.now += chrono::Duration::days(*days);
+                }
             }
         }
     }
