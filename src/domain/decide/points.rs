@@ -90,8 +90,8 @@ impl Draft {
             Pending::Confirmation => Until::Confirmed,
         };
         let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
-        self.member.standing.wallets.open(&wallet.code).wait(waiting.clone())?;
         self.hand_on(wallet, amount, |held| held.wait(waiting.clone()))?;
+        self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
         self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
         self.told.push(EventData::PointsPending(PointsPending {
             amount,
@@ -181,9 +181,8 @@ impl Draft {
     }
 
     /// Takes points back that were given, beyond those of them that `waited` and are taken already; as far as the
-    /// program and the wallet allow. What is let go is let go for good. Points that were `theirs` of somebody whom the
-    /// member has absorbed go off what is theirs, and where no debt may be made, off nothing else. Answers how many
-    /// points were taken in all.
+    /// program and the wallet allow. What is let go is let go for good. If `owner`, whose points they were, was
+    /// absorbed by the member, they go off what is theirs. Answers how many points were taken in all.
     pub(super) fn reclaim(
         &mut self,
         frame: Frame<'_>,
