@@ -84,8 +84,8 @@ fn who(id: MemberId) -> u8 {
 }
 
 impl Twins {
-    fn new() -> Self {
-        let world = || World::with_rules(RULES, TERMS);
+    fn new(terms: &str) -> Self {
+        let world = || World::with_rules(RULES, terms);
         let mut twins = Self { merged: world(), alone: world(), redemptions: Vec::new() };
         (1..=PEOPLE).for_each(|who| twins.visit(who));
         twins
@@ -196,7 +196,7 @@ proptest! {
     fn whoever_was_merged_and_told_apart_is_as_if_they_never_were(
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut twins = Twins::new();
+        let mut twins = Twins::new(TERMS);
         steps.iter().for_each(|step| twins.perform(step));
         twins.part_all();
         for who in 1..=PEOPLE {
@@ -208,7 +208,7 @@ proptest! {
     fn whatever_is_spent_of_each_others_points_none_are_made_and_nobody_pays_more_than_they_had(
         steps in prop::collection::vec((step(), prop::option::of((1..=PEOPLE, 1_i64..60))), 1..60),
     ) {
-        let (mut twins, mut all_spent) = (Twins::new(), 0);
+        let (mut twins, mut all_spent) = (Twins::new(TERMS), 0);
         for (step, spent) in &steps {
             twins.perform(step);
             let Some((named, most)) = *spent else { continue };
@@ -229,5 +229,23 @@ proptest! {
             prop_assert!(has >= (alone - all_spent).min(0), "{} has {} and would have {}", who, has, alone);
         }
         prop_assert_eq!(sum(&twins.merged) + all_spent, sum(&twins.alone));
+    }
+
+    #[test]
+    fn where_points_expire_nobody_has_less_for_having_been_merged(
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut twins = Twins::new(&TERMS.replace("\"3 days\"", "\"3 days\"\nexpiry = \"5 days\""));
+        steps.iter().for_each(|step| twins.perform(step));
+        twins.part_all();
+        let stars = |world: &World, who| {
+            let held = world.member(who).standing.wallets.get("stars").cloned().unwrap_or_default();
+            (held.balance(), held.pending())
+        };
+        for who in 1..=PEOPLE {
+            let (has, alone) = (stars(&twins.merged, who), stars(&twins.alone, who));
+            prop_assert!(has.0 >= alone.0, "{} has {:?} and would have {:?}", who, has, alone);
+            prop_assert_eq!((twins.merged.points(who), has.1), (twins.alone.points(who), alone.1), "{}", who);
+        }
     }
 }
