@@ -291,7 +291,7 @@ impl Work {
                 return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
             }
             let mut desk = laid.desk.clone();
-            desk.guest = self.guest(&input.event.data).await?;
+            desk.guest = self.guest(&input.event.data).await?.map(Box::new);
             desk.tombstones = self.tombstones(&member).await?;
             desk.claim = self.claim(&input.event.data).await?;
             let case = Case {

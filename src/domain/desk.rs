@@ -46,7 +46,7 @@ pub struct Desk {
     /// Members who give codes to others; `None` = nobody has this code.
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
     /// Whom a merge is about besides the survivor: they lie there from the start.
-    pub guest: Option<Member>,
+    pub guest: Option<Box<Member>>,
     /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of
     /// theirs happens to what is theirs.
     pub tombstones: Tombstones,

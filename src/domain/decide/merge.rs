@@ -41,7 +41,7 @@ impl Draft {
         self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });
         self.told.push(EventData::MemberMerged(Box::new(Reunion::of(absorbed, other.id, &handed))));
         self.take_over_standing(frame, &theirs);
-        self.desk.tombstones.add(other);
+        self.desk.tombstones.add(*other);
         // What the other's points were due for is due now.
         Ok(self.catch_up(frame)?)
     }

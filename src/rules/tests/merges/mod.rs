@@ -122,7 +122,7 @@ impl World {
         use crate::domain::identity::MemberName;
         let mut desk = Desk::default();
         if let SourceData::Command(Command::Merge(MemberName::Ours(id))) = data {
-            desk.guest = self.members.get(&self.living(*id)).cloned();
+            desk.guest = self.members.get(&self.living(*id)).cloned().map(Box::new);
         }
         let absorbed = member.absorbed.ids().iter();
         desk.tombstones = Tombstones::of(absorbed.map(|id| self.members[id].clone()).collect());
