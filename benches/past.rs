@@ -65,7 +65,7 @@ impl Till {
         );
         let event = SourceEvent::parse(body.as_bytes(), &self.chain.currency, now).unwrap();
         Case {
-            member: member.clone(),
+            member: member.clone().into(),
             order: None,
             attach: Vec::new(),
             notes: Vec::new(),
@@ -76,7 +76,7 @@ impl Till {
                 from: SourceOrigin::Outside,
             }),
             foresight: Foresight::Nothing,
-            only_rules: None,
+            again: None,
             desk: Desk::default(),
             now,
         }
@@ -94,7 +94,7 @@ impl Till {
         let mut member = Member::new(MemberId::new(Ulid(1)), vec![id], tier, enrolled);
         for n in 0..orders {
             let after = self.decide(self.order(n, &member)).member.unwrap();
-            member = Member { version: member.version + 1, ..after };
+            member = Member { version: member.version + 1, ..Member::clone(&after) };
         }
         member
     }

@@ -21,6 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
+use crate::domain::shared::Shared;
 use crate::domain::source_event::SourceEvent;
 use crate::store::{self, DbConn, StoreError};
 
@@ -312,7 +313,7 @@ impl ChainActor {
             let was_resident = self.members.contains_key(&id);
             let addr = match (self.resident_route(id), found.members.get(&id)) {
                 (Some(addr), _) => addr,
-                (None, Some(Ok(member))) => self.spawn(member.clone()),
+                (None, Some(Ok(member))) => self.spawn(member.clone().into()),
                 (None, Some(Err(damage))) => return Err(unavailable(damage.clone())),
                 (None, None) if was_resident => return Ok(None), // no longer: that ends
                 (None, None) => return Ok(Some(Route::Nobody)),
@@ -325,11 +326,11 @@ impl ChainActor {
         }
         let now = self.parts.clock.now();
         let newcomer = Member::new(pending.newcomer, attach, program.terms.tiers.first().cloned(), now);
-        let (id, addr) = (newcomer.id, self.spawn(newcomer));
+        let (id, addr) = (newcomer.id, self.spawn(newcomer.into()));
         Ok(Some(Route::Member(Box::new(MemberRoute { id, addr, attach: Vec::new(), order, notes }))))
     }
 
-    fn spawn(&mut self, member: Member) -> Addr<MemberActor> {
+    fn spawn(&mut self, member: Shared<Member>) -> Addr<MemberActor> {
         if self.members.len() >= self.residency.max_members {
             self.evict_two();
         }
@@ -489,7 +490,7 @@ impl Handler<FindById> for ChainActor {
             let Some(member) = loaded? else { return Ok(None) };
             let id = member.id;
             // Somebody may have spawned it meanwhile.
-            let addr = this.resident_route(id).unwrap_or_else(|| this.spawn(member));
+            let addr = this.resident_route(id).unwrap_or_else(|| this.spawn(member.into()));
             Ok(Some((id, addr)))
         }))
     }

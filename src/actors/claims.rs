@@ -22,10 +22,22 @@ impl Engine {
         chain: &ChainId,
         member: Option<MemberId>,
     ) -> Result<Vec<Answer>, EngineError> {
+        let _one_at_a_time = self.0.claiming.lock().await;
         let mut answers = Vec::new();
         // A refund may stand before its order, and can be decided after it.
         while self.decide_some_claimed(chain, member, &mut answers).await? {}
         Ok(answers)
+    }
+
+    /// What was parked about an order that came to be the member's.
+    pub(super) fn decide_claimed_later(&self, chain: ChainId, member: MemberId) {
+        let engine = self.clone();
+        self.later(async move {
+            if let Err(error) = engine.decide_claimed(&chain, Some(member)).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%chain, %member, error, "what was parked about an order is still undecided");
+            }
+        });
     }
 
     /// Goes once through what was claimed. Answers whether any of it was decided.
@@ -48,7 +60,12 @@ impl Engine {
             if stored.status == SourceStatus::Parked {
                 match self.decide_stored_for(chain, stored, Some(member)).await {
                     Ok(answer) => answers.push(answer),
-                    Err(error @ EngineError::Conflict(_)) => {
+                    // It cannot be decided, not yet or not at all; that holds up nothing behind it.
+                    Err(
+                        error @ (EngineError::Conflict(_)
+                        | EngineError::Refused(_)
+                        | EngineError::NotFound(_)),
+                    ) => {
                         tracing::debug!(%chain, %source, %key, %error, "a claimed event waits");
                         continue;
                     }

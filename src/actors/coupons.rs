@@ -14,6 +14,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::ids::{CouponBookKey, MemberId};
+use crate::domain::text::Key;
 use crate::store::coupon::StoredBook;
 use crate::store::{self, Store, StoreError};
 
@@ -168,9 +169,10 @@ impl Clerk<'_> {
         after: Option<CouponCode>,
         until: Option<CouponCode>,
     ) -> Result<Vec<CouponCode>, StoreError> {
-        let chain = self.chain.clone();
+        let (chain, now) = (self.chain.clone(), self.clock.now());
         let find = move |conn: &mut _| {
-            store::coupon::free_codes(conn, &chain, book, after.as_ref(), until.as_ref(), PAGE)
+            let between = (after.as_ref(), until.as_ref());
+            store::coupon::free_codes(conn, &chain, book, now, between, PAGE)
         };
         self.store.read(find).await
     }
@@ -188,9 +190,11 @@ impl Clerk<'_> {
             let coupons = store::coupon::lay_out(conn, &chain, member, &absorbed, &all.coupons)?;
             let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
             let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
-            Ok(Desk { coupons, redemptions, senders, ..Desk::default() })
+            let referrals = store::referral::filed(conn, &chain, &all.referrals)?;
+            Ok(Desk { coupons, redemptions, senders, referrals, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
+        let now = self.clock.now();
         for (book, codes) in picked {
             let wanted = wanted.coupons.books.get(&book).copied().unwrap_or_default();
             let is_dry = codes.len() < wanted;
@@ -201,7 +205,7 @@ impl Clerk<'_> {
                     .cards
                     .get(code)
                     .and_then(Option::as_ref)
-                    .is_some_and(|card| Coupon::is_free(&card.coupon))
+                    .is_some_and(|card| card.coupon.is_free(now))
             };
             let free = codes.into_iter().filter(is_free).collect();
             if let Some(shelf) = laid.desk.coupons.shelves.get_mut(&book) {
@@ -217,9 +221,25 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn create_coupon_book(&self, chain: &ChainId, book: CouponBook) -> Result<(), EngineError> {
+    pub async fn create_coupon_book(
+        &self,
+        chain: &ChainId,
+        book: CouponBook,
+    ) -> Result<MadeBook, EngineError> {
         let (chain, stored) = (chain.clone(), StoredBook { book, created_at: self.0.clock.now() });
-        Ok(self.0.journal.run(move |conn, _| store::coupon::insert_book(conn, &chain, &stored)).await?)
+        let made = self.0.journal.run(move |conn, _| {
+            if store::coupon::insert_book(conn, &chain, &stored)? {
+                return Ok(MadeBook::New(stored));
+            }
+            let known = store::coupon::get_book(conn, &chain, stored.book.key)?;
+            Ok(known.map_or(MadeBook::New(stored), MadeBook::Known))
+        });
+        Ok(made.await?)
+    }
+
+    /// What a request makes of its `Idempotency-Key`, so that a repeat makes the same: nobody else can guess it.
+    pub fn seed(&self, chain: &ChainId, what: &str, key: &Key) -> [u8; 32] {
+        self.0.store.vault().seed(&format!("{chain}/{what}/{key}"))
     }
 
     /// Stores new coupons in one transaction; a code that the chain has already stays what it is. Answers how many were
@@ -231,6 +251,15 @@ impl Engine {
         let chain = chain.clone();
         Ok(self.0.journal.run(move |conn, _| store::coupon::add(conn, &chain, &coupons)).await?)
     }
+}
+
+/// A book that was to be made.
+#[derive(Debug)]
+pub enum MadeBook {
+    /// It is.
+    New(StoredBook),
+    /// One of its key was there before.
+    Known(StoredBook),
 }
 
 #[cfg(test)]

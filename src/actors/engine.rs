@@ -9,24 +9,24 @@ use actix::{Actor, Addr, MailboxError};
 use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::churn::Learned;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
-use crate::domain::decide::{SourceInput, keep};
+use crate::domain::decide::SourceInput;
+use crate::domain::effect::RuleFailure;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
-use crate::domain::refusal::Refused;
 use crate::domain::source_event::{KeyOrigin, SourceData, SourceEvent};
 use crate::domain::text::Key;
 use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
+use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -36,6 +36,7 @@ use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
 use super::journal::{Committed, Journal, Nudges};
+use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, News, Wake, first_answer, repeat};
 use super::snapshot::{ChainSnapshot, no_rules};
 
@@ -58,7 +59,7 @@ pub struct Answer {
     pub receipt: String,
     /// Whether it repeats an earlier answer.
     pub duplicate: bool,
-    /// `processed`, `parked`, `failed`, `accepted`.
+    /// `processed`, `parked`, `failed`, `accepted`, `refused`.
     pub status: SourceStatus,
 }
 
@@ -104,13 +105,15 @@ pub(super) struct Inner {
     pub(super) configuring: tokio::sync::Mutex<()>,
     /// One merge at a time: two that concern the same members would wait for each other.
     merging: tokio::sync::Mutex<()>,
+    /// One look through what was claimed at a time: two would decide the same.
+    pub(super) claiming: tokio::sync::Mutex<()>,
     /// One member is forgotten in the log at a time.
     pub(super) forgetting: tokio::sync::Mutex<()>,
     /// One fit of a churn model at a time.
     pub(super) learning: tokio::sync::Mutex<()>,
     /// One move of the test clock at a time.
     pub(super) advancing: tokio::sync::Mutex<()>,
-    admission: Arc<Semaphore>,
+    pub(super) admission: Arc<Semaphore>,
     max_in_flight: usize,
     draining: AtomicBool,
     member_parts: Arc<MemberParts>,
@@ -141,6 +144,7 @@ impl Engine {
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
             merging: tokio::sync::Mutex::new(()),
+            claiming: tokio::sync::Mutex::new(()),
             forgetting: tokio::sync::Mutex::new(()),
             learning: tokio::sync::Mutex::new(()),
             advancing: tokio::sync::Mutex::new(()),
@@ -293,31 +297,21 @@ impl Engine {
         Ok(())
     }
 
-    fn decide_later(&self, chain: ChainId, input: SourceInput) {
-        let engine = self.clone();
-        // Kept events hold a place inside the engine until they are decided, so their number is bounded.
-        let permit = self.0.admission.clone().try_acquire_owned().ok();
-        if permit.is_none() {
-            return; // the scheduler finds it in the store
-        }
-        let decided = async move {
-            let _permit = permit;
-            let from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
-            let (source, key) = (input.id, input.event.key.clone());
-            if let Err(error) = engine.decide(&chain, SourceInput { from, ..input }, None).await {
-                still_undecided(&chain, source, &key, &error);
-            }
-        };
-        self.0.control.spawn(decided.in_current_span());
-    }
-
     pub(super) async fn decide(
         &self,
         chain: &ChainId,
         input: SourceInput,
-        only_rules: Option<Vec<String>>,
+        again: Option<Vec<RuleFailure>>,
     ) -> Result<Answer, EngineError> {
-        let decided = self.try_decide(chain, &input, only_rules).await;
+        let mut decided = self.try_decide(chain, &input, again).await;
+        if let SourceOrigin::Stored { status: SourceStatus::Accepted, .. } = input.from {
+            // Nobody waits for the answer, so the event has it: else it would be tried again for ever.
+            decided = match decided.map_err(EngineError::into_refusal) {
+                Err(Ok(refused)) => self.refuse(chain, &input, refused).await,
+                Err(Err(error)) => Err(error),
+                Ok(answer) => Ok(answer),
+            };
+        }
         decided.map_err(|error| error.about(chain, &input))
     }
 
@@ -325,7 +319,7 @@ impl Engine {
         &self,
         chain: &ChainId,
         input: &SourceInput,
-        only_rules: Option<Vec<String>>,
+        again: Option<Vec<RuleFailure>>,
     ) -> Result<Answer, EngineError> {
         if !input.event.kind().is_about_member() {
             return self.announce(chain, input).await;
@@ -338,7 +332,9 @@ impl Engine {
             let handle = self.handle(chain)?;
             handle.snapshot.load().program()?;
             let route = match self.route(&handle, input).await {
-                Ok(route) => route?,
+                Ok(Ok(route)) => route,
+                Ok(Err(error @ EngineError::NotFound(_))) => return self.known_or(chain, input, error).await,
+                Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     died("chain", chain, input);
                     self.respawn_chain(chain);
@@ -346,7 +342,10 @@ impl Engine {
                 }
             };
             let Route::Member(route) = route else {
-                return self.park(chain, input).await;
+                match self.park(chain, input).await? {
+                    Some(answer) => return Ok(answer),
+                    None => continue,
+                }
             };
             let MemberRoute { id, addr, attach, order, notes } = *route;
             let brings_identities = !attach.is_empty();
@@ -356,7 +355,7 @@ impl Engine {
                 attach,
                 order,
                 notes,
-                only_rules: only_rules.clone(),
+                again: again.clone(),
                 span: tracing::Span::current(),
             };
             let escort = match &merge {
@@ -368,9 +367,13 @@ impl Engine {
                 None => addr.send(apply).await,
             };
             match applied {
-                Ok(Ok(Applied::Answered { answer, news: News { learned, outdated, follow_up } })) => {
+                Ok(Ok(Applied::Answered { answer, news })) => {
+                    let News { learned, outdated, follow_up, awaited } = news;
                     if let Some(follow_up) = follow_up {
                         self.decide_later(chain.clone(), follow_up);
+                    }
+                    if awaited.is_some() && !was_parked(input) {
+                        self.decide_claimed_later(chain.clone(), id);
                     }
                     for member in &outdated {
                         self.forget(&handle, *member).await;
@@ -385,7 +388,7 @@ impl Engine {
                     }
                     return Ok(answer);
                 }
-                Ok(Err(EngineError::Refused(refused))) => return self.known_or(chain, input, refused).await,
+                Ok(Err(error @ EngineError::Refused(_))) => return self.known_or(chain, input, error).await,
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Applied::Reroute)) => self.forget(&handle, id).await,
                 Err(_) => {
@@ -403,16 +406,39 @@ impl Engine {
         &self,
         chain: &ChainId,
         input: &SourceInput,
-        refused: Refused,
+        error: EngineError,
     ) -> Result<Answer, EngineError> {
-        let (of, key) = (chain.clone(), input.event.key.clone());
-        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &key)).await?;
-        match known.filter(|known| known.id != input.id) {
-            Some(known) => {
-                repeat(input, known.receipt, known.body_hash == input.event.body_hash, known.status)
-            }
-            None => Err(refused.into()),
+        if matches!(input.from, SourceOrigin::Stored { .. }) {
+            return Err(error); // it is itself what is known under its key
         }
+        let known = self.known(chain, &input.event.key, &input.event.body_hash).await?;
+        known.ok_or(error)
+    }
+
+    /// What was answered to this body under this key, if anything was done under it.
+    ///
+    /// # Errors
+    /// [`EngineError::KeyReused`] when it was another body.
+    pub async fn answered(
+        &self,
+        chain: &ChainId,
+        key: &Key,
+        body: &[u8],
+    ) -> Result<Option<Answer>, EngineError> {
+        self.known(chain, key, &SourceEvent::hash_of(body)).await
+    }
+
+    async fn known(
+        &self,
+        chain: &ChainId,
+        key: &Key,
+        body_hash: &[u8; 32],
+    ) -> Result<Option<Answer>, EngineError> {
+        let (of, sought) = (chain.clone(), key.clone());
+        let known = self.0.store.read(move |conn| store::source_event::by_key(conn, &of, &sought)).await?;
+        let again =
+            |known: StoredSource| repeat(key, known.receipt, known.body_hash == *body_hash, known.status);
+        known.map(again).transpose()
     }
 
     /// Where an event goes: to the member it names by our id, else to whom its identities or its order belong.
@@ -422,9 +448,14 @@ impl Engine {
         input: &SourceInput,
     ) -> Result<Result<Route, EngineError>, MailboxError> {
         let event = &input.event;
-        let Some(id) = event.member.filter(|_| !event.follows_its_order()) else {
-            return handle.addr.send(Find::of(input)).await;
-        };
+        if event.follows_its_order() || event.member.is_none() {
+            let found = handle.addr.send(Find::of(input)).await?;
+            if !matches!(found, Ok(Route::Nobody)) || was_parked(input) {
+                return Ok(found);
+            }
+        }
+        // What names its guest by our id is theirs, be it about an order that nobody knows yet.
+        let Some(id) = event.member else { return Ok(Ok(Route::Nobody)) };
         let found = handle.addr.send(FindById(id)).await?;
         Ok(found.and_then(|addr| {
             let (id, addr) = addr.ok_or(EngineError::NotFound("member"))?;
@@ -453,25 +484,6 @@ impl Engine {
         let _ = handle.addr.send(Forget(member)).await;
     }
 
-    /// Keeps an event that nobody is known for. One that is parked already stays as it is.
-    async fn park(&self, chain: &ChainId, input: &SourceInput) -> Result<Answer, EngineError> {
-        if matches!(input.from, SourceOrigin::Stored { status: SourceStatus::Parked, .. }) {
-            return Err(EngineError::Conflict("the event has no member yet; it stays parked".to_owned()));
-        }
-        self.keep(chain, input, SourceStatus::Parked).await
-    }
-
-    async fn keep(
-        &self,
-        chain: &ChainId,
-        input: &SourceInput,
-        status: SourceStatus,
-    ) -> Result<Answer, EngineError> {
-        let snapshot = self.handle(chain)?.snapshot.load_full();
-        let commit = keep(snapshot.program()?.frame(chain), input.clone(), status, self.0.clock.now());
-        self.commit(input, commit).await
-    }
-
     /// Decides an event that is about no guest. Nobody's state depends on it, so it waits for nobody.
     async fn announce(&self, chain: &ChainId, input: &SourceInput) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
@@ -483,16 +495,24 @@ impl Engine {
     }
 
     /// Writes a commit that no member's actor made.
-    async fn commit(&self, input: &SourceInput, commit: Commit) -> Result<Answer, EngineError> {
+    pub(super) async fn commit(&self, input: &SourceInput, commit: Commit) -> Result<Answer, EngineError> {
+        let lost = || EngineError::Conflict("the event was decided by somebody else just now".to_owned());
+        self.try_commit(input, commit).await?.ok_or_else(lost)
+    }
+
+    /// The same; `None` when it lost against another one.
+    pub(super) async fn try_commit(
+        &self,
+        input: &SourceInput,
+        commit: Commit,
+    ) -> Result<Option<Answer>, EngineError> {
         let Committed { written, commit, receipt } = self.0.journal.commit(Box::new(commit)).await?;
         match (written, commit.source, receipt) {
             (Written::Duplicate { receipt, same_body, status }, ..) => {
-                repeat(input, receipt, same_body, status)
+                repeat(&input.event.key, receipt, same_body, status).map(Some)
             }
-            (Written::Done, Some(source), Some(receipt)) => Ok(first_answer(&source, receipt)),
-            (Written::Conflict | Written::Done, ..) => {
-                Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))
-            }
+            (Written::Done, Some(source), Some(receipt)) => Ok(Some(first_answer(&source, receipt))),
+            (Written::Conflict | Written::Done, ..) => Ok(None),
         }
     }
 
@@ -564,10 +584,4 @@ pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, 
 fn died(who: &'static str, chain: &ChainId, input: &SourceInput) {
     let (source, key) = (input.id, &input.event.key);
     tracing::error!(%chain, %source, %key, "the {who}'s actor died while this event was on its way; it is rebuilt");
-}
-
-/// Nobody waits for the answer to a kept event: the log has it.
-pub(super) fn still_undecided(chain: &ChainId, source: SourceId, key: &Key, error: &EngineError) {
-    let error = error as &dyn std::error::Error;
-    tracing::warn!(%chain, %source, %key, error, "an event kept for later is still undecided");
 }

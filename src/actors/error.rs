@@ -59,6 +59,18 @@ pub struct EventRef {
 }
 
 impl EngineError {
+    /// Why it cannot be done, whoever asks and however often.
+    ///
+    /// # Errors
+    /// It may well be done another time.
+    pub(super) fn into_refusal(self) -> Result<Refused, Self> {
+        match self {
+            Self::Refused(refused) => Ok(refused),
+            Self::NotFound(what) => Ok(Refused::new("not_found", format!("there is no such {what}"))),
+            other => Err(other),
+        }
+    }
+
     /// Says which event met the failure.
     pub(super) fn about(self, chain: &ChainId, input: &SourceInput) -> Self {
         let Self::Unavailable(cause) = self else { return self };

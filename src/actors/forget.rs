@@ -1,11 +1,10 @@
 //! Forgetting members in the log, after they were erased.
 //!
-//! It takes a while: nothing finds a member's source events but looking through all of them. It is done in steps, so
-//! that events are written between them; what a crash interrupts begins anew.
+//! It is done in steps, so that events are written between them; what a crash interrupts begins anew.
 
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
-use crate::store::erasure;
+use crate::store::{erasure, parked};
 
 use super::engine::{Engine, EngineError};
 
@@ -28,6 +27,8 @@ impl Engine {
         for member in self.0.store.read(move |conn| erasure::open(conn, &of)).await? {
             self.forget_events(chain, member).await?;
             self.forget_sources(chain, member).await?;
+            self.forget_parked(chain, member).await?;
+            self.forget_referrals(chain, member).await?;
             let of = chain.clone();
             self.0.journal.run(move |conn, _| erasure::finish(conn, &of, member)).await?;
         }
@@ -53,15 +54,40 @@ impl Engine {
         loop {
             let of = chain.clone();
             let find = move |conn: &mut _| erasure::sources_of(conn, &of, member, after);
-            let (sources, last) = self.0.store.read(find).await?;
-            for sources in sources.chunks(erasure::AT_ONCE) {
-                let (of, sources) = (chain.clone(), sources.to_vec());
-                let forget = move |conn: &mut _, _: &_| erasure::forget_sources(conn, &of, member, &sources);
-                self.0.journal.run(forget).await?;
+            let sources = self.0.store.read(find).await?;
+            let Some(last) = sources.last().copied() else { return Ok(()) };
+            let of = chain.clone();
+            let forget = move |conn: &mut _, _: &_| erasure::forget_sources(conn, &of, member, &sources);
+            self.0.journal.run(forget).await?;
+            after = Some(last);
+        }
+    }
+
+    /// Events that named them while they were no member.
+    async fn forget_parked(&self, chain: &ChainId, member: MemberId) -> Result<(), EngineError> {
+        loop {
+            let of = chain.clone();
+            let forget = move |conn: &mut _, _: &_| {
+                let sources = parked::of_erased(conn, &of, member, erasure::AT_ONCE as i64)?;
+                erasure::forget_sources(conn, &of, member, &sources)?;
+                parked::forget(conn, &of, &sources)?;
+                Ok(sources.len())
+            };
+            if self.0.journal.run(forget).await? < erasure::AT_ONCE {
+                return Ok(());
             }
-            match last {
-                Some(_) => after = last,
-                None => return Ok(()),
+        }
+    }
+
+    /// What was told of their referrals to the other sides.
+    async fn forget_referrals(&self, chain: &ChainId, member: MemberId) -> Result<(), EngineError> {
+        let mut after = None;
+        loop {
+            let of = chain.clone();
+            let forget = move |conn: &mut _, _: &_| erasure::forget_referrals(conn, &of, member, after);
+            after = self.0.journal.run(forget).await?;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
+use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide};
@@ -41,7 +42,9 @@ use super::journal::{Committed, Journal, JournalError};
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
-const MAX_TRIES: usize = 8;
+const MAX_LOSSES: usize = 8;
+/// How often a decision is made in all, the times included when it lacked something that was looked up then.
+const MAX_TRIES: usize = 32;
 /// Messages that may wait for one member; the door admits events, so this only bounds one very hot member.
 const MAILBOX: usize = 1_024;
 
@@ -66,13 +69,13 @@ pub struct MemberActor {
     id: MemberId,
     chain: ChainId,
     /// `None` when the store knows better.
-    state: Option<Member>,
+    state: Option<Shared<Member>>,
     parts: Arc<MemberParts>,
 }
 
 impl MemberActor {
     /// An actor that starts from `state`.
-    pub fn new(chain: ChainId, state: Member, parts: Arc<MemberParts>) -> Self {
+    pub fn new(chain: ChainId, state: Shared<Member>, parts: Arc<MemberParts>) -> Self {
         Self { id: state.id, chain, state: Some(state), parts }
     }
 }
@@ -108,6 +111,8 @@ pub struct News {
     pub outdated: Vec<MemberId>,
     /// What follows of it for somebody else; it is durable too, and waits to be decided.
     pub follow_up: Option<SourceInput>,
+    /// An order that came to be the member's, about which something may be parked.
+    pub awaited: Option<Key>,
 }
 
 impl News {
@@ -120,7 +125,8 @@ impl News {
         let mut learned: Vec<_> = won.collect();
         learned.append(&mut commit.new_identities);
         let follow_up = commit.follow_up.take().map(kept_input);
-        Self { learned, outdated: outdated.into_iter().collect(), follow_up }
+        let awaited = commit.people.awaited.take();
+        Self { learned, outdated: outdated.into_iter().collect(), follow_up, awaited }
     }
 }
 
@@ -138,8 +144,8 @@ pub struct Apply {
     pub order: Option<OrderRecord>,
     /// Sentences for the receipt.
     pub notes: Vec<Box<str>>,
-    /// For a replay: only these rules.
-    pub only_rules: Option<Vec<String>>,
+    /// For a replay: what failed, which alone runs again.
+    pub again: Option<Vec<RuleFailure>>,
     /// The request it came with, for the log.
     pub span: tracing::Span,
 }
@@ -248,24 +254,24 @@ enum Outcome {
 struct Work {
     id: MemberId,
     chain: ChainId,
-    state: Option<Member>,
+    state: Option<Shared<Member>>,
     parts: Arc<MemberParts>,
 }
 
 impl Work {
-    async fn apply(mut self, apply: Apply) -> (Option<Member>, Result<Applied, EngineError>) {
+    async fn apply(mut self, apply: Apply) -> (Option<Shared<Member>>, Result<Applied, EngineError>) {
         let answer = self.try_apply(apply).await;
         (self.state, answer)
     }
 
     async fn try_apply(&mut self, apply: Apply) -> Result<Applied, EngineError> {
-        let Apply { input, snapshot, mut attach, mut order, notes, only_rules, span: _ } = apply;
+        let Apply { input, snapshot, mut attach, mut order, notes, again, span: _ } = apply;
         // A new order is taken to be unknown; if it is not, the fence says so and it is looked up.
         let order_id = input.event.data.order_id().cloned();
         let stored = matches!(input.from, SourceOrigin::Stored { .. });
         // Somebody first seen now is in no store yet: after a conflict about the order we start from them again.
         let newcomer = self.state.clone().filter(|member| member.version == 0);
-        let mut wanted = Wanted::default();
+        let (mut wanted, mut lost) = (Wanted::default(), 0);
         for attempt in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
             if attempt > 0 || stored || input.event.member.is_some() {
@@ -301,7 +307,7 @@ impl Work {
                 notes: notes.clone(),
                 occasion: Occasion::Source(input.clone()),
                 foresight: snapshot.learned.foresight.clone(),
-                only_rules: only_rules.clone(),
+                again: again.clone(),
                 desk,
                 now: self.parts.clock.now(),
             };
@@ -322,13 +328,33 @@ impl Work {
                     return Ok(Applied::Answered { answer: first_answer(&source, receipt), news });
                 }
                 Written::Duplicate { receipt, same_body, status } => {
-                    let answer = repeat(&input, receipt, same_body, status)?;
+                    let answer = repeat(&input.event.key, receipt, same_body, status)?;
                     return Ok(Applied::Answered { answer, news: News::default() });
                 }
-                Written::Conflict => drop(self.parts.metrics.conflicts.inc()),
+                Written::Conflict => {
+                    self.parts.metrics.conflicts.inc();
+                    self.still_open(&input).await?;
+                    lost += 1;
+                    if lost == MAX_LOSSES {
+                        break;
+                    }
+                }
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// Whether a stored event is still to be decided: somebody else may have done it meanwhile.
+    async fn still_open(&self, input: &SourceInput) -> Result<(), EngineError> {
+        let SourceOrigin::Stored { status, runs } = input.from else { return Ok(()) };
+        let (chain, id) = (self.chain.clone(), input.id);
+        let stored = self.parts.store.read(move |conn| store::source_event::get(conn, &chain, id)).await?;
+        match stored {
+            Some(stored) if (stored.status, stored.runs) != (status, runs) => {
+                Err(EngineError::Conflict("the event was decided by somebody else just now".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The order that a command claims, as far as it is known.
@@ -371,22 +397,26 @@ impl Work {
         Ok(clerk.lay_out(wanted).await?)
     }
 
-    async fn wake(mut self, snapshot: Arc<ChainSnapshot>) -> (Option<Member>, Result<(), EngineError>) {
+    async fn wake(
+        mut self,
+        snapshot: Arc<ChainSnapshot>,
+    ) -> (Option<Shared<Member>>, Result<(), EngineError>) {
         let answer = self.try_wake(&snapshot).await;
         (self.state, answer)
     }
 
     async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
-        let due = self.due_ticks(snapshot).await?;
+        // All of it as of one instant: what falls due while it is worked on is found by the next look.
+        let now = self.parts.clock.now();
+        let due = self.due_ticks(snapshot, now).await?;
         // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
         let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         for ((_, tick), then) in due.iter().zip(then) {
-            let now = self.parts.clock.now();
             let occasion = match tick {
                 Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 None => Occasion::Due { id: fresh_ulid(now) },
             };
-            if !self.run_tick(snapshot, occasion).await? {
+            if !self.run_tick(snapshot, occasion, now).await? {
                 return Ok(()); // somebody else was faster: the next pass of the scheduler looks again
             }
         }
@@ -394,7 +424,12 @@ impl Work {
     }
 
     /// Runs one tick. Answers whether it was written.
-    async fn run_tick(&mut self, snapshot: &ChainSnapshot, occasion: Occasion) -> Result<bool, EngineError> {
+    async fn run_tick(
+        &mut self,
+        snapshot: &ChainSnapshot,
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
         let mut wanted = Wanted::default();
         for _ in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
@@ -408,13 +443,15 @@ impl Work {
                 notes: Vec::new(),
                 occasion: occasion.clone(),
                 foresight: snapshot.learned.foresight.clone(),
-                only_rules: None,
+                again: None,
                 desk,
-                now: self.parts.clock.now(),
+                now,
             };
             match self.commit(snapshot, case).await? {
                 Outcome::Written(Committed { written: Written::Done, commit, .. }) => {
-                    self.fold(*commit);
+                    if let Some(kept) = self.fold(*commit) {
+                        self.tell_failures(&kept);
+                    }
                     return Ok(true);
                 }
                 Outcome::Lacks(more) => wanted.add(more),
@@ -429,11 +466,11 @@ impl Work {
     async fn due_ticks(
         &mut self,
         snapshot: &ChainSnapshot,
+        now: Timestamp,
     ) -> Result<Vec<(Timestamp, Option<TickType>)>, EngineError> {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
-        let now = self.parts.clock.now();
         let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
         let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
         let Some(alarm) = alarm else { return Ok(Vec::new()) };
@@ -471,13 +508,13 @@ impl Work {
     /// The receipt has them too; but nobody may read it before somebody wonders.
     fn tell_failures(&self, change: &SourceChange) {
         let (chain, source, key) = (&self.chain, change.id, &change.event.key);
-        for RuleFailure { rule, at, error } in &change.receipt.errors {
+        for RuleFailure { rule, at, error, .. } in &change.receipt.errors {
             tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
         }
     }
 
     /// The state at hand, else the store's. `None` when neither has it: another node enrolled the guest first.
-    async fn take_or_load(&mut self) -> Result<Option<Member>, EngineError> {
+    async fn take_or_load(&mut self) -> Result<Option<Shared<Member>>, EngineError> {
         match self.state.take() {
             Some(member) => Ok(Some(member)),
             None => self.load().await,
@@ -485,15 +522,18 @@ impl Work {
     }
 
     /// The newcomer, unless one of their identities came to belong to somebody else meanwhile.
-    async fn still_new(&self, newcomer: Option<&Member>) -> Result<Option<Member>, EngineError> {
+    async fn still_new(
+        &self,
+        newcomer: Option<&Shared<Member>>,
+    ) -> Result<Option<Shared<Member>>, EngineError> {
         let Some(newcomer) = newcomer else { return Ok(None) };
         let free = self.still_free(newcomer.identities.clone()).await?;
         Ok((free.len() == newcomer.identities.len()).then(|| newcomer.clone()))
     }
 
-    async fn load(&self) -> Result<Option<Member>, EngineError> {
+    async fn load(&self) -> Result<Option<Shared<Member>>, EngineError> {
         let (chain, id) = (self.chain.clone(), self.id);
-        Ok(self.parts.store.read(move |conn| store::member::load(conn, &chain, id)).await?)
+        Ok(self.parts.store.read(move |conn| store::member::load(conn, &chain, id)).await?.map(Shared::from))
     }
 
     async fn load_order(&self, order_id: Option<&Key>) -> Result<Option<OrderRecord>, EngineError> {
@@ -546,13 +586,13 @@ pub fn first_answer(source: &SourceChange, receipt: String) -> Answer {
 /// # Errors
 /// [`EngineError::KeyReused`] when the bodies differ.
 pub fn repeat(
-    input: &SourceInput,
+    key: &Key,
     receipt: String,
     same_body: bool,
     status: SourceStatus,
 ) -> Result<Answer, EngineError> {
     if !same_body {
-        return Err(EngineError::KeyReused { key: input.event.key.to_string() });
+        return Err(EngineError::KeyReused { key: key.to_string() });
     }
     let receipt = Receipt::as_duplicate(&receipt);
     Ok(Answer { receipt, duplicate: true, status })

@@ -11,6 +11,7 @@
 //! | `endpoint`, `outbound` | what is due → sign → send → attempt → schedule |
 //! | `endpoints` | which endpoint actors run; respawns the dead |
 //! | `scheduler` | wakes members whose ticks are due; looks after what was kept undecided |
+//! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
 //! | `churn` | fits each chain's churn model on its own log |
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod error;
 mod forget;
 pub mod journal;
+mod kept;
 pub mod member;
 pub mod outbound;
 pub mod programs;

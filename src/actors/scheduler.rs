@@ -9,11 +9,12 @@ use futures_util::{StreamExt, stream};
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::receipt::SourceStatus;
+use crate::domain::ids::SourceId;
 use crate::store;
 use crate::store::source_event::StoredSource;
 
-use super::engine::{Engine, EngineError, still_undecided};
+use super::engine::{Engine, EngineError};
+use super::kept::still_undecided;
 use super::snapshot::ChainSnapshot;
 
 /// Pause between passes. Ticks are minutes apart; nobody notices half a second.
@@ -97,23 +98,34 @@ impl Engine {
     }
 
     /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
-    /// logged and keeps their place, so a round that woke nobody ends the pass.
+    /// logged and keeps their place, so behind a batch of whom nobody could be woken is the next one.
     pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
         if !wakes(snapshot) {
             return Ok(Round::Done);
         }
-        let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
-        let due = self.0.store.read(move |conn| store::member::due_wakes(conn, &chain, now, BATCH)).await?;
-        let full = due.len() as i64 == BATCH;
-        let wakes = due.into_iter().map(|member| async move {
-            let woken = self.wake(&snapshot.chain.id, member).await;
-            woken.inspect_err(|error| {
-                tracing::error!(chain = %snapshot.chain.id, %member, error = error as &dyn std::error::Error, "a member's tick failed");
-            })
-        });
-        let woken = stream::iter(wakes).buffer_unordered(CONCURRENT);
-        let woken = woken.filter(|woken| std::future::ready(woken.is_ok())).count().await;
-        Ok(if full && woken > 0 { Round::More } else { Round::Done })
+        let mut stuck = 0;
+        while !self.is_draining() {
+            let (chain, now) = (snapshot.chain.id.clone(), self.0.clock.now());
+            let due = move |conn: &mut _| store::member::due_wakes(conn, &chain, now, BATCH, stuck);
+            let due = self.0.store.read(due).await?;
+            if due.is_empty() {
+                break;
+            }
+            let full = due.len() as i64 == BATCH;
+            let wakes = due.into_iter().map(|member| async move {
+                let woken = self.wake(&snapshot.chain.id, member).await;
+                woken.inspect_err(|error| {
+                    tracing::error!(chain = %snapshot.chain.id, %member, error = error as &dyn std::error::Error, "a member's tick failed");
+                })
+            });
+            let woken = stream::iter(wakes).buffer_unordered(CONCURRENT);
+            match woken.filter(|woken| std::future::ready(woken.is_ok())).count().await {
+                _ if !full => break,
+                0 => stuck += BATCH,
+                _ => return Ok(Round::More),
+            }
+        }
+        Ok(Round::Done)
     }
 
     /// Decides events that were kept for later by a process that is gone, or when there was no room.
@@ -123,25 +135,38 @@ impl Engine {
         after: Duration,
     ) -> Result<(), EngineError> {
         let before = self.0.clock.now() - after;
-        let kept = self.accepted(snapshot).await?.into_iter().filter(|stored| stored.received_at <= before);
-        let decided = kept.map(|stored| async move {
-            let (chain, source, key) = (&snapshot.chain.id, stored.id, stored.key.clone());
-            if let Err(error) = self.decide_stored(chain, stored).await {
-                still_undecided(chain, source, &key, &error);
+        let mut last = None;
+        while !self.is_draining() {
+            // Page by page: what cannot be decided now holds up nothing behind it.
+            let page = self.accepted(snapshot, last).await?;
+            last = page.last().filter(|_| page.len() as i64 == BATCH).map(|stored| stored.id);
+            let kept = page.into_iter().filter(|stored| stored.received_at <= before);
+            let decided = kept.map(|stored| async move {
+                let (chain, source, key) = (&snapshot.chain.id, stored.id, stored.key.clone());
+                if let Err(error) = self.decide_stored(chain, stored).await {
+                    still_undecided(chain, source, &key, &error);
+                }
+            });
+            stream::iter(decided).buffered(CONCURRENT).collect::<()>().await;
+            if last.is_none() {
+                break;
             }
-        });
-        stream::iter(decided).buffered(CONCURRENT).collect::<()>().await;
+        }
         Ok(())
     }
 
-    /// Events that are durable and not yet decided, one batch. None while no rules are in force: they wait.
-    pub(super) async fn accepted(&self, snapshot: &ChainSnapshot) -> Result<Vec<StoredSource>, EngineError> {
+    /// Events that are durable and not yet decided, one batch after `after`. None while no rules are in force: they
+    /// wait.
+    pub(super) async fn accepted(
+        &self,
+        snapshot: &ChainSnapshot,
+        after: Option<SourceId>,
+    ) -> Result<Vec<StoredSource>, EngineError> {
         if snapshot.program.is_none() {
             return Ok(Vec::new());
         }
         let chain = snapshot.chain.id.clone();
-        let open = self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH)).await?;
-        Ok(open.into_iter().filter(|stored| stored.status == SourceStatus::Accepted).collect())
+        Ok(self.0.store.read(move |conn| store::source_event::undecided(conn, &chain, BATCH, after)).await?)
     }
 
     /// When the next member of a chain is to be woken, if they are woken at all.

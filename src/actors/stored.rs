@@ -14,7 +14,7 @@ use crate::store::source_event::StoredSource;
 use super::engine::{Answer, Engine, EngineError};
 
 impl Engine {
-    /// Runs a source event again that failed, was parked, or was kept undecided.
+    /// Runs a source event again that failed, was parked, was kept undecided, or was refused then.
     ///
     /// # Errors
     /// `NotFound`, and `Conflict` for an event that was processed.
@@ -51,9 +51,12 @@ impl Engine {
             .map_err(|bad| {
                 EngineError::Conflict(format!("the stored body cannot be read any more: {bad}"))
             })?;
-        let only_rules = match stored.status {
-            SourceStatus::Failed => Some(stored.errors.iter().map(|error| error.rule.clone()).collect()),
-            SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Processed => None,
+        let again = match stored.status {
+            SourceStatus::Failed => Some(stored.errors),
+            SourceStatus::Accepted
+            | SourceStatus::Parked
+            | SourceStatus::Refused
+            | SourceStatus::Processed => None,
         };
         let input = SourceInput {
             id: stored.id,
@@ -62,11 +65,12 @@ impl Engine {
                 key: stored.key,
                 occurred_at: stored.occurred_at,
                 member: claimed_by.or(event.member),
+                asked_by: stored.asked_by,
                 ..event
             }),
             received_at: stored.received_at,
             from: SourceOrigin::Stored { status: stored.status, runs: stored.runs },
         };
-        self.decide(chain, input, only_rules).await
+        self.decide(chain, input, again).await
     }
 }

@@ -45,6 +45,7 @@ impl Engine {
             for snapshot in self.chains() {
                 while self.wake_due(&snapshot).await? == Round::More {}
                 self.refit_if_due(&snapshot.chain.id).await?;
+                self.decide_claimed(&snapshot.chain.id, None).await?;
             }
             let kept = self.kept_for_later(started.elapsed() > DECIDED_WITHIN).await?;
             let now = self.0.clock.now();
@@ -66,7 +67,7 @@ impl Engine {
             if decide {
                 self.decide_forgotten(&snapshot, Duration::ZERO).await?;
             }
-            kept += self.accepted(&snapshot).await?.len();
+            kept += self.accepted(&snapshot, None).await?.len();
         }
         Ok(kept)
     }

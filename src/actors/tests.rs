@@ -351,7 +351,7 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
         attach: Vec::new(),
         order: None,
         notes: Vec::new(),
-        only_rules: None,
+        again: None,
         span: tracing::Span::none(),
     };
     addr.send(apply).await.unwrap().unwrap();

@@ -1,16 +1,17 @@
-//! `punchcard verify`: recomputes every balance from the ledger and looks for missing rows.
+//! `punchcard verify`: recomputes every total and looks for missing rows.
 
 use crate::config::flags::StoreFlags;
 use crate::domain::chain::ChainId;
 use crate::store::DatabaseUrl;
-use crate::store::ledger::{Finding, Mismatch, Missing};
+use crate::store::books::{self, Finding, Wrong};
 
 use super::{Failure, out};
 
-/// Check the books: recompute every balance from the ledger
+/// Check the books: recompute every balance from the ledger, and every count from what it counts
 ///
-/// Exits 1 and names the first finding when a balance is not the sum of its transfers, or when a transfer or loyalty
-/// event that another row names is missing. Changes nothing, and may run beside a server.
+/// Exits 1 and names the first finding: a balance that is not the sum of its transfers or of its lots, points that went
+/// into a merge and did not come out, a stock or a coupon's uses that were counted wrong, or a row that another one
+/// names and that is missing. Changes nothing, and may run beside a server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     /// Only this chain
@@ -36,8 +37,8 @@ pub(super) fn run(verb: &Verify) -> Result<(), Failure> {
         super::key::require_chain(&store, chain)?;
     }
     let findings = store
-        .read_now(|conn| crate::store::ledger::verify(conn, verb.chain.as_ref()))
-        .map_err(|e| Failure::because("cannot read the ledger", &e))?;
+        .read_now(|conn| books::verify(conn, verb.chain.as_ref()))
+        .map_err(|e| Failure::because("cannot read the books", &e))?;
     let whose =
         verb.chain.as_ref().map_or_else(|| "every chain".to_owned(), |chain| format!("chain {chain}"));
     match findings.first() {
@@ -53,17 +54,34 @@ pub(super) fn run(verb: &Verify) -> Result<(), Failure> {
     }
 }
 
-fn in_words(finding: &Finding) -> String {
-    match finding {
-        Finding::Unbalanced(Mismatch { chain, account, wallet, ledger, stored: Some(stored) }) => {
-            format!(
-                "the ledger of {account} of chain {chain} adds up to {ledger} {wallet}, the balance says {stored}"
-            )
-        }
-        Finding::Unbalanced(Mismatch { chain, account, wallet, ledger, stored: None }) => {
+fn in_words(Finding { chain, what }: &Finding) -> String {
+    match what {
+        Wrong::Unbalanced { account, wallet, ledger, stored: Some(stored) } => format!(
+            "the ledger of {account} of chain {chain} adds up to {ledger} {wallet}, the balance says {stored}"
+        ),
+        Wrong::Unbalanced { account, wallet, ledger, stored: None } => {
             format!("the ledger of chain {chain} has {ledger} {wallet} in {account}, who does not exist")
         }
-        Finding::Missing(Missing { chain, table, id, named_by }) => {
+        Wrong::Lots { member, wallet, lots, stored } => format!(
+            "the lots of member {member} of chain {chain} add up to {lots} {wallet}, the balance says {stored}"
+        ),
+        Wrong::Adrift { source, wallet, amount: amount @ 0.. } => format!(
+            "in chain {chain}, {amount} {wallet} went into a merge and did not come out (source event {source})"
+        ),
+        Wrong::Adrift { source, wallet, amount } => format!(
+            "in chain {chain}, {} {wallet} came out of a merge that nobody brought (source event {source})",
+            amount.unsigned_abs()
+        ),
+        Wrong::Misplaced { line, member } => format!(
+            "ledger line {line} of chain {chain} stands among those of member {member}, whose points it does not move"
+        ),
+        Wrong::Torn { member } => format!(
+            "the ledger lines of member {member} of chain {chain} are not one row, each naming the one before it"
+        ),
+        Wrong::Miscounted { what, found, stored } => {
+            format!("in chain {chain} there are {found} {what}, the count says {stored}")
+        }
+        Wrong::Missing { table, id, named_by } => {
             format!("{named_by} of chain {chain} names {id}, which is missing from {table}")
         }
     }

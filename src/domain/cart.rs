@@ -211,6 +211,14 @@ impl Carts {
         }
     }
 
+    /// Those that wait for their order, and when the guest last changed each.
+    pub fn open(&self) -> impl Iterator<Item = (&Cart, Timestamp)> {
+        self.known.iter().filter_map(|known| match &known.state {
+            State::Open { cart, .. } => Some((&**cart, known.at)),
+            State::Empty | State::Settled => None,
+        })
+    }
+
     /// When the first of them is abandoned, if each is so long after it was last heard of.
     pub fn deadline(&self, after: Duration) -> Option<Timestamp> {
         self.known.iter().filter_map(|known| known.deadline(after)).min()

@@ -1,6 +1,11 @@
 //! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
 //! comes from the types that are sent, so that it cannot say anything else.
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
@@ -11,13 +16,13 @@ use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRe
 use super::cart::{Cart, CartAbandoned};
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
-use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, UsageKind};
+use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, RevertOn, UsageKind};
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
     Absence, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
-    ProfileUpdated, SegmentChange, Subject, TierInDanger, TierMoved, With,
+    SegmentChange, Subject, TierInDanger, TierMoved, With,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
@@ -26,7 +31,7 @@ use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
 use super::payload::Payload;
-use super::people::{Enrolled, Forfeited, Purse, Reunion};
+use super::people::{Enrolled, Forfeited, ProfileUpdated, Purse, Reunion};
 use super::profile::{Attribute, Code, GovId, Profile, ProfileField};
 use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::referral::{ReferralStatus, ReferralTold};
@@ -87,13 +92,15 @@ impl EventType {
             Self::ReferralCreated
             | Self::ReferralApproved
             | Self::ReferralRejected
-            | Self::ReferralExpired => message_with::<ReferralTold>(),
+            | Self::ReferralExpired
+            | Self::ReferralRevoked => message_with::<ReferralTold>(),
             Self::StreakBroken => message_with::<StreakBroken>(),
             Self::CouponAssigned
             | Self::CouponReserved
             | Self::CouponReleased
             | Self::CouponUsed
-            | Self::CouponReverted => message_with::<CouponMoved>(),
+            | Self::CouponReverted
+            | Self::CouponWithdrawn => message_with::<CouponMoved>(),
             Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
             Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
@@ -143,7 +150,10 @@ impl EventType {
             new_balance: Points(74),
             reason: reason.into(),
             expires_at: None,
+            order_id: None,
         };
+        let of_order =
+            |reason: &str| PointsMoved { order_id: Some(literal(Key::parse("ORD-1001"))), ..points(reason) };
         let tier = |id, text| Tier { id: name(id), name: name(text) };
         let (bronze, silver) = (tier("bronze", "Bronze"), tier("silver", "Silver"));
         let moved = |previous: Tier, new: Tier| TierMoved {
@@ -213,14 +223,15 @@ impl EventType {
                 enrolled_on: literal("2024-03-03".parse()),
             }),
             Self::VisitRecorded => EventData::VisitRecorded(Visit { channel: Some(name("checkin")) }),
-            Self::PointsEarned => EventData::PointsEarned(points("Points per dollar")),
+            Self::PointsEarned => EventData::PointsEarned(of_order("Points per dollar")),
             Self::PointsDeducted => EventData::PointsDeducted(points("Points expire")),
-            Self::PointsClawedBack => EventData::PointsClawedBack(points("refund")),
+            Self::PointsClawedBack => EventData::PointsClawedBack(of_order("refund")),
             Self::PointsPending => EventData::PointsPending(PointsPending {
                 amount: Points(24),
                 wallet: name("points"),
                 reason: "Points per dollar".into(),
                 available_at: Some(Timestamp::from_timestamp_nanos(1_773_772_200_000_000_000)),
+                order_id: Some(literal(Key::parse("ORD-1001"))),
             }),
             Self::PointsExpired => EventData::PointsExpired(points("not used in time")),
             Self::PointsExpiringSoon => EventData::PointsExpiringSoon(ExpiringSoon {
@@ -233,16 +244,12 @@ impl EventType {
             Self::PointsRedeemed => EventData::PointsRedeemed(points("$25 Gift Card")),
             Self::PointsReturned => EventData::PointsReturned(points("$25 Gift Card")),
             Self::RedemptionCreated => EventData::RedemptionCreated(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionPending => EventData::RedemptionPending(redemption(RedemptionStatus::Pending)),
-            Self::RedemptionApproved => EventData::RedemptionApproved(redemption(RedemptionStatus::Approved)),
-            Self::RedemptionFulfilled => {
-                EventData::RedemptionFulfilled(redemption(RedemptionStatus::Fulfilled))
-            }
-            Self::RedemptionRejected => EventData::RedemptionRejected(redemption(RedemptionStatus::Rejected)),
-            Self::RedemptionCancelled => {
-                EventData::RedemptionCancelled(redemption(RedemptionStatus::Cancelled))
-            }
-            Self::RedemptionExpired => EventData::RedemptionExpired(redemption(RedemptionStatus::Expired)),
+            Self::RedemptionPending => EventData::Redemption(redemption(RedemptionStatus::Pending)),
+            Self::RedemptionApproved => EventData::Redemption(redemption(RedemptionStatus::Approved)),
+            Self::RedemptionFulfilled => EventData::Redemption(redemption(RedemptionStatus::Fulfilled)),
+            Self::RedemptionRejected => EventData::Redemption(redemption(RedemptionStatus::Rejected)),
+            Self::RedemptionCancelled => EventData::Redemption(redemption(RedemptionStatus::Cancelled)),
+            Self::RedemptionExpired => EventData::Redemption(redemption(RedemptionStatus::Expired)),
             Self::TierUpgraded => EventData::TierUpgraded(moved(bronze, silver)),
             Self::TierDowngraded => EventData::TierDowngraded(moved(silver, bronze)),
             Self::TierWillDowngrade => EventData::TierWillDowngrade(TierInDanger {
@@ -268,6 +275,7 @@ impl EventType {
                 achievement: name("ten_visits"),
                 name: name("Ten visits"),
                 times: 0,
+                coupons_kept: Vec::new(),
             }),
             Self::ReferralCreated => EventData::ReferralCreated(Box::new(ReferralTold {
                 sender_first_name: Some(name("Ben")),
@@ -287,6 +295,10 @@ impl EventType {
             Self::ReferralExpired => {
                 EventData::ReferralExpired(Box::new(ReferralTold::example(ReferralStatus::Expired)))
             }
+            Self::ReferralRevoked => EventData::ReferralRevoked(Box::new(ReferralTold {
+                coupons_kept: vec![literal("7MKQX3TB9WZC4H2R".parse())],
+                ..ReferralTold::example(ReferralStatus::Revoked)
+            })),
             Self::StreakBroken => EventData::StreakBroken(StreakBroken {
                 achievement: name("five_weeks"),
                 name: name("Five weeks in a row"),
@@ -299,12 +311,13 @@ impl EventType {
             Self::CouponReleased => coupon(UsageKind::Released),
             Self::CouponUsed => coupon(UsageKind::Used),
             Self::CouponReverted => coupon(UsageKind::Reverted),
+            Self::CouponWithdrawn => coupon(UsageKind::Withdrawn),
             Self::SegmentEntered => EventData::SegmentEntered(regular(&["Coffee"], &["Coffee", "Regular"])),
             Self::SegmentExited => EventData::SegmentExited(regular(&["Coffee", "Regular"], &["Coffee"])),
             Self::MemberAtRisk => EventData::MemberAtRisk(away(RiskLevel::Medium, 21)),
             Self::MemberChurned => EventData::MemberChurned(away(RiskLevel::High, 90)),
             Self::MemberReactivated => EventData::MemberReactivated(Absence {
-                recommended_actions: Vec::new(),
+                recommended_actions: vec![name("Say welcome back")],
                 ..away(RiskLevel::High, 95)
             }),
             Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
@@ -332,15 +345,16 @@ fn reunion() -> Reunion {
 }
 
 fn enrolled() -> EventData {
-    let identity = |kind, value| literal(Identity::parse(kind, value));
     EventData::MemberEnrolled(Box::new(Enrolled {
         enrolled_at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
-        identities: vec![
-            identity(IdentityKind::Id, "m-42"),
-            identity(IdentityKind::Email, "ana@example.com"),
-        ],
+        identities: identities(),
         profile: profile(),
     }))
+}
+
+fn identities() -> Vec<Identity> {
+    let known = [(IdentityKind::Id, "m-42"), (IdentityKind::Email, "ana@example.com")];
+    known.map(|(kind, value)| literal(Identity::parse(kind, value))).into()
 }
 
 fn redemption(status: RedemptionStatus) -> RedemptionTold {
@@ -358,8 +372,12 @@ fn redemption(status: RedemptionStatus) -> RedemptionTold {
 }
 
 fn profile_updated() -> EventData {
-    let changed = vec![ProfileField::Birthdate, ProfileField::Emails];
-    EventData::MemberUpdated(Box::new(ProfileUpdated { changed, profile: profile() }))
+    let changed = vec![ProfileField::Birthdate, ProfileField::Emails, ProfileField::Identities];
+    EventData::MemberUpdated(Box::new(ProfileUpdated {
+        changed,
+        identities: identities(),
+        profile: profile(),
+    }))
 }
 
 fn profile() -> Profile {
@@ -384,8 +402,9 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
     Subject {
         id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
         previous: None,
-        face: MemberFace {
+        face: Arc::new(MemberFace {
             id: "m-42".into(),
+            member_id: MemberId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_0007)),
             email: Some("ana@example.com".into()),
             phone: None,
             first_name: Some(name("Ana")),
@@ -393,14 +412,14 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
             full_name: None,
             tier: Some(name("bronze")),
             manual_tier: None,
-            system_tier: None,
+            system_tier: Some(name("bronze")),
             points: Points(74),
             next_expiration: Some(NextExpiration {
                 amount: Points(50),
                 at: Timestamp::from_timestamp_nanos(1_775_016_000_000_000_000),
             }),
             segments,
-        },
+        }),
     }
 }
 
@@ -425,6 +444,7 @@ fn coupon(kind: UsageKind) -> EventData {
         valid_to: None,
         limits: Limits::default(),
         expires_after: Some(literal("30d".parse())),
+        revert_on: RevertOn::default(),
         details: BookDetails {
             description: Some(literal(Text::parse("<p>Test discount description</p>"))),
             picture_url: Some(literal(Text::parse("https://example.com/coupon-image.png"))),
@@ -531,80 +551,4 @@ fn money(text: &str) -> Money {
 /// What was parsed from a literal of this file.
 fn literal<T, E>(parsed: Result<T, E>) -> T {
     parsed.unwrap_or_else(|_| unreachable!("the examples are valid"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-
-    /// What of `value` the schema does not describe. Knows as much of JSON Schema as our own schemas use.
-    fn mismatches(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
-        let kind = match value {
-            Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Number(n) if n.is_i64() => "integer",
-            Value::Number(_) => "number",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
-        };
-        let allowed = schema["type"].to_string();
-        let fits = allowed.contains(kind) || (kind == "integer" && allowed.contains("number"));
-        if schema.get("const").is_some_and(|only| only != value) || (schema.get("type").is_some() && !fits) {
-            found.push(format!("{path}: {value} is no {schema}"));
-        }
-        for (name, inner) in value.as_object().into_iter().flatten() {
-            let described = schema["properties"].get(name);
-            match described.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())) {
-                Some(schema) => mismatches(schema, inner, &format!("{path}.{name}"), found),
-                None if schema["additionalProperties"] == true => {}
-                None if schema["additionalProperties"].is_object() => {
-                    mismatches(&schema["additionalProperties"], inner, &format!("{path}.{name}"), found);
-                }
-                None => found.push(format!("{path}.{name} is not described")),
-            }
-        }
-        for name in schema["required"].as_array().into_iter().flatten() {
-            if value.get(name.as_str().unwrap()).is_none() {
-                found.push(format!("{path}.{name} is missing"));
-            }
-        }
-        for inner in value.as_array().into_iter().flatten() {
-            mismatches(&schema["items"], inner, &format!("{path}[]"), found);
-        }
-    }
-
-    #[test]
-    fn every_example_is_of_its_type_and_as_its_schema_says() {
-        for kind in EventType::ALL {
-            let example: Value = serde_json::from_str(&kind.example().to_json()).unwrap();
-            assert_eq!(example["type"], kind.as_str());
-            let schema = kind.schema().to_value();
-            let mut found = Vec::new();
-            mismatches(&schema, &example, "", &mut found);
-            assert!(found.is_empty(), "{kind}: {found:?}\n{schema:#}");
-            assert!(!schema.to_string().contains("$ref"), "{schema:#}");
-        }
-    }
-
-    #[test]
-    fn a_schema_says_what_is_always_there() {
-        let schema = EventType::PointsEarned.schema().to_value();
-        assert_eq!(
-            schema["required"],
-            serde_json::json!(["id", "type", "timestamp", "chain", "data", "member"])
-        );
-        let of_nobody = EventType::MenuItemUpdated.schema().to_value();
-        assert_eq!(of_nobody["required"], serde_json::json!(["id", "type", "timestamp", "chain", "data"]));
-        assert!(of_nobody["properties"].get("member").is_none());
-        assert_eq!(schema["properties"]["type"], serde_json::json!({ "const": "points.earned" }));
-        let data = &schema["properties"]["data"];
-        assert_eq!(
-            data["required"],
-            serde_json::json!(["amount", "wallet", "new_balance", "reason"]),
-            "{schema:#}"
-        );
-        assert_eq!(data["properties"]["amount"]["type"], "integer");
-    }
 }

@@ -236,6 +236,20 @@ mod tests {
         assert_eq!(next(&ana, terms("03:00:00"), ZONE), Some(at("2026-05-01T07:00:00.000003Z")));
     }
 
+    #[test]
+    fn days_told_to_one_of_two_are_not_told_to_both_again() {
+        let told =
+            |from: Option<&str>, anniversaries| Celebrated { birthdays_from: from.map(day), anniversaries };
+        let (own, other) = (told(Some("2026-01-01"), 1), told(Some("2027-01-01"), 4));
+        for (enrolled_first, anniversaries) in [(true, 4), (false, 1)] {
+            let mut both = own;
+            both.join(other, enrolled_first);
+            assert_eq!(both, told(Some("2027-01-01"), anniversaries));
+            both.part(own, enrolled_first);
+            assert_eq!(both, told(Some("2027-01-01"), 1), "a birthday was told, whosever it was");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_year_has_one_birthday_and_one_anniversary(born in 0_i64..36_000, enrolled in 40_000_i64..46_000, years in 1_i64..9) {

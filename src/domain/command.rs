@@ -21,6 +21,7 @@ use super::redemption::Step;
 use super::referral::ReferralCommand;
 use super::source_event::BadEvent;
 use super::text::{Key, Name, Note, Text};
+use super::tick::KeptTick;
 
 /// The types of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +54,8 @@ pub enum CommandType {
     RejectReferral,
     /// A member gets what bringing somebody brings. The engine itself asks for it.
     RewardReferral,
+    /// It is taken back. The engine itself asks for it.
+    RevokeReferral,
     /// Another member is this one.
     Merge,
     /// Another member was not this one after all.
@@ -65,6 +68,8 @@ pub enum CommandType {
     Redeem,
     /// A redemption takes a step.
     StepRedemption(Step),
+    /// A rule failed on a tick. The engine itself keeps it, so that it can run again.
+    Tick,
 }
 
 impl CommandType {
@@ -84,6 +89,7 @@ impl CommandType {
         Self::ApproveReferral,
         Self::RejectReferral,
         Self::RewardReferral,
+        Self::RevokeReferral,
         Self::Merge,
         Self::Unmerge,
         Self::Erase,
@@ -93,6 +99,7 @@ impl CommandType {
         Self::StepRedemption(Step::Fulfill),
         Self::StepRedemption(Step::Reject),
         Self::StepRedemption(Step::Cancel),
+        Self::Tick,
     ];
 
     /// The type of the source event that carries it.
@@ -112,6 +119,7 @@ impl CommandType {
             Self::ApproveReferral => "referral.approve",
             Self::RejectReferral => "referral.reject",
             Self::RewardReferral => "referral.reward",
+            Self::RevokeReferral => "referral.revoke",
             Self::Merge => "member.merge",
             Self::Unmerge => "member.unmerge",
             Self::Erase => "member.erase",
@@ -121,6 +129,7 @@ impl CommandType {
             Self::StepRedemption(Step::Fulfill) => "redemption.fulfill",
             Self::StepRedemption(Step::Reject) => "redemption.reject",
             Self::StepRedemption(Step::Cancel) => "redemption.cancel",
+            Self::Tick => "tick",
         }
     }
 }
@@ -147,7 +156,7 @@ pub enum Command {
     ConfirmPoints(Confirmation),
     /// `coupon.assign`, `coupon.reserve`, `coupon.release`, `coupon.use` or `coupon.revert`
     Coupon(Box<CouponCommand>),
-    /// `referral.accept`, `referral.approve`, `referral.reject` or `referral.reward`
+    /// `referral.accept`, `referral.approve`, `referral.reject`, `referral.reward` or `referral.revoke`
     Referral(Box<ReferralCommand>),
     /// `member.merge`: from whom
     Merge(MemberName),
@@ -161,6 +170,8 @@ pub enum Command {
     Redeem(Wish),
     /// `redemption.approve`, `redemption.fulfill`, `redemption.reject`, `redemption.cancel`
     StepRedemption(Step, RedemptionOrder),
+    /// `tick`
+    Tick(KeptTick),
 }
 
 /// Points given or taken by hand.
@@ -265,6 +276,7 @@ impl Command {
             Self::ClaimOrder(_) => CommandType::ClaimOrder,
             Self::Redeem(_) => CommandType::Redeem,
             Self::StepRedemption(step, _) => CommandType::StepRedemption(*step),
+            Self::Tick(_) => CommandType::Tick,
         }
     }
 
@@ -295,6 +307,7 @@ impl Command {
             CommandType::ApproveReferral => Self::Referral(ReferralCommand::approve(raw)?.into()),
             CommandType::RejectReferral => Self::Referral(ReferralCommand::reject(raw)?.into()),
             CommandType::RewardReferral => Self::Referral(ReferralCommand::reward(raw)?.into()),
+            CommandType::RevokeReferral => Self::Referral(ReferralCommand::revoke(raw)?.into()),
             CommandType::Merge => {
                 let MergeBody { from } = json::object(raw, "data")?;
                 Self::Merge(MemberName::parse(&from))
@@ -313,6 +326,7 @@ impl Command {
             }
             CommandType::Redeem => Self::Redeem(json::object(raw, "data")?),
             CommandType::StepRedemption(step) => Self::StepRedemption(step, json::object(raw, "data")?),
+            CommandType::Tick => Self::Tick(KeptTick::parse(raw)?),
         })
     }
 }

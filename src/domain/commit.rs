@@ -5,14 +5,15 @@ use super::chain::ChainId;
 use super::coupon::CouponChanges;
 use super::delivery::NewDelivery;
 use super::identity::Identity;
-use super::ids::{MemberId, SourceId};
+use super::ids::{MemberId, ReferralId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::LoyaltyEvent;
 use super::member::Member;
 use super::order::OrderRecord;
 use super::receipt::{Receipt, SourceStatus};
 use super::redemption::RedemptionChanges;
-use super::referral::{Referral, ReferralCode};
+use super::referral::{Referral, ReferralCode, Reward};
+use super::shared::Shared;
 use super::source_event::SourceEvent;
 use super::text::Key;
 use std::sync::Arc;
@@ -27,10 +28,10 @@ use std::sync::Arc;
 pub struct Commit {
     /// The chain.
     pub chain: ChainId,
-    /// What becomes of the source event; `None` for a scheduled tick.
+    /// What becomes of the source event; `None` for a scheduled tick on which no rule failed.
     pub source: Option<SourceChange>,
     /// The member after it, at the version it was decided *from*; `None` when nobody is known yet.
-    pub member: Option<Member>,
+    pub member: Option<Shared<Member>>,
     /// What became of the member's next wake-up.
     pub wake: Wake,
     /// Identities seen for the first time.
@@ -45,6 +46,8 @@ pub struct Commit {
     pub new_referral_code: Option<ReferralCode>,
     /// The member's referral after it, when it changed.
     pub referral: Option<Referral>,
+    /// What a referral brought the member who is its sender.
+    pub referral_reward: Option<(ReferralId, Reward)>,
     /// What follows of it for somebody else: kept with it, decided after it.
     pub follow_up: Option<SourceChange>,
     /// Redemptions after it, and how the stock of rewards moves.
@@ -72,6 +75,9 @@ pub struct PeopleChanges {
     pub erased: Vec<MemberId>,
     /// An order without a guest that is the member's from now on.
     pub claimed: Option<Key>,
+    /// An order that was nobody's and came to be the member's: what was parked about it is theirs, as far as it is
+    /// nobody's.
+    pub awaited: Option<Key>,
 }
 
 impl PeopleChanges {
@@ -135,6 +141,8 @@ pub struct SourceChange {
     pub from: SourceOrigin,
     /// Whose it is, once known.
     pub member: Option<MemberId>,
+    /// The event before it that was decided for the same member.
+    pub previous: Option<SourceId>,
     /// What the POS is told.
     pub receipt: Receipt,
 }
@@ -143,6 +151,16 @@ impl SourceChange {
     /// What became of it.
     pub fn status(&self) -> SourceStatus {
         self.receipt.status
+    }
+}
+
+impl SourceOrigin {
+    /// Whether it was never decided before.
+    pub const fn is_undecided(self) -> bool {
+        match self {
+            Self::Outside => true,
+            Self::Stored { status, .. } => matches!(status, SourceStatus::Accepted | SourceStatus::Parked),
+        }
     }
 }
 

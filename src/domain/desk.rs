@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::Claim;
+use super::ids::ReferralId;
 use super::member::Member;
 use super::merge::Tombstones;
-use super::referral::{ReferralCode, Sender};
+use super::referral::{Filed, ReferralCode, Sender};
 use super::{coupon, redemption};
 
 /// What a decision needs to know.
@@ -20,12 +21,17 @@ pub struct Wanted {
     pub redemptions: redemption::Wanted,
     /// The members to whom these codes belong.
     pub senders: BTreeSet<ReferralCode>,
+    /// These referrals, of which the member is the sender.
+    pub referrals: BTreeSet<ReferralId>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.coupons.is_empty() && self.redemptions.is_empty() && self.senders.is_empty()
+        self.coupons.is_empty()
+            && self.redemptions.is_empty()
+            && self.senders.is_empty()
+            && self.referrals.is_empty()
     }
 
     /// Wants that, too.
@@ -33,6 +39,7 @@ impl Wanted {
         self.coupons.add(other.coupons);
         self.redemptions.add(other.redemptions);
         self.senders.extend(other.senders);
+        self.referrals.extend(other.referrals);
     }
 }
 
@@ -45,6 +52,8 @@ pub struct Desk {
     pub redemptions: redemption::Desk,
     /// Members who give codes to others; `None` = nobody has this code.
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
+    /// Referrals as they are filed; `None` = there is no such.
+    pub referrals: BTreeMap<ReferralId, Option<Filed>>,
     /// Whom a merge is about besides the survivor: they lie there from the start.
     pub guest: Option<Box<Member>>,
     /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::loyalty_event::EventData;
 use super::member::{RiskLevel, Status};
-use super::text::{Name, Note};
+use super::reaction::Reaction;
+use super::text::{Key, Name, Note};
 
-/// Which rule, where, in which version of the program.
+/// Where the engine itself does something, in place of a rule's file and line.
+pub const ENGINE: &str = "engine";
+
+/// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// The rule's name.
+    /// The rule's name; of what no rule asked for, what it was.
     pub rule: Arc<str>,
-    /// `file:line` within the chain's rules folder.
+    /// `file:line` within the chain's rules folder, `engine`, or `api:` and the name of the API key.
     pub at: Arc<str>,
     /// The version of the program that decided.
     pub program_version: i64,
@@ -47,6 +52,11 @@ pub enum Action {
     },
     /// Put the member into a tier of the program.
     SetTier(Name),
+    /// Let points be spent that wait to be confirmed.
+    Confirm {
+        /// The order, or the key of the event, that earned them.
+        origin: Key,
+    },
     /// Set the lifecycle status.
     Mark(Mark),
     /// Say what to do about a member whom the same rule marks.
@@ -103,6 +113,7 @@ impl Action {
             Self::Award { .. } => "award",
             Self::Deduct { .. } => "deduct",
             Self::TakeBack { .. } => "take_back",
+            Self::Confirm { .. } => "confirm",
             Self::SetTier(_) => "set_tier",
             Self::Mark(_) => "mark",
             Self::Recommend(_) => "recommend",
@@ -134,7 +145,7 @@ impl RuleEffects {
 }
 
 /// A rule that failed: what and where. Its own effects are dropped, those of the other rules stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 pub struct RuleFailure {
     /// The rule's name.
     pub rule: String,
@@ -142,4 +153,34 @@ pub struct RuleFailure {
     pub at: String,
     /// What went wrong.
     pub error: String,
+    /// What the rule reacted to, when it starts on what an event came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacted_to: Option<Box<Reaction>>,
+}
+
+impl RuleFailure {
+    /// This rule failed there, for this reason.
+    pub fn new(rule: impl Into<String>, at: impl Into<String>, error: impl Into<String>) -> Self {
+        Self { rule: rule.into(), at: at.into(), error: error.into(), reacted_to: None }
+    }
+
+    /// The engine itself could not do it.
+    pub fn of_engine(cause: &Cause, refusal: impl std::fmt::Display) -> Self {
+        Self::new(&*cause.rule, &*cause.at, refusal.to_string())
+    }
+
+    /// Whether a rule failed on what happened, not on what that came to.
+    pub fn of_rule_itself(&self) -> bool {
+        self.reacted_to.is_none() && !self.is_of_engine()
+    }
+
+    /// Whether the engine itself failed, and no rule.
+    pub fn is_of_engine(&self) -> bool {
+        self.at == ENGINE
+    }
+
+    /// The same of a rule that reacted to this.
+    pub fn reacting_to(self, told: &EventData) -> Self {
+        Self { reacted_to: Reaction::to(told).map(Box::new), ..self }
+    }
 }

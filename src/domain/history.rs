@@ -122,18 +122,30 @@ impl History {
         self.lifetime_earned = self.lifetime_earned.saturating_add(other.lifetime_earned);
         let mut days = other.lifetime_days;
         for day in other.days.iter() {
-            self.on(day.day.date(), |own| {
+            let is_kept = self.on(day.day.date(), |own| {
                 days -= u64::from(own.visits > 0 && day.visits > 0).min(days); // one day for both
                 own.visits = own.visits.saturating_add(day.visits);
                 own.set_spend(own.spend().plus(day.spend()));
                 own.earned = own.earned.saturating_add(day.earned);
             });
+            if !is_kept && day.visits > 0 {
+                self.older = Some(VisitedDays::and(self.older, day.day.date()));
+            }
         }
+        self.older = VisitedDays::both(self.older, other.older);
         self.lifetime_days += days;
     }
 
-    /// Takes away again what was joined.
-    pub fn part(&mut self, other: &Self) {
+    /// What a merge must remember of a history so that [`History::part`] can undo it.
+    pub fn forgotten(&self) -> Self {
+        Self { older: self.older, ..Self::default() }
+    }
+
+    /// Takes away again what was joined; `before` is what was [forgotten](History::forgotten) by then. Of the days that
+    /// were forgotten since, nobody can tell whose they were.
+    pub fn part(&mut self, other: &Self, before: &Self) {
+        self.part_older(other, before.older);
+
         self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
         self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
         self.lifetime_earned = self.lifetime_earned.saturating_sub(other.lifetime_earned);
@@ -149,6 +161,21 @@ impl History {
         self.lifetime_days = self.lifetime_days.saturating_sub(days);
         let is_anything = |day: &DaySummary| day.visits > 0 || day.spend() != Money::ZERO || day.earned != 0;
         self.days = self.days.iter().filter(is_anything).collect();
+    }
+
+    fn part_older(&mut self, other: &Self, before: Option<VisitedDays>) {
+        let Some(older) = self.older else { return };
+        let oldest = self.oldest_kept();
+        let is_forgotten =
+            |day: &DaySummary| day.visits > 0 && oldest.is_some_and(|oldest| day.day.date() < oldest);
+        let theirs = other.days.iter().filter(is_forgotten).count() as u32;
+        let theirs = theirs.saturating_add(other.older.map_or(0, |older| older.count));
+        let count = older.count.saturating_sub(theirs);
+        self.older = match before {
+            Some(before) if count <= before.count => Some(before),
+            Some(before) => Some(VisitedDays { first: before.first, count, ..older }),
+            None => (count > 0).then_some(VisitedDays { count, ..older }),
+        };
     }
 
     /// Changes a day, unless it is too long ago. Answers whether it is not.
@@ -419,5 +446,61 @@ mod tests {
         assert_eq!(history.weeks_in_a_row(day("2026-02-25")), 3);
         assert_eq!(history.weeks_in_a_row(day("2026-03-03")), 3); // this week is still open
         assert_eq!(history.weeks_in_a_row(day("2026-03-10")), 0);
+        let weeks = |days: &[(&str, &str)], today: &str| self::history(days).weeks_in_a_row(day(today));
+        assert_eq!(weeks(&[("2026-02-09", "1"), ("2026-02-15", "1")], "2026-02-15"), 1, "Monday and Sunday");
+        assert_eq!(weeks(&[("2026-02-15", "1"), ("2026-02-16", "1")], "2026-02-16"), 2, "Sunday and Monday");
+    }
+
+    #[test]
+    fn two_histories_become_one_and_come_apart_again() {
+        let mut own = history(&[("2026-03-01", "10"), ("2026-03-02", "5")]);
+        own.earn(day("2026-03-04"), 2); // a day without a visit
+        let mut other = history(&[("2026-03-02", "7"), ("2026-03-02", "1"), ("2026-03-04", "20")]);
+        for on in ["2026-03-01", "2026-03-04", "2026-03-05"] {
+            other.earn(day(on), 10);
+        }
+        let mut both = own.clone();
+        both.join(&other);
+        let all = Sums { visits: 5, spend: "43".parse().unwrap(), earned: 32, days: 3 };
+        assert_eq!(both.lifetime(), all);
+        assert_eq!(both.sums(day("2026-03-01"), day("2026-03-05")), all);
+        both.part(&other, &own.forgotten());
+        assert_eq!(both, own);
+    }
+
+    #[test]
+    fn what_a_forgotten_day_turns_out_to_be_changes_no_other_day() {
+        let mut history = history(&[("2024-01-01", "30"), ("2026-03-02", "40")]);
+        history.unvisit(day("2024-01-01"), "30".parse().unwrap());
+        let left = Sums { visits: 1, spend: "40".parse().unwrap(), earned: 0, days: 2 };
+        assert_eq!(history.lifetime(), left);
+        history.unvisit(day("2026-03-02"), "40".parse().unwrap());
+        assert_eq!((history.lifetime().visits, history.lifetime().days), (0, 1));
+    }
+
+    #[test]
+    fn a_day_on_which_points_were_only_earned_is_no_visited_day() {
+        let mut history = history(&[("2024-01-01", "1")]);
+        history.earn(day("2024-01-02"), 50);
+        history.visit(day("2026-03-02"), Money::ZERO);
+        let seen = history.visited_until(day("2026-03-01")).map(|seen| (seen.last, seen.count));
+        assert_eq!(seen, Some((day("2024-01-01"), 1)));
+    }
+
+    #[test]
+    fn nobody_stays_away_who_never_came_or_comes_tomorrow() {
+        assert_eq!(history(&[]).days_since_last_visit(day("2026-03-02")), 0);
+        let ahead = history(&[("2026-03-03", "1")]);
+        assert_eq!(ahead.days_since_last_visit(day("2026-03-02")), 0);
+    }
+
+    #[test]
+    fn a_history_survives_the_store() {
+        let mut history = history(&[("2024-01-01", "1.50"), ("2026-03-02", "2")]);
+        history.earn(day("2026-03-02"), 7);
+        let json = serde_json::to_string(&history).unwrap();
+        assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history, "{json}");
+        let apart = history.without_days().with_days(history.packed_days().to_vec());
+        assert_eq!(apart, Ok(history));
     }
 }

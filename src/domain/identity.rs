@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::ids::MemberId;
 use super::text::{BadText, Text};
@@ -80,7 +81,7 @@ pub struct Identity {
     /// Its kind.
     pub kind: IdentityKind,
     /// Its normalised value.
-    pub value: Box<str>,
+    pub value: SmolStr,
 }
 
 impl Identity {
@@ -88,7 +89,7 @@ impl Identity {
     /// brackets; ids and cards are taken to the letter.
     pub fn parse(kind: IdentityKind, value: &str) -> Result<Self, BadIdentity> {
         let text = Text::<200>::parse(value)?;
-        let value: Box<str> = match kind {
+        let value: SmolStr = match kind {
             IdentityKind::Id if text.starts_with("mem_") => return Err(BadIdentity::Reserved),
             IdentityKind::Id | IdentityKind::Card => text.as_str().into(),
             IdentityKind::Email => email(&text).ok_or(BadIdentity::Email)?,
@@ -108,14 +109,14 @@ impl fmt::Display for Identity {
     }
 }
 
-fn email(text: &str) -> Option<Box<str>> {
+fn email(text: &str) -> Option<SmolStr> {
     let (name, host) = text.rsplit_once('@')?;
     let good =
         !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace) && !name.contains('@');
     good.then(|| text.to_lowercase().into())
 }
 
-fn phone(text: &str) -> Option<Box<str>> {
+fn phone(text: &str) -> Option<SmolStr> {
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
     let number = digits.strip_prefix('+')?;
     let good = (7..=15).contains(&number.len())
@@ -154,6 +155,8 @@ mod tests {
             (IdentityKind::Email, "Ana@Example.COM", "ana@example.com"),
             (IdentityKind::Phone, "+1 (555) 123-4567", "+15551234567"),
             (IdentityKind::Id, "M-42", "M-42"),
+            (IdentityKind::Phone, "+1234567", "+1234567"),
+            (IdentityKind::Phone, "+123456789012345", "+123456789012345"),
             (IdentityKind::External, "square:CUST1", "square:CUST1"),
         ] {
             assert_eq!(&*Identity::parse(kind, given).unwrap().value, kept);
@@ -165,12 +168,20 @@ mod tests {
         for (kind, given) in [
             (IdentityKind::Email, "ana"),
             (IdentityKind::Email, "@example.com"),
+            (IdentityKind::Email, "ana@"),
+            (IdentityKind::Email, "ana b@example.com"),
+            (IdentityKind::Email, "a@b@example.com"),
             (IdentityKind::Phone, "5551234567"),
             (IdentityKind::Phone, "+0123456789"),
+            (IdentityKind::Phone, "+123456"),
+            (IdentityKind::Phone, "+1234567890123456"),
+            (IdentityKind::Phone, "+1555CALLNOW"),
             (IdentityKind::Id, "mem_x"),
             (IdentityKind::Id, ""),
             (IdentityKind::Card, "70\u{0}01"),
             (IdentityKind::External, "square"),
+            (IdentityKind::External, ":CUST1"),
+            (IdentityKind::External, "square:"),
         ] {
             assert!(Identity::parse(kind, given).is_err(), "{given:?}");
         }

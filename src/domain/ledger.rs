@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::effect::Cause;
@@ -129,7 +130,7 @@ pub struct Transfer {
     /// What caused it.
     pub cause: Cause,
     /// The reason shown to people.
-    pub reason: Box<str>,
+    pub reason: SmolStr,
     /// The source event; `None` for a scheduled tick.
     pub source: Option<SourceId>,
     /// When it was decided.

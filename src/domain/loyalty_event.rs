@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
@@ -19,9 +21,8 @@ use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
-use super::people::{Enrolled, Forfeited, Reunion};
-use super::profile::{Profile, ProfileField};
-use super::redemption::RedemptionTold;
+use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
+use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
@@ -96,12 +97,14 @@ event_types! {
     ReferralApproved = "referral.approved": "A referral counts; told to both sides.",
     ReferralRejected = "referral.rejected": "A referral does not count.",
     ReferralExpired = "referral.expired": "A referral waited for its approval for too long.",
+    ReferralRevoked = "referral.revoked": "A referral counts no longer because its order does not; told to both sides.",
     StreakBroken = "streak.broken": "A member did not come in time to continue a streak.",
     CouponAssigned = "coupon.assigned": "A coupon was given to a member.",
     CouponReserved = "coupon.reserved": "A use of a coupon is kept for a member for a while.",
     CouponReleased = "coupon.released": "A use of a coupon is kept no longer.",
     CouponUsed = "coupon.used": "A member used a coupon.",
     CouponReverted = "coupon.reverted": "A use of a coupon was taken back.",
+    CouponWithdrawn = "coupon.withdrawn": "A coupon was taken back from a member who had not used it.",
     SegmentEntered = "segment.entered": "A member came to be in a segment.",
     SegmentExited = "segment.exited": "A member is in a segment no more.",
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
@@ -128,9 +131,7 @@ impl EventType {
                 | Self::MenuItemDeleted
         )
     }
-}
 
-impl EventType {
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
     pub const fn shows_segments(self) -> bool {
         matches!(
@@ -167,10 +168,13 @@ pub struct PointsMoved {
     /// The balance after it.
     pub new_balance: Points,
     /// Why, for people.
-    pub reason: Box<str>,
+    pub reason: SmolStr,
     /// The first instant at which they are gone, if they expire and were not used by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The order that moved them; absent for what no order did, and once they had to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that were earned and cannot be spent yet.
@@ -181,10 +185,13 @@ pub struct PointsPending {
     /// The wallet they wait in.
     pub wallet: Name,
     /// Why they were earned, for people.
-    pub reason: Box<str>,
+    pub reason: SmolStr,
     /// When they can be spent; absent when somebody has to confirm them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
+    /// The order that earned them, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Key>,
 }
 
 /// Points that will be gone soon.
@@ -229,21 +236,21 @@ pub struct TierInDanger {
 }
 
 /// How long a member has been away.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Absence {
     /// How likely the member is lost; of one who came back, how likely it was.
     pub risk_level: RiskLevel,
     /// Days since the last visit.
     pub days_since_last_visit: i64,
     /// How often the member came before that: visits per 30 days.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_visit_frequency: Option<Money>,
     /// The usual number of days between visits, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical_gap_days: Option<Money>,
     /// How likely there is no visit within the chain's horizon, from 0 to 1; of one who came back, how likely it was.
     /// Absent while there is no model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_churn_probability: Option<Money>,
     /// What to do about it, as the program says.
     pub recommended_actions: Vec<Name>,
@@ -253,7 +260,7 @@ pub struct Absence {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SegmentChange {
     /// The segment's name for programs: `seg_` and the slug of the name.
-    pub segment_id: Box<str>,
+    pub segment_id: SmolStr,
     /// Its name.
     pub segment_name: Name,
     /// What it is judged by.
@@ -264,15 +271,6 @@ pub struct SegmentChange {
     pub previous_segments: Vec<Name>,
     /// The member's segments after.
     pub current_segments: Vec<Name>,
-}
-
-/// A change of what is known of a member.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ProfileUpdated {
-    /// Which parts are others now.
-    pub changed: Vec<ProfileField>,
-    /// The whole profile after it.
-    pub profile: Profile,
 }
 
 /// What happened, by type.
@@ -334,18 +332,8 @@ pub enum EventData {
     PointsReturned(PointsMoved),
     /// `redemption.created`
     RedemptionCreated(RedemptionTold),
-    /// `redemption.pending`
-    RedemptionPending(RedemptionTold),
-    /// `redemption.approved`
-    RedemptionApproved(RedemptionTold),
-    /// `redemption.fulfilled`
-    RedemptionFulfilled(RedemptionTold),
-    /// `redemption.rejected`
-    RedemptionRejected(RedemptionTold),
-    /// `redemption.cancelled`
-    RedemptionCancelled(RedemptionTold),
-    /// `redemption.expired`
-    RedemptionExpired(RedemptionTold),
+    /// `redemption.pending`, …: what it came to, which it says itself.
+    Redemption(RedemptionTold),
     /// `tier.upgraded`
     TierUpgraded(TierMoved),
     /// `tier.downgraded`
@@ -366,9 +354,11 @@ pub enum EventData {
     ReferralRejected(Box<ReferralTold>),
     /// `referral.expired`
     ReferralExpired(Box<ReferralTold>),
+    /// `referral.revoked`
+    ReferralRevoked(Box<ReferralTold>),
     /// `streak.broken`
     StreakBroken(StreakBroken),
-    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used` or `coupon.reverted`
+    /// `coupon.assigned`, `coupon.reserved`, `coupon.released`, `coupon.used`, `coupon.reverted` or `coupon.withdrawn`
     Coupon(UsageKind, Box<CouponMoved>),
     /// `segment.entered`
     SegmentEntered(SegmentChange),
@@ -385,6 +375,18 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// The referral that it tells of, if it does.
+    pub const fn referral(&self) -> Option<&ReferralTold> {
+        match self {
+            Self::ReferralCreated(told)
+            | Self::ReferralApproved(told)
+            | Self::ReferralRejected(told)
+            | Self::ReferralExpired(told)
+            | Self::ReferralRevoked(told) => Some(told),
+            _ => None,
+        }
+    }
+
     /// The type of this event.
     pub const fn kind(&self) -> EventType {
         match self {
@@ -416,12 +418,14 @@ impl EventData {
             Self::PointsRedeemed(_) => EventType::PointsRedeemed,
             Self::PointsReturned(_) => EventType::PointsReturned,
             Self::RedemptionCreated(_) => EventType::RedemptionCreated,
-            Self::RedemptionPending(_) => EventType::RedemptionPending,
-            Self::RedemptionApproved(_) => EventType::RedemptionApproved,
-            Self::RedemptionFulfilled(_) => EventType::RedemptionFulfilled,
-            Self::RedemptionRejected(_) => EventType::RedemptionRejected,
-            Self::RedemptionCancelled(_) => EventType::RedemptionCancelled,
-            Self::RedemptionExpired(_) => EventType::RedemptionExpired,
+            Self::Redemption(told) => match told.status {
+                RedemptionStatus::Pending => EventType::RedemptionPending,
+                RedemptionStatus::Approved => EventType::RedemptionApproved,
+                RedemptionStatus::Fulfilled => EventType::RedemptionFulfilled,
+                RedemptionStatus::Rejected => EventType::RedemptionRejected,
+                RedemptionStatus::Cancelled => EventType::RedemptionCancelled,
+                RedemptionStatus::Expired => EventType::RedemptionExpired,
+            },
             Self::TierUpgraded(_) => EventType::TierUpgraded,
             Self::TierDowngraded(_) => EventType::TierDowngraded,
             Self::TierWillDowngrade(_) => EventType::TierWillDowngrade,
@@ -432,12 +436,14 @@ impl EventData {
             Self::ReferralApproved(_) => EventType::ReferralApproved,
             Self::ReferralRejected(_) => EventType::ReferralRejected,
             Self::ReferralExpired(_) => EventType::ReferralExpired,
+            Self::ReferralRevoked(_) => EventType::ReferralRevoked,
             Self::StreakBroken(_) => EventType::StreakBroken,
             Self::Coupon(UsageKind::Assigned, _) => EventType::CouponAssigned,
             Self::Coupon(UsageKind::Reserved, _) => EventType::CouponReserved,
             Self::Coupon(UsageKind::Released, _) => EventType::CouponReleased,
             Self::Coupon(UsageKind::Used, _) => EventType::CouponUsed,
             Self::Coupon(UsageKind::Reverted, _) => EventType::CouponReverted,
+            Self::Coupon(UsageKind::Withdrawn, _) => EventType::CouponWithdrawn,
             Self::SegmentEntered(_) => EventType::SegmentEntered,
             Self::SegmentExited(_) => EventType::SegmentExited,
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
@@ -520,13 +526,9 @@ impl Serialize for DataWithSource<'_> {
             | EventData::PointsRedeemed(own)
             | EventData::PointsReturned(own)
             | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
-            EventData::RedemptionCreated(own)
-            | EventData::RedemptionPending(own)
-            | EventData::RedemptionApproved(own)
-            | EventData::RedemptionFulfilled(own)
-            | EventData::RedemptionRejected(own)
-            | EventData::RedemptionCancelled(own)
-            | EventData::RedemptionExpired(own) => With { own, source_event }.serialize(serializer),
+            EventData::RedemptionCreated(own) | EventData::Redemption(own) => {
+                With { own, source_event }.serialize(serializer)
+            }
             EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
                 With { own, source_event }.serialize(serializer)
             }
@@ -539,7 +541,8 @@ impl Serialize for DataWithSource<'_> {
             EventData::ReferralCreated(own)
             | EventData::ReferralApproved(own)
             | EventData::ReferralRejected(own)
-            | EventData::ReferralExpired(own) => With { own: &**own, source_event }.serialize(serializer),
+            | EventData::ReferralExpired(own)
+            | EventData::ReferralRevoked(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
             EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
@@ -565,8 +568,8 @@ pub struct Subject {
     pub id: MemberId,
     /// The member's event before it.
     pub previous: Option<EventId>,
-    /// The member as of the end of the commit.
-    pub face: MemberFace,
+    /// The member as of the end of the commit, the same for most of its events.
+    pub face: Arc<MemberFace>,
 }
 
 /// One loyalty event.
@@ -604,7 +607,7 @@ impl LoyaltyEvent {
             kind: self.kind().as_str(),
             timestamp: self.at,
             chain: &self.chain,
-            member: self.subject.as_ref().map(|subject| &subject.face),
+            member: self.subject.as_ref().map(|subject| &*subject.face),
             data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
         };
         to_json(&message)

@@ -2,10 +2,10 @@
 //!
 //! The size of a member is bounded, and what grows with their past is kept small: see [`History`].
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::Feat;
@@ -13,7 +13,7 @@ use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::{Identity, IdentityKind};
-use super::ids::{EventId, MemberId, TransferId};
+use super::ids::{EventId, MemberId, SourceId, TransferId};
 use super::merge::{Absorbed, Ended};
 use super::money::Points;
 use super::profile::Profile;
@@ -23,7 +23,7 @@ use super::segment::{Membership, SegmentNames, SegmentType};
 use super::session::OpenSessions;
 use super::text::Name;
 use super::tier::{Footing, ManualTier};
-use super::wallet::{Wallet, Wallets};
+use super::wallet::Wallets;
 
 pub use super::status::{RiskLevel, Status};
 
@@ -48,17 +48,17 @@ pub struct Standing {
     /// Active, at risk, churned.
     pub status: Status,
     /// Achievements and when each was earned last.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub achievements: BTreeMap<Name, Timestamp>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub achievements: LiteMap<Name, Timestamp>,
     /// What was done for each achievement that has a goal or a prize.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub feats: BTreeMap<Name, Feat>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub feats: LiteMap<Name, Feat>,
     /// How much a member at risk is; of the others it says nothing. Read it by [`Standing::risk_level`].
     #[serde(default, skip_serializing_if = "RiskLevel::is_medium")]
     pub at_risk: RiskLevel,
     /// The segments that the member is in.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub segments: BTreeMap<Name, Membership>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub segments: LiteMap<Name, Membership>,
     /// What is open of redemptions.
     #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
     pub redemptions: Redemptions,
@@ -149,6 +149,9 @@ pub struct Latest {
     pub event: Option<EventId>,
     /// The last ledger line.
     pub transfer: Option<TransferId>,
+    /// The last source event that was decided for the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
 }
 
 impl Member {
@@ -185,22 +188,28 @@ impl Member {
         identities
     }
 
-    /// How outsiders see the member.
-    pub fn face(&self) -> MemberFace {
+    /// The chain's own id of the guest, or ours when it has none.
+    pub fn known_as(&self) -> SmolStr {
+        self.identity(IdentityKind::Id).map_or_else(|| self.id.to_string().into(), Into::into)
+    }
+
+    /// How outsiders see the member. What is gone next of their points, only the program can tell.
+    pub fn face(&self, next_expiration: Option<NextExpiration>) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
         let manual = self.standing.manual_tier.as_ref();
         MemberFace {
-            id: text(IdentityKind::Id).unwrap_or_else(|| self.id.to_string().into()),
+            id: self.known_as(),
+            member_id: self.id,
             email: text(IdentityKind::Email),
             phone: text(IdentityKind::Phone),
             first_name: self.profile.first_name.clone(),
             last_name: self.profile.last_name.clone(),
             full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
-            manual_tier: manual.map(|_| self.standing.tier.clone()).unwrap_or_default(),
-            system_tier: manual.and_then(|manual| manual.system.clone()),
+            manual_tier: manual.and(self.standing.tier.clone()),
+            system_tier: self.standing.system_tier().cloned(),
             points: self.standing.points(),
-            next_expiration: self.standing.wallets.first().and_then(NextExpiration::of),
+            next_expiration,
             segments: None,
         }
     }
@@ -215,24 +224,19 @@ pub struct NextExpiration {
     pub at: Timestamp,
 }
 
-impl NextExpiration {
-    /// What is gone next of a wallet.
-    pub fn of(wallet: &Wallet) -> Option<Self> {
-        wallet.next_expiry().map(|(at, amount)| Self { amount, at })
-    }
-}
-
 /// What receipts and loyalty events show of a member.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemberFace {
     /// The chain's own id of the guest, or ours (`mem_…`) when it has none.
-    pub id: Box<str>,
+    pub id: SmolStr,
+    /// Our id, which never changes.
+    pub member_id: MemberId,
     /// E-mail address, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Phone number, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Box<str>>,
+    pub phone: Option<SmolStr>,
     /// Given name, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_name: Option<Name>,
@@ -248,7 +252,7 @@ pub struct MemberFace {
     /// The tier, when people gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manual_tier: Option<Name>,
-    /// The tier that it would be if people had not given another.
+    /// The tier that rules or the tier policy gave; the same as `tier` unless people gave another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_tier: Option<Name>,
     /// Balance.
@@ -259,4 +263,41 @@ pub struct MemberFace {
     /// The segments that the member is in; only in the events that say so, and absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentNames>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::IdentityKind::{Card, Email, Phone};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_member_is_known_by_the_first_of_each_kind_and_by_kinds_in_order() {
+        let identities = [(Email, "a@b.example"), (Card, "7002"), (Phone, "+15551234567"), (Card, "7001")];
+        let identities = identities.map(|(kind, value)| Identity::parse(kind, value).unwrap());
+        let member =
+            Member::new(MemberId::new(ulid::Ulid(1)), identities.into(), None, Timestamp::UNIX_EPOCH);
+        let found = [Card, Phone, Email, IdentityKind::Id].map(|kind| member.identity(kind));
+        assert_eq!(found, [Some("7002"), Some("+15551234567"), Some("a@b.example"), None]);
+        let values: Vec<_> = member.identities_by_priority().iter().map(|known| &*known.value).collect();
+        assert_eq!(values, ["7002", "7001", "+15551234567", "a@b.example"]);
+    }
+
+    #[test]
+    fn segments_are_named_by_type_and_not_at_all_without_any() {
+        let mut standing = Standing::default();
+        assert_eq!(standing.segment_names(), None);
+        let since = Timestamp::UNIX_EPOCH;
+        for (segment, kind) in [("regulars", SegmentType::Primary), ("class of 26", SegmentType::Cohort)] {
+            standing.segments.insert(name(segment), Membership { kind, since });
+        }
+        let names = standing.segment_names().unwrap();
+        assert_eq!(
+            (names.primary, names.compound, names.cohorts),
+            (vec![name("regulars")], vec![], vec![name("class of 26")])
+        );
+    }
 }

@@ -171,7 +171,8 @@ impl Member {
         let mut before = self.possessions();
         before.standing.wallets = Default::default();
         before.standing.segments.clear();
-        (before.history, before.identities, before.absorbed) = Default::default();
+        (before.identities, before.absorbed) = Default::default();
+        before.history = before.history.forgotten();
         let brought = other.possessions();
 
         self.absorbed.add(other.id, &brought.absorbed);
@@ -242,7 +243,7 @@ impl Member {
         }
         handed.retain(Handed::is_something);
         standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
-        self.history.part(&history);
+        self.history.part(&history, &merged.before.history);
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();
         self.take_off(&merged, &profile);
@@ -295,3 +296,6 @@ impl From<WalletError> for Refused {
         super::decide::Refusal::from(error).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

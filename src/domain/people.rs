@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::identity::Identity;
@@ -9,7 +10,7 @@ use super::ids::MemberId;
 use super::member::Member;
 use super::merge::Handed;
 use super::money::Points;
-use super::profile::Profile;
+use super::profile::{Profile, ProfileField};
 use super::text::Name;
 
 /// A guest who is a member now.
@@ -31,11 +32,23 @@ impl Enrolled {
     }
 }
 
+/// A change of what is known of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileUpdated {
+    /// Which parts are others now.
+    pub changed: Vec<ProfileField>,
+    /// Everything the chain knows them by, when they are known by more now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
+    /// The whole profile after it.
+    pub profile: Profile,
+}
+
 /// Two members who are one person, or are not after all. The event is about the survivor.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reunion {
     /// The other: the chain's own id of them, or ours when it has none.
-    pub other_id: Box<str>,
+    pub other_id: SmolStr,
     /// The other: our id.
     pub other_member_id: MemberId,
     /// The points that change hands, by wallet.
@@ -46,7 +59,7 @@ pub struct Reunion {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Forfeited {
     /// The chain's own id of them, or ours when it has none, so that receivers know whom to forget.
-    pub known_as: Box<str>,
+    pub known_as: SmolStr,
     /// Our id: the books keep it.
     pub member_id: MemberId,
     /// The points that are gone, by wallet.
@@ -66,14 +79,14 @@ pub struct Purse {
 
 impl Reunion {
     /// With this other.
-    pub fn of(other_id: Box<str>, other_member_id: MemberId, handed: &[Handed]) -> Self {
+    pub fn of(other_id: SmolStr, other_member_id: MemberId, handed: &[Handed]) -> Self {
         Self { other_id, other_member_id, points: purses(handed) }
     }
 }
 
 impl Forfeited {
     /// Of this member.
-    pub fn of(known_as: Box<str>, member_id: MemberId, handed: &[Handed]) -> Self {
+    pub fn of(known_as: SmolStr, member_id: MemberId, handed: &[Handed]) -> Self {
         Self { known_as, member_id, points: purses(handed) }
     }
 }

@@ -120,6 +120,8 @@ pub enum ProfileField {
     Consents,
     /// `attributes`
     Attributes,
+    /// `identities`: not of the profile, but by what else the member is known.
+    Identities,
 }
 
 impl ProfileField {
@@ -135,6 +137,7 @@ impl ProfileField {
             Self::Language => "language",
             Self::Consents => "consents",
             Self::Attributes => "attributes",
+            Self::Identities => "identities",
         }
     }
 }
@@ -467,5 +470,48 @@ mod tests {
         assert_eq!(refused(&format!(r#"{{ "attributes": {{ {} }} }}"#, many.join(","))), "profile_too_large");
         let long: Vec<_> = (0..25).map(|n| format!(r#""a{n}": "{}""#, "x".repeat(180))).collect();
         assert_eq!(refused(&format!(r#"{{ "attributes": {{ {} }} }}"#, long.join(","))), "profile_too_large");
+    }
+
+    #[test]
+    fn the_profile_of_two_is_filled_up_and_comes_apart_again() {
+        let (ana, _) = after(&Profile::default(), ANA);
+        let theirs = r#"{ "first_name": "Anna", "last_name": "Lopez", "language": "es",
+            "emails": ["ana@example.com", "lopez@example.com"],
+            "consents": { "sms": false, "email": true, "post": true }, "attributes": { "vip": false, "pet": "dog" } }"#;
+        let (lopez, _) = after(&Profile::default(), theirs);
+        let both = ana.filled_up(&lopez).unwrap();
+        let all = ANA.replace(r#""birthdate""#, r#""last_name": "Lopez", "language": "es", "birthdate""#);
+        let all = all.replace(r#"["Ana@Example.com"]"#, r#"["ana@example.com", "lopez@example.com"]"#);
+        let all = all.replace(r#""sms": true, "#, r#""sms": false, "post": true, "#); // either refused is refused
+        let all = all.replace(r#""table": "7""#, r#""table": "7", "pet": "dog""#);
+        assert_eq!(both, after(&Profile::default(), &all).0);
+        let apart = both.without(&lopez, &ana);
+        assert_eq!(apart, ana);
+        let (moved, _) = after(&both, r#"{ "language": "en", "attributes": { "pet": "cat" } }"#);
+        let kept = moved.without(&lopez, &ana);
+        let expected = after(&ana, r#"{ "language": "en", "attributes": { "pet": "cat" } }"#).0;
+        assert_eq!(kept, expected, "what was changed since stays");
+    }
+
+    #[test]
+    fn a_profile_holds_32_of_each_and_no_more() {
+        let list = |n: usize| -> String {
+            let all: Vec<_> = (0..n).map(|n| format!(r#""a{n}@example.com""#)).collect();
+            format!(r#"{{ "emails": [{}] }}"#, all.join(","))
+        };
+        let code = |json: &str| {
+            let parsed = ProfileChange::parse(json).ok()?;
+            Profile::default().after(parsed, day("2026-03-03")).err().map(|refused| refused.code)
+        };
+        let entries = |field: &str, n: usize| -> String {
+            let all: Vec<_> = (0..n).map(|n| format!(r#""a{n}": true"#)).collect();
+            format!(r#"{{ "{field}": {{ {} }} }}"#, all.join(","))
+        };
+        for field in ["consents", "attributes"] {
+            assert_eq!(code(&entries(field, MAX_ENTRIES)), None, "{field}");
+            assert_eq!(code(&entries(field, MAX_ENTRIES + 1)), Some("profile_too_large"), "{field}");
+        }
+        assert_eq!(code(&list(MAX_ENTRIES)), None);
+        assert_eq!(code(r#"{ "birthdate": "2026-03-03" }"#), None, "born today");
     }
 }

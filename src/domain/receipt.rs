@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::coupon::{CouponCode, CouponMoved, DiscountType};
@@ -12,6 +13,7 @@ use super::json::to_json;
 use super::member::MemberFace;
 use super::money::Money;
 use super::redemption::{RedemptionStatus, RedemptionTold};
+use super::refusal::Refused;
 use super::text::{Key, Name};
 
 /// What became of a source event.
@@ -26,11 +28,13 @@ pub enum SourceStatus {
     Parked,
     /// A rule failed; the other rules' effects stand and the failed rules can be run again.
     Failed,
+    /// It was kept for later, and could not be done then: nothing of it was. It can be tried again.
+    Refused,
 }
 
 impl SourceStatus {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Accepted, Self::Processed, Self::Parked, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Processed, Self::Parked, Self::Failed, Self::Refused];
 
     /// The word used in JSON and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +43,7 @@ impl SourceStatus {
             Self::Processed => "processed",
             Self::Parked => "parked",
             Self::Failed => "failed",
+            Self::Refused => "refused",
         }
     }
 }
@@ -54,9 +59,9 @@ impl FromStr for SourceStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EffectLine {
     /// The rule that asked for it.
-    pub rule: Box<str>,
+    pub rule: SmolStr,
     /// `file:line`.
-    pub at: Box<str>,
+    pub at: SmolStr,
     /// `award`, `set_tier`, …
     pub effect: &'static str,
     /// Points moved, if any.
@@ -181,6 +186,9 @@ pub struct Receipt {
     pub events: Vec<EventLine>,
     /// The rules that failed.
     pub errors: Vec<RuleFailure>,
+    /// Why it could not be done, of an event that was kept for later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// What was taken differently than the POS may expect, in sentences for people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Box<str>>,
@@ -199,6 +207,7 @@ impl Receipt {
             effects: Vec::new(),
             events: Vec::new(),
             errors: Vec::new(),
+            refused: None,
             notes: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ mod desk;
 
 pub use desk::{Desk, RedemptionChanges, StockMove, StockWay, Wanted};
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -215,11 +215,11 @@ impl Redemption {
 /// What a member carries of redemptions. Bounded: [`MAX_OPEN`], and one number for each reward with a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Redemptions {
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    open: BTreeMap<RedemptionId, Option<Timestamp>>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    open: LiteMap<RedemptionId, Option<Timestamp>>,
     /// How many the member has of each reward with a limit.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    has: BTreeMap<Name, u32>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    has: LiteMap<Name, u32>,
 }
 
 impl Redemptions {
@@ -238,6 +238,11 @@ impl Redemptions {
         self.has.get(reward).copied().unwrap_or(0)
     }
 
+    /// Those that are open.
+    pub fn ids(&self) -> impl Iterator<Item = RedemptionId> {
+        self.open.keys().copied()
+    }
+
     /// Those whose time is over at `now`.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = RedemptionId> {
         self.open.iter().filter(move |(_, until)| until.is_some_and(|until| until <= now)).map(|(id, _)| *id)
@@ -250,7 +255,7 @@ impl Redemptions {
 
     /// Takes over what somebody carries who is the same person.
     pub fn join(&mut self, other: &Self) {
-        self.open.extend(&other.open);
+        self.open.extend(other.open.iter().map(|(id, until)| (*id, *until)));
         for (reward, has) in &other.has {
             *self.has.entry(reward.clone()).or_default() += has;
         }
@@ -321,5 +326,33 @@ mod tests {
             assert_eq!(from.as_str().parse(), Ok(from));
             assert_eq!(from.is_open(), from.after(Step::Cancel).is_ok());
         }
+    }
+
+    #[test]
+    fn what_two_members_carry_is_one_and_comes_apart_as_far_as_it_is_there() {
+        let id = |n| RedemptionId::new(ulid::Ulid(n));
+        let at = |n| Timestamp::from_timestamp(n, 0);
+        let [mug, cup, hat] = ["mug", "cup", "hat"].map(|text| Name::parse(text).unwrap());
+        let own = Redemptions {
+            open: LiteMap::from_iter([(id(1), at(10))]),
+            has: LiteMap::from_iter([(mug.clone(), 1)]),
+        };
+        let other = Redemptions {
+            open: LiteMap::from_iter([(id(2), at(5)), (id(3), None)]),
+            has: LiteMap::from_iter([(mug.clone(), 2), (cup.clone(), 1), (hat.clone(), 2)]),
+        };
+        let mut both = own.clone();
+        both.join(&other);
+        assert_eq!((both.open(), both.next_expiry()), (3, at(5)));
+        assert_eq!([&mug, &cup, &hat].map(|reward| both.has(reward)), [3, 1, 2]);
+        let mut untouched = both.clone();
+        assert_eq!((untouched.part(&other), untouched), (other.clone(), own.clone()));
+        both.open.remove(&id(2)); // came to its end
+        both.has.remove(&cup);
+        both.has.insert(hat.clone(), 1);
+        let back = both.part(&other);
+        assert_eq!((back.open(), back.next_expiry()), (1, None));
+        assert_eq!([&mug, &cup, &hat].map(|reward| back.has(reward)), [2, 0, 1]);
+        assert_eq!(both, own, "nothing is left but what was their own");
     }
 }

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// Why an event or command cannot be carried out. `code` never changes; `problem` is for people and says what would do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{problem}")]
 pub struct Refused {
-    /// A stable word for programs, such as `insufficient_balance`.
+    /// A stable word for programs, such as `insufficient_points`.
     pub code: &'static str,
     /// What is in the way.
     pub problem: Cow<'static, str>,

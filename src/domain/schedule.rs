@@ -164,4 +164,10 @@ mod tests {
             assert!((4..=6).contains(&ticks), "{start}: {ticks} ticks");
         }
     }
+
+    #[test]
+    fn a_tick_that_was_missed_for_days_runs_at_the_last_instant_it_was_due() {
+        let due = schedule().due(at("2026-02-20T07:30:00Z"), at("2026-02-25T07:30:00Z"));
+        assert_eq!(due, [(at("2026-02-25T07:30:00Z"), TickType::Daily)], "this very instant included");
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::text::Name;
@@ -86,7 +87,7 @@ pub fn slug(name: &str) -> String {
 }
 
 /// What receivers know a segment by: its name's slug after `seg_`.
-pub fn segment_id(name: &str) -> Box<str> {
+pub fn segment_id(name: &str) -> SmolStr {
     format!("seg_{}", slug(name)).into()
 }
 

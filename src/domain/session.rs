@@ -79,6 +79,11 @@ pub struct Identified {
 pub struct OpenSessions(Vec<(Key, Timestamp)>);
 
 impl OpenSessions {
+    /// Each with its start.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, Timestamp)> {
+        self.0.iter().map(|(id, started)| (id, *started))
+    }
+
     /// A session starts; one that is told twice started when it was told first. Answers whether it is new.
     pub fn start(&mut self, id: &Key, at: Timestamp) -> bool {
         if self.0.iter().any(|(open, _)| open == id) {
@@ -138,5 +143,20 @@ mod tests {
         assert!((0..9).all(|n| open.start(&key(&n.to_string()), at(n))));
         assert_eq!(open.end(&key("0"), at(9)), None, "the oldest was forgotten");
         assert_eq!(open.end(&key("1"), at(9)), Some(Duration::seconds(8)));
+    }
+
+    #[test]
+    fn of_two_members_sessions_the_oldest_are_forgotten() {
+        let at = |s: i64| Timestamp::UNIX_EPOCH + Duration::seconds(s);
+        let (mut own, mut other) = (OpenSessions::default(), OpenSessions::default());
+        assert!((0..MAX_OPEN as i64).all(|n| own.start(&key(&format!("own {n}")), at(2 * n + 1))));
+        other.start(&key("old"), at(0));
+        other.start(&key("new"), at(4));
+        own.join(&other);
+        assert_eq!(own.0.len(), MAX_OPEN);
+        assert!(own.0.is_sorted_by_key(|(_, started)| *started));
+        assert_eq!(own.end(&key("old"), at(60)), None);
+        assert_eq!(own.end(&key("own 0"), at(60)), None);
+        assert_eq!(own.end(&key("new"), at(60)), Some(Duration::seconds(56)));
     }
 }

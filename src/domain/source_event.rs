@@ -22,6 +22,7 @@ use super::money::Currency;
 use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Cancellation, Refund, Snapshot, Visit};
 use super::profile::ProfileChange;
+use super::referral::FOLLOW_UP;
 use super::session::{SessionEnd, SessionStart, Signal};
 use super::text::{Key, Name};
 use body::{Envelope, Guest, Instant, data, guest};
@@ -258,7 +259,9 @@ pub struct SourceEvent {
     pub location: Option<Name>,
     /// What.
     pub data: SourceData,
-    /// SHA-256 of the body: the same key with another body is refused.
+    /// The API key that asked for it, by its name; of commands only.
+    pub asked_by: Option<Name>,
+    /// SHA-256 of the body as its sender said it: the same key with another body is refused.
     pub body_hash: [u8; 32],
     /// The body as it came, for replay.
     pub body: Arc<str>,
@@ -314,7 +317,7 @@ impl SourceEvent {
         let envelope: Envelope<'_> = json::object(text, "")?;
         let occurred_at = envelope.occurred_at.map_or(now, |Instant(at)| at);
         check_time(occurred_at, now)?;
-        let body_hash: [u8; 32] = Sha256::digest(body).into();
+        let body_hash = Self::hash_of(body);
         let (key, key_origin) = match envelope.key {
             Some(key) => (key_of_sender(key).map_err(|why| BadEvent::field("key", why))?, KeyOrigin::Sender),
             None => (key_of_body(&body_hash), KeyOrigin::Body),
@@ -341,9 +344,34 @@ impl SourceEvent {
             identities,
             location: envelope.location,
             data,
+            asked_by: None,
             body_hash,
             body: text.into(),
         })
+    }
+
+    /// The same event, if somebody outside may give it its key.
+    ///
+    /// # Errors
+    /// The key is one that only the engine's own events have: it would take the place of one of them.
+    pub fn from_outside(self) -> Result<Self, BadEvent> {
+        if self.key.starts_with(FOLLOW_UP) {
+            let problem =
+                format!("must not start with `{FOLLOW_UP}`: that prefix marks what follows of other events");
+            return Err(BadEvent::field("key", problem));
+        }
+        Ok(self)
+    }
+
+    /// What a body is known by.
+    pub fn hash_of(body: &[u8]) -> [u8; 32] {
+        Sha256::digest(body).into()
+    }
+
+    /// The same event, known by what its sender said instead of what we made of it.
+    #[must_use]
+    pub fn asked_as(self, body: &[u8]) -> Self {
+        Self { body_hash: Self::hash_of(body), ..self }
     }
 
     /// The type of this event.
@@ -352,13 +380,13 @@ impl SourceEvent {
     }
 
     /// Whether it goes to the owner of the order it names, whoever brings it: what happens to a known order happens to
-    /// the one whose it is. A new order is its guest's; one without a guest follows what its version says came before.
+    /// the one whose it is. A new order is its guest's; one without a guest is whose it was before.
     pub fn follows_its_order(&self) -> bool {
         match &self.data {
             SourceData::OrderRefunded(_) => true,
             SourceData::OrderUpdated(_) | SourceData::OrderCancelled(_) => self.member.is_none(),
-            SourceData::OrderCreated(new) | SourceData::OrderCompleted(new) => {
-                self.member.is_none() && self.identities.is_empty() && new.version.is_some()
+            SourceData::OrderCreated(_) | SourceData::OrderCompleted(_) => {
+                self.member.is_none() && self.identities.is_empty()
             }
             SourceData::Visit(_)
             | SourceData::MemberUpdated(_)
@@ -374,6 +402,12 @@ impl SourceEvent {
     /// Whether it makes a member of somebody unknown, whatever the program says of unknown guests.
     pub const fn enrols(&self) -> bool {
         matches!(self.data, SourceData::Command(Command::CreateMember(_)))
+    }
+
+    /// The same, asked for by the holder of an API key.
+    #[must_use]
+    pub fn asked_by(self, key: Name) -> Self {
+        Self { asked_by: Some(key), ..self }
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.

@@ -206,4 +206,13 @@ mod tests {
         assert_eq!(told.closing, Holding { balance: Points(0), pending: Points(30) });
         assert_eq!((told.opening, told.movements[&ChainAccount::Issued]), (Holding::default(), Points(30)));
     }
+
+    #[test]
+    fn an_instant_is_behind_the_last_line_decided_by_then_though_clocks_were_set_back() {
+        let lines = [(10, 100), (4, -30), (12, 7)];
+        let until = statement(&lines, Span { from: None, to: at(5) });
+        assert_eq!((until.closing.balance, until.lines), (Points(70), 2));
+        let after = statement(&lines, Span { from: Some(at(5)), to: at(20) });
+        assert_eq!((after.opening.balance, after.closing.balance, after.lines), (Points(70), Points(77), 1));
+    }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use smol_str::SmolStr;
 
 /// Why a text from outside is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +35,7 @@ pub enum BadText {
 /// A text of 1 to `MAX` bytes without control characters or surrounding white space.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text<const MAX: usize>(Box<str>);
+pub struct Text<const MAX: usize>(SmolStr);
 
 /// A name or an id given by somebody else's system.
 pub type Name = Text<200>;

@@ -21,6 +21,16 @@ impl VisitedDays {
         days.into_iter().fold(None, |seen, day| Some(Self::and(seen, day)))
     }
 
+    /// Those of two who turn out to be one. On how many days both came, nobody can tell any more.
+    pub fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+        Some(Self {
+            first: one.first.min(other.first),
+            last: one.last.max(other.last),
+            count: one.count.saturating_add(other.count),
+        })
+    }
+
     /// Those seen so far and one more. In the order of time each counts once; of a day that comes late and lies between
     /// the first and the last nobody can tell any more whether it is among them, and it counts.
     pub fn and(seen: Option<Self>, day: NaiveDate) -> Self {
@@ -68,6 +78,11 @@ mod tests {
             span("2026-01-01", "2026-01-09", 2),
             "late"
         );
+        assert_eq!(
+            of(&["2026-01-01", "2026-01-09", "2026-01-01"]),
+            span("2026-01-01", "2026-01-09", 2),
+            "known"
+        );
     }
 
     #[test]
@@ -88,6 +103,26 @@ mod tests {
         assert_eq!(seen(&history, "2026-03-04"), Some((first, day("2026-03-02"), 3)));
         history.visit(day("2022-05-05"), Money::ZERO); // heard of late
         assert_eq!(seen(&history, "2026-03-04"), Some((day("2022-05-05"), day("2026-03-02"), 4)));
+    }
+
+    #[test]
+    fn forgotten_days_of_two_who_are_one_count_together_until_they_are_told_apart() {
+        let mut ana = history(&["2023-05-01", "2023-06-01", "2026-03-02"]);
+        let anna = history(&["2022-01-01", "2023-07-01", "2025-06-01"]);
+        let late = history(&["2024-01-01", "2024-12-01"]); // not forgotten yet, by themselves
+        let seen = |history: &History| {
+            history.visited_until(day("2026-03-04")).map(|seen| (seen.first, seen.last, seen.count))
+        };
+        let (before, alone) = (ana.forgotten(), ana.clone());
+        ana.join(&anna);
+        assert_eq!(seen(&ana), Some((day("2022-01-01"), day("2026-03-02"), 6)));
+        ana.part(&anna, &before);
+        assert_eq!(ana, alone);
+        ana.join(&late);
+        assert_eq!(seen(&ana), Some((day("2023-05-01"), day("2026-03-02"), 5)));
+        assert_eq!(ana.lifetime_days, 5);
+        ana.part(&late, &before);
+        assert_eq!(ana, alone);
     }
 
     #[test]

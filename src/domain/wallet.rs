@@ -3,6 +3,9 @@
 //! A lot is what was earned with one expiry: amounts that are gone at the same instant are one lot, because nothing ever
 //! tells them apart. So a wallet stays small however often its owner comes.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +160,11 @@ impl Wallet {
         Points(self.waiting.iter().map(|waiting| waiting.amount.0).sum())
     }
 
+    /// How many more it may hold.
+    pub fn room(&self) -> Points {
+        Points(Points::LIMIT - self.balance.0)
+    }
+
     /// Adds points that are gone at `expires_at`. A deficit is paid first.
     ///
     /// # Errors
@@ -217,12 +225,16 @@ impl Wallet {
         Ok(drawn)
     }
 
-    /// Puts points back into the lots they came from.
-    ///
-    /// # Errors
-    /// [`WalletError::TooMany`]; the wallet may then be half changed.
-    pub fn put_back(&mut self, drawn: &[Lot]) -> Result<(), WalletError> {
-        drawn.iter().try_for_each(|lot| self.credit(lot.remaining, lot.expires_at))
+    /// Puts points back into the lots they came from, as many as there is room for. Answers how many.
+    pub fn put_back(&mut self, drawn: &[Lot]) -> Points {
+        let mut back = 0;
+        for lot in drawn {
+            let amount = lot.remaining.min(self.room());
+            if self.credit(amount, lot.expires_at).is_ok() {
+                back += amount.0;
+            }
+        }
+        Points(back)
     }
 
     /// Takes everything over that another wallet holds: lots with their expiry, a deficit, what waits.
@@ -314,23 +326,24 @@ impl Wallet {
         Points(over.map(|lot| lot.remaining.0).sum())
     }
 
-    /// Whether points expire, or their waiting ends, by `now`.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        let expiry = self.next_expiry().map(|(at, _)| at);
-        expiry.into_iter().chain(self.next_release()).any(|at| at <= now)
-    }
-
     /// When the next lot is gone, and how much of it there is.
     pub fn next_expiry(&self) -> Option<(Timestamp, Points)> {
         let first = self.lots.iter().next()?;
         first.expires_at.map(|at| (at, first.remaining))
     }
 
-    /// Keeps points that cannot be spent yet.
+    /// Keeps points that cannot be spent yet. What the same thing earned at the same instant waits together.
     ///
     /// # Errors
     /// [`WalletError::TooManyPending`].
     pub fn wait(&mut self, waiting: Waiting) -> Result<(), WalletError> {
+        let same = |held: &&mut Waiting| {
+            (&held.origin, held.until, held.earned_at) == (&waiting.origin, waiting.until, waiting.earned_at)
+        };
+        if let Some(held) = self.waiting.iter_mut().find(same) {
+            held.amount = held.amount.plus(waiting.amount).ok_or(WalletError::TooMany)?;
+            return Ok(());
+        }
         if self.waiting.len() >= MAX_PENDING {
             return Err(WalletError::TooManyPending);
         }
@@ -408,7 +421,7 @@ impl Wallets {
     /// The wallet of this code, empty so far if need be.
     pub fn open(&mut self, code: &Name) -> &mut Wallet {
         let at = self.0.iter().position(|named| named.code == *code).unwrap_or_else(|| {
-            self.0.push(Named { code: code.clone(), wallet: Wallet::default() });
+            self.insert(self.0.len(), code);
             self.0.len() - 1
         });
         &mut self.0[at].wallet
@@ -420,191 +433,14 @@ impl Wallets {
             match self.0.iter().position(|named| named.code == *code) {
                 Some(at) if at == place => {}
                 Some(at) => self.0[place.min(at)..=at].rotate_right(1),
-                None => self
-                    .0
-                    .insert(place.min(self.0.len()), Named { code: code.clone(), wallet: Wallet::default() }),
+                None => self.insert(place.min(self.0.len()), code),
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn day(n: i64) -> Timestamp {
-        Timestamp::from_timestamp_micros(n * 86_400_000_000).unwrap()
-    }
-
-    fn lots(wallet: &Wallet) -> Vec<(Option<Timestamp>, i64)> {
-        wallet.lots().map(|lot| (lot.expires_at, lot.remaining.0)).collect()
-    }
-
-    #[test]
-    fn what_expires_soonest_is_spent_first_and_what_never_expires_last() {
-        let mut wallet = Wallet::default();
-        for (amount, expires) in [(10, None), (20, Some(day(30))), (30, Some(day(10))), (5, Some(day(30)))] {
-            wallet.credit(Points(amount), expires).unwrap();
-        }
-        assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
-        let drawn = wallet.debit(Points(40)).unwrap();
-        assert_eq!(lots(&wallet), [(Some(day(30)), 15), (None, 10)]);
-        wallet.put_back(&drawn).unwrap();
-        assert_eq!(lots(&wallet), [(Some(day(10)), 30), (Some(day(30)), 25), (None, 10)]);
-    }
-
-    #[test]
-    fn expiry_takes_its_own_lot_only_and_not_a_moment_early() {
-        let mut wallet = Wallet::default();
-        wallet.credit(Points(30), Some(day(10))).unwrap();
-        wallet.credit(Points(20), Some(day(11))).unwrap();
-        assert_eq!(wallet.expire(day(10) - chrono::Duration::microseconds(1)), Points(0));
-        assert_eq!(wallet.expire(day(10)), Points(30));
-        assert_eq!((wallet.balance(), wallet.next_expiry()), (Points(20), Some((day(11), Points(20)))));
-    }
-
-    #[test]
-    fn a_deficit_is_paid_by_what_comes_next() {
-        let mut wallet = Wallet::with(Points(10));
-        wallet.debit(Points(25)).unwrap();
-        assert_eq!((wallet.balance(), lots(&wallet)), (Points(-15), vec![]));
-        wallet.credit(Points(10), Some(day(5))).unwrap();
-        assert_eq!((wallet.balance(), lots(&wallet)), (Points(-5), vec![]));
-        wallet.credit(Points(10), Some(day(6))).unwrap();
-        assert_eq!((wallet.balance(), lots(&wallet)), (Points(5), vec![(Some(day(6)), 5)]));
-    }
-
-    #[test]
-    fn a_balance_beyond_the_limit_is_refused_and_changes_nothing() {
-        let mut wallet = Wallet::with(Points(Points::LIMIT));
-        assert_eq!(wallet.credit(Points(1), None), Err(WalletError::TooMany));
-        let mut poor = Wallet::with(Points(-Points::LIMIT));
-        assert_eq!(poor.debit(Points(1)), Err(WalletError::TooMany));
-        assert_eq!((wallet.balance(), poor.balance()), (Points(Points::LIMIT), Points(-Points::LIMIT)));
-    }
-
-    #[test]
-    fn lots_are_bounded_and_joining_them_loses_nothing() {
-        let mut wallet = Wallet::default();
-        for n in 0..2 * MAX_LOTS as i64 {
-            wallet.credit(Points(1), Some(day(n))).unwrap();
-        }
-        assert_eq!((wallet.lots().count(), wallet.balance()), (MAX_LOTS, Points(2 * MAX_LOTS as i64)));
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Credit(i64, Option<i64>),
-        Debit(i64),
-        Cancel,
-        Days(i64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (1..500i64, proptest::option::of(0..60i64)).prop_map(|(n, days)| Step::Credit(n, days)),
-            (1..900i64).prop_map(Step::Debit),
-            Just(Step::Cancel),
-            (0..9i64).prop_map(Step::Days),
-        ]
-    }
-
-    /// Every point by itself, with when it is gone; a deficit is a number.
-    #[derive(Default)]
-    struct Naive {
-        points: Vec<i64>,
-        deficit: i64,
-    }
-
-    const NEVER: i64 = i64::MAX;
-
-    impl Naive {
-        fn credit(&mut self, amount: i64, gone: i64) {
-            for _ in 0..amount {
-                if self.deficit > 0 {
-                    self.deficit -= 1;
-                } else {
-                    self.points.push(gone);
-                }
-            }
-            self.points.sort_unstable();
-        }
-
-        fn debit(&mut self, amount: i64) -> Vec<i64> {
-            let taken: Vec<_> = self.points.drain(..(amount as usize).min(self.points.len())).collect();
-            self.deficit += amount - taken.len() as i64;
-            taken
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_wallet_agrees_with_a_heap_of_single_points(steps in proptest::collection::vec(step(), 1..60)) {
-            let (mut wallet, mut naive, mut today) = (Wallet::default(), Naive::default(), 0);
-            let mut last: (Vec<Lot>, Vec<i64>) = Default::default();
-            for step in steps {
-                match step {
-                    Step::Credit(n, days) => {
-                        wallet.credit(Points(n), days.map(|days| day(today + days))).unwrap();
-                        naive.credit(n, days.map_or(NEVER, |days| today + days));
-                    }
-                    Step::Debit(n) => last = (wallet.debit(Points(n)).unwrap(), naive.debit(n)),
-                    Step::Cancel => {
-                        let (drawn, single) = std::mem::take(&mut last);
-                        wallet.put_back(&drawn).unwrap();
-                        single.into_iter().for_each(|gone| naive.credit(1, gone));
-                    }
-                    Step::Days(days) => today += days,
-                }
-                let gone = wallet.expire(day(today)).0;
-                let before = naive.points.len();
-                naive.points.retain(|gone| *gone > today);
-                prop_assert_eq!(gone, (before - naive.points.len()) as i64);
-                prop_assert_eq!(wallet.balance().0, naive.points.len() as i64 - naive.deficit);
-                let mut expanded = Vec::new();
-                for lot in wallet.lots() {
-                    let gone = lot.expires_at.map_or(NEVER, |at| at.timestamp() / 86_400);
-                    expanded.extend(std::iter::repeat_n(gone, lot.remaining.0 as usize));
-                }
-                prop_assert_eq!(expanded, naive.points.clone());
-            }
-        }
-
-        #[test]
-        fn what_is_joined_comes_out_again_as_far_as_it_is_still_there(
-            own in proptest::collection::vec(step(), 0..20),
-            brought in proptest::collection::vec(step(), 0..20),
-            spent in 0..900i64,
-        ) {
-            let fill = |steps: Vec<Step>| {
-                let mut wallet = Wallet::default();
-                for step in steps {
-                    match step {
-                        Step::Credit(n, days) => wallet.credit(Points(n), days.map(day)).unwrap(),
-                        Step::Debit(n) => drop(wallet.debit(Points(n)).unwrap()),
-                        Step::Cancel | Step::Days(_) => {}
-                    }
-                }
-                wallet
-            };
-            let (own, brought) = (fill(own), fill(brought));
-            let mut both = own.clone();
-            both.join(&brought).unwrap();
-            prop_assert_eq!(both.balance().0, own.balance().0 + brought.balance().0);
-            if own.balance() >= Points::ZERO && brought.balance() >= Points::ZERO {
-                let mut unspent = both.clone();
-                let back = unspent.part(&brought, Points::ZERO).unwrap();
-                prop_assert_eq!(lots(&back), lots(&brought));
-                prop_assert_eq!(lots(&unspent), lots(&own));
-            }
-            both.debit(Points(spent)).unwrap();
-            let before = both.balance().0;
-            let back = both.part(&brought, Points::ZERO).unwrap();
-            prop_assert_eq!(both.balance().0 + back.balance().0, before);
-            prop_assert!(back.balance() <= brought.balance().max(Points::ZERO));
-            let sum = |wallet: &Wallet| wallet.lots().map(|lot| lot.remaining.0).sum::<i64>();
-            prop_assert_eq!((sum(&both), sum(&back)), (both.balance().0.max(0), back.balance().0.max(0)));
-        }
+    /// An empty one. Nobody gets more of them than the program has, so no room is kept for further ones.
+    fn insert(&mut self, at: usize, code: &Name) {
+        self.0.reserve_exact(1);
+        self.0.insert(at, Named { code: code.clone(), wallet: Wallet::default() });
     }
 }

@@ -1,7 +1,7 @@
 //! Who calls, and what they may do.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::domain::api_key::KeyHash;
 use crate::domain::chain::ChainId;
 use crate::domain::role::{Right, Role};
+use crate::domain::text::Name;
 use crate::read::Reader;
 
 /// How long a look at the store holds. Another process that makes or revokes a key is noticed after this.
@@ -27,6 +28,8 @@ pub(super) struct Caller {
     role: Role,
     /// The one chain the key is for; `None` = all.
     chain: Option<ChainId>,
+    /// What people call the key.
+    name: Arc<Name>,
 }
 
 impl Caller {
@@ -55,6 +58,11 @@ impl Caller {
     /// The one chain the key is for; `None` = all.
     pub(super) const fn chain(&self) -> Option<&ChainId> {
         self.chain.as_ref()
+    }
+
+    /// What people call the key: its name, else its id.
+    pub(super) fn name(&self) -> &Name {
+        &self.name
     }
 }
 
@@ -87,6 +95,11 @@ fn bearer(request: &HttpRequest) -> Result<&[u8], Problem> {
     Ok(key)
 }
 
+/// A name that is known to be one.
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap_or_else(|_| unreachable!("a short word makes a name"))
+}
+
 /// What the store said about a key, and until when that holds.
 struct Known {
     caller: Option<Caller>,
@@ -96,13 +109,14 @@ struct Known {
 /// The keys seen lately, so that a request does not cost a read.
 pub(super) struct Keys {
     configured: Option<KeyHash>,
+    name_of_configured: Arc<Name>,
     known: Mutex<HashMap<KeyHash, Known>>,
 }
 
 impl Keys {
     /// `configured` is the hash of the key given by the configuration.
     pub(super) fn new(configured: Option<KeyHash>) -> Self {
-        Self { configured, known: Mutex::default() }
+        Self { configured, name_of_configured: name("configuration").into(), known: Mutex::default() }
     }
 
     /// Forgets everything: a key was made or revoked here.
@@ -112,7 +126,7 @@ impl Keys {
 
     async fn caller(&self, reader: &Reader, hash: KeyHash) -> Result<Caller, Problem> {
         if self.configured.is_some_and(|configured| configured.matches(&hash)) {
-            return Ok(Caller { role: Role::Admin, chain: None });
+            return Ok(Caller { role: Role::Admin, chain: None, name: self.name_of_configured.clone() });
         }
         if let Some(known) = self.remembered(&hash, Instant::now()) {
             return known.ok_or(Problem::BadKey);
@@ -120,7 +134,10 @@ impl Keys {
         // The look happens after this instant, so what it finds is at least this fresh.
         let until = Instant::now() + FRESH;
         let found = reader.live_key(hash).await?;
-        let caller = found.map(|key| Caller { role: key.role, chain: key.chain });
+        let caller = found.map(|key| {
+            let name = key.name.unwrap_or_else(|| name(&key.id.to_string()));
+            Caller { role: key.role, chain: key.chain, name: name.into() }
+        });
         self.remember(hash, Known { caller: caller.clone(), until });
         caller.ok_or(Problem::BadKey)
     }
@@ -150,7 +167,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
-        Caller { role, chain: chain.map(|id| id.parse().unwrap()) }
+        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name: name("till 3").into() }
     }
 
     #[test]

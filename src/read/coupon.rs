@@ -58,6 +58,9 @@ pub struct MemberCouponView {
     pub assigned: u32,
     /// How often they used it, less what was reverted.
     pub used: u32,
+    /// Until when a use of it is kept for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_until: Option<Timestamp>,
     /// Its book; absent when `program.toml` does not declare it any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coupon_book: Option<BookFace>,
@@ -72,13 +75,16 @@ impl CouponView {
 }
 
 impl MemberCouponView {
-    fn of(card: Card, book: Option<&CouponBook>) -> Self {
+    fn of(card: Card, member: MemberId, book: Option<&CouponBook>) -> Self {
         let Card { coupon, holding } = card;
+        let mine = coupon.reservations.iter().find(|reservation| reservation.member == member);
+        let reserved_until = mine.map(|reservation| reservation.until);
         let stake = Stake { coupon, holding, tally: Tally::default() };
         Self {
             coupon: CouponFace::of(&stake, book),
             assigned: holding.assigned,
             used: holding.used,
+            reserved_until,
             coupon_book: book.map(Into::into),
         }
     }
@@ -167,7 +173,7 @@ impl Reader {
             let cards = coupon::of_member(conn, &chain, member, rows, after.as_ref())?;
             let views = cards.into_iter().map(|card| {
                 let book = book(conn, &chain, &declared, card.coupon.book)?;
-                Ok(MemberCouponView::of(card, book.as_ref()))
+                Ok(MemberCouponView::of(card, member, book.as_ref()))
             });
             views.collect::<Result<Vec<_>, ReadError>>()
         });

@@ -8,11 +8,22 @@ use super::loyalty_event::EventView;
 use super::page::{Page, Wanted};
 use super::source_event::SourceDetail;
 use super::{ReadError, Reader, raw};
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::identity::MemberName;
 use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::text::Key;
 use crate::store::loyalty_event::EventFilter;
-use crate::store::{delivery, erasure, loyalty_event, order, source_event};
+use crate::store::{delivery, erasure, loyalty_event, member, order, parked, source_event};
+
+/// What is remembered of an order.
+#[derive(Debug)]
+pub struct OrderState {
+    /// The POS's id of it.
+    pub order_id: Key,
+    /// All of it.
+    pub state: Box<RawValue>,
+}
 
 /// A loyalty event with what became of it.
 #[derive(Debug, Serialize)]
@@ -23,7 +34,34 @@ pub struct EventWithDeliveries {
     deliveries: Vec<DeliveryDetail>,
 }
 
+/// What is open of a member: it is nowhere else yet.
+#[derive(Debug, Serialize)]
+pub struct OpenView {
+    /// Sessions that did not end.
+    sessions: Vec<SessionView>,
+}
+
+/// A session.
+#[derive(Debug, Serialize)]
+struct SessionView {
+    session_id: Key,
+    started_at: Timestamp,
+}
+
 impl Reader {
+    /// What is open of the member of that name.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn open_of(&self, chain: ChainId, name: MemberName) -> Result<Option<OpenView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| {
+            let session =
+                |(id, started_at): (&Key, Timestamp)| SessionView { session_id: id.clone(), started_at };
+            OpenView { sessions: member.sessions.iter().map(session).collect() }
+        }))
+    }
+
     /// A member's loyalty events, newest first, with their deliveries.
     ///
     /// # Errors
@@ -53,7 +91,7 @@ impl Reader {
         wanted.page(found.await?, |(id, _)| id.to_string()).map(|(_, event)| Ok(event))
     }
 
-    /// A member's source events, oldest first. A page may be short, or empty, though more follow.
+    /// The source events that were decided for a member, newest first.
     ///
     /// # Errors
     /// The store failed.
@@ -63,21 +101,36 @@ impl Reader {
         member: MemberId,
         wanted: Wanted<SourceId>,
     ) -> Result<Page<SourceDetail>, ReadError> {
-        self.run(move |conn| {
-            let (ids, mut next) = erasure::sources_of(conn, &chain, member, wanted.after)?;
-            if ids.len() > wanted.limit {
-                next = ids.get(wanted.limit - 1).copied();
-            }
-            let mut items = Vec::new();
-            for id in ids.into_iter().take(wanted.limit) {
-                items.extend(source_event::get(conn, &chain, id)?.map(SourceDetail::of).transpose()?);
-            }
-            Ok(Page { items, next_cursor: next.map(|id| id.to_string()) })
-        })
-        .await
+        let (rows, after) = (wanted.rows(), wanted.after);
+        let found = self.run(move |conn| Ok(source_event::of_member(conn, &chain, member, rows, after)?));
+        wanted.page(found.await?, |source| source.id.to_string()).map(SourceDetail::of)
     }
 
-    /// What is remembered of a member's orders, by their ids. A page may be short, or empty, though more follow.
+    /// Parked events that name a member by what the chain knows them by now, oldest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn parked_events_of(
+        &self,
+        chain: ChainId,
+        member: MemberId,
+        wanted: Wanted<SourceId>,
+    ) -> Result<Page<SourceDetail>, ReadError> {
+        let (rows, after) = (wanted.rows(), wanted.after);
+        let found = self.run(move |conn| {
+            let identities = member::load(conn, &chain, member)?.map(|member| member.identities);
+            let ids = parked::of_guest(conn, &chain, &identities.unwrap_or_default(), rows, after)?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.extend(source_event::get(conn, &chain, id)?);
+            }
+            Ok(found)
+        });
+        wanted.page(found.await?, |source| source.id.to_string()).map(SourceDetail::of)
+    }
+
+    /// What is remembered of the orders that a member's source events name, each with its id, as often as they name it.
+    /// An order that turned out to be somebody else's is left out.
     ///
     /// # Errors
     /// The store failed.
@@ -85,14 +138,27 @@ impl Reader {
         &self,
         chain: ChainId,
         member: MemberId,
-        wanted: Wanted<Key>,
-    ) -> Result<Page<Box<RawValue>>, ReadError> {
-        self.run(move |conn| {
-            let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
-            let (states, next) = order::of_member(conn, &chain, member, limit, wanted.after.as_ref())?;
-            let items = states.into_iter().map(|state| raw(state, "order")).collect::<Result<_, _>>()?;
-            Ok(Page { items, next_cursor: next.map(|id| id.to_string()) })
+        wanted: Wanted<SourceId>,
+    ) -> Result<Page<Option<OrderState>>, ReadError> {
+        let (rows, after) = (wanted.rows(), wanted.after);
+        let found = self.run(move |conn| {
+            let sources = source_event::of_member(conn, &chain, member, rows, after)?;
+            let mut found = Vec::with_capacity(sources.len());
+            for source in sources {
+                let order = match erasure::order_of(&source.body) {
+                    Some(order_id) => {
+                        order::state(conn, &chain, &order_id, member)?.map(|state| (order_id, state))
+                    }
+                    None => None,
+                };
+                found.push((source.id, order));
+            }
+            Ok(found)
+        });
+        let page = wanted.page(found.await?, |(id, _)| id.to_string());
+        page.map(|(_, order)| {
+            let state = |(order_id, state)| Ok(OrderState { order_id, state: raw(state, "order")? });
+            order.map(state).transpose()
         })
-        .await
     }
 }

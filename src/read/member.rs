@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
+use crate::domain::cart::Cart;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::{Identity, MemberName};
 use crate::domain::ids::MemberId;
@@ -16,6 +19,7 @@ use crate::domain::merge::Ended;
 use crate::domain::money::{Money, Points};
 use crate::domain::profile::Profile;
 use crate::domain::segment::Membership;
+use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::{Key, Name};
 use crate::domain::tier::{self, Progress};
 use crate::domain::wallet::Wallet;
@@ -26,13 +30,13 @@ use crate::store::member;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MemberView {
     /// The chain's own id of the guest, or ours when it has none.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// Our id.
     pub member_id: MemberId,
     /// E-mail address, when known.
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Phone number, when known.
-    pub phone: Option<Box<str>>,
+    pub phone: Option<SmolStr>,
     /// Everything the chain knows the guest by, by priority. The first is the primary one.
     pub identities: Vec<IdentityView>,
     /// Who they are.
@@ -61,6 +65,9 @@ pub struct MemberView {
     pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// What they put together and did not order yet; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carts: Option<Vec<CartView>>,
     /// Orders and visits since enrolment.
     pub lifetime_visits: u64,
     /// Money spent since enrolment, less refunds.
@@ -125,6 +132,16 @@ pub struct WalletView {
     pub waiting: Option<Vec<WaitingView>>,
 }
 
+/// A cart that waits for its order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CartView {
+    /// As it was last heard of.
+    #[serde(flatten)]
+    pub cart: Cart,
+    /// When the guest last changed it.
+    pub updated_at: Timestamp,
+}
+
 /// Points that are gone at the same instant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LotView {
@@ -151,27 +168,26 @@ impl WalletView {
             wallet: code.clone(),
             balance: wallet.balance(),
             pending: wallet.pending(),
-            next_expiration: NextExpiration::of(wallet),
+            next_expiration: None,
             lots: None,
             waiting: None,
         }
     }
+}
 
-    fn in_full((code, wallet): (&Name, &Wallet)) -> Self {
-        let lots = wallet.lots().map(|lot| LotView { amount: lot.remaining, expires_at: lot.expires_at });
-        let waiting = wallet.waiting().iter().map(|waiting| WaitingView {
-            amount: waiting.amount,
-            available_at: waiting.until.instant(),
-            origin: waiting.origin.clone(),
-        });
-        let (lots, waiting) = (Some(lots.collect()), Some(waiting.collect()));
-        Self { lots, waiting, ..Self::of((code, wallet)) }
-    }
+fn contents(wallet: &Wallet) -> (Vec<LotView>, Vec<WaitingView>) {
+    let lots = wallet.lots().map(|lot| LotView { amount: lot.remaining, expires_at: lot.expires_at });
+    let waiting = wallet.waiting().iter().map(|waiting| WaitingView {
+        amount: waiting.amount,
+        available_at: waiting.until.instant(),
+        origin: waiting.origin.clone(),
+    });
+    (lots.collect(), waiting.collect())
 }
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        let (face, merged_into) = (member.face(), member.heir());
+        let (face, merged_into) = (member.face(None), member.heir());
         Self {
             id: face.id,
             member_id: member.id,
@@ -188,8 +204,9 @@ impl From<Member> for MemberView {
             tier_progress: None,
             status: member.standing.status,
             risk_level: member.standing.risk_level(),
-            segments: member.standing.segments,
-            achievements: member.standing.achievements,
+            segments: member.standing.segments.into_iter().collect(),
+            achievements: member.standing.achievements.into_iter().collect(),
+            carts: None,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,
             last_visit: member.history.last_visit(),
@@ -204,6 +221,22 @@ impl From<Member> for MemberView {
     }
 }
 
+impl MemberView {
+    /// With what only the program can tell: what of each wallet is gone next.
+    fn under(program: Option<&Program>, member: Member) -> Self {
+        let zone = program.map_or(Tz::UTC, |program| program.schedule.timezone);
+        let next = |(code, wallet): (&Name, &Wallet)| {
+            let plain = WalletTerms::plain(code.clone()); // the program may have dropped it
+            let terms = program.and_then(|program| program.terms.wallet(Some(code)));
+            terms.unwrap_or(&plain).next_expiration(wallet, zone)
+        };
+        let next: Vec<_> = member.standing.wallets.iter().map(next).collect();
+        let mut view = Self::from(member);
+        view.wallets.iter_mut().zip(next).for_each(|(wallet, next)| wallet.next_expiration = next);
+        view
+    }
+}
+
 impl Reader {
     /// Members, the newest first.
     ///
@@ -211,20 +244,29 @@ impl Reader {
     /// The store failed.
     pub async fn members(
         &self,
+        program: Option<&Program>,
         chain: ChainId,
         wanted: Wanted<MemberId>,
     ) -> Result<Page<MemberView>, ReadError> {
         let (rows, after) = (wanted.rows(), wanted.after);
         let found = self.run(move |conn| Ok(member::list(conn, &chain, rows, after)?)).await?;
-        wanted.page(found, |member| member.id.to_string()).map(|member| Ok(member.into()))
+        wanted
+            .page(found, |member| member.id.to_string())
+            .map(|member| Ok(MemberView::under(program, member)))
     }
 
     /// The member of that name.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn member(&self, chain: ChainId, name: MemberName) -> Result<Option<MemberView>, ReadError> {
-        Ok(self.stored_member(chain, name).await?.map(Into::into))
+    pub async fn member(
+        &self,
+        program: Option<&Program>,
+        chain: ChainId,
+        name: MemberName,
+    ) -> Result<Option<MemberView>, ReadError> {
+        let member = self.stored_member(chain, name).await?;
+        Ok(member.map(|member| MemberView::under(program, member)))
     }
 
     /// The member of that name with all there is to know: what their balances are made of, and how they stand with the
@@ -245,8 +287,14 @@ impl Reader {
                 tier::progress(&member, &program.terms.tiers, program.schedule.timezone, now)
             };
             let tier_progress = program.and_then(progress);
-            let wallets = member.standing.wallets.iter().map(WalletView::in_full).collect();
-            MemberView { tier_progress, wallets, ..member.into() }
+            let contents = member.standing.wallets.iter().map(|(_, held)| contents(held)).collect::<Vec<_>>();
+            let open = |(cart, updated_at): (&Cart, _)| CartView { cart: cart.clone(), updated_at };
+            let carts = Some(member.carts.open().map(open).collect());
+            let mut view = MemberView { tier_progress, carts, ..MemberView::under(program, member) };
+            for (wallet, (lots, waiting)) in view.wallets.iter_mut().zip(contents) {
+                (wallet.lots, wallet.waiting) = (Some(lots), Some(waiting));
+            }
+            view
         }))
     }
 

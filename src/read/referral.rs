@@ -1,6 +1,7 @@
 //! Referrals as outsiders see them.
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
@@ -33,7 +34,7 @@ pub struct ReceivedView {
     /// The referral's id.
     pub referral_id: ReferralId,
     /// The chain's id of who brought them, or ours.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from.
@@ -76,11 +77,11 @@ pub struct CodeView {
     pub first_name: Option<Name>,
 }
 
-impl From<Referral> for ReceivedView {
-    fn from(referral: Referral) -> Self {
+impl ReceivedView {
+    fn of(referral: Referral, sender_id: SmolStr) -> Self {
         Self {
             referral_id: referral.id,
-            sender_id: referral.sender_id,
+            sender_id,
             status: referral.status,
             channel: referral.channel,
             reason: referral.reason,
@@ -115,13 +116,22 @@ impl Reader {
         name: MemberName,
         link: Option<&str>,
     ) -> Result<Option<ReferringView>, ReadError> {
-        Ok(self.stored_member(chain, name).await?.map(|member| {
+        let found = self.run(move |conn| {
+            let Some(member) = member::find(conn, &chain, &name)? else { return Ok(None) };
+            let received = member.referring.received.as_deref().cloned();
+            let received = received.map(|referral| {
+                let sender_id = referral::called(conn, &chain, referral.sender)?;
+                Ok::<_, ReadError>(ReceivedView::of(referral, sender_id))
+            });
+            Ok(Some((member, received.transpose()?)))
+        });
+        Ok(found.await?.map(|(member, received)| {
             let code = member.referring.code;
             ReferringView {
                 link: link.zip(code.as_ref()).map(|(link, code)| link.replace("{code}", code)),
                 code,
                 rewarded: member.referring.sent.total,
-                received: member.referring.received.map(|referral| (*referral).into()),
+                received,
             }
         }))
     }

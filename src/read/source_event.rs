@@ -31,6 +31,9 @@ pub struct SourceView {
     pub received_at: Timestamp,
     /// Where.
     pub location: Option<Name>,
+    /// The API key that asked for it, by its name; of commands only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<Name>,
     /// Our id of the member, once known.
     pub member: Option<MemberId>,
     /// The version of the program that decided last.
@@ -71,6 +74,7 @@ impl From<StoredSource> for SourceView {
             occurred_at: stored.occurred_at,
             received_at: stored.received_at,
             location: stored.location,
+            asked_by: stored.asked_by,
             member: stored.member,
             program_version: stored.program_version,
             runs: stored.runs,

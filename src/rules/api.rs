@@ -14,11 +14,12 @@ use crate::domain::history::{HISTORY_DAYS, Window};
 use crate::domain::loyalty_event::EventType::{self, *};
 use crate::domain::money::Money;
 
+use super::lines::{ItemView, Items};
 use super::payload::Fields;
 use super::requests::{self, Failure, Sum};
 use super::testing;
 use super::views::{
-    EventView, ItemView, Items, MemberView, Moment, OrderView, RefundView, Tick, VisitView, or_empty,
+    CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView, or_empty,
 };
 use super::vocabulary::{Author, Place, Role, Type, Vocabulary};
 
@@ -28,6 +29,7 @@ pub(super) static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     effects(&mut author);
     order(&mut author);
     refund_visit_and_tick(&mut author);
+    cart_and_session(&mut author);
     member(&mut author);
     event(&mut author);
     moments_and_windows(&mut author);
@@ -56,6 +58,8 @@ fn types() -> Vec<(TypeId, Type)> {
         (TypeId::of::<ItemView>(), Type::Item),
         (TypeId::of::<RefundView>(), Type::Refund),
         (TypeId::of::<VisitView>(), Type::Visit),
+        (TypeId::of::<CartView>(), Type::Cart),
+        (TypeId::of::<SessionView>(), Type::Session),
         (TypeId::of::<Tick>(), Type::Tick),
         (TypeId::of::<MemberView>(), Type::Member),
         (TypeId::of::<EventView>(), Type::Event),
@@ -116,6 +120,9 @@ fn effects(author: &mut Author) {
         .place(in_rule);
     author.function("take_back", Nothing, |c: Context<'_>| requests::take_back(&c, None)).place(in_rule);
     author
+        .function("confirm", Nothing, |c: Context<'_>, origin: Text| requests::confirm(&c, &origin))
+        .place(in_rule);
+    author
         .function("set_tier", Nothing, |c: Context<'_>, tier: Text| requests::set_tier(&c, &tier))
         .place(in_rule)
         .role(Role::Tier);
@@ -169,12 +176,16 @@ fn order(author: &mut Author) {
     author.property("location", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.location.as_ref())));
     author.property("status", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.status.as_ref())));
     author.property("at", Type::Moment, |o: &mut OrderView| o.at);
-    author.property("items", Type::Items, |o: &mut OrderView| o.items());
+    author.property("items", Type::Items, |o: &mut OrderView| Items::new(o.lines()));
     author
-        .function("spent_on", Type::Decimal, |o: &mut OrderView, category: Text| o.spent_on(&category))
+        .function("spent_on", Type::Decimal, |o: &mut OrderView, category: Text| {
+            o.lines().spent_on(&category)
+        })
         .role(Role::Category);
     author
-        .function("count_of", Type::Decimal, |o: &mut OrderView, category: Text| o.count_of(&category))
+        .function("count_of", Type::Decimal, |o: &mut OrderView, category: Text| {
+            o.lines().count_of(&category)
+        })
         .role(Role::Category);
     author.function("len", Type::Whole, |items: &mut Items| items.len());
     author.property("len", Type::Whole, |items: &mut Items| items.len());
@@ -202,6 +213,29 @@ fn refund_visit_and_tick(author: &mut Author) {
     author.property("location", Type::Text, |v: &mut VisitView| Text::from(v.location()));
     author.property("at", Type::Moment, |v: &mut VisitView| v.at);
     author.property("at", Type::Moment, |t: &mut Tick| t.at);
+}
+
+fn cart_and_session(author: &mut Author) {
+    author.property("id", Type::Text, |c: &mut CartView| Text::from(c.cart().cart_id.as_str()));
+    author.property("total", Type::Decimal, |c: &mut CartView| c.cart().value.decimal());
+    author.property("item_count", Type::Whole, |c: &mut CartView| c.cart().item_count);
+    author
+        .property("channel", Type::Text, |c: &mut CartView| Text::from(or_empty(c.cart().channel.as_ref())));
+    author.property("location", Type::Text, |c: &mut CartView| {
+        Text::from(or_empty(c.cart().location.as_ref()))
+    });
+    author.property("at", Type::Moment, |c: &mut CartView| c.at);
+    author.property("items", Type::Items, |c: &mut CartView| Items::new(c.lines()));
+    author
+        .function("spent_on", Type::Decimal, |c: &mut CartView, category: Text| c.lines().spent_on(&category))
+        .role(Role::Category);
+    author
+        .function("count_of", Type::Decimal, |c: &mut CartView, category: Text| c.lines().count_of(&category))
+        .role(Role::Category);
+    author.property("id", Type::Text, |s: &mut SessionView| Text::from(s.id()));
+    author.property("channel", Type::Text, |s: &mut SessionView| Text::from(s.channel()));
+    author.property("location", Type::Text, |s: &mut SessionView| Text::from(s.location()));
+    author.property("at", Type::Moment, |s: &mut SessionView| s.at);
 }
 
 fn member(author: &mut Author) {
@@ -323,7 +357,8 @@ const REASONS: &[EventType] = &[
 ];
 const ACHIEVEMENTS: &[EventType] =
     &[AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken];
-const REFERRALS: &[EventType] = &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired];
+const REFERRALS: &[EventType] =
+    &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired, ReferralRevoked];
 const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
 /// Events that hand on what they do not know the meaning of.
 const PAYLOADS: &[EventType] = &[

@@ -189,13 +189,13 @@ impl World {
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let mut case = Case {
-            member: self.member.clone(),
+            member: self.member.clone().into(),
             order: order_id.and_then(|id| self.orders.get(&id).cloned()),
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
             foresight: self.foresight.clone(),
-            only_rules: None,
+            again: None,
             desk: Desk::default(),
             now: self.now,
         };
@@ -250,7 +250,7 @@ impl World {
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
         if let Some(member) = &decided.commit.member {
-            self.member = Member { version: member.version + 1, ..member.clone() };
+            self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
         if let Some(order) = &decided.commit.order {
             let stored = order.clone().at_version(order.version + 1);
@@ -268,7 +268,7 @@ impl World {
         let failed = decided
             .failures
             .first()
-            .map(|RuleFailure { rule, at, error }| format!("\"{rule}\" failed at {at}: {error}"));
+            .map(|RuleFailure { rule, at, error, .. }| format!("\"{rule}\" failed at {at}: {error}"));
         self.last = Some(decided);
         failed.map_or(Ok(()), Err)
     }

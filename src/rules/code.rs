@@ -9,6 +9,7 @@ use rhai::{AST, Caches, Dynamic, Engine, EvalContext, Expr, Expression, Module, 
 use crate::domain::Timestamp;
 use crate::domain::effect::Cause;
 use crate::domain::loyalty_event::EventType;
+use crate::domain::reaction::Reaction;
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
@@ -30,19 +31,11 @@ pub(super) enum RuleEvent {
     Told(EventType),
 }
 
-/// What rules can react to. What such a rule does starts no further one, so that there is an end to it.
-pub(super) const REACTIONS: [EventType; 4] = [
-    EventType::AchievementEarned,
-    EventType::AchievementRevoked,
-    EventType::StreakBroken,
-    EventType::ReferralApproved,
-];
-
 impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
         let sources = SourceType::ALL.into_iter().filter(|kind| kind.is_about_member());
         let ticks = TickType::ALL.into_iter().map(Self::Tick);
-        sources.map(Self::Source).chain(ticks).chain(REACTIONS.into_iter().map(Self::Told))
+        sources.map(Self::Source).chain(ticks).chain(Reaction::ALL.into_iter().map(Self::Told))
     }
 
     pub(super) const fn as_str(self) -> &'static str {

@@ -18,6 +18,7 @@ use rhai::Dynamic;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::churn::Foresight;
+use crate::domain::command::Command;
 use crate::domain::commit::Commit;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
@@ -26,23 +27,29 @@ use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::member::Member;
-use crate::domain::order::{Order, OrderRecord};
+use crate::domain::order::{Order, OrderRecord, Settled};
+use crate::domain::reaction::Reaction;
+use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::tick::KeptTick;
 
-use super::code::{REACTIONS, RuleEvent, Unit};
+use super::again::Again;
+use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
-use super::views::{EventView, MemberView, Moment, OrderView, RefundView, Tick, VisitView};
+use super::views::{
+    CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
+};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The member before it (version 0 = first seen now).
-    pub member: Member,
+    pub member: Shared<Member>,
     /// The order the event names, as stored; `None` when it names none or none is stored.
     pub order: Option<OrderRecord>,
     /// Identities of the event that belong to nobody yet (for a known member).
@@ -53,8 +60,8 @@ pub struct Case {
     pub occasion: Occasion,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
-    /// For replays of a failed event: only these rules run. `None` = all.
-    pub only_rules: Option<Vec<String>>,
+    /// For replays of a failed event: what failed, which alone runs again. `None` = all rules run.
+    pub again: Option<Vec<RuleFailure>>,
     /// What is known besides; a decision that needs more says so.
     pub desk: Desk,
     /// The engine's clock.
@@ -108,24 +115,30 @@ pub(super) fn decide_and_tell(
     }
     draft.miss(frame);
     let (mut fired, mut failures) = (Vec::new(), Vec::new());
-    let asked = ask_rules(program, &mut draft, case.only_rules.as_deref());
-    let changes = ask_about_change(program, &mut draft, case.only_rules.as_deref());
-    let settled = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome)));
-    let settled = settled.chain(changes.into_iter().map(|(unit, was, is)| (unit, Work::Changed(was, is))));
-    for (unit, work) in settled {
-        match settle(frame, &mut draft, unit, work) {
+    let again = Again(case.again.as_deref());
+    let runs = |unit: &Unit| again.runs(unit);
+    let asked = ask_rules(program, &mut draft, &runs);
+    let changes = ask_about_change(program, &mut draft, &runs);
+    let first = completes(&draft).then_some(Settled::Never);
+    let done = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome), first.clone()));
+    for (unit, work, from) in done.chain(changes) {
+        let outcome = settle(frame, &mut draft, unit, work);
+        match (&outcome, from) {
+            (_, None) => {}
+            (Ok(_), Some(_)) => draft.settled_now(&unit.name),
+            (Err(_), Some(from)) => draft.left_unsettled(&unit.name, from),
+        }
+        match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
             Err(failure) => failures.push(failure),
         }
     }
     draft.lacks_nothing()?;
-    if let Err(refusal) = draft.settle_order(frame, !failures.is_empty()) {
-        draft.note(refusal.to_string());
-    }
+    failures.extend(draft.settle_order(frame).err());
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
-    for (unit, outcome) in react(program, frame, &mut draft, case.only_rules.as_deref()) {
+    for (unit, outcome) in react(program, frame, &mut draft, again) {
         match outcome {
             Ok(Held::Yes) => fired.push(unit.name.clone()),
             Ok(Held::No) => {}
@@ -134,9 +147,9 @@ pub(super) fn decide_and_tell(
     }
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
-    failures.extend(gone(program, case.only_rules.as_deref().unwrap_or_default()));
+    failures.extend(again.gone(program));
     segments::sort(program, chain, &mut draft);
-    record(&mut draft, chain, &failures);
+    failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
     let foresight = std::mem::take(&mut draft.foresight);
     let mut commit = draft.finish(frame);
@@ -168,26 +181,21 @@ pub(super) fn announce_and_tell(
     Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
-/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them.
-fn react<'p>(
-    program: &'p Program,
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    only: Option<&[String]>,
-) -> Vec<(&'p Unit, Result<Held, RuleFailure>)> {
+type Reacted<'p> = Vec<(&'p Unit, Result<Held, RuleFailure>)>;
+
+/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
+/// a replay, what was told the first time is there for the rules that failed on it, and for no other.
+fn react<'p>(program: &'p Program, frame: Frame<'_>, draft: &mut Draft, again: Again<'_>) -> Reacted<'p> {
     let mut outcomes = Vec::new();
-    let reactions =
-        REACTIONS.into_iter().filter(|kind| program.code.rules.contains_key(&RuleEvent::Told(*kind)));
-    for kind in reactions {
-        for told in draft.told_of(frame, kind) {
-            let at = Moment::new(told.at, program.schedule.timezone);
-            let variable = ("event", Dynamic::from(EventView::new(told.clone(), at)));
-            draft.react_to(Some(&told.data));
-            for (unit, outcome) in ask(program, draft, RuleEvent::Told(kind), Some(variable), only) {
-                outcomes.push((unit, settle(frame, draft, unit, Work::Done(outcome))));
-            }
-            draft.react_to(None);
+    let reacts = |kind: &EventType| program.code.rules.contains_key(&RuleEvent::Told(*kind));
+    for kind in Reaction::ALL.into_iter().filter(reacts) {
+        for told in draft.told_of(kind) {
+            outcomes.extend(react_to(program, frame, draft, told, |_| true));
         }
+    }
+    for reaction in again.reactions() {
+        let failed = |unit: &Unit| again.failed_on(reaction, unit);
+        outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
     }
     if !outcomes.is_empty() {
         draft.settle_achievements(frame);
@@ -195,26 +203,25 @@ fn react<'p>(
     outcomes
 }
 
-/// The rules that should run again and are no longer there: renamed, perhaps. They stay failed, so that somebody looks.
-fn gone(program: &Program, names: &[String]) -> impl Iterator<Item = RuleFailure> {
-    let known = program.rule_names().collect::<Vec<_>>();
-    let gone = names.iter().filter(move |name| !known.contains(&name.as_str()));
-    gone.map(|name| RuleFailure {
-        rule: name.clone(),
-        at: String::new(),
-        error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
-    })
-}
-
-/// Writes failures into the draft. A tick has no receipt that could tell of them, so the log does.
-fn record(draft: &mut Draft, chain: &ChainId, failures: &[RuleFailure]) {
-    for failure in failures {
-        if let Occasion::Tick { kind, .. } = &draft.occasion {
-            let RuleFailure { rule, at, error } = failure;
-            tracing::warn!(%chain, %kind, member = %draft.member.id, rule, at, error, "a rule failed");
-        }
-        draft.fail(failure.clone());
-    }
+fn react_to<'p>(
+    program: &'p Program,
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    told: EventData,
+    runs: impl Fn(&Unit) -> bool,
+) -> Reacted<'p> {
+    let event = RuleEvent::Told(told.kind());
+    let at = Moment::new(draft.at, program.schedule.timezone);
+    let variable = ("event", Dynamic::from(EventView::new(draft.event(frame, told.clone()), at)));
+    draft.react_to(Some(&told));
+    let asked = ask(program, draft, event, Some(variable), &runs);
+    let settled = asked.into_iter().map(|(unit, outcome)| {
+        let settled = settle(frame, draft, unit, Work::Done(outcome));
+        (unit, settled.map_err(|failure| failure.reacting_to(&told)))
+    });
+    let settled = settled.collect();
+    draft.react_to(None);
+    settled
 }
 
 /// Whether the condition of a rule held.
@@ -229,39 +236,63 @@ type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
 /// What a rule asks for on what happened; or for a changed order, as it was and as it is.
 enum Work {
     Done(Outcome),
-    Changed(Outcome, Outcome),
+    /// Without the order as it was, the rule has never been settled with it.
+    Changed(Option<Outcome>, Outcome),
 }
 
 /// What each rule of the event asks for, in order.
 fn ask_rules<'p>(
     program: &'p Program,
     draft: &mut Draft,
-    only: Option<&[String]>,
+    runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome)> {
     let event = match &draft.occasion {
         _ if !draft.runs_rules => return Vec::new(),
-        Occasion::Source(input) => RuleEvent::Source(input.event.kind()),
+        Occasion::Source(input) => match &input.event.data {
+            SourceData::Command(Command::Tick(KeptTick { tick: Some(tick) })) => RuleEvent::Tick(*tick),
+            _ => RuleEvent::Source(input.event.kind()),
+        },
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
     let variable = event_variable(program, draft);
-    ask(program, draft, event, variable, only)
+    ask(program, draft, event, variable, runs)
 }
 
-/// What each rule on `order.completed` asks for: for the order as it was, and as it is. Both see the member of now, so
-/// that what depends on the member alone makes no difference.
+/// What each rule on `order.completed` asks for a changed order: for the order as it was, and as it is. Both see the
+/// member of now, so that what depends on the member alone makes no difference. A rule that failed is asked about the
+/// order with which it was settled last, and runs as if for the first time when it never was.
 fn ask_about_change<'p>(
     program: &'p Program,
     draft: &mut Draft,
-    only: Option<&[String]>,
-) -> Vec<(&'p Unit, Outcome, Outcome)> {
-    let (Some(before), Some(record)) = (draft.changed_order(), &draft.order) else { return Vec::new() };
-    let view = |order| order_view(program, draft, &record.order_id, order);
-    let [was, is] = [Some(before), record.order().cloned()].map(view).map(|order| {
-        let variable = ("order", Dynamic::from(order));
-        ask(program, draft, RuleEvent::Source(SourceType::OrderCompleted), Some(variable), only)
-    });
-    was.into_iter().zip(is).map(|((unit, was), (_, is))| (unit, was, is)).collect()
+    runs: &dyn Fn(&Unit) -> bool,
+) -> Vec<(&'p Unit, Work, Option<Settled>)> {
+    let Some(now) = draft.changed_order() else { return Vec::new() };
+    let completed = RuleEvent::Source(SourceType::OrderCompleted);
+    let ask_one = |draft: &mut Draft, unit: &Unit, order: &Arc<Order>| {
+        let view = order_view(program, draft, &order.order_id, Some(order.clone()));
+        let is_it = |asked: &Unit| asked.name == unit.name;
+        ask(program, draft, completed, Some(("order", Dynamic::from(view))), &is_it)
+            .pop()
+            .map(|(_, outcome)| outcome)
+    };
+    let mut work = Vec::new();
+    for unit in program.code.rules.get(&completed).into_iter().flatten().filter(|unit| runs(unit)) {
+        let Some(settled) = draft.settled(&unit.name) else { continue };
+        let Some(is) = ask_one(draft, unit, &now) else { continue };
+        let of_unit = match &settled {
+            Settled::Never if completes(draft) => Work::Done(is),
+            Settled::Never => Work::Changed(None, is),
+            Settled::UpTo(before) => Work::Changed(ask_one(draft, unit, before), is),
+        };
+        work.push((unit, of_unit, Some(settled)));
+    }
+    work
+}
+
+/// Whether what is decided on says that an order was completed.
+fn completes(draft: &Draft) -> bool {
+    matches!(&draft.occasion, Occasion::Source(input) if input.event.kind() == SourceType::OrderCompleted)
 }
 
 fn ask<'p>(
@@ -269,23 +300,16 @@ fn ask<'p>(
     draft: &mut Draft,
     event: RuleEvent,
     variable: Option<(&'static str, Dynamic)>,
-    only: Option<&[String]>,
+    runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
-    let (today, now, foresight) = (draft.today, draft.now, draft.foresight.clone());
-    draft.lend_member(|member| {
-        let member = MemberView::new(member, today, program, &foresight, now);
-        let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
-        let mut run = Run::new(&program.code, variables);
-        rules
-            .iter()
-            .filter(|rule| only.is_none_or(|only| only.iter().any(|name| **name == *rule.name)))
-            .map(|rule| (rule, run.rule(rule)))
-            .collect()
-    })
+    let member = MemberView::new(draft.member.clone(), draft.today, program, &draft.foresight, draft.now);
+    let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
+    let mut run = Run::new(&program.code, variables);
+    rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect()
 }
 
-/// `order`, `refund`, `visit` or `tick`. Of some events the member is all there is to see.
+/// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
 fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
@@ -308,12 +332,18 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
             let view = RefundView::new(refund, location, draft.order.clone(), wallet, at);
             ("refund", Dynamic::from(view))
         }
+        SourceData::Command(Command::Tick(_)) => ("tick", Dynamic::from(Tick { at })),
         SourceData::Visit(visit) => ("visit", Dynamic::from(VisitView::new(visit, location, at))),
+        SourceData::CartUpdated(cart) => ("cart", Dynamic::from(CartView::new(cart, at))),
+        SourceData::SessionStarted(start) => {
+            let view = SessionView::new(&start.session_id, start.channel.as_ref(), location, at);
+            ("session", Dynamic::from(view))
+        }
+        SourceData::SessionEnded(end) => {
+            ("session", Dynamic::from(SessionView::new(&end.session_id, None, location, at)))
+        }
         SourceData::MemberUpdated(_)
-        | SourceData::SessionStarted(_)
-        | SourceData::SessionEnded(_)
         | SourceData::Signal(_)
-        | SourceData::CartUpdated(_)
         | SourceData::Command(_)
         | SourceData::Offering(_) => return None,
     })
@@ -334,15 +364,15 @@ fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Resul
             Some(actions) => (Held::Yes, draft.apply(frame, &effects(actions))),
         },
         Work::Changed(was, is) => {
-            let (was, is) = (was?.unwrap_or_default(), is?);
+            let was = was.transpose()?.map(Option::unwrap_or_default);
+            let is = is?;
             let held = if is.is_some() { Held::Yes } else { Held::No };
-            (held, draft.re_earn(frame, &was, effects(is.unwrap_or_default())))
+            (held, draft.re_earn(frame, was.as_deref(), effects(is.unwrap_or_default())))
         }
     };
-    applied.map(|()| held).map_err(|refusal| RuleFailure {
-        rule: unit.name.to_string(),
-        at: format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1)),
-        error: refusal.to_string(),
+    applied.map(|()| held).map_err(|refusal| {
+        let at = format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1));
+        RuleFailure::new(&*unit.name, at, refusal.to_string())
     })
 }
 
@@ -381,7 +411,7 @@ fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bo
 /// The tags that each loyalty event is forwarded to.
 fn ask_triggers(
     program: &Program,
-    commit: &mut Commit,
+    commit: &Commit,
     foresight: &Foresight,
 ) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
@@ -390,13 +420,12 @@ fn ask_triggers(
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let member = commit.member.take().map(Arc::new); // lent to the triggers, who only look
     let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
         let today = event.at.with_timezone(&zone).date_naive();
         let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
-        let member = member.clone().map(|member| ("member", Dynamic::from(look(member))));
+        let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
         for unit in units {
@@ -406,13 +435,12 @@ fn ask_triggers(
             }
         }
     }
-    commit.member = member.map(Arc::unwrap_or_clone);
     (forwards, failures)
 }
 
 fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
     let chain = &commit.chain;
-    for RuleFailure { rule, at, error } in failures {
+    for RuleFailure { rule, at, error, .. } in failures {
         let Some(change) = &mut commit.source else {
             tracing::warn!(%chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
             continue;

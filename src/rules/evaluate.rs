@@ -97,11 +97,8 @@ impl<'a> Run<'a> {
             Ok(Err(error)) => Err(failure(code, unit, &error)),
             Err(_) => {
                 self.kept = None;
-                Err(RuleFailure {
-                    rule: unit.name.to_string(),
-                    at: place(&unit.file, unit.position),
-                    error: "the interpreter stopped unexpectedly; please report this rule".to_owned(),
-                })
+                let error = "the interpreter stopped unexpectedly; please report this rule";
+                Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
         }
     }
@@ -152,7 +149,7 @@ fn failure(code: &Code, unit: &Unit, error: &EvalAltResult) -> RuleFailure {
         }
         None => (&unit.file, error),
     };
-    RuleFailure { rule: unit.name.to_string(), at: place(file, position.or_else(unit.position)), error }
+    RuleFailure::new(&*unit.name, place(file, position.or_else(unit.position)), error)
 }
 
 fn place(file: &str, position: rhai::Position) -> String {

@@ -22,6 +22,7 @@
 //! The interpreter is Rhai with the `internals` feature, which promises no stability: its version is pinned in
 //! `Cargo.toml`, and only `language`, `check`, `code`, `evaluate` and `testing` touch its trees.
 
+mod again;
 mod api;
 mod bench;
 mod check;
@@ -32,6 +33,7 @@ mod engine;
 mod evaluate;
 pub mod folder;
 mod language;
+mod lines;
 pub mod manifest;
 mod payload;
 pub mod program;

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::domain::effect::{Action, Mark};
 use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Points;
-use crate::domain::text::{Name, Note};
+use crate::domain::text::{Key, Name, Note};
 
 /// The most effects that one rule may ask for on one event.
 pub(super) const MAX_EFFECTS: usize = 100;
@@ -144,6 +144,12 @@ pub(super) fn deduct(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(
 /// `take_back(reason)`
 pub(super) fn take_back(context: &NativeCallContext<'_>, reason: Option<&str>) -> Result<(), Failure> {
     ask(context, |rule| Ok(Some(Action::TakeBack { reason: note(reason.unwrap_or(rule))? })))
+}
+
+/// `confirm(origin)`
+pub(super) fn confirm(context: &NativeCallContext<'_>, origin: &str) -> Result<(), Failure> {
+    let origin = Key::parse(origin).map_err(|problem| format!("what earned the points {problem}"));
+    ask(context, |_| Ok(Some(Action::Confirm { origin: origin? })))
 }
 
 /// `set_tier(tier)`

@@ -1,7 +1,5 @@
 //! Sorts a member into the segments of the program, after everything else that an event or a tick changed.
 
-use std::sync::Arc;
-
 use rhai::Dynamic;
 
 use crate::domain::chain::ChainId;
@@ -38,13 +36,12 @@ pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
 /// An interpreter that sees the member as they are now.
 fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
-    let member = Arc::new(draft.member.clone());
-    let member = MemberView::new(member, today, program, &draft.foresight, draft.now);
+    let member = MemberView::new(draft.member.clone(), today, program, &draft.foresight, draft.now);
     Run::new(&program.code, [("member", Dynamic::from(member))])
 }
 
 fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
-    for RuleFailure { rule: segment, at, error } in failures {
+    for RuleFailure { rule: segment, at, error, .. } in failures {
         let member = draft.member.id;
         match &draft.occasion {
             Occasion::Source(input) => {

@@ -19,10 +19,11 @@ use crate::domain::loyalty_event::{
 };
 use crate::domain::member::{Member, RiskLevel};
 use crate::domain::money::Money;
-use crate::domain::order::{Back, Item, Order, OrderRecord, Refund, Visit};
+use crate::domain::order::{Back, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
 use crate::domain::referral::ReferralTold;
 use crate::domain::session::Identified;
+use crate::domain::shared::Shared;
 use crate::domain::terms::Terms;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name, Text};
@@ -30,6 +31,7 @@ use crate::domain::tier::{self, Progress};
 
 use super::program::Program;
 
+use super::lines::Lines;
 use super::payload::{self, Fields};
 
 /// `typical_gap_days` of a member without a rhythm: a hundred years, so that "has stayed away for more than twice the
@@ -120,24 +122,8 @@ impl OrderView {
         self.order.as_deref().and_then(field).unwrap_or_default().decimal()
     }
 
-    fn lines(&self) -> &[Item] {
-        self.order.as_ref().map_or(&[], |order| &order.items)
-    }
-
-    /// Money spent on one category.
-    pub(super) fn spent_on(&self, category: &str) -> Decimal {
-        let of_category = self.lines().iter().filter(|item| or_empty(item.category.as_ref()) == category);
-        of_category.fold(Decimal::ZERO, |sum, item| sum.saturating_add(item.total()))
-    }
-
-    /// How many things of one category.
-    pub(super) fn count_of(&self, category: &str) -> Decimal {
-        let of_category = self.lines().iter().filter(|item| or_empty(item.category.as_ref()) == category);
-        of_category.fold(Decimal::ZERO, |sum, item| sum.saturating_add(item.quantity.decimal()))
-    }
-
-    pub(super) fn items(&self) -> Items {
-        Items { order: self.clone(), next: 0 }
+    pub(super) fn lines(&self) -> Lines {
+        self.order.clone().map_or(Lines::None, Lines::Order)
     }
 }
 
@@ -218,53 +204,58 @@ pub(super) struct Tick {
     pub(super) at: Moment,
 }
 
-/// `order.items`, also while a `for` walks over them.
+/// `cart`: what the guest has put together by now. Of a very long one the first lines.
 #[derive(Debug, Clone)]
-pub(super) struct Items {
-    order: OrderView,
-    next: usize,
+pub(super) struct CartView {
+    cart: Arc<Cart>,
+    pub(super) at: Moment,
 }
 
-impl Items {
-    pub(super) fn len(&self) -> i64 {
-        self.order.lines().len() as i64
+impl CartView {
+    pub(super) fn new(cart: &Cart, at: Moment) -> Self {
+        Self { cart: Arc::new(cart.clone()), at }
+    }
+
+    pub(super) fn cart(&self) -> &Cart {
+        &self.cart
+    }
+
+    pub(super) fn lines(&self) -> Lines {
+        Lines::Cart(self.cart.clone())
     }
 }
 
-impl Iterator for Items {
-    type Item = ItemView;
-    fn next(&mut self) -> Option<ItemView> {
-        let index = self.next;
-        self.next += 1;
-        (index < self.order.lines().len()).then(|| ItemView { order: self.order.clone(), index })
-    }
-}
-
-/// One line of an order.
+/// `session`: one that starts or ends.
 #[derive(Debug, Clone)]
-pub(super) struct ItemView {
-    order: OrderView,
-    index: usize,
+pub(super) struct SessionView {
+    id: Key,
+    channel: Option<Name>,
+    location: Option<Name>,
+    pub(super) at: Moment,
 }
 
-impl ItemView {
-    pub(super) fn text<const MAX: usize>(&self, field: impl Fn(&Item) -> Option<&Text<MAX>>) -> &str {
-        or_empty(self.order.lines().get(self.index).and_then(field))
+impl SessionView {
+    pub(super) fn new(id: &Key, channel: Option<&Name>, location: Option<&Name>, at: Moment) -> Self {
+        Self { id: id.clone(), channel: channel.cloned(), location: location.cloned(), at }
     }
 
-    pub(super) fn is_customized(&self) -> bool {
-        self.order.lines().get(self.index).is_some_and(|item| item.customized == Some(true))
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
-    pub(super) fn number(&self, field: impl Fn(&Item) -> Decimal) -> Decimal {
-        self.order.lines().get(self.index).map_or(Decimal::ZERO, field)
+    pub(super) fn channel(&self) -> &str {
+        or_empty(self.channel.as_ref())
+    }
+
+    pub(super) fn location(&self) -> &str {
+        or_empty(self.location.as_ref())
     }
 }
 
 /// `member`: as of the event, with the event itself counted.
 #[derive(Debug, Clone)]
 pub(super) struct MemberView {
-    pub(super) member: Arc<Member>,
+    pub(super) member: Shared<Member>,
     /// The day of the event in the chain's calendar.
     pub(super) today: NaiveDate,
     zone: Tz,
@@ -275,7 +266,7 @@ pub(super) struct MemberView {
 
 impl MemberView {
     pub(super) fn new(
-        member: Arc<Member>,
+        member: Shared<Member>,
         today: NaiveDate,
         program: &Program,
         foresight: &Foresight,
@@ -453,6 +444,7 @@ impl EventView {
         match &self.event.data {
             EventData::ReferralCreated(told)
             | EventData::ReferralApproved(told)
+            | EventData::ReferralRevoked(told)
             | EventData::ReferralRejected(told)
             | EventData::ReferralExpired(told) => Some(told),
             _ => None,

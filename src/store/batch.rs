@@ -3,7 +3,7 @@
 //! SQLite runs one prepared statement a row: there is no way to the server to save, and a statement of varying length
 //! would be prepared every time. PostgreSQL gets many rows in one statement, because every statement costs a round trip.
 
-/// Rows in one PostgreSQL statement: 14 columns of them stay far below its 65,535 parameters.
+/// Rows in one PostgreSQL statement: 16 columns of them stay far below its 65,535 parameters.
 pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// Inserts all rows of a table, given as `&[&Row]`.

@@ -12,7 +12,7 @@ use super::loyalty_event::EventRow;
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
 use super::redemption::{RedemptionRow, StockChange};
-use super::referral::{CodeRow, ReferralRow};
+use super::referral::{CodeRow, ReferralEventRow, ReferralRow, RewardRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
@@ -56,6 +56,8 @@ pub(super) struct CommitRows {
     pub(super) usages: Vec<UsageRow>,
     pub(super) referral_code: Option<CodeRow>,
     pub(super) referral: Option<ReferralRow>,
+    pub(super) referral_reward: Option<RewardRow>,
+    pub(super) referral_events: Vec<ReferralEventRow>,
     pub(super) follow_up: Option<SourceRow>,
     pub(super) redemptions: Vec<RedemptionRow>,
     pub(super) stock: Vec<StockChange>,
@@ -105,8 +107,10 @@ impl CommitRows {
             commit.new_identities.iter().map(|identity| IdentityRow::of(chain, identity, member.id))
         });
         let others = commit.people.others.iter().map(|other| MemberChange::after(chain, other, Wake::Moved));
-        // The day of enrolment is written only where the row is written whole.
-        let wake = if commit.people.others.is_empty() { commit.wake } else { Wake::Moved };
+        // The day of enrolment, and that somebody is no member any more, is written only where the row is written whole.
+        let people = &commit.people;
+        let is_usual = people.others.is_empty() && people.erased.is_empty();
+        let wake = if is_usual { commit.wake } else { Wake::Moved };
         Self {
             source: commit.source.as_ref().map(|source| SourceRow::after(chain, source)),
             member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, wake)),
@@ -123,6 +127,8 @@ impl CommitRows {
             referral: member
                 .zip(commit.referral.as_ref())
                 .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
+            referral_events: commit.events.iter().filter_map(ReferralEventRow::of).collect(),
+            referral_reward: commit.referral_reward.as_ref().map(|reward| RewardRow::of(chain, reward)),
             follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
             redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),

@@ -1,22 +1,23 @@
 //! Forgetting who a member was, in everything that was written down about them.
 //!
-//! Nothing finds a member's source events but looking through all of them, so it is done page by page, beside the
-//! commits. Each page can be done again: what is forgotten already stays so.
+//! It is done page by page, beside the commits. Each page can be done again: what is forgotten already stays so.
 
 use diesel::prelude::*;
 
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
-use super::order;
 use super::row::Row;
 use super::schema::{attempts, erasures, loyalty_events, source_events};
+use super::{order, referral};
 use crate::domain::chain::ChainId;
-use crate::domain::erasure::{body_without_person, message_without_person};
-use crate::domain::ids::{EventId, MemberId, SourceId};
+use crate::domain::erasure::{
+    body_without_person, message_without_person, receipt_without_person, referral_without,
+};
+use crate::domain::ids::{EventId, MemberId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::text::Key;
 
-/// Source events, or deliveries, that one look passes by.
+/// Members that one look finds.
 const PAGE: i64 = 5_000;
 /// Rows that are rewritten at a time, so that commits need not wait.
 pub const AT_ONCE: usize = 100;
@@ -70,7 +71,7 @@ pub fn forget_events(
         if event.kind == EventType::MemberErased {
             continue;
         }
-        if let Some(body) = message_without_person(event.kind.as_str(), &event.body, member) {
+        if let Some(body) = message_without_person(event.kind, &event.body, member) {
             diesel::update(loyalty_events::table.find((chain.as_str(), id.to_string())))
                 .set(loyalty_events::body.eq(body))
                 .execute(conn)?;
@@ -92,27 +93,38 @@ fn forget_answers(conn: &mut DbConn, chain: &ChainId, event: EventId) -> Result<
     Ok(())
 }
 
-/// Of the source events after `after`, the member's. Answers them, and the last that was looked at; without one there
-/// are no more.
+/// Of the source events that were decided for the member, those before `after`, newest first.
 pub fn sources_of(
     conn: &mut DbConn,
     chain: &ChainId,
     member: MemberId,
     after: Option<SourceId>,
-) -> Result<(Vec<SourceId>, Option<SourceId>), StoreError> {
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let page: Vec<(String, Option<String>)> = source_events::table
-        .filter(source_events::chain.eq(chain.as_str()))
-        .filter(source_events::id.gt(after))
-        .select((source_events::id, source_events::member))
-        .order(source_events::id)
-        .limit(PAGE)
-        .load(conn)?;
-    let read = |id: &str| Row { table: "source_events", id }.parse("id", id);
-    let last = page.last().filter(|_| page.len() as i64 == PAGE).map(|(id, _)| read(id)).transpose()?;
-    let member = Some(member.to_string());
-    let found: Result<_, _> = page.iter().filter(|(_, of)| *of == member).map(|(id, _)| read(id)).collect();
-    Ok((found?, last))
+) -> Result<Vec<SourceId>, StoreError> {
+    let found = super::source_event::of_member(conn, chain, member, AT_ONCE as i64, after)?;
+    Ok(found.into_iter().map(|source| source.id).collect())
+}
+
+/// Takes one side out of what was told of a member's referrals to the other side. Answers where it stopped; without it
+/// there are no more.
+pub fn forget_referrals(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    after: Option<ReferralId>,
+) -> Result<Option<ReferralId>, StoreError> {
+    let of_them = referral::of_either_side(conn, chain, member, AT_ONCE as i64, after)?;
+    for (id, side) in &of_them {
+        for event in referral::events_of(conn, chain, *id)? {
+            let told = super::loyalty_event::get(conn, chain, event)?;
+            let others = told.filter(|told| told.member != Some(member));
+            let Some(body) = others.and_then(|told| referral_without(&told.body, *side)) else { continue };
+            diesel::update(loyalty_events::table.find((chain.as_str(), event.to_string())))
+                .set(loyalty_events::body.eq(body))
+                .execute(conn)?;
+            forget_answers(conn, chain, event)?;
+        }
+    }
+    Ok(of_them.last().filter(|_| of_them.len() == AT_ONCE).map(|(id, _)| *id))
 }
 
 /// Takes the person out of source events, their receipts and the orders that they name.
@@ -127,8 +139,7 @@ pub fn forget_sources(
         let (body, receipt): (String, String) =
             at.clone().select((source_events::body, source_events::receipt)).get_result(conn)?;
         let order_id = order_of(&body);
-        let (body, receipt) =
-            (body_without_person(&body, member), message_without_person("", &receipt, member));
+        let (body, receipt) = (body_without_person(&body, member), receipt_without_person(&receipt, member));
         if let (Some(body), Some(receipt)) = (body, receipt) {
             diesel::update(at)
                 .set((source_events::body.eq(body), source_events::receipt.eq(receipt)))
@@ -141,7 +152,8 @@ pub fn forget_sources(
     Ok(())
 }
 
-fn order_of(body: &str) -> Option<Key> {
+/// The order that the body of an event names.
+pub fn order_of(body: &str) -> Option<Key> {
     #[derive(serde::Deserialize)]
     struct Body {
         data: Data,

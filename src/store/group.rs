@@ -50,7 +50,7 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         Write::Attempt(outcome) => (None, Some(outcome)),
     };
     let of_commit = commit.into_iter().flat_map(|commit| {
-        let members = commit.member.iter().chain(&commit.people.others);
+        let members = commit.member.as_deref().into_iter().chain(&commit.people.others);
         let member = members.map(|m| Claim::Member(&commit.chain, m.id));
         let order = commit.order.iter().map(|o| Claim::Order(&commit.chain, &o.order_id));
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
@@ -230,12 +230,22 @@ impl<'a> Round<'a> {
         self.write_holdings(conn)?;
         let (_, referrals) = self.ordered_rows(|rows| &rows.referral, ReferralRow::key);
         referral::write(conn, &referrals)?;
+        let told = self.commits.iter().flat_map(|(_, _, rows)| &rows.referral_events);
+        told.into_iter().try_for_each(|row| referral::note_event(conn, row))?;
+        let rewards = self.commits.iter().filter_map(|(_, _, rows)| rows.referral_reward.as_ref());
+        rewards.into_iter().try_for_each(|reward| referral::write_reward(conn, reward))?;
         // Each has a key that nobody but what it follows of can give, so it is new.
         let (_, follow_ups) = self.ordered_rows(|rows| &rows.follow_up, SourceRow::key);
         source_event::keep_new(conn, &follow_ups)?;
         for (_, commit, _) in &self.commits {
             commit.people.erased.iter().try_for_each(|id| erasure::begin(conn, &commit.chain, *id))?;
+            for gone in commit.people.identities.iter().filter(|moved| moved.to.is_none()) {
+                parked::erase(conn, &commit.chain, &gone.identity, gone.from)?;
+            }
             commit.source.as_ref().map_or(Ok(()), |change| parked::note(conn, &commit.chain, change))?;
+            if let (Some(order_id), Some(member)) = (&commit.people.awaited, &commit.member) {
+                parked::claim(conn, &commit.chain, order_id, member.id)?;
+            }
             commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
         }
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);

@@ -41,6 +41,7 @@ pub(super) struct MemberRow {
     days: Vec<u8>,
     enrolled_at: i64,
     next_wake_at: Option<i64>,
+    ended: bool,
 }
 
 /// A member to be written.
@@ -124,6 +125,7 @@ impl MemberChange {
             days: member.history.packed_days().to_vec(),
             enrolled_at: member.enrolled_at.timestamp_micros(),
             next_wake_at: member.next_wake_at.map(|at| at.timestamp_micros()),
+            ended: member.ended.is_some(),
         };
         Self { row, wake }
     }
@@ -197,6 +199,7 @@ macro_rules! upsert {
                 members::days.eq(excluded(members::days)),
                 members::enrolled_at.eq(excluded(members::enrolled_at)),
                 members::next_wake_at.eq(excluded(members::next_wake_at)),
+                members::ended.eq(excluded(members::ended)),
             ))
             .filter((members::version + 1).eq(excluded(members::version)))
     }};
@@ -331,7 +334,7 @@ pub fn owners(
     Ok(found)
 }
 
-/// Members, newest first, from before `after`.
+/// Members, newest first, from before `after`. Who was merged into another or erased is none any more.
 pub fn list(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -340,6 +343,7 @@ pub fn list(
 ) -> Result<Vec<Member>, StoreError> {
     let mut query = members::table
         .filter(members::chain.eq(chain.as_str()))
+        .filter(members::ended.eq(false))
         .select(MemberRow::as_select())
         .order(members::id.desc())
         .limit(limit)
@@ -397,18 +401,20 @@ pub fn histories(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Members whose wake-up is due at `now`, the longest due first.
+/// Members whose wake-up is due at `now`, the longest due first, behind the first `skip` of them.
 pub fn due_wakes(
     conn: &mut DbConn,
     chain: &ChainId,
     now: Timestamp,
     limit: i64,
+    skip: i64,
 ) -> Result<Vec<MemberId>, StoreError> {
     let ids: Vec<String> = members::table
         .filter(members::chain.eq(chain.as_str()))
         .filter(members::next_wake_at.le(now.timestamp_micros()))
         .order(members::next_wake_at)
         .limit(limit)
+        .offset(skip)
         .select(members::id)
         .load(conn)?;
     ids.iter().map(|id| Row { table: "members", id }.parse("id", id)).collect()

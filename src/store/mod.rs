@@ -5,6 +5,7 @@
 
 mod attempt;
 mod batch;
+pub mod books;
 pub mod chain;
 mod checkpoint;
 pub mod churn;

@@ -73,39 +73,23 @@ pub fn load(conn: &mut DbConn, chain: &ChainId, id: &Key) -> Result<Option<Order
     row.map(OrderRow::read).transpose()
 }
 
-/// What is remembered of a member's orders with ids after `after`: at most `limit`, and up to where that is; without it
-/// there are no more. Nothing finds orders by their member but looking through them, so a look may find none.
-pub fn of_member(
+/// What is remembered of one order, as it is stored, if it is this member's.
+pub fn state(
     conn: &mut DbConn,
     chain: &ChainId,
+    id: &Key,
     member: MemberId,
-    limit: i64,
-    after: Option<&Key>,
-) -> Result<(Vec<String>, Option<Key>), StoreError> {
-    const PAGE: i64 = 5_000;
-    let after = after.map_or("", |after| after.as_str());
-    let last: Option<String> = orders::table
-        .filter(orders::chain.eq(chain.as_str()))
-        .filter(orders::order_id.gt(after))
-        .select(orders::order_id)
-        .order(orders::order_id)
-        .offset(PAGE - 1)
-        .first(conn)
-        .optional()?;
-    let mut query = orders::table
-        .filter(orders::chain.eq(chain.as_str()))
-        .filter(orders::order_id.gt(after))
-        .filter(orders::state.like(format!("%\"member\":\"{member}\"%")))
-        .select((orders::order_id, orders::state))
-        .order(orders::order_id)
-        .limit(limit)
-        .into_boxed();
-    if let Some(last) = &last {
-        query = query.filter(orders::order_id.le(last));
+) -> Result<Option<String>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Whose {
+        member: Option<MemberId>,
     }
-    let found: Vec<(String, String)> = query.load(conn)?;
-    let next = if found.len() as i64 == limit { found.last().map(|(id, _)| id.clone()) } else { last };
-    let next =
-        next.map(|id| Row { table: "orders", id: &id }.check("order_id", Key::parse(&id))).transpose()?;
-    Ok((found.into_iter().map(|(_, state)| state).collect(), next))
+    let found = orders::table
+        .find((chain.as_str(), id.as_str()))
+        .select(orders::state)
+        .get_result::<String>(conn)
+        .optional()?;
+    let Some(state) = found else { return Ok(None) };
+    let Whose { member: owner } = Row { table: "orders", id }.json("state", &state)?;
+    Ok((owner == Some(member)).then_some(state))
 }

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use smol_str::SmolStr;
 
 use super::batch::which_took_effect;
 use super::connection::DbConn;
 use super::error::StoreError;
 use super::member;
 use super::row::Row;
-use super::schema::{referral_codes, referrals};
+use super::schema::{referral_codes, referral_events, referrals};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::ids::{MemberId, ReferralId};
-use crate::domain::referral::{Referral, ReferralCode, ReferralStatus, Sender};
+use crate::domain::identity::IdentityKind;
+use crate::domain::ids::{EventId, MemberId, ReferralId};
+use crate::domain::json::to_json;
+use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::referral::{Filed, Referral, ReferralCode, ReferralStatus, Reward, Sender, Side};
 use crate::domain::text::{Name, Note};
 
 /// A referral as stored.
@@ -69,6 +73,35 @@ pub(super) struct ReferralRow {
     reason: Option<String>,
     created_at: i64,
     settled_at: Option<i64>,
+}
+
+/// Something that was told of a referral.
+#[derive(Insertable)]
+#[diesel(table_name = referral_events)]
+pub(super) struct ReferralEventRow {
+    chain: String,
+    referral: String,
+    event: String,
+}
+
+impl ReferralEventRow {
+    pub(super) fn of(event: &LoyaltyEvent) -> Option<Self> {
+        let referral = event.data.referral()?.referral_id.to_string();
+        Some(Self { chain: event.chain.to_string(), referral, event: event.id.to_string() })
+    }
+}
+
+/// What a referral brought its sender, on its way into its row.
+pub(super) struct RewardRow {
+    chain: String,
+    id: String,
+    reward: String,
+}
+
+impl RewardRow {
+    pub(super) fn of(chain: &ChainId, (id, reward): &(ReferralId, Reward)) -> Self {
+        Self { chain: chain.to_string(), id: id.to_string(), reward: to_json(reward) }
+    }
 }
 
 impl ReferralRow {
@@ -141,6 +174,103 @@ pub(super) fn write(conn: &mut DbConn, rows: &[&ReferralRow]) -> QueryResult<()>
     .map(drop)
 }
 
+/// Writes what a referral brought its sender, whose fence guards it.
+pub(super) fn write_reward(conn: &mut DbConn, row: &RewardRow) -> QueryResult<()> {
+    diesel::update(referrals::table.find((&row.chain, &row.id)))
+        .set(referrals::reward.eq(&row.reward))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Notes what was told of a referral.
+pub(super) fn note_event(conn: &mut DbConn, row: &ReferralEventRow) -> QueryResult<()> {
+    diesel::insert_into(referral_events::table).values(row).execute(conn).map(drop)
+}
+
+/// What was told of a referral.
+pub(super) fn events_of(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    id: ReferralId,
+) -> Result<Vec<EventId>, StoreError> {
+    let found: Vec<String> = referral_events::table
+        .filter(referral_events::chain.eq(chain.as_str()))
+        .filter(referral_events::referral.eq(id.to_string()))
+        .select(referral_events::event)
+        .order(referral_events::event)
+        .load(conn)?;
+    found.iter().map(|id| Row { table: "referral_events", id }.parse("event", id)).collect()
+}
+
+/// Referrals that a member is a side of, and which, by their ids, from beyond `after`.
+pub(super) fn of_either_side(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    limit: i64,
+    after: Option<ReferralId>,
+) -> Result<Vec<(ReferralId, Side)>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let member = member.to_string();
+    let of = |side| {
+        let query = referrals::table
+            .filter(referrals::chain.eq(chain.as_str()))
+            .filter(referrals::id.gt(&after))
+            .select(referrals::id)
+            .order(referrals::id)
+            .limit(limit)
+            .into_boxed();
+        match side {
+            Side::Sender => query.filter(referrals::sender.eq(&member)),
+            Side::Receiver => query.filter(referrals::receiver.eq(&member)),
+        }
+    };
+    let mut all = Vec::new();
+    for side in [Side::Sender, Side::Receiver] {
+        for id in of(side).load::<String>(conn)? {
+            all.push((Row { table: "referrals", id: &id }.parse("id", &id)?, side));
+        }
+    }
+    all.sort_unstable_by_key(|(id, _)| *id);
+    all.truncate(limit as usize);
+    Ok(all)
+}
+
+/// What the chain calls a member: its own id of them, or ours.
+pub fn called(conn: &mut DbConn, chain: &ChainId, id: MemberId) -> Result<SmolStr, StoreError> {
+    let living = member::load_living(conn, chain, id)?;
+    Ok(living.map_or_else(|| id.to_string().into(), |member| member.known_as()))
+}
+
+/// Referrals as they are filed.
+pub fn filed(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    ids: &BTreeSet<ReferralId>,
+) -> Result<BTreeMap<ReferralId, Option<Filed>>, StoreError> {
+    let mut all = BTreeMap::new();
+    for id in ids {
+        let text = id.to_string();
+        let found: Option<(String, Option<String>, String, String)> = referrals::table
+            .find((chain.as_str(), &text))
+            .select((referrals::status, referrals::reward, referrals::sender, referrals::receiver))
+            .get_result(conn)
+            .optional()?;
+        let row = Row { table: "referrals", id: &text };
+        let filed = match found {
+            Some((status, reward, sender, receiver)) => Some(Filed {
+                status: row.parse("status", &status)?,
+                reward: reward.map(|reward| row.json("reward", &reward)).transpose()?,
+                sender_id: called(conn, chain, row.parse("sender", &sender)?)?,
+                receiver_id: called(conn, chain, row.parse("receiver", &receiver)?)?,
+            }),
+            None => None,
+        };
+        all.insert(*id, filed);
+    }
+    Ok(all)
+}
+
 /// Whose this code is.
 pub fn owner(
     conn: &mut DbConn,
@@ -168,12 +298,12 @@ fn sender(conn: &mut DbConn, chain: &ChainId, code: &ReferralCode) -> Result<Opt
     let Some(id) = owner(conn, chain, code)? else { return Ok(None) };
     let living = member::load_living(conn, chain, id)?;
     let Some(member) = living.filter(|member| !member.is_erased()) else { return Ok(None) };
-    let face = member.face();
+    let email = member.identity(IdentityKind::Email).map(Into::into);
     Ok(Some(Sender {
         member: member.id,
-        id: face.id,
+        id: member.known_as(),
         first_name: member.profile.first_name,
-        email: face.email,
+        email,
         sent: member.referring.sent,
     }))
 }

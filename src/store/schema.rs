@@ -20,6 +20,7 @@ diesel::table! {
         days -> Binary,
         enrolled_at -> BigInt,
         next_wake_at -> Nullable<BigInt>,
+        ended -> Bool,
     }
 }
 
@@ -36,12 +37,14 @@ diesel::table! {
     source_events (chain, id) {
         chain -> Text,
         id -> Text,
+        previous -> Nullable<Text>,
         key -> Text,
         kind -> Text,
         status -> Text,
         runs -> BigInt,
         member -> Nullable<Text>,
         location -> Nullable<Text>,
+        asked_by -> Nullable<Text>,
         occurred_at -> BigInt,
         received_at -> BigInt,
         program_version -> BigInt,
@@ -216,6 +219,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         reservations -> Nullable<Text>,
+        reserved_until -> Nullable<BigInt>,
         custom_attributes -> Nullable<Text>,
     }
 }
@@ -267,6 +271,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    referral_events (chain, referral, event) {
+        chain -> Text,
+        referral -> Text,
+        event -> Text,
+    }
+}
+
+diesel::table! {
+    parked_guests (chain, kind, value, source) {
+        chain -> Text,
+        kind -> Text,
+        value -> Text,
+        source -> Text,
+        member -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     erasures (chain, member) {
         chain -> Text,
         member -> Text,
@@ -284,6 +306,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
+        reward -> Nullable<Text>,
     }
 }
 

@@ -10,6 +10,7 @@ use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::source_events;
+use super::trail::{self, Link};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{SourceChange, SourceOrigin};
@@ -38,6 +39,8 @@ pub struct StoredSource {
     pub received_at: Timestamp,
     /// Where.
     pub location: Option<Name>,
+    /// The API key that asked for it, by its name; of commands only.
+    pub asked_by: Option<Name>,
     /// What became of it.
     pub status: SourceStatus,
     /// How often it was decided. 0 while it is only kept.
@@ -56,17 +59,19 @@ pub struct StoredSource {
     pub errors: Vec<RuleFailure>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = source_events, treat_none_as_default_value = false)]
 pub(super) struct SourceRow {
     chain: String,
     id: String,
+    previous: Option<String>,
     key: String,
     kind: String,
     status: String,
     runs: i64,
     member: Option<String>,
     location: Option<String>,
+    asked_by: Option<String>,
     occurred_at: i64,
     received_at: i64,
     program_version: i64,
@@ -87,16 +92,21 @@ impl SourceRow {
         Self {
             chain: chain.to_string(),
             id: change.id.to_string(),
+            previous: change.previous.map(|id| id.to_string()),
             key: event.key.to_string(),
             kind: event.kind().as_str().to_owned(),
             status: change.status().as_str().to_owned(),
             runs: match (change.from, change.status()) {
                 (SourceOrigin::Stored { runs, .. }, _) => i64::from(runs) + 1,
-                (SourceOrigin::Outside, SourceStatus::Accepted | SourceStatus::Parked) => 0,
+                (
+                    SourceOrigin::Outside,
+                    SourceStatus::Accepted | SourceStatus::Parked | SourceStatus::Refused,
+                ) => 0,
                 (SourceOrigin::Outside, SourceStatus::Processed | SourceStatus::Failed) => 1,
             },
             member: change.member.map(|m| m.to_string()),
             location: event.location.as_ref().map(|l| l.to_string()),
+            asked_by: event.asked_by.as_ref().map(|key| key.to_string()),
             occurred_at: event.occurred_at.timestamp_micros(),
             received_at: change.received_at.timestamp_micros(),
             program_version: change.receipt.program_version,
@@ -126,6 +136,7 @@ impl SourceRow {
             occurred_at: row.time("occurred_at", self.occurred_at)?,
             received_at: row.time("received_at", self.received_at)?,
             location: row.check("location", self.location.as_deref().map(Name::parse).transpose())?,
+            asked_by: row.check("asked_by", self.asked_by.as_deref().map(Name::parse).transpose())?,
             status: row.parse("status", &self.status)?,
             runs: row.number("runs", self.runs)?,
             member: row.parse_opt("member", self.member.as_deref())?,
@@ -135,6 +146,14 @@ impl SourceRow {
             errors: receipt.errors,
             receipt: self.receipt,
         })
+    }
+}
+
+impl Link for SourceRow {
+    const TABLE: &'static str = "source_events";
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
     }
 }
 
@@ -154,6 +173,9 @@ pub(super) fn keep_new(conn: &mut DbConn, rows: &[&SourceRow]) -> QueryResult<Ve
 
 /// Writes what became of a stored event, if it still is in this status after one run less. Answers whether it was.
 pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceStatus) -> QueryResult<bool> {
+    // What was decided before keeps its place among its member's.
+    let was_decided = status == SourceStatus::Failed;
+    let place = (!was_decided).then(|| source_events::previous.eq(&row.previous));
     let statement = diesel::update(source_events::table.find((&row.chain, &row.id)))
         .filter(source_events::status.eq(status.as_str()))
         .filter(source_events::runs.eq(row.runs - 1))
@@ -162,7 +184,10 @@ pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceSta
             source_events::runs.eq(row.runs),
             source_events::member.eq(&row.member),
             source_events::program_version.eq(row.program_version),
+            // Of somebody who was erased meanwhile, nothing but what may stay.
+            source_events::body.eq(&row.body),
             source_events::receipt.eq(&row.receipt),
+            place,
         ));
     Ok(on_backend!(conn, |c| statement.execute(c))? == 1)
 }
@@ -258,12 +283,44 @@ pub fn list(
     query.load(conn)?.into_iter().map(SourceRow::read).collect()
 }
 
-/// Events that were kept and not yet decided, oldest first.
-pub fn undecided(conn: &mut DbConn, chain: &ChainId, limit: i64) -> Result<Vec<StoredSource>, StoreError> {
+/// What was decided for a member, newest first, from before `after`, which is one of theirs.
+pub fn of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<StoredSource>, StoreError> {
+    let from = match after {
+        Some(after) => source_events::table
+            .find((chain.as_str(), after.to_string()))
+            .select(source_events::previous)
+            .get_result::<Option<String>>(conn)
+            .optional()?
+            .flatten(),
+        None => super::member::load(conn, chain, member)?
+            .and_then(|member| member.latest.source)
+            .map(|id| id.to_string()),
+    };
+    let rows: Vec<SourceRow> = match from {
+        Some(from) => trail::walk(conn, chain, &from, limit)?,
+        None => Vec::new(),
+    };
+    rows.into_iter().map(SourceRow::read).collect()
+}
+
+/// Events that were kept and not yet decided, oldest first, after `after`.
+pub fn undecided(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    limit: i64,
+    after: Option<SourceId>,
+) -> Result<Vec<StoredSource>, StoreError> {
     let rows = source_events::table
         .filter(source_events::chain.eq(chain.as_str()))
         .filter(source_events::status.eq(SourceStatus::Accepted.as_str()))
         .filter(sql::<Bool>(IS_OPEN))
+        .filter(source_events::id.gt(after.map_or_else(String::new, |after| after.to_string())))
         .select(SourceRow::as_select())
         .order(source_events::id)
         .limit(limit)

@@ -1,4 +1,4 @@
-//! Rows that name the one before them: a member's loyalty events, a member's ledger lines.
+//! Rows that name the one before them: a member's loyalty events, ledger lines, and source events.
 //!
 //! An index by member would do the same, but each commit would write it in another place: measured on SQLite, such
 //! indexes were more than half of all pages written.

@@ -2,6 +2,8 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
 
@@ -12,12 +14,24 @@ const NONCE: usize = 24;
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    seeds: Hmac<Sha256>,
 }
 
 impl Vault {
     /// A vault with this key.
     pub fn new(master_key: [u8; 32]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&master_key.into()) }
+        let cipher = XChaCha20Poly1305::new(&master_key.into());
+        // A key of their own, so that a seed says nothing of what is sealed.
+        let key = Sha256::new_with_prefix(b"seeds").chain_update(master_key).finalize();
+        let seeds = Hmac::new_from_slice(&key);
+        Self { cipher, seeds: seeds.unwrap_or_else(|_| unreachable!("any length makes a key")) }
+    }
+
+    /// Bytes that are always the same for the same text, and that nobody can guess who has not the master key.
+    pub fn seed(&self, of: &str) -> [u8; 32] {
+        let mut seed = self.seeds.clone();
+        seed.update(of.as_bytes());
+        seed.finalize().into_bytes().into()
     }
 
     /// Seals `secret`. It opens only under the same `aad`, which names its row, so that a sealed value copied into
@@ -50,6 +64,13 @@ impl std::fmt::Debug for Vault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seed_is_the_same_for_the_same_text_and_key_alone() {
+        let seed = |key, of| Vault::new([key; 32]).seed(of);
+        assert_eq!(seed(1, "a"), seed(1, "a"));
+        assert!(seed(1, "a") != seed(1, "b") && seed(1, "a") != seed(2, "a"));
+    }
 
     #[test]
     fn only_the_same_key_and_the_same_row_open_a_secret() {

@@ -80,7 +80,7 @@ impl Load {
             Manner::Kept => (EVENTS, ("prefer", "respond-async")),
             Manner::Batch => (BATCH, NDJSON),
         };
-        let (status, text) = send(&base, Method::POST, path, header, body).await.ok_or(Again)?;
+        let (status, text) = send(&base, Method::POST, path, &[header], body).await.ok_or(Again)?;
         assert!(matches!(status, 200 | 202 | 429 | 503), "{status}: {text}");
         if status >= 300 {
             return Err(Again);

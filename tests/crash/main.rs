@@ -7,12 +7,22 @@
     reason = "a test that cannot go on panics, and says what it did"
 )]
 
+#[path = "../support/copy_folder.rs"]
+mod copy_folder;
+mod counter;
+mod coupons;
+mod erasure;
 mod load;
+mod people;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod receiver;
 mod reconcile;
+mod redemptions;
+mod referrals;
 mod server;
+mod stories;
+mod upload;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,16 +32,42 @@ use awc::http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use counter::join;
 use load::{Load, event};
 use receiver::receiver;
 use reconcile::{receipt_of, reconcile};
 use server::{ADMIN_KEY, EVENTS, PATIENCE, Server, call, make_endpoint, send, verify};
 
-/// Kills per backend. `PUNCHCARD_CRASH_ROUNDS` asks for more.
+/// Runs a test on each backend, with the URL of a fresh database.
+macro_rules! on_both_backends {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[actix_web::test]
+            async fn on_sqlite() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$name(&crate::sqlite(&dir.path().join("punchcard.db"))).await;
+            }
+
+            #[actix_web::test]
+            async fn on_postgres() {
+                super::$name(&crate::postgres::fresh_database()).await;
+            }
+        }
+    )*};
+}
+use on_both_backends;
+
+on_both_backends! {
+    nothing_acknowledged_is_lost_by_kill_9,
+    retries_resume_within_a_second_of_a_restart,
+    events_kept_before_a_kill_are_decided_after_the_restart,
+}
+
+/// Kills per backend of the plainest load. `PUNCHCARD_CRASH_ROUNDS` asks for more, of every load.
 const ROUNDS: u32 = 20;
 
-async fn survives_kills(database: &str) {
-    let rounds = rounds();
+async fn nothing_acknowledged_is_lost_by_kill_9(database: &str) {
+    let rounds = rounds(ROUNDS);
     let (url, arrived) = receiver("127.0.0.1:0");
     let mut server = Server::start(database, &[]);
     let endpoint = make_endpoint(&server.base, &url).await;
@@ -54,25 +90,14 @@ async fn survives_kills(database: &str) {
         }
     }
     load.stop.set(true);
-    futures_util::future::join_all(senders).await;
+    join(senders).await;
     reconcile(&server.base, &endpoint, load.acknowledged.take(), &arrived).await;
     server.kill();
     verify(database);
 }
 
-#[actix_web::test]
-async fn nothing_acknowledged_is_lost_by_kill_9_on_sqlite() {
-    let dir = tempfile::tempdir().unwrap();
-    survives_kills(&sqlite(&dir.path().join("punchcard.db"))).await;
-}
-
-#[actix_web::test]
-async fn nothing_acknowledged_is_lost_by_kill_9_on_postgres() {
-    survives_kills(&postgres::fresh_database()).await;
-}
-
 /// A retry that fell due while the process was dead leaves within a second of the restart.
-async fn retries_resume(database: &str) {
+async fn retries_resume_within_a_second_of_a_restart(database: &str) {
     // Nobody listens on this port until the restart.
     let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = reserved.local_addr().unwrap();
@@ -101,23 +126,12 @@ async fn retries_resume(database: &str) {
     server.kill();
 }
 
-#[actix_web::test]
-async fn retries_resume_within_a_second_of_a_restart_on_sqlite() {
-    let dir = tempfile::tempdir().unwrap();
-    retries_resume(&sqlite(&dir.path().join("punchcard.db"))).await;
-}
-
-#[actix_web::test]
-async fn retries_resume_within_a_second_of_a_restart_on_postgres() {
-    retries_resume(&postgres::fresh_database()).await;
-}
-
 /// An event that was kept undecided by a process that died is decided by the next one.
-async fn kept_events_are_decided(database: &str) {
+async fn events_kept_before_a_kill_are_decided_after_the_restart(database: &str) {
     let server = Server::start(database, &["--test-clock", "2026-11-20T12:00:00Z"]);
     for number in 0..200 {
         let body = event(number).to_string();
-        let sent = send(&server.base, Method::POST, EVENTS, ("prefer", "respond-async"), body)
+        let sent = send(&server.base, Method::POST, EVENTS, &[("prefer", "respond-async")], body)
             .await
             .expect("an answer");
         assert_eq!(sent.0, 202, "{}", sent.1);
@@ -131,17 +145,6 @@ async fn kept_events_are_decided(database: &str) {
     assert!(restarted.elapsed() < Duration::from_secs(5), "it took {:?}", restarted.elapsed());
     server.kill();
     verify(database);
-}
-
-#[actix_web::test]
-async fn events_kept_before_a_kill_are_decided_after_the_restart_on_sqlite() {
-    let dir = tempfile::tempdir().unwrap();
-    kept_events_are_decided(&sqlite(&dir.path().join("punchcard.db"))).await;
-}
-
-#[actix_web::test]
-async fn events_kept_before_a_kill_are_decided_after_the_restart_on_postgres() {
-    kept_events_are_decided(&postgres::fresh_database()).await;
 }
 
 #[cfg(unix)]
@@ -162,7 +165,7 @@ async fn sigterm_under_load_exits_0_within_ten_seconds_and_loses_nothing() {
     let server = Server::start(&database, &[]);
     load.base.replace(server.base.clone());
     load.stop.set(true);
-    futures_util::future::join_all(senders).await;
+    join(senders).await;
     reconcile(&server.base, &endpoint, load.acknowledged.take(), &arrived).await;
     server.kill();
     verify(&database);
@@ -235,6 +238,6 @@ fn sqlite(path: &Path) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
-fn rounds() -> u32 {
-    std::env::var("PUNCHCARD_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
+fn rounds(unless_told: u32) -> u32 {
+    std::env::var("PUNCHCARD_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(unless_told)
 }

@@ -1,7 +1,7 @@
 //! The real binary, and how to talk to it.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,11 +24,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the binary and waits until it says where it listens.
+    /// Starts the binary under the sample's rules and waits until it says where it listens.
     pub(crate) fn start(database: &str, extra: &[&str]) -> Self {
+        Self::start_under(&sample_rules(), database, extra)
+    }
+
+    /// Starts the binary under these rules and waits until it says where it listens.
+    pub(crate) fn start_under(rules: &Path, database: &str, extra: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_punchcard"))
             .args(["serve", "--bind", "127.0.0.1:0", "--database", database, "--rules"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))
+            .arg(rules)
             .args(["--allow-private", "127.0.0.0/8", "--allow-http"])
             .args(extra)
             .env("PUNCHCARD_ADMIN_KEY", ADMIN_KEY)
@@ -80,8 +85,13 @@ impl Server {
     }
 }
 
+/// The rules of the sample.
+pub(crate) fn sample_rules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
+}
+
 pub(crate) async fn call(base: &str, method: Method, path: &str, body: &Value) -> Option<(u16, Value)> {
-    let text = send(base, method, path, ("content-type", "application/json"), body.to_string()).await?;
+    let text = send(base, method, path, &[JSON], body.to_string()).await?;
     Some((text.0, serde_json::from_str(&text.1).unwrap_or(Value::Null)))
 }
 
@@ -90,14 +100,16 @@ pub(crate) async fn send(
     base: &str,
     method: Method,
     path: &str,
-    header: (&str, &str),
+    headers: &[(&str, &str)],
     body: String,
 ) -> Option<(u16, String)> {
     let client = awc::Client::builder().timeout(Duration::from_secs(20)).finish();
-    let request =
-        client.request(method, format!("{base}{path}")).bearer_auth(ADMIN_KEY).insert_header(header);
+    let mut request = client.request(method, format!("{base}{path}")).bearer_auth(ADMIN_KEY);
+    for header in headers {
+        request = request.insert_header(*header);
+    }
     let mut answer = request.send_body(body).await.ok()?;
-    let bytes = answer.body().limit(16 << 20).await.ok()?;
+    let bytes = answer.body().limit(64 << 20).await.ok()?;
     Some((answer.status().as_u16(), String::from_utf8(bytes.to_vec()).expect("UTF-8")))
 }
 

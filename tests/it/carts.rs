@@ -114,6 +114,12 @@ async fn the_newest_snapshot_of_a_cart_counts_and_an_empty_one_is_nothing_to_tel
     assert!(receipt["notes"][0].as_str().unwrap().contains("as new or newer"), "{receipt}");
     send(&app, "cart.updated", cart("c2", 1, &["14.50"])).await;
     send(&app, "cart.updated", cart("c2", 2, &[])).await;
+    let shown = app.get("/v1/chains/acme/members/ana").await.expect(200)["carts"].clone();
+    assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!(
+        (&shown[0]["cart_id"], &shown[0]["updated_at"]),
+        (&json!("c1"), &json!("2026-03-03T18:30:00Z"))
+    );
     for (data, field) in [
         (json!({ "items": [] }), "data.cart_id"),
         (json!({ "cart_id": "c", "version": -1 }), "data.version"),
@@ -127,5 +133,7 @@ async fn the_newest_snapshot_of_a_cart_counts_and_an_empty_one_is_nothing_to_tel
     let told = told(&crm);
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["cart_id"], &told[0]["value"].as_f64()), (&json!("c1"), &Some(14.5)));
+    let shown = app.get("/v1/chains/acme/members/ana").await.expect(200);
+    assert_eq!(shown["carts"], json!([]), "what was told is waited for no longer");
     app.stop().await;
 }

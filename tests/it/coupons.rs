@@ -5,10 +5,11 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::app::Reply;
-use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
+use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, refund};
 
 on_both_backends! {
     a_coupon_is_given_used_and_taken_back_once_and_every_step_is_told,
+    a_book_and_its_codes_are_made_once_under_one_key,
     a_single_use_code_used_by_two_hundred_connections_at_once_is_used_once,
     a_code_for_everybody_is_used_by_two_hundred_guests_at_once,
     a_members_limit_holds_on_two_connections_at_once,
@@ -18,6 +19,10 @@ on_both_backends! {
     two_hundred_guests_get_two_hundred_different_codes_of_an_uploaded_book,
     a_code_of_another_chain_is_unknown,
     an_order_uses_the_coupons_it_names_and_is_never_refused_for_them,
+    an_order_uses_a_coupon_once_however_often_and_however_it_names_it,
+    a_code_whose_reservation_ran_out_is_given_to_the_next,
+    a_rule_gives_many_uploaded_coupons_at_once,
+    the_coupons_of_an_order_that_is_undone_go_back_once_as_their_book_says,
     what_cannot_be_done_with_a_coupon_has_a_name,
 }
 
@@ -44,6 +49,29 @@ async fn uploaded(app: &TestApp, change: Value, codes: &str) -> String {
 async fn upload(app: &TestApp, book: &str, kind: &str, body: Vec<u8>) -> Reply {
     let path = format!("{CHAIN}/coupon_books/{book}/codes");
     app.request(Method::POST, &path, &[("content-type", kind)], body).await
+}
+
+async fn a_book_and_its_codes_are_made_once_under_one_key(app: TestApp) {
+    let keyed = async |key: &str, path: &str, body: Value| {
+        let headers = [("idempotency-key", key), ("content-type", "application/json")];
+        app.request(Method::POST, &format!("{CHAIN}/{path}"), &headers, body.to_string().into_bytes()).await
+    };
+    let book = json!({ "name": "Soup", "type": "generated", "discount_type": "percentage", "discount_amount": 12.50 });
+    let made = keyed("b1", "coupon_books", book.clone()).await.expect(201);
+    assert_eq!(keyed("b1", "coupon_books", book.clone()).await.expect(200), made);
+    let other = json!({ "name": "Salad", "type": "generated", "discount_type": "free_item" });
+    assert_eq!(keyed("b1", "coupon_books", other).await.expect(409)["code"], "key_reused");
+    let second = keyed("b2", "coupon_books", book).await.expect(201);
+    assert_ne!(second["coupon_book_key"], made["coupon_book_key"]);
+    let codes = format!("coupon_books/{}/codes", made["coupon_book_key"].as_str().unwrap());
+    for (key, count, added, duplicate) in
+        [("c1", 700, 700, 0), ("c1", 700, 0, 700), ("c2", 5, 5, 0), ("c1", 701, 1, 700)]
+    {
+        let report = keyed(key, &codes, json!({ "generate": count })).await.expect(200);
+        assert_eq!((&report["added"], &report["duplicate"]), (&json!(added), &json!(duplicate)), "{key}");
+    }
+    assert_eq!(keyed("", &codes, json!({ "generate": 1 })).await.expect(422)["field"], "Idempotency-Key");
+    app.stop().await;
 }
 
 async fn enrol(app: &TestApp, members: impl IntoIterator<Item = String>) {
@@ -272,6 +300,131 @@ async fn an_order_uses_the_coupons_it_names_and_is_never_refused_for_them(app: T
     let receipt = app.send(&second).await.expect(200);
     assert!(receipt["notes"][0].as_str().unwrap().contains("coupon_exhausted"), "{receipt}");
     assert_eq!(totals(&app, "ONE").await, (1, 0));
+    app.stop().await;
+}
+
+async fn an_order_uses_a_coupon_once_however_often_and_however_it_names_it(app: TestApp) {
+    let book = json!({ "usage_limit": 5, "limit_per_member": 5, "revert_on": "never" });
+    uploaded(&app, book, "abc-1\nOTHER-1\n").await;
+    let mut snapshot = order("o1", "ana", "20.00");
+    for (version, kind, coupons, uses) in [
+        (1, "order.completed", json!(["abc-1", "ABC-1"]), 1),
+        (2, "order.updated", json!(["ABC-1"]), 1),
+        (3, "order.updated", json!([]), 1),
+        (4, "order.updated", json!(["abc-1"]), 1),
+        (5, "order.cancelled", json!([]), 1),
+        (6, "order.completed", json!(["abc-1"]), 1),
+    ] {
+        (snapshot["key"], snapshot["type"]) = (json!(format!("o1-{version}")), json!(kind));
+        (snapshot["data"]["version"], snapshot["data"]["coupons"]) = (json!(version), coupons);
+        let receipt = app.send(&snapshot).await.expect(200);
+        assert_eq!(totals(&app, "abc-1").await.0, uses, "{receipt}");
+        assert_eq!(receipt["notes"], Value::Null, "{receipt}");
+    }
+    (snapshot["key"], snapshot["data"]["version"]) = (json!("o1-7"), json!(7));
+    snapshot["data"]["coupons"] = json!(["abc-1", "other-1"]);
+    app.send(&snapshot).await.expect(200);
+    assert_eq!((totals(&app, "abc-1").await.0, totals(&app, "other-1").await.0), (1, 1));
+    app.stop().await;
+}
+
+async fn a_code_whose_reservation_ran_out_is_given_to_the_next(app: TestApp) {
+    enrol(&app, ["ana".to_owned(), "ben".to_owned()]).await;
+    let key = uploaded(&app, json!({}), "ONLY-1\n").await;
+    coupon(&app, "ONLY-1", "reserve", json!({ "member": "ana" })).await.expect(200);
+    let give = async || app.post(&format!("{CHAIN}/members/ben/coupons"), &json!({ "book": key })).await;
+    assert_eq!(give().await.expect(409)["code"], "coupon_book_exhausted");
+    app.advance(3600).await;
+    assert_eq!(give().await.expect(200)["events"][0]["data"]["code"], "ONLY-1");
+    app.stop().await;
+}
+
+async fn a_rule_gives_many_uploaded_coupons_at_once(mut app: TestApp) {
+    let folder = app.rules().join("harvest");
+    let mut manifest = std::fs::read_to_string(folder.join("program.toml")).unwrap();
+    manifest += "\n[[coupon_books]]\nid = \"cinema\"\ntype = \"uploaded\"\ndiscount_type = \"free_item\"\n";
+    for n in 0..9 {
+        manifest += &format!("[[coupon_books]]\nid = \"book{n}\"\ndiscount_type = \"free_item\"\n");
+    }
+    std::fs::write(folder.join("program.toml"), manifest).unwrap();
+    let books: String = (0..9).map(|n| format!("assign_coupon(\"book{n}\"); ")).collect();
+    let rules = format!(
+        "rule \"Cinema\" on order.completed {{ for item in order.items {{ assign_coupon(\"cinema\"); }} }}\n\
+         rule \"Books\" on visit {{ {books} }}\n"
+    );
+    std::fs::write(folder.join("cinema.rhai"), rules).unwrap();
+    app.restart_with(|_| ()).await;
+    let all = app.get(&format!("{CHAIN}/coupon_books")).await.expect(200);
+    let items = all["items"].as_array().unwrap();
+    let cinema = items.iter().find(|book| book["type"] == "uploaded").unwrap();
+    let codes: String = (0..50).map(|n| format!("SEAT-{n:02}\n")).collect();
+    upload(&app, cinema["coupon_book_key"].as_str().unwrap(), "text/plain", codes.into()).await.expect(200);
+    let mut large = order("o1", "ana", "40.00");
+    large["data"]["items"] = (0..40).map(|_| json!({ "price": 1 })).collect();
+    let receipt = app.send(&large).await.expect(200);
+    assert_eq!((&receipt["status"], &receipt["errors"]), (&json!("processed"), &json!([])), "{receipt}");
+    let held = app.get(&format!("{CHAIN}/members/ana/coupons?limit=100")).await.expect(200);
+    assert_eq!(held["items"].as_array().unwrap().len(), 40);
+    let visit = crate::support::visit("v1", "ben", "2026-03-03T18:30:00Z");
+    let receipt = app.send(&visit).await.expect(200);
+    assert_eq!((&receipt["status"], &receipt["errors"]), (&json!("processed"), &json!([])), "{receipt}");
+    app.stop().await;
+}
+
+async fn the_coupons_of_an_order_that_is_undone_go_back_once_as_their_book_says(app: TestApp) {
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["coupon.*"]).await;
+    uploaded(&app, json!({ "revert_on": "never" }), "NEVER\n").await;
+    uploaded(&app, json!({}), "USUAL\n").await;
+    uploaded(&app, json!({ "revert_on": "refund" }), "REFUND\n").await;
+    let used = async || {
+        let mut used = Vec::new();
+        for code in ["NEVER", "USUAL", "REFUND"] {
+            used.push(totals(&app, code).await.0);
+        }
+        used
+    };
+    let mut order = order("o1", "ana", "20.00");
+    order["data"]["coupons"] = json!(["NEVER", "USUAL", "REFUND"]);
+    app.send(&order).await.expect(200);
+    app.send(&refund("r1", "o1", "12.00")).await.expect(200);
+    assert_eq!(used().await, [1, 1, 1], "something of the order is left");
+    app.send(&refund("r2", "o1", "8.00")).await.expect(200);
+    assert_eq!(used().await, [1, 1, 0]);
+    let cancel = |key: &str, at: &str| {
+        json!({ "key": key, "type": "order.cancelled", "occurred_at": at, "member": { "id": "ana" },
+            "data": { "order_id": "o1" } })
+    };
+    app.send(&cancel("c1", "2026-03-03T18:31:00Z")).await.expect(200);
+    app.send(&cancel("c2", "2026-03-03T18:32:00Z")).await.expect(200);
+    assert_eq!(used().await, [1, 0, 0]);
+    app.advance(0).await;
+    let mut reverted: Vec<_> = crm
+        .arrivals()
+        .iter()
+        .filter(|told| told.kind() == "coupon.reverted")
+        .map(|told| {
+            let data = &told.json()["data"];
+            assert!(data["usage"]["reverted_usage_id"].is_string(), "{data}");
+            data["coupon"]["code"].clone()
+        })
+        .collect();
+    reverted.sort_by_key(Value::to_string);
+    assert_eq!(reverted, ["REFUND", "USUAL"]);
+    let mut next = order.clone();
+    (next["key"], next["data"]["order_id"]) = (json!("o2"), json!("o2"));
+    let receipt = app.send(&next).await.expect(200);
+    assert_eq!(receipt["notes"].as_array().map(Vec::len), Some(1), "two of them are good again: {receipt}");
+    let by_hand =
+        receipt["events"].as_array().unwrap().iter().find(|event| event["type"] == "coupon.used").unwrap();
+    let (code, usage) = (&by_hand["data"]["code"], &by_hand["data"]["coupon_usage_key"]);
+    coupon(&app, code.as_str().unwrap(), "revert", json!({ "member": "ana", "usage": usage }))
+        .await
+        .expect(200);
+    let mut off = cancel("c3", "2026-03-03T18:33:00Z");
+    off["data"]["order_id"] = json!("o2");
+    let receipt = app.send(&off).await.expect(200);
+    assert_eq!((used().await, &receipt["notes"]), (vec![1, 0, 0], &Value::Null), "{receipt}");
     app.stop().await;
 }
 

@@ -10,15 +10,20 @@ on_both_backends! {
     a_merge_moves_everything_and_an_unmerge_gives_it_back,
     orders_and_refunds_of_the_absorbed_member_find_the_survivor,
     what_became_of_their_orders_meanwhile_is_theirs_again,
+    a_command_that_is_repeated_after_a_merge_is_answered_as_it_was,
     what_cannot_be_merged_is_refused_by_name,
     two_merges_of_one_pair_at_once_leave_one_member,
     a_merge_goes_through_while_orders_arrive,
     coupons_go_with_their_member_and_come_back,
     an_erased_member_is_forgotten_and_the_books_balance,
     what_an_undelivered_event_says_of_the_erased_is_taken_out,
+    who_was_merged_away_or_erased_is_in_no_list,
+    what_was_parked_of_the_erased_before_they_were_a_member_is_forgotten,
+    neither_side_of_a_referral_outlives_its_erasure_with_the_other,
     an_order_without_a_guest_is_claimed_once_with_its_receipt,
     a_receipt_is_claimed_by_one_of_many_and_not_for_ever,
     an_export_has_everything_of_one_member_and_nothing_of_others,
+    an_export_has_what_is_open_and_whom_the_member_brought,
 }
 
 fn path(member: &str, rest: &str) -> String {
@@ -137,6 +142,22 @@ async fn what_became_of_their_orders_meanwhile_is_theirs_again(mut app: TestApp)
         (&json!(20), &json!(30))
     );
     app.verify();
+    app.stop().await;
+}
+
+async fn a_command_that_is_repeated_after_a_merge_is_answered_as_it_was(app: TestApp) {
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    app.send(&order("o2", "ben", "20.00")).await.expect(200);
+    let keyed = [("idempotency-key", "gift-1"), ("content-type", "application/json")];
+    let give = async |name: &str| {
+        let body = json!({ "amount": 5, "reason": "Sorry" }).to_string().into_bytes();
+        app.request(Method::POST, &path(name, "/points"), &keyed, body).await
+    };
+    let first = give("ben").await.expect(200);
+    merge(&app, "ana", "ben").await;
+    let again = give("ben").await.expect(200);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    assert_eq!(give("ana").await.expect(409)["code"], "key_reused");
     app.stop().await;
 }
 
@@ -308,6 +329,108 @@ async fn what_an_undelivered_event_says_of_the_erased_is_taken_out(app: TestApp)
     app.stop().await;
 }
 
+async fn who_was_merged_away_or_erased_is_in_no_list(app: TestApp) {
+    for guest in ["ana", "ben", "cem", "dora"] {
+        app.send(&order(&format!("o-{guest}"), guest, "20.00")).await.expect(200);
+    }
+    let listed = async || {
+        let page = app.get("/v1/chains/harvest/members?limit=3").await.expect(200);
+        let mut ids: Vec<_> =
+            page["items"].as_array().unwrap().iter().map(|member| member["id"].to_string()).collect();
+        ids.sort();
+        (ids.join(" "), page["next_cursor"].is_string())
+    };
+    assert!(listed().await.1);
+    let (ben, cem) = (our_id(&member(&app, "ben").await), our_id(&member(&app, "cem").await));
+    merge(&app, "ana", "ben").await;
+    app.request(Method::DELETE, &path("cem", ""), &[], Vec::new()).await.expect(200);
+    assert_eq!(listed().await, ("\"ana\" \"dora\"".to_owned(), false));
+    assert!(member(&app, &cem).await["erased_at"].is_string(), "our id still finds what is left");
+    app.post(&path("ana", "/unmerge"), &json!({ "member": ben })).await.expect(200);
+    assert_eq!(listed().await, ("\"ana\" \"ben\" \"dora\"".to_owned(), false));
+    app.stop().await;
+}
+
+async fn what_was_parked_of_the_erased_before_they_were_a_member_is_forgotten(mut app: TestApp) {
+    let file = app.rules().join("harvest/program.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let closed = text.replace("enrol_on_first_sight = true", "enrol_on_first_sight = false");
+    std::fs::write(&file, closed).unwrap();
+    app.restart_with(|_| ()).await;
+    let visit = |key: &str, email: &str| {
+        json!({ "key": key, "type": "visit", "occurred_at": START, "data": {},
+            "member": { "card": format!("card-{key}"), "email": email } })
+    };
+    for (key, email) in [("v1", "secret@example.com"), ("v2", "else@example.com")] {
+        assert_eq!(app.send(&visit(key, email)).await.expect(200)["status"], "parked");
+    }
+    let person = json!({ "id": "ana", "email": "secret@example.com" });
+    app.post("/v1/chains/harvest/members", &person).await.expect(201);
+    let export = app.get(&path("ana", "/export")).await.expect(200);
+    let parked = export["parked_events"].as_array().unwrap();
+    assert_eq!((parked.len(), &parked[0]["key"]), (1, &json!("v1")));
+    let id = our_id(&member(&app, "ana").await);
+    app.request(Method::DELETE, &path(&id, ""), &[], Vec::new()).await.expect(200);
+    let bodies = async || {
+        let listed = app.get("/v1/chains/harvest/source_events").await.expect(200);
+        let mut all = String::new();
+        for source in listed["items"].as_array().unwrap() {
+            let path = format!("/v1/chains/harvest/source_events/{}", source["id"].as_str().unwrap());
+            all += &app.get(&path).await.text;
+        }
+        all
+    };
+    let is_forgotten = async || {
+        let all = bodies().await;
+        (!all.contains("secret@example.com") && !all.contains("card-v1")).then_some(())
+    };
+    app.until("the parked event has forgotten them", is_forgotten).await;
+    assert!(bodies().await.contains("else@example.com"), "and nobody else");
+    app.stop().await;
+}
+
+async fn neither_side_of_a_referral_outlives_its_erasure_with_the_other(mut app: TestApp) {
+    let file = app.rules().join("harvest/program.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n[referrals]\n[referrals.sender]\naward = 10\n")).unwrap();
+    app.restart_with(|_| ()).await;
+    let sender = json!({ "id": "guest-s", "email": "s@example.com", "first_name": "Sebastiana" });
+    app.post("/v1/chains/harvest/members", &sender).await.expect(201);
+    app.send(&order("o-s", "guest-s", "20.00")).await.expect(200);
+    let code = app.get(&path("guest-s", "/referral")).await.expect(200)["code"].clone();
+    for receiver in ["guest-r", "guest-q"] {
+        app.post("/v1/chains/harvest/members", &json!({ "id": receiver })).await.expect(201);
+        app.post(&path(receiver, "/referral"), &json!({ "code": code })).await.expect(200);
+        app.send(&order(&format!("o-{receiver}"), receiver, "20.00")).await.expect(200);
+    }
+    app.until("the sender is told of both", async || {
+        let told = app.get("/v1/chains/harvest/events?type=referral.approved").await.expect(200);
+        (told["items"].as_array().unwrap().len() == 4).then_some(())
+    })
+    .await;
+    assert_eq!(app.get(&path("guest-r", "/referral")).await.expect(200)["received"]["sender_id"], "guest-s");
+    let known = async |of: &str, what: &[&str]| {
+        let mut all = app.get(&path(of, "/events")).await.text;
+        all += &app.get(&path(of, "/export")).await.text;
+        all += &app.get(&path(of, "/referral")).await.text;
+        what.iter().any(|name| all.contains(name))
+    };
+    let person = ["guest-s", "s@example.com", "Sebastiana"];
+    assert!(known("guest-q", &person).await && known("guest-s", &["guest-r"]).await);
+    app.request(Method::DELETE, &path("guest-r", ""), &[], Vec::new()).await.expect(200);
+    app.until("the sender's log has forgotten who was brought", async || {
+        (!known("guest-s", &["guest-r"]).await).then_some(())
+    })
+    .await;
+    assert!(known("guest-s", &["guest-q"]).await, "the other one is still there");
+    app.request(Method::DELETE, &path("guest-s", ""), &[], Vec::new()).await.expect(200);
+    app.until("the receiver's log has forgotten who brought them", async || {
+        (!known("guest-q", &person).await).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
+
 fn anonymous(key: &str, kind: &str, data: Value) -> Value {
     json!({ "key": key, "type": kind, "occurred_at": START, "data": data })
 }
@@ -340,6 +463,10 @@ async fn an_order_without_a_guest_is_claimed_once_with_its_receipt(app: TestApp)
     assert_eq!(claim("ben", "o1").await.expect(409)["code"], "claimed_by_another");
     let later = app.send(&anonymous("x1s", "order.refunded", back)).await.expect(200);
     assert_eq!((&later["member"]["id"], &later["member"]["points"]), (&json!("ana"), &json!(30)));
+    let all = app.get(&path("ana", "/export")).await.expect(200);
+    let keys: Vec<_> = all["source_events"].as_array().unwrap().iter().map(|source| &source["key"]).collect();
+    assert_eq!((keys.len(), keys[0], keys[4]), (5, &json!("x1s"), &json!("o1")), "with the claim: {keys:?}");
+    assert_eq!(all["orders"].as_array().unwrap().len(), 2);
     app.verify();
     app.stop().await;
 }
@@ -365,6 +492,43 @@ async fn a_receipt_is_claimed_by_one_of_many_and_not_for_ever(app: TestApp) {
     let late = app.post(&path("g0", "/claims"), &json!({ "code": "x2" })).await.expect(409);
     assert_eq!(late["code"], "claim_too_late");
     app.verify();
+    app.stop().await;
+}
+
+async fn an_export_has_what_is_open_and_whom_the_member_brought(mut app: TestApp) {
+    let manifest = app.rules().join("harvest/program.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let more = "\n[carts]\nabandoned_after = \"2h\"\n[referrals]\n[[coupon_books]]\nid = \"soup\"\ndiscount_type = \"free_item\"\n";
+    std::fs::write(&manifest, text + more).unwrap();
+    app.restart_with(|_| ()).await;
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    let about = |kind: &str, data: Value| json!({ "key": kind, "type": kind, "member": { "id": "ana" }, "occurred_at": START, "data": data });
+    app.send(&about("session.started", json!({ "session_id": "s-77" }))).await.expect(200);
+    let cart = json!({ "cart_id": "c-78", "items": [{ "sku": "soup", "price": 4 }] });
+    let mut cart = about("cart.updated", cart);
+    cart["occurred_at"] = json!("2026-03-03T18:31:00Z");
+    app.send(&cart).await.expect(200);
+    let given = app.post(&path("ana", "/coupons"), &json!({ "book": "soup" })).await.expect(200);
+    let coupon = given["events"][0]["data"]["code"].as_str().unwrap().to_owned();
+    let reserve = format!("/v1/chains/harvest/coupons/{coupon}/reserve");
+    app.post(&reserve, &json!({ "member": "ana" })).await.expect(200);
+    let code = app.get(&path("ana", "/referral")).await.expect(200)["code"].as_str().unwrap().to_owned();
+    app.post("/v1/chains/harvest/members", &json!({ "id": "ben" })).await.expect(201);
+    app.post(&path("ben", "/referral"), &json!({ "code": code })).await.expect(200);
+
+    let all = app.get(&path("ana", "/export")).await.expect(200);
+    assert_eq!(
+        (&all["member"]["carts"][0]["cart_id"], &all["sessions"][0]["session_id"]),
+        (&json!("c-78"), &json!("s-77"))
+    );
+    assert_eq!((&all["referral"]["code"], &all["referrals"][0]["status"]), (&json!(code), &json!("pending")));
+    assert!(all["coupons"][0]["reserved_until"].is_string(), "{}", all["coupons"]);
+    assert!(all["achievements"].as_array().is_some_and(|all| all.len() == 2), "{}", all["achievements"]);
+    let other = app.get(&path("ben", "/export")).await.expect(200);
+    assert_eq!(
+        (&other["referral"]["received"]["sender_id"], &other["referrals"]),
+        (&json!("ana"), &json!([]))
+    );
     app.stop().await;
 }
 

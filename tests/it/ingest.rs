@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::builders::START;
 use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, refund, visit};
 
 on_both_backends! {
@@ -24,6 +25,7 @@ on_both_backends! {
     a_refund_takes_back_exactly_what_its_order_earned,
     a_batch_answers_a_receipt_a_line_and_one_bad_line_spoils_only_itself,
     an_event_kept_for_later_is_decided_soon,
+    kept_events_that_cannot_be_are_refused_and_hold_up_nobody,
     a_bad_event_is_refused_by_field_and_changes_nothing,
     an_order_counts_once_under_two_keys,
     a_new_guest_who_names_a_stored_order_is_answered,
@@ -223,13 +225,9 @@ async fn a_parked_refund_is_settled_when_its_order_is_known(app: TestApp) {
     let parked = app.send(&refund("r1", "o1", "4.00")).await.expect(200);
     assert_eq!(parked["status"], "parked");
     app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    app.until("the refund is settled by itself", async || (points(&app, "ana").await == 6).then_some(()))
+        .await;
     let replay = format!("/v1/chains/harvest/source_events/{}/replay", parked["id"].as_str().unwrap());
-    let replayed = app.post(&replay, &json!({})).await.expect(200);
-    assert_eq!(
-        (&replayed["status"], &replayed["member"]["points"]),
-        (&json!("processed"), &json!(6)),
-        "{replayed}"
-    );
     app.post(&replay, &json!({})).await.expect(409);
     assert_eq!(points(&app, "ana").await, 6);
     app.stop().await;
@@ -290,6 +288,39 @@ async fn an_event_kept_for_later_is_decided_soon(app: TestApp) {
     })
     .await;
     assert_eq!(points(&app, "ana").await, 10);
+    app.stop().await;
+}
+
+async fn kept_events_that_cannot_be_are_refused_and_hold_up_nobody(app: TestApp) {
+    let headers = [("prefer", "respond-async"), ("content-type", "application/json")];
+    let keep = async |event: Value| {
+        let body = event.to_string().into_bytes();
+        app.request(awc::http::Method::POST, "/v1/chains/harvest/events", &headers, body).await.expect(202)
+    };
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    app.send(&order("o2", "ben", "10.00")).await.expect(200);
+    let ben = app.get("/v1/chains/harvest/members/ben").await.expect(200)["member_id"].clone();
+    let nobody = |n: usize| visit(&format!("n{n}"), "mem_01h00000000000000000000000", START);
+    let visits = futures_util::future::join_all((0..260).map(|n| keep(nobody(n)))).await;
+    let taken = json!({ "key": "t", "type": "member.updated", "occurred_at": START, "member": { "id": ben },
+        "data": { "id": "ana" } });
+    let taken = keep(taken).await;
+    app.advance(0).await;
+    for (kept, code) in [(&visits[0], "not_found"), (&visits[259], "not_found"), (&taken, "identity_taken")] {
+        let path = format!("/v1/chains/harvest/source_events/{}", kept["id"].as_str().unwrap());
+        let shown = app.get(&path).await.expect(200);
+        assert_eq!(
+            (&shown["status"], &shown["receipt"]["refused"]["code"]),
+            (&json!("refused"), &json!(code)),
+            "{shown}"
+        );
+        let again = app.post(&format!("{path}/replay"), &json!({})).await;
+        assert_eq!(again.json()["code"], code, "{}", again.text);
+    }
+    let again = app.send(&nobody(0)).await.expect(200);
+    assert_eq!((&again["status"], &again["duplicate"]), (&json!("refused"), &json!(true)));
+    let refused = app.get("/v1/chains/harvest/source_events?status=refused&limit=5").await.expect(200);
+    assert_eq!(refused["items"].as_array().unwrap().len(), 5);
     app.stop().await;
 }
 

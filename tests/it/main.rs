@@ -1,11 +1,12 @@
 //! Integration tests: the whole engine over real HTTP, with a real receiver, on SQLite and on PostgreSQL, under a test
-//! clock. The tests speak to it as outsiders do; none of them looks into the database.
+//! clock. The tests speak to it as outsiders do; none but `books` looks into the database.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
 mod achievements;
+mod books;
 mod carts;
 mod cdnow;
 mod churn;
@@ -18,11 +19,13 @@ mod ingest;
 mod lifecycle;
 mod members;
 mod model;
+mod nodes;
 mod orders;
 mod points;
 mod program;
 mod redemptions;
 mod referrals;
+mod repeats;
 mod segments;
 mod surface;
 mod tiers;

@@ -72,15 +72,21 @@ async fn a_profile_changes_in_part_and_tells_what_changed(app: TestApp) {
     let (status, receipt) =
         patch(&app, "ana", &json!({ "last_name": null, "email": "ana@example.com" })).await;
     assert_eq!((status, &receipt["member"]["email"]), (200, &json!("ana@example.com")), "{receipt}");
-    let (_, same) = patch(&app, "ana@example.com", &json!({ "consents": { "sms": true } })).await;
+    let same = json!({ "consents": { "sms": true }, "phone": "+15551234567" });
+    let (_, same) = patch(&app, "ana@example.com", &same).await;
     assert_eq!(same["events"], json!([]), "nothing is another one now");
+    let (_, known_by_more) = patch(&app, "ana", &json!({ "card": "77" })).await;
+    assert_eq!(known_by_more["events"][0]["type"], "member.updated");
     app.advance(0).await;
     let told: Vec<_> = crm.arrivals().iter().map(|arrival| arrival.json()["data"].clone()).collect();
-    assert_eq!(told.len(), 2);
+    assert_eq!(told.len(), 3);
     let of = |changed: Value| told.iter().find(|data| data["changed"] == changed).unwrap();
-    let first = of(json!(["last_name", "gov_id", "consents"]));
+    let first = of(json!(["last_name", "gov_id", "consents", "identities"]));
     assert_eq!((&first["profile"]["gov_id"], &first["source_event"]), (&gov_id, &json!("p1")));
-    assert!(of(json!(["last_name"]))["profile"].get("last_name").is_none());
+    assert!(of(json!(["last_name", "identities"]))["profile"].get("last_name").is_none());
+    let card = of(json!(["identities"]));
+    assert_eq!(card["identities"].as_array().unwrap().len(), 4, "{card}");
+    assert!(card["identities"].to_string().contains("77"), "{card}");
     let (status, refused) = patch(&app, "ana", &json!({ "birthdate": "2026-03-04" })).await;
     assert_eq!((status, &refused["code"]), (409, &json!("not_born_yet")));
     assert_eq!(patch(&app, "nobody", &json!({})).await.0, 404);

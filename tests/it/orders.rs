@@ -10,6 +10,9 @@ on_both_backends! {
     an_order_without_a_guest_follows_its_version,
     refunds_by_line_and_in_full_take_their_share_once,
     twenty_refunds_at_once_take_back_what_the_order_earned,
+    a_claimed_order_stays_its_claimers_whatever_comes_of_it,
+    what_overtook_its_order_without_a_guest_takes_effect_when_the_order_comes,
+    a_refund_that_names_its_guest_by_our_id_is_theirs_before_its_order_comes,
     receivers_hear_of_orders_with_everything_the_till_said,
 }
 
@@ -151,6 +154,77 @@ async fn what_earns_and_what_is_taken_back_is_the_programs_to_say(app: TestApp) 
     let receipt = app.send(&event("order.refunded", json!({ "full": true }))).await.expect(200);
     assert_eq!(receipt["member"]["points"], 0, "{receipt}");
     assert!(receipt["notes"][0].as_str().unwrap().contains("5 of 20"), "{receipt}");
+    app.stop().await;
+}
+
+async fn claim(app: &TestApp, member: &str, code: &str) -> crate::support::app::Reply {
+    app.post(&format!("/v1/chains/harvest/members/{member}/claims"), &json!({ "code": code })).await
+}
+
+async fn a_claimed_order_stays_its_claimers_whatever_comes_of_it(app: TestApp) {
+    for guest in ["ana", "ben"] {
+        app.send(&visit(&format!("v-{guest}"), guest, "2026-03-03T18:30:00Z")).await.expect(200);
+    }
+    let data = json!({ "total": 20, "receipt_code": "R-1" });
+    let parked = app.send(&event("order.created", data.clone())).await.expect(200);
+    assert_eq!(parked["status"], "parked");
+    claim(&app, "ana", "o1").await.expect(200);
+    let before = points(&app, "ana").await;
+    let receipt = app.send(&event("order.completed", data)).await.expect(200);
+    assert_eq!(
+        (&receipt["status"], &receipt["member"]["id"]),
+        (&json!("processed"), &json!("ana")),
+        "{receipt}"
+    );
+    assert_eq!(points(&app, "ana").await, before + 20);
+    for code in ["o1", "R-1"] {
+        assert_eq!(claim(&app, "ben", code).await.expect(409)["code"], "claimed_by_another", "{code}");
+        assert_eq!(claim(&app, "ana", code).await.expect(409)["code"], "already_claimed", "{code}");
+    }
+    app.stop().await;
+}
+
+async fn what_overtook_its_order_without_a_guest_takes_effect_when_the_order_comes(app: TestApp) {
+    let of_order = |n: usize, mut event: Value| {
+        (event["data"]["order_id"], event["key"]) =
+            (json!(format!("x{n}")), json!(format!("{n} {}", event["key"])));
+        event
+    };
+    let mut later = event("order.updated", json!({ "total": 5 }));
+    later["occurred_at"] = json!("2026-03-03T18:31:00Z");
+    let early = [
+        (vec![event("order.refunded", json!({ "full": true }))], 0),
+        (vec![event("order.cancelled", json!({ "reason": "closed" }))], 0),
+        (vec![later.clone()], 5),
+        (vec![event("order.refunded", json!({ "amount": 1 })), later], 4),
+    ];
+    for (n, (early, balance)) in early.into_iter().enumerate() {
+        let guest = format!("guest-{n}");
+        for event in early {
+            assert_eq!(app.send(&of_order(n, event)).await.expect(200)["status"], "parked");
+        }
+        let order = of_order(n, of(&guest, event("order.completed", json!({ "total": 10 }))));
+        app.send(&order).await.expect(200);
+        let took_effect = async || (points(&app, &guest).await == balance).then_some(());
+        app.until("what came too early takes effect", took_effect).await;
+        app.advance(0).await;
+        assert_eq!(points(&app, &guest).await, balance, "{n}");
+        let left = app.get("/v1/chains/harvest/source_events?status=parked").await.expect(200);
+        assert_eq!(left["items"], json!([]), "{n}");
+    }
+    app.verify();
+    app.stop().await;
+}
+
+async fn a_refund_that_names_its_guest_by_our_id_is_theirs_before_its_order_comes(app: TestApp) {
+    app.send(&visit("v", "ana", "2026-03-03T18:30:00Z")).await.expect(200);
+    let ana = app.get("/v1/chains/harvest/members/ana").await.expect(200);
+    let refund = of(ana["member_id"].as_str().unwrap(), event("order.refunded", json!({ "full": true })));
+    let receipt = app.send(&refund).await.expect(200);
+    assert_eq!((&receipt["status"], &receipt["member"]["id"]), (&json!("processed"), &json!("ana")));
+    let before = points(&app, "ana").await;
+    app.send(&of("ana", event("order.completed", json!({ "total": 10 })))).await.expect(200);
+    assert_eq!(points(&app, "ana").await, before);
     app.stop().await;
 }
 

@@ -7,6 +7,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
     points_are_adjusted_by_hand_once_for_each_key,
+    a_line_made_by_hand_names_the_key_that_asked_for_it,
     an_adjustment_that_cannot_be_is_refused_and_changes_nothing,
     points_wait_are_earned_announced_and_expire_by_themselves,
     a_statement_tells_what_was_held_and_what_moved,
@@ -40,6 +41,34 @@ async fn points_are_adjusted_by_hand_once_for_each_key(app: TestApp) {
     app.stop().await;
 }
 
+async fn a_line_made_by_hand_names_the_key_that_asked_for_it(app: TestApp) {
+    app.send(&order("o1", "ana", "20.00")).await.expect(200);
+    let adjust = async |authorization: &str| {
+        let headers = [("authorization", authorization), ("content-type", "application/json")];
+        let body = json!({ "amount": 5, "reason": "Cold soup" }).to_string().into_bytes();
+        app.request(Method::POST, POINTS, &headers, body).await.expect(200)["id"].clone()
+    };
+    adjust(&TestApp::admin()).await;
+    for name in [json!("Ben, head office"), Value::Null] {
+        let mut new = json!({ "role": "manager", "chain": "harvest" });
+        if !name.is_null() {
+            new["name"] = name.clone();
+        }
+        let key = app.post("/v1/keys", &new).await.expect(201);
+        let source = adjust(&format!("Bearer {}", key["key"].as_str().unwrap())).await;
+        let who = if name.is_null() { key["id"].as_str().unwrap() } else { name.as_str().unwrap() };
+        let line = app.get("/v1/chains/harvest/members/ana/ledger").await.expect(200)["items"][0].clone();
+        let cause = json!({ "rule": "points.adjust", "at": format!("api:{who}"), "program_version": 1 });
+        assert_eq!((&line["cause"], &line["source_event"]), (&cause, &source));
+        let path = format!("/v1/chains/harvest/source_events/{}", source.as_str().unwrap());
+        assert_eq!(app.get(&path).await.expect(200)["asked_by"], who);
+    }
+    let ledger = app.get("/v1/chains/harvest/members/ana/ledger").await.expect(200);
+    assert_eq!(ledger["items"][2]["cause"]["at"], "api:configuration");
+    assert_eq!(ledger["items"][3]["cause"]["rule"], "Points per dollar");
+    app.stop().await;
+}
+
 async fn an_adjustment_that_cannot_be_is_refused_and_changes_nothing(app: TestApp) {
     app.send(&order("o1", "ana", "20.00")).await.expect(200);
     for (body, status, code, field) in [
@@ -47,7 +76,7 @@ async fn an_adjustment_that_cannot_be_is_refused_and_changes_nothing(app: TestAp
         (json!({ "amount": 5 }), 422, "invalid_field", json!("reason")),
         (json!({ "amount": 5, "reason": "x", "why": "y" }), 422, "invalid_field", json!("why")),
         (json!({ "amount": 5, "reason": "x", "wallet": "miles" }), 409, "unknown_wallet", Value::Null),
-        (json!({ "amount": -21, "reason": "x" }), 409, "insufficient_balance", Value::Null),
+        (json!({ "amount": -21, "reason": "x" }), 409, "insufficient_points", Value::Null),
     ] {
         let problem = app.post(POINTS, &body).await.expect(status);
         assert_eq!((&problem["code"], &problem["field"]), (&json!(code), &field), "{body}: {problem}");

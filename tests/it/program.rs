@@ -11,6 +11,7 @@ on_both_backends! {
     an_edited_file_is_in_force_within_a_second,
     an_edit_that_does_not_check_changes_nothing_and_says_why,
     a_failing_rule_keeps_the_event_and_replay_mends_it,
+    a_birthday_on_which_the_rule_failed_is_made_up_for_by_a_replay,
     a_file_that_is_no_text_is_a_problem_of_the_program,
 }
 
@@ -63,6 +64,29 @@ async fn an_edit_that_does_not_check_changes_nothing_and_says_why(app: TestApp) 
     assert!(problem.to_string().contains("award"), "{problem}");
     let receipt = app.send(&kiosk_order()).await.expect(200);
     assert_eq!(receipt["member"]["points"], 10);
+    app.stop().await;
+}
+
+async fn a_birthday_on_which_the_rule_failed_is_made_up_for_by_a_replay(app: TestApp) {
+    let rule = "rule \"Card\" on member.birthday when member.points > 0 {\n    award(60.0 / (member.points - 10));\n}\n";
+    write(&app, rule);
+    until(&app, |program| program["version"] == 2).await;
+    let members = "/v1/chains/harvest/members";
+    app.post(members, &json!({ "id": "ana", "birthdate": "1990-03-04" })).await.expect(201);
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    app.advance(86_400).await;
+    let failed = app.get("/v1/chains/harvest/source_events?status=failed").await.expect(200);
+    let [kept] = failed["items"].as_array().unwrap().as_slice() else { panic!("{failed}") };
+    assert_eq!((&kept["type"], &kept["errors"][0]["rule"]), (&json!("tick"), &json!("Card")));
+    let sent = json!({ "type": "tick", "member": { "id": "ana" }, "data": { "tick": "member.birthday" } });
+    assert_eq!(app.send(&sent).await.expect(422)["field"], "type");
+    write(&app, &rule.replace("- 10", "- 50"));
+    until(&app, |program| program["version"] == 3).await;
+    let replay = format!("/v1/chains/harvest/source_events/{}/replay", kept["id"].as_str().unwrap());
+    let replayed = app.post(&replay, &json!({})).await.expect(200);
+    assert_eq!((&replayed["status"], &replayed["member"]["points"]), (&json!("processed"), &json!(66)));
+    app.post(&replay, &json!({})).await.expect(409);
+    app.verify();
     app.stop().await;
 }
 

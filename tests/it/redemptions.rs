@@ -14,6 +14,7 @@ on_both_backends! {
     a_limit_per_member_holds_on_many_connections_at_once,
     what_is_cancelled_gives_points_stock_and_old_expiry_back,
     what_is_not_fulfilled_in_time_expires_by_itself,
+    what_an_erased_member_redeemed_is_there_for_others_again,
     a_redemption_asked_for_twice_under_one_key_is_made_once,
     a_till_may_redeem_and_only_a_manager_may_approve,
 }
@@ -192,6 +193,39 @@ async fn what_is_not_fulfilled_in_time_expires_by_itself(app: TestApp) {
     app.advance(1).await;
     assert_eq!(status().await, "expired");
     assert_eq!(member(&app, "ana").await["points"], 50);
+    app.stop().await;
+}
+
+async fn what_an_erased_member_redeemed_is_there_for_others_again(app: TestApp) {
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["redemption.cancelled", "points.returned", "member.erased"]).await;
+    with_points(&app, (0..6).map(|n| format!("g{n}"))).await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(redeemed(&app, &format!("g{}", n / 2), "mug").await);
+    }
+    assert_eq!(redeem(&app, "g5", "mug").await.expect(409)["code"], "out_of_stock");
+    step(&app, &ids[0], "approve", &json!({})).await.expect(200);
+    let gone = "/v1/chains/harvest/members/g0";
+    app.request(Method::DELETE, gone, &[], Vec::new()).await.expect(200);
+    app.verify();
+    for id in &ids[..2] {
+        let shown = app.get(&format!("/v1/chains/harvest/redemptions/{id}")).await.expect(200);
+        assert_eq!(
+            (&shown["status"], &shown["reason"]),
+            (&json!("cancelled"), &json!("the member was erased"))
+        );
+    }
+    for _ in 0..2 {
+        redeem(&app, "g5", "mug").await.expect(200);
+    }
+    assert_eq!(redeem(&app, "g5", "coffee").await.expect(409)["code"], "insufficient_points");
+    app.advance(8 * 86_400).await;
+    app.verify();
+    let erased =
+        crm.arrivals().into_iter().map(|arrival| arrival.json()).find(|told| told["type"] == "member.erased");
+    assert_eq!(erased.unwrap()["data"]["points"][0]["balance"], 50, "what came back is gone, too");
+    assert_eq!(crm.kinds().iter().filter(|kind| **kind == "redemption.cancelled").count(), 2);
     app.stop().await;
 }
 

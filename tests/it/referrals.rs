@@ -4,11 +4,14 @@ use awc::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Receiver, TestApp, on_both_backends, order};
+use crate::support::{Receiver, TestApp, on_both_backends, order, refund};
 
 on_both_backends! {
     a_first_order_approves_a_referral_and_both_sides_are_rewarded_once,
     a_limit_of_the_sender_holds_when_many_are_approved_at_once,
+    a_referral_goes_with_the_order_that_approved_it_and_both_lose_what_it_brought_once,
+    what_people_approved_and_what_the_program_lets_stay_outlives_its_order,
+    nobody_takes_the_key_of_a_senders_reward,
     people_approve_and_reject_and_time_expires,
     what_cannot_be_referred_has_a_name,
 }
@@ -148,6 +151,103 @@ async fn a_limit_of_the_sender_holds_when_many_are_approved_at_once(mut app: Tes
     assert_eq!(points(&app, "ben").await, before + 3_000);
     new_member(&app, "late").await;
     assert_eq!(refer(&app, "late", &code).await.expect(409)["code"], "referral_limit_reached");
+    app.stop().await;
+}
+
+fn cancel(key: &str, order: &str, member: &str) -> Value {
+    json!({ "key": key, "type": "order.cancelled", "occurred_at": "2026-03-03T19:00:00Z",
+        "member": { "id": member }, "data": { "order_id": order } })
+}
+
+async fn a_referral_goes_with_the_order_that_approved_it_and_both_lose_what_it_brought_once(
+    mut app: TestApp,
+) {
+    let prized = REFERRALS.replace("award = 1000", "award = 1000\ncoupon = \"thanks\"");
+    let book = "[[coupon_books]]\nid = \"thanks\"\ndiscount_type = \"free_item\"\n";
+    with(&mut app, &format!("{prized}{book}")).await;
+    let crm = Receiver::start().await;
+    app.endpoint(&crm.url, &["referral.*", "coupon.*"]).await;
+    let code = sender(&app, "ben").await;
+    let before = points(&app, "ben").await;
+    new_member(&app, "ana").await;
+    refer(&app, "ana", &code).await.expect(200);
+    app.send(&order("large", "ana", "20.00")).await.expect(200);
+    rewarded(&app, "ben", 1).await;
+    assert_eq!(points(&app, "ben").await, before + 1000);
+    let ana = points(&app, "ana").await;
+    app.send(&refund("r1", "large", "19.00")).await.expect(200);
+    assert_eq!(status(&app, "ana").await, "approved", "something of the order is left");
+    app.send(&refund("r2", "large", "1.00")).await.expect(200);
+    assert_eq!(status(&app, "ana").await, "revoked");
+    assert!(points(&app, "ana").await <= ana - 300);
+    rewarded(&app, "ben", 0).await;
+    assert_eq!(points(&app, "ben").await, before);
+    let coupons = app.get(&of("ben", "coupons")).await.expect(200);
+    assert_eq!(coupons["items"], json!([]));
+    let (ana, ben) = (points(&app, "ana").await, points(&app, "ben").await);
+    app.send(&cancel("c1", "large", "ana")).await.expect(200);
+    app.send(&order("another", "ana", "20.00")).await.expect(200);
+    app.restart_with(|_| ()).await;
+    app.advance(60).await;
+    assert_eq!((points(&app, "ana").await, points(&app, "ben").await), (ana + 20, ben), "once");
+    assert_eq!(status(&app, "ana").await, "revoked", "and for good");
+    let told = |kind: &str| -> Vec<Value> {
+        let arrivals = crm.arrivals();
+        let of_kind = arrivals.iter().filter(|told| told.kind() == kind);
+        let mut roles: Vec<_> = of_kind.map(|told| told.json()["data"]["role"].clone()).collect();
+        roles.sort_by_key(Value::to_string);
+        roles
+    };
+    assert_eq!(told("referral.revoked"), ["receiver", "sender"]);
+    assert_eq!(told("coupon.withdrawn").len(), 1);
+    app.verify();
+    app.stop().await;
+}
+
+async fn what_people_approved_and_what_the_program_lets_stay_outlives_its_order(mut app: TestApp) {
+    with(&mut app, REFERRALS).await;
+    let code = sender(&app, "ben").await;
+    for member in ["ana", "cem"] {
+        new_member(&app, member).await;
+        refer(&app, member, &code).await.expect(200);
+    }
+    app.post(&of("ana", "referral/approve"), &json!({})).await.expect(200);
+    app.send(&order("o-ana", "ana", "20.00")).await.expect(200);
+    app.send(&cancel("c-ana", "o-ana", "ana")).await.expect(200);
+    assert_eq!(status(&app, "ana").await, "approved");
+    app.send(&order("o-cem", "cem", "20.00")).await.expect(200);
+    rewarded(&app, "ben", 2).await;
+    let file = app.rules().join("harvest/program.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[referrals]", "[referrals]\nrevoke_on_refund = false")).unwrap();
+    app.restart_with(|_| ()).await;
+    app.send(&cancel("c-cem", "o-cem", "cem")).await.expect(200);
+    app.advance(60).await;
+    assert_eq!(status(&app, "cem").await, "approved");
+    rewarded(&app, "ben", 2).await;
+    app.stop().await;
+}
+
+async fn nobody_takes_the_key_of_a_senders_reward(mut app: TestApp) {
+    with(&mut app, REFERRALS).await;
+    let code = sender(&app, "ben").await;
+    new_member(&app, "ana").await;
+    refer(&app, "ana", &code).await.expect(200);
+    let shown = app.get(&of("ana", "referral")).await.expect(200);
+    let key = format!("referral:{}", shown["received"]["referral_id"].as_str().unwrap());
+    let visit = json!({ "key": key, "type": "visit", "member": { "id": "eve" }, "data": {} });
+    assert_eq!(app.send(&visit).await.expect(422)["field"], "key");
+    let mut keyless = visit;
+    keyless.as_object_mut().unwrap().remove("key");
+    let keyed = [("idempotency-key", &*key), ("content-type", "application/json")];
+    for (path, body) in [
+        ("/v1/chains/harvest/events".to_owned(), keyless),
+        (of("ana", "points"), json!({ "amount": 1, "reason": "x" })),
+    ] {
+        app.request(Method::POST, &path, &keyed, body.to_string().into_bytes()).await.expect(422);
+    }
+    app.send(&order("large", "ana", "15.00")).await.expect(200);
+    rewarded(&app, "ben", 1).await;
     app.stop().await;
 }
 

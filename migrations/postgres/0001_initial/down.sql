@@ -1,3 +1,7 @@
+DROP TABLE referral_codes;
+DROP TABLE referrals;
+DROP TABLE parked_guests;
+DROP TABLE referral_events;
 DROP TABLE parked;
 DROP TABLE erasures;
 DROP TABLE coupon_usages;

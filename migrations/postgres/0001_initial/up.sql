@@ -10,6 +10,7 @@ CREATE TABLE chains (
 );
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
+-- `ended` is who was merged into another, or erased.
 CREATE TABLE members (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -18,6 +19,7 @@ CREATE TABLE members (
     days BYTEA NOT NULL,
     enrolled_at BIGINT NOT NULL,
     next_wake_at BIGINT,
+    ended BOOL NOT NULL,
     PRIMARY KEY (chain, id)
 ) WITH (fillfactor = 80); -- room to rewrite a member on its own page
 CREATE INDEX members_by_wake ON members (chain, next_wake_at) WHERE next_wake_at IS NOT NULL;
@@ -30,16 +32,19 @@ CREATE TABLE identities (
     PRIMARY KEY (chain, kind, value)
 );
 
--- A key is remembered for ever: tills send again weeks later.
+-- A key is remembered for ever: tills send again weeks later. Each names the event that was decided for its member before
+-- it; the member's state names the last.
 CREATE TABLE source_events (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
+    previous TEXT COLLATE "C",
     key TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
     status TEXT COLLATE "C" NOT NULL,
     runs BIGINT NOT NULL,
     member TEXT COLLATE "C",
     location TEXT,
+    asked_by TEXT,
     occurred_at BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
@@ -219,10 +224,11 @@ CREATE TABLE coupons (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     reservations TEXT,
+    reserved_until BIGINT,
     custom_attributes TEXT,
     PRIMARY KEY (chain, code)
 );
-CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code, reserved_until);
 
 CREATE TABLE coupon_holdings (
     chain TEXT COLLATE "C" NOT NULL,
@@ -267,7 +273,8 @@ CREATE TABLE referral_codes (
     PRIMARY KEY (chain, code)
 );
 
--- For those who ask; decided on is what the receiver's state says.
+-- For those who ask; decided on is what the receiver's state says. But `reward`, what it brought the sender, is theirs
+-- alone to write and to take back.
 CREATE TABLE referrals (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -278,9 +285,19 @@ CREATE TABLE referrals (
     reason TEXT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    reward TEXT,
     PRIMARY KEY (chain, id)
 );
 CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);
+CREATE INDEX referrals_of_receiver ON referrals (chain, receiver);
+
+-- What was told of a referral, to either side: each names the other one.
+CREATE TABLE referral_events (
+    chain TEXT COLLATE "C" NOT NULL,
+    referral TEXT COLLATE "C" NOT NULL,
+    event TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (chain, referral, event)
+);
 
 -- Members who were erased, until the log has forgotten them.
 CREATE TABLE erasures (
@@ -300,3 +317,15 @@ CREATE TABLE parked (
     PRIMARY KEY (chain, code, source)
 );
 CREATE INDEX parked_claimed ON parked (chain, source) WHERE member IS NOT NULL AND code = order_id;
+
+-- Parked events that name somebody who is no member, by what they name; `member` is who was erased under it since.
+CREATE TABLE parked_guests (
+    chain TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
+    source TEXT COLLATE "C" NOT NULL,
+    member TEXT COLLATE "C",
+    PRIMARY KEY (chain, kind, value, source)
+);
+CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
+CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;

@@ -11,6 +11,7 @@ CREATE TABLE chains (
 ) WITHOUT ROWID;
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
+-- `ended` is who was merged into another, or erased.
 CREATE TABLE members (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE members (
     days BLOB NOT NULL,
     enrolled_at BIGINT NOT NULL,
     next_wake_at BIGINT,
+    ended BOOL NOT NULL,
     PRIMARY KEY (chain, id)
 );
 CREATE INDEX members_by_wake ON members (chain, next_wake_at) WHERE next_wake_at IS NOT NULL;
@@ -31,16 +33,19 @@ CREATE TABLE identities (
     PRIMARY KEY (chain, kind, value)
 ) WITHOUT ROWID;
 
--- A key is remembered for ever: tills send again weeks later.
+-- A key is remembered for ever: tills send again weeks later. Each names the event that was decided for its member before
+-- it; the member's state names the last.
 CREATE TABLE source_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
+    previous TEXT,
     key TEXT NOT NULL,
     kind TEXT NOT NULL,
     status TEXT NOT NULL,
     runs BIGINT NOT NULL,
     member TEXT,
     location TEXT,
+    asked_by TEXT,
     occurred_at BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
@@ -220,16 +225,17 @@ CREATE TABLE coupons (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     reservations TEXT,
+    reserved_until BIGINT,
     custom_attributes TEXT,
     PRIMARY KEY (chain, code)
 ) WITHOUT ROWID;
-CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code);
+CREATE INDEX coupons_of_book ON coupons (chain, book, is_free, code, reserved_until);
 -- Without these numbers SQLite takes a chain to have a handful of coupons, and looks through all of them for those of one
 -- book. https://sqlite.org/optoverview.html#manual_control_of_query_plans_using_sqlite_stat_tables
 ANALYZE coupons;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('coupons', 'coupons', '1000000 500000 1'),
-    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1');
+    ('coupons', 'coupons_of_book', '1000000 500000 10000 5000 1 1');
 
 CREATE TABLE coupon_holdings (
     chain TEXT NOT NULL,
@@ -274,7 +280,8 @@ CREATE TABLE referral_codes (
     PRIMARY KEY (chain, code)
 ) WITHOUT ROWID;
 
--- For those who ask; decided on is what the receiver's state says.
+-- For those who ask; decided on is what the receiver's state says. But `reward`, what it brought the sender, is theirs
+-- alone to write and to take back.
 CREATE TABLE referrals (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -285,9 +292,19 @@ CREATE TABLE referrals (
     reason TEXT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    reward TEXT,
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 CREATE INDEX referrals_of_sender ON referrals (chain, sender, id);
+CREATE INDEX referrals_of_receiver ON referrals (chain, receiver);
+
+-- What was told of a referral, to either side: each names the other one.
+CREATE TABLE referral_events (
+    chain TEXT NOT NULL,
+    referral TEXT NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (chain, referral, event)
+) WITHOUT ROWID;
 
 -- Members who were erased, until the log has forgotten them.
 CREATE TABLE erasures (
@@ -307,3 +324,15 @@ CREATE TABLE parked (
     PRIMARY KEY (chain, code, source)
 ) WITHOUT ROWID;
 CREATE INDEX parked_claimed ON parked (chain, source) WHERE member IS NOT NULL AND code = order_id;
+
+-- Parked events that name somebody who is no member, by what they name; `member` is who was erased under it since.
+CREATE TABLE parked_guests (
+    chain TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    source TEXT NOT NULL,
+    member TEXT,
+    PRIMARY KEY (chain, kind, value, source)
+) WITHOUT ROWID;
+CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
+CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;

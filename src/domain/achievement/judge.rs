@@ -4,8 +4,7 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 
 use super::{
-    Brought, Feat, Haul, KEPT_PERIODS, KEPT_PRIZES, MOST_AT_ONCE, Run, Stage, all_visited, first_day, meets,
-    window,
+    Brought, Feat, Hauls, KEPT_PERIODS, MOST_AT_ONCE, Run, Stage, all_visited, first_day, meets, window,
 };
 use crate::domain::history::History;
 use crate::domain::terms::achievement::{Counts, Goal, Measure, OnRefund, Period, Unit};
@@ -152,12 +151,12 @@ impl Feat {
             until: Some(run.until),
             count: Decimal::ZERO,
             times: 0,
-            brought: Vec::new(),
+            brought: Hauls::default(),
         };
         let was_seen = !mine.is_empty();
         for part in mine {
             whole.times += part.times;
-            whole.brought.extend(part.brought);
+            whole.brought.join(part.brought);
         }
         let at = self.stages.partition_point(|stage| stage.from < run.since);
         if at == 0 && self.stages.len() >= KEPT_PERIODS && !was_seen {
@@ -187,10 +186,7 @@ impl Feat {
             let stage = &mut self.stages[at];
             for _ in 0..more {
                 (self.times, stage.times) = (self.times + 1, stage.times + 1);
-                stage.brought.push(Haul(self.times, Vec::new()));
-                if stage.brought.len() > KEPT_PRIZES {
-                    stage.brought.remove(0);
-                }
+                stage.brought.earned(self.times);
                 verdicts.push(Verdict::Earned(self.times));
             }
         }
@@ -202,8 +198,7 @@ impl Feat {
         {
             for _ in 0..surplus {
                 (self.times, stage.times) = (self.times.saturating_sub(1), stage.times - 1);
-                let brought = stage.brought.pop().map(|Haul(_, brought)| brought);
-                verdicts.push(Verdict::Revoked(brought.unwrap_or_default()));
+                verdicts.push(Verdict::Revoked(stage.brought.take_back()));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! everything else the achievement keeps a count for each of its last periods; an order remembers what it counted for,
 //! so whatever becomes of the order moves the difference, in whatever order the news comes.
 
+mod hauls;
 mod judge;
 #[cfg(test)]
 mod tests;
@@ -13,30 +14,39 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::coupon::CouponCode;
 use super::history::{History, Sums};
 use super::money::Points;
 use super::terms::achievement::{Counts, Goal, Measure, Period, Unit};
 use super::text::Name;
 
+use hauls::Hauls;
 pub use judge::{Evidence, Verdict};
 pub use told::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
 
 /// Periods of an achievement that are remembered: the current one and two before it, for what comes late.
 const KEPT_PERIODS: usize = 3;
-/// Prizes of one period that are remembered. Those before them are no longer taken back.
-const KEPT_PRIZES: usize = 8;
 /// How often an achievement is earned at once at most; what is left comes with the next event.
 const MOST_AT_ONCE: u32 = 10;
 /// The first day of what has only one period.
 const EVER: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a day");
 
-/// Points that an achievement brought.
+/// Something that an achievement, or a referral, brought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brought {
-    /// In which wallet.
-    pub wallet: Name,
-    /// How many.
-    pub points: Points,
+#[serde(untagged)]
+pub enum Brought {
+    /// Points.
+    Points {
+        /// In which wallet.
+        wallet: Name,
+        /// How many.
+        points: Points,
+    },
+    /// A coupon.
+    Coupon {
+        /// Its code.
+        coupon: CouponCode,
+    },
 }
 
 /// What a member did for one achievement.
@@ -70,14 +80,10 @@ struct Stage {
     /// How often it was earned in it.
     #[serde(default, skip_serializing_if = "is_zero")]
     times: u32,
-    /// What it brought, one for each time, the last ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    brought: Vec<Haul>,
+    /// What it brought.
+    #[serde(default, skip_serializing_if = "Hauls::is_empty")]
+    brought: Hauls,
 }
-
-/// What earning an achievement for so-many-th time brought.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Haul(u32, Vec<Brought>);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_zero(n: &u32) -> bool {
@@ -172,11 +178,8 @@ impl Feat {
     }
 
     /// Remembers what earning it for the `nth` time brought.
-    pub fn bring(&mut self, nth: u32, brought: Brought) {
-        let mut hauls = self.stages.iter_mut().rev().flat_map(|stage| stage.brought.iter_mut().rev());
-        if let Some(Haul(_, all)) = hauls.find(|Haul(of, _)| *of == nth) {
-            all.push(brought);
-        }
+    pub fn bring(&mut self, nth: u32, brought: &Brought) {
+        self.stages.iter_mut().rev().any(|stage| stage.brought.bring(nth, brought));
     }
 
     /// Takes over what another member did for it, who turns out to be the same person.
@@ -188,9 +191,7 @@ impl Feat {
             own.until = own.until.max(theirs.until);
             own.count = own.count.saturating_add(theirs.count);
             own.times = own.times.saturating_add(theirs.times);
-            own.brought.extend(theirs.brought.iter().cloned());
-            let surplus = own.brought.len().saturating_sub(KEPT_PRIZES);
-            own.brought.drain(..surplus);
+            own.brought.join(theirs.brought.clone());
         }
         self.broken = self.broken.max(other.broken);
     }
@@ -202,31 +203,17 @@ impl Feat {
             let Some(own) = self.stages.iter_mut().find(|own| own.from == theirs.from) else { continue };
             own.count = own.count.saturating_sub(theirs.count);
             own.times = own.times.saturating_sub(theirs.times);
-            for haul in &theirs.brought {
-                if let Some(at) = own.brought.iter().rposition(|own| own == haul) {
-                    own.brought.remove(at);
-                }
-            }
+            own.brought.part(&theirs.brought);
         }
         self.stages.retain(|own| own.times > 0 || !own.count.is_zero() || own.until.is_some());
     }
 
     /// It was revoked once, and with it what it had brought.
     pub fn lose(&mut self, brought: &[Brought]) {
-        let is_it = |haul: &Haul| haul.1 == brought;
-        let mut earned = self.stages.iter_mut().rev().filter(|stage| stage.times > 0);
-        let with_it = earned.by_ref().find(|stage| stage.brought.iter().any(is_it));
-        let stage = match with_it {
-            Some(stage) => Some(stage),
-            None => self.stages.iter_mut().rev().find(|stage| stage.times > 0),
-        };
+        let with_it = self.stages.iter_mut().rposition(|stage| stage.times > 0 && stage.brought.lose(brought));
+        let at = with_it.or_else(|| self.stages.iter().rposition(|stage| stage.times > 0));
         self.times = self.times.saturating_sub(1);
-        if let Some(stage) = stage {
-            stage.times -= 1;
-            if let Some(at) = stage.brought.iter().rposition(is_it) {
-                stage.brought.remove(at);
-            }
-        }
+        at.into_iter().for_each(|at| self.stages[at].times -= 1);
     }
 
     /// How far the member is, if that was not told yet.
@@ -305,7 +292,7 @@ impl Feat {
             Err(0) if self.stages.len() >= KEPT_PERIODS => return None,
             Err(at) => at,
         };
-        let new = Stage { from, until: None, count: Decimal::ZERO, times: 0, brought: Vec::new() };
+        let new = Stage { from, until: None, count: Decimal::ZERO, times: 0, brought: Hauls::default() };
         self.stages.insert(at, new);
         if self.stages.len() > KEPT_PERIODS {
             self.stages.remove(0);

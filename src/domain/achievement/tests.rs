@@ -69,10 +69,10 @@ fn an_achievement_is_earned_as_often_as_it_may_be() {
 fn what_is_taken_back_is_revoked_and_can_be_earned_again() {
     let mut guest = Guest::new(goal(VISITS(Period::Lifetime), 2, Recurrence::Once));
     assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
-    guest.feat.bring(1, Brought { wallet: Name::parse("points").unwrap(), points: Points(50) });
+    guest.feat.bring(1, &Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) });
     guest.history.unvisit(day("2026-03-02"), Money::ZERO);
     let verdicts = guest.judge(day("2026-03-02"), OnRefund::Revoke);
-    let brought = vec![Brought { wallet: Name::parse("points").unwrap(), points: Points(50) }];
+    let brought = vec![Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) }];
     assert_eq!((verdicts, guest.feat.times()), (vec![Verdict::Revoked(brought)], 0));
     assert_eq!((guest.comes("2026-03-03"), guest.feat.times()), (1, 1));
     guest.history.unvisit(day("2026-03-03"), Money::ZERO);
@@ -87,7 +87,43 @@ fn a_rolling_window_counts_any_days_on_end_and_no_day_twice() {
     assert_eq!(guest.progress("2026-03-08"), Decimal::TWO);
     assert_eq!(guest.comes("2026-03-05"), 1, "a late event completes the window that ends with its day");
     assert_eq!(["2026-03-09", "2026-03-10"].map(|day| guest.comes(day)), [0, 1], "what counted is used up");
+    assert_eq!(guest.progress("2026-03-10"), Decimal::ZERO, "on the very day that it was earned, too");
     assert_eq!((guest.did_not_come("2026-03-10"), guest.feat.times()), (1, 1));
+}
+
+#[test]
+fn a_window_that_would_end_before_one_that_counted_is_not_earned_any_more() {
+    let mut guest = Guest::new(goal(VISITS(Period::Rolling(7)), 2, AGAIN));
+    assert_eq!(["2026-03-10", "2026-03-11"].map(|day| guest.comes(day)), [0, 1]);
+    assert_eq!(["2026-03-01", "2026-03-02"].map(|day| guest.comes(day)), [0, 0]);
+    assert_eq!(["2026-03-12", "2026-03-13"].map(|day| guest.comes(day)), [0, 1]);
+}
+
+#[test]
+fn the_last_three_streaks_can_be_revoked_and_older_ones_stay() {
+    let mut guest = Guest::new(goal(Measure::Streak(Unit::Week), 2, AGAIN));
+    let mondays = ["2026-01-05", "2026-01-12", "2026-02-02", "2026-02-09", "2026-03-02", "2026-03-09"];
+    assert_eq!(mondays.map(|day| guest.comes(day)), [0, 1, 0, 1, 0, 1]);
+    assert_eq!(["2026-04-06", "2026-04-13"].map(|day| guest.comes(day)), [0, 1]);
+    assert_eq!((guest.did_not_come("2026-01-12"), guest.feat.times()), (0, 4));
+    assert_eq!((guest.did_not_come("2026-02-09"), guest.feat.times()), (1, 3));
+}
+
+#[test]
+fn a_streak_before_all_that_are_remembered_comes_too_late() {
+    let mut guest = Guest::new(goal(Measure::Streak(Unit::Week), 2, AGAIN));
+    let mondays = ["2026-02-02", "2026-02-09", "2026-03-02", "2026-03-09", "2026-04-06", "2026-04-13"];
+    assert_eq!(mondays.map(|day| guest.comes(day)), [0, 1, 0, 1, 0, 1]);
+    assert_eq!(["2026-01-05", "2026-01-12"].map(|day| guest.comes(day)), [0, 0]);
+    assert_eq!(guest.comes("2026-02-16"), 0, "the oldest that is remembered only grows");
+    assert_eq!(guest.feat.times(), 3);
+}
+
+#[test]
+fn a_streak_of_which_no_visit_is_left_is_revoked() {
+    let mut guest = Guest::new(goal(Measure::Streak(Unit::Week), 1, AGAIN));
+    assert_eq!(["2026-03-02", "2026-03-16"].map(|day| guest.comes(day)), [1, 1]);
+    assert_eq!((guest.did_not_come("2026-03-02"), guest.feat.times()), (1, 1));
 }
 
 #[test]
@@ -140,7 +176,6 @@ fn what_is_remembered_is_bounded() {
     }
     assert_eq!(guest.feat.times(), 3_600);
     assert!(guest.feat.stages.len() <= KEPT_PERIODS);
-    assert!(guest.feat.stages.iter().all(|stage| stage.brought.len() <= KEPT_PRIZES));
     assert!(serde_json::to_string(&guest.feat).unwrap().len() < 500);
 }
 
@@ -162,16 +197,38 @@ fn what_two_members_did_is_one_and_comes_apart_again() {
     };
     let (before, other) =
         (feat(&["2026-03-01", "2026-03-02"]), feat(&["2026-03-05", "2026-04-01", "2026-04-02"]));
-    let mut survivor = before;
+    let mut survivor = before.clone();
     survivor.join(&other);
     let progress = |feat: &Feat, on: &str| feat.progress(&goal, &History::default(), day(on));
     assert_eq!(
         (survivor.times(), progress(&survivor, "2026-03-31"), progress(&survivor, "2026-04-30")),
         (2, Decimal::from(3), Decimal::TWO)
     );
+    let april = day("2026-04-02");
+    let again =
+        Evidence { history: &History::default(), days: &[april], today: april, on_refund: OnRefund::Revoke };
+    assert_eq!(survivor.judge(&goal, again), [], "what the other earned is neither earned again nor lost");
     survivor.part(&other);
+    assert_eq!(survivor, before);
     assert_eq!((survivor.times(), progress(&survivor, "2026-03-31")), (1, Decimal::TWO));
     assert_eq!(progress(&survivor, "2026-04-30"), Decimal::ZERO);
+}
+
+#[test]
+fn what_an_achievement_brought_stays_when_another_member_takes_the_like_of_it_away() {
+    let goal = goal(VISITS(Period::Lifetime), 2, Recurrence::Once);
+    let brought = Brought::Points { wallet: Name::parse("points").unwrap(), points: Points(50) };
+    let [mut survivor, other] = [(); 2].map(|()| {
+        let mut guest = Guest::new(goal.clone());
+        assert_eq!((guest.comes("2026-03-01"), guest.comes("2026-03-02")), (0, 1));
+        guest.feat.bring(1, &brought);
+        guest
+    });
+    survivor.feat.join(&other.feat);
+    survivor.feat.part(&other.feat);
+    survivor.history.unvisit(day("2026-03-02"), Money::ZERO);
+    let verdicts = survivor.judge(day("2026-03-02"), OnRefund::Revoke);
+    assert_eq!(verdicts, [Verdict::Revoked(vec![brought])]);
 }
 
 proptest! {

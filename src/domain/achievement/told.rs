@@ -2,24 +2,25 @@
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::domain::coupon::CouponCode;
 use crate::domain::money::Money;
 use crate::domain::terms::achievement::Unit;
 use crate::domain::text::Name;
 
 /// An achievement.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AchievementEarned {
     /// Its id in `program.toml`.
     pub achievement: Name,
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// How often the member has earned it by now.
     pub times: u32,
     /// How much it took; absent when a rule gave it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Money>,
 }
 
@@ -40,7 +41,7 @@ pub struct AchievementProgressed {
 }
 
 /// An achievement taken back.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AchievementRevoked {
     /// Its id in `program.toml`.
     pub achievement: Name,
@@ -48,10 +49,13 @@ pub struct AchievementRevoked {
     pub name: Name,
     /// How often the member has still earned it.
     pub times: u32,
+    /// Coupons that it brought and that are used already: they stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons_kept: Vec<CouponCode>,
 }
 
 /// A streak that can no longer be continued.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreakBroken {
     /// The achievement's id in `program.toml`.
     pub achievement: Name,

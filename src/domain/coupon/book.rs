@@ -47,6 +47,34 @@ impl BookType {
     }
 }
 
+/// What must become of the order that used a coupon for the use to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum RevertOn {
+    /// Nothing: what is used is used.
+    Never,
+    /// It is cancelled.
+    #[default]
+    Cancel,
+    /// It is cancelled, or all of it is refunded.
+    Refund,
+}
+
+impl RevertOn {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Never, Self::Cancel, Self::Refund];
+
+    /// The word used in JSON and in `program.toml`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Cancel => "cancel",
+            Self::Refund => "refund",
+        }
+    }
+}
+
 /// The kinds of discounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -364,6 +392,8 @@ pub struct CouponBook {
     pub limits: Limits,
     /// How long a coupon is good for a member after it was assigned to them.
     pub expires_after: Option<Span>,
+    /// When a use goes back with its order.
+    pub revert_on: RevertOn,
     /// Whatever else.
     pub details: BookDetails,
 }

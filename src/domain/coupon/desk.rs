@@ -113,7 +113,7 @@ impl Desk {
     /// The next free code of an uploaded book.
     ///
     /// # Errors
-    /// How many of them it would take; or that all are somebody's.
+    /// How many of them should lie there: ever more, so that few looks are enough for many; or that all are somebody's.
     pub fn take_free(&mut self, book: CouponBookKey) -> Result<CouponCode, Result<usize, Rejection>> {
         let shelf = self.shelves.entry(book).or_default();
         match shelf.free.pop() {
@@ -122,7 +122,7 @@ impl Desk {
                 Ok(code)
             }
             None if shelf.is_dry => Err(Err(Rejection::NoFreeCode)),
-            None => Err(Ok(shelf.taken + 1)),
+            None => Err(Ok((2 * shelf.taken).max(1))),
         }
     }
 

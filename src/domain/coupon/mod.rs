@@ -21,7 +21,7 @@ use super::ids::{CouponBookKey, CouponUsageKey, MemberId};
 
 pub use book::{
     Attributes, BadBook, BadDiscount, BadLimit, BadSpan, BookDetails, BookType, CouponBook, Discount,
-    DiscountType, Limit, Limits, MOST_ENTRIES, Span,
+    DiscountType, Limit, Limits, MOST_ENTRIES, RevertOn, Span,
 };
 pub use code::{BadCode, CouponCode};
 pub use command::{CouponCommand, CouponTask, book_called};
@@ -78,9 +78,19 @@ impl Coupon {
 }
 
 impl Coupon {
-    /// Whether nobody has it, had it or keeps it.
-    pub const fn is_free(&self) -> bool {
-        self.total_usages == 0 && self.total_assigned == 0 && self.reservations.is_empty()
+    /// Whether nobody has it or had it.
+    pub const fn is_nobodys(&self) -> bool {
+        self.total_usages == 0 && self.total_assigned == 0
+    }
+
+    /// Until when anybody keeps it.
+    pub fn reserved_until(&self) -> Option<Timestamp> {
+        self.reservations.iter().map(|reservation| reservation.until).max()
+    }
+
+    /// Whether it can be given to anybody now.
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        self.is_nobodys() && self.reserved_until().is_none_or(|until| until <= now)
     }
 }
 
@@ -129,6 +139,8 @@ pub enum Move<'a> {
     Use,
     /// Take back a use.
     Revert(&'a Usage),
+    /// Take back an assignment that was not used.
+    Withdraw,
 }
 
 /// The kind of a [`Move`], as it is kept and told.
@@ -144,11 +156,14 @@ pub enum UsageKind {
     Used,
     /// A use taken back.
     Reverted,
+    /// Taken back from a member who had not used it.
+    Withdrawn,
 }
 
 impl UsageKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Assigned, Self::Reserved, Self::Released, Self::Used, Self::Reverted];
+    pub const ALL: [Self; 6] =
+        [Self::Assigned, Self::Reserved, Self::Released, Self::Used, Self::Reverted, Self::Withdrawn];
 
     /// The word used in the store and in loyalty events.
     pub const fn as_str(self) -> &'static str {
@@ -158,6 +173,7 @@ impl UsageKind {
             Self::Released => "released",
             Self::Used => "used",
             Self::Reverted => "reverted",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
@@ -184,7 +200,8 @@ pub struct Usage {
     pub at: Timestamp,
     /// 1 when it was used, or a use of it was taken back.
     pub amount_used: u32,
-    /// 1 when it was assigned; and when it was used by a member to whom it had been assigned.
+    /// 1 when it was assigned, or an assignment was taken back; and when it was used by a member to whom it had been
+    /// assigned.
     pub amount_assigned: u32,
     /// The use that was taken back.
     pub reverts: Option<CouponUsageKey>,
@@ -233,6 +250,7 @@ impl Stake {
             Move::Release => after.release(hand)?,
             Move::Use => after.use_up(book, hand)?,
             Move::Revert(usage) => after.revert(hand, usage)?,
+            Move::Withdraw => after.withdraw(hand)?,
         };
         let usage = after.usage(hand, kind, what);
         Ok((after, usage))
@@ -305,6 +323,20 @@ impl Stake {
         Ok(UsageKind::Reverted)
     }
 
+    /// Only what was not used is taken back. The code stays somebody's: who had it has seen it.
+    fn withdraw(&mut self, hand: Hand) -> Result<UsageKind, Rejection> {
+        if self.holding.assigned == 0 {
+            return Err(Rejection::RecipientDoesNotMatch);
+        }
+        if self.holding.used >= self.holding.assigned {
+            return Err(Rejection::Used);
+        }
+        self.end_reservation(hand.member);
+        self.tally.assigned = self.tally.assigned.saturating_sub(1);
+        self.holding.assigned -= 1;
+        Ok(UsageKind::Withdrawn)
+    }
+
     /// Whether the member may use it now. The first reason why not is the one that most concerns them.
     fn may_use(&self, book: &CouponBook, hand: Hand) -> Result<(), Rejection> {
         self.not_over(book, hand.now)?;
@@ -360,7 +392,8 @@ impl Stake {
             kind,
             at: hand.now,
             amount_used: matches!(kind, UsageKind::Used | UsageKind::Reverted).into(),
-            amount_assigned: (kind == UsageKind::Assigned || was_assigned).into(),
+            amount_assigned: (matches!(kind, UsageKind::Assigned | UsageKind::Withdrawn) || was_assigned)
+                .into(),
             reverts: match what {
                 Move::Revert(usage) => Some(usage.key),
                 _ => None,

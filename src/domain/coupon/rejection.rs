@@ -49,6 +49,9 @@ pub enum Rejection {
     /// It was taken back before.
     #[error("the use was reverted before; it counts once")]
     AlreadyReverted,
+    /// What was used is not taken back.
+    #[error("the member has used the coupon already")]
+    Used,
     /// An uploaded book has no code left that is nobody's.
     #[error("the book has no free code left; upload more")]
     NoFreeCode,
@@ -72,6 +75,7 @@ impl Rejection {
             Self::UsageNotFound => "coupon_usage_not_found",
             Self::NotAUse => "coupon_usage_not_a_use",
             Self::AlreadyReverted => "coupon_already_reverted",
+            Self::Used => "coupon_used",
             Self::NoFreeCode => "coupon_book_exhausted",
         }
     }

@@ -41,6 +41,7 @@ fn book(usage: u32, assign: u32, per_member: u32) -> CouponBook {
             limit_per_member: limit(per_member),
         },
         expires_after: None,
+        revert_on: RevertOn::default(),
         details: BookDetails::default(),
     }
 }
@@ -129,6 +130,17 @@ fn every_rejection_has_its_name() {
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&done)), Err("coupon_already_reverted"));
     let given = Usage { kind: UsageKind::Assigned, ..use_ };
     assert_eq!(play(&used, &once, a, 2, Move::Revert(&given)), Err("coupon_usage_not_a_use"));
+
+    let given = play(&stake(), &once, a, 1, Move::Assign).unwrap();
+    assert_eq!(
+        play(&of_another(&given), &once, b, 2, Move::Withdraw),
+        Err("coupon_recipient_does_not_match")
+    );
+    let used = play(&given, &once, a, 2, Move::Use).unwrap();
+    assert_eq!(play(&used, &once, a, 3, Move::Withdraw), Err("coupon_used"));
+    let withdrawn = play(&given, &once, a, 2, Move::Withdraw).unwrap();
+    assert_eq!(play(&withdrawn, &once, a, 3, Move::Use), Err("coupon_recipient_does_not_match"));
+    assert_eq!(play(&withdrawn, &once, a, 3, Move::Withdraw), Err("coupon_recipient_does_not_match"));
 }
 
 #[test]
@@ -158,6 +170,7 @@ enum Did {
     Use { key: CouponUsageKey, reverted: bool },
     Reserve { until: i64 },
     Ended,
+    Withdraw,
 }
 
 impl Model {
@@ -173,9 +186,14 @@ impl Model {
         self.count(who, |did| *did == Did::Assign)
     }
 
+    /// What one has of them, less what was taken back.
+    fn held(&self, who: u8) -> u32 {
+        self.assigned(Some(who)) - self.count(Some(who), |did| *did == Did::Withdraw)
+    }
+
     fn reserved_for(&self, who: u8, now: i64) -> bool {
         let last = self.done.iter().rev().find(|(by, did)| {
-            *by == who && matches!(did, Did::Reserve { .. } | Did::Ended | Did::Use { .. })
+            *by == who && matches!(did, Did::Reserve { .. } | Did::Ended | Did::Withdraw | Did::Use { .. })
         });
         matches!(last, Some((_, Did::Reserve { until })) if *until > now)
     }
@@ -183,16 +201,43 @@ impl Model {
     fn may_use(&self, who: u8, now: i64, [usage, assign, per_member]: [u32; 3]) -> bool {
         let others = (0..4).filter(|other| *other != who && self.reserved_for(*other, now)).count() as u32;
         let over = |limit: u32, times: u32| limit > 0 && times >= limit;
-        let somebody_elses = assign > 0 && self.assigned(None) > 0 && self.assigned(Some(who)) == 0;
+        let somebody_elses = assign > 0 && self.assigned(None) > 0 && self.held(who) == 0;
         !somebody_elses && !over(usage, self.uses(None) + others) && !over(per_member, self.uses(Some(who)))
     }
+}
+
+#[test]
+fn a_reservation_is_told_with_its_own_end() {
+    let (book, new) = (book(0, 0, 0), stake());
+    let (first, _) = new.play(&book, hand(1, 1), Move::Reserve { until: at(10) }).unwrap();
+    let before = of_another(&first);
+    let (after, usage) = before.play(&book, hand(2, 2), Move::Reserve { until: at(20) }).unwrap();
+    let telling = Telling { member: "m-2", cause: Ulid(7), custom_attributes: &Attributes::default() };
+    let told = CouponMoved::of(&book, &Played { before, after, usage }, &telling);
+    assert_eq!(told.reserved_until, Some(at(20)));
+}
+
+#[test]
+fn what_is_kept_beside_a_use_or_a_book_has_bounds() {
+    let attributes = |n: usize| (0..n).map(|n| format!(r#""a{n}":"x""#)).collect::<Vec<_>>().join(",");
+    let of = |n| {
+        CouponCommand::use_up(&format!(r#"{{"code":"SUMMER-20","custom_attributes":{{{}}}}}"#, attributes(n)))
+    };
+    assert_eq!(of(MOST_ENTRIES).unwrap().custom_attributes.len(), MOST_ENTRIES);
+    assert_eq!(of(MOST_ENTRIES + 1).unwrap_err().field, "data.custom_attributes");
+    let tagged = |n: usize| {
+        let mut book = book(1, 1, 0);
+        book.details.tags = (0..n).map(|n| Name::parse(&format!("tag {n}")).unwrap()).collect();
+        book.checked().map(|book| book.details.tags.len()).map_err(|bad| bad.field)
+    };
+    assert_eq!((tagged(MOST_ENTRIES), tagged(MOST_ENTRIES + 1)), (Ok(MOST_ENTRIES), Err("tags")));
 }
 
 proptest! {
     #[test]
     fn any_moves_in_any_order_agree_with_a_naive_model(
         limits in [0_u32..4, 0_u32..4, 0_u32..4],
-        moves in prop::collection::vec((0_u8..4, 0_u8..5, 1_i64..8, any::<prop::sample::Index>()), 1..120),
+        moves in prop::collection::vec((0_u8..4, 0_u8..6, 1_i64..8, any::<prop::sample::Index>()), 1..120),
     ) {
         let [usage, assign, per_member] = limits;
         let book = book(usage, assign, per_member);
@@ -209,10 +254,11 @@ proptest! {
             let over = |limit: u32, times: u32| limit > 0 && times >= limit;
             let (what, expected) = match what {
                 0 => (Move::Assign, !over(usage, model.uses(None)) && !over(assign, model.assigned(None))
-                    && !over(per_member, model.assigned(Some(who)).max(model.uses(Some(who))))),
+                    && !over(per_member, model.held(who).max(model.uses(Some(who))))),
                 1 => (Move::Use, model.may_use(who, now, limits)),
                 2 => (Move::Reserve { until: at(now + 10) }, model.may_use(who, now, limits)),
                 3 => (Move::Release, model.reserved_for(who, now)),
+                4 => (Move::Withdraw, model.held(who) > model.uses(Some(who))),
                 _ => {
                     let Some(target) = &target else { continue };
                     let fits = model.done.iter().any(|(by, did)| *by == who
@@ -228,6 +274,7 @@ proptest! {
                 Move::Use => model.done.push((who, Did::Use { key: usage.key, reverted: false })),
                 Move::Reserve { .. } => model.done.push((who, Did::Reserve { until: now + 10 })),
                 Move::Release => model.done.push((who, Did::Ended)),
+                Move::Withdraw => model.done.push((who, Did::Withdraw)),
                 Move::Revert(of) => {
                     for (_, did) in &mut model.done {
                         if let Did::Use { key, reverted } = did {

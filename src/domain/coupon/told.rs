@@ -2,11 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 use ulid::Ulid;
 
 use super::{
-    Attributes, BookType, CouponBook, CouponCode, DiscountType, Holding, Limit, Move, Played, Span, Stake,
-    Tally, Usage, UsageKind,
+    Attributes, BookType, CouponBook, CouponCode, DiscountType, Holding, Limit, Move, Played, RevertOn, Span,
+    Stake, Tally, Usage, UsageKind,
 };
 use crate::domain::Timestamp;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
@@ -81,15 +82,16 @@ pub struct UsageFace {
     pub updated_at: Timestamp,
     /// 1 when the coupon was used, or a use of it was taken back.
     pub amount_used: u32,
-    /// 1 when the coupon was assigned; and when it was used by a member to whom it had been assigned.
+    /// 1 when the coupon was assigned, or an assignment was taken back; and when it was used by a member to whom it had
+    /// been assigned.
     pub amount_assigned: u32,
     /// The use that was taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverted_usage_id: Option<CouponUsageKey>,
     /// What one decision caused together, in the form of a UUID.
-    pub system_unique_key: Box<str>,
+    pub system_unique_key: SmolStr,
     /// The member, as in `member.id`.
-    pub loyalty_member_id: Box<str>,
+    pub loyalty_member_id: SmolStr,
     /// Uses of the code after it.
     pub updated_total_usages: u32,
     /// Assignments of the code after it.
@@ -118,7 +120,7 @@ impl UsageFace {
 }
 
 /// An id in the form that other systems know.
-fn uuid(id: u128) -> Box<str> {
+fn uuid(id: u128) -> SmolStr {
     let hex = format!("{id:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-").into()
 }
@@ -168,6 +170,8 @@ pub struct BookFace {
     /// How long a coupon is good after it was assigned: `30d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<Span>,
+    /// What must become of the order that used a coupon for the use to be taken back.
+    pub revert_on: RevertOn,
     /// For people; may be HTML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<4000>>,
@@ -201,6 +205,7 @@ impl From<&CouponBook> for BookFace {
             assign_limit: book.limits.assign_limit,
             limit_per_member: book.limits.limit_per_member,
             expires_after: book.expires_after,
+            revert_on: book.revert_on,
             description: details.description,
             picture_url: details.picture_url,
             external_id: details.external_id,
@@ -260,6 +265,7 @@ impl CouponMoved {
                 let used = play(&assigned.after, 1, Move::Use);
                 play(&used.after, 2, Move::Revert(&used.usage))
             }
+            UsageKind::Withdrawn => play(&assigned.after, 1, Move::Withdraw),
         };
         let telling = Telling {
             member: "m-42",
@@ -267,5 +273,16 @@ impl CouponMoved {
             custom_attributes: &book.details.custom_attributes,
         };
         Self::of(book, &played, &telling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_other_systems_know_it() {
+        assert_eq!(&*uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef), "01234567-89ab-cdef-0123-456789abcdef");
+        assert_eq!(&*uuid(7), "00000000-0000-0000-0000-000000000007");
     }
 }

@@ -9,15 +9,16 @@ use crate::domain::achievement::{
     AchievementEarned, AchievementProgressed, AchievementRevoked, Brought, Evidence, Feat, StreakBroken,
     Verdict,
 };
+use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, MemberId};
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::achievement::{Achievement, Counts, Goal, Measure, OnRefund, Prize, Steps};
-use crate::domain::terms::wallet::{WalletTerms, start_of};
+use crate::domain::terms::wallet::start_of;
 use crate::domain::text::Name;
 
 /// Whether a decision changed anything that achievements may count.
@@ -115,10 +116,11 @@ impl Draft {
                 Counted::Less => achievement.on_refund,
                 Counted::Nothing | Counted::More => OnRefund::Keep,
             };
-            let history = &self.member.history;
+            let member = &mut *self.member;
+            let history = &member.history;
             let evidence = Evidence { history, days, today, on_refund };
             // Taken out while it is judged: most achievements of most members are empty, and stay so.
-            let mut feat = self.member.standing.feats.remove(&achievement.id).unwrap_or_default();
+            let mut feat = member.standing.feats.remove(&achievement.id).unwrap_or_default();
             let verdicts = feat.judge(goal, evidence);
             let step = match goal.steps {
                 Steps::Told => feat.step(goal, history, self.today),
@@ -175,98 +177,137 @@ impl Draft {
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
         let cause = frame.engine(&format!("achievement {id}"));
-        let awarded = self.all_or_nothing(|draft| draft.give_prize(frame, &cause, prize, Some((id, nth))));
-        if let Err(refusal) = awarded
-            && refusal != Refusal::Lacks
-        {
-            self.note(format!("achievement `{id}` was earned without what it brings: {refusal}"));
-        }
+        let brought = self.give_prize(frame, &cause, prize);
+        nth.into_iter().for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));
     }
 
-    /// Gives what something brings: points that can be spent at once, a coupon.
-    pub(super) fn give_prize(
+    /// Gives what something brings: points that can be spent at once, a coupon; each although the other one cannot be
+    /// given. Answers what that came to.
+    pub(super) fn give_prize(&mut self, frame: Frame<'_>, cause: &Cause, prize: &Prize) -> Vec<Brought> {
+        let points = prize.points.as_ref().map(|(wallet, points)| {
+            self.all_or_nothing(|draft| draft.give_points(frame, cause, wallet.as_ref(), *points))
+        });
+        let coupon = prize.coupon.as_ref().map(|book| {
+            let coupon = self.all_or_nothing(|draft| draft.assign_coupon(frame, cause, book));
+            coupon.map(|coupon| Some(Brought::Coupon { coupon }))
+        });
+        let mut brought = Vec::new();
+        for given in [points, coupon].into_iter().flatten() {
+            match given {
+                Ok(given) => brought.extend(given),
+                Err(Refusal::Lacks) => {}
+                Err(refusal) => self.note(format!("{} brings less than it should: {refusal}", cause.rule)),
+            }
+        }
+        brought
+    }
+
+    fn give_points(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        prize: &Prize,
-        of: Option<(&Name, Option<u32>)>,
-    ) -> Result<(), Refusal> {
-        if let Some((code, points)) = &prize.points {
-            let wallet = frame.wallet(code.as_ref())?;
-            let points = self.room_for(wallet, *points);
-            if points > Points::ZERO {
-                let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
-                let moved = self.credit(frame, movement, ChainAccount::Issued)?;
-                self.told.push(EventData::PointsEarned(moved));
-                if let Some((id, Some(nth))) = of {
-                    self.remember_prize(id, nth, wallet, points);
+        wallet: Option<&Name>,
+        points: Points,
+    ) -> Result<Option<Brought>, Refusal> {
+        let wallet = frame.wallet(wallet)?;
+        let points = self.room_for(wallet, points);
+        self.line(cause, "award", Some((wallet, points)), None);
+        if points == Points::ZERO {
+            return Ok(None);
+        }
+        let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
+        let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+        let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
+        self.told.push(EventData::PointsEarned(moved));
+        Ok(Some(Brought::Points { wallet: wallet.code.clone(), points }))
+    }
+
+    /// Takes back what something brought; off what is theirs, if `owner` was absorbed by the member. Answers the coupons
+    /// that are used already: they stay.
+    pub(super) fn take_prize_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        brought: Vec<Brought>,
+        owner: Option<MemberId>,
+    ) -> Vec<CouponCode> {
+        let mut kept = Vec::new();
+        for one in brought {
+            let taken = match one {
+                Brought::Points { wallet, points } => {
+                    self.take_points_back(frame, cause, (&wallet, points), owner)
                 }
+                Brought::Coupon { coupon } => match self.withdraw_coupon(frame, cause, &coupon) {
+                    Err(Refusal::Coupon(Rejection::Used)) => {
+                        kept.push(coupon);
+                        Ok(())
+                    }
+                    other => other,
+                },
+            };
+            if let Err(refusal) = taken
+                && refusal != Refusal::Lacks
+            {
+                self.note(format!("{}: something that it brought stays: {refusal}", cause.rule));
             }
-            self.line(cause, "award", Some((wallet, points)), None);
         }
-        match &prize.coupon {
-            Some(book) => self.assign_coupon(frame, cause, book),
-            None => Ok(()),
-        }
+        kept
     }
 
-    /// Remembers what an achievement brought, so that it goes with it.
-    pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, wallet: &WalletTerms, points: Points) {
+    fn take_points_back(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        (wallet, points): (&Name, Points),
+        owner: Option<MemberId>,
+    ) -> Result<(), Refusal> {
+        let wallet = frame.wallet(Some(wallet))?;
+        let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
+        let taken = self.reclaim(frame, movement, Points::ZERO, owner)?;
+        self.line(cause, "take_back", Some((wallet, taken)), None);
+        Ok(())
+    }
+
+    /// Remembers something that an achievement brought, so that it goes with it.
+    pub(super) fn remember_prize(&mut self, id: &Name, nth: u32, brought: &Brought) {
         if let Some(feat) = self.member.standing.feats.get_mut(id) {
-            feat.bring(nth, Brought { wallet: wallet.code.clone(), points });
+            feat.bring(nth, brought);
         }
     }
 
-    /// What earned it was taken back, and so is it, with the points that it brought.
+    /// What earned it was taken back, and so is it, with what it brought.
     fn revoke_achievement(&mut self, frame: Frame<'_>, achievement: &Achievement, brought: Vec<Brought>) {
         let id = &achievement.id;
         let times = self.member.standing.feats.get(id).map_or(0, Feat::times);
         if times == 0 {
             self.member.standing.achievements.remove(id);
         }
-        self.told.push(EventData::AchievementRevoked(AchievementRevoked {
-            achievement: id.clone(),
-            name: achievement.name.clone(),
-            times,
-        }));
+        let told = self.told.len();
         let cause = frame.engine(&format!("achievement {id} revoked"));
         let order_of = self.order.as_ref().and_then(|order| order.member);
         let loser = self.desk.tombstones.loser_of(id, order_of, times);
         self.desk.tombstones.line(loser).for_each(|theirs| theirs.lose(id, &brought));
-        for Brought { wallet: code, points } in brought {
-            let Some(wallet) = frame.terms.wallet(Some(&code)) else { continue };
-            let movement = Movement { cause: &cause, wallet, amount: points, reason: &cause.rule };
-            match self.reclaim(frame, movement, Points::ZERO, loser) {
-                Ok(taken) => self.line(&cause, "take_back", Some((wallet, taken)), None),
-                Err(refusal) => self.note(format!("what `{id}` brought stays: {refusal}")),
-            }
-        }
+        let coupons_kept = self.take_prize_back(frame, &cause, brought, loser);
+        let (achievement, name) = (id.clone(), achievement.name.clone());
+        let revoked = AchievementRevoked { achievement, name, times, coupons_kept };
+        self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it
     }
 
-    /// What was told so far of one kind, for rules that react to it. A replay told it the first time.
-    pub fn told_of(&self, frame: Frame<'_>, kind: EventType) -> Vec<LoyaltyEvent> {
-        let event = |data| LoyaltyEvent {
+    /// What was told so far of one kind, for rules that react to it.
+    pub fn told_of(&self, kind: EventType) -> Vec<EventData> {
+        self.told.iter().filter(|data| data.kind() == kind).cloned().collect()
+    }
+
+    /// What is told, as rules that react to it see it.
+    pub fn event(&self, frame: Frame<'_>, data: EventData) -> LoyaltyEvent {
+        LoyaltyEvent {
             id: EventId::derived(self.cause_id(), 0),
             chain: frame.chain.clone(),
             subject: None,
             at: self.at,
             data,
             source_key: None,
-        };
-        let told = self.told.iter().filter(|data| data.kind() == kind).cloned();
-        let standing = &self.member.standing;
-        let of_now = |(_, at): &(&Name, &Timestamp)| self.is_replay() && **at == self.at;
-        let before = standing.achievements.iter().filter(of_now).map(|(id, _)| {
-            let known = frame.terms.achievement(id);
-            EventData::AchievementEarned(AchievementEarned {
-                achievement: id.clone(),
-                name: known.map(|known| known.name.clone()),
-                times: standing.feats.get(id).map_or(1, Feat::times),
-                target: known.and_then(|known| known.goal.as_ref()).map(|goal| Money::new(goal.target)),
-            })
-        });
-        let before = before.filter(|data| data.kind() == kind);
-        told.chain(before).map(event).collect()
+        }
     }
 
     /// Rules react to this from now on, until they react to nothing: what they award for an achievement goes with it.
@@ -275,6 +316,8 @@ impl Draft {
             Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
             _ => None,
         };
+        let kind = told.map(EventData::kind);
+        self.recommends_on = kind.filter(|kind| *kind == EventType::MemberReactivated);
     }
 
     /// Tells of streaks that can no longer be continued.

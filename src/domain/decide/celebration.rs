@@ -8,7 +8,7 @@ use crate::domain::schedule::TickType;
 impl Draft {
     /// Tells of the day, if the tick is one.
     pub(super) fn celebrate(&mut self, frame: Frame<'_>, tick: TickType) {
-        let (member, today) = (&mut self.member, self.today);
+        let (member, today) = (&mut *self.member, self.today);
         self.told.push(match tick {
             TickType::Daily | TickType::TierReview => return,
             TickType::Birthday => {

@@ -1,14 +1,13 @@
 //! Commands: what people asked for, carried out or refused.
 
 use super::points::Movement;
-use super::{Draft, Frame, Refusal};
+use super::{Draft, Frame, Occasion};
 use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::Cause;
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
-use crate::domain::wallet::Waiting;
 
 impl Draft {
     pub(super) fn carry_out(&mut self, frame: Frame<'_>, command: &Command) -> Result<(), Refused> {
@@ -23,12 +22,11 @@ impl Draft {
             Command::Merge(_) => self.merge(frame),
             Command::ClaimOrder(code) => self.claim(frame, code),
             Command::Unmerge(who) => self.unmerge(frame, *who),
-            Command::Erase => {
-                self.erase(frame);
-                Ok(())
-            }
+            Command::Erase => self.erase(frame),
             Command::Redeem(wish) => self.redeem(frame, wish),
             Command::StepRedemption(step, order) => self.step_redemption(frame, *step, order),
+            // What it was about was done when it fell due; only rules are left to run.
+            Command::Tick(_) => Ok(()),
         }
     }
 
@@ -43,7 +41,7 @@ impl Draft {
             let balance = self.balance(wallet);
             if balance < amount {
                 let problem = format!("the balance is {balance}, so {amount} cannot be taken");
-                return Err(Refused::new("insufficient_balance", problem));
+                return Err(Refused::new("insufficient_points", problem));
             }
             self.debit(movement, ChainAccount::Adjusted)?.0
         };
@@ -54,13 +52,7 @@ impl Draft {
     fn confirm_points(&mut self, frame: Frame<'_>, confirmation: &Confirmation) -> Result<(), Refused> {
         let cause = self.cause_of_command(frame);
         let told = self.told.len();
-        let is_it = |waiting: &Waiting| waiting.origin == confirmation.origin;
-        for wallet in &frame.terms.wallets {
-            self.release(frame, &cause, wallet, is_it)?;
-            for theirs in self.desk.tombstones.all() {
-                theirs.release(wallet, frame.timezone, is_it).map_err(Refusal::from)?;
-            }
-        }
+        self.confirm(frame, &cause, &confirmation.origin)?;
         if self.told.len() == told {
             let problem = format!("nothing that `{}` earned waits to be confirmed", confirmation.origin);
             return Err(Refused::new("nothing_pending", problem));
@@ -68,9 +60,17 @@ impl Draft {
         Ok(())
     }
 
-    /// Whom a ledger line names that no rule asked for.
+    /// What a ledger line names that no rule asked for: the command, and who gave it.
     pub(super) fn cause_of_command(&self, frame: Frame<'_>) -> Cause {
-        let kind = self.source_kind().map_or("command", |kind| kind.as_str());
-        Cause { rule: kind.into(), at: "api".into(), program_version: frame.program_version }
+        let event = match &self.occasion {
+            Occasion::Source(input) => Some(&input.event),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        };
+        let command = event.map_or("command", |event| event.kind().as_str());
+        let at = match event.and_then(|event| event.asked_by.as_ref()) {
+            Some(key) => format!("api:{key}").into(),
+            None => "api".into(),
+        };
+        Cause { rule: command.into(), at, program_version: frame.program_version }
     }
 }

@@ -3,61 +3,127 @@
 use super::{Draft, Frame, Refusal};
 use crate::domain::coupon::{
     Attributes, BadCode, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask,
-    Hand, Move, Rejection, Span, Telling,
+    Hand, Move, Rejection, RevertOn, Span, Telling, Usage,
 };
 use crate::domain::effect::Cause;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
 use crate::domain::loyalty_event::EventData;
+use crate::domain::order::{Phase, UsedCoupon};
 use crate::domain::text::Name;
+
+/// Whether the use of a coupon went back with its order.
+enum Returned {
+    Yes,
+    No,
+}
 
 impl Draft {
     /// Carries out what somebody asked for.
     pub(super) fn handle_coupon(&mut self, frame: Frame<'_>, command: &CouponCommand) -> Result<(), Refusal> {
         let attributes = &command.custom_attributes;
         match &command.task {
-            CouponTask::Assign(code) => self.play(frame, code, Move::Assign, attributes),
+            CouponTask::Assign(code) => self.play(frame, code, Move::Assign, attributes).map(drop),
             CouponTask::AssignFrom(book) => self.assign_from(frame, *book, attributes).map(drop),
             CouponTask::Reserve { code, until } => {
                 let until = until.unwrap_or_else(|| self.coupon_time() + Span::QUARTER.duration());
-                self.play(frame, code, Move::Reserve { until }, attributes)
+                self.play(frame, code, Move::Reserve { until }, attributes).map(drop)
             }
-            CouponTask::Release(code) => self.play(frame, code, Move::Release, attributes),
-            CouponTask::Use(code) => self.play(frame, code, Move::Use, attributes),
+            CouponTask::Release(code) => self.play(frame, code, Move::Release, attributes).map(drop),
+            CouponTask::Use(code) => self.play(frame, code, Move::Use, attributes).map(drop),
             CouponTask::Revert { code, usage } => {
-                let Some(known) = self.desk.coupons.usages.get(usage).cloned() else {
-                    self.wanted.coupons.usages.insert(*usage);
-                    self.wanted.coupons.codes.insert(code.clone());
-                    return Err(Refusal::Lacks);
-                };
-                let usage = known.ok_or(Rejection::UsageNotFound)?;
-                self.play(frame, code, Move::Revert(&usage), attributes)
+                let usage = self.coupon_usage(code, *usage)?;
+                self.play(frame, code, Move::Revert(&usage), attributes).map(drop)
             }
         }
     }
 
-    /// Uses the coupons that an order names. An order is a fact, so what cannot be used does not refuse it: the receipt
-    /// says so.
+    /// Uses the coupons that an order names, each once in the order's life. An order is a fact, so what cannot be used
+    /// does not refuse it: the receipt says so.
     pub(super) fn use_coupons(&mut self, frame: Frame<'_>, codes: &[Name]) {
         for text in codes {
-            let used = match text.parse() {
-                Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()),
+            let code = text.parse();
+            if code.as_ref().is_ok_and(|code| self.order.as_ref().is_some_and(|order| !order.may_use(code))) {
+                continue;
+            }
+            let used = match code {
+                Ok(code) => self.play(frame, &code, Move::Use, &Attributes::new()).map(|key| (code, key)),
                 Err(BadCode) => Err(Rejection::NotFound.into()),
             };
-            if let Err(Refusal::Coupon(rejection)) = used {
-                self.note(format!("coupon {text} was not used ({}): {rejection}", rejection.code()));
+            match used {
+                Ok((code, key)) => self.order.iter_mut().for_each(|order| order.used_coupon(&code, key)),
+                Err(Refusal::Coupon(rejection)) => {
+                    self.note(format!("coupon {text} was not used ({}): {rejection}", rejection.code()));
+                }
+                Err(_) => {}
             }
         }
     }
 
-    /// Gives the member a coupon of a book of the program.
+    /// Takes back what an order that is undone used of coupons, as their books say.
+    pub(super) fn return_coupons(&mut self, frame: Frame<'_>) {
+        let Some(order) = self.order.as_mut().filter(|order| order.is_undone()) else { return };
+        let because = match order.phase() {
+            Phase::Cancelled => RevertOn::Cancel,
+            Phase::Open | Phase::Completed => RevertOn::Refund,
+        };
+        let mut stay = Vec::new();
+        for used in order.take_coupons() {
+            match self.return_coupon(frame, &used, because) {
+                Ok(Returned::Yes) => {}
+                Ok(Returned::No) => stay.push(used),
+                Err(Refusal::Coupon(Rejection::AlreadyReverted) | Refusal::Lacks) => {}
+                Err(refusal) => self.note(format!("the use of coupon {} stays: {refusal}", used.code)),
+            }
+        }
+        self.order.iter_mut().for_each(|order| order.keep_coupons(std::mem::take(&mut stay)));
+    }
+
+    fn return_coupon(
+        &mut self,
+        frame: Frame<'_>,
+        UsedCoupon { code, usage }: &UsedCoupon,
+        because: RevertOn,
+    ) -> Result<Returned, Refusal> {
+        let usage = self.coupon_usage(code, *usage)?;
+        let card = self.desk.coupons.cards.get(code).and_then(Option::as_ref).ok_or(Rejection::NotFound)?;
+        if self.coupon_book(frame, card.coupon.book)?.revert_on < because {
+            return Ok(Returned::No);
+        }
+        self.play(frame, code, Move::Revert(&usage), &Attributes::new())?;
+        Ok(Returned::Yes)
+    }
+
+    /// What was done with a coupon before, with the coupon itself.
+    fn coupon_usage(&mut self, code: &CouponCode, key: CouponUsageKey) -> Result<Usage, Refusal> {
+        let Some(known) = self.desk.coupons.usages.get(&key) else {
+            self.wanted.coupons.usages.insert(key);
+            self.wanted.coupons.codes.insert(code.clone());
+            return Err(Refusal::Lacks);
+        };
+        Ok(known.clone().ok_or(Rejection::UsageNotFound)?)
+    }
+
+    /// Gives the member a coupon of a book of the program; answers which.
     pub(super) fn assign_coupon(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
         book: &Name,
-    ) -> Result<(), Refusal> {
+    ) -> Result<CouponCode, Refusal> {
         let code = self.assign_from(frame, CouponBook::declared_key(book), &Attributes::new())?;
         self.line(cause, "assign_coupon", None, Name::parse(&code).ok());
+        Ok(code)
+    }
+
+    /// Takes a coupon back that the member was given and has not used.
+    pub(super) fn withdraw_coupon(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        code: &CouponCode,
+    ) -> Result<(), Refusal> {
+        self.play(frame, code, Move::Withdraw, &Attributes::new())?;
+        self.line(cause, "withdraw_coupon", None, Name::parse(code).ok());
         Ok(())
     }
 
@@ -92,14 +158,14 @@ impl Draft {
         Ok(code)
     }
 
-    /// Does it, and tells the world.
+    /// Does it, and tells the world. Answers the key under which it is written down.
     fn play(
         &mut self,
         frame: Frame<'_>,
         code: &CouponCode,
         what: Move<'_>,
         attributes: &Attributes,
-    ) -> Result<(), Refusal> {
+    ) -> Result<CouponUsageKey, Refusal> {
         let Some(card) = self.desk.coupons.cards.get(code) else {
             self.wanted.coupons.codes.insert(code.clone());
             return Err(Refusal::Lacks);
@@ -112,11 +178,11 @@ impl Draft {
             now: self.coupon_time(),
         };
         let played = self.desk.coupons.play(&book, code, hand, what)?;
-        let face = self.member.face();
-        let telling = Telling { member: &face.id, cause: self.cause_id(), custom_attributes: attributes };
+        let known_as = self.member.known_as();
+        let telling = Telling { member: &known_as, cause: self.cause_id(), custom_attributes: attributes };
         let moved = CouponMoved::of(&book, &played, &telling);
         self.told.push(EventData::Coupon(played.usage.kind, Box::new(moved)));
-        Ok(())
+        Ok(played.usage.key)
     }
 
     /// The book, as the program declares it or the API made it.

@@ -22,30 +22,41 @@ impl Draft {
         self.break_streaks(frame);
         self.expire_referral(frame);
         self.abandon_carts(frame);
-        let now = self.now;
-        self.desk.tombstones.catch_up(&mut self.member, now, &frame.terms.wallets, frame.timezone)?;
-        let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= now);
         for wallet in &frame.terms.wallets {
-            if self
-                .member
-                .standing
-                .wallets
-                .get(&wallet.code)
-                .is_some_and(|held| due_in(held, wallet, frame).is_some_and(|due| due <= self.now))
-            {
-                self.release(frame, &frame.engine("the waiting is over"), wallet, is_over)?;
-                self.expire_due(frame, wallet);
+            let held = self.member.standing.wallets.get(&wallet.code);
+            let due = held.and_then(|held| due_in(held, wallet, frame));
+            if due.is_some_and(|due| due <= self.now) {
+                self.end_waiting(frame, wallet)?;
+                self.expire_due(frame, wallet, self.now);
                 self.warn_of_expiry(frame, wallet);
+            } else {
+                // What expires of theirs may have been spent by the survivor.
+                self.desk.tombstones.expire(&mut self.member, &wallet.code, self.now);
             }
         }
         self.expire_redemptions(frame)
     }
 
-    /// Points that were not used in time.
-    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
+    /// Releases what has waited long enough, one instant after the other: what was gone by then is gone, however late
+    /// the engine comes to it.
+    fn end_waiting(&mut self, frame: Frame<'_>, wallet: &WalletTerms) -> Result<(), Refusal> {
+        let cause = frame.engine("the waiting is over");
+        let next = |draft: &mut Self| draft.member.standing.wallets.open(&wallet.code).next_release();
+        while let Some(end) = next(self).filter(|end| *end <= self.now) {
+            self.expire_due(frame, wallet, end);
+            let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= end);
+            self.release(frame, &cause, (wallet, end), is_over)?;
+            self.desk.tombstones.release(wallet, frame.timezone, is_over)?;
+        }
+        Ok(())
+    }
+
+    /// Points that were not used in time, by `now`.
+    pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms, now: Timestamp) {
+        self.desk.tombstones.expire(&mut self.member, &wallet.code, now);
         let held = self.member.standing.wallets.open(&wallet.code);
-        let mut amount = held.expire(self.now);
-        if unused_at(held, wallet, frame).is_some_and(|at| at <= self.now) {
+        let mut amount = held.expire(now);
+        if wallet.unused_at(held, frame.timezone).is_some_and(|at| at <= now) {
             amount.0 += held.empty().0;
             held.used_at = None;
             self.desk.tombstones.empty(&mut self.member, &wallet.code);
@@ -64,6 +75,7 @@ impl Draft {
             new_balance,
             reason: (*cause.rule).into(),
             expires_at: None,
+            order_id: None,
         }));
     }
 
@@ -71,7 +83,7 @@ impl Draft {
     fn warn_of_expiry(&mut self, frame: Frame<'_>, wallet: &WalletTerms) {
         let Some(ahead) = warning_time(wallet) else { return };
         let held = self.member.standing.wallets.open(&wallet.code);
-        let unused = unused_at(held, wallet, frame).map(|at| (at, held.balance()));
+        let unused = wallet.unused_at(held, frame.timezone).map(|at| (at, held.balance()));
         let lots = held.lots().filter_map(|lot| lot.expires_at.map(|at| (at, lot.remaining)));
         let soon: Vec<_> = lots
             .chain(unused)
@@ -127,7 +139,7 @@ impl Draft {
 
 /// When something next falls due in a wallet.
 fn due_in(held: &Wallet, wallet: &WalletTerms, frame: Frame<'_>) -> Option<Timestamp> {
-    let unused = unused_at(held, wallet, frame);
+    let unused = wallet.unused_at(held, frame.timezone);
     let gone = held.next_expiry().map(|(at, _)| at);
     let warning = warning_time(wallet).and_then(|ahead| {
         let unwarned = |at: &Timestamp| held.warned_until.is_none_or(|until| *at > until);
@@ -135,12 +147,6 @@ fn due_in(held: &Wallet, wallet: &WalletTerms, frame: Frame<'_>) -> Option<Times
         expiries.filter(unwarned).min().map(|at| at - ahead)
     });
     [held.next_release(), gone, unused, warning].into_iter().flatten().min()
-}
-
-/// When a wallet is emptied because it was not used.
-fn unused_at(held: &Wallet, wallet: &WalletTerms, frame: Frame<'_>) -> Option<Timestamp> {
-    let used_at = held.used_at.filter(|_| held.balance() > Points::ZERO)?;
-    wallet.expiry.of_unused(used_at, frame.timezone)
 }
 
 /// How long before its end a lot is announced.

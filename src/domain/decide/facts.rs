@@ -4,12 +4,14 @@ use super::achievement::Counted;
 use super::{Draft, Frame, Occasion, SourceOrigin};
 use crate::domain::effect::Mark;
 use crate::domain::loyalty_event::EventData;
+use crate::domain::member::Status;
 use crate::domain::money::Money;
 use crate::domain::order::Step;
 use crate::domain::people::Enrolled;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceData, SourceEvent};
+use crate::domain::terms::lifecycle::{Lifecycle, Verdict};
 
 impl Draft {
     pub(super) fn fold(&mut self, frame: Frame<'_>, event: &SourceEvent) -> Result<(), Refused> {
@@ -18,11 +20,11 @@ impl Draft {
             SourceData::OrderCreated(new) => self.see_order(frame, Step::Created, new),
             SourceData::OrderUpdated(new) => self.see_order(frame, Step::Updated, new),
             SourceData::OrderCompleted(new) => self.see_order(frame, Step::Completed, new),
-            SourceData::OrderCancelled(cancelled) => self.see_cancellation(cancelled),
-            SourceData::OrderRefunded(refund) => self.see_refund(refund),
+            SourceData::OrderCancelled(cancelled) => self.see_cancellation(frame, cancelled),
+            SourceData::OrderRefunded(refund) => self.see_refund(frame, refund),
             SourceData::Visit(visit) => {
                 self.told.push(EventData::VisitRecorded(visit.clone()));
-                self.visit(Money::ZERO);
+                self.visit(frame, Money::ZERO);
             }
             SourceData::MemberUpdated(change) => self.update_profile(frame, change)?,
             SourceData::SessionStarted(start) => self.start_session(start, event),
@@ -40,10 +42,22 @@ impl Draft {
         Ok(())
     }
 
-    pub(super) fn visit(&mut self, spend: Money) {
-        self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
+    pub(super) fn visit(&mut self, frame: Frame<'_>, spend: Money) {
+        if self.member.standing.status != Status::Active && self.is_back(frame) {
+            self.mark(Mark::Active, &[]); // before the visit counts: it tells how long the member was away
+        }
         self.member.history.visit(self.today, spend);
         self.has_counted(Counted::More);
+    }
+
+    /// Whether a visit on the day at hand means that the member comes again: not when it comes to light late, and others
+    /// came after it, or it is so long ago that they have stayed away since.
+    fn is_back(&self, frame: Frame<'_>) -> bool {
+        let history = &self.member.history;
+        let since = (self.judged_on(frame) - self.today).num_days();
+        let is_away = |lifecycle: &Lifecycle| lifecycle.judge_absence(history, since) != Verdict::Usual;
+        history.last_visit().is_none_or(|last| last <= self.today)
+            && (since <= 0 || !frame.terms.lifecycle.as_ref().is_some_and(is_away))
     }
 
     /// Whether the event was decided before, and some rule failed.

@@ -1,26 +1,41 @@
 //! The end of a decision: what was folded, applied and told becomes one commit.
 
+use std::sync::Arc;
+
+use ulid::Ulid;
+
 use super::{Draft, Frame, Occasion, SourceInput};
 use crate::domain::Timestamp;
-use crate::domain::commit::{Commit, PeopleChanges, SourceChange, Wake};
+use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use crate::domain::coupon::CouponChanges;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use crate::domain::member::MemberFace;
 use crate::domain::receipt::{
     CouponLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
 };
 use crate::domain::redemption::RedemptionChanges;
+use crate::domain::refusal::Refused;
+use crate::domain::schedule::TickType;
+use crate::domain::tick::KeptTick;
 
 impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
-        let face = self.member.face();
-        let segments = self.member.standing.segment_names();
         self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
-        let latest = &mut self.member.latest;
+        let first = frame.terms.wallets.first().zip(self.member.standing.wallets.first());
+        let next_expiration = first.and_then(|(wallet, held)| wallet.next_expiration(held, frame.timezone));
+        let face = Arc::new(self.member.face(next_expiration));
+        let is_shown = self.told.iter().any(|data| data.kind().shows_segments());
+        let segments = is_shown.then(|| self.member.standing.segment_names()).flatten();
+        let with_segments = match segments {
+            Some(segments) => Arc::new(MemberFace { segments: Some(segments), ..(*face).clone() }),
+            None => face.clone(),
+        };
+        let member = &mut *self.member;
+        let (who, latest) = (member.id, &mut member.latest);
         for transfer in &mut self.transfers {
             let other = self.people.others.iter_mut().find(|other| other.id == transfer.member);
             let latest = other.map_or(&mut *latest, |other| &mut other.latest);
@@ -40,11 +55,11 @@ impl Draft {
                     id,
                     chain: frame.chain.clone(),
                     subject: Some(Subject {
-                        id: self.member.id,
+                        id: who,
                         previous: latest.event.replace(id),
-                        face: MemberFace {
-                            segments: segments.clone().filter(|_| data.kind().shows_segments()),
-                            ..face.clone()
+                        face: match data.kind().shows_segments() {
+                            true => with_segments.clone(),
+                            false => face.clone(),
                         },
                     }),
                     at: self.at,
@@ -53,33 +68,34 @@ impl Draft {
                 }
             })
             .collect();
-        let source = match self.occasion {
-            Occasion::Tick { .. } | Occasion::Due { .. } => None,
-            Occasion::Source(input) => {
-                let failed = !self.failures.is_empty();
-                let status = if failed { SourceStatus::Failed } else { SourceStatus::Processed };
-                let receipt = Receipt {
-                    id: input.id,
-                    key: input.event.key.clone(),
-                    status,
-                    duplicate: false,
-                    program_version: frame.program_version,
-                    member: Some(face),
-                    effects: self.lines,
-                    events: events.iter().map(event_line).collect(),
-                    errors: self.failures,
-                    notes: self.notes,
-                };
-                Some(SourceChange {
-                    id: input.id,
-                    event: input.event,
-                    received_at: input.received_at,
-                    from: input.from,
-                    member: Some(self.member.id),
-                    receipt,
-                })
-            }
+        let failed = !self.failures.is_empty();
+        // A tick that came to its end leaves nothing behind; the rules that failed on one must find it again.
+        let input = match self.occasion {
+            Occasion::Source(input) => Some(input),
+            Occasion::Tick { kind, id, .. } => failed.then(|| kept(Some(kind), id, who, self.at)),
+            Occasion::Due { id } => failed.then(|| kept(None, id, who, self.at)),
         };
+        let source = input.map(|SourceInput { id, event, received_at, from }| {
+            let receipt = Receipt {
+                id,
+                key: event.key.clone(),
+                status: if failed { SourceStatus::Failed } else { SourceStatus::Processed },
+                duplicate: false,
+                program_version: frame.program_version,
+                member: Some((*face).clone()),
+                effects: self.lines,
+                events: events.iter().map(event_line).collect(),
+                errors: self.failures,
+                refused: None,
+                notes: self.notes,
+            };
+            // What is run again has its place already.
+            let previous = match from.is_undecided() {
+                true => latest.source.replace(id),
+                false => None,
+            };
+            SourceChange { id, event, received_at, from, member: Some(who), previous, receipt }
+        });
         let wake = match self.member.next_wake_at == self.wake_before {
             true => Wake::Kept,
             false => Wake::Moved,
@@ -98,6 +114,7 @@ impl Draft {
             redemptions: self.desk.redemptions.into_changes(),
             new_referral_code: self.new_referral_code,
             referral,
+            referral_reward: self.referral_reward,
             follow_up,
             transfers: self.transfers,
             events,
@@ -105,6 +122,12 @@ impl Draft {
             decided_at: self.now,
         }
     }
+}
+
+/// The source event of a tick.
+fn kept(tick: Option<TickType>, id: Ulid, member: MemberId, at: Timestamp) -> SourceInput {
+    let event = Arc::new(KeptTick { tick }.event(id, member, at));
+    SourceInput { id: SourceId::new(id), event, received_at: at, from: SourceOrigin::Outside }
 }
 
 pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
@@ -119,16 +142,19 @@ pub(super) fn event_line(event: &LoyaltyEvent) -> EventLine {
             Some(LineData::Points(PointsLine { amount: moved.amount.0, new_balance: moved.new_balance.0 }))
         }
         EventData::Coupon(_, moved) => Some(LineData::Coupon(CouponLine::of(moved).into())),
-        EventData::RedemptionCreated(told)
-        | EventData::RedemptionPending(told)
-        | EventData::RedemptionApproved(told)
-        | EventData::RedemptionFulfilled(told)
-        | EventData::RedemptionRejected(told)
-        | EventData::RedemptionCancelled(told)
-        | EventData::RedemptionExpired(told) => Some(LineData::Redemption(RedemptionLine::of(told).into())),
+        EventData::RedemptionCreated(told) | EventData::Redemption(told) => {
+            Some(LineData::Redemption(RedemptionLine::of(told).into()))
+        }
         _ => None,
     };
     EventLine { id: event.id, kind: event.kind().as_str(), data }
+}
+
+/// The commit that says of a source event, which was kept for later, that it cannot be done.
+pub fn refuse(frame: Frame<'_>, input: SourceInput, refused: Refused, now: Timestamp) -> Commit {
+    let mut commit = keep(frame, input, SourceStatus::Refused, now);
+    commit.source.iter_mut().for_each(|change| change.receipt.refused = Some(refused.clone()));
+    commit
 }
 
 /// The commit that only keeps a source event: undecided, or parked because nobody knows whose it is.
@@ -142,6 +168,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
             received_at: input.received_at,
             from: input.from,
             member: None,
+            previous: None,
             receipt,
         }),
         member: None,
@@ -152,6 +179,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         coupons: CouponChanges::default(),
         new_referral_code: None,
         referral: None,
+        referral_reward: None,
         follow_up: None,
         redemptions: RedemptionChanges::default(),
         transfers: Vec::new(),

@@ -9,18 +9,37 @@ use crate::domain::schedule::TickType;
 use crate::domain::terms::lifecycle::Verdict;
 use crate::domain::text::Name;
 
-/// Recommendations go out with what the same rule's `mark` tells, and there is an end to them.
-pub(super) fn may_recommend(effects: &RuleEffects) -> Result<(), Refusal> {
-    if !effects.actions.iter().any(|action| matches!(action, Action::Mark(_))) {
-        return Err(Refusal::NothingToRecommendFor);
-    }
-    match effects.recommended().len() {
-        0..=MAX_RECOMMENDATIONS => Ok(()),
-        _ => Err(Refusal::TooManyRecommendations),
-    }
-}
-
 impl Draft {
+    /// Recommendations go out with what the same rule's `mark` tells, or with the return that it reacts to; and there is
+    /// an end to them.
+    pub(super) fn may_recommend(&mut self, effects: &RuleEffects) -> Result<(), Refusal> {
+        let marks = effects.actions.iter().any(|action| matches!(action, Action::Mark(_)));
+        if !marks && self.recommends_on.is_none() {
+            return Err(Refusal::NothingToRecommendFor);
+        }
+        let told = self.told_return().map_or(0, |absence| absence.recommended_actions.len());
+        match told + effects.recommended().len() {
+            0..=MAX_RECOMMENDATIONS => Ok(()),
+            _ => Err(Refusal::TooManyRecommendations),
+        }
+    }
+
+    /// What a rule recommends that reacts to a return goes out with it. A replay told it the first time.
+    pub(super) fn recommend_on_return(&mut self, effects: &RuleEffects) {
+        if let Some(absence) = self.told_return() {
+            absence.recommended_actions.extend(effects.recommended());
+        }
+    }
+
+    /// The return that rules react to.
+    fn told_return(&mut self) -> Option<&mut Absence> {
+        self.recommends_on?;
+        self.told.iter_mut().rev().find_map(|told| match told {
+            EventData::MemberReactivated(absence) => Some(absence),
+            _ => None,
+        })
+    }
+
     /// On the daily tick of a program with a `[lifecycle]`: misses a guest who stays away longer than usual.
     pub fn miss(&mut self, frame: Frame<'_>) {
         let Some(lifecycle) = &frame.terms.lifecycle else { return };

@@ -33,7 +33,7 @@ impl Draft {
             return Err(erased());
         }
         let theirs = other.standing.clone();
-        let absorbed = other.face().id;
+        let absorbed = other.known_as();
         let identities = other.identities.clone();
         let handed = self.member.absorb(&mut other, self.now)?;
         self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
@@ -86,8 +86,8 @@ impl Draft {
         self.people.move_identities(&other.identities, self.member.id, Some(other.id));
         self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id });
         self.give_up_standing(frame, merged.theirs(), merged.before());
-        let face = other.face();
-        self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(face.id, other.id, &handed))));
+        let known_as = other.known_as();
+        self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(known_as, other.id, &handed))));
         // Their own deadlines are set when they are woken, which is at once.
         other.next_wake_at = Some(self.now);
         self.people.others.push(other);
@@ -136,7 +136,8 @@ impl Draft {
     }
 
     /// `member.erase`: the person goes, and with them everybody they absorbed; the books stay.
-    pub(super) fn erase(&mut self, frame: Frame<'_>) {
+    pub(super) fn erase(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
+        self.abandon_redemptions(frame)?;
         let cause = self.cause_of_command(frame);
         let handed: Vec<_> = self.member.standing.wallets.iter().map(Handed::of).collect();
         for handed in &handed {
@@ -148,7 +149,7 @@ impl Draft {
                 self.write_line(line, Points(amount.0.abs()), &cause, "member erased");
             }
         }
-        let known_as = self.member.face().id;
+        let known_as = self.member.known_as();
         self.people.move_identities(&self.member.identities, self.member.id, None);
         let erased = |member: &mut Member, at| {
             member.vacate();
@@ -157,9 +158,10 @@ impl Draft {
         let mut others = std::mem::take(&mut self.desk.tombstones).into_members();
         others.iter_mut().for_each(|other| erased(other, self.now));
         erased(&mut self.member, self.now);
-        self.people.erased = others.iter().chain([&self.member]).map(|member| member.id).collect();
+        self.people.erased = others.iter().chain([&*self.member]).map(|member| member.id).collect();
         self.people.others = others;
         self.told.push(EventData::MemberErased(Box::new(Forfeited::of(known_as, self.member.id, &handed))));
+        Ok(())
     }
 
     /// What comes after somebody was erased changes nothing: a refund of an old order, a till that still has our id.
@@ -168,6 +170,10 @@ impl Draft {
         let Occasion::Source(input) = &mut self.occasion else { return Ok(()) };
         let note = match &input.event.data {
             SourceData::Command(Command::Erase) => "the member was erased before",
+            // What they follow of has happened.
+            SourceData::Command(Command::Referral(command)) if command.is_follow_up() => {
+                "the member was erased; this changes nothing"
+            }
             SourceData::Command(_) | SourceData::MemberUpdated(_) => return Err(erased()),
             _ => "the member was erased; this changes nothing",
         };

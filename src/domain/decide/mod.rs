@@ -30,7 +30,7 @@ mod session;
 mod tier;
 
 pub use announce::announce;
-pub use finish::keep;
+pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
 use std::sync::Arc;
@@ -40,27 +40,28 @@ use chrono_tz::Tz;
 use ulid::Ulid;
 
 use super::Timestamp;
+use super::achievement::Brought;
 use super::chain::ChainId;
 use super::churn::Foresight;
 use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
-use super::effect::{Action, Cause, RuleEffects, RuleFailure};
+use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::SourceId;
+use super::ids::{ReferralId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::EventData;
+use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
 use super::receipt::EffectLine;
-use super::referral::{FollowUp, ReferralCode};
+use super::referral::{FollowUp, ReferralCode, Reward};
 use super::schedule::TickType;
+use super::shared::Shared;
 use super::source_event::{SourceEvent, SourceType};
 use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use achievement::Counted;
-use lifecycle::may_recommend;
 use order::OrderNews;
 
 /// The most loyalty events that one source event may cause.
@@ -123,7 +124,7 @@ impl<'a> Frame<'a> {
 
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
-        Cause { rule: reason.into(), at: "engine".into(), program_version: self.program_version }
+        Cause { rule: reason.into(), at: ENGINE.into(), program_version: self.program_version }
     }
 }
 
@@ -131,7 +132,7 @@ impl<'a> Frame<'a> {
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The member, with the facts folded in.
-    pub member: Member,
+    pub member: Shared<Member>,
     /// The order at hand, with the facts folded in.
     pub order: Option<OrderRecord>,
     /// What is decided on.
@@ -151,6 +152,8 @@ pub struct Draft {
     transfers_counted: usize,
     /// The achievement that rules react to now, and for so-many-th time it was earned.
     reacts_to: Option<(Name, u32)>,
+    /// What rules react to now and may recommend something about.
+    recommends_on: Option<EventType>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -160,6 +163,7 @@ pub struct Draft {
     wake_before: Option<Timestamp>,
     new_referral_code: Option<ReferralCode>,
     referral_changed: bool,
+    referral_reward: Option<(ReferralId, Reward)>,
     follow_up: Option<FollowUp>,
     new_identities: Vec<Identity>,
     people: PeopleChanges,
@@ -178,7 +182,7 @@ impl Draft {
     /// What cannot be done at all: nothing of it is kept. Or what lacks on the desk.
     pub fn begin(
         frame: Frame<'_>,
-        member: Member,
+        member: Shared<Member>,
         order: Option<OrderRecord>,
         occasion: Occasion,
         desk: Desk,
@@ -202,11 +206,13 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
+            recommends_on: None,
             foresight,
             desk,
             wanted: Wanted::default(),
             new_referral_code: None,
             referral_changed: false,
+            referral_reward: None,
             follow_up: None,
             new_identities: Vec::new(),
             people: PeopleChanges::default(),
@@ -242,15 +248,6 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Lends the member to somebody who only looks.
-    pub fn lend_member<T>(&mut self, look: impl FnOnce(Arc<Member>) -> T) -> T {
-        let nobody = Member::new(self.member.id, Vec::new(), None, self.now);
-        let member = Arc::new(std::mem::replace(&mut self.member, nobody));
-        let seen = look(member.clone());
-        self.member = Arc::unwrap_or_clone(member);
-        seen
-    }
-
     /// Says what lacks on the desk, if anything does.
     ///
     /// # Errors
@@ -269,6 +266,9 @@ impl Draft {
             ));
         }
         self.member.identities.extend(identities.iter().cloned());
+        if !identities.is_empty() {
+            self.tell_identities();
+        }
         self.new_identities.extend(identities);
     }
 
@@ -277,18 +277,28 @@ impl Draft {
         self.notes.push(sentence.into());
     }
 
-    /// Applies everything one rule asked for, or nothing of it.
+    /// Applies everything one rule asked for, or nothing of it. When something lacks on the desk, the rest says what else
+    /// does, so that all of it is looked up at once.
     ///
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
         self.all_or_nothing(|draft| {
-            effects.actions.iter().try_for_each(|action| draft.act(frame, effects, action))
-        })
+            let mut lacks = Ok(());
+            for action in &effects.actions {
+                match draft.act(frame, effects, action) {
+                    Err(Refusal::Lacks) => lacks = Err(Refusal::Lacks),
+                    done => done?,
+                }
+            }
+            lacks
+        })?;
+        self.recommend_on_return(effects);
+        Ok(())
     }
 
     /// Undoes what was done when it could not be done to the end.
-    fn all_or_nothing(&mut self, act: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
         let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
@@ -327,6 +337,7 @@ impl Draft {
                 self.deduct(frame, cause, (wallet.as_ref(), *amount, reason))
             }
             Action::TakeBack { reason } => self.take_back(frame, cause, reason),
+            Action::Confirm { origin } => self.confirm(frame, cause, origin),
             Action::SetTier(tier) => self.set_tier(frame, cause, action, tier),
             Action::Mark(mark) => {
                 self.mark(*mark, &effects.recommended());
@@ -334,11 +345,17 @@ impl Draft {
                 Ok(())
             }
             Action::Recommend(what) => {
-                may_recommend(effects)?;
+                self.may_recommend(effects)?;
                 self.line(cause, action.as_str(), None, Some(what.clone()));
                 Ok(())
             }
-            Action::AssignCoupon(book) => self.assign_coupon(frame, cause, book),
+            Action::AssignCoupon(book) => {
+                let coupon = self.assign_coupon(frame, cause, book)?;
+                if let Some((achievement, nth)) = self.reacts_to.clone() {
+                    self.remember_prize(&achievement, nth, &Brought::Coupon { coupon });
+                }
+                Ok(())
+            }
             Action::Progress { achievement, amount } => {
                 self.report_progress(frame, achievement, *amount)?;
                 self.line(cause, action.as_str(), None, Some(achievement.clone()));

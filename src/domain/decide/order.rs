@@ -12,15 +12,15 @@ use super::{Draft, Frame, Refusal, achievement};
 use rust_decimal::Decimal;
 
 use crate::domain::Timestamp;
-use crate::domain::effect::{Action, Cause, RuleEffects};
+use crate::domain::effect::{Action, Cause, RuleEffects, RuleFailure};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::order::{
-    Back, Cancellation, Counted, Order, OrderRecord, OrderTold, Phase, Refund, RefundTold, Snapshot, Stamp,
-    Step, Unsettled,
+    Back, Cancellation, Counted, Order, OrderRecord, OrderTold, Phase, Refund, RefundTold, Settled, Snapshot,
+    Stamp, Step,
 };
-use crate::domain::source_event::{SourceData, SourceEvent, SourceType};
-use crate::domain::text::{Key, Note};
+use crate::domain::source_event::{SourceEvent, SourceType};
+use crate::domain::text::{Key, Name, Note};
 
 /// The most lines that a receipt names as unknown.
 const MAX_NAMED: usize = 5;
@@ -32,10 +32,12 @@ pub(super) enum OrderNews {
     Nothing,
     /// The order counts from now on.
     Completed,
-    /// A completed order changed.
-    Changed(Unsettled),
+    /// A completed order changed: what it was.
+    Changed(Arc<Order>),
     /// The order does not count, or no longer.
     Cancelled,
+    /// Something of a completed order failed, and runs again.
+    Again,
 }
 
 /// How an order stood before an event.
@@ -69,17 +71,18 @@ impl Draft {
         let told = OrderTold::of(order.clone(), record.order_version());
         let (news, became) = match (before, record.phase()) {
             (Before { phase: Phase::Completed, order: Some(before) }, Phase::Completed) => {
-                (OrderNews::Changed(Unsettled { stamp, before }), Step::Updated)
+                (OrderNews::Changed(before), Step::Updated)
             }
             (_, Phase::Completed) => (OrderNews::Completed, Step::Completed),
             _ => (OrderNews::Nothing, step),
         };
         let used = match &news {
-            OrderNews::Changed(Unsettled { before, .. }) => &before.coupons[..],
+            OrderNews::Changed(before) => &before.coupons[..],
             OrderNews::Completed => &[],
-            OrderNews::Nothing | OrderNews::Cancelled => &order.coupons,
+            OrderNews::Nothing | OrderNews::Cancelled | OrderNews::Again => &order.coupons,
         };
-        let coupons: Vec<_> = order.coupons.iter().filter(|code| !used.contains(code)).cloned().collect();
+        let is_new = |code: &&Name| !used.iter().any(|known| known.eq_ignore_ascii_case(code));
+        let coupons: Vec<_> = order.coupons.iter().filter(is_new).cloned().collect();
         self.order_news = news;
         self.runs_rules = became == step;
         self.told.push(match became {
@@ -90,18 +93,22 @@ impl Draft {
         if matches!(step, Step::Created | Step::Completed) {
             self.end_carts(frame, &order);
         }
-        self.count_order();
-        self.use_coupons(frame, &coupons);
+        self.count_order(frame);
+        match self.order.as_ref().is_some_and(OrderRecord::is_undone) {
+            false => self.use_coupons(frame, &coupons),
+            true => self.return_coupons(frame),
+        }
     }
 
-    pub(super) fn see_cancellation(&mut self, cancelled: &Cancellation) {
+    pub(super) fn see_cancellation(&mut self, frame: Frame<'_>, cancelled: &Cancellation) {
         let stamp = Stamp { version: cancelled.version, at: self.at, step: Step::Cancelled };
         if self.see(Sight { order_id: &cancelled.order_id, stamp, order: None }).is_none() {
             return;
         }
         self.order_news = OrderNews::Cancelled;
         self.told.push(EventData::OrderCancelled(cancelled.clone()));
-        self.count_order();
+        self.count_order(frame);
+        self.return_coupons(frame);
     }
 
     /// Takes a snapshot into the order's record. Answers how the order stood before; `None` when nothing changed, and
@@ -116,6 +123,9 @@ impl Draft {
         let is_others = record.counted.is_some() && owner.is_none();
         let is_newer = !is_others && record.see(stamp, order);
         if (record.phase(), record.order()) != (before.phase, before.order.as_ref()) {
+            if record.member.is_none() && record.version > 0 {
+                self.people.awaited = Some(order_id.clone());
+            }
             record.member = owner.or(Some(me));
             return self.order.as_mut().map(|record| (before, record));
         }
@@ -137,7 +147,7 @@ impl Draft {
         None
     }
 
-    pub(super) fn see_refund(&mut self, refund: &Refund) {
+    pub(super) fn see_refund(&mut self, frame: Frame<'_>, refund: &Refund) {
         let record = self.order.get_or_insert_with(|| OrderRecord::unseen(refund.order_id.clone()));
         let before = record.refunded();
         let kept = record.give_back(&refund.back);
@@ -163,19 +173,20 @@ impl Draft {
         for note in notes {
             self.note(note);
         }
-        self.count_order();
+        self.count_order(frame);
+        self.return_coupons(frame);
     }
 
     /// Brings the member's history in line with the order: a visit and its spending for one that counts, neither for
     /// one that was cancelled.
-    fn count_order(&mut self) {
+    fn count_order(&mut self, frame: Frame<'_>) {
         let Some(record) = &mut self.order else { return };
         let (today, day) = (self.today, record.day.unwrap_or(self.today));
         match (record.counted, record.spend()) {
             (None, Some(spend)) => {
                 record.day = Some(today);
                 record.counted = Some(Counted { at: self.at, spend });
-                self.visit(spend);
+                self.visit(frame, spend);
                 self.theirs().for_each(|theirs| theirs.history.visit(today, spend));
             }
             (Some(counted), Some(spend)) => {
@@ -195,29 +206,49 @@ impl Draft {
         }
     }
 
-    /// For a replay, which folds nothing: what there was to settle when the event was first decided.
+    /// For a replay, which folds nothing: whether there may be something to settle yet.
     pub(super) fn recall_order(&mut self, event: &SourceEvent) {
-        let (step, version) = match &event.data {
-            SourceData::OrderCreated(new) => (Step::Created, new.version),
-            SourceData::OrderUpdated(new) => (Step::Updated, new.version),
-            SourceData::OrderCompleted(new) => (Step::Completed, new.version),
-            _ => return,
+        let phase = self.order.as_ref().map(OrderRecord::phase);
+        self.order_news = match (event.kind(), phase) {
+            (
+                SourceType::OrderCreated | SourceType::OrderUpdated | SourceType::OrderCompleted,
+                Some(Phase::Completed),
+            ) => OrderNews::Again,
+            (SourceType::OrderCancelled, Some(Phase::Cancelled)) => OrderNews::Cancelled,
+            _ => OrderNews::Nothing,
         };
-        let stamp = Stamp { version, at: self.at, step };
-        let unsettled = self.order.as_ref().and_then(|record| record.unsettled.clone());
-        if let Some(unsettled) = unsettled.filter(|unsettled| unsettled.stamp == stamp) {
-            self.order_news = OrderNews::Changed(unsettled);
-            self.runs_rules = step != Step::Completed;
-        } else if step == Step::Completed {
-            self.order_news = OrderNews::Completed;
+        // Of a completed order, what each rule is settled with says what is to be done.
+        self.runs_rules = event.kind() != SourceType::OrderCompleted;
+    }
+
+    /// The order as it is, when rules on `order.completed` are to be asked about it once more.
+    pub fn changed_order(&self) -> Option<Arc<Order>> {
+        match self.order_news {
+            OrderNews::Nothing | OrderNews::Completed | OrderNews::Cancelled => None,
+            OrderNews::Changed(_) | OrderNews::Again => self.order.as_ref()?.order().cloned(),
         }
     }
 
-    /// The completed order before it changed, if it did: what it earns must be asked anew.
-    pub fn changed_order(&self) -> Option<Arc<Order>> {
+    /// Up to where a rule on `order.completed` is settled with the order at hand; `None` when that is up to now.
+    pub fn settled(&self, rule: &str) -> Option<Settled> {
+        let failed = || self.order.as_ref().and_then(|record| record.settled(rule)).cloned();
         match &self.order_news {
-            OrderNews::Changed(unsettled) => Some(unsettled.before.clone()),
-            OrderNews::Nothing | OrderNews::Completed | OrderNews::Cancelled => None,
+            OrderNews::Nothing | OrderNews::Cancelled => None,
+            OrderNews::Completed => Some(Settled::Never),
+            OrderNews::Changed(before) => Some(failed().unwrap_or_else(|| Settled::UpTo(before.clone()))),
+            OrderNews::Again => failed(),
+        }
+    }
+
+    /// A rule on `order.completed` is settled with the order as it is.
+    pub fn settled_now(&mut self, rule: &str) {
+        self.order.iter_mut().for_each(|record| record.settled_now(rule));
+    }
+
+    /// A rule on `order.completed` failed; it was settled up to there.
+    pub fn left_unsettled(&mut self, rule: &str, settled: Settled) {
+        if let Some(record) = &mut self.order {
+            record.left_unsettled(rule, settled);
         }
     }
 
@@ -228,11 +259,19 @@ impl Draft {
     }
 
     /// Applies what a rule asks for a changed order beyond what it asks for the order as it was: the difference of
-    /// points, to be moved by [`Draft::settle_order`], and what else is new. Nothing is deducted a second time.
+    /// points, to be moved by [`Draft::settle_order`], and what else is new. Nothing is deducted a second time. `None`
+    /// when the rule has never been settled with the order.
     ///
     /// # Errors
     /// As for [`Draft::apply`].
-    pub fn re_earn(&mut self, frame: Frame<'_>, was: &[Action], is: RuleEffects) -> Result<(), Refusal> {
+    pub fn re_earn(
+        &mut self,
+        frame: Frame<'_>,
+        was: Option<&[Action]>,
+        is: RuleEffects,
+    ) -> Result<(), Refusal> {
+        let deducts = was.is_none();
+        let was = was.unwrap_or_default();
         let (mut changes, mut steps) = (BTreeMap::new(), BTreeMap::new());
         for (actions, sign) in [(&is.actions[..], 1), (was, -1)] {
             for action in actions {
@@ -246,11 +285,10 @@ impl Draft {
             }
         }
         let is_new = |action: &Action| match action {
-            Action::Award { .. }
-            | Action::Deduct { .. }
-            | Action::TakeBack { .. }
-            | Action::Progress { .. } => false,
-            Action::SetTier(_)
+            Action::Award { .. } | Action::TakeBack { .. } | Action::Progress { .. } => false,
+            Action::Deduct { .. } => deducts,
+            Action::Confirm { .. }
+            | Action::SetTier(_)
             | Action::Mark(_)
             | Action::Recommend(_)
             | Action::Achieve(_)
@@ -272,23 +310,19 @@ impl Draft {
     /// when a refund came before the order, and none needs to when the order itself says so.
     ///
     /// # Errors
-    /// The balance would leave the range of points; nothing moved then.
-    pub fn settle_order(&mut self, frame: Frame<'_>, rules_failed: bool) -> Result<(), Refusal> {
+    /// The balance would leave the range of points; nothing moved then, and all of it moves when that is run again.
+    pub fn settle_order(&mut self, frame: Frame<'_>) -> Result<(), RuleFailure> {
         let reason = match &self.order_news {
             OrderNews::Nothing => return Ok(()),
             OrderNews::Completed => "refunded before the order came",
             OrderNews::Changed(_) => "order changed",
             OrderNews::Cancelled => "order cancelled",
+            OrderNews::Again => "settled later",
         };
-        let Some(record) = &mut self.order else { return Ok(()) };
-        record.unsettled = match &self.order_news {
-            OrderNews::Changed(unsettled) if rules_failed => Some(unsettled.clone()),
-            _ => None,
-        };
-        let cause =
-            Cause { rule: reason.into(), at: "engine".into(), program_version: frame.program_version };
+        let cause = frame.engine(reason);
         let reason = Note::parse(reason).unwrap_or_else(|_| unreachable!("a fixed text"));
-        self.all_or_nothing(|draft| draft.settle(frame, &cause, &reason).map(|_| ()))
+        let settled = self.all_or_nothing(|draft| draft.settle(frame, &cause, &reason).map(drop));
+        settled.map_err(|refusal| RuleFailure::of_engine(&cause, refusal))
     }
 
     /// Takes back the refunded share of what the order earned.
@@ -345,6 +379,7 @@ impl Draft {
         let Movement { cause, wallet, amount: due, .. } = movement;
         let taken = self.claw_back(frame, movement)?;
         if taken < due {
+            self.order.iter_mut().for_each(|record| record.let_go(&wallet.code, Points(due.0 - taken.0)));
             self.note(format!(
                 "{taken} of {due} {} were taken back; the rest is spent and let go",
                 wallet.plural

@@ -2,6 +2,7 @@
 
 use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
+use crate::domain::achievement::Brought;
 use crate::domain::effect::Cause;
 use crate::domain::ids::{MemberId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
@@ -53,17 +54,18 @@ impl Draft {
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
-        let amount = self.room_for(wallet, whole);
+        let mut amount = self.room_for(wallet, whole);
+        let is_of_order = self.reacts_to.is_none() && self.source_kind() == Some(SourceType::OrderCompleted);
+        if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount > Points::ZERO) {
+            amount = order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
+        }
         self.line(cause, "award", Some((wallet, amount)), None);
         if amount == Points::ZERO {
             return Ok(());
         }
         if let Some((achievement, nth)) = self.reacts_to.clone() {
-            self.remember_prize(&achievement, nth, wallet, amount);
-        } else if let (Some(order), Occasion::Source(input)) = (&mut self.order, &self.occasion)
-            && input.event.kind() == SourceType::OrderCompleted
-        {
-            order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
+            let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
+            self.remember_prize(&achievement, nth, &brought);
         }
         self.earn(frame, Movement { cause, wallet, amount, reason })
     }
@@ -83,6 +85,7 @@ impl Draft {
             Pending::No => {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
                 self.hand_on(wallet, amount, |held| held.credit(amount, moved.expires_at))?;
+                let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
             }
@@ -98,6 +101,7 @@ impl Draft {
             wallet: wallet.code.clone(),
             reason: reason.into(),
             available_at: until.instant(),
+            order_id: self.order_at_hand(),
         }));
         Ok(())
     }
@@ -119,21 +123,63 @@ impl Draft {
         Ok(())
     }
 
-    /// Points whose waiting ends can be spent from now on; their expiry counts from when they were earned.
+    /// Points whose waiting ends, at `at`, can be spent from then on; their expiry counts from when they were earned.
+    /// What there is no room for is gone: it must not keep the member from being decided on.
     pub(super) fn release(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        wallet: &WalletTerms,
+        (wallet, at): (&WalletTerms, Timestamp),
         ends: impl FnMut(&Waiting) -> bool,
     ) -> Result<(), Refusal> {
+        let from = Account::Pending(self.member.id);
         for waiting in self.member.standing.wallets.open(&wallet.code).release(ends) {
-            let movement = Movement { cause, wallet, amount: waiting.amount, reason: &cause.rule };
-            let from = Account::Pending(self.member.id);
-            let moved = self.credit_from(frame, movement, from, waiting.earned_at)?;
-            self.told.push(EventData::PointsEarned(moved));
+            let room = self.member.standing.wallets.open(&wallet.code).room().min(waiting.amount);
+            let movement = Movement { cause, wallet, amount: room, reason: &cause.rule };
+            if room > Points::ZERO {
+                let moved = self.credit_from(frame, movement, from, (waiting.earned_at, at))?;
+                self.told.push(EventData::PointsEarned(moved));
+            }
+            if room < waiting.amount {
+                let amount = Points(waiting.amount.0 - room.0);
+                self.book(Movement { amount, ..movement }, from, Account::Chain(ChainAccount::Expired));
+                self.told.push(EventData::PointsExpired(PointsMoved {
+                    amount,
+                    wallet: wallet.code.clone(),
+                    new_balance: self.balance(wallet),
+                    reason: "no room for more points".into(),
+                    expires_at: None,
+                    order_id: None,
+                }));
+            }
         }
         Ok(())
+    }
+
+    /// What something earned and waits can be spent from now on, in whatever wallet.
+    pub(super) fn confirm(&mut self, frame: Frame<'_>, cause: &Cause, origin: &Key) -> Result<(), Refusal> {
+        for wallet in &frame.terms.wallets {
+            let held = |draft: &Self| {
+                draft.member.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.pending())
+            };
+            let before = held(self);
+            let is_it = |waiting: &Waiting| waiting.origin == *origin;
+            self.release(frame, cause, (wallet, self.at), is_it)?;
+            self.desk.tombstones.release(wallet, frame.timezone, is_it)?;
+            let released = Points(before.0 - held(self).0);
+            if released > Points::ZERO {
+                self.line(cause, "confirm", Some((wallet, released)), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// The order that is decided on, if any is.
+    pub(super) fn order_at_hand(&self) -> Option<Key> {
+        match &self.occasion {
+            Occasion::Source(input) => input.event.data.order_id().cloned(),
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
     }
 
     /// What earned points are remembered by: the order, else the source event.
@@ -158,6 +204,7 @@ impl Draft {
         if amount > Points::ZERO {
             let (moved, _) =
                 self.debit(Movement { cause, wallet, amount, reason }, ChainAccount::Deducted)?;
+            let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
             self.told.push(EventData::PointsDeducted(moved));
         }
         self.line(cause, "deduct", Some((wallet, amount)), None);
@@ -212,7 +259,8 @@ impl Draft {
         }
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
-            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None };
+            let order_id = self.order_at_hand();
+            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id };
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
@@ -230,26 +278,28 @@ impl Draft {
         movement: Movement<'_>,
         from: ChainAccount,
     ) -> Result<PointsMoved, Refusal> {
-        self.credit_from(frame, movement, Account::Chain(from), self.at)
+        self.credit_from(frame, movement, Account::Chain(from), (self.at, self.at))
     }
 
-    /// Points that come from any account; their expiry counts from `earned_at`.
+    /// Points that come from any account; their expiry counts from when they were earned, the wallet is used when they
+    /// come.
     pub(super) fn credit_from(
         &mut self,
         frame: Frame<'_>,
         movement: Movement<'_>,
         from: Account,
-        earned_at: Timestamp,
+        (earned_at, comes_at): (Timestamp, Timestamp),
     ) -> Result<PointsMoved, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let expires_at = wallet.expiry.of(earned_at, frame.timezone);
         let held = self.member.standing.wallets.open(&wallet.code);
         held.credit(amount, expires_at)?;
-        held.used_at = wallet.expiry.when_used(self.at, held.used_at);
+        held.used_at = wallet.expiry.when_used(comes_at, held.used_at);
         let new_balance = held.balance();
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();
-        Ok(PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at })
+        let reason = reason.into();
+        Ok(PointsMoved { amount, wallet, new_balance, reason, expires_at, order_id: None })
     }
 
     /// Points that go; answers the lots they came from.
@@ -268,7 +318,8 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, Account::Member(self.member.id), Account::Chain(to));
         let wallet = wallet.code.clone();
-        Ok((PointsMoved { amount, wallet, new_balance, reason: reason.into(), expires_at: None }, drawn))
+        let reason = reason.into();
+        Ok((PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id: None }, drawn))
     }
 
     /// Writes the line of a movement into the ledger.

@@ -11,12 +11,14 @@ use crate::domain::effect::Cause;
 use crate::domain::ids::RedemptionId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::{EventData, PointsMoved};
+use crate::domain::money::Points;
 use crate::domain::redemption::{
     Counted, MAX_OPEN, Redemption, RedemptionStatus, RewardFace, Step, StockWay,
 };
 use crate::domain::refusal::Refused;
 use crate::domain::terms::reward::{Approval, RewardTerms};
 use crate::domain::terms::wallet::WalletTerms;
+use crate::domain::text::Note;
 
 impl Draft {
     /// Spends points on a reward.
@@ -111,37 +113,53 @@ impl Draft {
         redemption.code = order.code.clone().or(redemption.code);
         self.tell_status(&redemption);
         let cause = self.cause_of_command(frame);
-        self.keep_redemption(frame, &cause, redemption)?;
+        self.keep_redemption(frame, &cause, redemption);
         Ok(())
     }
 
     /// Ends the redemptions whose time is over.
     pub(super) fn expire_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
         let due: Vec<_> = self.member.standing.redemptions.due(self.now).collect();
-        let unknown = due.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
+        let cause = frame.engine("not fulfilled in time");
+        self.end_redemptions(frame, &cause, &due, |redemption| redemption.status = RedemptionStatus::Expired)
+    }
+
+    /// Cancels whatever is open of somebody who is about to be forgotten: nobody will come for it.
+    pub(super) fn abandon_redemptions(&mut self, frame: Frame<'_>) -> Result<(), Refusal> {
+        let open: Vec<_> = self.member.standing.redemptions.ids().collect();
+        let cause = self.cause_of_command(frame);
+        self.end_redemptions(frame, &cause, &open, |redemption| {
+            redemption.status = RedemptionStatus::Cancelled;
+            redemption.reason = Note::parse("the member was erased").ok();
+        })
+    }
+
+    fn end_redemptions(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        ids: &[RedemptionId],
+        end: impl Fn(&mut Redemption),
+    ) -> Result<(), Refusal> {
+        let unknown = ids.iter().filter(|id| !self.desk.redemptions.known.contains_key(id));
         self.wanted.redemptions.carried.extend(unknown);
         if !self.wanted.redemptions.is_empty() {
             return Err(Refusal::Lacks);
         }
-        for id in due {
+        for id in ids {
             // One that is carried and not there is damage, which whoever lays it out has reported.
-            let Some(mut redemption) = self.desk.redemptions.known.get(&id).cloned().flatten() else {
+            let Some(mut redemption) = self.desk.redemptions.known.get(id).cloned().flatten() else {
                 continue;
             };
-            redemption.status = RedemptionStatus::Expired;
+            end(&mut redemption);
             self.tell_status(&redemption);
-            self.keep_redemption(frame, &frame.engine("not fulfilled in time"), redemption)?;
+            self.keep_redemption(frame, cause, redemption);
         }
         Ok(())
     }
 
     /// Keeps what became of a redemption; one that came to nothing gives back what it took.
-    fn keep_redemption(
-        &mut self,
-        frame: Frame<'_>,
-        cause: &Cause,
-        mut redemption: Redemption,
-    ) -> Result<(), Refusal> {
+    fn keep_redemption(&mut self, frame: Frame<'_>, cause: &Cause, mut redemption: Redemption) {
         redemption.updated_at = self.now;
         if !redemption.status.is_open() {
             self.member.standing.redemptions.closed(&redemption);
@@ -149,15 +167,15 @@ impl Draft {
                 theirs.standing.redemptions.closed(&redemption);
             }
             if redemption.status.came_to_nothing() {
-                self.give_back(frame, cause, &redemption)?;
+                self.give_back(frame, cause, &redemption);
             }
         }
         self.desk.redemptions.keep(redemption);
-        Ok(())
     }
 
-    /// Gives the points back into the lots they came from. What has expired meanwhile expires again at once.
-    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) -> Result<(), Refusal> {
+    /// Gives the points back into the lots they came from, as far as there is room for them. What has expired meanwhile
+    /// expires again at once.
+    fn give_back(&mut self, frame: Frame<'_>, cause: &Cause, redemption: &Redemption) {
         if redemption.counted.stock {
             let reward = redemption.reward.id.clone();
             self.desk.redemptions.move_stock(reward, StockWay::GiveBack);
@@ -167,22 +185,26 @@ impl Draft {
         let wallet =
             declared.map_or_else(|| Cow::Owned(WalletTerms::plain(redemption.wallet.clone())), Cow::Borrowed);
         let held = self.member.standing.wallets.open(&wallet.code);
-        held.put_back(&redemption.drawn)?;
+        let amount = held.put_back(&redemption.drawn);
         for theirs in self.desk.tombstones.line(Some(redemption.member)) {
             let held = theirs.wallet(&wallet.code);
-            held.put_back(&redemption.drawn)?;
+            held.put_back(&redemption.drawn);
             held.expire(self.now);
         }
-        self.desk.tombstones.make_up(
-            &mut self.member,
-            redemption.member,
-            &wallet.code,
-            redemption.points_spent,
-        );
+        self.desk.tombstones.make_up(&mut self.member, redemption.member, &wallet.code, amount);
         let held = self.member.standing.wallets.open(&wallet.code);
         held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
         let new_balance = held.balance();
-        let (amount, reason) = (redemption.points_spent, &*redemption.reward.title);
+        let (spent, reason) = (redemption.points_spent, &*redemption.reward.title);
+        if amount < spent {
+            self.note(format!(
+                "only {amount} of {spent} {} were given back: there is no room for more",
+                wallet.plural
+            ));
+        }
+        if amount == Points::ZERO {
+            return;
+        }
         let movement = Movement { cause, wallet: &wallet, amount, reason };
         self.book(movement, Account::Chain(ChainAccount::Redeemed), Account::Member(self.member.id));
         self.told.push(EventData::PointsReturned(PointsMoved {
@@ -191,20 +213,12 @@ impl Draft {
             new_balance,
             reason: reason.into(),
             expires_at: None,
+            order_id: None,
         }));
-        self.expire_due(frame, &wallet);
-        Ok(())
+        self.expire_due(frame, &wallet, self.now);
     }
 
     fn tell_status(&mut self, redemption: &Redemption) {
-        let told = redemption.told();
-        self.told.push(match redemption.status {
-            RedemptionStatus::Pending => EventData::RedemptionPending(told),
-            RedemptionStatus::Approved => EventData::RedemptionApproved(told),
-            RedemptionStatus::Fulfilled => EventData::RedemptionFulfilled(told),
-            RedemptionStatus::Rejected => EventData::RedemptionRejected(told),
-            RedemptionStatus::Cancelled => EventData::RedemptionCancelled(told),
-            RedemptionStatus::Expired => EventData::RedemptionExpired(told),
-        });
+        self.told.push(EventData::Redemption(redemption.told()));
     }
 }

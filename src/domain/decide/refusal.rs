@@ -30,7 +30,9 @@ pub enum Refusal {
     #[error("take_back works on order.refunded only: here there is no refund")]
     NoRefund,
     /// `recommend` without `mark`.
-    #[error("recommend goes with the event that `mark` tells: use both in one rule")]
+    #[error(
+        "recommend goes with the event that `mark` tells: use both in one rule, or a rule on member.reactivated"
+    )]
     NothingToRecommendFor,
     /// More recommendations than a person would read.
     #[error("a rule may recommend at most {MAX_RECOMMENDATIONS} actions")]

@@ -15,6 +15,7 @@ use crate::domain::achievement::Brought;
 use crate::domain::ids::{MemberId, ReferralId};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
+use crate::domain::referral::Sent;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
 use crate::domain::wallet::{Waiting, Wallet, WalletError};
@@ -57,36 +58,42 @@ impl Tombstones {
         self.members.iter_mut().filter_map(Member::theirs_mut)
     }
 
-    /// Does what is due by `now`: waiting is over, points expire.
+    /// Ends the waiting of what `ends` says, as the survivor's own ends.
     ///
     /// # Errors
     /// A balance would leave the range of points.
-    pub fn catch_up(
+    pub fn release(
         &mut self,
-        survivor: &mut Member,
-        now: Timestamp,
-        wallets: &[WalletTerms],
+        wallet: &WalletTerms,
         zone: Tz,
+        ends: impl Fn(&Waiting) -> bool,
     ) -> Result<(), WalletError> {
-        if self.members.is_empty() {
-            return Ok(());
-        }
-        for wallet in wallets {
-            let gone =
-                survivor.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.over_at(now));
-            let mut expired = BTreeMap::from([(survivor.id, gone)]);
-            for member in &mut self.members {
-                let id = member.id;
-                let Some(theirs) = member.theirs_mut() else { continue };
-                if theirs.standing.wallets.get(&wallet.code).is_some_and(|held| held.is_due(now)) {
-                    let gone = theirs.catch_up(wallet, zone, now)?;
-                    expired.insert(id, gone);
-                    self.changed.insert(id);
-                }
+        for member in &mut self.members {
+            let id = member.id;
+            let Some(theirs) = member.theirs_mut() else { continue };
+            if theirs.release(wallet, zone, &ends)? {
+                self.changed.insert(id);
             }
-            self.forget_expired(survivor, &wallet.code, &expired);
         }
         Ok(())
+    }
+
+    /// Points of a wallet that are gone at `now`. The survivor's own are about to be.
+    pub fn expire(&mut self, survivor: &mut Member, code: &Name, now: Timestamp) {
+        if self.members.is_empty() {
+            return;
+        }
+        let gone = survivor.standing.wallets.get(code).map_or(Points::ZERO, |held| held.over_at(now));
+        let mut expired = BTreeMap::from([(survivor.id, gone)]);
+        for member in &mut self.members {
+            let id = member.id;
+            let Some(theirs) = member.theirs_mut() else { continue };
+            if theirs.standing.wallets.get(code).is_some_and(|held| held.over_at(now) > Points::ZERO) {
+                expired.insert(id, theirs.wallet(code).expire(now));
+                self.changed.insert(id);
+            }
+        }
+        self.forget_expired(survivor, code, &expired);
     }
 
     /// What expired of theirs and was not there any more, because it was spent, need not be made up for.
@@ -232,27 +239,25 @@ impl Possessions {
         }
     }
 
-    /// Does what is due in a wallet. Answers how many points expired.
-    fn catch_up(&mut self, wallet: &WalletTerms, zone: Tz, now: Timestamp) -> Result<Points, WalletError> {
-        self.release(wallet, zone, |waiting| waiting.until.instant().is_some_and(|at| at <= now))?;
-        Ok(self.wallet(&wallet.code).expire(now))
-    }
-
-    /// Ends the waiting of what `ends` says.
-    ///
-    /// # Errors
-    /// The balance would leave the range of points.
-    pub fn release(
+    /// Ends the waiting of what `ends` says, as far as there is room for it. Answers whether there was any.
+    fn release(
         &mut self,
         wallet: &WalletTerms,
         zone: Tz,
-        ends: impl FnMut(&Waiting) -> bool,
-    ) -> Result<(), WalletError> {
+        ends: impl Fn(&Waiting) -> bool,
+    ) -> Result<bool, WalletError> {
         let held = self.wallet(&wallet.code);
-        for waiting in held.release(ends) {
-            held.credit(waiting.amount, wallet.expiry.of(waiting.earned_at, zone))?;
+        let released = held.release(ends);
+        for waiting in &released {
+            let amount = waiting.amount.min(held.room());
+            held.credit(amount, wallet.expiry.of(waiting.earned_at, zone))?;
         }
-        Ok(())
+        Ok(!released.is_empty())
+    }
+
+    /// How many they brought.
+    pub const fn sent(&mut self) -> &mut Sent {
+        &mut self.referring.sent
     }
 }
 

@@ -22,7 +22,7 @@ use super::money::Money;
 use super::terms::achievement::Which;
 use super::text::{Key, Name};
 
-pub use record::{Counted, Earned, OrderRecord, Phase, Unsettled};
+pub use record::{Counted, Earned, OrderRecord, Phase, Settled, UsedCoupon};
 pub use refund::{Back, Refund, RefundTold, ReturnedLine, WhichLine};
 
 /// An order as a POS describes it at one moment.
@@ -76,6 +76,16 @@ pub struct Order {
     pub coupons: Vec<Name>,
     /// Its lines.
     pub items: Vec<Item>,
+}
+
+impl Order {
+    /// Whether it has anything that leads to the guest, or that somebody wrote in their own words.
+    pub const fn names_somebody(&self) -> bool {
+        self.session_id.is_some()
+            || self.cart_id.is_some()
+            || self.status.is_some()
+            || self.experience_details.is_some()
+    }
 }
 
 /// One line of an order.

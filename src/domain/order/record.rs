@@ -14,8 +14,10 @@ use super::refund::{Back, Returned, WhichLine};
 use super::share::Share;
 use super::{Item, Order, Stamp, Step};
 use crate::domain::Timestamp;
-use crate::domain::ids::MemberId;
+use crate::domain::coupon::CouponCode;
+use crate::domain::ids::{CouponUsageKey, MemberId};
 use crate::domain::money::{Money, Points};
+use crate::domain::source_event::MAX_COUPONS;
 use crate::domain::terms::achievement::Counts;
 use crate::domain::terms::earning::Earning;
 use crate::domain::text::{Key, Name};
@@ -25,7 +27,7 @@ use crate::domain::text::{Key, Name};
 pub struct OrderRecord {
     /// The POS's id.
     pub order_id: Key,
-    /// Whose order; `None` while only refunds of it are known.
+    /// Whose order; `None` while nothing else is known of it but refunds, and that something was parked about it.
     pub member: Option<MemberId>,
     /// The day it counts for, or last did, in the chain's zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,9 +51,12 @@ pub struct OrderRecord {
     /// What it counts for achievements that keep a count of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     feats: Vec<Contribution>,
-    /// A change that some rule failed to settle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unsettled: Option<Unsettled>,
+    /// Coupons that it used, as far as that was not taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    coupons: Vec<UsedCoupon>,
+    /// What rules on its completion failed to settle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unsettled: Vec<Unsettled>,
     /// Counts writes; a commit names the version it was decided from. 0 = not stored yet.
     #[serde(skip)]
     pub version: i64,
@@ -66,13 +71,30 @@ pub struct Counted {
     pub spend: Money,
 }
 
-/// A change of a completed order that can be settled again.
+/// Rules on `order.completed` that failed, and up to where they are settled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Unsettled {
-    /// Of the event that brought it.
-    pub stamp: Stamp,
-    /// The order before it.
-    pub before: Arc<Order>,
+struct Unsettled {
+    settled: Settled,
+    rules: Vec<Box<str>>,
+}
+
+/// Up to where a rule on `order.completed` is settled with an order: what it asks for since then is still to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// It never was.
+    Never,
+    /// As the order was then.
+    UpTo(Arc<Order>),
+}
+
+/// A coupon that an order used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCoupon {
+    /// Its code.
+    pub code: CouponCode,
+    /// The use.
+    pub usage: CouponUsageKey,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +112,14 @@ pub struct Earned {
     pub earned: Points,
     /// What of that it does not leave with the member: taken back, or let go because it was spent.
     pub taken_back: Points,
+    /// What the member has of it although the order does not leave it: should the order leave it again, it is theirs
+    /// already.
+    #[serde(default, skip_serializing_if = "is_none")]
+    let_go: Points,
+}
+
+fn is_none(points: &Points) -> bool {
+    *points == Points::ZERO
 }
 
 /// What an order counts for one achievement.
@@ -116,6 +146,10 @@ pub enum Phase {
 }
 
 impl OrderRecord {
+    /// Of how many states of the order it is known that some rule was last settled with it. Should there be more, which
+    /// takes as many rules that failed at as many changes, rules are taken to be settled up to the newest of them.
+    const MAX_UNSETTLED: usize = 8;
+
     /// An order nobody has told us about yet.
     pub fn unseen(order_id: Key) -> Self {
         Self {
@@ -129,7 +163,8 @@ impl OrderRecord {
             barred: Vec::new(),
             earned: Vec::new(),
             feats: Vec::new(),
-            unsettled: None,
+            coupons: Vec::new(),
+            unsettled: Vec::new(),
             version: 0,
         }
     }
@@ -137,12 +172,16 @@ impl OrderRecord {
     /// Forgets what may name the guest: whatever the ordering system put into the order. Answers whether there was any.
     pub fn forget_person(&mut self) -> bool {
         let newest = self.newest.as_mut().map(|newest| &mut newest.order);
-        let before = self.unsettled.as_mut().map(|unsettled| &mut unsettled.before);
+        let before = self.unsettled.iter_mut().filter_map(|unsettled| match &mut unsettled.settled {
+            Settled::Never => None,
+            Settled::UpTo(order) => Some(order),
+        });
         let mut forgot = false;
         for order in newest.into_iter().chain(before) {
-            if order.session_id.is_some() || order.experience_details.is_some() {
+            if order.names_somebody() {
                 let order = Arc::make_mut(order);
-                (order.session_id, order.experience_details) = (None, None);
+                (order.session_id, order.cart_id) = (None, None);
+                (order.status, order.experience_details) = (None, None);
                 forgot = true;
             }
         }
@@ -167,6 +206,26 @@ impl OrderRecord {
             self.outcome = Some(stamp);
         }
         decides || (newer && order.is_some())
+    }
+
+    /// Whether it may use a coupon: each once, and no more than [`MAX_COUPONS`].
+    pub fn may_use(&self, code: &CouponCode) -> bool {
+        self.coupons.len() < MAX_COUPONS && self.coupons.iter().all(|used| used.code != *code)
+    }
+
+    /// It used a coupon.
+    pub fn used_coupon(&mut self, code: &CouponCode, usage: CouponUsageKey) {
+        self.coupons.push(UsedCoupon { code: code.clone(), usage });
+    }
+
+    /// Hands out the coupons that it used.
+    pub fn take_coupons(&mut self) -> Vec<UsedCoupon> {
+        std::mem::take(&mut self.coupons)
+    }
+
+    /// Takes coupons in again that it used.
+    pub fn keep_coupons(&mut self, coupons: Vec<UsedCoupon>) {
+        self.coupons = coupons;
     }
 
     /// Takes a refund in. Answers whether all of it could be kept.
@@ -272,6 +331,15 @@ impl OrderRecord {
         by_amount.rest_beside(Share::new(gone, all))
     }
 
+    /// Whether it was cancelled, or paid and all of it given back.
+    pub fn is_undone(&self) -> bool {
+        match self.phase() {
+            Phase::Open => false,
+            Phase::Completed => !self.returned.is_nothing() && !self.stands(),
+            Phase::Cancelled => true,
+        }
+    }
+
     /// Whether it counts, and something of it is left.
     fn stands(&self) -> bool {
         let back = || self.returned.of_items(self.items());
@@ -352,11 +420,17 @@ impl OrderRecord {
         of_wallet.map_or(Points::ZERO, |earned| earned.earned)
     }
 
-    /// It earned so much more, which the member has got. `None` beyond [`Points::LIMIT`].
-    pub fn earn(&mut self, wallet: &Name, amount: Points) -> Option<()> {
+    /// It earned so much more. Answers how much of it the member is to get: all but what they have already, because it
+    /// was let go when it should have been taken back. `None` beyond [`Points::LIMIT`].
+    pub fn earn(&mut self, wallet: &Name, amount: Points) -> Option<Points> {
         let earned = self.wallet(wallet);
         earned.earned = earned.earned.plus(amount)?;
-        Some(())
+        Some(earned.give(amount))
+    }
+
+    /// So much that should have been taken back was spent, and is let go.
+    pub fn let_go(&mut self, wallet: &Name, amount: Points) {
+        self.wallet(wallet).let_go.0 += amount.0;
     }
 
     /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
@@ -378,7 +452,12 @@ impl OrderRecord {
         let at = match self.earned.iter().position(|earned| earned.wallet == *wallet) {
             Some(at) => at,
             None => {
-                let none = Earned { wallet: wallet.clone(), earned: Points::ZERO, taken_back: Points::ZERO };
+                let none = Earned {
+                    wallet: wallet.clone(),
+                    earned: Points::ZERO,
+                    taken_back: Points::ZERO,
+                    let_go: Points::ZERO,
+                };
                 self.earned.push(none);
                 self.earned.len() - 1
             }
@@ -390,21 +469,74 @@ impl OrderRecord {
     /// `floor(earned × share left)`. Computed from the sums, so that three thirds give the whole and nothing is taken
     /// twice; a part of a point is gone when a refund has used it up.
     ///
-    /// Answers what must move now, by wallet: less than zero is taken back, more is given again.
+    /// Answers what must move now, by wallet: less than zero is taken back, more is given again, unless the member has
+    /// it still.
     pub fn settle(&mut self) -> Vec<(Name, Points)> {
-        let left = self.left();
+        let (left, phase) = (self.left(), self.phase());
         let mut moves = Vec::new();
-        for Earned { wallet, earned, taken_back } in &mut self.earned {
-            let stays = left.floor_of(earned.0.unsigned_abs()).cast_signed();
-            let gone = Points(earned.0 - stays);
-            if gone != *taken_back {
-                moves.push((wallet.clone(), Points(taken_back.0 - gone.0)));
-                *taken_back = gone;
+        for held in &mut self.earned {
+            let stays = left.floor_of(held.earned.0.unsigned_abs()).cast_signed();
+            let gone = Points(held.earned.0 - stays);
+            let change = Points(held.taken_back.0 - gone.0);
+            held.taken_back = gone;
+            let change = if change > Points::ZERO { held.give(change) } else { change };
+            if change != Points::ZERO {
+                moves.push((held.wallet.clone(), change));
             }
         }
-        if self.phase() != Phase::Completed {
-            self.earned.clear(); // should it be completed again, it earns anew
+        if phase != Phase::Completed {
+            self.start_anew();
         }
         moves
+    }
+
+    /// Should it be completed again, it earns anew, except for what the member has of it still.
+    fn start_anew(&mut self) {
+        self.unsettled.clear();
+        self.earned.retain_mut(|held| {
+            (held.earned, held.taken_back) = (Points::ZERO, Points::ZERO);
+            held.let_go > Points::ZERO
+        });
+    }
+
+    /// Up to where a rule is settled that failed before; `None` for one that did not.
+    pub fn settled(&self, rule: &str) -> Option<&Settled> {
+        let unsettled =
+            self.unsettled.iter().find(|unsettled| unsettled.rules.iter().any(|name| **name == *rule));
+        unsettled.map(|unsettled| &unsettled.settled)
+    }
+
+    /// A rule is settled with the order as it is.
+    pub fn settled_now(&mut self, rule: &str) {
+        for unsettled in &mut self.unsettled {
+            unsettled.rules.retain(|name| **name != *rule);
+        }
+        self.unsettled.retain(|unsettled| !unsettled.rules.is_empty());
+    }
+
+    /// A rule failed, and is settled up to there only.
+    pub fn left_unsettled(&mut self, rule: &str, settled: Settled) {
+        if self.settled(rule).is_some() {
+            return; // it failed before, too
+        }
+        let is_full = self.unsettled.len() >= Self::MAX_UNSETTLED;
+        let known = self.unsettled.iter_mut().find(|known| known.settled == settled);
+        let known = match known {
+            None if is_full => self.unsettled.last_mut(),
+            known => known,
+        };
+        match known {
+            Some(known) => known.rules.push(rule.into()),
+            None => self.unsettled.push(Unsettled { settled, rules: vec![rule.into()] }),
+        }
+    }
+}
+
+impl Earned {
+    /// Of so much that the order leaves more, what the member has not kept anyway.
+    fn give(&mut self, amount: Points) -> Points {
+        let kept = self.let_go.min(amount);
+        self.let_go.0 -= kept.0;
+        Points(amount.0 - kept.0)
     }
 }

@@ -216,8 +216,8 @@ fn what_is_remembered_survives_the_store() {
     record.give_back(&Back::Amount(money("1.10")));
     record.give_back(&Back::Lines(vec![line(sku("a"), Some("0.25")), line(WhichLine::Number(2), None)]));
     record.settle();
-    record.unsettled =
-        Some(Unsettled { stamp: stamp(7, Step::Updated), before: record.order().unwrap().clone() });
+    record.left_unsettled("a", Settled::Never);
+    record.left_unsettled("b", Settled::UpTo(record.order().unwrap().clone()));
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<OrderRecord>(&json).unwrap(), record, "{json}");
 }
@@ -230,6 +230,77 @@ fn things_are_counted_and_what_is_weighed_is_one() {
         item("c", "food", "3.0", "1"),
     ];
     assert_eq!(OrderTold::of(Arc::new(order("1", items)), None).item_count, 6);
+}
+
+#[test]
+fn a_line_is_what_its_category_or_its_article_says() {
+    let latte = item("latte", "coffee", "1", "4.00");
+    let category = |text| Which::Category(name(text));
+    for (which, is) in [
+        (Which::Any, true),
+        (category("coffee"), true),
+        (category("latte"), false),
+        (Which::Sku(name("latte")), true),
+        (Which::Sku(name("coffee")), false),
+    ] {
+        assert_eq!(latte.is(&which), is, "{which:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_news_when_it_is_the_newest_or_says_whether_the_order_counts() {
+    let order = Arc::new(order("10.00", Vec::new()));
+    let mut record = OrderRecord::unseen(order.order_id.clone());
+    for (version, step, is_news) in [
+        (2, Step::Updated, true),
+        (1, Step::Created, false),
+        (1, Step::Completed, true),
+        (1, Step::Completed, false),
+        (3, Step::Updated, true),
+    ] {
+        assert_eq!(record.see(stamp(version, step), Some(&order)), is_news, "{version} {step:?}");
+    }
+    assert!(record.see(stamp(4, Step::Cancelled), None));
+    assert!(!record.see(stamp(4, Step::Cancelled), None));
+    assert!(!record.see(stamp(5, Step::Updated), None), "nothing is said of the order");
+}
+
+#[test]
+fn a_refund_alone_is_worth_its_amount_its_lines_or_the_whole_order() {
+    let items = vec![item("a", "food", "2", "3.00"), item("b", "food", "1", "5.00")];
+    let record = completed(order("12.00", items), 0);
+    let unseen = OrderRecord::unseen(record.order_id.clone());
+    let two = Back::Lines(vec![line(sku("a"), None)]);
+    assert_eq!((record.worth(&two), unseen.worth(&two)), (Some(money("6.00")), None));
+    assert_eq!((record.worth(&Back::Full), unseen.worth(&Back::Full)), (Some(money("12.00")), None));
+    let amount = Back::Amount(money("2.50"));
+    assert_eq!((record.worth(&amount), unseen.worth(&amount)), (Some(money("2.50")), Some(money("2.50"))));
+}
+
+#[test]
+fn what_may_name_the_guest_is_forgotten_wherever_it_stands() {
+    let session = Some(name("s-1"));
+    let details: Option<JsonObject> = Some(r#"{"guests":2}"#.parse().unwrap());
+    let plain = order("10.00", Vec::new());
+    for (session_id, experience_details) in
+        [(None, None), (session.clone(), None), (None, details.clone()), (session, details)]
+    {
+        let may_name = session_id.is_some() || experience_details.is_some();
+        let named = Order { session_id, experience_details, ..plain.clone() };
+        let mut record = completed(named, 0);
+        assert_eq!(record.forget_person(), may_name);
+        assert_eq!(**record.order().unwrap(), plain);
+    }
+}
+
+#[test]
+fn lines_that_an_order_does_not_have_are_named_once_it_is_known() {
+    let back =
+        Back::Lines(vec![line(sku("a"), None), line(sku("b"), None), line(WhichLine::Number(2), None)]);
+    let record = completed(order("4.00", vec![item("a", "food", "1", "4.00")]), 0);
+    let unknown: Vec<_> = record.unknown_lines(&back).cloned().collect();
+    assert_eq!(unknown, [sku("b"), WhichLine::Number(2)]);
+    assert_eq!(OrderRecord::unseen(record.order_id).unknown_lines(&back).count(), 0);
 }
 
 /// A refund that may be anything.

@@ -100,3 +100,24 @@ impl Desk {
         RedemptionChanges { made, stock: self.moved }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_moves_where_it_is_known_and_every_move_is_written() {
+        let [mug, hat] = ["mug", "hat"].map(|text| Name::parse(text).unwrap());
+        let mut desk = Desk { taken: BTreeMap::from([(mug.clone(), 3)]), ..Desk::default() };
+        let take = StockWay::Take { of: 9 };
+        desk.move_stock(mug.clone(), take);
+        assert_eq!(desk.taken[&mug], 4);
+        desk.move_stock(mug.clone(), StockWay::GiveBack);
+        desk.move_stock(mug.clone(), StockWay::GiveBack);
+        desk.move_stock(hat.clone(), StockWay::GiveBack);
+        assert_eq!(desk.taken, BTreeMap::from([(mug.clone(), 2)]));
+        let ways = desk.into_changes().stock.into_iter().map(|moved| (moved.reward, moved.way));
+        let back = |reward: &Name| (reward.clone(), StockWay::GiveBack);
+        assert_eq!(ways.collect::<Vec<_>>(), [(mug.clone(), take), back(&mug), back(&mug), back(&hat)]);
+    }
+}

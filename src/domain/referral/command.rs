@@ -23,7 +23,9 @@ pub enum ReferralCommand {
     /// The member's referral does not count.
     Reject(Rejection),
     /// The member brought somebody: the engine's own follow-up of an approval.
-    Reward(Reward),
+    Reward(Recruit),
+    /// It counts no longer: the engine's own follow-up of that.
+    Revoke(Recruit),
 }
 
 /// By whom a member was brought.
@@ -48,11 +50,9 @@ pub struct Rejection {
 /// Whom a member brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reward {
+pub struct Recruit {
     /// The referral.
     pub referral: ReferralId,
-    /// What the chain calls who was brought.
-    pub receiver_id: Box<str>,
     /// Where the code came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,
@@ -70,7 +70,13 @@ impl ReferralCommand {
             Self::Approve => CommandType::ApproveReferral,
             Self::Reject(_) => CommandType::RejectReferral,
             Self::Reward(_) => CommandType::RewardReferral,
+            Self::Revoke(_) => CommandType::RevokeReferral,
         }
+    }
+
+    /// Whether it follows of a decision about somebody else, and cannot be refused.
+    pub const fn is_follow_up(&self) -> bool {
+        matches!(self, Self::Reward(_) | Self::Revoke(_))
     }
 
     pub(in crate::domain) fn accept(raw: &str) -> Result<Self, BadEvent> {
@@ -89,15 +95,33 @@ impl ReferralCommand {
     pub(in crate::domain) fn reward(raw: &str) -> Result<Self, BadEvent> {
         Ok(Self::Reward(json::object(raw, "data")?))
     }
+
+    pub(in crate::domain) fn revoke(raw: &str) -> Result<Self, BadEvent> {
+        Ok(Self::Revoke(json::object(raw, "data")?))
+    }
 }
+
+/// What the keys of follow-ups begin with; nobody else gives such a key.
+pub const FOLLOW_UP: &str = "referral:";
 
 /// What follows of a decision for somebody else, decided after it, once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowUp {
     /// Whom it is about.
     pub member: MemberId,
-    /// What they get.
-    pub reward: Reward,
+    /// Which way it turned.
+    pub turn: Turn,
+    /// Whom they brought.
+    pub recruit: Recruit,
+}
+
+/// What became of a referral, for its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It counts.
+    Approved,
+    /// It counts no longer.
+    Revoked,
 }
 
 /// The source event of a follow-up, as it is stored.
@@ -108,7 +132,7 @@ struct Envelope<'a> {
     kind: &'static str,
     occurred_at: Timestamp,
     member: Named,
-    data: &'a Reward,
+    data: &'a Recruit,
 }
 
 #[derive(Serialize)]
@@ -117,13 +141,21 @@ struct Named {
 }
 
 impl FollowUp {
-    /// As a source event. Its key is the referral's alone, so that it exists once.
+    /// As a source event. Its key is the referral's and the turn's alone, so that it exists once.
     pub fn event(self, occurred_at: Timestamp) -> SourceEvent {
-        let Self { member, reward } = self;
-        let key = Key::parse(&format!("referral:{}", reward.referral))
-            .unwrap_or_else(|_| unreachable!("an id makes a key"));
-        let kind = CommandType::RewardReferral.as_str();
-        let envelope = Envelope { key: &key, kind, occurred_at, member: Named { id: member }, data: &reward };
+        let Self { member, turn, recruit } = self;
+        let key = match turn {
+            Turn::Approved => format!("{FOLLOW_UP}{}", recruit.referral),
+            Turn::Revoked => format!("{FOLLOW_UP}{}:revoked", recruit.referral),
+        };
+        let key = Key::parse(&key).unwrap_or_else(|_| unreachable!("an id makes a key"));
+        let command = match turn {
+            Turn::Approved => ReferralCommand::Reward(recruit.clone()),
+            Turn::Revoked => ReferralCommand::Revoke(recruit.clone()),
+        };
+        let kind = command.kind().as_str();
+        let envelope =
+            Envelope { key: &key, kind, occurred_at, member: Named { id: member }, data: &recruit };
         let body: Arc<str> = serde_json::to_string(&envelope)
             .unwrap_or_else(|_| unreachable!("plain structs serialize"))
             .into();
@@ -134,7 +166,8 @@ impl FollowUp {
             member: Some(member),
             identities: Vec::new(),
             location: None,
-            data: SourceData::Command(Command::Referral(Box::new(ReferralCommand::Reward(reward)))),
+            data: SourceData::Command(Command::Referral(Box::new(command))),
+            asked_by: None,
             body_hash: Sha256::digest(body.as_bytes()).into(),
             body,
         }

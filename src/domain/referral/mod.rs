@@ -3,7 +3,8 @@
 //! The referral is the receiver's: it lives with them, and their orders approve it. The reward of the sender is a
 //! decision about another member, so it is a source event of its own ([`FollowUp`]) that is written with the approval,
 //! under a key that only this referral has, and decided by the sender's actor: a crash between the two loses nothing
-//! and rewards nobody twice.
+//! and rewards nobody twice. What is taken back from the sender goes the same way. Both look at the referral as filed,
+//! so it does not matter which of them is decided first.
 
 mod code;
 mod command;
@@ -13,14 +14,17 @@ mod tests;
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Timestamp;
+use super::achievement::Brought;
+use super::coupon::CouponCode;
 use super::ids::{MemberId, ReferralId};
 use super::terms::referral::SenderLimits;
-use super::text::{Name, Note};
+use super::text::{Key, Name, Note};
 
 pub use code::ReferralCode;
-pub use command::{Acceptance, FollowUp, ReferralCommand, Rejection, Reward};
+pub use command::{Acceptance, FOLLOW_UP, FollowUp, Recruit, ReferralCommand, Rejection, Turn};
 
 /// What a member has to do with referrals.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -66,8 +70,6 @@ pub struct Referral {
     pub id: ReferralId,
     /// Who brought them.
     pub sender: MemberId,
-    /// What the chain calls who brought them.
-    pub sender_id: Box<str>,
     /// Where it stands.
     pub status: ReferralStatus,
     /// Where the code came from: `instagram`, `friend`, …
@@ -81,6 +83,34 @@ pub struct Referral {
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
+    /// The order that approved it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Key>,
+    /// What it brought its receiver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<Brought>,
+}
+
+/// What a referral brought its sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reward {
+    /// On which day of the chain.
+    pub on: NaiveDate,
+    /// What.
+    pub brought: Vec<Brought>,
+}
+
+/// A referral as the decisions of both sides see it. What people are called is not kept with it: it would outlive them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filed {
+    /// Where it stands.
+    pub status: ReferralStatus,
+    /// What it brought its sender.
+    pub reward: Option<Reward>,
+    /// What the chain calls who brought somebody.
+    pub sender_id: SmolStr,
+    /// What the chain calls who was brought.
+    pub receiver_id: SmolStr,
 }
 
 /// Where a referral stands.
@@ -96,11 +126,13 @@ pub enum ReferralStatus {
     Rejected,
     /// It waited for too long.
     Expired,
+    /// It counted, and the order that approved it does not any more.
+    Revoked,
 }
 
 impl ReferralStatus {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Revoked];
 
     /// The word used in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -109,6 +141,7 @@ impl ReferralStatus {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -121,7 +154,7 @@ impl std::str::FromStr for ReferralStatus {
 }
 
 /// A side of a referral.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Side {
@@ -165,6 +198,15 @@ impl Sent {
         };
     }
 
+    /// One that was rewarded on that day counts no longer.
+    pub fn take_back(&mut self, limits: &SenderLimits, on: NaiveDate) {
+        self.total = self.total.saturating_sub(1);
+        let of_day = limits.per_period.map(|(unit, _)| unit.first_day(on));
+        if let Some((_, count)) = self.period.as_mut().filter(|(first, _)| Some(*first) == of_day) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn part(&mut self, other: Self) {
         self.total = self.total.saturating_sub(other.total);
         if let (Some((own, count)), Some((theirs, less))) = (&mut self.period, other.period)
@@ -203,17 +245,17 @@ pub struct Sender {
     /// Our id.
     pub member: MemberId,
     /// The chain's id of them, or ours.
-    pub id: Box<str>,
+    pub id: SmolStr,
     /// First name, when known.
     pub first_name: Option<Name>,
     /// E-mail address, when known.
-    pub email: Option<Box<str>>,
+    pub email: Option<SmolStr>,
     /// Whom they brought so far.
     pub sent: Sent,
 }
 
 /// A referral, as told to the world: to one side of it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferralTold {
     /// Its id.
     pub referral_id: ReferralId,
@@ -222,24 +264,24 @@ pub struct ReferralTold {
     /// Where it stands.
     pub status: ReferralStatus,
     /// The chain's id of who brought somebody, or ours.
-    pub sender_id: Box<str>,
+    pub sender_id: SmolStr,
     /// The chain's id of who was brought, or ours.
-    pub receiver_id: Box<str>,
+    pub receiver_id: SmolStr,
     /// First name of the sender, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_first_name: Option<Name>,
     /// E-mail address of the sender, when known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_email: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_email: Option<SmolStr>,
     /// Where the code came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Name>,
     /// The sender's code, on the event that says they were referred.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ReferralCode>,
     /// The address to share that has the code in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub link: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<SmolStr>,
     /// Whether the member of this event gets a coupon for it.
     pub has_coupon: bool,
     /// Whether the member of this event is new.
@@ -249,8 +291,11 @@ pub struct ReferralTold {
     /// Whether the member of this event was rewarded: a sender beyond the limit is not.
     pub rewarded: bool,
     /// Why it was rejected.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
+    /// Of one that was revoked: coupons that it brought and that are used already, so they stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons_kept: Vec<CouponCode>,
 }
 
 impl ReferralTold {
@@ -272,6 +317,7 @@ impl ReferralTold {
             referred_user: true,
             rewarded: status == ReferralStatus::Approved,
             reason: None,
+            coupons_kept: Vec::new(),
         }
     }
 }

@@ -21,6 +21,10 @@ fn a_sender_is_rewarded_as_often_as_the_limits_allow() {
             has_room
         });
     assert_eq!(rewarded, [true, true, false, true, true, false]);
+    sent.take_back(&limits, day("2026-03-01"));
+    assert_eq!((sent.total, sent.period), (3, Some((day("2026-05-01"), 1))));
+    sent.take_back(&limits, day("2026-05-31"));
+    assert_eq!((sent.total, sent.period), (2, Some((day("2026-05-01"), 0))));
     assert!(sent.has_room(&SenderLimits::default(), day("2026-06-01")));
 }
 
@@ -35,16 +39,17 @@ fn the_code_of_a_member_is_always_the_same_and_nobody_elses() {
 
 #[test]
 fn a_follow_up_reads_as_it_was_written() {
-    let reward = Reward {
-        referral: ReferralId::new(Ulid(9)),
-        receiver_id: "m-43".into(),
-        channel: Some(Name::parse("friend").unwrap()),
-    };
+    let recruit =
+        Recruit { referral: ReferralId::new(Ulid(9)), channel: Some(Name::parse("friend").unwrap()) };
     let now: Timestamp = "2026-03-03T18:30:00.123456Z".parse().unwrap();
-    let event = FollowUp { member: MemberId::new(Ulid(7)), reward }.event(now);
-    let read = SourceEvent::parse(event.body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
-    assert_eq!(read, event);
-    assert_eq!(event.key.as_str(), "referral:ref_00000000000000000000000009");
+    for (turn, key) in [
+        (Turn::Approved, "referral:ref_00000000000000000000000009"),
+        (Turn::Revoked, "referral:ref_00000000000000000000000009:revoked"),
+    ] {
+        let event = FollowUp { member: MemberId::new(Ulid(7)), turn, recruit: recruit.clone() }.event(now);
+        let read = SourceEvent::parse(event.body.as_bytes(), &"USD".parse().unwrap(), now).unwrap();
+        assert_eq!((&read, read.key.as_str()), (&event, key));
+    }
 }
 
 #[test]
@@ -61,4 +66,35 @@ fn what_two_members_brought_is_one_and_comes_apart_again() {
     assert_eq!(survivor.sent.period, Some((day("2026-03-01"), 3)));
     assert_eq!(survivor.part(other.clone(), &before), other);
     assert_eq!(survivor, before);
+}
+
+#[test]
+fn a_referral_of_their_own_stays_when_another_member_goes() {
+    let referral = |n, status| {
+        Some(Box::new(Referral {
+            brought: Default::default(),
+            order: None,
+            id: ReferralId::new(Ulid(n)),
+            sender: MemberId::new(Ulid(99)),
+            status,
+            channel: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            settled_at: None,
+            reason: None,
+        }))
+    };
+    let of = |received| Referring { received, ..Referring::default() };
+    let (pending, approved) = (ReferralStatus::Pending, ReferralStatus::Approved);
+    let (before, other) = (of(referral(1, pending)), of(referral(2, pending)));
+    let mut survivor = before.clone();
+    survivor.join(&other);
+    survivor.received = referral(1, approved);
+    survivor.part(other.clone(), &before);
+    assert_eq!(survivor.received, referral(1, approved), "their own, as it became");
+    let mut survivor = Referring::default();
+    survivor.join(&other);
+    assert_eq!(survivor, other);
+    survivor.received = referral(2, approved);
+    survivor.part(other, &Referring::default());
+    assert_eq!(survivor, Referring::default(), "the other's, whatever became of it");
 }

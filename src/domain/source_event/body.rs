@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::{BadEvent, SourceData, SourceType};
 use crate::domain::Timestamp;
@@ -54,15 +55,15 @@ impl<'de> Deserialize<'de> for Instant {
 #[serde(deny_unknown_fields)]
 pub(super) struct MemberBody {
     #[serde(default)]
-    id: Option<Box<str>>,
+    id: Option<SmolStr>,
     #[serde(default)]
-    card: Option<Box<str>>,
+    card: Option<SmolStr>,
     #[serde(default)]
-    phone: Option<Box<str>>,
+    phone: Option<SmolStr>,
     #[serde(default)]
-    email: Option<Box<str>>,
+    email: Option<SmolStr>,
     #[serde(default)]
-    external_id: Option<Box<str>>,
+    external_id: Option<SmolStr>,
 }
 
 #[derive(Deserialize)]

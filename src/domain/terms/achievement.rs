@@ -4,7 +4,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::money::Points;
 use crate::domain::text::Name;
@@ -114,7 +114,7 @@ pub enum Period {
 }
 
 /// A period of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Unit {
@@ -222,4 +222,46 @@ pub enum Steps {
     Silent,
     /// Each of them.
     Told,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_begins_and_ends_where_the_calendar_says() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        for (unit, on, first, next) in [
+            (Unit::Day, "2028-02-28", "2028-02-28", "2028-02-29"),
+            (Unit::Week, "2026-03-01", "2026-02-23", "2026-03-02"),
+            (Unit::Week, "2026-03-02", "2026-03-02", "2026-03-09"),
+            (Unit::Month, "2028-02-29", "2028-02-01", "2028-03-01"),
+            (Unit::Month, "2026-12-31", "2026-12-01", "2027-01-01"),
+            (Unit::Quarter, "2026-03-31", "2026-01-01", "2026-04-01"),
+            (Unit::Quarter, "2026-10-01", "2026-10-01", "2027-01-01"),
+            (Unit::Year, "2026-12-31", "2026-01-01", "2027-01-01"),
+        ] {
+            let begin = unit.first_day(day(on));
+            assert_eq!((begin, unit.next(begin)), (day(first), day(next)), "{unit:?} {on}");
+        }
+    }
+
+    #[test]
+    fn how_often_is_enough_is_whole_and_bounded() {
+        let each = Recurrence::EachTime { most: None };
+        for (recurrence, value, often) in [
+            (each, Decimal::from(-5), 0),
+            (each, Decimal::new(199, 2), 0),
+            (each, Decimal::TWO, 1),
+            (each, Decimal::from(7), 3),
+            (each, Decimal::MAX, u32::MAX),
+            (Recurrence::Once, Decimal::from(7), 1),
+            (Recurrence::EachPeriod { most: None }, Decimal::from(7), 1),
+            (Recurrence::EachPeriod { most: None }, Decimal::ONE, 0),
+        ] {
+            assert_eq!(recurrence.times(value, Decimal::TWO), often, "{recurrence:?} {value}");
+        }
+        let most = [Recurrence::Once, each, Recurrence::EachPeriod { most: Some(3) }].map(Recurrence::most);
+        assert_eq!(most, [1, u32::MAX, 3]);
+    }
 }

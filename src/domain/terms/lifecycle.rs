@@ -35,7 +35,11 @@ impl Lifecycle {
     /// Judges the absence that lasts until `today`. The time from `at_risk_after` to `churned_after` has three equal
     /// parts: low, medium and high risk.
     pub fn judge(&self, history: &History, today: NaiveDate) -> Verdict {
-        let days = history.days_since_last_visit(today);
+        self.judge_absence(history, history.days_since_last_visit(today))
+    }
+
+    /// Judges an absence of so many days.
+    pub fn judge_absence(&self, history: &History, days: i64) -> Verdict {
         let Some(gap) = history.typical_gap_days() else { return Verdict::Usual };
         if days < self.at_least_days {
             return Verdict::Usual;

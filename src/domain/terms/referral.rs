@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use super::achievement::{Prize, Unit};
+use super::achievement::{OnRefund, Prize, Unit};
 use crate::domain::money::Money;
 
 /// How members bring others.
@@ -20,6 +20,8 @@ pub struct Referrals {
     pub sender: Prize,
     /// What the receiver gets.
     pub receiver: Prize,
+    /// Whether the refund or cancellation of the whole order that approved it takes all of it back.
+    pub on_refund: OnRefund,
     /// The address to share; `{code}` stands for the code.
     pub link: Option<Box<str>>,
 }

@@ -7,8 +7,10 @@ use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::domain::Timestamp;
+use crate::domain::member::NextExpiration;
 use crate::domain::money::Points;
 use crate::domain::text::Name;
+use crate::domain::wallet::{MAX_LOTS, Wallet};
 
 /// The code of the wallet of a program that declares none.
 pub const DEFAULT_WALLET: &str = "points";
@@ -18,9 +20,7 @@ pub const DEFAULT_WALLET: &str = "points";
 pub struct WalletTerms {
     /// Its code in rules and in JSON.
     pub code: Name,
-    /// What one of it is called: `point`, `star`.
-    pub singular: Name,
-    /// What many are called.
+    /// What its points are called for people; the code, unless the program says otherwise.
     pub plural: Name,
     /// Whether what is earned in it counts for tiers.
     pub qualifying: bool,
@@ -107,11 +107,9 @@ pub enum Rounding {
 impl WalletTerms {
     /// A wallet whose points last for ever and can be spent at once.
     pub fn plain(code: Name) -> Self {
-        let unit = |text| Name::parse(text).unwrap_or_else(|_| unreachable!("a fixed text"));
         Self {
+            plural: code.clone(),
             code,
-            singular: unit("point"),
-            plural: unit("points"),
             qualifying: true,
             expiry: Expiry::Never,
             pending: Pending::No,
@@ -120,6 +118,21 @@ impl WalletTerms {
             max_balance: None,
             warn_days: None,
         }
+    }
+}
+
+impl WalletTerms {
+    /// When all of a member's wallet is gone because it was not used; `None` when it never is.
+    pub fn unused_at(&self, held: &Wallet, zone: Tz) -> Option<Timestamp> {
+        let used_at = held.used_at.filter(|_| held.balance() > Points::ZERO)?;
+        self.expiry.of_unused(used_at, zone)
+    }
+
+    /// What of a member's wallet is gone next if it is not used.
+    pub fn next_expiration(&self, held: &Wallet, zone: Tz) -> Option<NextExpiration> {
+        let unused = self.unused_at(held, zone).map(|at| NextExpiration { amount: held.balance(), at });
+        let lot = held.next_expiry().map(|(at, amount)| NextExpiration { amount, at });
+        unused.into_iter().chain(lot).min_by_key(|next| next.at)
     }
 }
 
@@ -156,6 +169,19 @@ impl Expiry {
 }
 
 impl Expiry {
+    /// Whether a guest who comes every day has at most [`MAX_LOTS`] lots at once, so that each is gone when it should be.
+    pub const fn keeps_lots_apart(self) -> bool {
+        match self {
+            // A lot for each of so many days, for today, and for what is told a little ahead of it.
+            Self::After(Span::Days(days), EndOf::Day) => days as usize + 2 <= MAX_LOTS,
+            // At most 397 days.
+            Self::After(Span::Months(months), EndOf::Day) => months <= 13,
+            Self::Never | Self::Inactivity(_) | Self::On(_) | Self::After(_, EndOf::Month | EndOf::Year) => {
+                true
+            }
+        }
+    }
+
     /// What a wallet remembers of being used at `at`; `before` is what it remembered.
     pub fn when_used(self, at: Timestamp, before: Option<Timestamp>) -> Option<Timestamp> {
         matches!(self, Self::Inactivity(_)).then(|| before.map_or(at, |before| before.max(at)))
@@ -209,7 +235,7 @@ impl FromStr for Span {
 impl FromStr for Expiry {
     type Err = BadPhrase;
     fn from_str(text: &str) -> Result<Self, BadPhrase> {
-        const HELP: &str = "\"never\", \"12 months\", \"90 days, end of month\", \"12 months, end of year\", \
+        const HELP: &str = "\"never\", \"12 months\", \"2 years, end of month\", \"12 months, end of year\", \
                             \"6 months unused\" or a last day such as \"2027-12-31\"";
         let after = |text: &str, end| text.parse().map(|span| Self::After(span, end)).ok();
         let expiry = match text.split_once(", end of ") {
@@ -308,6 +334,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_daily_guest_earned_is_gone_on_its_own_day_wherever_that_is_allowed() {
+        let longest = ["398 days", "13 months", "10 years, end of month", "10 years, end of year"];
+        for (text, days) in longest.map(|text| (text, 1_000)) {
+            let expiry: Expiry = text.parse().unwrap();
+            assert!(expiry.keeps_lots_apart(), "{text}");
+            let mut wallet = Wallet::default();
+            let (mut earned, mut gone) = (0, 0);
+            for n in 0..days {
+                let now = at("2027-03-03T12:00:00Z") + chrono::Duration::days(n);
+                gone += wallet.expire(now).0;
+                wallet.credit(Points(1), expiry.of(now, Tz::UTC)).unwrap();
+                earned += 1;
+                let due = (0..=n).filter(|n| {
+                    let was = at("2027-03-03T12:00:00Z") + chrono::Duration::days(*n);
+                    expiry.of(was, Tz::UTC).is_some_and(|end| end <= now)
+                });
+                if n % 97 == 0 || n == days - 1 {
+                    assert_eq!(gone, due.count() as i64, "{text} after {earned} days");
+                }
+            }
+        }
+        for text in ["399 days", "14 months", "2 years", "2 years, end of day"] {
+            assert!(!text.parse::<Expiry>().unwrap().keeps_lots_apart(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_day_whose_midnight_does_not_exist_begins_when_clocks_are_set() {
         // In Santiago the 6th of September 2026 begins at one o'clock.
         let day = "2026-09-06".parse().unwrap();
@@ -333,5 +386,26 @@ mod tests {
         assert_eq!(Rounding::Up.whole(Decimal::MAX), None);
         assert_eq!(Rounding::Up.whole("999999999999.5".parse().unwrap()), Some(Points(Points::LIMIT)));
         assert_eq!(Rounding::Up.whole("1000000000000.5".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_span_is_a_number_of_days_months_or_years_and_ends_within_ten_years() {
+        for (text, span) in [
+            ("1 day", Ok(Span::Days(1))),
+            ("3660 days", Ok(Span::Days(3_660))),
+            ("3661 days", Err(())),
+            ("1 month", Ok(Span::Months(1))),
+            ("120 months", Ok(Span::Months(120))),
+            ("121 months", Err(())),
+            ("1 year", Ok(Span::Months(12))),
+            ("10 years", Ok(Span::Months(120))),
+            ("11 years", Err(())),
+            ("0 days", Err(())),
+            ("0 years", Err(())),
+            ("2 weeks", Err(())),
+            ("days", Err(())),
+        ] {
+            assert_eq!(text.parse(), span, "{text}");
+        }
     }
 }

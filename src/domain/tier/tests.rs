@@ -430,6 +430,18 @@ impl Naive<'_> {
     }
 }
 
+#[test]
+fn a_grace_at_whose_end_the_program_asks_for_less_costs_nothing() {
+    let yearly = policy(Period::Calendar(CalendarUnit::Year));
+    let loss = Loss { grace_days: 30, ..LOSS };
+    let mut life = Life::new(TierPolicy { downgrade: Downgrade::AtReview(loss), ..yearly }, "2025-06-01");
+    assert_eq!(life.on("2025-07-01", 120), 1);
+    assert_eq!(life.on("2026-06-01", 40), 1);
+    assert_eq!((life.on("2027-01-02", 0), life.footing.grace.is_some()), (1, true));
+    life.policy.thresholds[1] = Decimal::from(40);
+    assert_eq!((life.on("2027-02-15", 0), life.footing.grace), (1, None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use ulid::Ulid;
 
 use super::{created, found};
+use crate::actors::coupons::MadeBook;
 use crate::actors::snapshot::ChainSnapshot;
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
 use crate::domain::coupon::{
-    Attributes, BookDetails, BookType, CouponBook, CouponCode, Discount, DiscountType, Limit, Limits, Span,
-    book_called,
+    Attributes, BookDetails, BookType, CouponBook, CouponCode, Discount, DiscountType, Limit, Limits,
+    RevertOn, Span, book_called,
 };
 use crate::domain::ids::CouponBookKey;
 use crate::domain::money::Money;
 use crate::domain::role::Right;
-use crate::domain::text::{Name, Text};
+use crate::domain::text::{Key, Name, Text};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::ingest::single::{KEY_HEADER, key_of_header};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -47,6 +50,8 @@ struct NewBook {
     limit_per_member: Option<Limit>,
     #[serde(default)]
     expires_after: Option<Span>,
+    #[serde(default)]
+    revert_on: RevertOn,
     #[serde(default)]
     description: Option<Text<4000>>,
     #[serde(default)]
@@ -79,6 +84,7 @@ impl NewBook {
                 limit_per_member: self.limit_per_member.unwrap_or(usual.limit_per_member),
             },
             expires_after: self.expires_after,
+            revert_on: self.revert_on,
             details: BookDetails {
                 description: self.description,
                 picture_url: self.picture_url,
@@ -96,16 +102,37 @@ pub(in crate::http) async fn create(
     state: State,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?.chain.id.clone();
+    let asked = repeat_key(&request)?;
     let new: NewBook = body.json().await?;
-    let now = state.engine.clock().now();
-    let book = new.book(CouponBookKey::new(fresh_ulid(now)))?;
+    let id = match &asked {
+        Some(key) => Ulid(u128::from_be_bytes(*first_half(&state.engine.seed(&chain, "coupon_books", key)))),
+        None => fresh_ulid(state.engine.clock().now()),
+    };
+    let book = new.book(CouponBookKey::new(id))?;
     let location = format!("/v1/chains/{chain}/coupon_books/{}", book.key);
-    let view = BookView { created_at: Some(now), ..BookView::from(&book) };
-    state.engine.create_coupon_book(&chain, book).await?;
-    Ok(created(location, &view))
+    match (state.engine.create_coupon_book(&chain, book.clone()).await?, asked) {
+        (MadeBook::New(made), _) => Ok(created(location, &BookView::from(&made))),
+        (MadeBook::Known(known), _) if known.book == book => {
+            Ok(HttpResponse::Ok().json(BookView::from(&known)))
+        }
+        (MadeBook::Known(_), key) => {
+            Err(Problem::KeyReused { key: key.map_or_else(String::new, |key| key.to_string()) })
+        }
+    }
+}
+
+/// The `Idempotency-Key` of a request, if it has one.
+pub(super) fn repeat_key(request: &HttpRequest) -> Result<Option<Key>, Problem> {
+    let key = key_of_header(request)?;
+    key.map(|key| Key::parse(&key).map_err(|bad| Problem::field(KEY_HEADER, bad))).transpose()
+}
+
+fn first_half(seed: &[u8; 32]) -> &[u8; 16] {
+    seed.first_chunk().unwrap_or_else(|| unreachable!("it is twice as long"))
 }
 
 /// `GET /v1/chains/{chain}/coupon_books`: those of `program.toml` and those of the API.

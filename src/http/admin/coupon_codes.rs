@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::coupon_books::{WHAT, known};
+use super::coupon_books::{WHAT, known, repeat_key};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Attributes, BookType, Coupon, CouponCode};
@@ -106,7 +106,11 @@ pub(in crate::http) async fn add(
     let report = match (Format::of(&content_type), book.kind) {
         (Some(format), BookType::Uploaded) => shelf.upload(format, body).await?,
         (None, BookType::Generated) if content_type == "application/json" => {
-            shelf.generate(body.json().await?).await?
+            let seed = match repeat_key(&request)? {
+                Some(key) => shelf.state.engine.seed(&shelf.chain, &shelf.book.to_string(), &key),
+                None => random_bytes()?,
+            };
+            shelf.generate(body.json().await?, &seed).await?
         }
         (_, BookType::Uploaded) => {
             let wanted =
@@ -189,17 +193,16 @@ impl Filling {
         Ok(Some(Coupon { expires_at: read.expires_at, custom_attributes: read.custom_attributes, ..fresh }))
     }
 
-    /// Makes codes until there are as many new ones as were asked for.
-    async fn generate(mut self, wanted: Generate) -> Result<Report, Problem> {
+    /// Makes as many codes of a seed as were asked for; those that were made of it before stay.
+    async fn generate(mut self, wanted: Generate, seed: &[u8; 32]) -> Result<Report, Problem> {
         let count = wanted.generate;
         if !(1..=MOST_GENERATED).contains(&count) {
             let problem = format!("must be a whole number from 1 to {MOST_GENERATED}; ask again for more");
             return Err(Problem::field("generate", problem));
         }
-        let seed = random_bytes()?;
         let mut report = Report::default();
         for n in 0..count {
-            let code = CouponCode::generated(&seed, n);
+            let code = CouponCode::generated(seed, n);
             self.batch.push(Coupon::fresh(code, self.book, self.state.engine.clock().now()));
             if self.batch.len() >= BATCH {
                 self.store(&mut report).await?;

@@ -94,5 +94,5 @@ async fn command(
     let addressee = Addressee::find(&state, &caller, Right::Serve, &(chain, member.to_string())).await?;
     let data = to_raw_value(&Data { code, until, usage, custom_attributes })
         .unwrap_or_else(|_| unreachable!("it came as JSON"));
-    addressee.send(&state, kind, &request, &data).await
+    addressee.send(&state, &caller, kind, &request, &data).await
 }

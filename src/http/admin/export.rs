@@ -1,5 +1,7 @@
 //! Everything that is known of one member, as one JSON document that is written while it is read.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -13,16 +15,22 @@ use tokio::sync::mpsc;
 
 use super::members;
 use crate::actors::snapshot::ChainSnapshot;
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::MemberId;
+use crate::domain::json;
 use crate::domain::role::Right;
 use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::read::ReadError;
+use crate::read::achievement::AchievementView;
+use crate::read::export::{OpenView, OrderState};
+use crate::read::member::MemberView;
 use crate::read::page::{Page, Wanted};
 use crate::read::redemption::RedemptionFilter;
+use crate::read::referral::ReferringView;
 
 /// Records that are read at a time.
 const AT_ONCE: usize = 50;
@@ -40,7 +48,17 @@ pub(in crate::http) async fn get(
     let member = member.ok_or(Problem::NotFound(members::WHAT))?;
     let mut whose = vec![member.member_id];
     whose.extend(&member.absorbed);
-    let head = serde_json::json!({ "exported_at": now, "member": member }).to_string();
+    let name = || MemberName::Ours(member.member_id);
+    let program = snapshot.program.as_deref();
+    let link = program.and_then(|program| program.terms.referrals.as_ref()?.link.as_deref());
+    let referral = state.reader.referring(chain.clone(), name(), link).await?;
+    let achievements = match program {
+        Some(program) => state.reader.achievements(program, chain.clone(), name(), now).await?,
+        None => None,
+    };
+    let open = state.reader.open_of(chain.clone(), name()).await?;
+    let head = Head { exported_at: now, member: &member, open, referral, achievements };
+    let head = json::to_json(&head);
     let (pieces, mut fetched) = mpsc::channel(2);
     actix_web::rt::spawn(async move {
         let mut document = Document { state, chain, snapshot, whose, pieces };
@@ -53,6 +71,17 @@ pub(in crate::http) async fn get(
     });
     let stream = poll_fn(move |cx| fetched.poll_recv(cx)).map(|piece: Result<Bytes, actix_web::Error>| piece);
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(stream))
+}
+
+/// What the member themselves carries.
+#[derive(Serialize)]
+struct Head<'a> {
+    exported_at: Timestamp,
+    member: &'a MemberView,
+    #[serde(flatten)]
+    open: Option<OpenView>,
+    referral: Option<ReferringView>,
+    achievements: Option<Vec<AchievementView>>,
 }
 
 /// Why a document has no end.
@@ -96,9 +125,20 @@ impl Document {
         let redeemed =
             async |id, page| reader.redemptions(of.clone(), RedemptionFilter::Member(id), page).await;
         self.list("redemptions", redeemed).await?;
+        self.list("referrals", async |id, page| reader.sent_referrals(of.clone(), id, page).await).await?;
         self.list("source_events", async |id, page| reader.source_events_of(of.clone(), id, page).await)
             .await?;
-        self.list("orders", async |id, page| reader.orders_of(of.clone(), id, page).await).await?;
+        self.list("parked_events", async |id, page| reader.parked_events_of(of.clone(), id, page).await)
+            .await?;
+        // Several events name one order. So many ids as the member has orders are remembered while they are fetched.
+        let seen = RefCell::new(HashSet::new());
+        let new = |order: &OrderState| seen.borrow_mut().insert(order.order_id.clone());
+        let orders = async |id, page| {
+            let Page { items, next_cursor } = reader.orders_of(of.clone(), id, page).await?;
+            let items = items.into_iter().flatten().filter(&new).map(|order| order.state).collect();
+            Ok(Page { items, next_cursor })
+        };
+        self.list("orders", orders).await?;
         self.send("}".to_owned()).await
     }
 

@@ -28,7 +28,7 @@ pub(in crate::http) async fn list(
     let wanted = query.page::<EventId>()?;
     query.finish()?;
     if let Some(name) = name {
-        match state.reader.member(chain.clone(), MemberName::parse(&name)).await? {
+        match state.reader.member(None, chain.clone(), MemberName::parse(&name)).await? {
             Some(member) => filter.member = Some(member.member_id),
             None => return Ok(HttpResponse::Ok().json(Page::<EventView>::whole(Vec::new()))),
         }

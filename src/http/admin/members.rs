@@ -36,15 +36,16 @@ pub(in crate::http) async fn list(
     path: web::Path<String>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::ViewMembers, &path)?.chain.id.clone();
+    let snapshot = state.chain(&caller, Right::ViewMembers, &path)?;
+    let (program, chain) = (snapshot.program.as_deref(), snapshot.chain.id.clone());
     let named = named(&mut query)?;
     let wanted = query.page()?;
     query.finish()?;
     let Some(name) = named else {
         caller.require_role(Right::View)?; // a till looks up guests, it does not list them
-        return Ok(HttpResponse::Ok().json(state.reader.members(chain, wanted).await?));
+        return Ok(HttpResponse::Ok().json(state.reader.members(program, chain, wanted).await?));
     };
-    let found = state.reader.member(chain, name).await?;
+    let found = state.reader.member(program, chain, name).await?;
     Ok(HttpResponse::Ok().json(Page::whole(found.into_iter().collect())))
 }
 
@@ -148,7 +149,7 @@ pub(in crate::http) async fn create(
     let kind = SourceType::Command(CommandType::CreateMember);
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let answer = commands::send(&state, &chain, None, kind, &request, data).await?;
+    let answer = commands::send(&state, &caller, &chain, kind, &request, data).await?;
     let mut reply = if answer.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
@@ -170,10 +171,8 @@ pub(in crate::http) async fn claim(
     let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;
-    let (chain, member) = (addressee.chain.clone(), addressee.member);
-    let kind = SourceType::Command(CommandType::ClaimOrder);
-    let claim = commands::send(&state, &chain, Some(member), kind, &request, data).await?;
-    let events = state.engine.decide_claimed(&chain, Some(member)).await?;
+    let claim = addressee.command(&state, &caller, CommandType::ClaimOrder, &request, data).await?;
+    let events = state.engine.decide_claimed(&addressee.chain, addressee.member).await?;
     let receipt =
         |answer: Answer| RawValue::from_string(answer.receipt).map_err(|_| ReadError::Corrupt("receipt"));
     let events = events.into_iter().map(receipt).collect::<Result<_, _>>()?;
@@ -182,7 +181,7 @@ pub(in crate::http) async fn claim(
 
 /// The member of that name.
 pub(super) async fn known(state: &AppState, chain: &ChainId, name: &str) -> Result<MemberView, Problem> {
-    let member = state.reader.member(chain.clone(), MemberName::parse(name)).await?;
+    let member = state.reader.member(None, chain.clone(), MemberName::parse(name)).await?;
     member.ok_or(Problem::NotFound(WHAT))
 }
 

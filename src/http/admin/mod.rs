@@ -1,7 +1,7 @@
 //! Reading and configuring: one file per noun.
 //!
-//! What concerns a member is a command and knows its `Idempotency-Key`. Elsewhere the key has no effect yet: repeating a
-//! create makes a second thing.
+//! What concerns a member is a command and knows its `Idempotency-Key`; so do coupon books and their codes. Elsewhere the
+//! key has no effect yet: repeating a create makes a second thing.
 
 pub(super) mod chains;
 pub(super) mod churn;

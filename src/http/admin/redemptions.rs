@@ -96,5 +96,6 @@ async fn take_step(
     }
     let order = RedemptionOrder { redemption, reason, code };
     let data = to_raw_value(&order).unwrap_or_else(|_| unreachable!("plain structs serialize"));
-    Addressee { chain, member }.send(&state, CommandType::StepRedemption(step), &request, &data).await
+    let owner = Addressee::known(chain, member);
+    owner.send(&state, &caller, CommandType::StepRedemption(step), &request, &data).await
 }

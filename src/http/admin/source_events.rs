@@ -21,7 +21,7 @@ pub(in crate::http) async fn list(
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::View, &path)?;
-    let status = query.parsed("status", "must be accepted, processed, parked or failed")?;
+    let status = query.parsed("status", "must be accepted, processed, parked, failed or refused")?;
     let wanted = query.page()?;
     query.finish()?;
     Ok(HttpResponse::Ok().json(state.reader.source_events(chain.chain.id.clone(), status, wanted).await?))

@@ -48,6 +48,7 @@ async fn take(
         let problem = format!("`{}` is not sent as an event: it has a route of its own", command.as_str());
         return Err(Problem::field("type", problem));
     }
+    let event = event.from_outside()?;
     let inside = Inside::enter(&state.metrics);
     let answer = state.engine.ingest(&chain.chain.id, event, when).await;
     drop((inside, permit));

@@ -16,7 +16,8 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::{AppState, State};
 
-const KEY_HEADER: &str = "Idempotency-Key";
+/// Where a key stands that is not in the body.
+pub(in crate::http) const KEY_HEADER: &str = "Idempotency-Key";
 
 /// `POST /v1/chains/{chain}/events`
 pub(in crate::http) async fn receive(

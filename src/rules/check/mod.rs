@@ -126,18 +126,16 @@ impl<'a> Checker<'a> {
             )) => self.variable("order", Type::Order),
             Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
             Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
+            Some(RuleEvent::Source(SourceType::CartUpdated)) => self.variable("cart", Type::Cart),
+            Some(RuleEvent::Source(SourceType::SessionStarted | SourceType::SessionEnded)) => {
+                self.variable("session", Type::Session);
+            }
             Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
             Some(RuleEvent::Told(kind)) => {
                 self.here.event = Some(kind);
                 self.variable("event", Type::Event);
             }
-            Some(RuleEvent::Source(
-                SourceType::MemberUpdated
-                | SourceType::SessionStarted
-                | SourceType::SessionEnded
-                | SourceType::Signal
-                | SourceType::CartUpdated,
-            )) => {}
+            Some(RuleEvent::Source(SourceType::MemberUpdated | SourceType::Signal)) => {}
             Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
                 let known = RuleEvent::all().map(RuleEvent::as_str);
                 let is_told = block.event.parse::<EventType>().is_ok();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::reader::{Reader, Table, Value};
 use crate::domain::Timestamp;
 use crate::domain::coupon::{
-    Attributes, BookDetails, BookType, CouponBook, Discount, DiscountType, Limit, Limits, MOST_ENTRIES, Span,
+    Attributes, BookDetails, BookType, CouponBook, Discount, DiscountType, Limit, Limits, MOST_ENTRIES,
+    RevertOn, Span,
 };
 use crate::domain::money::Money;
 use crate::domain::text::{Name, Note, Text};
@@ -43,7 +44,7 @@ impl Reader<'_> {
     }
 
     fn coupon_book(&mut self, table: &Table<'_>, start: usize) -> Option<CouponBook> {
-        const KEYS: [&str; 16] = [
+        const KEYS: [&str; 17] = [
             "id",
             "name",
             "type",
@@ -55,6 +56,7 @@ impl Reader<'_> {
             "assign_limit",
             "limit_per_member",
             "expires_after",
+            "revert_on",
             "description",
             "picture_url",
             "external_id",
@@ -81,6 +83,11 @@ impl Reader<'_> {
         let valid_from = table.get("valid_from_date").and_then(|value| self.parsed::<Timestamp>(value));
         let valid_to = table.get("valid_to_date").and_then(|value| self.parsed::<Timestamp>(value));
         let expires_after = table.get("expires_after").and_then(|value| self.parsed::<Span>(value));
+        let policies = RevertOn::ALL.map(|policy| (policy.as_str(), policy));
+        let revert_on = match table.get("revert_on") {
+            Some(value) => self.one_of(value, &policies),
+            None => Some(RevertOn::default()),
+        };
         let key = CouponBook::declared_key(&id);
         let (kind, discount) = (kind?, discount?);
         let book = CouponBook {
@@ -93,6 +100,7 @@ impl Reader<'_> {
             valid_to,
             limits,
             expires_after,
+            revert_on: revert_on?,
             details,
         };
         let checked = book.checked();
@@ -207,11 +215,12 @@ mod tests {
         let text = format!(
             "{GOOD}[[coupon_books]]\nid = \"welcome\"\nname = \"Welcome\"\ndiscount_type = \"percentage\"\n\
              discount_amount = 12.5\nvalid_from_date = \"2026-01-01T00:00:00Z\"\nusage_limit = 3\n\
-             assign_limit = \"unlimited\"\nexpires_after = \"30d\"\ntags = [\"new\"]\n\
+             assign_limit = \"unlimited\"\nexpires_after = \"30d\"\nrevert_on = \"refund\"\ntags = [\"new\"]\n\
              custom_attributes = {{ campaign = \"spring\" }}\n\
              [[coupon_books]]\nid = \"drink\"\ntype = \"uploaded\"\ndiscount_type = \"free_item\"\n"
         );
         let books = Manifest::parse(&text).unwrap().terms.coupon_books;
+        assert_eq!((books[0].revert_on, books[1].revert_on), (RevertOn::Refund, RevertOn::Cancel));
         assert_eq!(books[0].discount.amount().map(|amount| amount.to_string()).as_deref(), Some("12.5"));
         assert_eq!(
             (books[0].limits.usage_limit, books[0].limits.assign_limit),

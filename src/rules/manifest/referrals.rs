@@ -6,7 +6,7 @@ use super::achievements::UNITS;
 use super::reader::{Reader, Table};
 use crate::domain::coupon::CouponBook;
 use crate::domain::money::Money;
-use crate::domain::terms::achievement::Prize;
+use crate::domain::terms::achievement::{OnRefund, Prize};
 use crate::domain::terms::referral::{Approval, Referrals, SenderLimits};
 use crate::domain::terms::wallet::WalletTerms;
 
@@ -24,7 +24,7 @@ impl Reader<'_> {
         wallets: &[WalletTerms],
         books: &[CouponBook],
     ) -> Option<Referrals> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "approval",
             "minimum",
             "expires_after_days",
@@ -32,6 +32,7 @@ impl Reader<'_> {
             "limit",
             "limit_per_period",
             "period",
+            "revoke_on_refund",
             "link",
             "sender",
             "receiver",
@@ -49,11 +50,16 @@ impl Reader<'_> {
             }
             Some(link.into())
         });
+        let on_refund = match self.flag(table, "revoke_on_refund", true) {
+            true => OnRefund::Revoke,
+            false => OnRefund::Keep,
+        };
         Some(Referrals {
             approval,
             expires_after: days(self.whole(table, "expires_after_days", 1..=MAX_DAYS)),
             new_for: Duration::days(self.whole(table, "new_for_days", 0..=MAX_DAYS).unwrap_or(NEW_DAYS)),
             limits,
+            on_refund,
             sender: self.side(table, "sender", wallets, books),
             receiver: self.side(table, "receiver", wallets, books),
             link,
@@ -118,12 +124,14 @@ mod tests {
         let usual = parse("[referrals]").unwrap().unwrap();
         assert_eq!(usual.approval, Approval::FirstOrder { minimum: Money::ZERO });
         assert_eq!((usual.new_for, usual.limits), (Duration::days(30), SenderLimits::default()));
+        assert_eq!(usual.on_refund, OnRefund::Revoke);
         let full = "[referrals]\nminimum = 15.00\nlimit = 50\nlimit_per_period = 5\nperiod = \"month\"\n\
-                    expires_after_days = 30\nlink = \"https://x.test/{code}\"\n\
+                    expires_after_days = 30\nrevoke_on_refund = false\nlink = \"https://x.test/{code}\"\n\
                     [referrals.sender]\naward = 100\n[referrals.receiver]\naward = 50\nwallet = \"points\"";
         let full = parse(full).unwrap().unwrap();
         assert_eq!(full.approval, Approval::FirstOrder { minimum: "15".parse().unwrap() });
         assert_eq!(full.limits, SenderLimits { total: Some(50), per_period: Some((Unit::Month, 5)) });
+        assert_eq!(full.on_refund, OnRefund::Keep);
         assert_eq!(full.sender.points, Some((None, Points(100))));
         assert_eq!(full.receiver.points.map(|(_, points)| points), Some(Points(50)));
     }

@@ -4,7 +4,7 @@ use super::reader::{Reader, Table};
 use crate::domain::money::Points;
 use crate::domain::terms::Terms;
 use crate::domain::terms::wallet::WalletTerms;
-use crate::domain::text::Name;
+use crate::domain::wallet::MAX_LOTS;
 
 /// The most wallets of a program: each of them is in every member's state.
 const MAX_WALLETS: usize = 10;
@@ -40,9 +40,8 @@ impl Reader<'_> {
     }
 
     fn wallet(&mut self, table: &Table<'_>, start: usize) -> Option<WalletTerms> {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 9] = [
             "code",
-            "singular",
             "plural",
             "qualifying",
             "expiry",
@@ -58,14 +57,16 @@ impl Reader<'_> {
             return None;
         };
         let mut wallet = WalletTerms::plain(self.name(code)?);
-        let name = |this: &mut Self, key, default: Name| match table.get(key) {
-            Some(value) => this.name(value).unwrap_or(default),
-            None => default,
-        };
-        wallet.singular = name(self, "singular", wallet.singular);
-        wallet.plural = name(self, "plural", wallet.plural);
+        if let Some(plural) = table.get("plural").and_then(|value| self.name(value)) {
+            wallet.plural = plural;
+        }
         wallet.qualifying = self.flag(table, "qualifying", true);
         wallet.expiry = self.word(table, "expiry", wallet.expiry);
+        if let Some(value) = table.get("expiry").filter(|_| !wallet.expiry.keeps_lots_apart()) {
+            let message =
+                format!("so long to the day is more than a wallet can keep apart ({MAX_LOTS} days)");
+            self.problem(value.span().start, message, Some("add `, end of month`".to_owned()));
+        }
         wallet.pending = self.word(table, "pending", wallet.pending);
         wallet.overdraft = self.word(table, "overdraft", wallet.overdraft);
         wallet.rounding = self.word(table, "rounding", wallet.rounding);
@@ -88,7 +89,7 @@ mod tests {
         let text = format!(
             "{GOOD}[[wallets]]\ncode = \"points\"\nexpiry = \"12 months, end of month\"\npending = \"14 days\"\n\
              overdraft = \"refused\"\nrounding = \"half up\"\nmax_balance = 5000\nwarn_days = 7\n\
-             [[wallets]]\ncode = \"stars\"\nsingular = \"star\"\nqualifying = false\nexpiry = \"6 months unused\"\n"
+             [[wallets]]\ncode = \"stars\"\nqualifying = false\nexpiry = \"6 months unused\"\n"
         );
         let wallets = Manifest::parse(&text).unwrap().terms.wallets;
         assert_eq!(wallets[0].expiry, Expiry::After(Span::Months(12), EndOf::Month));
@@ -96,6 +97,7 @@ mod tests {
         assert_eq!((wallets[0].rounding, wallets[0].warn_days), (Rounding::HalfUp, Some(7)));
         assert_eq!(wallets[1].expiry, Expiry::Inactivity(Span::Months(6)));
         assert!(wallets[0].qualifying && !wallets[1].qualifying);
+        assert_eq!((&*wallets[0].plural, &*wallets[1].plural), ("points", "stars"));
         assert_eq!(&*Manifest::parse(GOOD).unwrap().terms.wallets[0].code, "points");
     }
 
@@ -108,6 +110,7 @@ mod tests {
             ("[[wallets]]\ncode = \"a\"\nexpires = 1", 6, "no setting called `expires`"),
             ("[[wallets]]\ncode = \"a\"\nexpiry = \"soon\"", 6, "12 months"),
             ("[[wallets]]\ncode = \"a\"\nexpiry = \"0 days\"", 6, "12 months"),
+            ("[[wallets]]\ncode = \"a\"\nexpiry = \"2 years\"", 6, "so long to the day"),
             ("[[wallets]]\ncode = \"a\"\npending = \"2 months\"", 6, "14 days"),
             ("[[wallets]]\ncode = \"a\"\nrounding = \"nearest\"", 6, "half even"),
             ("[[wallets]]\ncode = \"a\"\nmax_balance = 0", 6, "between 1 and"),

@@ -102,6 +102,21 @@ fn things_bought_are_counted_and_what_is_refunded_is_counted_no_longer() {
 }
 
 #[test]
+fn each_time_an_achievement_is_revoked_its_points_go_however_often_that_is() {
+    let mut life = life("");
+    for n in 0..12 {
+        life.send(&coffees(&format!("o{n}"), 1, 5));
+    }
+    assert_eq!(points(&life), 12 * 50 + 11 + 7);
+    for n in (0..12).rev() {
+        life.send(&format!(
+            r#"{{"key":"x{n}","type":"order.cancelled","data":{{"order_id":"o{n}","version":2}}}}"#
+        ));
+    }
+    assert_eq!(points(&life), 0);
+}
+
+#[test]
 fn an_order_that_changes_or_is_cancelled_moves_the_difference() {
     let mut life = life("");
     life.send(&coffees("a", 1, 12));
@@ -141,6 +156,66 @@ fn rules_report_progress_that_goes_with_its_order_and_react_to_what_is_earned() 
     assert_eq!(points(&life), 5 + 1 + 3 + 100);
     life.send(r#"{"key":"x","type":"order.cancelled","data":{"order_id":"f","version":4}}"#);
     assert_eq!(points(&life), 5 + 1 + 1);
+}
+
+#[test]
+fn progress_reported_before_an_order_is_completed_counts_at_once_and_stays() {
+    let mut life = life(r#"rule "promise" on order.created { progress("tasks", 10); }"#);
+    let event =
+        |kind: &str| format!(r#"{{"key":"{kind}","type":"{kind}","data":{{"order_id":"f","total":1}}}}"#);
+    assert_eq!(kinds(&life.send(&event("order.created"))), ["achievement.earned"]);
+    life.send(&event("order.cancelled").replace(r#","total":1"#, ""));
+    assert_eq!((life.member.standing.achievements.len(), points(&life)), (1, 3));
+}
+
+#[test]
+fn a_failed_reaction_is_asked_again_about_the_very_thing_it_failed_on() {
+    let rules = r#"
+        rule "bonus" on achievement.earned when event.achievement == "five_coffees" || 1.0 / (event.times - event.times) > 0 { award(100); }
+        rule "sorry" on achievement.revoked { award(1.0 / (event.times - event.times)); }
+        rule "fine" on achievement.revoked { award(1000); }
+    "#;
+    let mut life = life(rules);
+    life.member.history.visit("2026-03-02".parse().unwrap(), "36".parse().unwrap());
+    let earned = life.send(&coffees("a", 1, 5));
+    assert_eq!(kinds(&earned)[1..], ["achievement.earned", "achievement.earned"], "coffees and spending");
+    assert_eq!((receipt(&earned)["status"].as_str(), points(&life)), (Some("failed"), 50 + 7 + 100));
+    let still = life.replay(&earned);
+    assert_eq!((receipt(&still)["status"].as_str(), points(&life)), (Some("failed"), 157), "nothing twice");
+
+    let back = life.send(r#"{"key":"x","type":"order.cancelled","data":{"order_id":"a","version":2}}"#);
+    assert_eq!(kinds(&back)[1..], ["achievement.revoked", "achievement.revoked"]);
+    assert_eq!((receipt(&back)["status"].as_str(), points(&life)), (Some("failed"), 2_000));
+    life.program = self::life(
+        &rules
+            .replace("1.0 / (event.times - event.times) > 0", "true")
+            .replace("1.0 / (event.times - event.times)", "3"),
+    )
+    .program;
+    let mended = life.replay(&back);
+    assert_eq!((receipt(&mended)["status"].as_str(), points(&life)), (Some("processed"), 2_006));
+    let mended = life.replay(&still);
+    assert_eq!((receipt(&mended)["status"].as_str(), points(&life)), (Some("processed"), 2_106));
+}
+
+#[test]
+fn a_broken_streak_is_reacted_to_when_the_rule_is_mended_and_stays_failed_without_one() {
+    let rules =
+        r#"rule "comfort" on streak.broken { award(10.0 * event.length / (event.length - event.length)); }"#;
+    let mut life = life(rules);
+    let come = |life: &mut Life, on: &str| {
+        life.now = at(on);
+        life.send(&format!(r#"{{"key":"{on}","type":"visit"}}"#))
+    };
+    come(&mut life, "2026-03-03T19:00:00Z");
+    come(&mut life, "2026-03-10T19:00:00Z");
+    let failed = come(&mut life, "2026-03-31T19:00:00Z");
+    assert_eq!((kinds(&failed), &receipt(&failed)["status"]), (vec!["streak.broken"], &"failed".into()));
+    life.program = self::life(r#"rule "comfort" on visit { award(9); }"#).program;
+    let gone = life.replay(&failed);
+    assert_eq!((&receipt(&gone)["status"], points(&life)), (&"failed".into(), 0));
+    life.program = self::life(&rules.replace("/ (event.length - event.length)", "")).program;
+    assert_eq!((&receipt(&life.replay(&gone))["status"], points(&life)), (&"processed".into(), 20));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Decisions: which rules run, what they see, what becomes of failures, and who hears of it.
 
 use super::*;
+use crate::domain::effect::RuleFailure;
 use crate::domain::endpoint::{Dialect, EndpointState, Secret};
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::{EventData, EventType};
@@ -117,7 +118,7 @@ fn a_replay_runs_only_the_rules_that_failed() {
         received_at: life.now,
         from: SourceOrigin::Stored { status: SourceStatus::Failed, runs: 1 },
     };
-    let commit = life.decide(Occasion::Source(input), Some(vec!["b".to_owned()]));
+    let commit = life.decide(Occasion::Source(input), Some(vec![RuleFailure::new("b", "", "")]));
     assert_eq!(effects(&commit), [("b".to_owned(), 2)]);
     assert_eq!(life.member.history.lifetime_visits, 0);
 }

@@ -17,6 +17,72 @@ fn weekly(program: Program) -> Life {
     life
 }
 
+#[test]
+fn a_rule_that_fails_on_a_tick_can_run_again_and_a_tick_that_went_well_leaves_nothing() {
+    let rules = "rule \"Gift\" on member.birthday { award(100.0 / (member.points - 5)); }\n\
+                 rule \"Fine\" on member.birthday { award(2); }";
+    let mut life = Life::new(program("rule \"a\" on visit { award(5); }"));
+    life.send(r#"{"type":"visit"}"#);
+    assert_eq!(life.tick(TickType::Daily).source, None);
+    life.program = program(rules);
+    let failed = life.tick(TickType::Birthday);
+    assert_eq!(receipt(&failed)["status"], "failed");
+    assert_eq!(
+        (receipt(&failed)["errors"].as_array().unwrap().len(), life.member.standing.points().0),
+        (1, 7)
+    );
+    life.program = program(&rules.replace("- 5", "- 6"));
+    life.now += chrono::Duration::days(3);
+    let mended = life.replay(&failed);
+    assert_eq!(
+        (receipt(&mended)["status"].as_str(), life.member.standing.points().0),
+        (Some("processed"), 107)
+    );
+    assert!(!mended.events.iter().any(|event| event.kind() == EventType::MemberBirthday), "told once");
+}
+
+#[test]
+fn rules_on_a_return_say_what_to_do_about_it() {
+    let rules = "rule \"gone\" on tick.daily { mark(\"churned\"); }\n\
+        rule \"Hello\" on member.reactivated when event.days_since_last_visit >= 30 { recommend(\"Say hello\"); award(5); }\n\
+        rule \"Broken\" on member.reactivated { recommend(\"Never said\"); take_back(); }\n\
+        rule \"Dessert\" on member.reactivated { recommend(\"Offer a dessert\"); }";
+    let mut life = weekly(program(rules));
+    wait(&mut life, 30);
+    life.tick(TickType::Daily);
+    let back = life.send(r#"{"key":"back","type":"visit"}"#);
+    let (kind, data) = absences(&back).pop().unwrap();
+    assert_eq!(
+        (kind, &data["recommended_actions"]),
+        ("member.reactivated", &json!(["Say hello", "Offer a dessert"]))
+    );
+    assert_eq!((&receipt(&back)["status"], life.member.standing.points().0), (&json!("failed"), 5));
+    life.program = program(&rules.replace("take_back()", "award(2)"));
+    let mended = life.replay(&back);
+    assert_eq!((&receipt(&mended)["status"], life.member.standing.points().0), (&json!("processed"), 7));
+    assert_eq!(absences(&mended), []);
+}
+
+#[test]
+fn a_reaction_that_fails_on_a_deadline_can_run_again() {
+    let text = format!("{MANIFEST}[[wallets]]\ncode = \"points\"\n")
+        .replace("achievements = [\"regular\"]\n", "")
+        + "[[achievements]]\nid = \"weeks\"\ncounts = \"streak\"\nunit = \"week\"\ntarget = 9\n";
+    let with = |rules: &str| {
+        let files = [("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), text.clone())];
+        Program::load(&Sources { files: files.into() }, &chain(), 7).unwrap()
+    };
+    let rules =
+        "rule \"Comfort\" on streak.broken { award(3.0 * event.length / (event.length - event.length)); }";
+    let mut life = weekly(with(rules));
+    wait(&mut life, 14);
+    let failed = life.decide(Occasion::Due { id: Ulid(77 << 64) }, None);
+    assert_eq!(receipt(&failed)["status"], "failed");
+    life.program = with(&rules.replace("/ (event.length - event.length)", ""));
+    assert_eq!(receipt(&life.replay(&failed))["status"], "processed");
+    assert_eq!(life.member.standing.points().0, 12);
+}
+
 fn wait(life: &mut Life, days: i64) {
     life.now += chrono::Duration::hours(days * DAY);
 }
@@ -166,4 +232,21 @@ fn a_declared_lifecycle_speaks_at_the_daily_tick_only() {
     wait(&mut life, 100);
     assert_eq!(levels(&life.tick(TickType::TierReview)), []);
     assert_eq!(levels(&life.tick(TickType::Daily)), [("member.churned", "HIGH".to_owned())]);
+}
+
+#[test]
+fn what_comes_to_light_late_brings_nobody_back() {
+    let mut life = weekly(declared());
+    for _ in 0..60 {
+        wait(&mut life, 1);
+        life.tick(TickType::Daily);
+    }
+    assert_eq!(life.member.standing.status.as_str(), "churned");
+    for (days_ago, back) in [(300, false), (70, false), (58, false), (0, true)] {
+        let at = (life.now - chrono::Duration::days(days_ago)).to_rfc3339();
+        let visit = format!(r#"{{"key":"late-{days_ago}","type":"visit","occurred_at":"{at}"}}"#);
+        let told = levels(&life.send(&visit));
+        assert_eq!(told.iter().any(|(kind, _)| *kind == "member.reactivated"), back, "{days_ago}: {told:?}");
+        assert_eq!(levels(&life.tick(TickType::Daily)), [], "{days_ago}");
+    }
 }

@@ -13,6 +13,7 @@ mod merges;
 mod orders;
 mod properties;
 mod redemptions;
+mod replays;
 mod segments;
 mod tier;
 mod wallets;
@@ -28,6 +29,7 @@ use crate::domain::churn::Foresight;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::desk::Desk;
+use crate::domain::effect::RuleFailure;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::member::Member;
@@ -129,29 +131,53 @@ impl Life {
         self.decide(Occasion::Tick { kind, id: Ulid(self.events << 64), then: None }, None)
     }
 
-    pub(super) fn case(&self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Case {
+    /// Runs again what failed of a commit, from what the store would know of it.
+    pub(super) fn replay(&mut self, commit: &Commit) -> Commit {
+        #[derive(serde::Deserialize)]
+        struct Stored {
+            errors: Vec<RuleFailure>,
+        }
+        let change = commit.source.as_ref().unwrap();
+        let Stored { errors } = serde_json::from_str(&change.receipt.to_json()).unwrap();
+        let body = change.event.body.as_bytes();
+        let parsed = SourceEvent::parse(body, &self.chain.currency, change.received_at).unwrap();
+        let (key, occurred_at) = (change.event.key.clone(), change.event.occurred_at);
+        let runs = match change.from {
+            SourceOrigin::Outside => 1,
+            SourceOrigin::Stored { runs, .. } => runs + 1,
+        };
+        let input = SourceInput {
+            id: change.id,
+            event: Arc::new(SourceEvent { key, occurred_at, ..parsed }),
+            received_at: change.received_at,
+            from: SourceOrigin::Stored { status: change.status(), runs },
+        };
+        self.decide(Occasion::Source(input), Some(errors))
+    }
+
+    pub(super) fn case(&self, occasion: Occasion, again: Option<Vec<RuleFailure>>) -> Case {
         let order_id = match &occasion {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         Case {
-            member: self.member.clone(),
+            member: self.member.clone().into(),
             order: self.orders.iter().find(|order| Some(&order.order_id) == order_id.as_ref()).cloned(),
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
             foresight: Foresight::Nothing,
-            only_rules,
+            again,
             desk: Desk::default(),
             now: self.now,
         }
     }
 
-    pub(super) fn decide(&mut self, occasion: Occasion, only_rules: Option<Vec<String>>) -> Commit {
-        let case = self.case(occasion, only_rules);
+    pub(super) fn decide(&mut self, occasion: Occasion, again: Option<Vec<RuleFailure>>) -> Commit {
+        let case = self.case(occasion, again);
         let commit = decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap();
         if let Some(member) = &commit.member {
-            self.member = Member { version: member.version + 1, ..member.clone() };
+            self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
         if let Some(order) = &commit.order {
             self.orders.retain(|known| known.order_id != order.order_id);

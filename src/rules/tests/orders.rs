@@ -10,7 +10,7 @@ const RULES: &str = "rule \"earn\" on order.completed { award(order.eligible * 1
                      rule \"back\" on order.refunded { take_back(); }";
 
 /// A life under the rules above and these settings, of a member who has so many points from elsewhere.
-fn life(settings: &str, rules: &str) -> Life {
+pub(super) fn life(settings: &str, rules: &str) -> Life {
     let mut sources = sources(rules);
     sources.files[1].1.push_str(settings);
     let program = Program::load(&sources, &chain(), 7).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -19,7 +19,7 @@ fn life(settings: &str, rules: &str) -> Life {
 
 impl Life {
     /// One event about the order `o`; its key is new.
-    fn tell(&mut self, kind: &str, data: &str) -> Commit {
+    pub(super) fn tell(&mut self, kind: &str, data: &str) -> Commit {
         self.now += chrono::Duration::microseconds(1);
         let key = self.now.timestamp_micros();
         let at = "2026-03-03T18:30:00Z";
@@ -28,7 +28,7 @@ impl Life {
         ))
     }
 
-    fn balance(&self) -> i64 {
+    pub(super) fn balance(&self) -> i64 {
         self.member
             .standing
             .wallets
@@ -41,7 +41,7 @@ fn told(commit: &Commit) -> Vec<EventType> {
     commit.events.iter().map(|event| event.kind()).filter(|kind| *kind != EventType::MemberEnrolled).collect()
 }
 
-fn notes(commit: &Commit) -> String {
+pub(super) fn notes(commit: &Commit) -> String {
     commit.source.as_ref().unwrap().receipt.notes.join("; ")
 }
 
@@ -242,15 +242,39 @@ fn a_failed_rule_of_a_change_is_settled_by_its_replay() {
     let commit = life.send(body);
     assert_eq!((receipt(&commit)["status"].as_str(), life.balance()), (Some("failed"), 20));
     life.program = program(&rules.replace("order.tip", "4.0"));
-    let event = SourceEvent::parse(body.as_bytes(), &life.chain.currency, life.now).unwrap();
-    let input = SourceInput {
-        id: SourceId::new(Ulid(99)),
-        event: Arc::new(event),
-        received_at: life.now,
-        from: SourceOrigin::Stored { status: crate::domain::receipt::SourceStatus::Failed, runs: 1 },
-    };
-    life.decide(Occasion::Source(input), Some(vec!["tip".to_owned()]));
+    life.replay(&commit);
     assert_eq!(life.balance(), 45);
+}
+
+#[test]
+fn an_order_that_is_cancelled_and_completed_again_pays_once_whatever_was_let_go() {
+    for policy in ["within_balance", "forgive", "go_negative"] {
+        let rules = format!("{RULES}\nrule \"spend\" on visit {{ deduct(150); }}");
+        let mut life = life(&format!("\n[refunds]\nclawback = \"{policy}\"\n"), &rules);
+        life.tell("order.completed", r#""total":100,"version":1"#);
+        life.send(r#"{"key":"spend","type":"visit","data":{}}"#);
+        assert_eq!(life.balance(), 0, "{policy}");
+        for version in [2, 4] {
+            life.tell("order.cancelled", &format!("\"version\":{version}"));
+            assert_eq!(life.balance(), if policy == "go_negative" { -150 } else { 0 }, "{policy}");
+            life.tell("order.completed", &format!("\"total\":100,\"version\":{}", version + 1));
+            assert_eq!(life.balance(), 0, "{policy}: 150 for one order, which are spent");
+        }
+        life.tell("order.updated", r#""total":120,"version":6"#);
+        assert_eq!(life.balance(), 30, "{policy}");
+    }
+}
+
+#[test]
+fn what_was_let_go_of_a_refund_is_not_given_a_second_time_when_the_order_grows() {
+    let rules = format!("{RULES}\nrule \"spend\" on visit {{ deduct(150); }}");
+    let mut life = life("\n[refunds]\nclawback = \"forgive\"\n", &rules);
+    life.tell("order.completed", r#""total":100,"version":1"#);
+    life.send(r#"{"key":"spend","type":"visit","data":{}}"#);
+    life.tell("order.refunded", r#""amount":50"#);
+    assert_eq!(life.balance(), 0);
+    life.tell("order.updated", r#""total":200,"version":2"#);
+    assert_eq!(life.balance(), 75, "225 for what is left of it, of which 150 are spent");
 }
 
 #[test]

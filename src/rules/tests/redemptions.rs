@@ -95,7 +95,7 @@ impl Counter {
                 }
             }
         };
-        let member = commit.member.clone().unwrap();
+        let member = Member::clone(commit.member.as_ref().unwrap());
         self.life.member = Member { version: member.version + 1, ..member };
         Ok(self.keep(&commit))
     }
@@ -367,4 +367,21 @@ proptest! {
             prop_assert_eq!(counter.booked, counter.points());
         }
     }
+}
+
+#[test]
+fn what_a_full_wallet_has_no_room_for_is_not_given_back_and_holds_up_nothing() {
+    let mut counter = Counter::open(&REWARDS.replace("expiry = \"10 days\"\n", ""));
+    counter.order(100);
+    counter.redeem("coffee").unwrap();
+    let room = 4;
+    let wallet = Name::parse("points").unwrap();
+    let fill = Points(Points::LIMIT - counter.points() - room);
+    counter.life.member.standing.wallets.open(&wallet).credit(fill, None).unwrap();
+    let booked = counter.booked;
+    counter.life.now += chrono::Duration::days(5);
+    let told = counter.wake();
+    assert_eq!(told, ["redemption.expired", "points.returned"]);
+    assert_eq!((counter.points(), counter.booked), (Points::LIMIT, booked + room));
+    counter.order(0);
 }

@@ -1,7 +1,10 @@
 //! Points that wait, last, expire and are announced.
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::domain::ledger::Account;
+use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::text::Name;
 
@@ -76,6 +79,14 @@ fn an_unused_wallet_is_emptied_and_a_used_one_is_not() {
     life.order(r#""total":30"#);
     life.now = at("2026-03-30T12:00:00Z");
     life.order(r#""total":10"#);
+    let used = receipt(&life.order(r#""total":1"#));
+    let gone = json!({ "amount": 41, "at": "2026-04-30T04:00:00Z" });
+    assert_eq!(used["member"]["next_expiration"], gone, "midnight in New York");
+    assert_eq!(used["member"]["member_id"], life.member.id.to_string());
+    assert_eq!(
+        (&used["member"]["system_tier"], &used["member"]["manual_tier"]),
+        (&"bronze".into(), &Value::Null)
+    );
     life.now = at("2026-04-10T12:00:00Z");
     assert_eq!(told(&life.tick(TickType::Daily)), [""; 0], "used ten days ago");
     life.now = at("2026-04-30T12:00:00Z");
@@ -88,6 +99,8 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
     let mut life = life(&format!("{POINTS}pending = \"14 days\"\nexpiry = \"20 days\"\n"));
     let commit = life.order(r#""total":30"#);
     assert_eq!(told(&commit)[2..], ["points.pending"]);
+    let EventData::PointsPending(pending) = &commit.events[2].data else { panic!("{commit:?}") };
+    assert_eq!(pending.order_id.as_deref(), Some("o0"));
     assert_eq!(
         (commit.transfers[0].debit.to_string(), commit.transfers[0].credit),
         ("chain:issued".into(), Account::Pending(life.member.id))
@@ -98,6 +111,36 @@ fn points_wait_as_long_as_the_wallet_says_and_their_expiry_counts_from_the_order
     assert_eq!(life.member.standing.points(), Points(30));
     life.now = at("2026-03-24T04:00:00Z");
     assert_eq!(told(&life.tick(TickType::Daily)), ["points.expired"]);
+}
+
+#[test]
+fn a_rule_confirms_what_an_order_earned_once_the_order_says_so() {
+    let rules = "rule \"earn\" on order.completed { award(order.total); }\n\
+                 rule \"done\" on order.updated when order.status == \"delivered\" { confirm(order.id); }";
+    let toml =
+        MANIFEST.to_owned() + POINTS + "pending = \"until confirmed\"\n[[wallets]]\ncode = \"stars\"\n";
+    let files = [("a.rhai".to_owned(), rules.to_owned()), ("program.toml".to_owned(), toml)];
+    let mut life = Life::new(Program::load(&Sources { files: files.into() }, &chain(), 7).unwrap());
+    life.order(r#""total":30"#);
+    life.order(r#""total":5"#);
+    let delivered = |key: &str| {
+        format!(
+            r#"{{"key":"{key}","type":"order.updated","data":{{"order_id":"o0","total":30,"status":"delivered","version":9}}}}"#
+        )
+    };
+    let commit = life.send(&delivered("d1"));
+    assert_eq!(told(&commit), ["order.updated", "points.earned"]);
+    assert_eq!(
+        (life.member.standing.points(), receipt(&commit)["effects"][0]["effect"].as_str()),
+        (Points(30), Some("confirm"))
+    );
+    life.send(&delivered("d2"));
+    let wallet = life.member.standing.wallets.first().unwrap();
+    assert_eq!(
+        (wallet.balance(), wallet.pending()),
+        (Points(30), Points(5)),
+        "once, and of that order alone"
+    );
 }
 
 #[test]
@@ -140,4 +183,63 @@ fn a_misspelt_wallet_is_found_when_the_rules_are_checked() {
     let problems = load(r#"rule "x" on visit { award_to(1, "pionts"); }"#).unwrap_err();
     assert_eq!(problems[0].message, "there is no wallet called `pionts`");
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `points`?"));
+}
+
+#[test]
+fn a_wallet_takes_as_much_as_it_holds_from_the_first_award_on() {
+    let mut life = life(&format!("{POINTS}[[wallets]]\ncode = \"stars\"\nmax_balance = 1\n"));
+    life.send(r#"{"key":"v","type":"visit","data":{}}"#);
+    assert_eq!(life.member.standing.wallets.get("stars").unwrap().balance(), Points(1));
+}
+
+#[test]
+fn a_refund_that_finds_nothing_to_take_tells_of_no_points() {
+    let mut life = life(&format!("{POINTS}overdraft = \"refused\"\n"));
+    life.order(r#""total":30"#);
+    life.member.standing.wallets.open(&Name::parse("points").unwrap()).debit(Points(30)).unwrap();
+    let commit = life.send(r#"{"key":"r","type":"order.refunded","data":{"order_id":"o0","amount":30}}"#);
+    assert_eq!((told(&commit), commit.transfers.len()), (vec!["order.refunded"], 0));
+}
+
+#[test]
+fn what_was_unused_is_gone_before_what_waited_comes_however_late_the_engine_is() {
+    let wallet = format!("{POINTS}expiry = \"30 days unused\"\npending = \"20 days\"\n");
+    let lived = |late: bool| {
+        let mut life = life(&wallet);
+        life.order(r#""total":100"#);
+        life.now = at("2026-03-23T19:00:00Z");
+        life.decide(Occasion::Due { id: Ulid(7 << 64) }, None);
+        life.now = at("2026-04-10T12:00:00Z");
+        life.order(r#""total":50"#);
+        let end = at("2026-05-05T12:00:00Z");
+        while !late && life.member.next_wake_at.is_some_and(|next| next <= end) {
+            wake(&mut life);
+        }
+        life.now = end;
+        life.decide(Occasion::Due { id: Ulid(8 << 64) }, None);
+        (life.member.standing.points().0, life.member.standing.wallets.first().unwrap().used_at)
+    };
+    assert_eq!(lived(false).0, 50);
+    assert_eq!(lived(true), lived(false));
+}
+
+#[test]
+fn a_member_at_the_limit_of_points_is_decided_on_all_the_same() {
+    let mut life = life(&format!("{POINTS}pending = \"7 days\"\n"));
+    life.order(r#""total":10"#);
+    life.member
+        .standing
+        .wallets
+        .open(&Name::parse("points").unwrap())
+        .credit(Points(Points::LIMIT - 4), None)
+        .unwrap();
+    life.now = at("2026-03-20T12:00:00Z");
+    let commit = life.order(r#""total":1"#);
+    assert_eq!(told(&commit)[..2], ["points.earned", "points.expired"]);
+    assert_eq!(life.member.standing.points(), Points(Points::LIMIT));
+    let moved: Vec<_> =
+        commit.transfers.iter().map(|line| (line.debit, line.credit, line.amount.0)).collect();
+    let pending = Account::Pending(life.member.id);
+    assert_eq!(moved[0], (pending, Account::Member(life.member.id), 4));
+    assert_eq!((moved[1].0, moved[1].2), (pending, 6), "the books balance");
 }

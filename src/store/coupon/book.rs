@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::coupon::{BookDetails, BookType, CouponBook, Discount, DiscountType, Limits, Span};
+use crate::domain::coupon::{
+    BookDetails, BookType, CouponBook, Discount, DiscountType, Limits, RevertOn, Span,
+};
 use crate::domain::ids::CouponBookKey;
 use crate::domain::json::to_json;
 use crate::domain::money::Money;
 use crate::domain::text::Name;
-use crate::store::connection::DbConn;
+use crate::store::connection::{DbConn, on_backend};
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::schema::coupon_books;
@@ -43,6 +45,7 @@ struct State {
     valid_to: Option<Timestamp>,
     limits: Limits,
     expires_after: Option<Span>,
+    revert_on: RevertOn,
     details: BookDetails,
 }
 
@@ -58,6 +61,7 @@ impl BookRow {
             valid_to: book.valid_to,
             limits: book.limits,
             expires_after: book.expires_after,
+            revert_on: book.revert_on,
             details: book.details,
         };
         Self {
@@ -81,16 +85,22 @@ impl BookRow {
             valid_to: state.valid_to,
             limits: state.limits,
             expires_after: state.expires_after,
+            revert_on: state.revert_on,
             details: state.details,
         };
         Ok(StoredBook { book, created_at: row.time("created_at", self.created_at)? })
     }
 }
 
-/// Stores a new book.
-pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<(), StoreError> {
-    diesel::insert_into(coupon_books::table).values(BookRow::of(chain, book)).execute(conn)?;
-    Ok(())
+/// Stores a new book. Answers whether there was none of its key.
+pub fn insert(conn: &mut DbConn, chain: &ChainId, book: &StoredBook) -> Result<bool, StoreError> {
+    let row = BookRow::of(chain, book);
+    let inserted = on_backend!(conn, |c| diesel::insert_into(coupon_books::table)
+        .values(&row)
+        .on_conflict((coupon_books::chain, coupon_books::key))
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
 }
 
 /// One book.

@@ -12,6 +12,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::{coupon_holdings, coupon_tallies, coupon_usages, coupons};
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Holding, Shelf, Tally, Usage, Wanted};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId};
@@ -39,6 +40,7 @@ pub(super) fn write(conn: &mut DbConn, rows: &[&CouponRow]) -> QueryResult<Vec<b
                 coupons::total_assigned.eq(excluded(coupons::total_assigned)),
                 coupons::updated_at.eq(excluded(coupons::updated_at)),
                 coupons::reservations.eq(excluded(coupons::reservations)),
+                coupons::reserved_until.eq(excluded(coupons::reserved_until)),
             ))
             .filter((coupons::version + 1).eq(excluded(coupons::version))),
         (coupons::chain, coupons::code),
@@ -205,19 +207,20 @@ pub fn lay_out(
     Ok(desk)
 }
 
-/// Codes of a book that are nobody's after `after`, up to and including `until`, in the order of codes.
+/// Codes of a book that can be given to anybody now after `after`, up to and including `until`, in the order of codes.
 pub fn free_codes(
     conn: &mut DbConn,
     chain: &ChainId,
     book: CouponBookKey,
-    after: Option<&CouponCode>,
-    until: Option<&CouponCode>,
+    now: Timestamp,
+    (after, until): (Option<&CouponCode>, Option<&CouponCode>),
     limit: i64,
 ) -> Result<Vec<CouponCode>, StoreError> {
     let mut query = coupons::table
         .filter(coupons::chain.eq(chain.as_str()))
         .filter(coupons::book.eq(book.to_string()))
         .filter(coupons::is_free.eq(true))
+        .filter(coupons::reserved_until.is_null().or(coupons::reserved_until.le(now.timestamp_micros())))
         .filter(coupons::code.gt(after.map_or("", |after| after.as_str())))
         .select(coupons::code)
         .order(coupons::code)
@@ -278,6 +281,7 @@ pub fn of_member(
         .filter(coupon_holdings::chain.eq(chain.as_str()))
         .filter(coupon_holdings::member.eq(member.to_string()))
         .filter(coupon_holdings::code.gt(after.map_or("", |after| after.as_str())))
+        .filter(coupon_holdings::assigned.gt(0).or(coupon_holdings::used.gt(0)))
         .select(HoldingRow::as_select())
         .order(coupon_holdings::code)
         .limit(limit)

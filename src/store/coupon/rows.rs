@@ -24,6 +24,8 @@ pub(in crate::store) struct CouponRow {
     created_at: i64,
     updated_at: i64,
     reservations: Option<String>,
+    /// Until when the last of them lasts.
+    reserved_until: Option<i64>,
     custom_attributes: Option<String>,
 }
 
@@ -36,13 +38,14 @@ impl CouponRow {
             code: coupon.code.to_string(),
             book: coupon.book.to_string(),
             version: coupon.version + 1,
-            is_free: coupon.is_free(),
+            is_free: coupon.is_nobodys(),
             total_usages: coupon.total_usages.into(),
             total_assigned: coupon.total_assigned.into(),
             expires_at: coupon.expires_at.map(|at| at.timestamp_micros()),
             created_at: coupon.created_at.timestamp_micros(),
             updated_at: coupon.updated_at.timestamp_micros(),
             reservations: (!coupon.reservations.is_empty()).then(|| to_json(&coupon.reservations)),
+            reserved_until: coupon.reserved_until().map(|at| at.timestamp_micros()),
             custom_attributes: (!attributes.is_empty()).then(|| to_json(attributes)),
         }
     }

@@ -6,10 +6,10 @@ use crate::domain::identity::Identity;
 use crate::domain::ledger::Account;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::money::Points;
+use crate::store::books::Wrong;
 use crate::store::commit::Written::{Conflict, Done};
-use crate::store::ledger::Finding;
 use crate::store::loyalty_event::EventFilter;
-use crate::store::{chain, ledger, loyalty_event, member, order as orders};
+use crate::store::{books, chain, ledger, loyalty_event, member, order as orders};
 
 on_both! {
     fn a_commit_is_read_back_as_it_was_decided(store) {
@@ -21,7 +21,7 @@ on_both! {
         let mut stored = store.member(1);
         assert_eq!(stored.version, 1);
         stored.version = 0;
-        assert_eq!(Some(stored), first.member);
+        assert_eq!(Some(&stored), first.member.as_deref());
         let owners = store.look(|c| member::owners(c, &harvest(), &[card(9), card(1)]));
         assert_eq!(owners, [(card(1), member_id(1))]);
         let record = store.look(|c| orders::load(c, &harvest(), &first.order.as_ref().unwrap().order_id)).unwrap();
@@ -33,8 +33,8 @@ on_both! {
         assert_eq!(lines[0].cause, first.transfers[0].cause);
         let event = store.look(|c| loyalty_event::get(c, &harvest(), first.events[0].id)).unwrap();
         assert_eq!(event.body, first.events[0].to_json());
-        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10)), [member_id(1)]);
-        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10)), []);
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(60), 10, 0)), [member_id(1)]);
+        assert_eq!(store.look(|c| member::due_wakes(c, &harvest(), at(59), 10, 0)), []);
         assert_eq!(store.look(|c| member::next_wake(c, &harvest())), Some(at(60)));
     }
 
@@ -117,7 +117,7 @@ on_both! {
         assert_eq!(store.member(1).version, 2);
         assert_eq!(store.member(2).version, 1);
         assert_eq!(store.member(3).version, 1);
-        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+        assert_eq!(store.look(|c| books::verify(c, Some(&harvest()))), []);
     }
 
     fn commits_of_one_member_in_one_group_follow_one_another(store) {
@@ -136,7 +136,7 @@ on_both! {
         let page = store.look(|c| member::list(c, &harvest(), 2_000, None));
         let rest = store.look(|c| member::list(c, &harvest(), 2_000, Some(page[1_999].id)));
         assert_eq!((page[0].id, rest.len()), (member_id(2_500), 500));
-        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+        assert_eq!(store.look(|c| books::verify(c, Some(&harvest()))), []);
     }
 
     fn a_failed_transaction_leaves_nothing_and_the_writer_goes_on(store) {
@@ -154,7 +154,7 @@ on_both! {
         use diesel::connection::SimpleConnection;
         store.write(&(1..=1_200).map(|n| order(n, &newcomer(n)).into()).collect::<Vec<_>>());
         store.change(|c| chain::insert(c, &crate::store::tests::administration::chain()));
-        assert_eq!(store.look(|c| ledger::verify(c, None)), []);
+        assert_eq!(store.look(|c| books::verify(c, None)), []);
         store.change(|c| {
             let victim = member_id(700);
             c.batch_execute(&format!("UPDATE transfers SET amount = 11 WHERE member = '{victim}'"))?;
@@ -162,11 +162,13 @@ on_both! {
             Ok(c.batch_execute(&format!("DELETE FROM transfers WHERE member = '{}'", member_id(1_200)))?)
         });
         let found: Vec<_> = store
-            .look(|c| ledger::verify(c, None))
+            .look(|c| books::verify(c, None))
             .into_iter()
-            .filter_map(|finding| match finding {
-                Finding::Unbalanced(m) => Some((m.account, m.ledger.0, m.stored.map(|p| p.0))),
-                Finding::Missing(_) => None,
+            .filter_map(|finding| match finding.what {
+                Wrong::Unbalanced { account, ledger, stored, .. } => {
+                    Some((account, ledger.0, stored.map(|stored| stored.0)))
+                }
+                _ => None,
             })
             .collect();
         assert_eq!(
@@ -194,7 +196,7 @@ on_both! {
                     server.write(&[commit.into()]);
                 }
             });
-            ledger::verify(c, None)
+            books::verify(c, None)
         });
         assert_eq!(store.member(1).version, 2, "nothing was written in between");
         assert_eq!(found, []);
@@ -220,10 +222,10 @@ on_both! {
         let lines = |limit, after| store.read_now(|c| ledger::list(c, &harvest(), member_id(1), limit, after));
         let events = |limit, after| store.read_now(|c| loyalty_event::list(c, &harvest(), &of_member, limit, after));
         let missing = || {
-            let found = store.look(|c| ledger::verify(c, None)).into_iter();
-            let missing = found.filter_map(|finding| match finding {
-                Finding::Missing(missing) => Some((missing.table, missing.id, missing.named_by)),
-                Finding::Unbalanced(_) => None,
+            let found = store.look(|c| books::verify(c, None)).into_iter();
+            let missing = found.filter_map(|finding| match finding.what {
+                Wrong::Missing { table, id, named_by } => Some((table, id, named_by)),
+                _ => None,
             });
             missing.collect::<Vec<_>>()
         };

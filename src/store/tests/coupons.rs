@@ -53,7 +53,8 @@ fn using(n: u64, mut card: Card) -> Commit {
 
 fn free(conn: &mut DbConn, after: Option<&str>, until: Option<&str>) -> Vec<String> {
     let (after, until) = (after.map(code), until.map(code));
-    let found = coupon::free_codes(conn, &harvest(), book(), after.as_ref(), until.as_ref(), 10).unwrap();
+    let found =
+        coupon::free_codes(conn, &harvest(), book(), at(0), (after.as_ref(), until.as_ref()), 10).unwrap();
     found.iter().map(ToString::to_string).collect()
 }
 

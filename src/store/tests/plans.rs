@@ -102,7 +102,7 @@ on_both! {
     }
 
     fn open_source_events_are_read_from_their_index_in_order(store) {
-        let undecided = plan(store, |c| source_event::undecided(c, &harvest(), 10));
+        let undecided = plan(store, |c| source_event::undecided(c, &harvest(), 10, None));
         assert_reads(&undecided, "source_events_open");
         let failed = plan(store, |c| source_event::list(c, &harvest(), Some(SourceStatus::Failed), 10, None));
         assert_reads(&failed, "source_events_open");
@@ -119,7 +119,10 @@ on_both! {
         let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
         let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
         let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
-        for (plan, table) in [(events, "loyalty_events"), (lines, "transfers")] {
+        let sources = plan(store, |c| source_event::of_member(c, &harvest(), member_id(1), 10, None));
+        for (plan, table) in
+            [(events, "loyalty_events"), (lines, "transfers"), (sources, "source_events")]
+        {
             for bad in [format!("SCAN {table}"), "SCAN earlier".to_owned(), "Seq Scan".to_owned()] {
                 assert!(!plan.contains(&bad), "{bad}:\n{plan}");
             }
@@ -128,14 +131,14 @@ on_both! {
 
     fn free_codes_and_lists_of_a_book_are_read_from_its_index_in_order(store) {
         let (book, code) = (CouponBookKey::new(ulid(1)), "AAA".parse().unwrap());
-        let free = plan(store, |c| coupon::free_codes(c, &harvest(), book, Some(&code), Some(&code), 10));
+        let free = plan(store, |c| coupon::free_codes(c, &harvest(), book, at(0), (Some(&code), Some(&code)), 10));
         assert_reads(&free, "coupons_of_book");
         let all = plan(store, |c| coupon::list(c, &harvest(), book, 10, Some(&code)));
         assert_reads(&all, "coupons_of_book");
     }
 
     fn wake_ups_are_read_from_their_index_in_order(store) {
-        let wakes = plan(store, |c| member::due_wakes(c, &harvest(), at(0), 10));
+        let wakes = plan(store, |c| member::due_wakes(c, &harvest(), at(0), 10, 5));
         assert_reads(&wakes, "members_by_wake");
         let next = plan(store, |c| member::next_wake(c, &harvest()));
         assert_reads(&next, "members_by_wake");

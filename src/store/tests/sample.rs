@@ -80,6 +80,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         new_balance: points,
         reason: "a point a dollar".into(),
         expires_at: None,
+        order_id: None,
     };
     let event_id = EventId::derived(ulid(n), 0);
     let mut transfer = transfer(n, 0, member.id, 10);
@@ -90,14 +91,14 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         subject: Some(Subject {
             id: member.id,
             previous: member.latest.event.replace(event_id),
-            face: member.face(),
+            face: member.face(None).into(),
         }),
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
     };
     let receipt =
-        Receipt { member: Some(member.face()), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
+        Receipt { member: Some(member.face(None)), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };
     Commit {
         chain: harvest(),
         wake: Wake::Kept,
@@ -107,6 +108,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
             received_at: at(0),
             from: SourceOrigin::Outside,
             member: Some(member.id),
+            previous: member.latest.source.replace(source),
             receipt,
         }),
         new_identities: Vec::new(),
@@ -115,13 +117,14 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         coupons: Default::default(),
         new_referral_code: None,
         referral: None,
+        referral_reward: None,
         follow_up: None,
         redemptions: Default::default(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
         decided_at: at(0),
-        member: Some(member),
+        member: Some(member.into()),
     }
 }
 

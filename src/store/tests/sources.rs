@@ -5,12 +5,13 @@ use super::sample::*;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::SourceId;
+use crate::domain::ledger::Transfer;
 use crate::domain::receipt::SourceStatus;
 use crate::store::commit::Prepared;
 use crate::store::commit::Written::{self, Conflict, Done, Duplicate};
 use crate::store::connection::Role;
 use crate::store::group::{self, Fate};
-use crate::store::{ledger, source_event as sources};
+use crate::store::{books, source_event as sources};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -67,7 +68,7 @@ on_both! {
 
     fn a_failed_event_is_decided_again_once(store) {
         let mut failed = with_status(order(1, &newcomer(1)), SourceStatus::Failed);
-        let failure = RuleFailure { rule: "Tier".into(), at: "tiers.rhai:4:9".into(), error: "division by zero".into() };
+        let failure = RuleFailure::new("Tier", "tiers.rhai:4:9", "division by zero");
         failed.source.as_mut().unwrap().receipt.errors = vec![failure.clone()];
         store.write(&[failed.clone().into()]);
         let stored = store.look(|c| sources::list(c, &harvest(), Some(SourceStatus::Failed), 10, None)).remove(0);
@@ -77,7 +78,8 @@ on_both! {
         let mut again = order(1, &store.member(1));
         again.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Failed, runs: 1 };
         again.order.as_mut().unwrap().version = 1;
-        again.transfers = vec![transfer(1, 1 << 20, member_id(1), 10)];
+        let line = transfer(1, 1 << 20, member_id(1), 10);
+        again.transfers = vec![Transfer { previous: Some(failed.transfers[0].id), ..line }];
         again.events.clear();
         let mut twice = again.clone();
         assert_eq!(store.write(&[again.into()]), [Done]);
@@ -86,7 +88,7 @@ on_both! {
         assert_eq!(store.write(&[twice.into()]), [Conflict]);
         let after = store.look(|c| sources::get(c, &harvest(), stored.id)).unwrap();
         assert_eq!((after.status, after.runs), (SourceStatus::Processed, 2));
-        assert_eq!(store.look(|c| ledger::verify(c, Some(&harvest()))), []);
+        assert_eq!(store.look(|c| books::verify(c, Some(&harvest()))), []);
     }
 
     fn stored_events_are_decided_in_the_order_of_their_keys(store) {
@@ -117,16 +119,30 @@ on_both! {
         let group: Vec<_> = [1, 2].map(|n| kept(n, SourceStatus::Accepted).into()).into();
         store.write(&group);
         store.write(&[kept(3, SourceStatus::Parked).into(), order(4, &newcomer(4)).into()]);
-        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10));
+        let waiting = store.look(|c| sources::undecided(c, &harvest(), 10, None));
         assert_eq!(waiting.iter().map(|s| &*s.key).collect::<Vec<_>>(), ["order-1", "order-2"]);
         assert_eq!((waiting[0].runs, waiting[0].member), (0, None));
+        let behind = store.look(|c| sources::undecided(c, &harvest(), 10, Some(waiting[0].id)));
+        assert_eq!(behind.iter().map(|s| s.id).collect::<Vec<_>>(), [waiting[1].id]);
 
         let mut decided = order(1, &newcomer(1));
         decided.source.as_mut().unwrap().from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
         assert_eq!(store.write(&[decided.into()]), [Done]);
         let by_key = store.look(|c| sources::by_key(c, &harvest(), &waiting[0].key)).unwrap();
         assert_eq!((by_key.status, by_key.runs, by_key.member), (SourceStatus::Processed, 1, Some(member_id(1))));
-        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10)).len(), 1);
+        assert_eq!(store.look(|c| sources::undecided(c, &harvest(), 10, None)).len(), 1);
+    }
+
+    fn what_a_decision_takes_out_of_a_kept_event_is_stored_no_more(store) {
+        store.write(&[kept(1, SourceStatus::Accepted).into()]);
+        let mut decided = order(1, &newcomer(1));
+        let source = decided.source.as_mut().unwrap();
+        source.from = SourceOrigin::Stored { status: SourceStatus::Accepted, runs: 0 };
+        Arc::make_mut(&mut source.event).body = "{}".into();
+        let (id, hash) = (source.id, source.event.body_hash);
+        assert_eq!(store.write(&[decided.into()]), [Done]);
+        let stored = store.look(|c| sources::get(c, &harvest(), id)).unwrap();
+        assert_eq!((&*stored.body, stored.body_hash), ("{}", hash), "a repeat is known all the same");
     }
 
     fn pages_follow_one_another_without_gap_or_overlap(store) {

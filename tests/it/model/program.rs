@@ -51,6 +51,43 @@ limit_per_member   = 3
 expires_after_days = 7
 auto_approve       = false
 
+[[achievements]]
+id               = "regular"
+counts           = "visits"
+target           = 12
+period           = "quarter"
+recurrence       = "each_period"
+award            = 15
+[[achievements]]
+id               = "collector"
+counts           = "orders"
+target           = 5
+recurrence       = "each_time"
+award            = 10
+revoke_on_refund = true
+[[achievements]]
+id     = "faithful"
+counts = "streak"
+unit   = "week"
+target = 4
+
+[referrals]
+revoke_on_refund = false
+approval           = "first_order"
+minimum            = 20
+expires_after_days = 20
+new_for_days       = 40
+limit              = 3
+limit_per_period   = 2
+period             = "month"
+[referrals.sender]
+award = 25
+[referrals.receiver]
+award = 12
+
+[carts]
+abandoned_after = "1h"
+
 [celebrations]
 birthdays     = false
 anniversaries = false
@@ -62,7 +99,9 @@ rule "A star each order" on order.completed { award_to(1, "stars"); }
 rule "Take back" on order.refunded { take_back(); }
 "#;
 
+/// Members at the begin, and at most.
 pub(super) const MEMBERS: usize = 4;
+pub(super) const MAX_MEMBERS: usize = 10;
 pub(super) const WALLETS: [&str; 2] = ["points", "stars"];
 pub(super) const POINTS: usize = 0;
 pub(super) const STARS: usize = 1;
@@ -77,6 +116,32 @@ pub(super) const RESERVED_FOR: Instant = 15 * 60;
 pub(super) const REWARDS: [(&str, i64, bool, usize, usize); 2] =
     [("coffee", 20, true, usize::MAX, usize::MAX), ("mug", 30, false, 10, 3)];
 pub(super) const MUG_DAYS: Instant = 7;
+/// What it takes to earn an achievement.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal {
+    /// Once in each quarter, for good.
+    VisitsInQuarter(u64),
+    /// Each time there are so many, as long as they count.
+    Orders(u64),
+    /// Once, for good.
+    WeeksInARow(u64),
+}
+/// Id, goal, and the points it brings.
+pub(super) const ACHIEVEMENTS: [(&str, Goal, i64); 3] = [
+    ("regular", Goal::VisitsInQuarter(12), 15),
+    ("collector", Goal::Orders(5), 10),
+    ("faithful", Goal::WeeksInARow(4), 0),
+];
+/// In cents.
+pub(super) const MINIMUM: i64 = 2_000;
+pub(super) const REFERRAL_DAYS: Instant = 20;
+pub(super) const NEW_FOR_DAYS: Instant = 40;
+pub(super) const BRINGS_MOST: usize = 3;
+pub(super) const BRINGS_MOST_IN_MONTH: usize = 2;
+pub(super) const SENDER_AWARD: i64 = 25;
+pub(super) const RECEIVER_AWARD: i64 = 12;
+pub(super) const ABANDONED_AFTER: Instant = 60 * 60;
+pub(super) const MAX_CARTS: usize = 3;
 /// Snapshots of one order that can be told apart.
 pub(super) const VERSIONS: i64 = 12;
 

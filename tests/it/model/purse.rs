@@ -60,6 +60,36 @@ impl Purse {
         drawn
     }
 
+    /// Takes over everything that is in another one.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (gone, amount) in &other.lots {
+            self.credit(*amount, *gone);
+        }
+        self.debit(other.deficit);
+        self.waiting.extend(other.waiting.iter().cloned());
+    }
+
+    /// What has become of it by `now`, if nobody touched it.
+    pub(super) fn by(&self, now: Instant) -> Self {
+        let mut later = self.clone();
+        later.pass(now);
+        later
+    }
+
+    /// Whether everything that is in another one is in it.
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        other.lots.iter().all(|(gone, amount)| self.lots.get(gone) >= Some(amount))
+    }
+
+    /// Takes out again what was joined and is in it.
+    pub(super) fn part(&mut self, joined: &Self) {
+        for (gone, amount) in &joined.lots {
+            *self.lots.entry(*gone).or_default() -= amount;
+        }
+        self.lots.retain(|_, amount| *amount > 0);
+        self.waiting.retain(|waits| !joined.waiting.contains(waits));
+    }
+
     pub(super) fn claw_back(&mut self, order: &str, amount: i64) {
         let mut left = amount;
         for (_, _, waits) in self.waiting.iter_mut().filter(|(of, _, _)| of == order) {

@@ -1,6 +1,7 @@
 //! A running engine on a throwaway database, spoken to over HTTP.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use awc::http::Method;
@@ -51,7 +52,8 @@ pub(crate) struct TestApp {
     app: Option<App>,
     base: String,
     config: Config,
-    dir: TempDir,
+    /// Gone with the last node that works in it.
+    dir: Rc<TempDir>,
     client: awc::Client,
 }
 
@@ -62,7 +64,7 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(backend: Backend, change: impl FnOnce(&mut Config)) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = Rc::new(tempfile::tempdir().expect("a temporary folder"));
         copy_folder(&repository().join("rules"), &dir.path().join("rules"));
         let mut config = Config::defaults();
         config.bind = "127.0.0.1:0".parse().unwrap();
@@ -88,6 +90,14 @@ impl TestApp {
         let app = App::start(&self.config).await.unwrap_or_else(|e| panic!("the engine starts: {e:?}"));
         self.base = format!("http://{}", app.address());
         self.app = Some(app);
+    }
+
+    /// Another node that serves the same database, as many may on PostgreSQL.
+    pub(crate) async fn another_node(&self) -> Self {
+        let (config, dir, client) = (self.config.clone(), self.dir.clone(), self.client.clone());
+        let mut this = Self { app: None, base: String::new(), config, dir, client };
+        this.run().await;
+        this
     }
 
     /// Stops and starts again on the same database, with a changed configuration.
@@ -189,13 +199,24 @@ impl TestApp {
         self.get(&format!("/v1/chains/harvest/deliveries/{id}")).await.expect(200)
     }
 
-    /// Has the command line check the books.
+    /// Where everything is.
+    pub(crate) fn database(&self) -> String {
+        self.config.database.to_string()
+    }
+
+    /// Has the command line check the books, which are in order.
     pub(crate) fn verify(&self) {
+        let (code, said) = self.verdict();
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    /// Has the command line check the books; answers its exit code and what it said.
+    pub(crate) fn verdict(&self) -> (Option<i32>, String) {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"));
-        command.args(["verify", "--database", &self.config.database.to_string()]);
+        command.args(["verify", "--database", &self.database()]);
         let verdict = command.env("PUNCHCARD_MASTER_KEY", "07".repeat(32)).output().expect("it runs");
         let said = [verdict.stdout, verdict.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
-        assert!(verdict.status.success(), "{said:?}");
+        (verdict.status.code(), said.concat())
     }
 
     /// Stops it, once everything that it told has been held against the catalogue.

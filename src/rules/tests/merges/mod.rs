@@ -2,6 +2,7 @@
 
 mod parts;
 mod people;
+mod tiers;
 
 use std::collections::BTreeMap;
 
@@ -93,13 +94,13 @@ impl World {
             from: SourceOrigin::Outside,
         };
         let mut case = Case {
-            member,
+            member: member.into(),
             order,
             attach: Vec::new(),
             notes: Vec::new(),
             occasion: Occasion::Source(input),
             foresight: Foresight::Nothing,
-            only_rules: None,
+            again: None,
             desk,
             now: self.now,
         };
@@ -133,17 +134,18 @@ impl World {
         for id in wanted.redemptions.carried.union(&wanted.redemptions.named) {
             desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
         }
+        desk.referrals.extend(wanted.referrals.iter().map(|id| (*id, None))); // LEAD: was asked for and never laid out: endless loop
         for code in &wanted.senders {
             let sender =
                 self.members.values().find(|member| member.referring.code.as_ref() == Some(code)).unwrap();
-            let (id, sent) = (sender.face().id, sender.referring.sent);
+            let (id, sent) = (sender.known_as(), sender.referring.sent);
             let sender = Sender { member: sender.id, id, first_name: None, email: None, sent };
             desk.senders.insert(code.clone(), Some(sender));
         }
     }
 
     fn keep(&mut self, commit: &Commit) {
-        for member in commit.member.iter().chain(&commit.people.others) {
+        for member in commit.member.iter().map(|member| &**member).chain(&commit.people.others) {
             self.members.insert(member.id, Member { version: member.version + 1, ..member.clone() });
         }
         self.orders.extend(commit.order.iter().map(|order| (order.order_id.clone(), order.clone())));

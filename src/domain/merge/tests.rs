@@ -1,0 +1,132 @@
+//! What one member takes over from another, and what goes back.
+
+use rust_decimal::Decimal;
+use ulid::Ulid;
+
+use super::*;
+use crate::domain::identity::IdentityKind;
+use crate::domain::referral::ReferralCode;
+use crate::domain::terms::achievement::Period;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn id(n: u128) -> MemberId {
+    MemberId::new(Ulid(n))
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_timestamp(second, 0).unwrap()
+}
+
+/// A member with so many cards. The later one enrolled first.
+fn member(n: u8, cards: usize) -> Member {
+    let card = |card| Identity::parse(IdentityKind::Card, &format!("{n}-{card}")).unwrap();
+    let enrolled_at = at(1_000 - i64::from(n));
+    Member::new(id(n.into()), (0..cards).map(card).collect(), None, enrolled_at)
+}
+
+/// A member who did a bit of everything.
+fn lived(n: u8) -> Member {
+    let mut member = member(n, 2);
+    let (standing, amount) = (&mut member.standing, i64::from(n) * 10);
+    standing.wallets.open(&name("points")).credit(Points(amount), None).unwrap();
+    standing.achievements.insert(name("regular"), at(100 - i64::from(n)));
+    standing.achievements.insert(name(&format!("only {n}")), at(5));
+    let day = "2026-03-02".parse().unwrap();
+    for feat in ["tasks", &format!("tasks of {n}")] {
+        standing.feats.entry(name(feat)).or_default().count(Period::Lifetime, day, Decimal::from(n));
+    }
+    member.history.visit(day, amount.to_string().parse().unwrap());
+    member.profile.first_name = Some(name(&format!("Ana {n}")));
+    member.referring.code = Some(ReferralCode::of(member.id));
+    member.referring.sent.total = n.into();
+    member.absorbed.add(id(100 + u128::from(n)), &Absorbed::default());
+    member
+}
+
+fn absorbed(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'static str> {
+    own.absorb(other, at(2_000)).map_err(|refused| refused.code)
+}
+
+fn released(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'static str> {
+    own.release(other, &Tombstones::default()).map(|(handed, _)| handed).map_err(|refused| refused.code)
+}
+
+fn points(balance: i64) -> Vec<Handed> {
+    vec![Handed { wallet: name("points"), balance: Points(balance), pending: Points::ZERO }]
+}
+
+#[test]
+fn a_member_takes_over_everything_and_can_give_it_back_as_it_was() {
+    let (mut own, mut other) = (lived(1), lived(2));
+    let before = (own.clone(), other.clone());
+    assert_eq!(absorbed(&mut own, &mut other), Ok(points(20)));
+    assert_eq!((own.standing.points(), own.identities.len(), own.enrolled_at), (Points(30), 4, at(998)));
+    assert_eq!(own.standing.achievements[&name("regular")], at(98), "since the first of the two");
+    assert_eq!((own.standing.achievements.len(), own.standing.feats.len()), (3, 3));
+    assert_eq!((own.history.lifetime_visits, own.referring.sent.total), (2, 3));
+    assert!([1, 2, 101, 102].iter().all(|n| own.answers_for(id(*n))) && !own.answers_for(id(3)));
+
+    let mut tombstone = member(2, 0);
+    tombstone.standing.wallets = before.1.standing.wallets.emptied();
+    tombstone.ended = other.ended.clone();
+    assert_eq!((&other, other.heir(), other.is_erased()), (&tombstone, Some(own.id), false));
+
+    assert_eq!(released(&mut own, &mut other), Ok(points(20)));
+    assert_eq!((own, other), before);
+}
+
+#[test]
+fn what_the_survivor_earned_since_stays_theirs() {
+    let (mut own, mut other) = (lived(1), lived(2));
+    absorbed(&mut own, &mut other).unwrap();
+    own.standing.achievements.insert(name("regular"), at(3_000));
+    own.standing.wallets.open(&name("points")).credit(Points(5), None).unwrap();
+    released(&mut own, &mut other).unwrap();
+    assert_eq!(own.standing.achievements[&name("regular")], at(3_000));
+    assert_eq!((own.standing.points(), other.standing.points()), (Points(15), Points(20)));
+}
+
+#[test]
+fn what_was_spent_of_theirs_does_not_go_back() {
+    let (mut own, mut other) = (lived(1), lived(2));
+    absorbed(&mut own, &mut other).unwrap();
+    own.absorbed.spend(&name("points"), Points(10), Points(15));
+    own.standing.wallets.open(&name("points")).debit(Points(15)).unwrap();
+    assert_eq!(own.absorbed.spent(&name("points")), Points(5));
+    assert_eq!(released(&mut own, &mut other), Ok(points(15)));
+    assert_eq!((own.standing.points(), other.standing.points()), (Points(0), Points(15)));
+    assert_eq!((own.absorbed.ids(), other.absorbed.ids()), (&[id(101)][..], &[id(102)][..]));
+    assert_eq!(own.absorbed.spent(&name("points")), Points::ZERO);
+}
+
+#[test]
+fn a_member_absorbs_so_much_and_no_more() {
+    for (own, other, expected) in [(16, 16, Ok(vec![])), (16, 17, Err("too_many_identities"))] {
+        assert_eq!(absorbed(&mut member(1, own), &mut member(2, other)), expected, "{own} and {other}");
+    }
+    let with = |n, absorbed: usize| {
+        let others = (0..absorbed).map(|k| id(1_000 * u128::from(n) + k as u128));
+        let mut member = member(n, 1);
+        others.for_each(|id| member.absorbed.add(id, &Absorbed::default()));
+        member
+    };
+    for (own, other, expected) in [(15, 0, Ok(vec![])), (10, 5, Ok(vec![])), (10, 6, Err("too_many_merges"))]
+    {
+        assert_eq!(absorbed(&mut with(1, own), &mut with(2, other)), expected, "{own} and {other}");
+    }
+}
+
+#[test]
+fn only_who_was_absorbed_by_this_very_member_is_given_back() {
+    let (mut own, mut other, mut third) = (lived(1), lived(2), lived(3));
+    assert_eq!(released(&mut own, &mut third.clone()), Err("not_merged"));
+    absorbed(&mut own, &mut other).unwrap();
+    assert_eq!(released(&mut third, &mut other.clone()), Err("not_merged"));
+    let mut erased = Member { ended: Some(Ended::Erased(at(1))), ..third };
+    assert!(erased.is_erased() && erased.heir().is_none());
+    assert_eq!(released(&mut own, &mut erased), Err("not_merged"));
+    assert!(released(&mut own, &mut other).is_ok());
+}

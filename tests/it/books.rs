@@ -1,0 +1,200 @@
+//! What somebody did to the database by hand, and what `punchcard verify` says of it. The only tests that look into it.
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+use serde_json::json;
+
+use crate::support::{Backend, TestApp, on_both_backends, order};
+
+on_both_backends! {
+    from super::with_program;
+    every_damage_is_named_and_nothing_is_found_without_any,
+}
+
+const CHAIN: &str = "/v1/chains/harvest";
+
+const PROGRAM: &str = r#"
+[[wallets]]
+code = "points"
+[[wallets]]
+code = "stars"
+pending = "until confirmed"
+
+[[rewards]]
+id = "mug"
+title = "A blue mug"
+type = "physical"
+cost = 5
+stock = 10
+
+[[coupon_books]]
+id = "gift"
+name = "A gift"
+discount_type = "other"
+"#;
+
+const RULE: &str = r#"
+rule "A star for each order" on order.completed { award_to(1, "stars"); }
+"#;
+
+async fn with_program(backend: Backend) -> TestApp {
+    TestApp::start_with(backend, |config| {
+        let append = |file: &str, more: &str| {
+            let file = config.rules.join("harvest").join(file);
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(file, text + more).unwrap();
+        };
+        append("program.toml", PROGRAM);
+        append("earning.rhai", RULE);
+    })
+    .await
+}
+
+/// Something of everything that is counted.
+async fn lives(app: &TestApp) {
+    for (key, member) in [("o1", "ana"), ("o2", "ana"), ("o3", "ben"), ("o4", "cem")] {
+        app.send(&order(key, member, "40.00")).await.expect(200);
+    }
+    for (path, body) in [
+        ("members/ana/merge", json!({ "from": "ben" })),
+        ("members/ana/redemptions", json!({ "reward": "mug" })),
+        ("members/cem/redemptions", json!({ "reward": "mug" })),
+        ("members/cem/points", json!({ "amount": -2, "reason": "A mistake" })),
+    ] {
+        app.post(&format!("{CHAIN}/{path}"), &body).await.expect(200);
+    }
+    let given =
+        app.post(&format!("{CHAIN}/members/cem/coupons"), &json!({ "book": "gift" })).await.expect(200);
+    let code = given["events"][0]["data"]["code"].as_str().unwrap();
+    app.post(&format!("{CHAIN}/coupons/{code}/use"), &json!({ "member": "cem" })).await.expect(200);
+}
+
+/// What is done, how it is undone, and what is said of it.
+const DAMAGES: &[(&str, &str, &str)] = &[
+    (
+        "UPDATE transfers SET amount = amount + 1 WHERE debit LIKE 'member:%' AND credit = 'chain:adjusted'",
+        "UPDATE transfers SET amount = amount - 1 WHERE debit LIKE 'member:%' AND credit = 'chain:adjusted'",
+        "adds up to 32 points, the balance says 33",
+    ),
+    (
+        "UPDATE members SET state = replace(state, '\"balance\":33', '\"balance\":43')",
+        "UPDATE members SET state = replace(state, '\"balance\":43', '\"balance\":33')",
+        "adds up to 33 points, the balance says 43",
+    ),
+    (
+        "UPDATE transfers SET amount = 3 WHERE credit LIKE 'pending:%' AND debit = 'chain:issued'",
+        "UPDATE transfers SET amount = 1 WHERE credit LIKE 'pending:%' AND debit = 'chain:issued'",
+        "the ledger of pending:",
+    ),
+    (
+        "UPDATE transfers SET wallet = 'moons' WHERE credit LIKE 'pending:%' AND debit = 'chain:issued'",
+        "UPDATE transfers SET wallet = 'stars' WHERE credit LIKE 'pending:%' AND debit = 'chain:issued'",
+        "stars",
+    ),
+    (
+        "UPDATE members SET state = replace(state, '\"balance\":33', '\"balance\":34'); \
+         UPDATE transfers SET amount = amount - 1 WHERE credit = 'chain:adjusted'",
+        "UPDATE members SET state = replace(state, '\"balance\":34', '\"balance\":33'); \
+         UPDATE transfers SET amount = amount + 1 WHERE credit = 'chain:adjusted'",
+        "add up to 33 points, the balance says 34",
+    ),
+    (
+        "UPDATE members SET chain = 'elsewhere' WHERE state LIKE '%\"balance\":33%'",
+        "UPDATE members SET chain = 'harvest' WHERE chain = 'elsewhere'",
+        "who does not exist",
+    ),
+    (
+        "UPDATE transfers SET credit = 'chain:expired' WHERE credit = 'chain:merged' AND wallet = 'points'",
+        "UPDATE transfers SET credit = 'chain:merged' WHERE credit = 'chain:expired'",
+        "40 points came out of a merge that nobody brought",
+    ),
+    (
+        "UPDATE transfers SET debit = 'chain:issued' WHERE debit = 'chain:merged' AND wallet = 'points'",
+        "UPDATE transfers SET debit = 'chain:merged' WHERE debit = 'chain:issued' AND reason = 'members merged'",
+        "40 points went into a merge and did not come out",
+    ),
+    (
+        "UPDATE transfers SET previous = NULL WHERE credit = 'chain:adjusted'",
+        "UPDATE transfers SET previous = (SELECT id FROM transfers AS redeemed WHERE redeemed.credit = 'chain:redeemed' \
+         AND redeemed.debit = transfers.debit) WHERE credit = 'chain:adjusted'",
+        "are not one row",
+    ),
+    (
+        "UPDATE transfers SET id = 'x' || id WHERE credit = 'chain:adjusted'",
+        "UPDATE transfers SET id = substr(id, 2) WHERE credit = 'chain:adjusted'",
+        "which is missing from transfers",
+    ),
+    (
+        "UPDATE transfers SET id = 'x' || id WHERE credit = 'chain:redeemed'",
+        "UPDATE transfers SET id = substr(id, 2) WHERE credit = 'chain:redeemed'",
+        "which is missing from transfers",
+    ),
+    (
+        "UPDATE transfers SET member = 'mem_7ZZZZZZZZZZZZZZZZZZZZZZZZZ' WHERE credit = 'chain:adjusted'",
+        "UPDATE transfers SET member = substr(debit, 8) WHERE credit = 'chain:adjusted'",
+        "whose points it does not move",
+    ),
+    (
+        "UPDATE loyalty_events SET id = 'x' || id WHERE kind = 'coupon.used'",
+        "UPDATE loyalty_events SET id = substr(id, 2) WHERE kind = 'coupon.used'",
+        "which is missing from loyalty_events",
+    ),
+    (
+        "UPDATE redemptions SET id = 'x' || id WHERE reward = 'mug'",
+        "UPDATE redemptions SET id = substr(id, 2) WHERE reward = 'mug'",
+        "which is missing from redemptions",
+    ),
+    (
+        "UPDATE reward_stock SET taken = 3",
+        "UPDATE reward_stock SET taken = 2",
+        "2 of `mug` that are taken, the count says 3",
+    ),
+    (
+        "DELETE FROM reward_stock",
+        "INSERT INTO reward_stock (chain, reward, taken) VALUES ('harvest', 'mug', 2)",
+        "2 of `mug` that are taken, the count says 0",
+    ),
+    (
+        "UPDATE coupons SET total_usages = 0",
+        "UPDATE coupons SET total_usages = 1",
+        "there are 1 uses of coupon",
+    ),
+    (
+        "UPDATE coupons SET total_assigned = 2",
+        "UPDATE coupons SET total_assigned = 1",
+        "there are 1 assignments of coupon",
+    ),
+    (
+        "UPDATE coupon_usages SET kind = 'reserved' WHERE kind = 'used'",
+        "UPDATE coupon_usages SET kind = 'used' WHERE kind = 'reserved'",
+        "there are 0 uses of coupon",
+    ),
+    (
+        "UPDATE coupons SET code = 'X' || code",
+        "UPDATE coupons SET code = substr(code, 2)",
+        "which is missing from coupons",
+    ),
+];
+
+async fn every_damage_is_named_and_nothing_is_found_without_any(app: TestApp) {
+    lives(&app).await;
+    let database = app.database();
+    app.verify();
+    for (damage, mend, words) in DAMAGES {
+        execute(&database, damage);
+        let (code, said) = app.verdict();
+        assert_eq!(code, Some(1), "{damage}: {said}");
+        assert!(said.contains(words), "{damage}: {said}");
+        execute(&database, mend);
+        assert_eq!(app.verdict().0, Some(0), "{mend}: {}", app.verdict().1);
+    }
+    app.stop().await;
+}
+
+fn execute(database: &str, sql: &str) {
+    let done = match database.strip_prefix("sqlite://") {
+        Some(file) => SqliteConnection::establish(file).unwrap().batch_execute(sql),
+        None => PgConnection::establish(database).unwrap().batch_execute(sql),
+    };
+    done.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}

@@ -1,0 +1,182 @@
+//! Referrals: who was brought by whom, and who was rewarded for it.
+
+use serde_json::json;
+
+use super::super::program::{
+    BRINGS_MOST, BRINGS_MOST_IN_MONTH, MINIMUM, NEW_FOR_DAYS, POINTS, RECEIVER_AWARD, REFERRAL_DAYS,
+    SENDER_AWARD,
+};
+use super::super::purse::{DAY, Instant};
+use super::super::steps::Verdict;
+use super::achievement::Counted;
+use super::{Call, Expected, Reference, gone_after, month};
+
+/// How it stands with who brought somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Status {
+    Pending,
+    Approved,
+    Rejected,
+    Expired,
+}
+
+impl Referral {
+    /// Whether it is another one, or stands as it did then.
+    pub(super) fn is_other_or_as(self, then: Self) -> bool {
+        self.nth != then.nth || self.status == then.status
+    }
+}
+
+impl Status {
+    /// The word in JSON.
+    pub(in super::super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// By whom somebody was brought.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Referral {
+    /// Which of all.
+    nth: usize,
+    sender: usize,
+    pub(in super::super) status: Status,
+    made_at: Instant,
+}
+
+/// For bringing somebody.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reward {
+    sender: usize,
+    at: Instant,
+}
+
+impl Reference {
+    /// For how many others a member was rewarded.
+    pub(in super::super) fn rewarded(&self, member: usize) -> usize {
+        self.rewards_of(self.living(member)).count()
+    }
+
+    fn rewards_of(&self, member: usize) -> impl Iterator<Item = &Reward> {
+        self.rewards.iter().filter(move |reward| self.living(reward.sender) == member)
+    }
+
+    fn has_room(&self, sender: usize) -> bool {
+        let of_month = |reward: &&Reward| month(reward.at) == month(self.now);
+        self.rewards_of(sender).count() < BRINGS_MOST
+            && self.rewards_of(sender).filter(of_month).count() < BRINGS_MOST_IN_MONTH
+    }
+
+    pub(super) fn refer(&mut self, named: usize, code_of: usize) {
+        let (member, sender) = (self.living(named), self.living(code_of));
+        let known = self.members[member].received;
+        let expected = if member == sender {
+            Expected::Refused("self_referral")
+        } else if known.is_some_and(|known| known.status != Status::Expired) {
+            Expected::Refused("already_referred")
+        } else if self.has_visited(member) || self.now > self.members[member].enrolled_at + NEW_FOR_DAYS * DAY
+        {
+            Expected::Refused("not_a_new_member")
+        } else if !self.has_room(sender) {
+            Expected::Refused("referral_limit_reached")
+        } else {
+            let referral = Referral { nth: self.sent, sender, status: Status::Pending, made_at: self.now };
+            self.members[member].received = Some(referral);
+            Expected::Done
+        };
+        self.send(member, Call::Refer(named, code_of), expected);
+    }
+
+    /// What a manager says of a referral.
+    pub(super) fn settle_referral(&mut self, named: usize, verdict: Verdict) {
+        let member = self.living(named);
+        let expected = match self.members[member].received.map(|received| received.status) {
+            None => Expected::Refused("no_referral"),
+            Some(Status::Approved | Status::Rejected | Status::Expired) => {
+                Expected::Refused("referral_not_pending")
+            }
+            Some(Status::Pending) => {
+                match verdict {
+                    Verdict::Approve => {
+                        self.approve(member, self.now);
+                        self.judge(member, Counted::More, self.now, None);
+                        self.reward_sender(member);
+                    }
+                    Verdict::Reject => self.end(member, Status::Rejected),
+                }
+                Expected::Done
+            }
+        };
+        let (what, body) = match verdict {
+            Verdict::Approve => ("referral/approve", json!({})),
+            Verdict::Reject => ("referral/reject", json!({ "reason": "the same household" })),
+        };
+        self.send(member, Call::Command(named, what, body), expected);
+    }
+
+    /// An order that is large enough approves, as long as enough of it is left.
+    pub(super) fn see_order(&mut self, order: usize, member: usize, at: Instant) {
+        let order = &self.orders[order];
+        let is_theirs = order.owner.is_some_and(|owner| self.living(owner) == member);
+        let pending = self.members[member].received.filter(|received| received.status == Status::Pending);
+        let by_another = pending.is_some_and(|pending| self.living(pending.sender) != member);
+        if is_theirs && by_another && order.spent() >= Some(MINIMUM) {
+            self.approve(member, at);
+            self.reward_sender(member);
+        }
+    }
+
+    fn approve(&mut self, member: usize, at: Instant) {
+        self.end(member, Status::Approved);
+        self.members[member].purses[POINTS].credit(RECEIVER_AWARD, gone_after(at));
+    }
+
+    /// What follows for the sender happens after everything else, and is never refused.
+    fn reward_sender(&mut self, receiver: usize) {
+        self.follows = true;
+        let Some(received) = self.members[receiver].received else { return };
+        let sender = self.living(received.sender);
+        if self.has_room(sender) {
+            self.rewards.push(Reward { sender, at: self.now });
+            self.members[sender].purses[POINTS].credit(SENDER_AWARD, gone_after(self.now));
+            self.judge(sender, Counted::More, self.now, None);
+        }
+    }
+
+    fn end(&mut self, member: usize, status: Status) {
+        if let Some(received) = &mut self.members[member].received {
+            received.status = status;
+        }
+    }
+
+    pub(super) fn expire_referrals(&mut self) {
+        for member in &mut self.members {
+            let due = |received: &&mut Referral| {
+                received.status == Status::Pending && received.made_at + REFERRAL_DAYS * DAY <= self.now
+            };
+            if let Some(received) = member.received.as_mut().filter(due) {
+                received.status = Status::Expired;
+            }
+        }
+    }
+
+    /// The survivor gives back what was brought; `before` is what they had themselves.
+    pub(super) fn part_referral(
+        &mut self,
+        (absorbed, survivor): (usize, usize),
+        brought: Option<Referral>,
+        before: Option<Referral>,
+    ) {
+        let own = &mut self.members[survivor].received;
+        if own.map(|own| own.nth) == brought.map(|brought| brought.nth) {
+            *own = before;
+        }
+        self.members[absorbed].received = brought;
+        self.expire_referrals();
+    }
+}
