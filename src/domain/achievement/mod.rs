@@ -210,7 +210,8 @@ impl Feat {
 
     /// It was revoked once, and with it what it had brought.
     pub fn lose(&mut self, brought: &[Brought]) {
-        let with_it = self.stages.iter_mut().rposition(|stage| stage.times > 0 && stage.brought.lose(brought));
+        let with_it =
+            self.stages.iter_mut().rposition(|stage| stage.times > 0 && stage.brought.lose(brought));
         let at = with_it.or_else(|| self.stages.iter().rposition(|stage| stage.times > 0));
         self.times = self.times.saturating_sub(1);
         at.into_iter().for_each(|at| self.stages[at].times -= 1);

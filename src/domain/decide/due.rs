@@ -29,10 +29,11 @@ impl Draft {
                 self.end_waiting(frame, wallet)?;
                 self.expire_due(frame, wallet, self.now);
                 self.warn_of_expiry(frame, wallet);
-            } else {
-                // What expires of theirs may have been spent by the survivor.
-                self.desk.tombstones.expire(&mut self.member, &wallet.code, self.now);
             }
+            // What is due of theirs may be the survivor's no more, or have been due before they came to the desk.
+            let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= self.now);
+            self.desk.tombstones.release(wallet, frame.timezone, is_over)?;
+            self.desk.tombstones.expire(&mut self.member, &wallet.code, self.now);
         }
         self.expire_redemptions(frame)
     }
