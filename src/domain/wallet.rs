@@ -280,7 +280,7 @@ impl Wallet {
             out.credit(lot.remaining, lot.expires_at)?;
             left -= lot.remaining.0;
         }
-        out.credit(Points(left), theirs.lots.iter().last().and_then(|lot| lot.expires_at))?;
+        out.credit(Points(left), theirs.lots.iter().next_back().and_then(|lot| lot.expires_at))?;
         Ok(out)
     }
 

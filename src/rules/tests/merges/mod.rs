@@ -154,12 +154,12 @@ impl World {
         }
         self.orders.extend(commit.order.iter().map(|order| (order.order_id.clone(), order.clone())));
         self.redemptions.extend(commit.redemptions.made.iter().map(|made| (made.id, made.clone())));
-        for referral in &commit.referral {
+        if let Some(referral) = &commit.referral {
             let (sender_id, receiver_id) = (referral.sender.to_string().into(), Default::default());
             let filed = Filed { status: referral.status, reward: None, sender_id, receiver_id };
             self.referrals.entry(referral.id).or_insert(filed).status = referral.status;
         }
-        for (id, reward) in &commit.referral_reward {
+        if let Some((id, reward)) = &commit.referral_reward {
             self.referrals.get_mut(id).unwrap().reward = Some(reward.clone());
         }
         commit.transfers.iter().for_each(|line| self.book(line));
