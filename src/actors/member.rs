@@ -23,7 +23,7 @@ use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
-use crate::domain::merge::Tombstones;
+use crate::domain::merge::{Guest, Tombstones};
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
@@ -364,11 +364,14 @@ impl Work {
         Ok(self.parts.store.read(move |conn| store::parked::find(conn, &chain, &code)).await?)
     }
 
-    /// The other member whom a merge is about, as stored.
-    async fn guest(&self, data: &SourceData) -> Result<Option<Member>, EngineError> {
+    /// Whom a merge is about besides the survivor, as stored.
+    async fn guest(&self, data: &SourceData) -> Result<Option<Guest>, EngineError> {
         let SourceData::Command(Command::Merge(from)) = data else { return Ok(None) };
         let (chain, from) = (self.chain.clone(), from.clone());
-        Ok(self.parts.store.read(move |conn| store::member::find(conn, &chain, &from)).await?)
+        let found = self.parts.store.read(move |conn| store::member::find(conn, &chain, &from)).await?;
+        let Some(member) = found else { return Ok(None) };
+        let tombstones = self.tombstones(&member).await?;
+        Ok(Some(Guest { member, tombstones }))
     }
 
     /// Everybody whom the member has absorbed, as stored. Most members have nobody.

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::Claim;
 use super::ids::ReferralId;
-use super::member::Member;
-use super::merge::Tombstones;
+use super::merge::{Guest, Tombstones};
 use super::referral::{Filed, ReferralCode, Sender};
 use super::{coupon, redemption};
 
@@ -55,7 +54,7 @@ pub struct Desk {
     /// Referrals as they are filed; `None` = there is no such.
     pub referrals: BTreeMap<ReferralId, Option<Filed>>,
     /// Whom a merge is about besides the survivor: they lie there from the start.
-    pub guest: Option<Box<Member>>,
+    pub guest: Option<Box<Guest>>,
     /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of
     /// theirs happens to what is theirs.
     pub tombstones: Tombstones,

@@ -9,7 +9,7 @@ mod tombstones;
 use serde::{Deserialize, Serialize};
 
 pub use absorbed::Absorbed;
-pub use tombstones::Tombstones;
+pub use tombstones::{Guest, Tombstones};
 
 use super::Timestamp;
 use super::achievement::Feat;

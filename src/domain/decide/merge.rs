@@ -23,9 +23,10 @@ use crate::domain::tier::ManualTier;
 impl Draft {
     /// `member.merge`: the member takes over everything of the other one that lies on the desk.
     pub(super) fn merge(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
-        let other = self.desk.guest.take();
-        let mut other =
-            other.ok_or_else(|| Refused::new("unknown_member", "`from` names no member of this chain"))?;
+        let guest = self.desk.guest.take();
+        let mut guest =
+            guest.ok_or_else(|| Refused::new("unknown_member", "`from` names no member of this chain"))?;
+        let other = &mut guest.member;
         if other.id == self.member.id {
             return Err(Refused::new("same_member", "`from` names the very member that would absorb them"));
         }
@@ -35,13 +36,13 @@ impl Draft {
         let theirs = other.standing.clone();
         let absorbed = other.known_as();
         let identities = other.identities.clone();
-        let handed = self.member.absorb(&mut other, self.now)?;
+        let handed = self.member.absorb(other, self.now)?;
         self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
         self.people.move_identities(&identities, other.id, Some(self.member.id));
         self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });
         self.told.push(EventData::MemberMerged(Box::new(Reunion::of(absorbed, other.id, &handed))));
         self.take_over_standing(frame, &theirs);
-        self.desk.tombstones.add(*other);
+        self.desk.tombstones.add(*guest);
         // What the other's points were due for is due now.
         Ok(self.catch_up(frame)?)
     }

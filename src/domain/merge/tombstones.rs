@@ -27,6 +27,22 @@ pub struct Tombstones {
     changed: BTreeSet<MemberId>,
 }
 
+/// Whom a merge is about besides the survivor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guest {
+    /// Themselves.
+    pub member: Member,
+    /// Everybody whom they have absorbed.
+    pub tombstones: Tombstones,
+}
+
+impl From<Member> for Guest {
+    /// Somebody who has absorbed nobody.
+    fn from(member: Member) -> Self {
+        Self { member, tombstones: Tombstones::default() }
+    }
+}
+
 impl Tombstones {
     /// These members, as stored.
     pub const fn of(members: Vec<Member>) -> Self {
@@ -194,10 +210,12 @@ impl Tombstones {
         Some(self.members.remove(at))
     }
 
-    /// One more was absorbed.
-    pub fn add(&mut self, member: Member) {
-        self.changed.insert(member.id);
-        self.members.push(member);
+    /// One more was absorbed, and with them everybody whom they had.
+    pub fn add(&mut self, guest: Guest) {
+        self.changed.insert(guest.member.id);
+        self.changed.extend(guest.tombstones.changed);
+        self.members.push(guest.member);
+        self.members.extend(guest.tombstones.members);
     }
 
     /// Everybody.

@@ -13,7 +13,7 @@ use crate::domain::decide::Undecided;
 use crate::domain::desk::Wanted;
 use crate::domain::ids::{RedemptionId, ReferralId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
-use crate::domain::merge::Tombstones;
+use crate::domain::merge::{Guest, Tombstones};
 use crate::domain::redemption::Redemption;
 use crate::domain::referral::{Filed, Sender};
 use crate::domain::source_event::SourceData;
@@ -124,18 +124,23 @@ impl World {
         use crate::domain::identity::MemberName;
         let mut desk = Desk::default();
         if let SourceData::Command(Command::Merge(MemberName::Ours(id))) = data {
-            desk.guest = self.members.get(&self.living(*id)).cloned().map(Box::new);
+            let guest = self.members.get(&self.living(*id)).cloned();
+            desk.guest =
+                guest.map(|guest| Guest { tombstones: self.tombstones(&guest), member: guest }.into());
         }
-        let absorbed = member.absorbed.ids().iter();
-        desk.tombstones = Tombstones::of(absorbed.map(|id| self.members[id].clone()).collect());
+        desk.tombstones = self.tombstones(member);
         desk
+    }
+
+    fn tombstones(&self, of: &Member) -> Tombstones {
+        let absorbed = of.absorbed.ids().iter();
+        Tombstones::of(absorbed.map(|id| self.members[id].clone()).collect())
     }
 
     fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
         for id in wanted.redemptions.carried.union(&wanted.redemptions.named) {
             desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
         }
-        desk.referrals.extend(wanted.referrals.iter().map(|id| (*id, None))); // LEAD: was asked for and never laid out: endless loop
         for id in &wanted.referrals {
             desk.referrals.insert(*id, self.referrals.get(id).cloned());
         }

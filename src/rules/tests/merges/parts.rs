@@ -227,6 +227,18 @@ fn lots_go_back_with_their_expiry_and_what_expired_does_not() {
     );
 }
 
+#[test]
+fn what_fell_due_at_a_merge_fell_due_of_those_whom_the_other_had_absorbed_too() {
+    let mut world = World::new("\n[[wallets]]\ncode = \"points\"\nexpiry = \"10 days unused\"\n");
+    [(A, "a"), (B, "b"), (C, "c")].into_iter().for_each(|(who, order)| world.completed(who, order, 50));
+    world.merge(B, C).unwrap();
+    world.now += chrono::Duration::days(20);
+    world.merge(A, B).unwrap();
+    world.unmerge(A, B).unwrap();
+    world.unmerge(B, C).unwrap();
+    assert_eq!([A, B, C].map(|who| world.points(who)), [0, 0, 0]);
+}
+
 const REFERRALS: &str = r#"
 [[wallets]]
 code = "points"

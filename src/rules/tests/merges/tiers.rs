@@ -34,7 +34,7 @@ impl Pair {
         let input = SourceInput { id, event: Arc::new(event), received_at: life.now, from };
         let mut case = life.case(Occasion::Source(input), None);
         match kind {
-            "member.merge" => case.desk.guest = Some(Box::new(self.other.clone())),
+            "member.merge" => case.desk.guest = Some(Box::new(self.other.clone().into())),
             _ => case.desk.tombstones = Tombstones::of(vec![self.other.clone()]),
         }
         let commit = match decide(&life.program, &life.chain.id, &life.endpoints, case) {
