@@ -303,12 +303,13 @@ impl Draft {
 
     /// Undoes what was done when it could not be done to the end.
     fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let standing = self.member.standing.clone();
+        let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
         let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
         let outcome = act(self);
         if outcome.is_err() {
             self.desk = desk;
+            self.member.absorbed = absorbed;
             self.restore(standing, order, marks);
         }
         outcome
