@@ -9,6 +9,7 @@ use crate::domain::coupon::{
     Card, Coupon, CouponChanges, CouponCode, Holding, MOST_HELD, Tally, Usage, UsageKind, Wanted, Worth,
 };
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
+use crate::domain::member::Member;
 use crate::store::commit::Written::{Conflict, Done};
 use crate::store::{DbConn, Store, coupon};
 
@@ -125,6 +126,23 @@ on_both! {
         let desk = store.look(|c| coupon::lay_out(c, &harvest(), member_id(1), &[], &wanted));
         let codes: Vec<_> = desk.cards.keys().map(|code| &**code).collect();
         assert_eq!((codes, desk.held, desk.shelves.len()), (vec!["LASTING", "LATER", "OTHER", "SOON"], [book(), other].into(), 2));
+    }
+
+    fn what_a_code_is_worth_to_a_member_is_written_anew_with_every_move(store) {
+        let held = |store: &Store| {
+            store.look(|c| coupon::held(c, &harvest(), member_id(1), book(), at(10))).pop().map(|card| card.holding.worth)
+        };
+        let mut member = newcomer(1);
+        let worths = [Worth::Nothing, Worth::Lasting, Worth::Until(at(20)), Worth::Nothing];
+        for (n, worth) in (0..).zip(worths) {
+            let mut card = having("ONE", worth);
+            card.coupon.version = n;
+            let coupons = CouponChanges { cards: vec![card], ..Default::default() };
+            let commit = Commit { coupons, ..order(1 + n as u64, &member) };
+            member = Member { version: member.version + 1, ..Member::clone(commit.member.as_ref().unwrap()) };
+            assert_eq!(store.write(&[commit.into()]), [Done]);
+            assert_eq!(held(store), Some(worth).filter(|worth| *worth != Worth::Nothing));
+        }
     }
 
     fn no_more_of_a_book_is_laid_out_than_is_counted(store) {
