@@ -29,4 +29,5 @@ mod repeats;
 mod segments;
 mod surface;
 mod tiers;
+mod versions;
 mod world;
