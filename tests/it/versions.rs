@@ -207,6 +207,40 @@ async fn a_publication_under_load_drops_and_doubles_nothing(app: TestApp) {
     app.stop().await;
 }
 
+/// `punchcard publish`, as a person types it.
+async fn type_publish(app: &TestApp, folder: &std::path::Path, arguments: &[&str]) -> (bool, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"));
+    command.arg("publish").arg(folder).args(["--url", &format!("http://{}", app.address())]).args(arguments);
+    let admin = TestApp::admin();
+    command.env("PUNCHCARD_KEY", admin.trim_start_matches("Bearer "));
+    let output = actix_web::rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[actix_web::test]
+async fn a_folder_is_published_from_the_command_line() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let harvest = folder.path().join("harvest");
+    std::fs::create_dir(&harvest).unwrap();
+    for (name, text) in files(&app, &gift(100)).as_object().unwrap() {
+        std::fs::write(harvest.join(name), text.as_str().unwrap()).unwrap();
+    }
+    let (good, said) = type_publish(&app, &harvest, &["--note", "a gift", "--replaces", "1"]).await;
+    assert!(good && said.contains("harvest: version 2 is in force"), "{said}");
+    assert_eq!(earns(&app, "ana").await, (json!(110), json!(2)));
+    let (good, said) = type_publish(&app, &harvest, &[]).await;
+    assert!(good && said.contains("was in force already"), "{said}");
+    std::fs::write(harvest.join("gift.rhai"), gift(7)).unwrap();
+    let (good, said) = type_publish(&app, &harvest, &["--replaces", "1"]).await;
+    assert!(!good && said.contains("409") && said.contains("version 2 is in force"), "{said}");
+    std::fs::write(harvest.join("gift.rhai"), "rule \"Gift\" on visit { awrd(1); }\n").unwrap();
+    let (good, said) = type_publish(&app, &harvest, &[]).await;
+    assert!(!good && said.contains("gift.rhai:1:24") && said.contains("did you mean `award`?"), "{said}");
+    app.stop().await;
+}
+
 #[actix_web::test]
 async fn what_one_node_publishes_the_other_follows() {
     let one = TestApp::start(Backend::Postgres).await;
