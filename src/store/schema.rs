@@ -178,6 +178,10 @@ diesel::table! {
         version -> BigInt,
         hash -> Binary,
         files -> Text,
+        origin -> Text,
+        restores -> Nullable<BigInt>,
+        published_by -> Nullable<Text>,
+        note -> Nullable<Text>,
         created_at -> BigInt,
     }
 }

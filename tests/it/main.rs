@@ -30,4 +30,5 @@ mod repeats;
 mod segments;
 mod surface;
 mod tiers;
+mod versions;
 mod world;

@@ -183,6 +183,11 @@ CREATE TABLE program_versions (
     version BIGINT NOT NULL,
     hash BYTEA NOT NULL,
     files TEXT NOT NULL,
+    -- folder, api, rollback; and to which version.
+    origin TEXT COLLATE "C" NOT NULL,
+    restores BIGINT,
+    published_by TEXT COLLATE "C",
+    note TEXT COLLATE "C",
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
 );

@@ -184,6 +184,11 @@ CREATE TABLE program_versions (
     version BIGINT NOT NULL,
     hash BLOB NOT NULL,
     files TEXT NOT NULL,
+    -- folder, api, rollback; and to which version.
+    origin TEXT NOT NULL,
+    restores BIGINT,
+    published_by TEXT,
+    note TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
 );
