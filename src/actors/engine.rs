@@ -43,6 +43,9 @@ use super::snapshot::{ChainSnapshot, no_rules};
 /// How often an event is routed again when its member's actor turned out to be dead.
 const MAX_ROUTES: usize = 4;
 
+/// Programs that are checked at once.
+const MAX_CHECKS: usize = 2;
+
 /// When the POS is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerWhen {
@@ -103,6 +106,8 @@ pub(super) struct Inner {
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
+    /// Few programs are checked at a time: it takes a processor each.
+    pub(super) checking: Semaphore,
     /// One merge at a time: two that concern the same members would wait for each other.
     merging: tokio::sync::Mutex<()>,
     /// One look through what was claimed at a time: two would decide the same.
@@ -143,6 +148,7 @@ impl Engine {
             unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
+            checking: Semaphore::new(MAX_CHECKS),
             merging: tokio::sync::Mutex::new(()),
             claiming: tokio::sync::Mutex::new(()),
             forgetting: tokio::sync::Mutex::new(()),

@@ -23,6 +23,7 @@ use crate::domain::effect::RuleFailure;
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
+use crate::domain::merge::{Guest, Tombstones};
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::refusal::Refused;
@@ -295,9 +296,9 @@ impl Work {
                 self.state = Some(member);
                 return Ok(Applied::Reroute); // the order came meanwhile, and it is another guest's
             }
-            let guests = self.guests(&input.event.data, &member).await?;
             let mut desk = laid.desk.clone();
-            desk.guests = guests;
+            desk.guest = self.guest(&input.event.data).await?.map(Box::new);
+            desk.tombstones = self.tombstones(&member).await?;
             desk.claim = self.claim(&input.event.data).await?;
             let case = Case {
                 member,
@@ -364,23 +365,26 @@ impl Work {
         Ok(self.parts.store.read(move |conn| store::parked::find(conn, &chain, &code)).await?)
     }
 
-    /// The other members whom a command about this one concerns, as stored.
-    async fn guests(&self, data: &SourceData, member: &Member) -> Result<Vec<Member>, EngineError> {
-        let SourceData::Command(command) = data else { return Ok(Vec::new()) };
-        let chain = self.chain.clone();
-        let command = match command {
-            Command::Merge(_) | Command::Unmerge(_) | Command::Erase => command.clone(),
-            _ => return Ok(Vec::new()),
+    /// Whom a merge is about besides the survivor, as stored.
+    async fn guest(&self, data: &SourceData) -> Result<Option<Guest>, EngineError> {
+        let SourceData::Command(Command::Merge(from)) = data else { return Ok(None) };
+        let (chain, from) = (self.chain.clone(), from.clone());
+        let found = self.parts.store.read(move |conn| store::member::find(conn, &chain, &from)).await?;
+        let Some(member) = found else { return Ok(None) };
+        let tombstones = self.tombstones(&member).await?;
+        Ok(Some(Guest { member, tombstones }))
+    }
+
+    /// Everybody whom the member has absorbed, as stored. Most members have nobody.
+    async fn tombstones(&self, member: &Member) -> Result<Tombstones, EngineError> {
+        if member.absorbed.ids().is_empty() {
+            return Ok(Tombstones::default());
+        }
+        let (chain, absorbed) = (self.chain.clone(), member.absorbed.ids().to_vec());
+        let find = move |conn: &mut DbConn| {
+            absorbed.iter().filter_map(|id| store::member::load(conn, &chain, *id).transpose()).collect()
         };
-        let absorbed: Vec<_> = member.absorbed.iter().map(|absorbed| absorbed.id).collect();
-        let find = move |conn: &mut DbConn| match command {
-            Command::Merge(from) => Ok(store::member::find(conn, &chain, &from)?.into_iter().collect()),
-            Command::Unmerge(who) => Ok(store::member::load(conn, &chain, who)?.into_iter().collect()),
-            _ => {
-                absorbed.iter().filter_map(|id| store::member::load(conn, &chain, *id).transpose()).collect()
-            }
-        };
-        Ok(self.parts.store.read(find).await?)
+        Ok(Tombstones::of(self.parts.store.read(find).await?))
     }
 
     /// Lays on the desk what a decision wants.
@@ -391,8 +395,7 @@ impl Work {
         if self.state.is_none() {
             self.state = self.load().await?;
         }
-        let absorbed =
-            self.state.iter().flat_map(|member| &member.absorbed).map(|absorbed| absorbed.id).collect();
+        let absorbed = self.state.iter().flat_map(|member| member.absorbed.ids()).copied().collect();
         let MemberParts { store, clock, coupon_locks: locks, .. } = &*self.parts;
         let clerk = Clerk { locks, store, clock, chain: &self.chain, member: self.id, absorbed };
         Ok(Box::pin(clerk.lay_out(wanted)).await?) // rare, and large
@@ -435,6 +438,8 @@ impl Work {
         for _ in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
             let Some(member) = self.take_or_load().await? else { return Ok(false) };
+            let mut desk = laid.desk.clone();
+            desk.tombstones = self.tombstones(&member).await?;
             let case = Case {
                 member,
                 order: None,
@@ -443,7 +448,7 @@ impl Work {
                 occasion: occasion.clone(),
                 foresight: snapshot.learned.foresight.clone(),
                 again: None,
-                desk: laid.desk.clone(),
+                desk,
                 now,
             };
             let commit = match self.decide(snapshot, case)? {

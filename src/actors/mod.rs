@@ -36,6 +36,7 @@ mod kept;
 pub mod member;
 pub mod outbound;
 pub mod programs;
+pub mod publish;
 pub mod scheduler;
 pub mod snapshot;
 mod stored;

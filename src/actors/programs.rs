@@ -11,19 +11,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::chain::{BadChainId, Chain, ChainId};
+use crate::domain::publication::Origin;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Folders, Stamp};
 use crate::rules::manifest::{self, Manifest};
 use crate::rules::program::{Program, Sources};
-use crate::rules::report::load_and_test;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
+use super::publish::{Proposal, PublishError, Published};
 use super::snapshot::ChainSnapshot;
 
 /// How often folders are looked at. Looking costs a `stat` a file, and also sees changes on network and bind mounts,
 /// which file notifications miss.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// How often the store is asked what other nodes published.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How soon to try again for a chain for which the store failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -40,6 +44,10 @@ pub struct Follower {
     again_at: HashMap<ChainId, Instant>,
     /// Folders whose name cannot be a chain's, as of the last look.
     misnamed: Vec<OsString>,
+    /// The newest versions as of the last look at what other nodes published.
+    newest: BTreeMap<ChainId, i64>,
+    /// When to look again.
+    look_at: Instant,
 }
 
 impl Follower {
@@ -73,6 +81,8 @@ impl Engine {
             unrestored: self.chains().iter().map(|snapshot| snapshot.chain.id.clone()).collect(),
             again_at: HashMap::new(),
             misnamed: Vec::new(),
+            newest: BTreeMap::new(),
+            look_at: Instant::now() + ASK_EVERY,
         };
         self.look_at_rules(&mut follower).await;
         follower
@@ -83,7 +93,31 @@ impl Engine {
         while !self.is_draining() {
             tokio::time::sleep(LOOK_EVERY).await;
             self.look_at_rules(&mut follower).await;
+            if let Err(error) = self.look_at_versions(&mut follower).await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot see what other nodes published"
+                );
+            }
         }
+    }
+
+    /// Puts in force what another node published. A version that does not load here is tried once.
+    async fn look_at_versions(&self, follower: &mut Follower) -> Result<(), EngineError> {
+        if Instant::now() < follower.look_at {
+            return Ok(());
+        }
+        follower.look_at = Instant::now() + ASK_EVERY;
+        for (chain, version) in self.0.store.read(store::program::newest).await? {
+            let Some(snapshot) = self.chain(&chain) else { continue }; // a chain of another node's folder
+            let id = &snapshot.chain.id;
+            let in_force = snapshot.program.as_ref().map_or(0, |program| program.version);
+            if version > in_force && follower.newest.get(id) != Some(&version) {
+                self.restore_program(id, true).await?;
+                follower.newest.insert(id.clone(), version);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at every chain with news. One chain's trouble is no other one's.
@@ -115,7 +149,7 @@ impl Engine {
         let dir = follower.root.join(chain.as_str());
         match blocking(move || folder::read(&dir)).await {
             Ok(sources) => {
-                self.publish(chain, sources).await?;
+                self.publish_folder(chain, sources).await?;
                 // Only now: an edit during publication has another stamp and is looked at again.
                 follower.seen.insert(chain.clone(), stamp);
             }
@@ -139,8 +173,8 @@ impl Engine {
             }
             return Ok(());
         };
-        let version = stored.version;
-        let loaded = match serde_json::from_str::<Sources>(&stored.files_json) {
+        let version = stored.publication.version;
+        let loaded = match Sources::read(&stored.files_json) {
             Ok(sources) => blocking(move || Program::load(&sources, &chain, version)).await,
             Err(why) => Err(vec![Diagnostic::of_file(
                 manifest::FILE,
@@ -154,37 +188,44 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts a folder in force if it checks, as a new version unless it is the one stored last.
-    async fn publish(&self, id: &ChainId, sources: Sources) -> Result<(), EngineError> {
-        let chain = match self.chain(id.as_str()) {
-            Some(snapshot) => snapshot.chain.clone(),
-            None => match self.chain_of(id, &sources) {
+    /// Puts a folder in force if it checks and was edited since it was published last. What people published otherwise
+    /// since then stays until the next edit.
+    async fn publish_folder(&self, id: &ChainId, sources: Sources) -> Result<(), EngineError> {
+        if self.chain(id.as_str()).is_none() {
+            match self.chain_of(id, &sources) {
                 Ok(chain) => {
                     let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
-                    self.add_chain(new).await?.chain.clone()
+                    self.add_chain(new).await?;
                 }
                 Err(problems) => {
                     self.refuse_program(id, problems).await;
                     return Ok(());
                 }
-            },
-        };
-        let of = id.clone();
-        let latest = self.0.store.read(move |conn| store::program::latest(conn, &of)).await?;
-        let hash = sources.hash();
-        let known = latest.as_ref().filter(|latest| latest.hash == hash).map(|latest| latest.version);
-        let version = known.unwrap_or(latest.map_or(1, |latest| latest.version + 1));
-        let (of, files) = (chain.clone(), sources.clone());
-        match blocking(move || load_and_test(&files, &of, version)).await {
-            Ok(program) => {
-                if known.is_none() {
-                    self.store_version(id, version, &sources).await?;
-                    tracing::info!(chain = %id, version, "program published");
-                }
-                self.put_program(id, program).await?;
             }
-            Err(problems) => self.refuse_program(id, problems).await,
         }
+        let of = id.clone();
+        let known = self.0.store.read(move |conn| store::program::latest_of_folder(conn, &of)).await?;
+        if known == Some(sources.hash()) {
+            return self.forgive(id).await;
+        }
+        let proposal = Proposal { sources, origin: Origin::Folder, by: None, note: None, replaces: None };
+        match self.publish(id, proposal).await {
+            Ok(Published::New(_)) => {}
+            Ok(Published::Unchanged(_)) => self.forgive(id).await?,
+            Err(PublishError::DoesNotCheck(problems)) => self.refuse_program(id, problems).await,
+            Err(PublishError::Engine(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The folder is what it was when it was published: an edit that did not check is taken back.
+    async fn forgive(&self, id: &ChainId) -> Result<(), EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        self.reconfigure(id, |snapshot| {
+            if snapshot.program.is_some() {
+                snapshot.problems = Arc::default();
+            }
+        })?;
         Ok(())
     }
 
@@ -199,23 +240,9 @@ impl Engine {
         })
     }
 
-    async fn store_version(&self, id: &ChainId, version: i64, sources: &Sources) -> Result<(), EngineError> {
-        let files = serde_json::to_string(sources).unwrap_or_else(|_| unreachable!("texts serialize"));
-        let (id, hash, now) = (id.clone(), sources.hash(), self.0.clock.now());
-        self.0
-            .journal
-            .run(move |conn, _| store::program::insert(conn, &id, version, &hash, &files, now))
-            .await?;
-        Ok(())
-    }
-
     async fn put_program(&self, id: &ChainId, program: Program) -> Result<(), EngineError> {
         let _one_at_a_time = self.0.configuring.lock().await;
-        self.reconfigure(id, |snapshot| {
-            snapshot.problems = Arc::default();
-            snapshot.program = Some(Arc::new(program));
-        })?;
-        Ok(())
+        self.put_in_force(id, program)
     }
 
     /// Notes why a folder, or a stored version, is not in force. Said once, however often it is looked at.
@@ -257,7 +284,7 @@ fn warn_of_name(root: &Path, name: &OsStr) {
 }
 
 /// Runs file work and compilation off the arbiter threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -20,6 +20,7 @@ use crate::domain::decide::{SourceInput, keep};
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
 use crate::domain::ids::{EndpointId, MemberId, SourceId};
+use crate::domain::publication::{Origin, Publication};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Note;
@@ -203,8 +204,15 @@ async fn a_stored_program_that_no_longer_loads_decides_nothing_and_kept_events_w
     let written = bench.store.writer().unwrap().write(&[Write::Commit(Box::new(kept)).into()]).unwrap();
     assert_eq!(written, [Written::Done]);
     let files = r#"{"files":[["program.toml","nam = 1"]]}"#;
-    let spoil =
-        |conn: &mut _, _: &_| store::program::insert(conn, &of, 9, &[9; 32], files, Default::default());
+    let publication = Publication {
+        version: 9,
+        hash: [9; 32],
+        origin: Origin::Folder,
+        by: None,
+        note: None,
+        at: Default::default(),
+    };
+    let spoil = |conn: &mut _, _: &_| store::program::insert(conn, &of, &publication, files);
     bench.store.writer().unwrap().run(spoil).unwrap();
 
     let nowhere = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ mod key;
 mod migrate;
 mod net;
 mod out;
+mod publish;
 mod sample;
 mod serve;
 mod till;
@@ -42,6 +43,7 @@ enum Verb {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Check(check::Check),
+    Publish(publish::Publish),
     Migrate(migrate::Migrate),
     Verify(verify::Verify),
     Key(key::Key),
@@ -113,6 +115,7 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Serve(verb)) => serve::run(&verb.flags.0),
         Some(Verb::Demo(verb)) => demo::run(&verb),
         Some(Verb::Check(verb)) => check::run(&verb),
+        Some(Verb::Publish(verb)) => publish::run(&verb),
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),

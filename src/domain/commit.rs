@@ -100,7 +100,7 @@ pub struct IdentityMove {
 }
 
 /// What two members have of coupons, and did with their books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CouponsMove {
     /// All of it counts as the second one's too; what the first one had stays known.
     Join {
@@ -115,6 +115,8 @@ pub enum CouponsMove {
         from: MemberId,
         /// Who was absorbed.
         to: MemberId,
+        /// Whom they have absorbed.
+        absorbed: Vec<MemberId>,
     },
 }
 

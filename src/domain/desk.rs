@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::Claim;
 use super::ids::ReferralId;
-use super::member::Member;
+use super::merge::{Guest, Tombstones};
 use super::referral::{Filed, ReferralCode, Sender};
 use super::{coupon, redemption};
 
@@ -53,8 +53,11 @@ pub struct Desk {
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
     /// Referrals as they are filed; `None` = there is no such.
     pub referrals: BTreeMap<ReferralId, Option<Filed>>,
-    /// Other members whom the event is about: they lie there from the start.
-    pub guests: Vec<Member>,
+    /// Whom a merge is about besides the survivor: they lie there from the start.
+    pub guest: Option<Box<Guest>>,
+    /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of
+    /// theirs happens to what is theirs.
+    pub tombstones: Tombstones,
     /// The order that is claimed; it lies there from the start, too.
     pub claim: Option<Claim>,
 }

@@ -136,7 +136,7 @@ pub struct Member {
     /// The newest of what was written down about them.
     pub latest: Latest,
     /// Members who turned out to be this one.
-    pub absorbed: Vec<Absorbed>,
+    pub absorbed: Absorbed,
     /// How they came to be a member no more, if they did.
     pub ended: Option<Ended>,
 }
@@ -171,7 +171,7 @@ impl Member {
             standing: Standing { tier, ..Standing::default() },
             history: History::default(),
             latest: Latest::default(),
-            absorbed: Vec::new(),
+            absorbed: Absorbed::default(),
             ended: None,
         }
     }

@@ -1,11 +1,15 @@
 //! Two members who are one person, and back: what the survivor takes over, and what goes back when it was a mistake.
 //!
-//! A merge leaves the absorbed member behind as a tombstone that names the survivor and keeps what they brought. So an
-//! un-merge knows what was whose; and whatever still names the absorbed member (an order, a till) finds the survivor.
+//! A merge leaves the absorbed member behind as a tombstone that names the survivor and keeps what is theirs. So an
+//! un-merge knows what is whose; and whatever still names the absorbed member (an order, a till) finds the survivor.
 
-use std::collections::BTreeMap;
+mod absorbed;
+mod tombstones;
 
 use serde::{Deserialize, Serialize};
+
+pub use absorbed::Absorbed;
+pub use tombstones::{Guest, Tombstones};
 
 use super::Timestamp;
 use super::achievement::Feat;
@@ -42,10 +46,10 @@ pub struct Merged {
     pub into: MemberId,
     /// Since when.
     pub at: Timestamp,
-    /// What they had. Of their wallets, what the ledger moved.
-    pub brought: Possessions,
-    /// What the survivor was like before; their wallets and history are told apart by what was brought.
-    pub before: Possessions,
+    /// What they had, and what became of it since.
+    theirs: Possessions,
+    /// What the survivor was like before; their wallets and history are told apart by what is theirs.
+    before: Possessions,
 }
 
 /// What makes a member who they are, besides the name.
@@ -58,23 +62,15 @@ pub struct Possessions {
     profile: Profile,
     #[serde(default)]
     celebrated: Celebrated,
-    standing: Standing,
+    /// Points, achievements, open redemptions. The tier, status and segments are those of the merge.
+    pub standing: Standing,
+    /// What they did.
     #[serde(default)]
-    history: History,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    absorbed: Vec<Absorbed>,
+    pub history: History,
+    #[serde(default)]
+    absorbed: Absorbed,
     #[serde(default)]
     referring: Referring,
-}
-
-/// A member whom another one has absorbed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Absorbed {
-    /// Who.
-    pub id: MemberId,
-    /// What was taken back since for orders that were theirs, by wallet: it does not go back to them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub clawed_back: BTreeMap<Name, Points>,
 }
 
 /// An account of whichever member.
@@ -125,7 +121,7 @@ impl Member {
 
     /// Whether what was that member's is this one's.
     pub fn answers_for(&self, id: MemberId) -> bool {
-        id == self.id || self.absorbed.iter().any(|absorbed| absorbed.id == id)
+        id == self.id || self.absorbed.ids().contains(&id)
     }
 
     fn possessions(&self) -> Possessions {
@@ -152,7 +148,7 @@ impl Member {
         self.standing = Standing { wallets, ..Standing::default() };
         self.history = History::default();
         self.referring = Referring::default();
-        self.absorbed.clear();
+        self.absorbed = Absorbed::default();
         self.next_wake_at = None;
     }
 
@@ -168,7 +164,7 @@ impl Member {
                 format!("together they have {identities} identities; at most {MAX_IDENTITIES} are kept");
             return Err(Refused::new("too_many_identities", problem));
         }
-        if self.absorbed.len() + other.absorbed.len() >= MAX_ABSORBED {
+        if self.absorbed.ids().len() + other.absorbed.ids().len() >= MAX_ABSORBED {
             let problem = format!("a member may absorb {MAX_ABSORBED} others at most");
             return Err(Refused::new("too_many_merges", problem));
         }
@@ -179,6 +175,7 @@ impl Member {
         before.history = before.history.forgotten();
         let brought = other.possessions();
 
+        self.absorbed.add(other.id, &brought.absorbed);
         let handed = brought.standing.wallets.iter().map(Handed::of).filter(Handed::is_something).collect();
         for (code, wallet) in brought.standing.wallets.iter() {
             self.standing.wallets.open(code).join(wallet)?;
@@ -199,25 +196,19 @@ impl Member {
         self.standing.redemptions.join(&brought.standing.redemptions);
         self.sessions.join(&other.sessions);
         self.carts.join(&other.carts);
-        self.absorbed.push(Absorbed { id: other.id, clawed_back: BTreeMap::new() });
-        self.absorbed.extend(brought.absorbed.iter().cloned());
 
         other.vacate();
-        let merged = Merged { into: self.id, at: now, brought, before };
+        let merged = Merged { into: self.id, at: now, theirs: brought, before };
         other.ended = Some(Ended::Merged(merged.into()));
         Ok(handed)
     }
 
-    /// Gives back to `other` what they brought, as far as it is still there. `expiry` says until when points are good
-    /// that were earned then. Answers the points that change hands, and the tombstone as it was.
+    /// Gives back to `other` what is theirs, of points as far as they are still there. `stay` are the others whom the
+    /// member has absorbed. Answers the points that change hands, and the tombstone as it was.
     ///
     /// # Errors
     /// `other` was not merged into this member.
-    pub fn release(
-        &mut self,
-        other: &mut Self,
-        expiry: impl Fn(&Name, Timestamp) -> Option<Timestamp>,
-    ) -> Result<(Vec<Handed>, Merged), Refused> {
+    pub fn release(&mut self, other: &mut Self, stay: &Tombstones) -> Result<(Vec<Handed>, Merged), Refused> {
         let merged = match other.ended.take() {
             Some(Ended::Merged(merged)) if merged.into == self.id => *merged,
             _ => {
@@ -234,20 +225,19 @@ impl Member {
             history,
             mut absorbed,
             referring,
-        } = merged.brought.clone();
-        let clawed_back =
-            |id| self.absorbed.iter().find(|known| known.id == id).map(|known| &known.clawed_back);
-        let own = clawed_back(other.id).cloned().unwrap_or_default();
-        for known in &mut absorbed {
-            known.clawed_back = clawed_back(known.id).cloned().unwrap_or_default();
-        }
+        } = merged.theirs.clone();
 
         let mut handed = Vec::new();
-        let brought = std::mem::take(&mut standing.wallets);
-        for (code, was) in brought.iter() {
-            let lost = own.get(code).copied().unwrap_or_default();
-            let back =
-                self.standing.wallets.open(code).part(was, lost, |earned_at| expiry(code, earned_at))?;
+        for (code, theirs) in merged.theirs.standing.wallets.iter() {
+            let has = theirs.balance();
+            let spent = self.absorbed.spent(code).min(has.max(Points::ZERO));
+            let back = self.standing.wallets.open(code).part(theirs, spent)?;
+            self.absorbed.make_up(code, spent);
+            absorbed.spend(
+                code,
+                Points(has.0 - stay.share(other.id, code).0 + absorbed.spent(code).0),
+                spent,
+            );
             handed.push(Handed::of((code, &back)));
             *standing.wallets.open(code) = back;
         }
@@ -257,7 +247,8 @@ impl Member {
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();
         self.take_off(&merged, &profile);
-        self.absorbed.retain(|known| known.id != other.id && !absorbed.iter().any(|a| a.id == known.id));
+        let referring = self.referring.part(referring, &merged.before.referring);
+        self.absorbed.remove(other.id, &absorbed);
 
         other.enrolled_at = enrolled_at;
         other.identities = theirs;
@@ -268,11 +259,10 @@ impl Member {
 
     /// What the survivor has only from the other, and did not change since, goes.
     fn take_off(&mut self, merged: &Merged, theirs: &Profile) {
-        let Merged { before, brought, .. } = merged;
+        let Merged { before, theirs: brought, .. } = merged;
         self.enrolled_at = before.enrolled_at;
         self.celebrated.part(before.celebrated, brought.enrolled_at < before.enrolled_at);
         self.profile = self.profile.without(theirs, &before.profile);
-        self.referring.part(&brought.referring, &before.referring);
         for (name, feat) in &brought.standing.feats {
             let own = self.standing.feats.entry(name.clone()).or_default();
             own.part(feat);
@@ -290,9 +280,9 @@ impl Member {
 }
 
 impl Merged {
-    /// What the absorbed member had of what can be told.
-    pub const fn brought(&self) -> &Standing {
-        &self.brought.standing
+    /// What the absorbed member has of what can be told.
+    pub const fn theirs(&self) -> &Standing {
+        &self.theirs.standing
     }
 
     /// What the survivor had of it.

@@ -37,6 +37,7 @@ pub mod packed;
 pub mod payload;
 pub mod people;
 pub mod profile;
+pub mod publication;
 pub mod reaction;
 pub mod receipt;
 pub mod redemption;

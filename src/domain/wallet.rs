@@ -255,40 +255,32 @@ impl Wallet {
         Ok(())
     }
 
-    /// Takes out what was joined, as far as it is still there and less what was `lost` of it: from lots with the same
-    /// expiry, and of what waited then what still waits. `expiry` says until when points are good that waited then and
-    /// do not any more. A deficit that was joined goes with it.
+    /// Takes out what of it is somebody else's, less what was `spent` of it; a deficit of theirs goes with it.
     ///
     /// # Errors
-    /// The balance would leave the range of points.
-    pub fn part(
-        &mut self,
-        joined: &Self,
-        lost: Points,
-        expiry: impl Fn(Timestamp) -> Option<Timestamp>,
-    ) -> Result<Self, WalletError> {
-        let mut left = Self { waiting: Vec::new(), ..joined.clone() };
-        left.debit(lost)?;
-        let mut out = Self { used_at: self.used_at, warned_until: joined.warned_until, ..Self::default() };
-        for lot in left.lots.iter() {
-            out.credit(self.take_from(lot.expires_at, lot.remaining), lot.expires_at)?;
-        }
-        for waited in &joined.waiting {
-            let is_it = |waiting: &Waiting| {
-                (&waiting.origin, waiting.until, waiting.earned_at)
-                    == (&waited.origin, waited.until, waited.earned_at)
-            };
-            let still = self.release(is_it);
-            if still.is_empty() {
-                let until = expiry(waited.earned_at);
-                out.credit(self.take_from(until, waited.amount), until)?;
+    /// A balance would leave the range of points; both may then be half changed.
+    pub fn part(&mut self, theirs: &Self, spent: Points) -> Result<Self, WalletError> {
+        let mut out = Self { used_at: self.used_at, warned_until: theirs.warned_until, ..Self::default() };
+        for waits in &theirs.waiting {
+            if let Some(at) = self.waiting.iter().rposition(|waiting| waiting == waits) {
+                out.waiting.push(self.waiting.remove(at));
             }
-            out.waiting.extend(still);
         }
-        if left.balance < Points::ZERO {
-            self.credit(Points(-left.balance.0), None)?;
-            out.debit(Points(-left.balance.0))?;
+        let owed = Points(-theirs.balance.0.min(0));
+        self.credit(owed, None)?;
+        out.debit(owed)?;
+        let mut left = (theirs.balance.0 - spent.0).max(0);
+        for lot in theirs.lots.iter() {
+            let taken = self.take_from(lot.expires_at, lot.remaining.min(Points(left)));
+            out.credit(taken, lot.expires_at)?;
+            left -= taken.0;
         }
+        // What expires soonest is spent first, whose-ever it is: then other lots make up for theirs.
+        for lot in self.debit(Points(left))? {
+            out.credit(lot.remaining, lot.expires_at)?;
+            left -= lot.remaining.0;
+        }
+        out.credit(Points(left), theirs.lots.iter().next_back().and_then(|lot| lot.expires_at))?;
         Ok(out)
     }
 
@@ -326,6 +318,12 @@ impl Wallet {
         self.lots = Packed::default();
         self.balance.0 -= gone;
         Points(gone)
+    }
+
+    /// How many points expire by `now`.
+    pub fn over_at(&self, now: Timestamp) -> Points {
+        let over = self.lots.iter().take_while(|lot| lot.expires_at.is_some_and(|at| at <= now));
+        Points(over.map(|lot| lot.remaining.0).sum())
     }
 
     /// When the next lot is gone, and how much of it there is.

@@ -96,7 +96,12 @@ impl Body {
 
     /// The JSON object in the body of an administrative request.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        parse(&self.bytes(ADMIN_BYTES).await?)
+        self.long_json(ADMIN_BYTES).await
+    }
+
+    /// The JSON object in a body of at most `limit` bytes.
+    pub(super) async fn long_json<T: DeserializeOwned>(self, limit: usize) -> Result<T, Problem> {
+        parse(&self.bytes(limit).await?)
     }
 
     /// The JSON object in a body that may be left out.

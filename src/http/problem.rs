@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef};
+use crate::actors::publish::{Diagnostic, PublishError};
 use crate::domain::json::BadJson;
 use crate::domain::refusal::Refused;
 use crate::domain::role::Role;
@@ -98,6 +99,9 @@ pub enum Problem {
     /// Another protocol is asked for.
     #[error("this server speaks HTTP/1.1 only and does not upgrade connections")]
     UpgradeRefused,
+    /// A program that does not check, or whose tests fail. Nothing was published.
+    #[error("{} of the program; what is in force stays", counted(.0.len()))]
+    DoesNotCheck(Vec<Diagnostic>),
     /// No version of the chain's rules could be put in force. Nothing was accepted.
     #[error("no rules of this chain are in force: {0}; nothing was accepted")]
     NoRules(String),
@@ -115,6 +119,10 @@ pub enum Problem {
     Unavailable,
 }
 
+fn counted(problems: usize) -> String {
+    if problems == 1 { "there is a problem".to_owned() } else { format!("there are {problems} problems") }
+}
+
 /// The fixed part of a problem.
 struct Class {
     status: StatusCode,
@@ -129,7 +137,7 @@ impl Class {
     }
 }
 
-/// A problem document; RFC 9457 with our own members `code`, `action`, `field` and `line`.
+/// A problem document; RFC 9457 with our own members `code`, `action`, `field`, `line` and `problems`.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
@@ -143,6 +151,8 @@ struct Document<'a> {
     action: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    problems: &'a [Diagnostic],
 }
 
 impl Problem {
@@ -198,6 +208,8 @@ impl Problem {
                 "Correct the field and send the request again."),
             Self::InvalidBody(_) => Class::new(S::UNPROCESSABLE_ENTITY, "invalid_body", "Invalid body",
                 "Correct the body and send the request again."),
+            Self::DoesNotCheck(_) => Class::new(S::UNPROCESSABLE_ENTITY, "program_does_not_check",
+                "The program does not check", "Mend each of the problems at its place and send the files again."),
             Self::TooLarge { .. } => Class::new(S::PAYLOAD_TOO_LARGE, "too_large", "Too large",
                 "Send less in one piece."),
             Self::ContentEncoding => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding",
@@ -234,6 +246,13 @@ impl Problem {
         }
     }
 
+    fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::DoesNotCheck(problems) => problems,
+            _ => &[],
+        }
+    }
+
     /// Seconds after which trying again makes sense.
     const fn retry_after_s(&self) -> Option<u16> {
         match self {
@@ -262,6 +281,7 @@ impl Problem {
             field: self.at_field(),
             action: class.action,
             line,
+            problems: self.diagnostics(),
         };
         serde_json::to_string(&document).unwrap_or_else(|_| unreachable!("plain structs serialize"))
     }
@@ -329,6 +349,15 @@ impl From<EngineError> for Problem {
                 store_failed(Some(&event), &*cause);
                 Self::Unavailable
             }
+        }
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::DoesNotCheck(problems) => Self::DoesNotCheck(problems),
+            PublishError::Engine(error) => error.into(),
         }
     }
 }

@@ -117,6 +117,12 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);
     of_chain("/program").get(program::get).add(service);
+    of_chain("/program/versions").get(program::versions).add(service);
+    of_chain("/program/versions/{n}").get(program::version).add(service);
+    of_chain("/program/diff").get(program::diff).add(service);
+    of_chain("/program/check").post(program::check).add(service);
+    of_chain("/program/publish").post(program::publish).add(service);
+    of_chain("/program/rollback").post(program::roll_back).add(service);
     of_chain("/churn").get(churn::get).add(service);
     of_chain("/churn/refit").post(churn::refit).add(service);
 }

@@ -216,7 +216,7 @@ impl From<Member> for MemberView {
                 Some(Ended::Erased(at)) => Some(at),
                 Some(Ended::Merged(_)) | None => None,
             },
-            absorbed: member.absorbed.iter().map(|absorbed| absorbed.id).collect(),
+            absorbed: member.absorbed.ids().to_vec(),
         }
     }
 }

@@ -1,27 +1,78 @@
-//! A chain's program as outsiders see it.
+//! A chain's program and its versions as outsiders see them.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::text::Name;
+use crate::domain::publication::{Origin, Publication};
+use crate::domain::text::{Name, Note};
 use crate::rules::diagnostic::Diagnostic;
-use crate::rules::program::Program;
+use crate::rules::difference::{self, FileDifference};
+use crate::rules::program::{Program, Sources};
 use crate::store::program;
 
+/// A published version.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublicationView {
+    version: i64,
+    /// SHA-256 of its files, in hexadecimal.
+    hash: String,
+    origin: Origin,
+    /// The version whose files a rollback repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restores: Option<i64>,
+    /// The API key that published it; `null` = nobody did, the folder was edited.
+    by: Option<Name>,
+    note: Option<Note>,
+    published_at: Timestamp,
+}
+
+impl PublicationView {
+    /// What may be shown of a version.
+    pub fn of(publication: Publication) -> Self {
+        let Publication { version, hash, origin, by, note, at } = publication;
+        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { version, hash, origin, restores: origin.restores(), by, note, published_at: at }
+    }
+}
+
 /// The program in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProgramView<'a> {
     /// The version in force; 0 = none.
     version: i64,
-    /// SHA-256 of its files, in hexadecimal.
     hash: Option<String>,
     published_at: Option<Timestamp>,
+    origin: Option<Origin>,
+    by: Option<Name>,
+    note: Option<Note>,
     /// Lowest first.
     tiers: Vec<&'a Name>,
+    /// In the order of their files.
+    rules: Vec<&'a str>,
     /// Why the newest edit of the folder is not in force; empty when it is.
     problems: &'a [Diagnostic],
+}
+
+/// A version with its files.
+#[derive(Debug, Serialize)]
+pub struct VersionView {
+    #[serde(flatten)]
+    publication: PublicationView,
+    /// Their texts by name.
+    files: BTreeMap<String, String>,
+}
+
+/// What differs between two versions.
+#[derive(Debug, Serialize)]
+pub struct DifferenceView {
+    from: i64,
+    to: i64,
+    files: Vec<FileDifference>,
 }
 
 impl Reader {
@@ -36,16 +87,74 @@ impl Reader {
         problems: &'a [Diagnostic],
     ) -> Result<ProgramView<'a>, ReadError> {
         let version = program.map_or(0, |program| program.version);
-        let newest = self.run(move |conn| Ok(program::latest(conn, &chain)?)).await?;
-        // Between publishing and taking over, the newest is not yet the one in force.
-        let published = newest.filter(|newest| newest.version == version);
-        let hex = |hash: [u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let stored = self.run(move |conn| Ok(program::get(conn, &chain, version)?)).await?;
+        let publication = stored.map(|stored| PublicationView::of(stored.publication));
         Ok(ProgramView {
             version,
-            published_at: published.as_ref().map(|published| published.created_at),
-            hash: published.map(|published| hex(published.hash)),
+            hash: publication.as_ref().map(|publication| publication.hash.clone()),
+            published_at: publication.as_ref().map(|publication| publication.published_at),
+            origin: publication.as_ref().map(|publication| publication.origin),
+            by: publication.as_ref().and_then(|publication| publication.by.clone()),
+            note: publication.and_then(|publication| publication.note),
             tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
+            rules: program.map_or_else(Vec::new, |program| program.rule_names().collect()),
             problems,
         })
     }
+
+    /// All versions, newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn versions(
+        &self,
+        chain: ChainId,
+        wanted: Wanted<i64>,
+    ) -> Result<Page<PublicationView>, ReadError> {
+        let (after, limit) = (wanted.after, wanted.rows());
+        let rows = self.run(move |conn| Ok(program::list(conn, &chain, after, limit)?)).await?;
+        let page = wanted.page(rows, |publication| publication.version.to_string());
+        page.map(|publication| Ok(PublicationView::of(publication)))
+    }
+
+    /// One version with its files.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn version(&self, chain: ChainId, version: i64) -> Result<Option<VersionView>, ReadError> {
+        let Some(stored) = self.run(move |conn| Ok(program::get(conn, &chain, version)?)).await? else {
+            return Ok(None);
+        };
+        let files = sources(&stored.files_json)?.files.into_iter().collect();
+        Ok(Some(VersionView { publication: PublicationView::of(stored.publication), files }))
+    }
+
+    /// What differs between two versions; `None` when there never was one of them. Version 0 is the program without
+    /// files.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn difference(
+        &self,
+        chain: ChainId,
+        from: i64,
+        to: i64,
+    ) -> Result<Option<DifferenceView>, ReadError> {
+        self.run(move |conn| {
+            let mut files = |version| match version {
+                0 => Ok(Some(Sources::default())),
+                _ => {
+                    let stored = program::get(conn, &chain, version)?;
+                    stored.map(|stored| sources(&stored.files_json)).transpose()
+                }
+            };
+            let (Some(was), Some(is)) = (files(from)?, files(to)?) else { return Ok(None) };
+            Ok(Some(DifferenceView { from, to, files: difference::between(&was, &is) }))
+        })
+        .await
+    }
+}
+
+fn sources(json: &str) -> Result<Sources, ReadError> {
+    Sources::read(json).map_err(|_| ReadError::Corrupt("program version"))
 }

@@ -309,6 +309,16 @@ fn member(author: &mut Author) {
     author
         .function("times_achieved", Type::Whole, |m: &mut MemberView, name: Text| m.times_achieved(&name))
         .role(Role::Achievement);
+    author
+        .function("coupons", Type::Whole, |c: Context<'_>, m: &mut MemberView, book: Text| {
+            coupons(&c, m, &book)
+        })
+        .role(Role::CouponBook);
+    author
+        .function("has_coupon", Type::Bool, |c: Context<'_>, m: &mut MemberView, book: Text| {
+            coupons(&c, m, &book).map(|count| count > 0)
+        })
+        .role(Role::CouponBook);
     author.function("visits_in", Type::Whole, |m: &mut MemberView, window: Window| -> Result<i64, Failure> {
         Ok(m.member.history.visits_in(kept(window)?, m.today) as i64)
     });
@@ -319,6 +329,10 @@ fn member(author: &mut Author) {
             Ok(m.member.history.spend_in(kept(window)?, m.today).decimal())
         },
     );
+}
+
+fn coupons(context: &Context<'_>, member: &MemberView, book: &str) -> Result<i64, Failure> {
+    member.coupon_book(book).map_or(Ok(0), |book| requests::coupons(context, book))
 }
 
 /// A window that the history can answer: anything longer would silently forget.

@@ -14,11 +14,11 @@ use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::churn::Foresight;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::coupon::{self, Card, Coupon, CouponCode, Shelf, Tally};
+use crate::domain::coupon::{self, Card, Coupon, CouponChanges, CouponCode, Hand, Move, Shelf, Tally};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponBookKey, MemberId, RedemptionId, SourceId};
+use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId, RedemptionId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
@@ -93,12 +93,12 @@ impl World {
         Ok(())
     }
 
-    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], visits: [ … ], churn_probability: 0.7 })`: a known
+    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], coupons: [ … ], churn_probability: 0.7 })`: a known
     /// member instead of the one so far.
     pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
         let mut member = fresh_member(&self.program, self.now);
         member.version = 1;
-        let mut foresight = Foresight::Nothing;
+        let (mut foresight, mut given) = (Foresight::Nothing, coupon::Desk::default());
         for (key, value) in facts {
             match &*key {
                 "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
@@ -130,10 +130,14 @@ impl World {
                         past_order(&mut member, &self.chain, order)?;
                     }
                 }
+                "coupons" => {
+                    for book in list("coupons", value)? {
+                        self.give(&mut given, member.id, &text("coupons", book)?)?;
+                    }
+                }
                 "churn_probability" => foresight = given_probability(&value)?,
                 other => {
-                    let known =
-                        "tier, status, points, achievements, segments, visits, orders, churn_probability";
+                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, churn_probability";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -141,7 +145,22 @@ impl World {
         self.member = member;
         self.foresight = foresight;
         self.last = None;
+        (self.cards, self.tallies) = Default::default();
+        self.keep(&given.into_changes());
         Ok(())
+    }
+
+    /// Gives a coupon of a book of the program, now.
+    fn give(&self, desk: &mut coupon::Desk, member: MemberId, book: &str) -> Result<(), String> {
+        let known = self.program.terms.coupon_books.iter();
+        let known = known.into_iter().find(|known| known.id.as_ref().is_some_and(|id| id.as_str() == book));
+        let book = known.ok_or_else(|| format!("there is no coupon book called `{book}` in program.toml"))?;
+        let key = CouponUsageKey::new(Ulid(desk.moves() as u128));
+        let code = CouponCode::generated(&key.ulid().to_bytes(), desk.moves() as u64);
+        desk.shelves.entry(book.key).or_default();
+        desk.lay(Coupon::fresh(code.clone(), book.key, self.now));
+        let hand = Hand { key, member, now: self.now };
+        desk.play(book, &code, hand, Move::Assign).map(drop).map_err(|rejection| rejection.to_string())
     }
 
     fn known_tier(&self, tier: &str) -> Result<Name, String> {
@@ -241,7 +260,25 @@ impl World {
             }
             desk.shelves.insert(*book, shelf);
         }
+        for book in wanted.held.keys() {
+            let cards = self.cards.values().filter(|card| card.coupon.book == *book);
+            for card in cards {
+                desk.cards.entry(card.coupon.code.clone()).or_insert_with(|| Some(card.clone()));
+            }
+            desk.shelves.entry(*book).or_insert_with(|| self.shelf(*book));
+            desk.held.insert(*book);
+        }
         desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
+    }
+
+    /// What the store would keep of coupons.
+    fn keep(&mut self, coupons: &CouponChanges) {
+        for card in &coupons.cards {
+            let mut card = card.clone();
+            card.coupon.version += 1;
+            self.cards.insert(card.coupon.code.clone(), card);
+        }
+        self.tallies.extend(coupons.tallies.iter().copied());
     }
 
     fn shelf(&self, book: CouponBookKey) -> Shelf {
@@ -256,13 +293,7 @@ impl World {
             let stored = order.clone().at_version(order.version + 1);
             self.orders.insert(order.order_id.clone(), stored);
         }
-        let coupons = &decided.commit.coupons;
-        for card in &coupons.cards {
-            let mut card = card.clone();
-            card.coupon.version += 1;
-            self.cards.insert(card.coupon.code.clone(), card);
-        }
-        self.tallies.extend(coupons.tallies.iter().copied());
+        self.keep(&decided.commit.coupons);
         let made = &decided.commit.redemptions.made;
         self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
         let failed = decided

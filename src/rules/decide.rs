@@ -20,9 +20,10 @@ use crate::domain::chain::ChainId;
 use crate::domain::churn::Foresight;
 use crate::domain::command::Command;
 use crate::domain::commit::Commit;
+use crate::domain::coupon::Purse;
 use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
-use crate::domain::desk::Desk;
+use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
@@ -104,9 +105,7 @@ pub(super) fn decide_and_tell(
     let mut draft =
         Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
     if draft.member.ended.is_some() {
-        let foresight = std::mem::take(&mut draft.foresight);
-        let mut commit = draft.finish(frame);
-        let forwards = address(program, endpoints, &mut commit, &foresight);
+        let (commit, forwards) = finish(program, frame, endpoints, draft)?;
         return Ok(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards });
     }
     draft.attach(case.attach);
@@ -148,13 +147,31 @@ pub(super) fn decide_and_tell(
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
     failures.extend(again.gone(program));
-    segments::sort(program, chain, &mut draft);
+    segments::sort(program, chain, &mut draft)?;
     failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
-    let foresight = std::mem::take(&mut draft.foresight);
-    let mut commit = draft.finish(frame);
-    let forwards = address(program, endpoints, &mut commit, &foresight);
+    let (commit, forwards) = finish(program, frame, endpoints, draft)?;
     Ok(Decided { commit, fired, failures, forwards })
+}
+
+/// The commit, with its deliveries, and the tags that each loyalty event was forwarded to.
+fn finish(
+    program: &Program,
+    frame: Frame<'_>,
+    endpoints: &[Arc<Endpoint>],
+    mut draft: Draft,
+) -> Result<(Commit, Vec<Vec<Name>>), Undecided> {
+    let foresight = std::mem::take(&mut draft.foresight);
+    let mut purse = draft.purse(&program.terms, draft.coupon_time());
+    let mut commit = draft.finish(frame);
+    let (forwards, failures) = ask_triggers(program, &commit, &foresight, &mut purse);
+    let coupons = purse.lacks();
+    if !coupons.is_empty() {
+        return Err(Undecided::Lacks(Wanted { coupons, ..Wanted::default() }.into()));
+    }
+    address(endpoints, &mut commit, &forwards);
+    report(&mut commit, failures);
+    Ok((commit, forwards))
 }
 
 /// Decides a source event that is about no guest; `None` for one that is. No rule starts on it, so it cannot fail.
@@ -177,7 +194,10 @@ pub(super) fn announce_and_tell(
     now: Timestamp,
 ) -> Option<Decided> {
     let mut commit = decide::announce(program.frame(chain), input, now)?;
-    let forwards = address(program, endpoints, &mut commit, &Foresight::Nothing);
+    // Without a member there is nothing that would have to be looked up.
+    let (forwards, failures) = ask_triggers(program, &commit, &Foresight::Nothing, &mut Purse::default());
+    address(endpoints, &mut commit, &forwards);
+    report(&mut commit, failures);
     Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
 }
 
@@ -305,8 +325,11 @@ fn ask<'p>(
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(draft.member.clone(), draft.today, program, &draft.foresight, draft.now);
     let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
-    let mut run = Run::new(&program.code, variables);
-    rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect()
+    let purse = draft.purse(&program.terms, draft.coupon_time());
+    let mut run = Run::new(&program.code, variables, purse);
+    let asked = rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect();
+    draft.put_away(run.end());
+    asked
 }
 
 /// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
@@ -378,17 +401,11 @@ fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Resul
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
 /// Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
-fn address(
-    program: &Program,
-    endpoints: &[Arc<Endpoint>],
-    commit: &mut Commit,
-    foresight: &Foresight,
-) -> Vec<Vec<Name>> {
-    let Some(first) = commit.events.first() else { return Vec::new() };
+fn address(endpoints: &[Arc<Endpoint>], commit: &mut Commit, forwards: &[Vec<Name>]) {
+    let Some(first) = commit.events.first() else { return };
     let cause = first.id.ulid();
-    let (forwards, failures) = ask_triggers(program, commit, foresight);
     let mut deliveries = Vec::new();
-    for (event, tags) in commit.events.iter().zip(&forwards) {
+    for (event, tags) in commit.events.iter().zip(forwards) {
         for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event, tags)) {
             deliveries.push(NewDelivery {
                 id: DeliveryId::derived(cause, deliveries.len() as u32),
@@ -400,8 +417,6 @@ fn address(
         }
     }
     commit.deliveries = deliveries;
-    report(commit, failures);
-    forwards
 }
 
 fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bool {
@@ -413,6 +428,7 @@ fn ask_triggers(
     program: &Program,
     commit: &Commit,
     foresight: &Foresight,
+    purse: &mut Purse,
 ) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
     let mut failures = Vec::new();
@@ -427,13 +443,15 @@ fn ask_triggers(
         let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
         let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
-        let mut run = Run::new(&program.code, member.into_iter().chain([("event", Dynamic::from(view))]));
+        let variables = member.into_iter().chain([("event", Dynamic::from(view))]);
+        let mut run = Run::new(&program.code, variables, std::mem::take(purse));
         for unit in units {
             match run.trigger(unit) {
                 Ok(more) => tags.extend(more),
                 Err(failure) => failures.push(failure),
             }
         }
+        *purse = run.end();
     }
     (forwards, failures)
 }

@@ -6,12 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{Caches, Dynamic, EvalAltResult, EvalContext, Expression, GlobalRuntimeState, Scope};
 
+use crate::domain::coupon::Purse;
 use crate::domain::effect::{Action, RuleFailure};
 use crate::domain::text::Name;
 
 use super::code::{Code, Unit};
 use super::language;
-use super::requests::{Failure, Requests};
+use super::requests::{Failure, Page, Requests};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
 const MAX_KEPT: usize = 64;
@@ -45,11 +46,17 @@ pub(super) struct Run<'a> {
     /// `None` after a panic: its state cannot be trusted any more.
     kept: Option<Kept>,
     scope: Scope<'static>,
+    /// What may be asked about the member's coupons.
+    purse: Purse,
 }
 
 impl<'a> Run<'a> {
     /// Begins with these variables.
-    pub(super) fn new(code: &'a Code, variables: impl IntoIterator<Item = (&'static str, Dynamic)>) -> Self {
+    pub(super) fn new(
+        code: &'a Code,
+        variables: impl IntoIterator<Item = (&'static str, Dynamic)>,
+        purse: Purse,
+    ) -> Self {
         let kept = KEPT.with_borrow_mut(|all| {
             let at = all.iter().rposition(|kept| kept.program == code.id);
             at.map(|at| all.remove(at))
@@ -58,41 +65,46 @@ impl<'a> Run<'a> {
         for (name, value) in variables {
             scope.push_constant_dynamic(name, value);
         }
-        Self { code, kept, scope }
+        Self { code, kept, scope, purse }
+    }
+
+    /// Ends. Hands back what was asked about.
+    pub(super) fn end(mut self) -> Purse {
+        std::mem::take(&mut self.purse)
     }
 
     /// What the rule asks for; `None` when its condition does not hold.
     pub(super) fn rule(&mut self, unit: &Unit) -> Result<Option<Vec<Action>>, RuleFailure> {
-        let held = self.guarded(unit, |requests| requests.open_rule(unit.name.clone()));
-        let actions = self.requests().map(Requests::take_actions).unwrap_or_default();
-        held.map(|held| held.then_some(actions))
+        let (held, page) = self.guarded(unit, |purse| Page::of_rule(unit.name.clone(), purse));
+        held.map(|held| held.then(|| page.into_actions()))
     }
 
     /// The tags that the trigger forwards to: none when its condition does not hold.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Vec<Name>, RuleFailure> {
-        let held = self.guarded(unit, Requests::open_trigger);
-        let tags = self.requests().map(Requests::take_tags).unwrap_or_default();
-        held.map(|_| tags)
+        let (held, page) = self.guarded(unit, Page::of_trigger);
+        held.map(|_| page.into_tags())
     }
 
     /// Whether a segment's condition holds.
     pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
-        self.guarded(unit, Requests::close)
+        self.guarded(unit, Page::of_condition).0
     }
 
-    fn requests(&self) -> Option<&Requests> {
-        self.kept.as_ref().map(|kept| &kept.requests)
-    }
-
-    /// Whether the condition held. Whatever happens, the variables are as before.
-    fn guarded(&mut self, unit: &Unit, open: impl FnOnce(&Requests)) -> Result<bool, RuleFailure> {
+    /// Whether the condition held, and what was asked for. Whatever happens, the variables are as before.
+    fn guarded(
+        &mut self,
+        unit: &Unit,
+        page: impl FnOnce(Purse) -> Page,
+    ) -> (Result<bool, RuleFailure>, Page) {
         let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
-        open(&kept.requests);
+        kept.requests.open(page(std::mem::take(&mut self.purse)));
         let (code, scope) = (self.code, &mut self.scope);
         let variables = scope.len();
         let outcome = catch_unwind(AssertUnwindSafe(|| run(code, kept, scope, unit)));
         scope.rewind(variables);
-        match outcome {
+        let mut page = kept.requests.close();
+        self.purse = std::mem::take(&mut page.purse);
+        let held = match outcome {
             Ok(Ok(held)) => Ok(held),
             Ok(Err(error)) => Err(failure(code, unit, &error)),
             Err(_) => {
@@ -100,7 +112,8 @@ impl<'a> Run<'a> {
                 let error = "the interpreter stopped unexpectedly; please report this rule";
                 Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
-        }
+        };
+        (held, page)
     }
 }
 

@@ -27,6 +27,8 @@ enum FolderError {
     TooLarge { file: String, bytes: u64 },
     /// More files than can be loaded.
     TooManyFiles,
+    /// A name that no rules file can have.
+    Misnamed { file: String },
 }
 
 impl From<FolderError> for Diagnostic {
@@ -47,6 +49,8 @@ impl From<FolderError> for Diagnostic {
                 let message = format!("the folder holds more than {MAX_FILES} rules files");
                 Self::of_file(manifest::FILE, message).help("put several rules into one file")
             }
+            FolderError::Misnamed { file } => Self::of_file(&file, "is no rules file")
+                .help("a program is `program.toml` and files called `<name>.rhai`, without folders"),
         }
     }
 }
@@ -125,6 +129,25 @@ fn read_files(folder: &Path) -> Result<Sources, FolderError> {
     Ok(Sources { files })
 }
 
+/// The program in files that somebody sent, by name.
+///
+/// # Errors
+/// What could not be read from a folder either.
+pub fn of_files(files: BTreeMap<String, String>) -> Result<Sources, Diagnostic> {
+    if files.len() > MAX_FILES {
+        return Err(FolderError::TooManyFiles.into());
+    }
+    for (name, text) in &files {
+        if !is_source(name) || name.contains(['/', '\\']) {
+            return Err(FolderError::Misnamed { file: name.clone() }.into());
+        }
+        if text.len() > MAX_FILE_BYTES {
+            return Err(FolderError::TooLarge { file: name.clone(), bytes: text.len() as u64 }.into());
+        }
+    }
+    Ok(Sources { files: files.into_iter().collect() })
+}
+
 /// Editors leave `.earning.rhai.swp` and the like behind; only plain names count.
 fn is_source(name: &str) -> bool {
     name == manifest::FILE || (name.ends_with(".rhai") && !name.starts_with('.'))
@@ -171,6 +194,18 @@ mod tests {
         assert!(problem().message.contains("UTF-8") && problem().help.is_some());
         std::fs::write(folder.path().join("a.rhai"), vec![b' '; MAX_FILE_BYTES + 1]).unwrap();
         assert!(problem().message.contains("bytes"), "{:?}", problem());
+    }
+
+    #[test]
+    fn files_that_are_sent_are_bounded_and_named_like_those_of_a_folder() {
+        let of = |name: &str, text: &str| of_files([(name.to_owned(), text.to_owned())].into());
+        assert_eq!(of("a.rhai", "x").unwrap().get("a.rhai"), Some("x"));
+        for name in ["../a.rhai", "b/a.rhai", "b\\a.rhai", ".a.rhai", "a.txt", "", "PROGRAM.TOML"] {
+            assert_eq!(of(name, "").unwrap_err().message, "is no rules file", "{name}");
+        }
+        assert!(of("a.rhai", &" ".repeat(MAX_FILE_BYTES + 1)).unwrap_err().message.contains("bytes"));
+        let many = (0..=MAX_FILES).map(|n| (format!("{n}.rhai"), String::new())).collect();
+        assert!(of_files(many).unwrap_err().message.contains("more than"));
     }
 
     #[test]

@@ -14,7 +14,8 @@
 //!   of it runs in, `evaluate` the interpreter at work.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
 //!   triggers, deliveries.
-//! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text.
+//! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
+//!   what changed between two versions.
 //!
 //! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
 //! rule's effects; the same program, member and event give the same commit.
@@ -29,6 +30,7 @@ mod check;
 mod code;
 pub mod decide;
 pub mod diagnostic;
+pub mod difference;
 mod engine;
 mod evaluate;
 pub mod folder;

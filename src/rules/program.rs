@@ -35,6 +35,19 @@ impl Sources {
         hasher.finalize().into()
     }
 
+    /// As it is stored.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("texts serialize"))
+    }
+
+    /// Reads what was stored.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn read(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
     /// The text of a file.
     pub fn get(&self, file: &str) -> Option<&str> {
         self.files.iter().find(|(name, _)| name == file).map(|(_, text)| &**text)

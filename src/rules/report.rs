@@ -92,18 +92,19 @@ pub fn check_folder(dir: &Path) -> ChainReport {
 }
 
 fn check(sources: Sources, id: String) -> ChainReport {
-    let mut report = ChainReport::of(sources, id);
-    let chain = match chain_of(&report.chain, &report.sources) {
-        Ok(chain) => chain,
-        Err(problems) => {
-            report.problems = problems;
-            return report;
-        }
-    };
-    match Program::load(&report.sources, &chain, 0) {
+    match chain_of(&id, &sources) {
+        Ok(chain) => check_for(sources, &chain),
+        Err(problems) => ChainReport { problems, ..ChainReport::of(sources, id) },
+    }
+}
+
+/// Checks and tests what would be a chain's next program.
+pub fn check_for(sources: Sources, chain: &Chain) -> ChainReport {
+    let mut report = ChainReport::of(sources, chain.id.to_string());
+    match Program::load(&report.sources, chain, 0) {
         Ok(program) => {
             report.rules = program.rule_names().map(str::to_owned).collect();
-            report.tests = testing::run(&program, &report.sources, &chain);
+            report.tests = testing::run(&program, &report.sources, chain);
         }
         Err(problems) => report.problems = problems,
     }

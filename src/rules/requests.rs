@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{EvalAltResult, NativeCallContext};
 use rust_decimal::Decimal;
 
+use crate::domain::coupon::Purse;
 use crate::domain::effect::{Action, Mark};
+use crate::domain::ids::CouponBookKey;
 use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Points;
 use crate::domain::text::{Key, Name, Note};
@@ -30,49 +32,68 @@ enum Asked {
     },
 }
 
-/// The order pad of the code that runs. Shared with the interpreter, of which each thread has its own.
-#[derive(Debug, Clone)]
-pub(super) struct Requests(Arc<Mutex<Asked>>);
+/// What the code that runs may ask for, and what it may ask about.
+#[derive(Debug)]
+pub(super) struct Page {
+    asked: Asked,
+    pub(super) purse: Purse,
+}
 
-impl Requests {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Asked::Nobody)))
+impl Page {
+    /// For the rule `name`.
+    pub(super) const fn of_rule(name: Arc<str>, purse: Purse) -> Self {
+        Self { asked: Asked::Rule { name, actions: Vec::new() }, purse }
     }
 
-    // A poisoned pad belongs to a rule that panicked; the next rule begins with a fresh page anyway.
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For a trigger.
+    pub(super) const fn of_trigger(purse: Purse) -> Self {
+        Self { asked: Asked::Trigger { tags: Vec::new() }, purse }
     }
 
-    /// A fresh page for the rule `name`.
-    pub(super) fn open_rule(&self, name: Arc<str>) {
-        *self.lock() = Asked::Rule { name, actions: Vec::new() };
-    }
-
-    /// A fresh page for a trigger.
-    pub(super) fn open_trigger(&self) {
-        *self.lock() = Asked::Trigger { tags: Vec::new() };
-    }
-
-    /// No page: what runs now may ask for nothing.
-    pub(super) fn close(&self) {
-        *self.lock() = Asked::Nobody;
+    /// For what may ask for nothing.
+    pub(super) const fn of_condition(purse: Purse) -> Self {
+        Self { asked: Asked::Nobody, purse }
     }
 
     /// The effects that the rule asked for.
-    pub(super) fn take_actions(&self) -> Vec<Action> {
-        match std::mem::replace(&mut *self.lock(), Asked::Nobody) {
+    pub(super) fn into_actions(self) -> Vec<Action> {
+        match self.asked {
             Asked::Rule { actions, .. } => actions,
             Asked::Trigger { .. } | Asked::Nobody => Vec::new(),
         }
     }
 
     /// The tags that the trigger forwards to.
-    pub(super) fn take_tags(&self) -> Vec<Name> {
-        match std::mem::replace(&mut *self.lock(), Asked::Nobody) {
+    pub(super) fn into_tags(self) -> Vec<Name> {
+        match self.asked {
             Asked::Trigger { tags } => tags,
             Asked::Rule { .. } | Asked::Nobody => Vec::new(),
         }
+    }
+}
+
+/// The order pad of the code that runs. Shared with the interpreter, of which each thread has its own.
+#[derive(Debug, Clone)]
+pub(super) struct Requests(Arc<Mutex<Page>>);
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Page::of_condition(Purse::default()))))
+    }
+
+    // A poisoned pad belongs to a rule that panicked; the next rule begins with a fresh page anyway.
+    fn lock(&self) -> MutexGuard<'_, Page> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fresh page.
+    pub(super) fn open(&self, page: Page) {
+        *self.lock() = page;
+    }
+
+    /// The page, as it was filled.
+    pub(super) fn close(&self) -> Page {
+        std::mem::replace(&mut *self.lock(), Page::of_condition(Purse::default()))
     }
 }
 
@@ -82,11 +103,11 @@ fn ask(
     effect: impl FnOnce(&str) -> Result<Option<Action>, String>,
 ) -> Result<(), Failure> {
     let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
-    let mut asked = match &pad {
+    let mut page = match &pad {
         Some(pad) => pad.lock(),
         None => return Err("effects such as `award` can only be used in a rule".into()),
     };
-    let Asked::Rule { name, actions } = &mut *asked else {
+    let Asked::Rule { name, actions } = &mut page.asked else {
         return Err("effects such as `award` can only be used in a rule".into());
     };
     if actions.len() >= MAX_EFFECTS {
@@ -206,14 +227,22 @@ pub(super) fn assign_coupon(context: &NativeCallContext<'_>, book: &str) -> Resu
     ask(context, |_| Ok(Some(Action::AssignCoupon(name("coupon book", book)?))))
 }
 
+/// `member.has_coupon(book)`, `member.coupons(book)`: how many the member could use.
+pub(super) fn coupons(context: &NativeCallContext<'_>, book: CouponBookKey) -> Result<i64, Failure> {
+    let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
+    let pad = pad.ok_or("coupons can only be asked about where there is a member")?;
+    let count = pad.lock().purse.count(book).map_err(|why| why.to_string())?;
+    Ok(count as i64)
+}
+
 /// `forward(tag)`
 pub(super) fn forward(context: &NativeCallContext<'_>, tag: &str) -> Result<(), Failure> {
     let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
-    let mut asked = match &pad {
+    let mut page = match &pad {
         Some(pad) => pad.lock(),
         None => return Err("`forward` can only be used in a trigger".into()),
     };
-    let Asked::Trigger { tags } = &mut *asked else {
+    let Asked::Trigger { tags } = &mut page.asked else {
         return Err("`forward` can only be used in a trigger".into());
     };
     if tags.len() >= MAX_EFFECTS {

@@ -3,7 +3,8 @@
 use rhai::Dynamic;
 
 use crate::domain::chain::ChainId;
-use crate::domain::decide::{Draft, Occasion};
+use crate::domain::coupon::Purse;
+use crate::domain::decide::{Draft, Occasion, Undecided};
 use crate::domain::effect::RuleFailure;
 use crate::domain::segment::SegmentType;
 
@@ -14,30 +15,39 @@ use super::views::MemberView;
 
 /// Judges every segment: by the member as they will be stored, the compound ones last, each of them by the segments that
 /// the member is in by then. In a program without segments, members only leave those that it had.
-pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) {
+///
+/// # Errors
+/// What a condition asks about and must be looked up first.
+pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) -> Result<(), Undecided> {
     let segments = &program.code.segments;
     draft.withdraw(|name| segments.iter().any(|known| known.segment.name == *name));
     let mut failures = Vec::new();
+    let mut purse = draft.purse(&program.terms, draft.now);
     let mut judge: Option<Run<'_>> = None;
     let mut has_moved = false;
     for SegmentUnit { segment, unit } in segments {
         if has_moved && segment.kind == SegmentType::Compound {
-            (judge, has_moved) = (None, false); // it must see where the member is now
+            // It must see where the member is now.
+            purse = judge.take().map_or(purse, Run::end);
+            has_moved = false;
         }
-        let run = judge.get_or_insert_with(|| look_at(program, chain, draft));
+        let run = judge.get_or_insert_with(|| look_at(program, chain, draft, std::mem::take(&mut purse)));
         match run.holds(unit) {
             Ok(belongs) => has_moved |= draft.place(segment, belongs),
             Err(failure) => failures.push(failure),
         }
     }
+    draft.put_away(judge.map_or(purse, Run::end));
+    draft.lacks_nothing()?;
     report(chain, draft, failures);
+    Ok(())
 }
 
 /// An interpreter that sees the member as they are now.
-fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft) -> Run<'p> {
+fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft, purse: Purse) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
     let member = MemberView::new(draft.member.clone(), today, program, &draft.foresight, draft.now);
-    Run::new(&program.code, [("member", Dynamic::from(member))])
+    Run::new(&program.code, [("member", Dynamic::from(member))], purse)
 }
 
 fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {

@@ -13,7 +13,9 @@ use rust_decimal::Decimal;
 use crate::domain::Timestamp;
 use crate::domain::cart::Cart;
 use crate::domain::churn::Foresight;
+use crate::domain::coupon::CouponBook;
 use crate::domain::identity::IdentityKind;
+use crate::domain::ids::CouponBookKey;
 use crate::domain::loyalty_event::{
     Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
 };
@@ -345,6 +347,12 @@ impl MemberView {
         let feats = &self.member.standing.feats;
         let times = feats.iter().find(|(id, _)| id.as_str() == name).map_or(0, |(_, feat)| feat.times());
         i64::from(times).max(self.has_achievement(name).into())
+    }
+
+    /// The book that the program declares under this name; one that it does not have holds nothing.
+    pub(super) fn coupon_book(&self, name: &str) -> Option<CouponBookKey> {
+        let is_it = |book: &&CouponBook| book.id.as_ref().is_some_and(|id| id.as_str() == name);
+        self.terms.coupon_books.iter().find(is_it).map(|book| book.key)
     }
 
     pub(super) fn has_achievement(&self, name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Whether the books are in order: every stored total against what it is the total of, and every row that another one
 //! names. Nothing is changed; a server may be writing meanwhile.
 
+mod holdings;
 mod ledger;
 mod totals;
 
@@ -112,6 +113,7 @@ pub fn verify(conn: &mut DbConn, chain: Option<&ChainId>) -> Result<Vec<Finding>
         }
         ledger::verify_lines(conn, &chain, &mut wrong)?;
         totals::verify(conn, &chain, &mut wrong)?;
+        holdings::verify(conn, &chain, &mut wrong)?;
         findings.extend(wrong.into_iter().map(|what| Finding { chain: chain.clone(), what }));
     }
     Ok(findings)

@@ -97,9 +97,9 @@ impl CommitRows {
         let chain = &commit.chain;
         let (coupons, redemptions) = (&commit.coupons, &commit.redemptions);
         let member = commit.member.as_ref().map(|member| member.id);
-        let holdings = member.iter().flat_map(|member| {
-            coupons.cards.iter().map(|card| HoldingRow::of(chain, *member, &card.coupon.code, card.holding))
-        });
+        let holdings = member
+            .iter()
+            .flat_map(|member| coupons.cards.iter().map(|card| HoldingRow::of(chain, *member, card)));
         let tallies = member.iter().flat_map(|member| {
             coupons.tallies.iter().map(|(book, tally)| TallyRow::of(chain, *member, *book, *tally))
         });

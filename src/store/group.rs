@@ -246,7 +246,8 @@ impl<'a> Round<'a> {
             if let (Some(order_id), Some(member)) = (&commit.people.awaited, &commit.member) {
                 parked::claim(conn, &commit.chain, order_id, member.id)?;
             }
-            commit.people.coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
+            let coupons = commit.people.coupons.as_ref();
+            coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
         }
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
         redemption::write(conn, &redemptions)?;

@@ -68,8 +68,8 @@ struct StateOut<'a> {
     #[serde(skip_serializing_if = "is_default")]
     carts: &'a Carts,
     latest: Latest,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    absorbed: &'a [Absorbed],
+    #[serde(skip_serializing_if = "is_default")]
+    absorbed: &'a Absorbed,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<&'a Ended>,
 }
@@ -91,7 +91,7 @@ struct StateIn {
     carts: Carts,
     latest: Latest,
     #[serde(default)]
-    absorbed: Vec<Absorbed>,
+    absorbed: Absorbed,
     #[serde(default)]
     ended: Option<Ended>,
 }

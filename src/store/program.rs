@@ -6,69 +6,131 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::program_versions;
-use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::publication::{Origin, Publication};
 
-/// A program version as stored.
+/// A version as stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredProgram {
-    /// Its number; the first is 1.
-    pub version: i64,
-    /// The hash of its files.
-    pub hash: [u8; 32],
+    /// What is known of it.
+    pub publication: Publication,
     /// Its files, as JSON.
     pub files_json: String,
-    /// When it was published.
-    pub created_at: Timestamp,
 }
 
+/// A version without its files.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = program_versions, treat_none_as_default_value = false)]
-struct ProgramRow {
+struct PublicationRow {
     chain: String,
     version: i64,
     hash: Vec<u8>,
-    files: String,
+    origin: String,
+    restores: Option<i64>,
+    published_by: Option<String>,
+    note: Option<String>,
     created_at: i64,
+}
+
+impl PublicationRow {
+    fn of(chain: &ChainId, publication: &Publication) -> Self {
+        let Publication { version, hash, origin, by, note, at } = publication;
+        Self {
+            chain: chain.to_string(),
+            version: *version,
+            hash: hash.to_vec(),
+            origin: origin.as_str().to_owned(),
+            restores: origin.restores(),
+            published_by: by.as_ref().map(ToString::to_string),
+            note: note.as_ref().map(ToString::to_string),
+            created_at: at.timestamp_micros(),
+        }
+    }
+
+    fn read(self) -> Result<Publication, StoreError> {
+        let row = Row { table: "program_versions", id: &self.version.to_string() };
+        Ok(Publication {
+            version: self.version,
+            hash: row.hash("hash", self.hash)?,
+            origin: row.check("origin", Origin::read(&self.origin, self.restores).ok_or(()))?,
+            by: row.parse_opt("published_by", self.published_by.as_deref())?,
+            note: row.parse_opt("note", self.note.as_deref())?,
+            at: row.time("created_at", self.created_at)?,
+        })
+    }
+}
+
+#[diesel::dsl::auto_type]
+fn of_chain<'a>(chain: &'a ChainId) -> _ {
+    let chain: &'a str = chain.as_str();
+    program_versions::table.filter(program_versions::chain.eq(chain))
 }
 
 /// The newest version; `None` before the first.
 pub fn latest(conn: &mut DbConn, chain: &ChainId) -> Result<Option<StoredProgram>, StoreError> {
+    let newest = of_chain(chain).select(diesel::dsl::max(program_versions::version));
+    let newest: Option<i64> = newest.get_result(conn)?;
+    newest.map_or(Ok(None), |version| get(conn, chain, version))
+}
+
+/// One version.
+pub fn get(conn: &mut DbConn, chain: &ChainId, version: i64) -> Result<Option<StoredProgram>, StoreError> {
     let found = program_versions::table
-        .filter(program_versions::chain.eq(chain.as_str()))
-        .select(ProgramRow::as_select())
-        .order(program_versions::version.desc())
-        .first(conn)
+        .find((chain.as_str(), version))
+        .select((PublicationRow::as_select(), program_versions::files))
+        .get_result::<(PublicationRow, String)>(conn)
         .optional()?;
-    let Some(found) = found else { return Ok(None) };
-    let row = Row { table: "program_versions", id: &found.version.to_string() };
-    Ok(Some(StoredProgram {
-        version: found.version,
-        hash: row.hash("hash", found.hash)?,
-        created_at: row.time("created_at", found.created_at)?,
-        files_json: found.files,
-    }))
+    let Some((row, files_json)) = found else { return Ok(None) };
+    Ok(Some(StoredProgram { publication: row.read()?, files_json }))
+}
+
+/// The hash of the newest version that came from the chain's folder.
+pub fn latest_of_folder(conn: &mut DbConn, chain: &ChainId) -> Result<Option<[u8; 32]>, StoreError> {
+    let found = of_chain(chain)
+        .filter(program_versions::origin.eq(Origin::Folder.as_str()))
+        .select(PublicationRow::as_select())
+        .order(program_versions::version.desc())
+        .limit(1)
+        .get_result(conn)
+        .optional()?;
+    found.map(|row| row.read().map(|publication| publication.hash)).transpose()
+}
+
+/// So many versions older than one, or of all; newest first.
+pub fn list(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    older_than: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Publication>, StoreError> {
+    let rows = of_chain(chain)
+        .filter(program_versions::version.lt(older_than.unwrap_or(i64::MAX)))
+        .select(PublicationRow::as_select())
+        .order(program_versions::version.desc())
+        .limit(limit)
+        .load(conn)?;
+    rows.into_iter().map(PublicationRow::read).collect()
+}
+
+/// The number of the newest version of every chain that has one.
+pub fn newest(conn: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
+    let newest = program_versions::table
+        .group_by(program_versions::chain)
+        .select((program_versions::chain, diesel::dsl::max(program_versions::version).assume_not_null()));
+    Ok(newest.load(conn)?)
 }
 
 /// Publishes a version; [`StoreError::Taken`] when its number is in use.
 pub fn insert(
     conn: &mut DbConn,
     chain: &ChainId,
-    version: i64,
-    hash: &[u8; 32],
+    publication: &Publication,
     files_json: &str,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
-    let row = ProgramRow {
-        chain: chain.to_string(),
-        version,
-        hash: hash.to_vec(),
-        files: files_json.to_owned(),
-        created_at: now.timestamp_micros(),
-    };
+    let row = PublicationRow::of(chain, publication);
     diesel::insert_into(program_versions::table)
-        .values(row)
+        .values((row, program_versions::files.eq(files_json)))
         .execute(conn)
-        .map_err(|e| StoreError::taken(e, "program version", format!("{chain} {version}")))?;
+        .map_err(|e| StoreError::taken(e, "program version", format!("{chain} {}", publication.version)))?;
     Ok(())
 }

@@ -178,6 +178,10 @@ diesel::table! {
         version -> BigInt,
         hash -> Binary,
         files -> Text,
+        origin -> Text,
+        restores -> Nullable<BigInt>,
+        published_by -> Nullable<Text>,
+        note -> Nullable<Text>,
         created_at -> BigInt,
     }
 }
@@ -229,9 +233,11 @@ diesel::table! {
         chain -> Text,
         member -> Text,
         code -> Text,
+        book -> Text,
         assigned -> BigInt,
         used -> BigInt,
         expires_at -> Nullable<BigInt>,
+        worth_until -> Nullable<BigInt>,
     }
 }
 
@@ -321,6 +327,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
+diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);
 
 // To sum up each side of the ledger by account and wallet.
 diesel::allow_columns_to_appear_in_same_group_by_clause!(

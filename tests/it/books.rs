@@ -174,6 +174,36 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "UPDATE coupons SET code = substr(code, 2)",
         "which is missing from coupons",
     ),
+    (
+        "UPDATE coupon_holdings SET used = 0",
+        "UPDATE coupon_holdings SET used = 1",
+        "by members, the count says 0",
+    ),
+    (
+        "UPDATE coupon_holdings SET assigned = 2",
+        "UPDATE coupon_holdings SET assigned = 1",
+        "there are 1 assignments of coupon ",
+    ),
+    (
+        "UPDATE coupon_holdings SET member = 'mem_7ZZZZZZZZZZZZZZZZZZZZZZZZZ'",
+        "UPDATE coupon_holdings SET member = (SELECT member FROM coupon_tallies)",
+        "by members, the count says 0",
+    ),
+    (
+        "UPDATE coupon_holdings SET book = 'x' || book",
+        "UPDATE coupon_holdings SET book = substr(book, 2)",
+        "has of a book of chain harvest names",
+    ),
+    (
+        "UPDATE coupon_tallies SET used = 2",
+        "UPDATE coupon_tallies SET used = 1",
+        "there are 1 uses of coupon book ",
+    ),
+    (
+        "UPDATE coupon_tallies SET assigned = 0",
+        "UPDATE coupon_tallies SET assigned = 1",
+        "there are 1 assignments of coupon book ",
+    ),
 ];
 
 async fn every_damage_is_named_and_nothing_is_found_without_any(app: TestApp) {

@@ -115,7 +115,7 @@ async fn retries_are_signed_anew(mut app: TestApp) {
 async fn jitter_makes_retries_later_and_never_earlier(app: TestApp) {
     const ORDERS: usize = 20;
     let crm = Receiver::start().await;
-    let (endpoint, _) = app.endpoint(&crm.url, &["points.earned"]).await;
+    let (endpoint, _) = app.endpoint(&crm.url, &["order.completed"]).await;
     crm.answer([500_u16; ORDERS]);
     for n in 0..ORDERS {
         app.send(&now(order(&format!("o{n}"), &format!("m{n}"), "24.50"))).await.expect(200);

@@ -9,6 +9,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order, refund};
 on_both_backends! {
     a_merge_moves_everything_and_an_unmerge_gives_it_back,
     orders_and_refunds_of_the_absorbed_member_find_the_survivor,
+    what_became_of_their_orders_meanwhile_is_theirs_again,
     a_command_that_is_repeated_after_a_merge_is_answered_as_it_was,
     what_cannot_be_merged_is_refused_by_name,
     two_merges_of_one_pair_at_once_leave_one_member,
@@ -103,6 +104,43 @@ async fn orders_and_refunds_of_the_absorbed_member_find_the_survivor(app: TestAp
     app.post(&path("ana", "/unmerge"), &json!({ "member": our_id(&ben) })).await.expect(200);
     assert_eq!(member(&app, "ben").await["points"], 0);
     assert_eq!(member(&app, "ana").await["points"], ana["points"]);
+    app.verify();
+    app.stop().await;
+}
+
+async fn what_became_of_their_orders_meanwhile_is_theirs_again(mut app: TestApp) {
+    for (id, guest, total) in [("o1", "ana", "20.00"), ("o2", "ben", "40.00"), ("o3", "cleo", "50.00")] {
+        app.send(&order(id, guest, total)).await.expect(200);
+    }
+    let mut late = order("late", "ben", "30.00");
+    (late["type"], late["key"]) = (json!("order.created"), json!("late-created"));
+    app.send(&late).await.expect(200);
+    let (ben, cleo) = (our_id(&member(&app, "ben").await), our_id(&member(&app, "cleo").await));
+    merge(&app, "ben", "cleo").await;
+    merge(&app, "ana", "ben").await;
+    app.send(&order("late", "ana", "30.00")).await.expect(200);
+    app.restart_with(|_| ()).await;
+    app.send(&refund("r2", "o2", "10.00")).await.expect(200);
+    app.send(&refund("r3", "o3", "50.00")).await.expect(200);
+    assert_eq!(member(&app, "ana").await["points"], 80);
+    app.verify();
+
+    app.post(&path("ana", "/unmerge"), &json!({ "member": ben })).await.expect(200);
+    app.post(&path("ben", "/unmerge"), &json!({ "member": cleo })).await.expect(200);
+    for (guest, points, spend, visits) in [("ana", 20, 20.0, 1), ("ben", 60, 60.0, 2), ("cleo", 0, 0.0, 1)] {
+        let shown = member(&app, guest).await;
+        assert_eq!(
+            (&shown["points"], &shown["lifetime_visits"]),
+            (&json!(points), &json!(visits)),
+            "{guest}"
+        );
+        assert_eq!(shown["lifetime_spend"].to_string().parse(), Ok(spend), "{guest}");
+    }
+    app.send(&refund("r4", "late", "30.00")).await.expect(200);
+    assert_eq!(
+        (&member(&app, "ana").await["points"], &member(&app, "ben").await["points"]),
+        (&json!(20), &json!(30))
+    );
     app.verify();
     app.stop().await;
 }

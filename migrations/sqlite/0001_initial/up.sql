@@ -184,6 +184,11 @@ CREATE TABLE program_versions (
     version BIGINT NOT NULL,
     hash BLOB NOT NULL,
     files TEXT NOT NULL,
+    -- folder, api, rollback; and to which version.
+    origin TEXT NOT NULL,
+    restores BIGINT,
+    published_by TEXT,
+    note TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (chain, version)
 );
@@ -241,11 +246,15 @@ CREATE TABLE coupon_holdings (
     chain TEXT NOT NULL,
     member TEXT NOT NULL,
     code TEXT NOT NULL,
+    book TEXT NOT NULL,
     assigned BIGINT NOT NULL,
     used BIGINT NOT NULL,
     expires_at BIGINT,
+    -- Until when it may be of use to the member: NULL = it is not.
+    worth_until BIGINT,
     PRIMARY KEY (chain, member, code)
 ) WITHOUT ROWID;
+CREATE INDEX coupon_holdings_of_worth ON coupon_holdings (chain, member, book, worth_until) WHERE worth_until IS NOT NULL;
 
 CREATE TABLE coupon_tallies (
     chain TEXT NOT NULL,
@@ -271,6 +280,7 @@ CREATE TABLE coupon_usages (
     at BIGINT NOT NULL,
     PRIMARY KEY (chain, key)
 ) WITHOUT ROWID;
+CREATE INDEX coupon_usages_in_force ON coupon_usages (chain, member, code) WHERE kind = 'used' AND reverted_by IS NULL;
 
 -- By whom a code is known, which says who brought a member.
 CREATE TABLE referral_codes (

@@ -69,6 +69,14 @@ impl Hauls {
         brought
     }
 
+    /// Takes back the last time that brought just this. Answers whether there was one.
+    pub(super) fn lose(&mut self, brought: &[Brought]) -> bool {
+        let Some(at) = self.0.iter().rposition(|haul| haul.brought == brought) else { return false };
+        let rest = self.0.remove(at).shorter(1);
+        self.0.splice(at..at, rest);
+        true
+    }
+
     /// Takes over another one's.
     pub(super) fn join(&mut self, other: Self) {
         self.0.extend(other.0);

@@ -190,7 +190,8 @@ impl Feat {
                 verdicts.push(Verdict::Earned(self.times));
             }
         }
-        let surplus = had.saturating_sub(due);
+        // Two who are one by now may both have had all that one can have: that is not too much.
+        let surplus = if due >= goal.recurrence.most_in_period() { 0 } else { had.saturating_sub(due) };
         if on_refund == OnRefund::Revoke
             && surplus > 0
             && let Some(stage) = self.stages.iter_mut().find(|stage| stage.from == from)

@@ -208,6 +208,15 @@ impl Feat {
         self.stages.retain(|own| own.times > 0 || !own.count.is_zero() || own.until.is_some());
     }
 
+    /// It was revoked once, and with it what it had brought.
+    pub fn lose(&mut self, brought: &[Brought]) {
+        let with_it =
+            self.stages.iter_mut().rposition(|stage| stage.times > 0 && stage.brought.lose(brought));
+        let at = with_it.or_else(|| self.stages.iter().rposition(|stage| stage.times > 0));
+        self.times = self.times.saturating_sub(1);
+        at.into_iter().for_each(|at| self.stages[at].times -= 1);
+    }
+
     /// How far the member is, if that was not told yet.
     pub fn step(&mut self, goal: &Goal, history: &History, today: NaiveDate) -> Option<Decimal> {
         let progress = self.progress(goal, history, today);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Coupon, CouponBook, CouponCode, Hand, Holding, Move, Rejection, Stake, Tally, Usage};
-use crate::domain::ids::{CouponBookKey, CouponUsageKey};
+use super::{Coupon, CouponBook, CouponCode, Hand, Holding, MOST_HELD, Move, Rejection, Stake, Tally, Usage};
+use crate::domain::Timestamp;
+use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId};
 
 /// What a decision needs to know of coupons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,12 +15,14 @@ pub struct Wanted {
     pub books: BTreeMap<CouponBookKey, usize>,
     /// These usages.
     pub usages: BTreeSet<CouponUsageKey>,
+    /// What the member has of these books that is still good after an instant.
+    pub held: BTreeMap<CouponBookKey, Timestamp>,
 }
 
 impl Wanted {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.codes.is_empty() && self.books.is_empty() && self.usages.is_empty()
+        self.codes.is_empty() && self.books.is_empty() && self.usages.is_empty() && self.held.is_empty()
     }
 
     /// Wants that, too.
@@ -29,6 +32,10 @@ impl Wanted {
         for (book, count) in other.books {
             let known = self.books.entry(book).or_default();
             *known = count.max(*known);
+        }
+        for (book, since) in other.held {
+            let known = self.held.entry(book).or_insert(since);
+            *known = since.min(*known);
         }
     }
 }
@@ -66,6 +73,8 @@ pub struct Desk {
     pub shelves: BTreeMap<CouponBookKey, Shelf>,
     /// What was done before.
     pub usages: BTreeMap<CouponUsageKey, Option<Usage>>,
+    /// Books of which everything that the member has lies here.
+    pub held: BTreeSet<CouponBookKey>,
     /// What was done by this decision, in order.
     played: Vec<Usage>,
 }
@@ -108,6 +117,17 @@ impl Desk {
     /// Lays a new coupon on the desk.
     pub fn lay(&mut self, coupon: Coupon) {
         self.cards.insert(coupon.code.clone(), Some(Card { coupon, holding: Holding::default() }));
+    }
+
+    /// How many coupons of a book the member has and could use, [`MOST_HELD`] at most: those that lie here.
+    pub fn count_held(&self, book: &CouponBook, member: MemberId, now: Timestamp) -> usize {
+        let Some(shelf) = self.shelves.get(&book.key) else { return 0 };
+        let is_held = |card: &&Card| {
+            let stake = Stake { coupon: card.coupon.clone(), holding: card.holding, tally: shelf.tally };
+            stake.is_held(book, member, now)
+        };
+        let cards = self.cards.values().flatten().filter(|card| card.coupon.book == book.key);
+        cards.filter(is_held).take(MOST_HELD).count()
     }
 
     /// The next free code of an uploaded book.

@@ -8,6 +8,7 @@ mod book;
 mod code;
 mod command;
 mod desk;
+mod purse;
 mod rejection;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use book::{
 pub use code::{BadCode, CouponCode};
 pub use command::{CouponCommand, CouponTask, book_called};
 pub use desk::{Card, CouponChanges, Desk, Played, Shelf, Wanted};
+pub use purse::{MOST_BOOKS_ASKED, MOST_HELD, NoAnswer, Purse};
 pub use rejection::Rejection;
 pub use told::{BookFace, CouponFace, CouponMoved, Telling, UsageFace};
 
@@ -112,6 +114,22 @@ pub struct Holding {
     pub used: u32,
     /// When it stops being good for them, because it was assigned so long ago.
     pub expires_at: Option<Timestamp>,
+    /// How long it may be of use to them.
+    pub worth: Worth,
+}
+
+/// How long a code may be of use to a member, as far as what they did themselves says it. So that what a member has of a
+/// book is found without looking through everything they ever had, this may promise too much, never too little: whether
+/// it is true depends on other members and on the book as it is by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Worth {
+    /// They have nothing of it, or used it up.
+    #[default]
+    Nothing,
+    /// Until then.
+    Until(Timestamp),
+    /// As long as its book.
+    Lasting,
 }
 
 /// What one member did with all coupons of one book.
@@ -252,6 +270,7 @@ impl Stake {
             Move::Revert(usage) => after.revert(hand, usage)?,
             Move::Withdraw => after.withdraw(hand)?,
         };
+        after.holding.worth = after.worth(book, hand.member);
         let usage = after.usage(hand, kind, what);
         Ok((after, usage))
     }
@@ -277,7 +296,7 @@ impl Stake {
         if until <= hand.now || until > hand.now + LONGEST_RESERVATION {
             return Err(Rejection::ReservationLength);
         }
-        self.may_use(book, hand)?;
+        self.may_use(book, hand.member, hand.now)?;
         let reservations = &mut self.coupon.reservations;
         reservations.retain(|reservation| reservation.member != hand.member);
         if reservations.len() >= MOST_RESERVATIONS {
@@ -295,7 +314,7 @@ impl Stake {
     }
 
     fn use_up(&mut self, book: &CouponBook, hand: Hand) -> Result<UsageKind, Rejection> {
-        self.may_use(book, hand)?;
+        self.may_use(book, hand.member, hand.now)?;
         self.end_reservation(hand.member);
         self.coupon.total_usages += 1;
         self.tally.used += 1;
@@ -338,15 +357,16 @@ impl Stake {
     }
 
     /// Whether the member may use it now. The first reason why not is the one that most concerns them.
-    fn may_use(&self, book: &CouponBook, hand: Hand) -> Result<(), Rejection> {
-        self.not_over(book, hand.now)?;
+    fn may_use(&self, book: &CouponBook, member: MemberId, now: Timestamp) -> Result<(), Rejection> {
+        self.not_over(book, now)?;
         let belongs_to_somebody =
             book.limits.assign_limit != Limit::Unlimited && self.coupon.total_assigned > 0;
         if belongs_to_somebody && self.holding.assigned == 0 {
             return Err(Rejection::RecipientDoesNotMatch);
         }
         self.uses_left(book)?;
-        let reserved = self.coupon.reservations.iter().filter(|other| other.member != hand.member).count();
+        let others = |kept: &&Reservation| kept.member != member && kept.until > now;
+        let reserved = self.coupon.reservations.iter().filter(others).count();
         let spoken_for = self.coupon.total_usages.saturating_add(reserved as u32);
         if book.limits.usage_limit.is_reached_by(spoken_for) {
             return Err(Rejection::Reserved);
@@ -375,6 +395,26 @@ impl Stake {
     /// When the coupon stops being good for the member.
     pub fn expires_at(&self, book: &CouponBook) -> Option<Timestamp> {
         [book.valid_to, self.coupon.expires_at, self.holding.expires_at].into_iter().flatten().min()
+    }
+
+    /// Whether the member has it, given or kept for them, and could use it.
+    pub fn is_held(&self, book: &CouponBook, member: MemberId, now: Timestamp) -> bool {
+        let is_kept = |kept: &Reservation| kept.member == member && kept.until > now;
+        let has = self.holding.assigned > 0 || self.coupon.reservations.iter().any(is_kept);
+        has && self.may_use(book, member, now).is_ok()
+    }
+
+    fn worth(&self, book: &CouponBook, member: MemberId) -> Worth {
+        if book.limits.usage_limit.is_reached_by(self.holding.used) {
+            return Worth::Nothing;
+        }
+        let expiry = [self.coupon.expires_at, self.holding.expires_at].into_iter().flatten().min();
+        let kept = self.coupon.reservations.iter().find(|kept| kept.member == member).map(|kept| kept.until);
+        match (self.holding.assigned, kept) {
+            (0, None) => Worth::Nothing,
+            (0, Some(until)) => Worth::Until(expiry.map_or(until, |expiry| expiry.min(until))),
+            _ => expiry.map_or(Worth::Lasting, Worth::Until),
+        }
     }
 
     fn end_reservation(&mut self, member: MemberId) -> bool {

@@ -207,6 +207,28 @@ impl Model {
 }
 
 #[test]
+fn what_a_code_is_worth_to_a_member_ends_with_its_last_use_its_expiry_or_its_reservation() {
+    let book = CouponBook { expires_after: Some("1h".parse().unwrap()), ..book(2, 0, 0) };
+    let after = |stake: &Stake, minutes, what| stake.play(&book, hand(1, minutes), what).unwrap().0;
+    let kept = after(&stake(), 0, Move::Reserve { until: at(15) });
+    assert_eq!(kept.holding.worth, Worth::Until(at(15)));
+    assert_eq!(after(&kept, 5, Move::Release).holding.worth, Worth::Nothing);
+    let given = after(&kept, 5, Move::Assign);
+    assert_eq!(given.holding.worth, Worth::Until(at(65)));
+    let once = after(&given, 6, Move::Use);
+    assert_eq!(once.holding.worth, Worth::Until(at(65)), "one use is left");
+    let (twice, last) = once.play(&book, hand(1, 7), Move::Use).unwrap();
+    assert_eq!(twice.holding.worth, Worth::Nothing);
+    assert_eq!(after(&twice, 8, Move::Revert(&last)).holding.worth, Worth::Until(at(65)));
+    let mut own = stake();
+    own.coupon.expires_at = Some(at(20));
+    assert_eq!(after(&own, 0, Move::Assign).holding.worth, Worth::Until(at(20)));
+    let lasting = CouponBook { expires_after: None, ..book.clone() };
+    assert_eq!(stake().play(&lasting, hand(1, 0), Move::Assign).unwrap().0.holding.worth, Worth::Lasting);
+    assert_eq!(after(&given, 6, Move::Withdraw).holding.worth, Worth::Nothing);
+}
+
+#[test]
 fn a_reservation_is_told_with_its_own_end() {
     let (book, new) = (book(0, 0, 0), stake());
     let (first, _) = new.play(&book, hand(1, 1), Move::Reserve { until: at(10) }).unwrap();
@@ -293,6 +315,20 @@ proptest! {
             prop_assert_eq!((usage.total_usages, usage.total_assigned), (coupon.total_usages, coupon.total_assigned));
             prop_assert_eq!(after.tally.used, model.uses(Some(who)));
             usages.push(usage);
+            for (who, (holding, tally)) in (0..).zip(members) {
+                let stake = Stake { coupon: coupon.clone(), holding, tally };
+                for later in [now, now + 4, now + 10] {
+                    let has = model.held(who) > 0 || model.reserved_for(who, later);
+                    let is_held = stake.is_held(&book, member(who), at(later));
+                    prop_assert_eq!(is_held, has && model.may_use(who, later, limits), "{} at {}", who, later);
+                    let is_worth = match holding.worth {
+                        Worth::Nothing => false,
+                        Worth::Until(end) => end > at(later),
+                        Worth::Lasting => true,
+                    };
+                    prop_assert!(is_worth || !is_held, "{:?} is too little for {} at {}", holding, who, later);
+                }
+            }
         }
     }
 }

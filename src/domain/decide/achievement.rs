@@ -11,7 +11,7 @@ use crate::domain::achievement::{
 };
 use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, MemberId};
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
@@ -154,6 +154,10 @@ impl Draft {
             if let Some(Goal { measure: Measure::Sum(_, period), .. }) = goal.filter(|_| !change.is_zero()) {
                 let feats = &mut self.member.standing.feats;
                 feats.entry(achievement.clone()).or_default().count(*period, day, change);
+                for theirs in self.desk.tombstones.line(order.member) {
+                    let feats = &mut theirs.standing.feats;
+                    feats.entry(achievement.clone()).or_default().count(*period, day, change);
+                }
                 counted = counted.max(Counted::by(change));
             }
         }
@@ -218,17 +222,21 @@ impl Draft {
         Ok(Some(Brought::Points { wallet: wallet.code.clone(), points }))
     }
 
-    /// Takes back what something brought. Answers the coupons that are used already: they stay.
+    /// Takes back what something brought; off what is theirs, if `owner` was absorbed by the member. Answers the coupons
+    /// that are used already: they stay.
     pub(super) fn take_prize_back(
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
         brought: Vec<Brought>,
+        owner: Option<MemberId>,
     ) -> Vec<CouponCode> {
         let mut kept = Vec::new();
         for one in brought {
             let taken = match one {
-                Brought::Points { wallet, points } => self.take_points_back(frame, cause, &wallet, points),
+                Brought::Points { wallet, points } => {
+                    self.take_points_back(frame, cause, (&wallet, points), owner)
+                }
                 Brought::Coupon { coupon } => match self.withdraw_coupon(frame, cause, &coupon) {
                     Err(Refusal::Coupon(Rejection::Used)) => {
                         kept.push(coupon);
@@ -250,12 +258,12 @@ impl Draft {
         &mut self,
         frame: Frame<'_>,
         cause: &Cause,
-        wallet: &Name,
-        points: Points,
+        (wallet, points): (&Name, Points),
+        owner: Option<MemberId>,
     ) -> Result<(), Refusal> {
         let wallet = frame.wallet(Some(wallet))?;
         let movement = Movement { cause, wallet, amount: points, reason: &cause.rule };
-        let taken = self.reclaim(frame, movement, Points::ZERO)?;
+        let taken = self.reclaim(frame, movement, Points::ZERO, owner)?;
         self.line(cause, "take_back", Some((wallet, taken)), None);
         Ok(())
     }
@@ -276,7 +284,10 @@ impl Draft {
         }
         let told = self.told.len();
         let cause = frame.engine(&format!("achievement {id} revoked"));
-        let coupons_kept = self.take_prize_back(frame, &cause, brought);
+        let order_of = self.order.as_ref().and_then(|order| order.member);
+        let loser = self.desk.tombstones.loser_of(id, order_of, times);
+        self.desk.tombstones.line(loser).for_each(|theirs| theirs.lose(id, &brought));
+        let coupons_kept = self.take_prize_back(frame, &cause, brought, loser);
         let (achievement, name) = (id.clone(), achievement.name.clone());
         let revoked = AchievementRevoked { achievement, name, times, coupons_kept };
         self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it

@@ -1,14 +1,18 @@
 //! Coupons: given, kept, used and taken back.
 
+use std::collections::BTreeMap;
+
 use super::{Draft, Frame, Refusal};
+use crate::domain::Timestamp;
 use crate::domain::coupon::{
     Attributes, BadCode, BookType, Coupon, CouponBook, CouponCode, CouponCommand, CouponMoved, CouponTask,
-    Hand, Move, Rejection, RevertOn, Span, Telling, Usage,
+    Hand, Move, Purse, Rejection, RevertOn, Span, Telling, Usage,
 };
 use crate::domain::effect::Cause;
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::{Phase, UsedCoupon};
+use crate::domain::terms::Terms;
 use crate::domain::text::Name;
 
 /// Whether the use of a coupon went back with its order.
@@ -185,6 +189,25 @@ impl Draft {
         Ok(played.usage.key)
     }
 
+    /// What rules may ask about the member's coupons, as things stand by now in this decision, of an instant.
+    pub fn purse(&self, terms: &Terms, at: Timestamp) -> Purse {
+        let desk = &self.desk.coupons;
+        let held: BTreeMap<_, _> = match desk.held.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let asked = terms.coupon_books.iter().filter(|book| desk.held.contains(&book.key));
+                asked.map(|book| (book.key, desk.count_held(book, self.member.id, at))).collect()
+            }
+        };
+        Purse::new(held, self.asked_books.clone(), self.coupon_time())
+    }
+
+    /// Takes note of what they asked.
+    pub fn put_away(&mut self, purse: Purse) {
+        self.wanted.coupons.add(purse.lacks());
+        self.asked_books = purse.into_asked();
+    }
+
     /// The book, as the program declares it or the API made it.
     fn coupon_book(&self, frame: Frame<'_>, key: CouponBookKey) -> Result<CouponBook, Rejection> {
         let declared = frame.terms.coupon_books.iter().find(|book| book.key == key);
@@ -194,7 +217,7 @@ impl Draft {
 
     /// The instant that decides whether a coupon is good: when it happened, if a till sends that later; but a till whose
     /// clock is ahead uses nothing before its time.
-    fn coupon_time(&self) -> crate::domain::Timestamp {
+    pub fn coupon_time(&self) -> Timestamp {
         self.at.min(self.now)
     }
 }

@@ -23,17 +23,17 @@ impl Draft {
         self.expire_referral(frame);
         self.abandon_carts(frame);
         for wallet in &frame.terms.wallets {
-            if self
-                .member
-                .standing
-                .wallets
-                .get(&wallet.code)
-                .is_some_and(|held| due_in(held, wallet, frame).is_some_and(|due| due <= self.now))
-            {
+            let held = self.member.standing.wallets.get(&wallet.code);
+            let due = held.and_then(|held| due_in(held, wallet, frame));
+            if due.is_some_and(|due| due <= self.now) {
                 self.end_waiting(frame, wallet)?;
                 self.expire_due(frame, wallet, self.now);
                 self.warn_of_expiry(frame, wallet);
             }
+            // What is due of theirs may be the survivor's no more, or have been due before they came to the desk.
+            let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= self.now);
+            self.desk.tombstones.release(wallet, frame.timezone, is_over)?;
+            self.desk.tombstones.expire(&mut self.member, &wallet.code, self.now);
         }
         self.expire_redemptions(frame)
     }
@@ -47,22 +47,25 @@ impl Draft {
             self.expire_due(frame, wallet, end);
             let is_over = |waiting: &Waiting| matches!(waiting.until, Until::At(at) if at <= end);
             self.release(frame, &cause, (wallet, end), is_over)?;
+            self.desk.tombstones.release(wallet, frame.timezone, is_over)?;
         }
         Ok(())
     }
 
     /// Points that were not used in time, by `now`.
     pub(super) fn expire_due(&mut self, frame: Frame<'_>, wallet: &WalletTerms, now: Timestamp) {
+        self.desk.tombstones.expire(&mut self.member, &wallet.code, now);
         let held = self.member.standing.wallets.open(&wallet.code);
         let mut amount = held.expire(now);
         if wallet.unused_at(held, frame.timezone).is_some_and(|at| at <= now) {
             amount.0 += held.empty().0;
             held.used_at = None;
+            self.desk.tombstones.empty(&mut self.member, &wallet.code);
         }
         if amount == Points::ZERO {
             return;
         }
-        let new_balance = held.balance();
+        let new_balance = self.balance(wallet);
         let cause = frame.engine("not used in time");
         let movement = Movement { cause: &cause, wallet, amount, reason: &cause.rule };
         let chain = Account::Chain(ChainAccount::Expired);

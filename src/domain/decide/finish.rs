@@ -24,6 +24,7 @@ impl Draft {
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
         let cause_id = self.cause_id();
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
+        self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
         let first = frame.terms.wallets.first().zip(self.member.standing.wallets.first());
         let next_expiration = first.and_then(|(wallet, held)| wallet.next_expiration(held, frame.timezone));
         let face = Arc::new(self.member.face(next_expiration));

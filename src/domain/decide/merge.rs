@@ -12,7 +12,7 @@ use crate::domain::ids::MemberId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, Standing};
-use crate::domain::merge::{Ended, Handed};
+use crate::domain::merge::{Ended, Handed, Possessions};
 use crate::domain::money::Points;
 use crate::domain::people::{Forfeited, Reunion};
 use crate::domain::refusal::Refused;
@@ -23,9 +23,10 @@ use crate::domain::tier::ManualTier;
 impl Draft {
     /// `member.merge`: the member takes over everything of the other one that lies on the desk.
     pub(super) fn merge(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
-        let other = self.desk.guests.pop();
-        let mut other =
-            other.ok_or_else(|| Refused::new("unknown_member", "`from` names no member of this chain"))?;
+        let guest = self.desk.guest.take();
+        let mut guest =
+            guest.ok_or_else(|| Refused::new("unknown_member", "`from` names no member of this chain"))?;
+        let other = &mut guest.member;
         if other.id == self.member.id {
             return Err(Refused::new("same_member", "`from` names the very member that would absorb them"));
         }
@@ -35,13 +36,13 @@ impl Draft {
         let theirs = other.standing.clone();
         let absorbed = other.known_as();
         let identities = other.identities.clone();
-        let handed = self.member.absorb(&mut other, self.now)?;
+        let handed = self.member.absorb(other, self.now)?;
         self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
         self.people.move_identities(&identities, other.id, Some(self.member.id));
         self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });
         self.told.push(EventData::MemberMerged(Box::new(Reunion::of(absorbed, other.id, &handed))));
         self.take_over_standing(frame, &theirs);
-        self.people.others.push(other);
+        self.desk.tombstones.add(*guest);
         // What the other's points were due for is due now.
         Ok(self.catch_up(frame)?)
     }
@@ -80,22 +81,25 @@ impl Draft {
     /// `member.unmerge`: the one who was absorbed, and lies on the desk, is a member of their own again.
     pub(super) fn unmerge(&mut self, frame: Frame<'_>, id: MemberId) -> Result<(), Refused> {
         let not_merged = || Refused::new("not_merged", format!("{id} was not merged into this member"));
-        let mut other = self.desk.guests.pop().ok_or_else(not_merged)?;
-        let expiry = |code: &_, earned_at| {
-            let wallet = frame.terms.wallet(Some(code));
-            wallet.and_then(|wallet| wallet.expiry.of(earned_at, frame.timezone))
-        };
-        let (handed, merged) = self.member.release(&mut other, expiry)?;
+        let mut other = self.desk.tombstones.take(id).ok_or_else(not_merged)?;
+        let (handed, merged) = self.member.release(&mut other, &self.desk.tombstones)?;
         self.hand_over(frame, "members unmerged", &handed, (self.member.id, other.id));
         self.people.move_identities(&other.identities, self.member.id, Some(other.id));
-        self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id });
-        self.give_up_standing(frame, merged.brought(), merged.before());
+        let absorbed = other.absorbed.ids().to_vec();
+        self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id, absorbed });
+        self.give_up_standing(frame, merged.theirs(), merged.before());
         let known_as = other.known_as();
         self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(known_as, other.id, &handed))));
         // Their own deadlines are set when they are woken, which is at once.
         other.next_wake_at = Some(self.now);
         self.people.others.push(other);
         Ok(())
+    }
+
+    /// What is theirs, to be changed, of the one whose order is at hand, if the member has absorbed them.
+    pub(super) fn theirs(&mut self) -> impl Iterator<Item = &mut Possessions> {
+        let owner = self.order.as_ref().and_then(|order| order.member);
+        self.desk.tombstones.line(owner)
     }
 
     /// A tier or a cohort that the member has from the other alone goes.
@@ -153,7 +157,7 @@ impl Draft {
             member.vacate();
             member.ended = Some(Ended::Erased(at));
         };
-        let mut others = std::mem::take(&mut self.desk.guests);
+        let mut others = std::mem::take(&mut self.desk.tombstones).into_members();
         others.iter_mut().for_each(|other| erased(other, self.now));
         erased(&mut self.member, self.now);
         self.people.erased = others.iter().chain([&*self.member]).map(|member| member.id).collect();

@@ -33,6 +33,7 @@ pub use announce::announce;
 pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -47,7 +48,7 @@ use super::commit::{PeopleChanges, SourceOrigin};
 use super::desk::{Desk, Wanted};
 use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
-use super::ids::{ReferralId, SourceId};
+use super::ids::{CouponBookKey, ReferralId, SourceId};
 use super::ledger::Transfer;
 use super::loyalty_event::{EventData, EventType};
 use super::member::{MAX_IDENTITIES, Member, Standing};
@@ -160,6 +161,8 @@ pub struct Draft {
     desk: Desk,
     /// What should lie on the desk and does not.
     wanted: Wanted,
+    /// The books whose coupons were asked about.
+    asked_books: BTreeSet<CouponBookKey>,
     wake_before: Option<Timestamp>,
     new_referral_code: Option<ReferralCode>,
     referral_changed: bool,
@@ -210,6 +213,7 @@ impl Draft {
             foresight,
             desk,
             wanted: Wanted::default(),
+            asked_books: BTreeSet::new(),
             new_referral_code: None,
             referral_changed: false,
             referral_reward: None,
@@ -299,12 +303,13 @@ impl Draft {
 
     /// Undoes what was done when it could not be done to the end.
     fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let standing = self.member.standing.clone();
+        let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
         let (order, desk) = (self.order.clone(), self.desk.clone());
         let marks = (self.transfers.len(), self.told.len(), self.lines.len());
         let outcome = act(self);
         if outcome.is_err() {
             self.desk = desk;
+            self.member.absorbed = absorbed;
             self.restore(standing, order, marks);
         }
         outcome

@@ -181,23 +181,25 @@ impl Draft {
     /// one that was cancelled.
     fn count_order(&mut self, frame: Frame<'_>) {
         let Some(record) = &mut self.order else { return };
-        let history = &mut self.member.history;
-        let day = record.day.unwrap_or(self.today);
+        let (today, day) = (self.today, record.day.unwrap_or(self.today));
         match (record.counted, record.spend()) {
             (None, Some(spend)) => {
-                record.day = Some(self.today);
+                record.day = Some(today);
                 record.counted = Some(Counted { at: self.at, spend });
                 self.visit(frame, spend);
+                self.theirs().for_each(|theirs| theirs.history.visit(today, spend));
             }
             (Some(counted), Some(spend)) => {
                 let less = counted.spend.minus(spend);
-                history.refund(day, less);
                 record.counted = Some(Counted { spend, ..counted });
+                self.member.history.refund(day, less);
+                self.theirs().for_each(|theirs| theirs.history.refund(day, less));
                 self.has_counted(achievement::Counted::by(-less.decimal()));
             }
             (Some(counted), None) => {
-                history.unvisit(day, counted.spend);
                 record.counted = None;
+                self.member.history.unvisit(day, counted.spend);
+                self.theirs().for_each(|theirs| theirs.history.unvisit(day, counted.spend));
                 self.has_counted(achievement::Counted::Less);
             }
             (None, None) => {}

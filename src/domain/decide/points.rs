@@ -11,7 +11,7 @@ use crate::domain::money::Points;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::wallet::{Overdraft, Pending, WalletTerms};
 use crate::domain::text::{Key, Name, Note};
-use crate::domain::wallet::{Lot, Until, Waiting};
+use crate::domain::wallet::{Lot, Until, Waiting, Wallet, WalletError};
 use chrono::Duration;
 use rust_decimal::Decimal;
 
@@ -84,6 +84,7 @@ impl Draft {
         let until = match wallet.pending {
             Pending::No => {
                 let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                self.hand_on(wallet, amount, |held| held.credit(amount, moved.expires_at))?;
                 let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
@@ -92,6 +93,7 @@ impl Draft {
             Pending::Confirmation => Until::Confirmed,
         };
         let waiting = Waiting { amount, until, earned_at: self.at, origin: self.origin() };
+        self.hand_on(wallet, amount, |held| held.wait(waiting.clone()))?;
         self.member.standing.wallets.open(&wallet.code).wait(waiting)?;
         self.book(movement, Account::Chain(ChainAccount::Issued), Account::Pending(self.member.id));
         self.told.push(EventData::PointsPending(PointsPending {
@@ -101,6 +103,23 @@ impl Draft {
             available_at: until.instant(),
             order_id: self.order_at_hand(),
         }));
+        Ok(())
+    }
+
+    /// What comes for an order of somebody whom the member has absorbed is theirs; but not what an achievement brings.
+    fn hand_on(
+        &mut self,
+        wallet: &WalletTerms,
+        amount: Points,
+        change: impl Fn(&mut Wallet) -> Result<(), WalletError>,
+    ) -> Result<(), Refusal> {
+        let today = self.today;
+        if self.reacts_to.is_none() {
+            for theirs in self.theirs() {
+                change(theirs.wallet(&wallet.code))?;
+                theirs.count_earned(wallet, today, amount);
+            }
+        }
         Ok(())
     }
 
@@ -144,7 +163,9 @@ impl Draft {
                 draft.member.standing.wallets.get(&wallet.code).map_or(Points::ZERO, |held| held.pending())
             };
             let before = held(self);
-            self.release(frame, cause, (wallet, self.at), |waiting| waiting.origin == *origin)?;
+            let is_it = |waiting: &Waiting| waiting.origin == *origin;
+            self.release(frame, cause, (wallet, self.at), is_it)?;
+            self.desk.tombstones.release(wallet, frame.timezone, is_it)?;
             let released = Points(before.0 - held(self).0);
             if released > Points::ZERO {
                 self.line(cause, "confirm", Some((wallet, released)), None);
@@ -200,33 +221,42 @@ impl Draft {
             let (pending, chain) =
                 (Account::Pending(self.member.id), Account::Chain(ChainAccount::ClawedBack));
             self.book(Movement { amount: waited, ..movement }, pending, chain);
+            self.theirs().for_each(|theirs| _ = theirs.wallet(&wallet.code).take_waiting(&origin, waited));
         }
-        self.reclaim(frame, movement, waited)
+        let owner = self.order.as_ref().and_then(|order| order.member);
+        self.reclaim(frame, movement, waited, owner)
     }
 
     /// Takes points back that were given, beyond those of them that `waited` and are taken already; as far as the
-    /// program and the wallet allow. What is let go is let go for good. Answers how many points were taken in all.
+    /// program and the wallet allow. What is let go is let go for good. If `owner`, whose points they were, was
+    /// absorbed by the member, they go off what is theirs. Answers how many points were taken in all.
     pub(super) fn reclaim(
         &mut self,
         frame: Frame<'_>,
         movement: Movement<'_>,
         waited: Points,
+        owner: Option<MemberId>,
     ) -> Result<Points, Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
         let balance = self.balance(wallet);
-        let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), balance);
+        let there_is = self.desk.tombstones.left_of(&self.member, owner, &wallet.code);
+        let left = frame.terms.refunds.clawback.taken(Points(amount.0 - waited.0), there_is);
         let left = match wallet.overdraft {
             Overdraft::Allowed => left,
-            Overdraft::Refused => left.min(balance.max(Points::ZERO)),
+            Overdraft::Refused => left.min(there_is.max(Points::ZERO)),
         };
         let new_balance = match left > Points::ZERO {
             true => {
-                self.blame(&wallet.code, left);
                 self.debit(Movement { amount: left, ..movement }, ChainAccount::ClawedBack)?.0.new_balance
             }
             false => balance,
         };
         let amount = Points(waited.0 + left.0);
+        let day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
+        for theirs in self.desk.tombstones.line(owner) {
+            theirs.wallet(&wallet.code).debit(left)?;
+            theirs.count_earned(wallet, day, Points(-amount.0));
+        }
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
             let order_id = self.order_at_hand();
@@ -234,14 +264,6 @@ impl Draft {
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
-    }
-
-    /// What is taken back for an order of somebody whom the member has absorbed does not go back to them one day.
-    fn blame(&mut self, wallet: &Name, amount: Points) {
-        let Some(owner) = self.order.as_ref().and_then(|order| order.member) else { return };
-        if let Some(absorbed) = self.member.absorbed.iter_mut().find(|absorbed| absorbed.id == owner) {
-            absorbed.clawed_back.entry(wallet.clone()).or_insert(Points::ZERO).0 += amount.0;
-        }
     }
 
     /// What the member can spend.
@@ -287,6 +309,9 @@ impl Draft {
         to: ChainAccount,
     ) -> Result<(PointsMoved, Vec<Lot>), Refusal> {
         let Movement { wallet, amount, reason, .. } = movement;
+        if to != ChainAccount::ClawedBack {
+            self.desk.tombstones.spend(&mut self.member, &wallet.code, amount);
+        }
         let held = self.member.standing.wallets.open(&wallet.code);
         let drawn = held.debit(amount)?;
         held.used_at = wallet.expiry.when_used(self.at, held.used_at);

@@ -163,6 +163,9 @@ impl Draft {
         redemption.updated_at = self.now;
         if !redemption.status.is_open() {
             self.member.standing.redemptions.closed(&redemption);
+            for theirs in self.desk.tombstones.line(Some(redemption.member)) {
+                theirs.standing.redemptions.closed(&redemption);
+            }
             if redemption.status.came_to_nothing() {
                 self.give_back(frame, cause, &redemption);
             }
@@ -183,6 +186,13 @@ impl Draft {
             declared.map_or_else(|| Cow::Owned(WalletTerms::plain(redemption.wallet.clone())), Cow::Borrowed);
         let held = self.member.standing.wallets.open(&wallet.code);
         let amount = held.put_back(&redemption.drawn);
+        for theirs in self.desk.tombstones.line(Some(redemption.member)) {
+            let held = theirs.wallet(&wallet.code);
+            held.put_back(&redemption.drawn);
+            held.expire(self.now);
+        }
+        self.desk.tombstones.make_up(&mut self.member, redemption.member, &wallet.code, amount);
+        let held = self.member.standing.wallets.open(&wallet.code);
         held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
         let new_balance = held.balance();
         let (spent, reason) = (redemption.points_spent, &*redemption.reward.title);

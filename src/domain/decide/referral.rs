@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 
-use super::{Draft, Frame, Refusal};
+use super::{Draft, Frame, Occasion, Refusal};
 use crate::domain::Timestamp;
 use crate::domain::achievement::Brought;
 use crate::domain::commit::{SourceChange, SourceOrigin};
-use crate::domain::ids::{ReferralId, SourceId};
+use crate::domain::ids::{MemberId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::order::OrderRecord;
 use crate::domain::receipt::{Receipt, SourceStatus};
@@ -153,10 +153,11 @@ impl Draft {
     /// It counts: by this order, or because people say so.
     fn approve_referral(&mut self, frame: Frame<'_>, order: Option<Key>) -> Result<(), Refusal> {
         let Some(referral) = self.member.referring.received.as_deref().cloned() else { return Ok(()) };
+        let receiver = self.desk.tombstones.referred_by(referral.id);
         self.tell_sender(&referral, Turn::Approved);
         self.end_referral(frame, Referral { order, ..referral }, ReferralStatus::Approved)?;
         if let Some(terms) = &frame.terms.referrals {
-            let brought = self.give_referral_prize(frame, &terms.receiver);
+            let brought = self.give_referral_prize(frame, &terms.receiver, receiver);
             self.member.referring.received.iter_mut().for_each(|referral| referral.brought = brought.clone());
         }
         Ok(())
@@ -169,7 +170,9 @@ impl Draft {
         self.tell_sender(&referral, Turn::Revoked);
         let told = self.told.len();
         let brought = std::mem::take(&mut referral.brought);
-        let coupons_kept = self.take_prize_back(frame, &frame.engine("referral revoked"), brought);
+        let receiver = self.desk.tombstones.referred_by(referral.id);
+        let cause = frame.engine("referral revoked");
+        let coupons_kept = self.take_prize_back(frame, &cause, brought, receiver);
         let referral = Referral { status: ReferralStatus::Revoked, settled_at: Some(self.now), ..referral };
         let revoked = ReferralTold { coupons_kept, ..self.told_receiver(frame, &referral, sender_id) };
         self.told.insert(told, EventData::ReferralRevoked(Box::new(revoked))); // before what goes with it
@@ -200,8 +203,11 @@ impl Draft {
         })));
         match rewarded {
             Some(terms) => {
+                let sender = self.named();
                 self.member.referring.sent.add(&terms.limits, today);
-                let brought = self.give_referral_prize(frame, &terms.sender);
+                let theirs = self.desk.tombstones.line(sender);
+                theirs.for_each(|theirs| theirs.sent().add(&terms.limits, today));
+                let brought = self.give_referral_prize(frame, &terms.sender, sender);
                 self.referral_reward = Some((recruit.referral, Reward { on: today, brought }));
             }
             None => self.note("the member has brought as many others as the program rewards"),
@@ -217,8 +223,10 @@ impl Draft {
         let coupons_kept = match reward {
             Some(Reward { on, brought }) => {
                 let limits = frame.terms.referrals.as_ref().map(|terms| terms.limits).unwrap_or_default();
+                let sender = self.named();
                 self.member.referring.sent.take_back(&limits, on);
-                self.take_prize_back(frame, &frame.engine("referral revoked"), brought)
+                self.desk.tombstones.line(sender).for_each(|theirs| theirs.sent().take_back(&limits, on));
+                self.take_prize_back(frame, &frame.engine("referral revoked"), brought, sender)
             }
             None => Vec::new(),
         };
@@ -264,8 +272,33 @@ impl Draft {
         }
     }
 
-    fn give_referral_prize(&mut self, frame: Frame<'_>, prize: &Prize) -> Vec<Brought> {
-        self.give_prize(frame, &frame.engine("referral"), prize)
+    /// Gives what a referral brings. If `owner`, who brought or was brought, was absorbed by the member, it is theirs.
+    fn give_referral_prize(
+        &mut self,
+        frame: Frame<'_>,
+        prize: &Prize,
+        owner: Option<MemberId>,
+    ) -> Vec<Brought> {
+        let brought = self.give_prize(frame, &frame.engine("referral"), prize);
+        for one in &brought {
+            let Brought::Points { wallet, points } = one else { continue };
+            let Some(wallet) = frame.terms.wallet(Some(wallet)) else { continue };
+            let expires_at = wallet.expiry.of(self.at, frame.timezone);
+            for theirs in self.desk.tombstones.line(owner) {
+                // What the survivor has room for, so has whoever is a part of them.
+                _ = theirs.wallet(&wallet.code).credit(*points, expires_at);
+                theirs.count_earned(wallet, self.today, *points);
+            }
+        }
+        brought
+    }
+
+    /// Whom a follow-up is about: the member, or somebody whom they have absorbed.
+    fn named(&self) -> Option<MemberId> {
+        match &self.occasion {
+            Occasion::Source(input) => input.event.member,
+            Occasion::Tick { .. } | Occasion::Due { .. } => None,
+        }
     }
 
     /// A referral that nobody approved in time.

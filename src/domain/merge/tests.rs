@@ -42,7 +42,7 @@ fn lived(n: u8) -> Member {
     member.profile.first_name = Some(name(&format!("Ana {n}")));
     member.referring.code = Some(ReferralCode::of(member.id));
     member.referring.sent.total = n.into();
-    member.absorbed.push(Absorbed { id: id(100 + u128::from(n)), clawed_back: BTreeMap::new() });
+    member.absorbed.add(id(100 + u128::from(n)), &Absorbed::default());
     member
 }
 
@@ -51,7 +51,7 @@ fn absorbed(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'stati
 }
 
 fn released(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'static str> {
-    own.release(other, |_, _| None).map(|(handed, _)| handed).map_err(|refused| refused.code)
+    own.release(other, &Tombstones::default()).map(|(handed, _)| handed).map_err(|refused| refused.code)
 }
 
 fn points(balance: i64) -> Vec<Handed> {
@@ -90,20 +90,16 @@ fn what_the_survivor_earned_since_stays_theirs() {
 }
 
 #[test]
-fn what_was_taken_back_since_for_whom_they_brought_does_not_go_back() {
+fn what_was_spent_of_theirs_does_not_go_back() {
     let (mut own, mut other) = (lived(1), lived(2));
     absorbed(&mut own, &mut other).unwrap();
-    for (whose, amount) in [(2, 5), (102, 3), (101, 1)] {
-        let absorbed = own.absorbed.iter_mut().find(|absorbed| absorbed.id == id(whose)).unwrap();
-        absorbed.clawed_back.insert(name("points"), Points(amount));
-    }
+    own.absorbed.spend(&name("points"), Points(10), Points(15));
+    own.standing.wallets.open(&name("points")).debit(Points(15)).unwrap();
+    assert_eq!(own.absorbed.spent(&name("points")), Points(5));
     assert_eq!(released(&mut own, &mut other), Ok(points(15)));
-    let left = |member: &Member| -> Vec<_> {
-        let amount = |absorbed: &Absorbed| absorbed.clawed_back.get(&name("points")).map(|points| points.0);
-        member.absorbed.iter().map(|absorbed| (absorbed.id, amount(absorbed))).collect()
-    };
-    assert_eq!((left(&own), left(&other)), (vec![(id(101), Some(1))], vec![(id(102), Some(3))]));
-    assert_eq!((own.standing.points(), other.standing.points()), (Points(15), Points(15)));
+    assert_eq!((own.standing.points(), other.standing.points()), (Points(0), Points(15)));
+    assert_eq!((own.absorbed.ids(), other.absorbed.ids()), (&[id(101)][..], &[id(102)][..]));
+    assert_eq!(own.absorbed.spent(&name("points")), Points::ZERO);
 }
 
 #[test]
@@ -113,8 +109,9 @@ fn a_member_absorbs_so_much_and_no_more() {
     }
     let with = |n, absorbed: usize| {
         let others = (0..absorbed).map(|k| id(1_000 * u128::from(n) + k as u128));
-        let absorbed = others.map(|id| Absorbed { id, clawed_back: BTreeMap::new() }).collect();
-        Member { absorbed, ..member(n, 1) }
+        let mut member = member(n, 1);
+        others.for_each(|id| member.absorbed.add(id, &Absorbed::default()));
+        member
     };
     for (own, other, expected) in [(15, 0, Ok(vec![])), (10, 5, Ok(vec![])), (10, 6, Err("too_many_merges"))]
     {

@@ -49,16 +49,17 @@ impl Referring {
         self.sent.join(other.sent);
     }
 
-    /// Gives back what was joined; `before` is what there was without it.
-    pub fn part(&mut self, other: &Self, before: &Self) {
+    /// Gives back what was joined, as it stands by now; `before` is what there was without it.
+    pub fn part(&mut self, mut other: Self, before: &Self) -> Self {
         if self.code == other.code {
             self.code.clone_from(&before.code);
         }
         let id = |referral: &Option<Box<Referral>>| referral.as_ref().map(|referral| referral.id);
         if id(&self.received) == id(&other.received) {
-            self.received.clone_from(&before.received);
+            other.received = std::mem::replace(&mut self.received, before.received.clone());
         }
         self.sent.part(other.sent);
+        other
     }
 }
 

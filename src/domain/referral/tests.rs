@@ -64,7 +64,7 @@ fn what_two_members_brought_is_one_and_comes_apart_again() {
     survivor.join(&other);
     assert_eq!((survivor.code.clone(), survivor.sent.total), (before.code.clone(), 8));
     assert_eq!(survivor.sent.period, Some((day("2026-03-01"), 3)));
-    survivor.part(&other, &before);
+    assert_eq!(survivor.part(other.clone(), &before), other);
     assert_eq!(survivor, before);
 }
 
@@ -89,12 +89,12 @@ fn a_referral_of_their_own_stays_when_another_member_goes() {
     let mut survivor = before.clone();
     survivor.join(&other);
     survivor.received = referral(1, approved);
-    survivor.part(&other, &before);
+    survivor.part(other.clone(), &before);
     assert_eq!(survivor.received, referral(1, approved), "their own, as it became");
     let mut survivor = Referring::default();
     survivor.join(&other);
     assert_eq!(survivor, other);
     survivor.received = referral(2, approved);
-    survivor.part(&other, &Referring::default());
+    survivor.part(other, &Referring::default());
     assert_eq!(survivor, Referring::default(), "the other's, whatever became of it");
 }

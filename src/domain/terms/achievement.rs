@@ -197,6 +197,14 @@ impl Recurrence {
         }
     }
 
+    /// The most times in one period.
+    pub const fn most_in_period(self) -> u32 {
+        match self {
+            Self::Once | Self::EachPeriod { .. } => 1,
+            Self::EachTime { .. } => u32::MAX,
+        }
+    }
+
     /// The most times in all.
     pub fn most(self) -> u32 {
         match self {

@@ -140,7 +140,7 @@ fn a_debt_that_was_joined_goes_with_whose_it_was() {
     other.debit(Points(4)).unwrap();
     both.join(&other).unwrap();
     assert_eq!(both.balance(), Points(6));
-    let back = both.part(&other, Points::ZERO, |_| None).unwrap();
+    let back = both.part(&other, Points::ZERO).unwrap();
     assert_eq!((both.balance(), back.balance()), (Points(10), Points(-4)));
 }
 
@@ -263,13 +263,13 @@ proptest! {
         prop_assert_eq!(both.balance().0, own.balance().0 + brought.balance().0);
         if own.balance() >= Points::ZERO && brought.balance() >= Points::ZERO {
             let mut unspent = both.clone();
-            let back = unspent.part(&brought, Points::ZERO, |_| None).unwrap();
+            let back = unspent.part(&brought, Points::ZERO).unwrap();
             prop_assert_eq!(lots(&back), lots(&brought));
             prop_assert_eq!(lots(&unspent), lots(&own));
         }
         both.debit(Points(spent)).unwrap();
         let before = both.balance().0;
-        let back = both.part(&brought, Points::ZERO, |_| None).unwrap();
+        let back = both.part(&brought, Points::ZERO).unwrap();
         prop_assert_eq!(both.balance().0 + back.balance().0, before);
         prop_assert!(back.balance() <= brought.balance().max(Points::ZERO));
         let sum = |wallet: &Wallet| wallet.lots().map(|lot| lot.remaining.0).sum::<i64>();

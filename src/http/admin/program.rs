@@ -1,11 +1,59 @@
-//! The program in force.
+//! The program in force, its versions, and how the next one comes.
+
+use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
 
+use super::{created, found};
+use crate::actors::publish::{ChainReport, Proposal, Published};
 use crate::domain::role::Right;
+use crate::domain::text::Note;
 use crate::http::State;
 use crate::http::auth::Caller;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::read::program::PublicationView;
+
+const WHAT: &str = "version";
+
+/// The largest body with a program in it, in bytes.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// Files to check.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    files: BTreeMap<String, String>,
+}
+
+/// Files to publish.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish {
+    files: BTreeMap<String, String>,
+    #[serde(default)]
+    note: Option<Note>,
+    /// The version from which they were edited.
+    #[serde(default)]
+    replaces: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBack {
+    version: i64,
+    #[serde(default)]
+    note: Option<Note>,
+}
+
+#[derive(Serialize)]
+struct CheckView {
+    good: bool,
+    #[serde(flatten)]
+    report: ChainReport,
+}
 
 /// `GET /v1/chains/{chain}/program`
 pub(in crate::http) async fn get(
@@ -17,4 +65,97 @@ pub(in crate::http) async fn get(
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
     let view = state.reader.program(chain.chain.id.clone(), program, problems).await?;
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// `GET /v1/chains/{chain}/program/versions`
+pub(in crate::http) async fn versions(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let wanted = query.page()?;
+    query.finish()?;
+    Ok(HttpResponse::Ok().json(state.reader.versions(chain.chain.id.clone(), wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/program/versions/{n}`: with its files.
+pub(in crate::http) async fn version(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (chain, version) = path.into_inner();
+    let chain = state.chain(&caller, Right::Manage, &chain)?;
+    let version = version.parse().map_err(|_| Problem::NotFound(WHAT))?;
+    found(state.reader.version(chain.chain.id.clone(), version).await?, WHAT)
+}
+
+/// `GET /v1/chains/{chain}/program/diff?from=&to=`: without `to` up to the version in force, without `from` since the
+/// one before that.
+pub(in crate::http) async fn diff(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let wanted = "must be the number of a version";
+    let in_force = chain.program.as_ref().map_or(0, |program| program.version);
+    let to = query.parsed("to", wanted)?.unwrap_or(in_force);
+    let from = query.parsed("from", wanted)?.unwrap_or(0.max(to - 1));
+    query.finish()?;
+    found(state.reader.difference(chain.chain.id.clone(), from, to).await?, WHAT)
+}
+
+/// `POST /v1/chains/{chain}/program/check`: what `punchcard check` says. Nothing is published.
+pub(in crate::http) async fn check(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Files { files } = body.long_json(MAX_BYTES).await?;
+    let report = state.engine.check_program(&chain.chain.id, Proposal::of_files(files)?).await?;
+    Ok(HttpResponse::Ok().json(CheckView { good: report.is_good(), report }))
+}
+
+/// `POST /v1/chains/{chain}/program/publish`: in force when this answers.
+pub(in crate::http) async fn publish(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Publish { files, note, replaces } = body.long_json(MAX_BYTES).await?;
+    let by = Some(caller.name().clone());
+    let proposal = Proposal { by, note, replaces, ..Proposal::of_files(files)? };
+    Ok(answer(&path, state.engine.publish(&chain.chain.id, proposal).await?))
+}
+
+/// `POST /v1/chains/{chain}/program/rollback`: the files of an older version, published again.
+pub(in crate::http) async fn roll_back(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let RollBack { version, note } = body.json().await?;
+    let by = Some(caller.name().clone());
+    Ok(answer(&path, state.engine.roll_back(&chain.chain.id, version, by, note).await?))
+}
+
+/// 201 for a new version; 200 when these very files are in force already.
+fn answer(chain: &str, published: Published) -> HttpResponse {
+    match published {
+        Published::New(publication) => {
+            let location = format!("/v1/chains/{chain}/program/versions/{}", publication.version);
+            created(location, &PublicationView::of(publication))
+        }
+        Published::Unchanged(publication) => HttpResponse::Ok().json(PublicationView::of(publication)),
+    }
 }

@@ -9,7 +9,7 @@ mod decide;
 mod harvest;
 mod hostile;
 mod lifecycle;
-mod merge;
+mod merges;
 mod orders;
 mod properties;
 mod redemptions;

@@ -14,8 +14,9 @@ use crate::store::error::StoreError;
 
 /// What the first one ($3) has counts as the second one's ($1) too; the rows of the first stay, so that it is known what they had.
 const JOIN: [&str; 2] = [
-    "INSERT INTO coupon_holdings (chain, member, code, assigned, used, expires_at)
-     SELECT chain, $1, code, assigned, used, expires_at FROM coupon_holdings WHERE chain = $2 AND member = $3
+    "INSERT INTO coupon_holdings (chain, member, code, book, assigned, used, expires_at, worth_until)
+     SELECT chain, $1, code, book, assigned, used, expires_at, worth_until FROM coupon_holdings
+     WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, code) DO UPDATE SET
         assigned = coupon_holdings.assigned + excluded.assigned,
         used = coupon_holdings.used + excluded.used,
@@ -24,7 +25,11 @@ const JOIN: [&str; 2] = [
             WHEN excluded.assigned = 0 THEN coupon_holdings.expires_at
             WHEN coupon_holdings.expires_at > excluded.expires_at THEN coupon_holdings.expires_at
             WHEN coupon_holdings.expires_at IS NULL THEN NULL
-            ELSE excluded.expires_at END",
+            ELSE excluded.expires_at END,
+        worth_until = CASE
+            WHEN coupon_holdings.worth_until IS NULL THEN excluded.worth_until
+            WHEN coupon_holdings.worth_until < excluded.worth_until THEN excluded.worth_until
+            ELSE coupon_holdings.worth_until END",
     "INSERT INTO coupon_tallies (chain, member, book, assigned, used)
      SELECT chain, $1, book, assigned, used FROM coupon_tallies WHERE chain = $2 AND member = $3
      ON CONFLICT (chain, member, book) DO UPDATE SET
@@ -32,59 +37,90 @@ const JOIN: [&str; 2] = [
         used = coupon_tallies.used + excluded.used",
 ];
 
-/// First what the second one ($3) had is cut down to what the first one ($2) still has of it: uses are theirs again, and
-/// of what they did not use as much as is unused. Then the first one loses as much.
-const PART: [&str; 5] = [
+/// Of what the second one ($3) had there is no more than the first one ($2) still has. Uses are counted anew.
+const CUT_DOWN: &str = "UPDATE coupon_holdings AS own SET
+        used = 0,
+        assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END
+     FROM coupon_holdings AS kept
+     WHERE kept.chain = $1 AND kept.member = $2
+        AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code";
+
+/// Uses are theirs ($3) whose they were when they were made ($2), so that who may take one back is who has it counted.
+const COUNT_USES: &str = "UPDATE coupon_holdings SET used = used + (
+        SELECT COUNT(*) FROM coupon_usages AS done
+        WHERE done.chain = $1 AND done.member = $2 AND done.code = coupon_holdings.code
+            AND done.kind = 'used' AND done.reverted_by IS NULL)
+     WHERE chain = $1 AND member = $3";
+
+/// Of what they did not use as much is theirs as is unused. Then the first one loses as much. Rows of which nothing is
+/// left stay: who was absorbed before knows by them that there is nothing. What a code is worth to
+/// whom may be too much by this, never too little ([`Worth`](crate::domain::coupon::Worth)).
+const PART: [&str; 6] = [
     "UPDATE coupon_holdings AS own SET
-        used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END,
         assigned = CASE
-            WHEN own.assigned <= own.used THEN CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END
+            WHEN own.assigned <= own.used THEN own.assigned
             WHEN kept.assigned <= kept.used THEN own.used
             WHEN own.assigned - own.used < kept.assigned - kept.used THEN own.assigned
-            ELSE own.used + kept.assigned - kept.used END
+            ELSE own.used + kept.assigned - kept.used END,
+        worth_until = CASE
+            WHEN own.assigned > 0 AND own.used = 0 AND kept.assigned <= kept.used THEN NULL
+            WHEN own.worth_until IS NULL OR own.worth_until < kept.worth_until THEN kept.worth_until
+            ELSE own.worth_until END
      FROM coupon_holdings AS kept
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND kept.code = own.code",
     "UPDATE coupon_holdings AS kept SET
-        assigned = CASE WHEN kept.assigned > own.assigned THEN kept.assigned - own.assigned ELSE 0 END,
-        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END
+        assigned = kept.assigned - own.assigned,
+        used = CASE WHEN kept.used > own.used THEN kept.used - own.used ELSE 0 END,
+        worth_until = CASE
+            WHEN kept.assigned > own.assigned THEN COALESCE(kept.worth_until, kept.expires_at, 9223372036854775807)
+            WHEN own.assigned = 0 THEN kept.worth_until END
      FROM coupon_holdings AS own
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND own.code = kept.code",
-    "DELETE FROM coupon_holdings
-     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0 AND used = 0",
-    "UPDATE coupon_tallies AS own SET
-        assigned = CASE WHEN own.assigned < kept.assigned THEN own.assigned ELSE kept.assigned END,
-        used = CASE WHEN own.used < kept.used THEN own.used ELSE kept.used END
+    "UPDATE coupon_holdings SET expires_at = NULL
+     WHERE chain = $1 AND (member = $2 OR member = $3) AND assigned = 0",
+    "UPDATE coupon_tallies AS own SET assigned = kept.assigned
      FROM coupon_tallies AS kept
      WHERE kept.chain = $1 AND kept.member = $2
-        AND own.chain = kept.chain AND own.member = $3 AND kept.book = own.book",
-    "UPDATE coupon_tallies AS kept SET
-        assigned = kept.assigned - own.assigned,
-        used = kept.used - own.used
+        AND own.chain = kept.chain AND own.member = $3 AND kept.book = own.book AND kept.assigned < own.assigned",
+    "UPDATE coupon_tallies AS kept SET assigned = kept.assigned - own.assigned
      FROM coupon_tallies AS own
      WHERE kept.chain = $1 AND kept.member = $2
         AND own.chain = kept.chain AND own.member = $3 AND own.book = kept.book",
+    "UPDATE coupon_tallies SET used = (
+        SELECT COALESCE(SUM(had.used), 0) FROM coupon_holdings AS had
+        WHERE had.chain = coupon_tallies.chain AND had.member = coupon_tallies.member AND had.book = coupon_tallies.book)
+     WHERE chain = $1 AND (member = $2 OR member = $3)",
 ];
 
 /// Moves it.
 pub(in crate::store) fn hand_over(
     conn: &mut DbConn,
     chain: &ChainId,
-    moved: CouponsMove,
+    moved: &CouponsMove,
 ) -> Result<(), StoreError> {
-    let chain = chain.to_string();
-    let (statements, parameters): (&[&str], _) = match moved {
-        CouponsMove::Join { from, to } => (&JOIN, [to.to_string(), chain, from.to_string()]),
-        CouponsMove::Part { from, to } => (&PART, [chain, from.to_string(), to.to_string()]),
-    };
-    for statement in statements {
-        let [first, second, third] = &parameters;
-        let query = diesel::sql_query(*statement)
-            .bind::<Text, _>(first)
-            .bind::<Text, _>(second)
-            .bind::<Text, _>(third);
-        on_backend!(conn, |c| query.execute(c))?;
+    let chain = chain.as_str();
+    match moved {
+        CouponsMove::Join { from, to } => {
+            let (from, to) = (from.to_string(), to.to_string());
+            JOIN.iter().try_for_each(|statement| run(conn, statement, [&to, chain, &from]))?;
+        }
+        CouponsMove::Part { from, to, absorbed } => {
+            let (from, to) = (from.to_string(), to.to_string());
+            run(conn, CUT_DOWN, [chain, &from, &to])?;
+            run(conn, COUNT_USES, [chain, &to, &to])?;
+            for absorbed in absorbed {
+                run(conn, COUNT_USES, [chain, &absorbed.to_string(), &to])?;
+            }
+            PART.iter().try_for_each(|statement| run(conn, statement, [chain, &from, &to]))?;
+        }
     }
     Ok(())
+}
+
+fn run(conn: &mut DbConn, statement: &str, [first, second, third]: [&str; 3]) -> QueryResult<()> {
+    let query =
+        diesel::sql_query(statement).bind::<Text, _>(first).bind::<Text, _>(second).bind::<Text, _>(third);
+    on_backend!(conn, |c| query.execute(c)).map(drop)
 }

@@ -14,7 +14,9 @@ use super::row::Row;
 use super::schema::{coupon_holdings, coupon_tallies, coupon_usages, coupons};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::coupon::{Card, Coupon, CouponCode, Desk, Holding, Shelf, Tally, Usage, Wanted};
+use crate::domain::coupon::{
+    Card, Coupon, CouponCode, Desk, Holding, MOST_HELD, Shelf, Tally, Usage, Wanted,
+};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId};
 
 pub(super) use hand_over::hand_over;
@@ -61,6 +63,7 @@ pub(super) fn write_holdings(conn: &mut DbConn, rows: &[&HoldingRow]) -> QueryRe
                 coupon_holdings::assigned.eq(excluded(coupon_holdings::assigned)),
                 coupon_holdings::used.eq(excluded(coupon_holdings::used)),
                 coupon_holdings::expires_at.eq(excluded(coupon_holdings::expires_at)),
+                coupon_holdings::worth_until.eq(excluded(coupon_holdings::worth_until)),
             )),
         (coupon_holdings::chain, coupon_holdings::member, coupon_holdings::code),
         |row| -> (String, String, String) { (row.chain.clone(), row.member.clone(), row.code.clone()) }
@@ -181,14 +184,19 @@ pub fn lay_out(
     let mut desk = Desk::default();
     for code in &wanted.codes {
         let card = match get(conn, chain, code)? {
-            Some(mut coupon) => {
-                let theirs = coupon.reservations.iter_mut().filter(|kept| absorbed.contains(&kept.member));
-                theirs.for_each(|kept| kept.member = member);
-                Some(Card { coupon, holding: holding(conn, chain, member, code)? })
-            }
+            Some(coupon) => Some(Card { coupon, holding: holding(conn, chain, member, code)? }),
             None => None,
         };
         desk.cards.insert(code.clone(), card);
+    }
+    for (book, since) in &wanted.held {
+        let cards = held(conn, chain, member, *book, *since)?;
+        desk.cards.extend(cards.into_iter().map(|card| (card.coupon.code.clone(), Some(card))));
+        desk.held.insert(*book);
+    }
+    for card in desk.cards.values_mut().flatten() {
+        let theirs = card.coupon.reservations.iter_mut().filter(|kept| absorbed.contains(&kept.member));
+        theirs.for_each(|kept| kept.member = member);
     }
     for key in &wanted.usages {
         let mut usage = usage(conn, chain, *key)?;
@@ -197,14 +205,40 @@ pub fn lay_out(
         }
         desk.usages.insert(*key, usage);
     }
-    let books =
-        desk.cards.values().flatten().map(|card| card.coupon.book).chain(wanted.books.keys().copied());
+    let books = desk.cards.values().flatten().map(|card| card.coupon.book);
+    let books = books.chain(wanted.books.keys().chain(wanted.held.keys()).copied());
     for key in books.collect::<std::collections::BTreeSet<_>>() {
         let book = get_book(conn, chain, key)?.map(|stored| stored.book);
         let shelf = Shelf::of(book, tally(conn, chain, member, key)?);
         desk.shelves.insert(key, shelf);
     }
     Ok(desk)
+}
+
+/// What a member has of a book that may be of use to them after `since`: what lasts longest first, and no more than is
+/// counted.
+pub fn held(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    book: CouponBookKey,
+    since: Timestamp,
+) -> Result<Vec<Card>, StoreError> {
+    let of_code = coupons::chain.eq(coupon_holdings::chain).and(coupons::code.eq(coupon_holdings::code));
+    let rows: Vec<(HoldingRow, CouponRow)> = coupon_holdings::table
+        .inner_join(coupons::table.on(of_code))
+        .filter(coupon_holdings::chain.eq(chain.as_str()))
+        .filter(coupon_holdings::member.eq(member.to_string()))
+        .filter(coupon_holdings::book.eq(book.to_string()))
+        .filter(coupon_holdings::worth_until.gt(since.timestamp_micros()))
+        .select((HoldingRow::as_select(), CouponRow::as_select()))
+        .order(coupon_holdings::worth_until.desc())
+        .limit(MOST_HELD as i64)
+        .load(conn)?;
+    let card = |(holding, coupon): (HoldingRow, CouponRow)| {
+        Ok(Card { coupon: coupon.read()?, holding: holding.read()?.1 })
+    };
+    rows.into_iter().map(card).collect()
 }
 
 /// Codes of a book that can be given to anybody now after `after`, up to and including `until`, in the order of codes.

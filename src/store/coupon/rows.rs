@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::domain::chain::ChainId;
-use crate::domain::coupon::{Attributes, Coupon, CouponCode, Holding, Tally, Usage};
+use crate::domain::coupon::{Attributes, Card, Coupon, CouponCode, Holding, Tally, Usage, Worth};
 use crate::domain::ids::{CouponBookKey, MemberId};
 use crate::domain::json::to_json;
 use crate::store::error::StoreError;
@@ -83,25 +83,32 @@ pub(in crate::store) struct HoldingRow {
     pub(super) chain: String,
     pub(super) member: String,
     pub(super) code: String,
+    book: String,
     assigned: i64,
     used: i64,
     expires_at: Option<i64>,
+    worth_until: Option<i64>,
 }
 
+/// `worth_until` of what has no end: later than any instant.
+pub(super) const LASTING: i64 = i64::MAX;
+
 impl HoldingRow {
-    pub(in crate::store) fn of(
-        chain: &ChainId,
-        member: MemberId,
-        code: &CouponCode,
-        holding: Holding,
-    ) -> Self {
+    pub(in crate::store) fn of(chain: &ChainId, member: MemberId, card: &Card) -> Self {
+        let Card { coupon, holding } = card;
         Self {
             chain: chain.to_string(),
             member: member.to_string(),
-            code: code.to_string(),
+            code: coupon.code.to_string(),
+            book: coupon.book.to_string(),
             assigned: holding.assigned.into(),
             used: holding.used.into(),
             expires_at: holding.expires_at.map(|at| at.timestamp_micros()),
+            worth_until: match holding.worth {
+                Worth::Nothing => None,
+                Worth::Until(instant) => Some(instant.timestamp_micros()),
+                Worth::Lasting => Some(LASTING),
+            },
         }
     }
 
@@ -116,6 +123,11 @@ impl HoldingRow {
             assigned: row.number("assigned", self.assigned)?,
             used: row.number("used", self.used)?,
             expires_at: row.time_opt("expires_at", self.expires_at)?,
+            worth: match self.worth_until {
+                None => Worth::Nothing,
+                Some(LASTING) => Worth::Lasting,
+                Some(micros) => Worth::Until(row.time("worth_until", micros)?),
+            },
         };
         Ok((row.parse("code", &self.code)?, holding))
     }

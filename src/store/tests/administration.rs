@@ -11,6 +11,7 @@ use crate::domain::churn::ChurnModel;
 use crate::domain::endpoint::EndpointState;
 use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
+use crate::domain::publication::{Origin, Publication};
 use crate::domain::role::Role;
 use crate::domain::text::{Name, Note};
 use crate::store::loyalty_event::{self, EventFilter};
@@ -76,14 +77,33 @@ on_both! {
         assert_eq!(store.change(|c| key::revoke(c, KeyId::new(ulid(2)), at(9))), None);
     }
 
-    fn the_newest_program_version_is_the_latest(store) {
+    fn program_versions_are_a_line_of_which_the_newest_counts(store) {
         assert_eq!(store.look(|c| program::latest(c, &harvest())), None);
-        for version in [1, 2] {
-            store.change(|c| program::insert(c, &harvest(), version, &[version as u8; 32], "{}", at(version)));
+        let version = |version: i64, origin| Publication {
+            version,
+            hash: [version as u8; 32],
+            origin,
+            by: Name::parse("office").ok(),
+            note: Note::parse("why").ok(),
+            at: at(version),
+        };
+        let plain = Publication { by: None, note: None, ..version(2, Origin::Folder) };
+        let all = [version(1, Origin::Api), plain, version(3, Origin::Rollback(1))];
+        for publication in &all {
+            store.change(|c| program::insert(c, &harvest(), publication, "{}"));
         }
+        store.change(|c| program::insert(c, &"other".parse().unwrap(), &version(9, Origin::Folder), "{}"));
         let latest = store.look(|c| program::latest(c, &harvest())).unwrap();
-        assert_eq!((latest.version, latest.hash, latest.created_at), (2, [2; 32], at(2)));
-        let again = store.writer().unwrap().run(|c, _| program::insert(c, &harvest(), 2, &[9; 32], "{}", at(3)));
+        assert_eq!((&latest.publication, &*latest.files_json), (&all[2], "{}"));
+        assert_eq!(store.look(|c| program::get(c, &harvest(), 1)).unwrap().publication, all[0]);
+        assert_eq!(store.look(|c| program::get(c, &harvest(), 9)), None);
+        assert_eq!(store.look(|c| program::latest_of_folder(c, &harvest())), Some([2; 32]));
+        assert_eq!(store.look(|c| program::list(c, &harvest(), None, 2)), [all[2].clone(), all[1].clone()]);
+        assert_eq!(store.look(|c| program::list(c, &harvest(), Some(2), 2)), [all[0].clone()]);
+        let mut newest = store.look(program::newest);
+        newest.sort();
+        assert_eq!(newest, [("harvest".to_owned(), 3), ("other".to_owned(), 9)]);
+        let again = store.writer().unwrap().run(|c, _| program::insert(c, &harvest(), &version(2, Origin::Api), "{}"));
         assert!(matches!(again, Err(StoreError::Taken { .. })));
     }
 

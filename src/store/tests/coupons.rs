@@ -5,8 +5,11 @@ use diesel::connection::SimpleConnection;
 use super::on_both;
 use super::sample::*;
 use crate::domain::commit::Commit;
-use crate::domain::coupon::{Card, Coupon, CouponChanges, CouponCode, Tally, Usage, UsageKind, Wanted};
+use crate::domain::coupon::{
+    Card, Coupon, CouponChanges, CouponCode, Holding, MOST_HELD, Tally, Usage, UsageKind, Wanted, Worth,
+};
 use crate::domain::ids::{CouponBookKey, CouponUsageKey};
+use crate::domain::member::Member;
 use crate::store::commit::Written::{Conflict, Done};
 use crate::store::{DbConn, Store, coupon};
 
@@ -20,6 +23,11 @@ fn code(text: &str) -> CouponCode {
 
 fn coupon_called(text: &str) -> Coupon {
     Coupon::fresh(code(text), book(), at(0))
+}
+
+/// A new coupon that is worth so much to somebody.
+fn having(text: &str, worth: Worth) -> Card {
+    Card { coupon: coupon_called(text), holding: Holding { assigned: 1, worth, ..Holding::default() } }
 }
 
 /// What the store knows of a code for a member.
@@ -92,6 +100,57 @@ on_both! {
         });
         let page = store.look(|c| coupon::list(c, &harvest(), book(), 2, Some(&code("AAA"))));
         assert_eq!(page.iter().map(|coupon| &*coupon.code).collect::<Vec<_>>(), ["BBB", "CCC"]);
+    }
+
+    fn what_a_member_has_of_a_book_is_what_is_still_worth_something_the_most_lasting_first(store) {
+        let worths = [
+            ("OVER", Worth::Until(at(10))),
+            ("SOON", Worth::Until(at(11))),
+            ("NOTHING", Worth::Nothing),
+            ("LASTING", Worth::Lasting),
+            ("LATER", Worth::Until(at(20))),
+        ];
+        let cards = worths.map(|(code, worth)| having(code, worth));
+        let other = CouponBookKey::new(ulid(2));
+        let elsewhere = Card { coupon: Coupon { book: other, ..coupon_called("OTHER") }, ..having("OTHER", Worth::Lasting) };
+        let coupons = CouponChanges { cards: cards.into_iter().chain([elsewhere]).collect(), ..Default::default() };
+        store.write(&[Commit { coupons, ..order(1, &newcomer(1)) }.into()]);
+        store.write(&[Commit { coupons: CouponChanges { cards: vec![having("BENS", Worth::Lasting)], ..Default::default() }, ..order(2, &newcomer(2)) }.into()]);
+        let held = |store: &Store, n| {
+            let held = store.look(|c| coupon::held(c, &harvest(), member_id(n), book(), at(10)));
+            held.iter().map(|card| card.coupon.code.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(held(store, 1), ["LASTING", "LATER", "SOON"]);
+        assert_eq!(held(store, 2), ["BENS"]);
+        let wanted = Wanted { held: [(book(), at(10)), (other, at(0))].into(), ..Wanted::default() };
+        let desk = store.look(|c| coupon::lay_out(c, &harvest(), member_id(1), &[], &wanted));
+        let codes: Vec<_> = desk.cards.keys().map(|code| &**code).collect();
+        assert_eq!((codes, desk.held, desk.shelves.len()), (vec!["LASTING", "LATER", "OTHER", "SOON"], [book(), other].into(), 2));
+    }
+
+    fn what_a_code_is_worth_to_a_member_is_written_anew_with_every_move(store) {
+        let held = |store: &Store| {
+            store.look(|c| coupon::held(c, &harvest(), member_id(1), book(), at(10))).pop().map(|card| card.holding.worth)
+        };
+        let mut member = newcomer(1);
+        let worths = [Worth::Nothing, Worth::Lasting, Worth::Until(at(20)), Worth::Nothing];
+        for (n, worth) in (0..).zip(worths) {
+            let mut card = having("ONE", worth);
+            card.coupon.version = n;
+            let coupons = CouponChanges { cards: vec![card], ..Default::default() };
+            let commit = Commit { coupons, ..order(1 + n as u64, &member) };
+            member = Member { version: member.version + 1, ..Member::clone(commit.member.as_ref().unwrap()) };
+            assert_eq!(store.write(&[commit.into()]), [Done]);
+            assert_eq!(held(store), Some(worth).filter(|worth| *worth != Worth::Nothing));
+        }
+    }
+
+    fn no_more_of_a_book_is_laid_out_than_is_counted(store) {
+        let cards = (0..MOST_HELD + 20).map(|n| having(&format!("CODE-{n}"), Worth::Lasting)).collect();
+        let coupons = CouponChanges { cards, ..Default::default() };
+        store.write(&[Commit { coupons, ..order(1, &newcomer(1)) }.into()]);
+        let held = store.look(|c| coupon::held(c, &harvest(), member_id(1), book(), at(10)));
+        assert_eq!(held.len(), MOST_HELD);
     }
 
     fn a_damaged_coupon_is_named_and_not_healed(store) {

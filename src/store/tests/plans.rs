@@ -137,6 +137,11 @@ on_both! {
         assert_reads(&all, "coupons_of_book");
     }
 
+    fn what_a_member_has_of_a_book_is_read_from_its_index_in_order(store) {
+        let held = plan(store, |c| coupon::held(c, &harvest(), member_id(1), CouponBookKey::new(ulid(1)), at(0)));
+        assert_reads(&held, "coupon_holdings_of_worth");
+    }
+
     fn wake_ups_are_read_from_their_index_in_order(store) {
         let wakes = plan(store, |c| member::due_wakes(c, &harvest(), at(0), 10, 5));
         assert_reads(&wakes, "members_by_wake");

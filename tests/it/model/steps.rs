@@ -189,7 +189,7 @@ pub(super) fn any_step(census: Census) -> BoxedStrategy<Transition> {
         1 => Just(Transition::Enrol),
         4 => (prop_oneof![2 => Just(members - 1), 1 => 0..members], 0..members)
             .prop_map(|(member, sender)| Transition::Refer { member, sender }),
-        1 => (0..members, prop_oneof![Just(Verdict::Approve), Just(Verdict::Reject)])
+        2 => (0..members, prop_oneof![Just(Verdict::Approve), Just(Verdict::Reject)])
             .prop_map(|(member, verdict)| Transition::Referral { member, verdict }),
         6 => (carts.saturating_sub(2)..=carts, 0..members, 0..4_usize, prop_oneof![2 => Just(0), 1 => 0..90_i64])
             .prop_map(|(cart, member, things, minutes_late)| {

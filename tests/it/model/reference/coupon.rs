@@ -22,8 +22,6 @@ pub(super) struct Usage {
     pub(super) coupon: usize,
     pub(super) by: usize,
     pub(super) reverted: bool,
-    /// Whether it was taken back by one who had absorbed who used it.
-    pub(super) by_heir: bool,
 }
 
 impl Coupon {
@@ -91,7 +89,7 @@ impl Reference {
                 may_use?;
                 coupon.used += 1;
                 coupon.reserved_until = None;
-                self.usages.push(Usage { coupon: at, by: member, reverted: false, by_heir: false });
+                self.usages.push(Usage { coupon: at, by: member, reverted: false });
             }
             CouponDeed::Reserve => {
                 may_use?;
@@ -110,7 +108,6 @@ impl Reference {
                     return Err("coupon_already_reverted");
                 }
                 usage.reverted = true;
-                usage.by_heir = usage.by != member;
                 coupon.used -= 1;
             }
         }

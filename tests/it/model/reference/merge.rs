@@ -1,9 +1,9 @@
 //! Members who are one, and those who were not after all.
 //!
-//! An un-merge is a step only while what was brought is as it was brought. Left out is what `docs/identity.md` does not
-//! say to the point for a naive reader: what goes back of points that were spent meanwhile or owed before, of orders and
-//! redemptions that changed, of a referral that was settled, of achievements that were revoked; which tier stays when a
-//! period closed in between; whose a reservation is, and a coupon whose use was taken back by the survivor.
+//! What happens to an order or a redemption of somebody who was absorbed happens to what they brought. An un-merge is a
+//! step only while all of that is there. Left out is what `docs/identity.md` does not say to the point for a naive
+//! reader: what goes back of points that were spent meanwhile or owed before, of a referral that was settled, of
+//! achievements that were revoked; which tier stays when a period closed in between; and whose a reservation is.
 
 use super::super::program::{ACHIEVEMENTS, WALLETS};
 use super::super::purse::{Instant, Purse};
@@ -17,7 +17,7 @@ use super::{Call, Expected, Last, Reference, next_month};
 pub(super) struct Merged {
     pub(super) into: usize,
     at: Instant,
-    /// What they brought, and whether it is still worth that.
+    /// What they brought and what became of it, and whether that is not all there any more.
     brought: [Purse; 2],
     is_touched: bool,
     /// Their tier, and the survivor's before.
@@ -48,20 +48,45 @@ impl Reference {
         member == other || heir.is_some_and(|heir| self.is_of(heir, other))
     }
 
-    /// What that member brought, if they were absorbed, is no longer as it was.
-    pub(super) fn touch(&mut self, member: usize) {
-        if let Some(merged) = &mut self.members[member].merged {
-            merged.is_touched = true;
-            let heir = merged.into;
-            self.touch(heir);
+    /// Points of a member move: if they were absorbed, of what they brought, and of all who absorbed them.
+    pub(super) fn happens_to(&mut self, member: usize, deed: impl Fn(&mut [Purse; 2])) {
+        let mut next = member;
+        while let Some(merged) = &mut self.members[next].merged {
+            merged.brought.iter_mut().for_each(|purse| purse.pass(self.now));
+            deed(&mut merged.brought);
+            merged.is_touched |= merged.brought.iter().any(|purse| purse.deficit > 0);
+            next = merged.into;
+        }
+        deed(&mut self.members[next].purses);
+    }
+
+    /// What anybody brought whom that member absorbed is no longer as it was.
+    pub(super) fn touch_all(&mut self, survivor: usize) {
+        for member in 0..self.members.len() {
+            if member != survivor
+                && self.is_of(member, survivor)
+                && let Some(merged) = &mut self.members[member].merged
+            {
+                merged.is_touched = true;
+            }
         }
     }
 
-    /// Nor is what anybody brought whom that member absorbed.
-    pub(super) fn touch_all(&mut self, survivor: usize) {
-        for member in 0..self.members.len() {
-            if self.living(member) == survivor {
-                self.touch(member);
+    /// Of those who have less than what others brought, something of that was spent.
+    pub(super) fn touch_spenders(&mut self) {
+        for survivor in 0..self.members.len() {
+            let absorbed = self.members.iter().filter_map(|member| member.merged.as_ref());
+            let absorbed = absorbed.filter(|merged| merged.into == survivor);
+            let purses = match &self.members[survivor].merged {
+                Some(merged) => &merged.brought,
+                None => &self.members[survivor].purses,
+            };
+            let has = |purses: &[Purse; 2], wallet: usize| purses[wallet].by(self.now).balance();
+            let is_spent = |wallet| {
+                absorbed.clone().map(|merged| has(&merged.brought, wallet)).sum::<i64>() > has(purses, wallet)
+            };
+            if (0..WALLETS.len()).any(is_spent) {
+                self.touch_all(survivor);
             }
         }
     }
@@ -174,7 +199,6 @@ impl Reference {
                 own.balance() >= brought && own.contains(&merged.brought[wallet].by(self.now))
             })
             && merged.received.is_none_or(|theirs| received.is_none_or(|now| now.is_other_or_as(theirs)))
-            && !self.was_unused(absorbed)
             && !self.has_reservation(survivor)
     }
 
@@ -187,10 +211,6 @@ impl Reference {
                 self.coupons[at].owner = survivor;
             }
         }
-    }
-
-    fn was_unused(&self, absorbed: usize) -> bool {
-        self.usages.iter().any(|usage| usage.by_heir && self.is_of(usage.by, absorbed))
     }
 
     fn has_reservation(&self, member: usize) -> bool {

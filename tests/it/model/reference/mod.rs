@@ -319,6 +319,7 @@ impl ReferenceStateMachine for Reference {
             | Transition::Again { .. }
             | Transition::KeyReused { .. } => {}
         }
+        state.touch_spenders();
         state
     }
 }

@@ -113,17 +113,19 @@ impl Reference {
             order.day = Some(day(at));
             order.leaves = order.earns();
             let earned = order.leaves;
-            self.earn(member, &order_id(at_order), earned, at);
+            self.earn(at_order, earned, at);
         }
         self.settle(at_order, member, at, spent);
     }
 
-    fn earn(&mut self, member: usize, order: &str, amounts: [i64; 2], at: Instant) {
-        let purses = &mut self.members[member].purses;
-        purses[POINTS].credit(amounts[POINTS], gone_after(at));
-        if amounts[STARS] > 0 {
-            purses[STARS].waiting.push((order.to_owned(), at + PENDING_DAYS * DAY, amounts[STARS]));
-        }
+    fn earn(&mut self, at_order: usize, amounts: [i64; 2], at: Instant) {
+        let (order, owner) = (order_id(at_order), self.orders[at_order].owner.unwrap());
+        self.happens_to(owner, |purses| {
+            purses[POINTS].credit(amounts[POINTS], gone_after(at));
+            if amounts[STARS] > 0 {
+                purses[STARS].waiting.push((order.clone(), at + PENDING_DAYS * DAY, amounts[STARS]));
+            }
+        });
     }
 
     /// Moves the difference between what an order leaves and what it should. `spent` is what was spent on it before.
@@ -141,17 +143,18 @@ impl Reference {
             match should - leaves {
                 more @ 1.. => {
                     amounts[wallet] = more;
-                    self.earn(member, &order_id(order), amounts, at);
+                    self.earn(order, amounts, at);
                 }
                 0 => {}
                 less => {
                     counted = Counted::Less;
-                    self.members[member].purses[wallet].claw_back(&order_id(order), -less);
+                    self.happens_to(owner.unwrap(), |purses| {
+                        purses[wallet].claw_back(&order_id(order), -less)
+                    });
                 }
             }
         }
         self.orders[order].leaves = should;
-        owner.into_iter().for_each(|owner| self.touch(owner));
         self.judge(member, counted, at, Some(order));
     }
 

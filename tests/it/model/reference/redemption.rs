@@ -83,18 +83,16 @@ impl Reference {
 
     /// What comes to nothing gives the points back, into the lots they came from, as far as those still last.
     fn become_of(&mut self, at: usize, status: Status) {
-        let member = self.living(self.redemptions[at].member);
         let redemption = &mut self.redemptions[at];
         redemption.status = status;
         if status == Status::Nothing {
             let owner = redemption.member;
             let drawn = std::mem::take(&mut redemption.drawn);
-            self.touch(owner);
-            let purse = &mut self.members[member].purses[POINTS];
-            for (gone, amount) in drawn {
-                purse.credit(amount, gone);
-            }
-            purse.pass(self.now);
+            let now = self.now;
+            self.happens_to(owner, |purses| {
+                drawn.iter().for_each(|(gone, amount)| purses[POINTS].credit(*amount, *gone));
+                purses[POINTS].pass(now);
+            });
         }
     }
 }

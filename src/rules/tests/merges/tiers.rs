@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::decide::Undecided;
-use crate::domain::merge::Ended;
+use crate::domain::merge::{Ended, Tombstones};
 use crate::domain::text::{Name, Note};
 use crate::domain::tier::ManualTier;
 
@@ -33,7 +33,10 @@ impl Pair {
         let (id, from) = (SourceId::new(Ulid(life.events << 64)), SourceOrigin::Outside);
         let input = SourceInput { id, event: Arc::new(event), received_at: life.now, from };
         let mut case = life.case(Occasion::Source(input), None);
-        case.desk.guests = vec![self.other.clone()];
+        match kind {
+            "member.merge" => case.desk.guest = Some(Box::new(self.other.clone().into())),
+            _ => case.desk.tombstones = Tombstones::of(vec![self.other.clone()]),
+        }
         let commit = match decide(&life.program, &life.chain.id, &life.endpoints, case) {
             Ok(commit) => commit,
             Err(Undecided::Refused(refused)) => return Err(refused.code),

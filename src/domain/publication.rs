@@ -1,0 +1,69 @@
+//! Published versions of a chain's program: numbered from 1, never changed. The newest is in force.
+
+use serde::Serialize;
+
+use super::Timestamp;
+use super::text::{Name, Note};
+
+/// Where a version comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The chain's folder under `rules/` was edited.
+    Folder,
+    /// Somebody sent the files.
+    Api,
+    /// Somebody went back to this version.
+    Rollback(i64),
+}
+
+impl Origin {
+    /// Its name, as stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Api => "api",
+            Self::Rollback(_) => "rollback",
+        }
+    }
+
+    /// The version whose files it repeats, if it is a way back.
+    pub const fn restores(self) -> Option<i64> {
+        match self {
+            Self::Rollback(version) => Some(version),
+            Self::Folder | Self::Api => None,
+        }
+    }
+
+    /// Reads what [`Self::as_str`] and [`Self::restores`] wrote.
+    pub fn read(name: &str, restores: Option<i64>) -> Option<Self> {
+        match (name, restores) {
+            ("folder", None) => Some(Self::Folder),
+            ("api", None) => Some(Self::Api),
+            ("rollback", Some(version)) => Some(Self::Rollback(version)),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One version, but for its files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// Its number.
+    pub version: i64,
+    /// SHA-256 of its files.
+    pub hash: [u8; 32],
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The API key that published it; `None` = nobody did, the folder was edited.
+    pub by: Option<Name>,
+    /// Why, in words.
+    pub note: Option<Note>,
+    /// When.
+    pub at: Timestamp,
+}
