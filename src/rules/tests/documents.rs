@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::rules::code::{Code, Unit};
-use crate::rules::report::{Colour, check_for};
+use crate::rules::report::{Colour, chain_of, check_for};
 use crate::rules::testing;
 
 const COOKBOOK: &str = "docs/cookbook";
@@ -26,12 +26,17 @@ fn folders(path: &str) -> Vec<(String, Sources)> {
     found
 }
 
+/// The chain that these files would be the program of.
+fn chain_for(sources: &Sources) -> Chain {
+    chain_of("corner", sources).unwrap()
+}
+
 fn loaded(what: &str, sources: &Sources) -> Program {
-    Program::load(sources, &chain(), 1).unwrap_or_else(|problems| panic!("{what}: {problems:#?}"))
+    Program::load(sources, &chain_for(sources), 1).unwrap_or_else(|problems| panic!("{what}: {problems:#?}"))
 }
 
 fn passes(program: &Program, sources: &Sources) -> bool {
-    testing::run(program, sources, &chain()).iter().all(|test| test.failure.is_none())
+    testing::run(program, sources, &chain_for(sources)).iter().all(|test| test.failure.is_none())
 }
 
 /// Everything with a condition.
@@ -85,7 +90,7 @@ fn other_constants(sources: &Sources) -> Vec<(String, String, String)> {
 }
 
 fn assert_good(what: &str, sources: &Sources) {
-    let report = check_for(sources.clone(), &chain());
+    let report = check_for(sources.clone(), &chain_for(sources));
     assert!(report.is_good(), "{what}\n{}", report.render(Path::new(what), Colour::Plain));
     assert!(!report.tests.is_empty(), "{what} has no tests");
 }
@@ -122,4 +127,40 @@ fn the_cookbook_lists_every_recipe_once() {
     listed.sort_unstable();
     let recipes: Vec<_> = folders(COOKBOOK).into_iter().map(|(name, _)| name).collect();
     assert_eq!(listed, recipes);
+}
+
+/// The fenced blocks of one language on a page.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// A page's programs: its one manifest, and all its rules.
+fn guide() -> Sources {
+    let page = std::fs::read_to_string(document("docs/rules.md")).unwrap();
+    let manifests = blocks(&page, "toml");
+    assert_eq!(manifests.len(), 1);
+    let files = [("program.toml", manifests.concat()), ("rules.rhai", blocks(&page, "rhai").join("\n"))];
+    Sources { files: files.map(|(name, text)| (name.to_owned(), text)).to_vec() }
+}
+
+#[test]
+fn what_the_guide_tells_a_newcomer_to_type_checks_and_its_tests_pass() {
+    assert_good("docs/rules.md", &guide());
+    assert_eq!(unnoticed("docs/rules.md", &guide()), Vec::<String>::new());
+}
+
+#[test]
+fn the_guide_shows_what_the_checker_says() {
+    let page = std::fs::read_to_string(document("docs/rules.md")).unwrap();
+    let (rules, tests) = (4, 4);
+    let report = check_for(guide(), &chain_for(&guide()));
+    assert_eq!((report.rules.len(), report.tests.len()), (rules, tests));
+    assert!(page.contains(&format!("corner: {rules} rules, {tests} tests passed")));
+    let mut first = guide();
+    first.files[1].1 = blocks(&page, "rhai")[0].replace("order.total", "order.totl");
+    let corner = chain_for(&first);
+    let shown = check_for(first, &corner).render(Path::new("corner"), Colour::Plain);
+    let shown: Vec<_> = shown.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
+    assert!(page.contains(&shown.join("\n")), "{}", shown.join("\n"));
 }
