@@ -8,6 +8,7 @@ mod migrate;
 mod net;
 mod out;
 mod publish;
+mod reference;
 mod sample;
 mod serve;
 mod till;
@@ -48,6 +49,8 @@ enum Verb {
     Verify(verify::Verify),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 /// Why a verb ends with another exit code than 0.
@@ -120,6 +123,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::Reference(_)) => {
+            reference::run();
+            Ok(())
+        }
     }
 }
 
