@@ -6,6 +6,7 @@ mod demo;
 mod key;
 mod migrate;
 mod net;
+mod new_chain;
 mod out;
 mod publish;
 mod reference;
@@ -44,6 +45,7 @@ enum Verb {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Check(check::Check),
+    NewChain(new_chain::NewChain),
     Publish(publish::Publish),
     Migrate(migrate::Migrate),
     Verify(verify::Verify),
@@ -118,6 +120,7 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Serve(verb)) => serve::run(&verb.flags.0),
         Some(Verb::Demo(verb)) => demo::run(&verb),
         Some(Verb::Check(verb)) => check::run(&verb),
+        Some(Verb::NewChain(verb)) => new_chain::run(&verb),
         Some(Verb::Publish(verb)) => publish::run(&verb),
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),

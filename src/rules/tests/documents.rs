@@ -164,3 +164,13 @@ fn the_guide_shows_what_the_checker_says() {
     let shown: Vec<_> = shown.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
     assert!(page.contains(&shown.join("\n")), "{}", shown.join("\n"));
 }
+
+#[test]
+fn every_further_sample_checks_and_its_tests_notice_what_is_broken() {
+    let samples = folders("docs/samples");
+    assert_eq!(samples.len(), 2);
+    for (name, sources) in &samples {
+        assert_good(name, sources);
+        assert_eq!(unnoticed(name, sources), Vec::<String>::new());
+    }
+}
