@@ -142,6 +142,8 @@ pub(super) const SENDER_AWARD: i64 = 25;
 pub(super) const RECEIVER_AWARD: i64 = 12;
 pub(super) const ABANDONED_AFTER: Instant = 60 * 60;
 pub(super) const MAX_CARTS: usize = 3;
+/// Open or not.
+pub(super) const CARTS_REMEMBERED: usize = 8;
 /// Snapshots of one order that can be told apart.
 pub(super) const VERSIONS: i64 = 12;
 

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::super::program::{ABANDONED_AFTER, MAX_CARTS};
+use super::super::program::{ABANDONED_AFTER, CARTS_REMEMBERED, MAX_CARTS};
 use super::super::purse::Instant;
 use super::{Expected, Reference};
 
@@ -38,6 +38,11 @@ impl Carts {
         let open = self.all.iter().filter(|cart| cart.is_open()).count();
         if let Some(quietest) = self.all.iter().position(Cart::is_open).filter(|_| open > MAX_CARTS) {
             self.all.remove(quietest);
+        }
+        if self.all.len() > CARTS_REMEMBERED
+            && let Some(at) = self.all.iter().position(|cart| !cart.is_open())
+        {
+            self.all.remove(at);
         }
     }
 
