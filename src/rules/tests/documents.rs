@@ -174,3 +174,13 @@ fn every_further_sample_checks_and_its_tests_notice_what_is_broken() {
         assert_eq!(unnoticed(name, sources), Vec::<String>::new());
     }
 }
+
+#[test]
+fn the_tests_of_a_new_chain_notice_what_is_broken() {
+    let mut starter = folder::read(&document("src/cli/starter")).unwrap();
+    for (_, text) in &mut starter.files {
+        *text = text.replace("{name}", "Corner").replace("{timezone}", "UTC").replace("{currency}", "USD");
+    }
+    assert_good("starter", &starter);
+    assert_eq!(unnoticed("starter", &starter), Vec::<String>::new());
+}
