@@ -124,9 +124,16 @@ pub(super) struct Word {
     pub(super) role: Option<Role>,
     /// For properties of `event`: the events that have it; empty = all.
     pub(super) events: &'static [EventType],
+    /// What it means, in one line; words of one name need it once.
+    pub(super) says: &'static str,
 }
 
 impl Word {
+    pub(super) fn says(&mut self, says: &'static str) -> &mut Self {
+        self.says = says;
+        self
+    }
+
     pub(super) fn place(&mut self, place: Place) -> &mut Self {
         self.place = place;
         self
@@ -196,6 +203,7 @@ impl Author {
             place: Place::Anywhere,
             role: None,
             events: &[],
+            says: "",
         })
     }
 
@@ -220,6 +228,7 @@ impl Author {
             place: Place::Anywhere,
             role: None,
             events: &[],
+            says: "",
         })
     }
 
