@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::program::{MUG_DAYS, POINTS, REWARDS};
 use super::super::purse::{DAY, Instant};
 use super::super::steps::RedemptionStep;
-use super::{Call, Expected, Reference};
+use super::{Call, Expected, Last, Reference};
 
 /// Where a redemption stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,13 @@ pub(super) struct Redemption {
 }
 
 impl Reference {
+    /// Of two that expire at the same instant, nothing is said of which pays a debt first; so there is one at an instant.
     pub(super) fn redeem(&mut self, named: usize, reward: usize) {
+        let is_tied = |other: &Redemption| other.reward == reward && other.made_at == self.now;
+        if REWARDS[reward].0 == "mug" && self.redemptions.iter().any(is_tied) {
+            self.last = Last::Nothing;
+            return;
+        }
         let member = self.living(named);
         let (id, cost, is_automatic, stock, each) = REWARDS[reward];
         let taken = |of: &dyn Fn(&Redemption) -> bool| {
