@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::chain::ChainId;
 use crate::domain::decide::SourceInput;
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Identity, Whose, whose};
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
 use crate::domain::order::OrderRecord;
@@ -300,16 +300,8 @@ impl ChainActor {
         let identities = &pending.event.identities;
         let by_order = order.as_ref().and_then(|order| order.member);
         let by_order = by_order.map(|owner| found.heirs.get(&owner).copied().unwrap_or(owner));
-        let by_identity = identities.iter().find_map(owner_of);
-        let mut attach: Vec<_> = identities.iter().filter(|i| owner_of(i).is_none()).cloned().collect();
-        let mut notes = Vec::new();
-        if let Some(id) = by_order.or(by_identity) {
-            for identity in identities.iter().filter(|i| owner_of(i).is_some_and(|owner| owner != id)) {
-                notes.push(format!("{identity} belongs to another member and was left there").into());
-            }
-            if by_order.is_some_and(|owner| by_identity != Some(owner)) {
-                attach.clear(); // the one who brings it need not be the guest
-            }
+        let Whose { owner, attach, notes } = whose(identities, by_order, owner_of);
+        if let Some(id) = owner {
             let was_resident = self.members.contains_key(&id);
             let addr = match (self.resident_route(id), found.members.get(&id)) {
                 (Some(addr), _) => addr,

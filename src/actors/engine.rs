@@ -291,7 +291,7 @@ impl Engine {
     }
 
     /// Gives an event without a key the one under which a repeat of it would be stored.
-    async fn name(&self, chain: &ChainId, input: &mut SourceInput) -> Result<(), EngineError> {
+    pub(super) async fn name(&self, chain: &ChainId, input: &mut SourceInput) -> Result<(), EngineError> {
         if input.event.key_origin == KeyOrigin::Sender {
             return Ok(());
         }
@@ -434,7 +434,7 @@ impl Engine {
         self.known(chain, key, &SourceEvent::hash_of(body)).await
     }
 
-    async fn known(
+    pub(super) async fn known(
         &self,
         chain: &ChainId,
         key: &Key,

@@ -44,7 +44,7 @@ use super::snapshot::ChainSnapshot;
 /// How often a decision that lost against another writer is made again before the caller is asked to.
 const MAX_LOSSES: usize = 8;
 /// How often a decision is made in all, the times included when it lacked something that was looked up then.
-const MAX_TRIES: usize = 32;
+pub(super) const MAX_TRIES: usize = 32;
 /// Messages that may wait for one member; the door admits events, so this only bounds one very hot member.
 const MAILBOX: usize = 1_024;
 

@@ -26,6 +26,7 @@ pub mod churn;
 mod claims;
 pub mod configure;
 pub mod coupons;
+pub mod dry_run;
 pub mod endpoint;
 pub mod endpoints;
 pub mod engine;

@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// The files of a stored version.
-    async fn sources_of(&self, id: &ChainId, version: i64) -> Result<Sources, EngineError> {
+    pub(super) async fn sources_of(&self, id: &ChainId, version: i64) -> Result<Sources, EngineError> {
         let of = id.clone();
         let stored = self.0.store.read(move |conn| store::program::get(conn, &of, version)).await?;
         let stored = stored.ok_or(EngineError::NotFound("version"))?;

@@ -145,6 +145,39 @@ impl MemberName {
     }
 }
 
+/// Whose an event is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// This member's; `None` = nobody who is known.
+    pub owner: Option<MemberId>,
+    /// Identities of the event that belong to nobody and come to be the member's.
+    pub attach: Vec<Identity>,
+    /// What was resolved differently than the sender may expect.
+    pub notes: Vec<Box<str>>,
+}
+
+/// Decides whose an event is: the owner's of its order, where it follows that; else the owner's of the first identity, by
+/// priority, that anybody owns. Identities of others are left where they are.
+pub fn whose(
+    identities: &[Identity],
+    by_order: Option<MemberId>,
+    owner_of: impl Fn(&Identity) -> Option<MemberId>,
+) -> Whose {
+    let by_identity = identities.iter().find_map(&owner_of);
+    let mut attach: Vec<_> = identities.iter().filter(|i| owner_of(i).is_none()).cloned().collect();
+    let mut notes = Vec::new();
+    let owner = by_order.or(by_identity);
+    if let Some(id) = owner {
+        for identity in identities.iter().filter(|i| owner_of(i).is_some_and(|owner| owner != id)) {
+            notes.push(format!("{identity} belongs to another member and was left there").into());
+        }
+        if by_order.is_some_and(|owner| by_identity != Some(owner)) {
+            attach.clear(); // the one who brings it need not be the guest
+        }
+    }
+    Whose { owner, attach, notes }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

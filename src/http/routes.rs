@@ -7,8 +7,8 @@ use super::admin::commands::about_member;
 use super::admin::coupons::about_coupon;
 use super::admin::redemptions::one_step;
 use super::admin::{
-    chains, churn, coupon_books, coupon_codes, coupons, deliveries, endpoints, event_types, export, keys,
-    loyalty_events, members, program, redemptions, referrals, source_events,
+    chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints, event_types, export,
+    keys, loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -130,6 +130,7 @@ fn of_the_process(service: &mut web::ServiceConfig) {
 fn of_events(service: &mut web::ServiceConfig) {
     of_chain("/events").get(loyalty_events::list).post(single::receive).add(service);
     of_chain("/events/batch").post(batch::receive).add(service);
+    of_chain("/events/dry_run").post(dry_run::try_out).add(service);
     of_chain("/events/{id}").get(loyalty_events::get).add(service);
     of_chain("/source_events").get(source_events::list).add(service);
     of_chain("/source_events/{id}").get(source_events::get).add(service);
@@ -150,6 +151,7 @@ fn of_members(service: &mut web::ServiceConfig) {
         .post(about_member(Right::Manage, CommandType::Unmerge))
         .add(service);
     of_chain("/members/{member}/ledger").get(members::ledger).add(service);
+    of_chain("/members/{member}/ledger/{line}").get(members::explain).add(service);
     of_chain("/members/{member}/points")
         .post(about_member(Right::Manage, CommandType::AdjustPoints))
         .add(service);

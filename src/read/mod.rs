@@ -7,6 +7,7 @@ pub mod churn;
 pub mod coupon;
 pub mod delivery;
 pub mod endpoint;
+pub mod explanation;
 pub mod export;
 pub mod ledger;
 pub mod loyalty_event;

@@ -34,6 +34,7 @@ use crate::domain::wallet::{Wallet, Wallets};
 use super::api::money;
 use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
+use super::verdict::{Verdict, in_words};
 
 /// The most events that one test may send.
 const MAX_SENDS: u128 = 1_000;
@@ -380,7 +381,8 @@ impl World {
 
     /// Whether the condition of `rule` held on the last event.
     pub(super) fn fired(&self, rule: &str) -> bool {
-        self.last.iter().any(|decided| decided.fired.iter().any(|name| **name == *rule))
+        let mut verdicts = self.last.iter().flat_map(|decided| &decided.minutes.rules);
+        verdicts.any(|judged| *judged.rule == *rule && matches!(judged.verdict, Verdict::Fired(_)))
     }
 
     pub(super) fn forwarded(&self, tag: &str) -> bool {
@@ -392,15 +394,9 @@ impl World {
     }
 
     /// For the explanation of a failing test.
-    pub(super) fn fired_in_words(&self) -> String {
-        match &self.last {
-            None => "no event was sent before this".to_owned(),
-            Some(decided) if decided.fired.is_empty() => "no rule fired on the last event".to_owned(),
-            Some(decided) => {
-                let names: Vec<_> = decided.fired.iter().map(|name| format!("\"{name}\"")).collect();
-                format!("on the last event fired {}", names.join(", "))
-            }
-        }
+    pub(super) fn verdicts_in_words(&self) -> String {
+        let rules = self.last.as_ref().map(|decided| &decided.minutes.rules[..]);
+        rules.map_or_else(|| "no event was sent before this".to_owned(), in_words)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
 
 use super::check::{self, Checker};
+use super::conditions::Excerpt;
 use super::diagnostic::{Diagnostic, Spot};
 use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group};
@@ -79,6 +80,8 @@ pub(super) struct Unit {
     pub(super) file: Arc<str>,
     pub(super) position: Position,
     pub(super) condition: Option<Expr>,
+    /// The condition as it is written; empty without one.
+    pub(super) written: Excerpt,
     pub(super) body: Expr,
     pub(super) cause: Cause,
 }
@@ -139,6 +142,12 @@ impl Code {
 
     pub(super) fn has_rules_on_tick(&self, tick: TickType) -> bool {
         self.rules.contains_key(&RuleEvent::Tick(tick))
+    }
+
+    /// What a rule of this program starts on.
+    pub(super) fn event_of(&self, unit: &Unit) -> &'static str {
+        let has_it = |(_, units): &(_, &Vec<Unit>)| units.iter().any(|known| known.name == unit.name);
+        self.rules.iter().find(has_it).map_or("", |(event, _)| event.as_str())
     }
 
     pub(super) fn rule_names(&self) -> impl Iterator<Item = &str> {
@@ -380,6 +389,7 @@ fn judged(
 }
 
 fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
+    let written = Excerpt::of_condition(&files[file].text, &block);
     let file = files[file].name.clone();
     let line = block.position.line().unwrap_or(1);
     let cause =
@@ -389,6 +399,7 @@ fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
         file,
         position: block.position,
         condition: block.condition,
+        written,
         body: block.body,
         cause,
     }

@@ -42,6 +42,7 @@ use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
 use super::segments;
+use super::verdict::{Effects, Judged, Minutes};
 use super::views::{
     CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
 };
@@ -73,8 +74,8 @@ pub struct Case {
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) commit: Commit,
-    /// The rules whose condition held, in order.
-    pub(super) fired: Vec<Arc<str>>,
+    /// How rules and triggers were judged, when the program tells why.
+    pub(super) minutes: Minutes,
     /// The rules that failed.
     pub(super) failures: Vec<RuleFailure>,
     /// The tags that each loyalty event was forwarded to.
@@ -104,16 +105,17 @@ pub(super) fn decide_and_tell(
     let frame = program.frame(chain);
     let mut draft =
         Draft::begin(frame, case.member, case.order, case.occasion, case.desk, case.foresight, case.now)?;
+    let mut minutes = Minutes::of(program);
     if draft.member.ended.is_some() {
-        let (commit, forwards) = finish(program, frame, endpoints, draft)?;
-        return Ok(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards });
+        let (commit, forwards) = finish(program, frame, endpoints, draft, &mut minutes)?;
+        return Ok(Decided { commit, minutes, failures: Vec::new(), forwards });
     }
     draft.attach(case.attach);
     for note in case.notes {
         draft.note(note);
     }
     draft.miss(frame);
-    let (mut fired, mut failures) = (Vec::new(), Vec::new());
+    let mut failures = Vec::new();
     let again = Again(case.again.as_deref());
     let runs = |unit: &Unit| again.runs(unit);
     let asked = ask_rules(program, &mut draft, &runs);
@@ -127,22 +129,16 @@ pub(super) fn decide_and_tell(
             (Ok(_), Some(_)) => draft.settled_now(&unit.name),
             (Err(_), Some(from)) => draft.left_unsettled(&unit.name, from),
         }
-        match outcome {
-            Ok(Held::Yes) => fired.push(unit.name.clone()),
-            Ok(Held::No) => {}
-            Err(failure) => failures.push(failure),
-        }
+        minutes.rule(program, unit, &outcome, draft.effects());
+        failures.extend(outcome.err());
     }
     draft.lacks_nothing()?;
     failures.extend(draft.settle_order(frame).err());
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
     for (unit, outcome) in react(program, frame, &mut draft, again) {
-        match outcome {
-            Ok(Held::Yes) => fired.push(unit.name.clone()),
-            Ok(Held::No) => {}
-            Err(failure) => failures.push(failure),
-        }
+        minutes.rule(program, unit, &outcome, draft.effects());
+        failures.extend(outcome.err());
     }
     draft.lacks_nothing()?;
     draft.settle_tier(frame);
@@ -150,8 +146,8 @@ pub(super) fn decide_and_tell(
     segments::sort(program, chain, &mut draft)?;
     failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
-    let (commit, forwards) = finish(program, frame, endpoints, draft)?;
-    Ok(Decided { commit, fired, failures, forwards })
+    let (commit, forwards) = finish(program, frame, endpoints, draft, &mut minutes)?;
+    Ok(Decided { commit, minutes, failures, forwards })
 }
 
 /// The commit, with its deliveries, and the tags that each loyalty event was forwarded to.
@@ -160,11 +156,12 @@ fn finish(
     frame: Frame<'_>,
     endpoints: &[Arc<Endpoint>],
     mut draft: Draft,
+    minutes: &mut Minutes,
 ) -> Result<(Commit, Vec<Vec<Name>>), Undecided> {
     let foresight = std::mem::take(&mut draft.foresight);
     let mut purse = draft.purse(&program.terms, draft.coupon_time());
     let mut commit = draft.finish(frame);
-    let (forwards, failures) = ask_triggers(program, &commit, &foresight, &mut purse);
+    let (forwards, failures) = ask_triggers(program, &commit, &foresight, &mut purse, minutes);
     let coupons = purse.lacks();
     if !coupons.is_empty() {
         return Err(Undecided::Lacks(Wanted { coupons, ..Wanted::default() }.into()));
@@ -195,13 +192,14 @@ pub(super) fn announce_and_tell(
 ) -> Option<Decided> {
     let mut commit = decide::announce(program.frame(chain), input, now)?;
     // Without a member there is nothing that would have to be looked up.
-    let (forwards, failures) = ask_triggers(program, &commit, &Foresight::Nothing, &mut Purse::default());
+    let (mut minutes, mut purse) = (Minutes::of(program), Purse::default());
+    let (forwards, failures) = ask_triggers(program, &commit, &Foresight::Nothing, &mut purse, &mut minutes);
     address(endpoints, &mut commit, &forwards);
     report(&mut commit, failures);
-    Some(Decided { commit, fired: Vec::new(), failures: Vec::new(), forwards })
+    Some(Decided { commit, minutes, failures: Vec::new(), forwards })
 }
 
-type Reacted<'p> = Vec<(&'p Unit, Result<Held, RuleFailure>)>;
+type Reacted<'p> = Vec<(&'p Unit, Result<Judged<Effects>, RuleFailure>)>;
 
 /// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
 /// a replay, what was told the first time is there for the rules that failed on it, and for no other.
@@ -244,14 +242,8 @@ fn react_to<'p>(
     settled
 }
 
-/// Whether the condition of a rule held.
-enum Held {
-    Yes,
-    No,
-}
-
-/// What a rule asks for: `None` when its condition does not hold.
-type Outcome = Result<Option<Vec<Action>>, RuleFailure>;
+/// What a rule asks for.
+type Outcome = Result<Judged<Vec<Action>>, RuleFailure>;
 
 /// What a rule asks for on what happened; or for a changed order, as it was and as it is.
 enum Work {
@@ -326,7 +318,7 @@ fn ask<'p>(
     let member = MemberView::new(draft.member.clone(), draft.today, program, &draft.foresight, draft.now);
     let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
     let purse = draft.purse(&program.terms, draft.coupon_time());
-    let mut run = Run::new(&program.code, variables, purse);
+    let mut run = Run::new(program, variables, purse);
     let asked = rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect();
     draft.put_away(run.end());
     asked
@@ -378,25 +370,36 @@ fn order_view(program: &Program, draft: &Draft, id: &Key, order: Option<Arc<Orde
 }
 
 /// Applies what one rule asked for, all of it or nothing.
-fn settle(frame: Frame<'_>, draft: &mut Draft, unit: &Unit, work: Work) -> Result<Held, RuleFailure> {
+fn settle(
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    unit: &Unit,
+    work: Work,
+) -> Result<Judged<Effects>, RuleFailure> {
     let effects = |actions| RuleEffects { cause: unit.cause.clone(), actions };
-    let (held, applied) = match work {
+    let before = draft.effects().len();
+    let (unmet, applied) = match work {
         Work::Done(outcome) => match outcome? {
-            None => (Held::No, Ok(())),
-            Some(actions) if actions.is_empty() => (Held::Yes, Ok(())),
-            Some(actions) => (Held::Yes, draft.apply(frame, &effects(actions))),
+            Judged::Not(why) => return Ok(Judged::Not(why)),
+            Judged::Held(actions) if actions.is_empty() => (None, Ok(())),
+            Judged::Held(actions) => (None, draft.apply(frame, &effects(actions))),
         },
         Work::Changed(was, is) => {
-            let was = was.transpose()?.map(Option::unwrap_or_default);
-            let is = is?;
-            let held = if is.is_some() { Held::Yes } else { Held::No };
-            (held, draft.re_earn(frame, was.as_deref(), effects(is.unwrap_or_default())))
+            let was = was.transpose()?.map(Judged::into_actions);
+            let (actions, unmet) = match is? {
+                Judged::Held(actions) => (actions, None),
+                Judged::Not(why) => (Vec::new(), Some(why)),
+            };
+            (unmet, draft.re_earn(frame, was.as_deref(), effects(actions)))
         }
     };
-    applied.map(|()| held).map_err(|refusal| {
-        let at = format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1));
-        RuleFailure::new(&*unit.name, at, refusal.to_string())
-    })
+    match applied {
+        Ok(()) => Ok(unmet.map_or_else(|| Judged::Held(before..draft.effects().len()), Judged::Not)),
+        Err(refusal) => {
+            let at = format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1));
+            Err(RuleFailure::new(&*unit.name, at, refusal.to_string()))
+        }
+    }
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
@@ -429,6 +432,7 @@ fn ask_triggers(
     commit: &Commit,
     foresight: &Foresight,
     purse: &mut Purse,
+    minutes: &mut Minutes,
 ) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
     let mut forwards = vec![Vec::new(); commit.events.len()];
     let mut failures = Vec::new();
@@ -444,10 +448,13 @@ fn ask_triggers(
         let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let variables = member.into_iter().chain([("event", Dynamic::from(view))]);
-        let mut run = Run::new(&program.code, variables, std::mem::take(purse));
+        let mut run = Run::new(program, variables, std::mem::take(purse));
         for unit in units {
-            match run.trigger(unit) {
-                Ok(more) => tags.extend(more),
+            let outcome = run.trigger(unit);
+            minutes.trigger(event, unit, &outcome);
+            match outcome {
+                Ok(Judged::Held(more)) => tags.extend(more),
+                Ok(Judged::Not(_)) => {}
                 Err(failure) => failures.push(failure),
             }
         }

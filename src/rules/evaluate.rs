@@ -11,8 +11,11 @@ use crate::domain::effect::{Action, RuleFailure};
 use crate::domain::text::Name;
 
 use super::code::{Code, Unit};
+use super::conditions::false_parts;
 use super::language;
+use super::program::Program;
 use super::requests::{Failure, Page, Requests};
+use super::verdict::{Judged, Telling, Unmet};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
 const MAX_KEPT: usize = 64;
@@ -48,15 +51,17 @@ pub(super) struct Run<'a> {
     scope: Scope<'static>,
     /// What may be asked about the member's coupons.
     purse: Purse,
+    telling: Telling,
 }
 
 impl<'a> Run<'a> {
     /// Begins with these variables.
     pub(super) fn new(
-        code: &'a Code,
+        program: &'a Program,
         variables: impl IntoIterator<Item = (&'static str, Dynamic)>,
         purse: Purse,
     ) -> Self {
+        let code = &*program.code;
         let kept = KEPT.with_borrow_mut(|all| {
             let at = all.iter().rposition(|kept| kept.program == code.id);
             at.map(|at| all.remove(at))
@@ -65,7 +70,7 @@ impl<'a> Run<'a> {
         for (name, value) in variables {
             scope.push_constant_dynamic(name, value);
         }
-        Self { code, kept, scope, purse }
+        Self { code, kept, scope, purse, telling: program.telling }
     }
 
     /// Ends. Hands back what was asked about.
@@ -73,16 +78,16 @@ impl<'a> Run<'a> {
         std::mem::take(&mut self.purse)
     }
 
-    /// What the rule asks for; `None` when its condition does not hold.
-    pub(super) fn rule(&mut self, unit: &Unit) -> Result<Option<Vec<Action>>, RuleFailure> {
+    /// What the rule asks for.
+    pub(super) fn rule(&mut self, unit: &Unit) -> Result<Judged<Vec<Action>>, RuleFailure> {
         let (held, page) = self.guarded(unit, |purse| Page::of_rule(unit.name.clone(), purse));
-        held.map(|held| held.then(|| page.into_actions()))
+        Ok(if held? { Judged::Held(page.into_actions()) } else { Judged::Not(self.unmet(unit)) })
     }
 
-    /// The tags that the trigger forwards to: none when its condition does not hold.
-    pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Vec<Name>, RuleFailure> {
+    /// The tags that the trigger forwards to.
+    pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Judged<Vec<Name>>, RuleFailure> {
         let (held, page) = self.guarded(unit, Page::of_trigger);
-        held.map(|_| page.into_tags())
+        Ok(if held? { Judged::Held(page.into_tags()) } else { Judged::Not(self.unmet(unit)) })
     }
 
     /// Whether a segment's condition holds.
@@ -90,30 +95,62 @@ impl<'a> Run<'a> {
         self.guarded(unit, Page::of_condition).0
     }
 
-    /// Whether the condition held, and what was asked for. Whatever happens, the variables are as before.
+    /// Whether the condition held, and what was asked for.
     fn guarded(
         &mut self,
         unit: &Unit,
         page: impl FnOnce(Purse) -> Page,
     ) -> (Result<bool, RuleFailure>, Page) {
-        let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
-        kept.requests.open(page(std::mem::take(&mut self.purse)));
-        let (code, scope) = (self.code, &mut self.scope);
-        let variables = scope.len();
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(code, kept, scope, unit)));
-        scope.rewind(variables);
-        let mut page = kept.requests.close();
-        self.purse = std::mem::take(&mut page.purse);
+        let (outcome, page) = self.at_work(page, |context| run(context, unit));
         let held = match outcome {
-            Ok(Ok(held)) => Ok(held),
-            Ok(Err(error)) => Err(failure(code, unit, &error)),
-            Err(_) => {
-                self.kept = None;
+            Some(Ok(held)) => Ok(held),
+            Some(Err(error)) => Err(failure(self.code, unit, &error)),
+            None => {
                 let error = "the interpreter stopped unexpectedly; please report this rule";
                 Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
         };
         (held, page)
+    }
+
+    /// Why a condition did not hold, if somebody wants to know.
+    fn unmet(&mut self, unit: &Unit) -> Option<Box<Unmet>> {
+        if self.telling == Telling::What {
+            return None;
+        }
+        let condition = unit.condition.as_ref()?;
+        let read = |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>| {
+            false_parts(context, condition, &unit.written)
+        };
+        let because = self.at_work(Page::of_condition, read).0.unwrap_or_default();
+        Some(Box::new(Unmet { condition: unit.written.text.clone(), because }))
+    }
+
+    /// Has the interpreter do something, and hands on what was asked for meanwhile; `None` when it panicked. Whatever
+    /// happens, the variables are as before.
+    fn at_work<T>(
+        &mut self,
+        page: impl FnOnce(Purse) -> Page,
+        work: impl FnOnce(&mut EvalContext<'_, '_, '_, '_, '_, '_>) -> T,
+    ) -> (Option<T>, Page) {
+        let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
+        kept.requests.open(page(std::mem::take(&mut self.purse)));
+        kept.global.num_operations = 0;
+        kept.global.level = 0;
+        kept.global.scope_level = 0;
+        let (engine, scope) = (&self.code.engine, &mut self.scope);
+        let variables = scope.len();
+        let (global, caches) = (&mut kept.global, &mut kept.caches);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            work(&mut EvalContext::new(engine, global, caches, scope, None))
+        }));
+        self.scope.rewind(variables);
+        let mut page = kept.requests.close();
+        self.purse = std::mem::take(&mut page.purse);
+        if outcome.is_err() {
+            self.kept = None;
+        }
+        (outcome.ok(), page)
     }
 }
 
@@ -131,11 +168,7 @@ impl Drop for Run<'_> {
 }
 
 /// Evaluates condition and body; says whether the condition held.
-fn run(code: &Code, kept: &mut Kept, scope: &mut Scope<'static>, unit: &Unit) -> Result<bool, Failure> {
-    kept.global.num_operations = 0;
-    kept.global.level = 0;
-    kept.global.scope_level = 0;
-    let mut context = EvalContext::new(&code.engine, &mut kept.global, &mut kept.caches, scope, None);
+fn run(context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, unit: &Unit) -> Result<bool, Failure> {
     if let Some(condition) = &unit.condition {
         let holds = context.eval_expression_tree(&Expression::from(condition))?;
         let holds = holds.as_bool().map_err(|found| {

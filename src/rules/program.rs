@@ -13,6 +13,7 @@ use crate::domain::terms::Terms;
 use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::manifest::{self, Manifest};
+use super::verdict::Telling;
 
 /// Stack of the thread that parses and checks: the parser recurses, and what it reads is not ours.
 const LOADER_STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -68,6 +69,7 @@ pub struct Program {
     /// Whether an unknown member is enrolled on first sight (default yes).
     pub enrol_on_first_sight: bool,
     pub(super) code: Arc<Code>,
+    pub(super) telling: Telling,
 }
 
 impl Program {
@@ -80,6 +82,7 @@ impl Program {
             ticks_with_rules: Vec::new(),
             enrol_on_first_sight: true,
             code: Arc::new(Code::empty()),
+            telling: Telling::What,
         }
     }
 
@@ -111,7 +114,14 @@ impl Program {
             ticks_with_rules,
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
+            telling: Telling::What,
         })
+    }
+
+    /// The same program, whose decisions say why.
+    #[must_use]
+    pub(super) fn telling_why(&self) -> Self {
+        Self { telling: Telling::Why, ..self.clone() }
     }
 
     /// What stays the same for every decision of this version.

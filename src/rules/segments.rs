@@ -47,7 +47,7 @@ pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) -> Res
 fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft, purse: Purse) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
     let member = MemberView::new(draft.member.clone(), today, program, &draft.foresight, draft.now);
-    Run::new(&program.code, [("member", Dynamic::from(member))], purse)
+    Run::new(program, [("member", Dynamic::from(member))], purse)
 }
 
 fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {

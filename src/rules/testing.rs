@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{
     Caches, Dynamic, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map, NativeCallContext,
-    Position, Scope,
+    Scope,
 };
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::domain::chain::Chain;
 use super::bench::{Bench, World};
 use super::check::start;
 use super::code::Unit;
+use super::conditions::{Excerpt, false_parts};
 use super::diagnostic::{Diagnostic, Spot};
 use super::language;
 use super::program::{Program, Sources, on_big_stack};
@@ -41,7 +42,7 @@ pub fn run(program: &Program, sources: &Sources, chain: &Chain) -> Vec<TestOutco
     if program.code.tests.is_empty() {
         return Vec::new();
     }
-    let program = Arc::new(program.clone());
+    let program = Arc::new(program.telling_why());
     let world = || World::new(program.clone(), chain.clone());
     let outcomes =
         || program.code.tests.iter().map(|test| outcome(test, &program, sources, world())).collect();
@@ -59,7 +60,7 @@ fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> T
         };
         let file = function.and_then(|name| program.code.function_files.get(&name)).unwrap_or(&test.file);
         let text = sources.get(file).unwrap_or_default();
-        let fired = bench.lock().fired_in_words();
+        let fired = bench.lock().verdicts_in_words();
         Diagnostic::new(file, Spot::of_position(text, position.or_else(test.position)), message).help(fired)
     });
     ended(test, failure)
@@ -106,7 +107,10 @@ pub(super) fn expect(
     if holds(context, condition)? {
         return Ok(Dynamic::UNIT);
     }
-    let (position, message) = explain(context, condition)?;
+    let (position, message) = match false_parts(context, condition, &Excerpt::default()).first() {
+        Some(part) => (part.position, part.as_disappointment()),
+        None => (start(condition), "expected this to hold, but it is false".to_owned()),
+    };
     bench.lock().unmet = Some((position, message));
     Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, condition.position()).into())
 }
@@ -117,41 +121,6 @@ fn holds(context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, condition: &Expr) ->
         let message = format!("`expect` needs true or false, but this is {found}");
         EvalAltResult::ErrorRuntime(message.into(), condition.start_position()).into()
     })
-}
-
-/// Which part of a condition does not hold, and the values on both sides of it.
-fn explain(
-    context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
-    condition: &Expr,
-) -> Result<(Position, String), Failure> {
-    let position = start(condition);
-    match condition {
-        Expr::And(parts, _) => {
-            for part in parts.iter() {
-                if !holds(context, part)? {
-                    return explain(context, part);
-                }
-            }
-        }
-        Expr::FnCall(call, _) if call.op_token.is_some() && call.args.len() == 2 => {
-            let left = context.eval_expression_tree(&Expression::from(&call.args[0]))?;
-            let right = context.eval_expression_tree(&Expression::from(&call.args[1]))?;
-            return Ok((
-                position,
-                format!("this is {}, expected {} {}", quoted(&left), call.name, quoted(&right)),
-            ));
-        }
-        _ => {}
-    }
-    Ok((position, "expected this to hold, but it is false".to_owned()))
-}
-
-/// A value as it would be written in a rule.
-fn quoted(value: &Dynamic) -> String {
-    match value.as_immutable_string_ref() {
-        Ok(text) => format!("\"{}\"", text.as_str()),
-        Err(_) => value.to_string(),
-    }
 }
 
 /// Registers the words of tests.

@@ -151,6 +151,23 @@ pub fn list(
     trail::walk::<TransferRow>(conn, chain, &from, limit)?.into_iter().map(TransferRow::read).collect()
 }
 
+/// One of a member's lines.
+pub fn get(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    member: MemberId,
+    id: TransferId,
+) -> Result<Option<StoredTransfer>, StoreError> {
+    let theirs: Option<String> = transfers::table
+        .find((chain.as_str(), id.to_string()))
+        .filter(transfers::member.eq(member.to_string()))
+        .select(transfers::id)
+        .get_result(conn)
+        .optional()?;
+    let Some(id) = theirs else { return Ok(None) };
+    trail::walk::<TransferRow>(conn, chain, &id, 1)?.pop().map(TransferRow::read).transpose()
+}
+
 /// Hands out a member and their lines, newest first, as of one instant, until `take` breaks or there are no more.
 /// Answers whether it came to an end by that: of the longest histories, no more than [`MOST_LINES`] are read.
 pub fn walk_back(

@@ -1,5 +1,5 @@
 //! Integration tests: the whole engine over real HTTP, with a real receiver, on SQLite and on PostgreSQL, under a test
-//! clock. The tests speak to it as outsiders do; none but `books` looks into the database.
+//! clock. The tests speak to it as outsiders do; none but `books` looks into the database, and `dry_run` counts its rows.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -13,6 +13,8 @@ mod churn;
 mod coupons;
 mod delivery;
 mod door;
+mod dry_run;
+mod explained;
 mod holdings;
 mod hostile;
 mod identity;

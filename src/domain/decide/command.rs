@@ -3,7 +3,7 @@
 use super::points::Movement;
 use super::{Draft, Frame, Occasion};
 use crate::domain::command::{Adjustment, Command, Confirmation};
-use crate::domain::effect::Cause;
+use crate::domain::effect::{API, Cause};
 use crate::domain::ledger::ChainAccount;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
@@ -68,7 +68,7 @@ impl Draft {
         };
         let command = event.map_or("command", |event| event.kind().as_str());
         let at = match event.and_then(|event| event.asked_by.as_ref()) {
-            Some(key) => format!("api:{key}").into(),
+            Some(key) => format!("{API}{key}").into(),
             None => "api".into(),
         };
         Cause { rule: command.into(), at, program_version: frame.program_version }

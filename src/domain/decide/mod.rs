@@ -323,6 +323,11 @@ impl Draft {
         self.lines.truncate(marks.2);
     }
 
+    /// What was done so far, as the receipt will say it.
+    pub fn effects(&self) -> &[EffectLine] {
+        &self.lines
+    }
+
     /// Records that a rule failed.
     pub fn fail(&mut self, failure: RuleFailure) {
         self.failures.push(failure);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::commands::{self, Addressee};
 use super::loyalty_events::AN_INSTANT;
-use super::{found, loyalty_events};
+use super::{found, id, loyalty_events};
 use crate::actors::engine::Answer;
 use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
@@ -99,6 +99,18 @@ pub(in crate::http) async fn ledger(
     let wanted = query.page()?;
     query.finish()?;
     Ok(HttpResponse::Ok().json(state.reader.ledger(chain, member, wanted).await?))
+}
+
+/// `GET /v1/chains/{chain}/members/{member}/ledger/{line}`: why it is there.
+pub(in crate::http) async fn explain(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Problem> {
+    const WHAT: &str = "ledger line";
+    let (chain, name, line) = path.into_inner();
+    let (chain, member) = member(&state, &caller, &(chain, name)).await?;
+    found(state.reader.explain(chain, member, id(&line, WHAT)?).await?, WHAT)
 }
 
 /// `GET /v1/chains/{chain}/members/{member}/statement`: what was held at `from` and at `to`, and what moved in between.

@@ -10,6 +10,7 @@ pub(super) mod coupon_books;
 pub(super) mod coupon_codes;
 pub(super) mod coupons;
 pub(super) mod deliveries;
+pub(super) mod dry_run;
 pub(super) mod endpoints;
 pub(super) mod event_types;
 pub(super) mod export;

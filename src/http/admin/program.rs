@@ -19,7 +19,7 @@ use crate::read::program::PublicationView;
 const WHAT: &str = "version";
 
 /// The largest body with a program in it, in bytes.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Files to check.
 #[derive(Deserialize)]

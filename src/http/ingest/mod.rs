@@ -34,6 +34,15 @@ fn answer_when(request: &HttpRequest) -> AnswerWhen {
     }
 }
 
+/// The same event, if anybody may send it.
+pub(super) fn from_outside(event: SourceEvent) -> Result<SourceEvent, Problem> {
+    if let SourceType::Command(command) = event.kind() {
+        let problem = format!("`{}` is not sent as an event: it has a route of its own", command.as_str());
+        return Err(Problem::field("type", problem));
+    }
+    Ok(event.from_outside()?)
+}
+
 /// Takes a parsed event through the engine. The permit is given back with the answer; `started` is when its bytes were
 /// there.
 async fn take(
@@ -44,11 +53,7 @@ async fn take(
     permit: OwnedSemaphorePermit,
     started: Instant,
 ) -> Result<Answer, Problem> {
-    if let SourceType::Command(command) = event.kind() {
-        let problem = format!("`{}` is not sent as an event: it has a route of its own", command.as_str());
-        return Err(Problem::field("type", problem));
-    }
-    let event = event.from_outside()?;
+    let event = from_outside(event)?;
     let inside = Inside::enter(&state.metrics);
     let answer = state.engine.ingest(&chain.chain.id, event, when).await;
     drop((inside, permit));

@@ -56,7 +56,10 @@ async fn answer(
 
 /// Takes the key from `Idempotency-Key` when there is none in the body. The header's draft standard puts it in quotes,
 /// most clients do not: both say the same.
-fn with_key_of_header(event: SourceEvent, request: &HttpRequest) -> Result<SourceEvent, Problem> {
+pub(in crate::http) fn with_key_of_header(
+    event: SourceEvent,
+    request: &HttpRequest,
+) -> Result<SourceEvent, Problem> {
     let Some(key) = key_of_header(request)? else { return Ok(event) };
     event.or_key(&key).map_err(|why| Problem::field(KEY_HEADER, why))
 }

@@ -1,5 +1,6 @@
 //! Coupons that rules give away, and those that orders name.
 
+use super::super::verdict::Verdict;
 use super::*;
 use crate::domain::coupon::{
     Card, Coupon, CouponBook, CouponCode, Desk, Holding, MOST_BOOKS_ASKED, Shelf, Tally, Wanted,
@@ -216,9 +217,11 @@ fn rules_of_an_event_see_no_coupon_of_each_other_but_reactions_segments_and_trig
     let mut desk = Desk::default();
     holding(&mut desk, "welcome", 0, life.now);
     let case = Case { desk: desk.into(), ..life.case(occasion(VISIT, life.now), None) };
-    let decided = super::super::decide::decide_and_tell(&life.program, &life.chain.id, &[], case).unwrap();
-    let fired: Vec<_> = decided.fired.iter().map(|name| &**name).collect();
-    assert_eq!(fired, ["1 gives", "3 reacts"]);
+    let decided =
+        super::super::decide::decide_and_tell(&life.program.telling_why(), &life.chain.id, &[], case)
+            .unwrap();
+    let fired = decided.minutes.rules.iter().filter(|judged| matches!(judged.verdict, Verdict::Fired(_)));
+    assert_eq!(fired.map(|judged| &*judged.rule).collect::<Vec<_>>(), ["1 gives", "3 reacts"]);
     let member = decided.commit.member.unwrap();
     assert_eq!((member.standing.points().0, member.standing.segments.len()), (2, 1));
     assert_eq!(decided.forwards.concat().len(), 1);

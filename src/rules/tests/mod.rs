@@ -17,6 +17,7 @@ mod redemptions;
 mod replays;
 mod segments;
 mod tier;
+mod verdicts;
 mod wallets;
 
 use std::path::Path;

@@ -1,0 +1,269 @@
+//! Takes conditions apart that do not hold: which of their parts are false, and what was read for them.
+//!
+//! Reading has no effects: whoever asks opens the page of a condition, on which nothing can be asked for. It is bounded
+//! like a rule: all that is read for one condition shares one rule's number of steps.
+
+use std::ops::Range;
+
+use rhai::{Dynamic, EvalContext, Expr, Expression, FnCallExpr, Position};
+use serde::Serialize;
+
+use super::check::start;
+use super::diagnostic::Spot;
+use super::language::Block;
+
+/// The most characters that are shown of a value.
+const MAX_SHOWN: usize = 200;
+
+/// A condition as somebody wrote it, and where that begins in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Excerpt {
+    pub(super) text: Box<str>,
+    line: usize,
+    column: usize,
+}
+
+/// A part of a condition that is false.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FalsePart {
+    #[serde(skip)]
+    pub(super) position: Position,
+    /// As it is written.
+    pub part: Box<str>,
+    /// What was read for it. Of a comparison: both sides, but for literals.
+    #[serde(serialize_with = "read_ones")]
+    pub values: Vec<Value>,
+    /// Between two values.
+    #[serde(skip)]
+    operator: Box<str>,
+}
+
+/// What was read for a part of a condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Value {
+    /// As it is written.
+    pub of: Box<str>,
+    /// As it would be written.
+    pub is: Box<str>,
+    #[serde(skip)]
+    is_literal: bool,
+}
+
+fn read_ones<S: serde::Serializer>(values: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().filter(|value| !value.is_literal))
+}
+
+impl FalsePart {
+    /// For somebody who expected it to hold.
+    pub(super) fn as_disappointment(&self) -> String {
+        match &self.values[..] {
+            [left, right] => format!("this is {}, expected {} {}", left.is, self.operator, right.is),
+            _ => "expected this to hold, but it is false".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for FalsePart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.part)?;
+        let read = self.values.iter().filter(|value| !value.is_literal);
+        for (n, Value { of, is, .. }) in read.enumerate() {
+            write!(f, "{}{of} is {is}", if n == 0 { " (" } else { ", " })?;
+        }
+        let has_read = self.values.iter().any(|value| !value.is_literal);
+        f.write_str(if has_read { ")" } else { "" })
+    }
+}
+
+type Context<'s, 'p, 'g, 'c, 't, 'x> = EvalContext<'s, 'p, 'g, 'c, 't, 'x>;
+
+/// The parts of a condition that are false, in the order in which they are written. A part that cannot be read because
+/// one before it is false (`!items.is_empty() && items[0] == …`) is left out.
+pub(super) fn false_parts(
+    context: &mut Context<'_, '_, '_, '_, '_, '_>,
+    condition: &Expr,
+    written: &Excerpt,
+) -> Vec<FalsePart> {
+    let mut parts = Vec::new();
+    collect(context, condition, (written, 0..written.text.len()), &mut parts);
+    parts
+}
+
+fn collect(
+    context: &mut Context<'_, '_, '_, '_, '_, '_>,
+    expr: &Expr,
+    (written, range): (&Excerpt, Range<usize>),
+    found: &mut Vec<FalsePart>,
+) {
+    let (parts, operators) = match expr {
+        Expr::And(parts, _) => (parts, ["&&", "and"]),
+        Expr::Or(parts, _) => (parts, ["||", "or"]),
+        _ => return found.push(leaf(context, expr, (written, range))),
+    };
+    let ranges = written.cut(range, parts.iter(), &operators);
+    for (part, range) in parts.iter().zip(ranges) {
+        let value = context.eval_expression_tree(&Expression::from(part));
+        if value.is_ok_and(|value| value.as_bool() == Ok(false)) {
+            collect(context, part, (written, range), found);
+        }
+    }
+}
+
+fn leaf(
+    context: &mut Context<'_, '_, '_, '_, '_, '_>,
+    expr: &Expr,
+    (written, range): (&Excerpt, Range<usize>),
+) -> FalsePart {
+    let range = written.bare(range);
+    let mut read = |expr: &Expr, range: Range<usize>| {
+        let value = context.eval_expression_tree(&Expression::from(expr)).ok()?;
+        let of = written.at(written.bare(range)).into();
+        Some(Value { of, is: shown(&value)?.into(), is_literal: expr.is_constant() })
+    };
+    let mut operator = Box::default();
+    let values = match expr {
+        Expr::FnCall(call, _) if compares(call) => {
+            operator = call.name.as_str().into();
+            let ranges = written.cut(range.clone(), call.args.iter(), &[&call.name]);
+            let sides = call.args.iter().zip(ranges).map(|(side, range)| read(side, range));
+            sides.collect::<Option<Vec<_>>>()
+        }
+        Expr::FnCall(call, _) if call.op_token.is_some() && call.name == "!" => {
+            let bare = range.start + 1..range.end;
+            let is_prefix = written.at(range.clone()).starts_with('!');
+            call.args.first().filter(|_| is_prefix).and_then(|of| read(of, bare)).map(|value| vec![value])
+        }
+        _ => None,
+    };
+    let part = written.at(range).into();
+    FalsePart { position: start(expr), part, values: values.unwrap_or_default(), operator }
+}
+
+fn compares(call: &FnCallExpr) -> bool {
+    let is_comparison = matches!(&*call.name, "==" | "!=" | "<" | "<=" | ">" | ">=");
+    is_comparison && call.op_token.is_some() && call.args.len() == 2
+}
+
+/// A value as it would be written in a rule; `None` for what cannot be written there.
+fn shown(value: &Dynamic) -> Option<String> {
+    let plain = |value: &Dynamic| value.is_int() || value.is_decimal() || value.is_bool() || value.is_unit();
+    let text = match value.as_immutable_string_ref() {
+        Ok(text) => format!("\"{}\"", text.as_str()),
+        Err(_) if plain(value) => value.to_string(),
+        Err(_) => {
+            let list = value.as_array_ref().ok()?;
+            format!("[{}]", list.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", "))
+        }
+    };
+    Some(match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    })
+}
+
+impl Excerpt {
+    /// What stands between `when` and the body of a rule or a trigger, `priority` left out.
+    pub(super) fn of_condition(file: &str, block: &Block) -> Self {
+        Self::find_condition(file, block).unwrap_or_default()
+    }
+
+    fn find_condition(file: &str, block: &Block) -> Option<Self> {
+        let head = offset(file, (1, 1), block.event_position)?;
+        let body = offset(file, (1, 1), block.body.start_position())?;
+        let head = file.get(head..body)?;
+        let when = words(head, "when").next()?;
+        let text = without_priority(head.get(when.end..)?.trim());
+        let begin = text.as_ptr().addr() - file.as_ptr().addr();
+        let Spot { line, column, .. } = Spot::of_offset(file, begin);
+        Some(Self { text: text.into(), line, column })
+    }
+
+    fn at(&self, range: Range<usize>) -> &str {
+        self.text.get(range).unwrap_or_default().trim()
+    }
+
+    /// Cuts the text of an expression between its parts. Should it not be written as it was understood, each part has
+    /// all of it.
+    fn cut<'e>(
+        &self,
+        range: Range<usize>,
+        parts: impl ExactSizeIterator<Item = &'e Expr>,
+        operators: &[&str],
+    ) -> Vec<Range<usize>> {
+        let (count, range) = (parts.len(), self.bare(range));
+        let mut cuts = Vec::with_capacity(count);
+        let mut from = range.start;
+        for next in parts.skip(1) {
+            let between = offset(&self.text, (self.line, self.column), start(next))
+                .and_then(|end| self.text.get(from..end));
+            // The last one is it: behind it nothing but parentheses can stand before the next part.
+            let operator = between.and_then(|between| {
+                operators.iter().filter_map(|word| words(between, word).last()).max_by_key(|found| found.end)
+            });
+            let Some(operator) = operator else { return vec![range; count] };
+            cuts.push(from..from + operator.start);
+            from += operator.end;
+        }
+        cuts.push(from..range.end);
+        cuts
+    }
+
+    /// Without the white space and the parentheses around it.
+    fn bare(&self, range: Range<usize>) -> Range<usize> {
+        let Some(text) = self.text.get(range.clone()) else { return range };
+        let begin = range.start + (text.len() - text.trim_start().len());
+        let trimmed = begin..begin + text.trim().len();
+        match closing(text.trim()) {
+            Some(at) if at + 1 == text.trim().len() => self.bare(trimmed.start + 1..trimmed.end - 1),
+            _ => trimmed,
+        }
+    }
+}
+
+/// Where a position of a file is in a text that begins at this line and column of it.
+fn offset(text: &str, begin: (usize, usize), position: Position) -> Option<usize> {
+    let (line, column) = (position.line()?, position.position()?);
+    let first = if line == begin.0 { begin.1 } else { 1 };
+    let before = text.split_inclusive('\n').take(line.checked_sub(begin.0)?).map(str::len).sum();
+    let rest = text.get(before..)?;
+    Some(before + rest.char_indices().nth(column.checked_sub(first)?)?.0)
+}
+
+/// Where the parenthesis is closed with which `text` begins.
+fn closing(text: &str) -> Option<usize> {
+    text.strip_prefix('(')?;
+    let (mut depth, mut quote, mut escaped) = (0, None, false);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '`' | '\'') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 1 => return Some(at),
+            (None, ')') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// Where an operator or a keyword stands in `text`; a keyword not as part of another word.
+fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = Range<usize>> {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let is_keyword = word.starts_with(is_letter);
+    text.match_indices(word).map(|(at, word)| at..at + word.len()).filter(move |found| {
+        let touches = text[..found.start].ends_with(is_letter) || text[found.end..].starts_with(is_letter);
+        !(is_keyword && touches)
+    })
+}
+
+/// The text of a condition without a `priority` behind it.
+fn without_priority(text: &str) -> &str {
+    let Some(found) = words(text, "priority").last() else { return text };
+    match text[found.end..].trim().parse::<i64>() {
+        Ok(_) => text[..found.start].trim_end(),
+        Err(_) => text,
+    }
+}

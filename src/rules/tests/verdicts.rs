@@ -1,0 +1,183 @@
+//! Why rules fired and why they did not: conditions taken apart, verdicts, forecasts.
+
+use serde_json::{Value, json};
+
+use super::decide::endpoint;
+use super::*;
+use crate::rules::decide::decide_and_tell;
+use crate::rules::dry_run::forecast;
+use crate::rules::report::check_for;
+use crate::rules::verdict::{RuleVerdict, Verdict};
+
+/// An order of 10.00 without a tip over the counter.
+const ORDER: &str = r#"{"type":"order.completed","data":{"order_id":"o1","total":10.00,"channel":"pos","items":[{"category":"coffee","price":10.00}]}}"#;
+
+fn occasion(life: &Life, body: &str) -> Occasion {
+    let event = SourceEvent::parse(body.as_bytes(), &life.chain.currency, life.now).unwrap();
+    let (id, from) = (SourceId::new(Ulid(9 << 64)), SourceOrigin::Outside);
+    Occasion::Source(SourceInput { id, event: Arc::new(event), received_at: life.now, from })
+}
+
+/// How the rules judge the order.
+fn verdicts(rules: &str) -> Vec<RuleVerdict> {
+    let life = Life::new(program(rules));
+    let case = life.case(occasion(&life, ORDER), None);
+    decide_and_tell(&life.program.telling_why(), &life.chain.id, &[], case).unwrap().minutes.rules
+}
+
+/// What was false in a condition on the order.
+fn unmet(condition: &str) -> Vec<String> {
+    let rules = format!(
+        "const BIG = 50;\nfn twice(x) {{ x * 2 }}\nrule \"a\" on order.completed\nwhen {condition} {{ award(1); }}"
+    );
+    let [judged] = &verdicts(&rules)[..] else { panic!("{condition}") };
+    let Verdict::NotFired(unmet) = &judged.verdict else { panic!("{condition}: {judged:?}") };
+    let written = condition.split(" priority").next().unwrap().trim();
+    assert_eq!(&*unmet.condition, written, "the condition is shown as it is written");
+    unmet.because.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_condition_is_taken_apart_into_the_parts_that_are_false_and_the_values_in_them() {
+    for (condition, parts) in [
+        ("order.total >= 50", &["order.total >= 50 (order.total is 10.00)"][..]),
+        ("order.total >= BIG", &["order.total >= BIG (order.total is 10.00, BIG is 50)"]),
+        ("50 <= order.total priority 3", &["50 <= order.total (order.total is 10.00)"]),
+        (
+            "order.total >= 5 and order.channel == \"app\"",
+            &["order.channel == \"app\" (order.channel is \"pos\")"],
+        ),
+        (
+            "order.total >= 50 && order.channel == \"app\"",
+            &[
+                "order.total >= 50 (order.total is 10.00)",
+                "order.channel == \"app\" (order.channel is \"pos\")",
+            ],
+        ),
+        (
+            "(order.total >= 50 || (order.tip > 1))\n  && order.total > 1",
+            &["order.total >= 50 (order.total is 10.00)", "order.tip > 1 (order.tip is 0)"],
+        ),
+        (
+            "order.total < 1 or (order.total > 1 and (order.tip + 1) * 2 > order.total)",
+            &[
+                "order.total < 1 (order.total is 10.00)",
+                "(order.tip + 1) * 2 > order.total ((order.tip + 1) * 2 is 2, order.total is 10.00)",
+            ],
+        ),
+        ("!(order.total >= 5)", &["!(order.total >= 5) (order.total >= 5 is true)"]),
+        (
+            "order.channel == \"(a && b\" && order.total > 1",
+            &["order.channel == \"(a && b\" (order.channel is \"pos\")"],
+        ),
+        ("twice(order.total) > 20.5", &["twice(order.total) > 20.5 (twice(order.total) is 20.00)"]),
+        ("member.has_achievement(\"regular\")", &["member.has_achievement(\"regular\")"]),
+        // What cannot be read because a part before it is false.
+        ("order.tip > 0 && order.total / order.tip > 2", &["order.tip > 0 (order.tip is 0)"]),
+    ] {
+        assert_eq!(unmet(condition), parts, "{condition}");
+    }
+}
+
+#[test]
+fn each_rule_of_an_event_has_a_verdict_in_the_order_in_which_they_are_asked() {
+    let verdicts = verdicts(
+        r#"
+        rule "unmet" on order.completed when order.total >= 50 { award(1); }
+        rule "fails" on order.completed { award(100 / order.tip); }
+        rule "fires" on order.completed priority 5 { award(3); award(4, "more"); achieve("regular"); }
+        rule "elsewhere" on visit { award(1); }
+        rule "reacts" on achievement.earned { award(5); }
+        "#,
+    );
+    let shown = serde_json::to_value(&verdicts).unwrap();
+    let names: Vec<_> = verdicts.iter().map(|judged| &*judged.rule).collect();
+    assert_eq!(names, ["fires", "unmet", "fails", "reacts"]);
+    let amounts = |at: usize| -> Vec<Value> {
+        shown[at]["effects"].as_array().unwrap().iter().map(|line| line["amount"].clone()).collect()
+    };
+    assert_eq!((&shown[0]["verdict"], amounts(0)), (&json!("fired"), vec![json!(3), json!(4), Value::Null]));
+    let unmet = json!({ "rule": "unmet", "at": "a.rhai:2", "on": "order.completed", "verdict": "not_fired",
+        "condition": "order.total >= 50",
+        "because": [{ "part": "order.total >= 50", "values": [{ "of": "order.total", "is": "10.00" }] }] });
+    assert_eq!(shown[1], unmet);
+    assert_eq!((&shown[2]["verdict"], &shown[2]["failed_at"]), (&json!("failed"), &json!("a.rhai:3:50")));
+    assert_eq!((&shown[3]["on"], amounts(3)), (&json!("achievement.earned"), vec![json!(5)]));
+}
+
+#[test]
+fn reading_a_condition_is_bounded_and_changes_nothing_of_the_decision() {
+    let slow = r#"
+        fn slow() { let n = 0; for i in 0..2500 { n += 1; } n }
+        rule "slow" on order.completed when slow() > 1 && slow() < 1 { award(1); }
+        rule "next" on order.completed when order.total > 1 { award(2); }
+        "#;
+    let life = Life::new(program(slow));
+    let case = life.case(occasion(&life, ORDER), None);
+    let plain = decide(&life.program, &life.chain.id, &[], case.clone()).unwrap();
+    let told = decide_and_tell(&life.program.telling_why(), &life.chain.id, &[], case).unwrap();
+    assert_eq!(plain, told.commit);
+    assert!(matches!(&told.minutes.rules[0].verdict, Verdict::NotFired(_)), "{:?}", told.minutes);
+    assert!(matches!(&told.minutes.rules[1].verdict, Verdict::Fired(_)), "{:?}", told.minutes);
+    let Verdict::NotFired(unmet) = &told.minutes.rules[0].verdict else { unreachable!() };
+    assert!(unmet.because.iter().all(|part| part.values.is_empty()), "there were no steps left: {unmet:?}");
+}
+
+#[test]
+fn nothing_is_noted_while_nobody_wants_to_know() {
+    let life = Life::new(program("rule \"a\" on order.completed when order.total > 50 { award(1); }"));
+    let case = life.case(occasion(&life, ORDER), None);
+    let decided = decide_and_tell(&life.program, &life.chain.id, &[], case).unwrap();
+    assert!(decided.minutes.rules.is_empty() && decided.minutes.triggers.is_empty());
+}
+
+#[test]
+fn a_forecast_says_who_would_get_what_and_why_and_which_triggers_did_not_fire() {
+    let rules = r#"
+        rule "a" on order.completed { award(10); }
+        trigger "to the CRM" on points.earned when event.amount >= 5 { forward("crm"); }
+        trigger "big ones" on points.earned when event.amount >= 100 { forward("crm"); }
+        "#;
+    let life = Life::new(program(rules));
+    let endpoints = [endpoint(1, &["points.*"], &["crm"]), endpoint(2, &["visit.recorded"], &[])];
+    let case = life.case(occasion(&life, ORDER), None);
+    let forecast = forecast(&life.program, &life.chain.id, &endpoints, case).unwrap();
+    let told = serde_json::to_value(&forecast).unwrap();
+    let [sent] = &told["deliveries"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!(
+        sent["because"],
+        json!([{ "subscribed": "points.*" }, { "trigger": "to the CRM", "tag": "crm" }])
+    );
+    for (field, value) in [
+        ("type", "points.earned"),
+        ("url", "https://example.com/"),
+        ("dialect", "standard"),
+        ("status", "disabled"),
+    ] {
+        assert_eq!(sent[field], value, "{sent}");
+    }
+    let [fired, unmet] = &told["triggers"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!((&fired["verdict"], &fired["forwarded_to"]), (&json!("fired"), &json!(["crm"])));
+    assert_eq!(unmet["because"][0]["values"], json!([{ "of": "event.amount", "is": "10" }]));
+    assert_eq!((&told["enrols"], &told["receipt"]["status"]), (&json!(true), &json!("processed")));
+    let kinds: Vec<_> = told["events"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds.last(), Some(&&json!("points.earned")));
+}
+
+#[test]
+fn a_failing_test_says_what_fired_and_why_the_others_did_not() {
+    let rules = r#"
+        rule "fires" on visit { award(1); }
+        rule "big" on visit when member.points >= 100 and member.tier == "gold" { award(1); }
+        test "t" { send("visit"); expect awarded() == 2 && tier() == "gold"; }
+        "#;
+    let report = check_for(sources(rules), &chain());
+    let failure = report.tests[0].failure.clone().unwrap();
+    assert_eq!(failure.message, "this is 1, expected == 2");
+    assert_eq!(
+        failure.help.as_deref(),
+        Some(
+            "on the last event fired \"fires\"; \"big\" did not: member.points >= 100 (member.points is 0), member.tier == \"gold\" (member.tier is \"bronze\")"
+        )
+    );
+}

@@ -1,0 +1,221 @@
+//! How the rules and triggers of an event were judged, for those who want to know why.
+//!
+//! Nobody does while events are decided, and then nothing is noted and nothing costs anything. Tests of rules and dry runs
+//! decide with [`Program::telling_why`](super::program::Program::telling_why).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::effect::{Action, RuleFailure};
+use crate::domain::ids::EventId;
+use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::receipt::EffectLine;
+use crate::domain::text::Name;
+
+use super::code::Unit;
+pub use super::conditions::{FalsePart, Value};
+use super::program::Program;
+
+/// Whether somebody wants to know why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Telling {
+    /// What is decided is enough.
+    #[default]
+    What,
+    /// Why, too.
+    Why,
+}
+
+/// How a condition was judged.
+#[derive(Debug)]
+pub(super) enum Judged<T> {
+    /// It held, and this came of it.
+    Held(T),
+    /// It did not; why, when somebody wants to know.
+    Not(Option<Box<Unmet>>),
+}
+
+impl Judged<Vec<Action>> {
+    /// What is asked for: nothing when the condition did not hold.
+    pub(super) fn into_actions(self) -> Vec<Action> {
+        match self {
+            Self::Held(actions) => actions,
+            Self::Not(_) => Vec::new(),
+        }
+    }
+}
+
+/// What a rule's effects were, among the lines of the receipt.
+pub(super) type Effects = Range<usize>;
+
+/// A condition that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unmet {
+    /// As it is written.
+    pub condition: Box<str>,
+    /// The parts of it that were false.
+    pub because: Vec<FalsePart>,
+}
+
+/// How a rule or a trigger was judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict<T> {
+    /// Its condition held, and this came of it.
+    Fired(T),
+    /// Its condition did not hold.
+    NotFired(Unmet),
+    /// It failed: nothing of it was done.
+    Failed {
+        /// `file:line:column`.
+        failed_at: Box<str>,
+        /// What went wrong.
+        error: Box<str>,
+    },
+}
+
+impl<T> Verdict<T> {
+    fn of<U>(outcome: &Result<Judged<U>, RuleFailure>, fired: impl FnOnce(&U) -> T) -> Self {
+        match outcome {
+            Ok(Judged::Held(came)) => Self::Fired(fired(came)),
+            Ok(Judged::Not(why)) => {
+                let nothing = || Unmet { condition: Box::default(), because: Vec::new() };
+                Self::NotFired(why.as_deref().cloned().unwrap_or_else(nothing))
+            }
+            Err(RuleFailure { at, error, .. }) => {
+                Self::Failed { failed_at: at.as_str().into(), error: error.as_str().into() }
+            }
+        }
+    }
+}
+
+/// What a rule did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Done {
+    /// Its effects, as in the receipt.
+    pub effects: Vec<EffectLine>,
+}
+
+/// Where a trigger sends an event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forwarded {
+    /// The tags of the endpoints.
+    pub forwarded_to: Vec<Name>,
+}
+
+/// How a rule was judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleVerdict {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// `file:line`.
+    pub at: Arc<str>,
+    /// What it starts on.
+    pub on: &'static str,
+    /// How.
+    #[serde(flatten)]
+    pub verdict: Verdict<Done>,
+}
+
+/// How a trigger was judged on one loyalty event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TriggerVerdict {
+    /// Its name.
+    pub trigger: Arc<str>,
+    /// `file:line`.
+    pub at: Arc<str>,
+    /// The event's type.
+    pub on: &'static str,
+    /// The event.
+    pub event: EventId,
+    /// How.
+    #[serde(flatten)]
+    pub verdict: Verdict<Forwarded>,
+}
+
+/// Takes down how rules and triggers are judged, if somebody wants to know why.
+#[derive(Debug, Default)]
+pub(super) struct Minutes {
+    telling: Telling,
+    pub(super) rules: Vec<RuleVerdict>,
+    pub(super) triggers: Vec<TriggerVerdict>,
+}
+
+impl Minutes {
+    pub(super) fn of(program: &Program) -> Self {
+        Self { telling: program.telling, ..Self::default() }
+    }
+
+    /// A rule was judged; `lines` are those of the receipt so far.
+    pub(super) fn rule(
+        &mut self,
+        program: &Program,
+        unit: &Unit,
+        outcome: &Result<Judged<Effects>, RuleFailure>,
+        lines: &[EffectLine],
+    ) {
+        if self.telling == Telling::What {
+            return;
+        }
+        let done =
+            |effects: &Effects| Done { effects: lines.get(effects.clone()).unwrap_or_default().to_vec() };
+        let (rule, at) = (unit.name.clone(), unit.cause.at.clone());
+        let on = program.code.event_of(unit);
+        self.rules.push(RuleVerdict { rule, at, on, verdict: Verdict::of(outcome, done) });
+    }
+
+    /// A trigger was judged.
+    pub(super) fn trigger(
+        &mut self,
+        event: &LoyaltyEvent,
+        unit: &Unit,
+        outcome: &Result<Judged<Vec<Name>>, RuleFailure>,
+    ) {
+        if self.telling == Telling::What {
+            return;
+        }
+        let (trigger, at) = (unit.name.clone(), unit.cause.at.clone());
+        let verdict = Verdict::of(outcome, |tags| Forwarded { forwarded_to: tags.clone() });
+        self.triggers.push(TriggerVerdict {
+            trigger,
+            at,
+            on: event.kind().as_str(),
+            event: event.id,
+            verdict,
+        });
+    }
+}
+
+/// The most rules that are named as not fired: who wonders about more asks for a dry run.
+const MAX_NAMED: usize = 5;
+
+/// What fired on the last event, and why the others did not.
+pub(super) fn in_words(rules: &[RuleVerdict]) -> String {
+    let fired = rules.iter().filter(|judged| matches!(judged.verdict, Verdict::Fired(_)));
+    let fired: Vec<_> = fired.map(|judged| format!("\"{}\"", judged.rule)).collect();
+    let mut sentences = vec![match &fired[..] {
+        [] => "no rule fired on the last event".to_owned(),
+        names => format!("on the last event fired {}", names.join(", ")),
+    }];
+    let unmet = rules.iter().filter_map(|judged| match &judged.verdict {
+        Verdict::NotFired(unmet) => Some((&judged.rule, unmet)),
+        Verdict::Fired(_) | Verdict::Failed { .. } => None,
+    });
+    let mut unmet: Vec<_> = unmet.map(|(rule, unmet)| format!("\"{rule}\" did not: {unmet}")).collect();
+    let left = unmet.split_off(unmet.len().min(MAX_NAMED)).len();
+    sentences.append(&mut unmet);
+    sentences.extend((left > 0).then(|| format!("{left} more did not")));
+    sentences.join("; ")
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.because[..] {
+            [] => f.write_str(&self.condition),
+            parts => f.write_str(&parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}

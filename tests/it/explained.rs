@@ -1,0 +1,98 @@
+//! Why a member has these points: each line of the ledger with the rule that wrote it, as it was then, and its event.
+
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, on_both_backends, order};
+
+on_both_backends! {
+    each_line_shows_the_rule_as_it_was_when_it_was_decided,
+    what_no_rule_did_says_who_asked_for_it_or_what_the_engine_did,
+}
+
+const CHAIN: &str = "/v1/chains/harvest";
+
+/// A member's lines, newest first, each explained.
+async fn explained(app: &TestApp, member: &str) -> Vec<Value> {
+    let path = format!("{CHAIN}/members/{member}/ledger");
+    let listed = app.get(&path).await.expect(200)["items"].as_array().unwrap().clone();
+    let mut lines = Vec::new();
+    for line in listed {
+        let id = line["id"].as_str().unwrap();
+        let explained = app.get(&format!("{path}/{id}")).await.expect(200);
+        for (field, value) in line.as_object().unwrap() {
+            assert_eq!(&explained[field], value, "{field}");
+        }
+        lines.push(explained);
+    }
+    lines
+}
+
+fn files(app: &TestApp, old: &str, new: &str) -> Value {
+    let folder = std::fs::read_dir(app.rules().join("harvest")).unwrap().flatten();
+    let text = |file: &std::fs::DirEntry| std::fs::read_to_string(file.path()).unwrap();
+    let named = |file: std::fs::DirEntry| {
+        (file.file_name().into_string().unwrap(), text(&file).replace(old, new).into())
+    };
+    Value::Object(folder.map(named).collect())
+}
+
+async fn each_line_shows_the_rule_as_it_was_when_it_was_decided(app: TestApp) {
+    app.send(&order("o1", "ana", "24.50")).await.expect(200);
+    // Two lines further down, and under the same name.
+    let old = "rule \"Points per dollar\" on order.completed priority 100 {\n    award(order.total * POINTS_PER_DOLLAR);\n}";
+    let new = "// twice\n// as much\nrule \"Points per dollar\" on order.completed priority 100 {\n    award(order.total * POINTS_PER_DOLLAR * 2);\n}";
+    let mut changed = files(&app, old, new);
+    assert!(changed["earning.rhai"].as_str().unwrap().contains("twice"));
+    let tests = changed["earning.rhai"].as_str().unwrap().find("test \"").unwrap();
+    changed["earning.rhai"] = changed["earning.rhai"].as_str().unwrap()[..tests].into();
+    let published =
+        app.post(&format!("{CHAIN}/program/publish"), &json!({ "files": changed, "note": "double" })).await;
+    let published = published.expect(201);
+    app.send(&order("o2", "ana", "10.00")).await.expect(200);
+
+    let [newer, older] = &explained(&app, "ana").await[..] else { panic!("two lines") };
+    let because = &older["because"];
+    assert_eq!(
+        (&because["kind"], &because["rule"], &because["at"]),
+        (&json!("rule"), &json!("Points per dollar"), &json!("earning.rhai:12"))
+    );
+    assert_eq!((&because["text"], &because["version"]["version"]), (&json!(old), &json!(1)));
+    let input = &older["input"];
+    assert_eq!(
+        (&input["key"], &input["type"], &input["status"]),
+        (&json!("o1"), &json!("order.completed"), &json!("processed"))
+    );
+    assert_eq!(input["body"]["data"]["total"], "24.50");
+    assert_eq!(older["amount"], 24);
+
+    let because = &newer["because"];
+    assert!(because["text"].as_str().unwrap().ends_with("* 2);\n}"), "{because}");
+    assert_eq!((&because["at"], &because["version"]), (&json!("earning.rhai:14"), &published));
+    assert_eq!((&newer["amount"], &newer["input"]["key"]), (&json!(20), &json!("o2")));
+
+    app.send(&order("o3", "ben", "1.00")).await.expect(200);
+    for path in [
+        format!("{CHAIN}/members/ben/ledger/{}", older["id"].as_str().unwrap()),
+        format!("{CHAIN}/members/ana/ledger/nonsense"),
+        format!("{CHAIN}/members/nobody/ledger/{}", older["id"].as_str().unwrap()),
+    ] {
+        app.get(&path).await.expect(404);
+    }
+    app.stop().await;
+}
+
+async fn what_no_rule_did_says_who_asked_for_it_or_what_the_engine_did(app: TestApp) {
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    let adjust = json!({ "amount": 5, "reason": "Spilled soup" });
+    app.post(&format!("{CHAIN}/members/ana/points"), &adjust).await.expect(200);
+    let cancel = json!({ "key": "c1", "type": "order.cancelled", "data": { "order_id": "o1" } });
+    app.send(&cancel).await.expect(200);
+    let [cancelled, adjusted, _] = &explained(&app, "ana").await[..] else { panic!("three lines") };
+    let person = json!({ "kind": "person", "key": "configuration", "what": "points.adjust" });
+    assert_eq!((&adjusted["because"], &adjusted["reason"]), (&person, &json!("Spilled soup")));
+    assert_eq!(adjusted["input"]["asked_by"], "configuration");
+    let because = &cancelled["because"];
+    assert_eq!((&because["kind"], &because["what"]), (&json!("engine"), &json!("order cancelled")));
+    assert_eq!((&because["version"]["version"], &cancelled["input"]["key"]), (&json!(1), &json!("c1")));
+    app.stop().await;
+}
