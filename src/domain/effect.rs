@@ -12,8 +12,8 @@ use super::text::{Key, Name, Note};
 
 /// Where the engine itself does something, in place of a rule's file and line.
 pub const ENGINE: &str = "engine";
-/// What somebody asked for has this there, and the name of their API key behind it.
-pub const API: &str = "api:";
+/// Stands there for what somebody asked for, with the name of their API key behind a colon.
+pub const API: &str = "api";
 
 /// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

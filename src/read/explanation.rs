@@ -40,7 +40,7 @@ enum Because {
     /// Somebody asked for it, over the API.
     Person {
         /// The name of the API key.
-        key: String,
+        key: Option<String>,
         /// What they asked for.
         what: String,
     },
@@ -56,8 +56,10 @@ enum Because {
 impl Because {
     fn of(cause: &Cause, program: Option<(PublicationView, Sources)>) -> Self {
         let what = cause.rule.to_string();
-        if let Some(key) = cause.at.strip_prefix(API) {
-            return Self::Person { key: key.to_owned(), what };
+        match cause.at.split_once(':') {
+            Some((API, key)) => return Self::Person { key: Some(key.to_owned()), what },
+            None if &*cause.at == API => return Self::Person { key: None, what },
+            _ => {}
         }
         let text = program.as_ref().and_then(|(_, sources)| cut::rule(sources, &cause.rule, &cause.at));
         let text = text.map(str::to_owned);

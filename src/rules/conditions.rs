@@ -57,7 +57,9 @@ impl FalsePart {
     /// For somebody who expected it to hold.
     pub(super) fn as_disappointment(&self) -> String {
         match &self.values[..] {
-            [left, right] => format!("this is {}, expected {} {}", left.is, self.operator, right.is),
+            [left, right] if !self.operator.is_empty() => {
+                format!("this is {}, expected {} {}", left.is, self.operator, right.is)
+            }
             _ => "expected this to hold, but it is false".to_owned(),
         }
     }
@@ -115,33 +117,44 @@ fn leaf(
     (written, range): (&Excerpt, Range<usize>),
 ) -> FalsePart {
     let range = written.bare(range);
-    let mut read = |expr: &Expr, range: Range<usize>| {
+    let mut read = |(expr, range): (&Expr, Range<usize>)| {
         let value = context.eval_expression_tree(&Expression::from(expr)).ok()?;
         let of = written.at(written.bare(range)).into();
         Some(Value { of, is: shown(&value)?.into(), is_literal: expr.is_constant() })
     };
-    let mut operator = Box::default();
-    let values = match expr {
-        Expr::FnCall(call, _) if compares(call) => {
-            operator = call.name.as_str().into();
-            let ranges = written.cut(range.clone(), call.args.iter(), &[&call.name]);
-            let sides = call.args.iter().zip(ranges).map(|(side, range)| read(side, range));
-            sides.collect::<Option<Vec<_>>>()
-        }
-        Expr::FnCall(call, _) if call.op_token.is_some() && call.name == "!" => {
-            let bare = range.start + 1..range.end;
-            let is_prefix = written.at(range.clone()).starts_with('!');
-            call.args.first().filter(|_| is_prefix).and_then(|of| read(of, bare)).map(|value| vec![value])
-        }
-        _ => None,
+    let values = sides(expr, (written, range.clone())).into_iter().map(&mut read).collect::<Option<_>>();
+    let operator = match expr {
+        Expr::FnCall(call, _) if compares(call) => call.name.as_str().into(),
+        _ => Box::default(),
     };
     let part = written.at(range).into();
     FalsePart { position: start(expr), part, values: values.unwrap_or_default(), operator }
 }
 
+/// What there is to read about an expression that is true or false: what it compares; of `!` what is behind it.
+fn sides<'e>(expr: &'e Expr, (written, range): (&Excerpt, Range<usize>)) -> Vec<(&'e Expr, Range<usize>)> {
+    let Expr::FnCall(call, _) = expr else { return Vec::new() };
+    match &call.args[..] {
+        args @ [_, _] if compares(call) => {
+            args.iter().zip(written.cut(range, args.iter(), &[&call.name])).collect()
+        }
+        [list, element] if call.name == "contains" => {
+            let sides = [element, list];
+            let ranges = written.cut(range, sides.into_iter(), &["in"]);
+            // Unless it is a call.
+            if ranges[0] == ranges[1] { Vec::new() } else { sides.into_iter().zip(ranges).collect() }
+        }
+        [negated] if call.name == "!" && written.at(range.clone()).starts_with('!') => {
+            let inner = written.bare(range.start + 1..range.end);
+            let sides = sides(negated, (written, inner.clone()));
+            if sides.is_empty() { vec![(negated, inner)] } else { sides }
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn compares(call: &FnCallExpr) -> bool {
-    let is_comparison = matches!(&*call.name, "==" | "!=" | "<" | "<=" | ">" | ">=");
-    is_comparison && call.op_token.is_some() && call.args.len() == 2
+    matches!(&*call.name, "==" | "!=" | "<" | "<=" | ">" | ">=") && call.op_token.is_some()
 }
 
 /// A value as it would be written in a rule; `None` for what cannot be written there.
@@ -208,14 +221,20 @@ impl Excerpt {
         cuts
     }
 
-    /// Without the white space and the parentheses around it.
+    /// Without the white space and the parentheses around it, and without those that belong to more than it.
     fn bare(&self, range: Range<usize>) -> Range<usize> {
         let Some(text) = self.text.get(range.clone()) else { return range };
         let begin = range.start + (text.len() - text.trim_start().len());
-        let trimmed = begin..begin + text.trim().len();
-        match closing(text.trim()) {
-            Some(at) if at + 1 == text.trim().len() => self.bare(trimmed.start + 1..trimmed.end - 1),
-            _ => trimmed,
+        let text = text.trim();
+        let (first, last) = (begin, begin + text.len());
+        let pairs = parentheses(text);
+        let opens =
+            text.starts_with('(') && pairs.iter().all(|(open, close)| *open > 0 || close + 1 == text.len());
+        let closes =
+            text.ends_with(')') && pairs.iter().all(|(open, close)| close + 1 < text.len() || *open == 0);
+        match (opens, closes) {
+            (false, false) => first..last,
+            (opens, closes) => self.bare(first + usize::from(opens)..last - usize::from(closes)),
         }
     }
 }
@@ -229,24 +248,22 @@ fn offset(text: &str, begin: (usize, usize), position: Position) -> Option<usize
     Some(before + rest.char_indices().nth(column.checked_sub(first)?)?.0)
 }
 
-/// Where the parenthesis is closed with which `text` begins.
-fn closing(text: &str) -> Option<usize> {
-    text.strip_prefix('(')?;
-    let (mut depth, mut quote, mut escaped) = (0, None, false);
+/// Where parentheses open and close in `text`; one without its other half is left out.
+fn parentheses(text: &str) -> Vec<(usize, usize)> {
+    let (mut open, mut pairs, mut quote, mut escaped) = (Vec::new(), Vec::new(), None, false);
     for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(_), _) if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
-            (Some(open), _) if open == c => quote = None,
+            (Some(quoted), _) if quoted == c => quote = None,
             (Some(_), _) => {}
             (None, '"' | '`' | '\'') => quote = Some(c),
-            (None, '(') => depth += 1,
-            (None, ')') if depth == 1 => return Some(at),
-            (None, ')') => depth -= 1,
+            (None, '(') => open.push(at),
+            (None, ')') => pairs.extend(open.pop().map(|open| (open, at))),
             (None, _) => {}
         }
     }
-    None
+    pairs
 }
 
 /// Where an operator or a keyword stands in `text`; a keyword not as part of another word.

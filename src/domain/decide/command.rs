@@ -68,8 +68,8 @@ impl Draft {
         };
         let command = event.map_or("command", |event| event.kind().as_str());
         let at = match event.and_then(|event| event.asked_by.as_ref()) {
-            Some(key) => format!("{API}{key}").into(),
-            None => "api".into(),
+            Some(key) => format!("{API}:{key}").into(),
+            None => API.into(),
         };
         Cause { rule: command.into(), at, program_version: frame.program_version }
     }

@@ -65,7 +65,23 @@ fn a_condition_is_taken_apart_into_the_parts_that_are_false_and_the_values_in_th
                 "(order.tip + 1) * 2 > order.total ((order.tip + 1) * 2 is 2, order.total is 10.00)",
             ],
         ),
-        ("!(order.total >= 5)", &["!(order.total >= 5) (order.total >= 5 is true)"]),
+        ("!(order.total >= 5)", &["!(order.total >= 5) (order.total is 10.00)"]),
+        (
+            "!(order.channel in [\"pos\", \"app\"])",
+            &["!(order.channel in [\"pos\", \"app\"]) (order.channel is \"pos\")"],
+        ),
+        (
+            "order.channel in [\"web\", \"app\"]",
+            &["order.channel in [\"web\", \"app\"] (order.channel is \"pos\")"],
+        ),
+        (
+            "!order.channel.contains(\"o\")",
+            &["!order.channel.contains(\"o\") (order.channel.contains(\"o\") is true)"],
+        ),
+        (
+            "order.total > 1 and (order.tip > 0 and (order.total < 5))",
+            &["order.tip > 0 (order.tip is 0)", "order.total < 5 (order.total is 10.00)"],
+        ),
         (
             "order.channel == \"(a && b\" && order.total > 1",
             &["order.channel == \"(a && b\" (order.channel is \"pos\")"],
@@ -101,7 +117,7 @@ fn each_rule_of_an_event_has_a_verdict_in_the_order_in_which_they_are_asked() {
         "condition": "order.total >= 50",
         "because": [{ "part": "order.total >= 50", "values": [{ "of": "order.total", "is": "10.00" }] }] });
     assert_eq!(shown[1], unmet);
-    assert_eq!((&shown[2]["verdict"], &shown[2]["failed_at"]), (&json!("failed"), &json!("a.rhai:3:50")));
+    assert_eq!((&shown[2]["verdict"], &shown[2]["failed_at"]), (&json!("failed"), &json!("a.rhai:3:53")));
     assert_eq!((&shown[3]["on"], amounts(3)), (&json!("achievement.earned"), vec![json!(5)]));
 }
 
