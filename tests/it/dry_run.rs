@@ -96,7 +96,7 @@ fn files(app: &TestApp, more: &[(&str, &str)]) -> Value {
 }
 
 async fn nothing_is_written_and_the_event_does_afterwards_what_was_said(app: TestApp) {
-    let (crm, _) = app.endpoint("http://127.0.0.1:9/crm", &["points.*"]).await;
+    let (crm, _) = app.endpoint("http://127.0.0.1:9000/crm", &["points.*"]).await;
     let disabled = app.post(&format!("{CHAIN}/endpoints/{crm}/disable"), &json!({})).await;
     assert_eq!(disabled.status, 200, "so that nothing leaves: {}", disabled.text);
     app.send(&order("o1", "ana", "10.00")).await.expect(200);
@@ -270,7 +270,7 @@ async fn what_would_be_refused_is_refused_and_a_repeat_is_known(app: TestApp) {
 #[actix_web::test]
 async fn what_is_about_no_guest_is_tried_too() {
     let app = TestApp::start(Backend::Sqlite).await;
-    let (_, _) = app.endpoint("http://127.0.0.1:9/menu", &["menu_item.*"]).await;
+    let (_, _) = app.endpoint("http://127.0.0.1:9000/menu", &["menu_item.*"]).await;
     let event =
         json!({ "key": "m1", "type": "menu_item.updated", "data": { "id": "dish_1", "name": "Bowl" } });
     let told = try_out(&app, &event).await;
