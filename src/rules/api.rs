@@ -282,9 +282,11 @@ fn member(author: &mut Author) {
     author.property("has_rhythm", Type::Bool, |m: &mut MemberView| {
         m.member.history.typical_gap_days().is_some()
     });
-    author.property("churn_probability", Type::Decimal, |m: &mut MemberView| {
-        m.churn_probability().unwrap_or_default()
-    });
+    author
+        .property("churn_probability", Type::Decimal, |m: &mut MemberView| {
+            m.churn_probability().unwrap_or_default()
+        })
+        .between(0, 1);
     author
         .property("has_churn_probability", Type::Bool, |m: &mut MemberView| m.churn_probability().is_some());
     author.property("weeks_in_a_row", Type::Whole, |m: &mut MemberView| {
@@ -492,10 +494,10 @@ fn event(author: &mut Author) {
 
 fn moments_and_windows(author: &mut Author) {
     author.property("weekday", Type::Text, |m: &mut Moment| Text::from(m.weekday())).role(Role::Weekday);
-    author.property("hour", Type::Whole, |m: &mut Moment| m.hour());
-    author.property("minute", Type::Whole, |m: &mut Moment| m.minute());
-    author.property("day", Type::Whole, |m: &mut Moment| m.day());
-    author.property("month", Type::Whole, |m: &mut Moment| m.month());
+    author.property("hour", Type::Whole, |m: &mut Moment| m.hour()).between(0, 23);
+    author.property("minute", Type::Whole, |m: &mut Moment| m.minute()).between(0, 59);
+    author.property("day", Type::Whole, |m: &mut Moment| m.day()).between(1, 31);
+    author.property("month", Type::Whole, |m: &mut Moment| m.month()).between(1, 12);
     author.property("year", Type::Whole, |m: &mut Moment| m.year());
     author.property("date", Type::Text, |m: &mut Moment| Text::from(m.date()));
     author.property("days", Type::Window, |n: &mut i64| count(*n).map(Window::Days));

@@ -22,6 +22,9 @@ use super::manifest::Manifest;
 use super::program::Sources;
 use super::split;
 
+/// The most constants of one program: each may be a list that another one copies.
+pub(super) const MAX_CONSTANTS: usize = 500;
+
 /// What a rule starts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum RuleEvent {
@@ -253,9 +256,18 @@ impl<'a> Builder<'a> {
             let File { name: file, text } = &self.files[*file];
             let problem =
                 |message: String| Diagnostic::new(file, Spot::of_position(text, *position), message);
-            if known.contains_key(name) {
-                self.problems.push(problem(format!("there is already a constant called `{name}`")));
+            if let Some((first, _, at, _)) =
+                self.constants.iter().find(|(_, other, ..)| other == name && known.contains_key(name))
+            {
+                let place = format!("{}:{}", self.files[*first].name, at.line().unwrap_or(1));
+                let message = format!("there is already a constant called `{name}` at {place}");
+                self.problems.push(problem(message).help("choose another name"));
                 continue;
+            }
+            if known.len() >= MAX_CONSTANTS {
+                let message = format!("a program may have {MAX_CONSTANTS} constants; this is one more");
+                self.problems.push(problem(message));
+                break;
             }
             match evaluate_constant(&self.parser, &mut scope, value) {
                 Ok(value) if is_plain(&value) => {

@@ -10,6 +10,7 @@ mod harvest;
 mod hostile;
 mod lifecycle;
 mod merges;
+mod mistakes;
 mod orders;
 mod properties;
 mod redemptions;
