@@ -5,6 +5,9 @@ use crate::domain::decide::SourceInput;
 use crate::domain::ids::SourceId;
 use crate::domain::refusal::Refused;
 use crate::domain::text::Key;
+use crate::store::StoreError;
+
+use super::journal::JournalError;
 
 /// Why there is no receipt. Each variant says what the caller can do.
 #[derive(Debug, thiserror::Error)]
@@ -76,5 +79,20 @@ impl EngineError {
         let Self::Unavailable(cause) = self else { return self };
         let (source, key) = (input.id, input.event.key.clone());
         Self::Undecided { event: Box::new(EventRef { chain: chain.clone(), source, key }), cause }
+    }
+}
+
+impl From<JournalError> for EngineError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Stopped => Self::Draining,
+            JournalError::Store(_) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Box::new(error))
     }
 }

@@ -38,7 +38,7 @@ use crate::telemetry::Metrics;
 
 use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
-use super::journal::{Committed, Journal, JournalError};
+use super::journal::{Committed, Journal};
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
@@ -604,19 +604,4 @@ pub fn repeat(
     }
     let receipt = Receipt::as_duplicate(&receipt);
     Ok(Answer { receipt, duplicate: true, status })
-}
-
-impl From<JournalError> for EngineError {
-    fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Stopped => Self::Draining,
-            JournalError::Store(_) => Self::Unavailable(Box::new(error)),
-        }
-    }
-}
-
-impl From<store::StoreError> for EngineError {
-    fn from(error: store::StoreError) -> Self {
-        Self::Unavailable(Box::new(error))
-    }
 }

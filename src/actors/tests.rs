@@ -123,6 +123,15 @@ async fn order(engine: &Engine, chain: &ChainId, number: u32, member: &str) -> A
 }
 
 #[actix_web::test]
+async fn the_task_of_an_event_is_small() {
+    let bench = Bench::empty(Residency::default());
+    let event = order_event(&bench.engine, 1, "m");
+    let task = bench.engine.ingest(&bench.chain, event, AnswerWhen::Decided);
+    // Thousands of them wait at a time, so what is large in them and rarely needed belongs into a box.
+    assert!(size_of_val(&task) < 4_000, "{}", size_of_val(&task));
+}
+
+#[actix_web::test]
 async fn a_member_whose_actor_panicked_is_rebuilt_from_the_store() {
     let bench = Bench::start(Residency::default()).await;
     bench.order(1, "ana").await;
