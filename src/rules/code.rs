@@ -287,6 +287,7 @@ impl<'a> Builder<'a> {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
         checker.names(&self.rules, &self.triggers, &self.tests);
         let segments = checker.segments(&self.segments);
+        checker.awaited(&self.rules, &self.triggers);
         let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
         let triggers =
             self.triggers.iter().map(|(file, block)| checker.trigger(*file, block)).collect::<Vec<_>>();

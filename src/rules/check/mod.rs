@@ -5,6 +5,7 @@
 //! complain about what is right: where a type is not known (parameters of functions, elements of lists) it keeps
 //! quiet.
 
+mod awaited;
 mod effects;
 mod expressions;
 mod literals;
@@ -21,7 +22,6 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
 use crate::domain::loyalty_event::EventType;
-use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 
 use super::code::{File, RuleEvent};
@@ -164,10 +164,7 @@ impl<'a> Checker<'a> {
             Some(RuleEvent::Source(SourceType::SessionStarted | SourceType::SessionEnded)) => {
                 self.variable("session", Type::Session);
             }
-            Some(RuleEvent::Tick(kind)) => {
-                self.variable("tick", Type::Tick);
-                self.awaited(block, self.never_ticks(kind));
-            }
+            Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
             Some(RuleEvent::Told(kind)) => {
                 self.here.event = Some(kind);
                 self.variable("event", Type::Event);
@@ -205,7 +202,6 @@ impl<'a> Checker<'a> {
             );
             return None;
         }
-        self.awaited(block, event.and_then(|event| self.never_told(event)));
         self.block(block);
         event
     }
@@ -240,41 +236,6 @@ impl<'a> Checker<'a> {
         let spot = Spot { length: block.event.len(), ..self.spot(block.event_position) };
         let message = format!("there is no event called `{}`", block.event);
         self.push(spot, message, help);
-    }
-
-    /// Complains about waiting for an event that this program never tells: `missing` must be declared for that.
-    fn awaited(&mut self, block: &Block, missing: Option<&str>) {
-        let Some(missing) = missing else { return };
-        let spot = Spot { length: block.event.len(), ..self.spot(block.event_position) };
-        let message = format!("`{}` never happens in this program", block.event);
-        self.push(spot, message, Some(format!("it needs {missing}")));
-    }
-
-    fn never_ticks(&self, tick: TickType) -> Option<&'static str> {
-        let celebrations = self.manifest.terms.celebrations;
-        match tick {
-            TickType::Birthday if !celebrations.birthdays => Some("birthdays = true in [celebrations]"),
-            TickType::Anniversary if !celebrations.anniversaries => {
-                Some("anniversaries = true in [celebrations]")
-            }
-            _ => None,
-        }
-    }
-
-    /// Only what an earlier version of the program cannot have left behind either.
-    fn never_told(&self, event: EventType) -> Option<&'static str> {
-        let terms = &self.manifest.terms;
-        match event {
-            EventType::CartAbandoned if terms.carts.is_none() => Some("[carts] in program.toml"),
-            EventType::ReferralCreated if terms.referrals.is_none() => Some("[referrals] in program.toml"),
-            EventType::TierWillDowngrade if terms.tiers.policy.is_none() => {
-                Some("[tier_policy] in program.toml")
-            }
-            EventType::SegmentEntered if self.segment_names.is_empty() => Some("a `segment`"),
-            EventType::MemberBirthday => self.never_ticks(TickType::Birthday),
-            EventType::MemberAnniversary => self.never_ticks(TickType::Anniversary),
-            _ => None,
-        }
     }
 
     fn block(&mut self, block: &Block) {
