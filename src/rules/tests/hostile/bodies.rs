@@ -350,4 +350,8 @@ pub(super) const HARMLESS: &[&str] = &[
     "return award(1);",
     "switch 5 { 5 => award(1), _ => award(2) }",
     "`${`${`${award(1)}`}`}`;",
+    "award(5.);",
+    "award(1e-999999999);",
+    "#{ rule: 1, on: 2, when: 3 };",
+    "award\u{a0}(1);",
 ];
