@@ -6,8 +6,10 @@ mod demo;
 mod key;
 mod migrate;
 mod net;
+mod new_chain;
 mod out;
 mod publish;
+mod reference;
 mod sample;
 mod serve;
 mod till;
@@ -43,11 +45,14 @@ enum Verb {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Check(check::Check),
+    NewChain(new_chain::NewChain),
     Publish(publish::Publish),
     Migrate(migrate::Migrate),
     Verify(verify::Verify),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 /// Why a verb ends with another exit code than 0.
@@ -115,11 +120,16 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Serve(verb)) => serve::run(&verb.flags.0),
         Some(Verb::Demo(verb)) => demo::run(&verb),
         Some(Verb::Check(verb)) => check::run(&verb),
+        Some(Verb::NewChain(verb)) => new_chain::run(&verb),
         Some(Verb::Publish(verb)) => publish::run(&verb),
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::Reference(_)) => {
+            reference::run();
+            Ok(())
+        }
     }
 }
 

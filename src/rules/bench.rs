@@ -19,12 +19,13 @@ use crate::domain::coupon::{self, Card, Coupon, CouponChanges, CouponCode, Hand,
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId, RedemptionId, SourceId};
+use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId, RedemptionId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::redemption::Redemption;
+use crate::domain::referral::{Referral, ReferralStatus};
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
@@ -97,7 +98,7 @@ impl World {
         Ok(())
     }
 
-    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], coupons: [ … ], churn_probability: 0.7 })`: a known
+    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], coupons: [ … ], referred: true, churn_probability: 0.7 })`: a known
     /// member instead of the one so far.
     pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
         let mut member = fresh_member(&self.program, self.now);
@@ -139,9 +140,10 @@ impl World {
                         self.give(&mut given, member.id, &text("coupons", book)?)?;
                     }
                 }
+                "referred" => member.referring.received = given_referral(&value, self.now)?,
                 "churn_probability" => foresight = given_probability(&value)?,
                 other => {
-                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, churn_probability";
+                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, referred, churn_probability";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -238,6 +240,7 @@ impl World {
     fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
         self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
         desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
+        desk.referrals.extend(wanted.referrals.iter().map(|id| (*id, None)));
         let redemptions = &wanted.redemptions;
         for id in redemptions.carried.union(&redemptions.named) {
             desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
@@ -439,6 +442,23 @@ fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Re
 fn known_status(status: &str) -> Result<Status, String> {
     let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
     known.ok_or_else(|| format!("there is no status called `{status}`"))
+}
+
+/// Brought by another member, and not approved yet.
+fn given_referral(value: &Dynamic, now: Timestamp) -> Result<Option<Box<Referral>>, String> {
+    let is_referred = value.as_bool().map_err(|_| "`referred` must be true or false")?;
+    let referral = || Referral {
+        id: ReferralId::new(Ulid(1)),
+        sender: MemberId::new(Ulid(2)),
+        status: ReferralStatus::Pending,
+        channel: None,
+        created_at: now,
+        settled_at: None,
+        reason: None,
+        order: None,
+        brought: Vec::new(),
+    };
+    Ok(is_referred.then(|| Box::new(referral())))
 }
 
 fn given_probability(value: &Dynamic) -> Result<Foresight, String> {

@@ -21,6 +21,7 @@ use super::language::{self, Block, Declaration, Group};
 use super::manifest::Manifest;
 use super::program::Sources;
 use super::split;
+use super::vocabulary::Type;
 
 /// The most constants of one program: each may be a list that another one copies.
 pub(super) const MAX_CONSTANTS: usize = 500;
@@ -47,6 +48,30 @@ impl RuleEvent {
             Self::Tick(kind) => kind.as_str(),
             Self::Told(kind) => kind.as_str(),
         }
+    }
+
+    /// What its rules see besides the member.
+    pub(super) const fn variable(self) -> Option<(&'static str, Type)> {
+        Some(match self {
+            Self::Source(
+                SourceType::OrderCreated
+                | SourceType::OrderUpdated
+                | SourceType::OrderCompleted
+                | SourceType::OrderCancelled,
+            ) => ("order", Type::Order),
+            Self::Source(SourceType::OrderRefunded) => ("refund", Type::Refund),
+            Self::Source(SourceType::Visit) => ("visit", Type::Visit),
+            Self::Source(SourceType::CartUpdated) => ("cart", Type::Cart),
+            Self::Source(SourceType::SessionStarted | SourceType::SessionEnded) => ("session", Type::Session),
+            Self::Tick(_) => ("tick", Type::Tick),
+            Self::Told(_) => ("event", Type::Event),
+            Self::Source(
+                SourceType::MemberUpdated
+                | SourceType::Signal
+                | SourceType::Command(_)
+                | SourceType::Offering(..),
+            ) => return None,
+        })
     }
 }
 

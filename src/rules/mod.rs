@@ -15,7 +15,7 @@
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
 //!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
-//!   what changed between two versions.
+//!   what changed between two versions. [`reference`] is the page of all words.
 //!
 //! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
 //! rule's effects; the same program, member and event give the same commit.
@@ -39,6 +39,7 @@ mod lines;
 pub mod manifest;
 mod payload;
 pub mod program;
+pub mod reference;
 pub mod report;
 mod requests;
 mod segments;

@@ -112,7 +112,7 @@ pub fn check_for(sources: Sources, chain: &Chain) -> ChainReport {
 }
 
 /// The chain that a folder would be the program of.
-fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
+pub(super) fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
         let help = "rename the folder; people see the name in program.toml";

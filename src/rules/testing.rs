@@ -188,63 +188,76 @@ pub(super) fn words(author: &mut Author) {
     type Context<'a> = NativeCallContext<'a>;
     author
         .function("at", Type::Nothing, |c: Context<'_>, time: Text| with(&c, |world| world.set_time(&time)))
-        .place(Place::Test);
+        .place(Place::Test).says("The clock, in the chain's zone: `at(\"2026-03-02 09:30\")`. A test begins at noon of Monday, 5 January 2026.");
     author
         .function("given_member", Type::Nothing, |c: Context<'_>, map: Map| {
             with(&c, |world| world.given_member(map))
         })
-        .place(Place::Test);
+        .place(Place::Test).says("A known member instead of a new one. The map may have `tier`, `status`, `points`, `achievements`, `segments`, `visits` and `orders` of the past, `coupons`, `referred`, `churn_probability`.");
     author
         .function("send", Type::Nothing, |c: Context<'_>, kind: Text, data: Map| {
             with(&c, |world| world.send(&kind, data))
         })
         .place(Place::Test)
-        .role(Role::SourceEvent);
+        .role(Role::SourceEvent).says("An event, with its `data` (and `location`) as a till sends them. Without `order_id` the test makes one, without `total` it is the sum of the items.");
     author
         .function("send", Type::Nothing, |c: Context<'_>, kind: Text| with(&c, |w| w.send(&kind, Map::new())))
         .place(Place::Test)
         .role(Role::SourceEvent);
     author
         .function("awarded", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.awarded())))
-        .place(Place::Test);
-    author.function("points", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.points()))).place(Place::Test);
+        .place(Place::Test)
+        .says("Points that the last event earned.");
+    author
+        .function("points", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.points())))
+        .place(Place::Test)
+        .says("The member's balance in the first wallet.");
     author
         .function("tier", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.tier()))))
         .place(Place::Test)
-        .role(Role::Tier);
+        .role(Role::Tier)
+        .says("The member's tier.");
     author
         .function("status", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.status()))))
         .place(Place::Test)
-        .role(Role::Status);
+        .role(Role::Status)
+        .says("The member's status.");
     author
         .function("achieved", Type::Bool, |c: Context<'_>, name: Text| with(&c, |w| Ok(w.achieved(&name))))
         .place(Place::Test)
-        .role(Role::Achievement);
+        .role(Role::Achievement)
+        .says("Whether the member has an achievement.");
     author
         .function("in_segment", Type::Bool, |c: Context<'_>, name: Text| {
             with(&c, |w| Ok(w.in_segment(&name)))
         })
         .place(Place::Test)
-        .role(Role::Segment);
+        .role(Role::Segment)
+        .says("Whether the member is in a segment.");
     author
         .function("risk_level", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.risk_level()))))
         .place(Place::Test)
-        .role(Role::RiskLevel);
+        .role(Role::RiskLevel)
+        .says("The member's risk level; \"\" for who is not at risk.");
     author
         .function("recommended", Type::Bool, |c: Context<'_>, what: Text| {
             with(&c, |w| Ok(w.recommended(&what)))
         })
-        .place(Place::Test);
+        .place(Place::Test)
+        .says("Whether the last event told of the member with this recommendation.");
     author
         .function("fired", Type::Bool, |c: Context<'_>, rule: Text| with(&c, |w| Ok(w.fired(&rule))))
         .place(Place::Test)
-        .role(Role::Rule);
+        .role(Role::Rule)
+        .says("Whether the condition of a rule held on the last event.");
     author
         .function("forwarded", Type::Bool, |c: Context<'_>, tag: Text| with(&c, |w| Ok(w.forwarded(&tag))))
         .place(Place::Test)
-        .role(Role::Endpoint);
+        .role(Role::Endpoint)
+        .says("Whether a trigger forwarded something of the last event to this tag.");
     author
         .function("told", Type::Bool, |c: Context<'_>, kind: Text| with(&c, |w| Ok(w.told(&kind))))
         .place(Place::Test)
-        .role(Role::LoyaltyEvent);
+        .role(Role::LoyaltyEvent)
+        .says("Whether the last event came to a loyalty event of this type.");
 }

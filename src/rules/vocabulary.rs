@@ -126,9 +126,16 @@ pub(super) struct Word {
     pub(super) bounds: Option<(i64, i64)>,
     /// For properties of `event`: the events that have it; empty = all.
     pub(super) events: &'static [EventType],
+    /// What it means, in one line; words of one name need it once.
+    pub(super) says: &'static str,
 }
 
 impl Word {
+    pub(super) fn says(&mut self, says: &'static str) -> &mut Self {
+        self.says = says;
+        self
+    }
+
     pub(super) fn place(&mut self, place: Place) -> &mut Self {
         self.place = place;
         self
@@ -204,6 +211,7 @@ impl Author {
             role: None,
             bounds: None,
             events: &[],
+            says: "",
         })
     }
 
@@ -229,6 +237,7 @@ impl Author {
             role: None,
             bounds: None,
             events: &[],
+            says: "",
         })
     }
 

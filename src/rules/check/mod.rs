@@ -22,7 +22,6 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
 use crate::domain::loyalty_event::EventType;
-use crate::domain::source_event::SourceType;
 
 use super::code::{File, RuleEvent};
 use super::diagnostic::{Diagnostic, Spot};
@@ -151,40 +150,22 @@ impl<'a> Checker<'a> {
         let event = RuleEvent::all().find(|event| event.as_str() == block.event);
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
-        match event {
-            Some(RuleEvent::Source(
-                SourceType::OrderCreated
-                | SourceType::OrderUpdated
-                | SourceType::OrderCompleted
-                | SourceType::OrderCancelled,
-            )) => self.variable("order", Type::Order),
-            Some(RuleEvent::Source(SourceType::OrderRefunded)) => self.variable("refund", Type::Refund),
-            Some(RuleEvent::Source(SourceType::Visit)) => self.variable("visit", Type::Visit),
-            Some(RuleEvent::Source(SourceType::CartUpdated)) => self.variable("cart", Type::Cart),
-            Some(RuleEvent::Source(SourceType::SessionStarted | SourceType::SessionEnded)) => {
-                self.variable("session", Type::Session);
-            }
-            Some(RuleEvent::Tick(_)) => self.variable("tick", Type::Tick),
-            Some(RuleEvent::Told(kind)) => {
-                self.here.event = Some(kind);
-                self.variable("event", Type::Event);
-            }
-            Some(RuleEvent::Source(SourceType::MemberUpdated | SourceType::Signal)) => {}
-            Some(RuleEvent::Source(SourceType::Command(_) | SourceType::Offering(..))) | None => {
-                let known = RuleEvent::all().map(RuleEvent::as_str);
-                let is_told = block.event.parse::<EventType>().is_ok();
-                let help = match is_told {
-                    true => {
-                        Some("rules start on what happens to a guest; use a `trigger` for this".to_owned())
-                    }
-                    false => suggest::or_list(&block.event, known),
-                };
-                self.unknown_event(block, help);
-                return None;
-            }
+        let Some(event) = event else {
+            let help = match block.event.parse::<EventType>() {
+                Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
+                Err(_) => suggest::or_list(&block.event, RuleEvent::all().map(RuleEvent::as_str)),
+            };
+            self.unknown_event(block, help);
+            return None;
+        };
+        if let Some((name, kind)) = event.variable() {
+            self.variable(name, kind);
+        }
+        if let RuleEvent::Told(kind) = event {
+            self.here.event = Some(kind);
         }
         self.block(block);
-        event
+        Some(event)
     }
 
     /// Checks a trigger; gives the loyalty event it waits for.

@@ -6,6 +6,7 @@ mod carts;
 mod check;
 mod coupons;
 mod decide;
+mod documents;
 mod harvest;
 mod hostile;
 mod lifecycle;

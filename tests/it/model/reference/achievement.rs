@@ -3,7 +3,7 @@
 //! Left out: `streak.broken`. When visits are taken back, or a member is given back, what was the last streak is not
 //! said to the point.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::program::{ACHIEVEMENTS, Goal, POINTS};
 use super::super::purse::{DAY, Instant};
@@ -147,6 +147,19 @@ impl Reference {
     /// Orders of which something is left.
     fn orders_kept(&self, member: usize) -> u64 {
         self.counting(member).filter(|order| order.left() > 0).count() as u64
+    }
+
+    /// Whether the survivor came for enough weeks in a row without what the absorbed did, and did not have the
+    /// achievement before: what they would have earned then is not known any more.
+    pub(super) fn has_hidden_streak(&self, absorbed: usize, survivor: usize, before: &[Feat]) -> bool {
+        ACHIEVEMENTS.iter().zip(before).any(|((_, goal, _), before)| {
+            let Goal::WeeksInARow(target) = *goal else { return false };
+            let is_own = |order: &&Order| order.owner.is_some_and(|owner| !self.is_of(owner, absorbed));
+            let weeks: BTreeSet<i64> =
+                self.counting(survivor).filter(is_own).filter_map(|order| order.day.map(week)).collect();
+            let is_long = |first: &i64| (0..target as i64).all(|nth| weeks.contains(&(first + nth)));
+            before.all() == 0 && weeks.iter().any(is_long)
+        })
     }
 
     /// Of the streak that a week belongs to.

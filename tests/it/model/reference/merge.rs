@@ -3,7 +3,8 @@
 //! What happens to an order or a redemption of somebody who was absorbed happens to what they brought. An un-merge is a
 //! step only while all of that is there. Left out is what `docs/identity.md` does not say to the point for a naive
 //! reader: what goes back of points that were spent meanwhile or owed before, of a referral that was settled, of
-//! achievements that were revoked; which tier stays when a period closed in between; and whose a reservation is.
+//! achievements that were revoked, of a streak that the survivor would have had without the other one's; which tier
+//! stays when a period closed in between; and whose a reservation is.
 
 use super::super::program::{ACHIEVEMENTS, WALLETS};
 use super::super::purse::{Instant, Purse};
@@ -43,7 +44,7 @@ impl Reference {
     }
 
     /// Whether the first is, or was absorbed by, the second.
-    fn is_of(&self, member: usize, other: usize) -> bool {
+    pub(super) fn is_of(&self, member: usize, other: usize) -> bool {
         let heir = self.members[member].merged.as_ref().map(|merged| merged.into);
         member == other || heir.is_some_and(|heir| self.is_of(heir, other))
     }
@@ -199,6 +200,7 @@ impl Reference {
                 own.balance() >= brought && own.contains(&merged.brought[wallet].by(self.now))
             })
             && merged.received.is_none_or(|theirs| received.is_none_or(|now| now.is_other_or_as(theirs)))
+            && !self.has_hidden_streak(absorbed, survivor, &merged.feats_before)
             && !self.has_reservation(survivor)
     }
 

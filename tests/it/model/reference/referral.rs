@@ -142,8 +142,10 @@ impl Reference {
         let Some(received) = self.members[receiver].received else { return };
         let sender = self.living(received.sender);
         if self.has_room(sender) {
-            self.rewards.push(Reward { sender, at: self.now });
-            self.members[sender].purses[POINTS].credit(SENDER_AWARD, gone_after(self.now));
+            // Whoever's code it was has it, although somebody else answers for them now.
+            self.rewards.push(Reward { sender: received.sender, at: self.now });
+            let gone = gone_after(self.now);
+            self.happens_to(received.sender, |purses| purses[POINTS].credit(SENDER_AWARD, gone));
             self.judge(sender, Counted::More, self.now, None);
         }
     }

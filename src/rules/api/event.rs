@@ -1,0 +1,200 @@
+//! What triggers, and rules that react, see of a loyalty event.
+
+use rhai::FuncRegistration;
+use rust_decimal::Decimal;
+
+use super::Text;
+use crate::domain::loyalty_event::EventType::{self, *};
+use crate::rules::payload::Fields;
+use crate::rules::views::{EventView, or_empty};
+use crate::rules::vocabulary::{Author, Role, Type};
+
+const POINTS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+];
+const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
+const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
+const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
+const CHANNELS: &[EventType] =
+    &[OrderCreated, OrderUpdated, OrderCompleted, VisitRecorded, SessionStarted, CartAbandoned];
+const REASONS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsAdjusted,
+    PointsExpired,
+    PointsRedeemed,
+    PointsReturned,
+    OrderCancelled,
+    OrderRefunded,
+];
+const ACHIEVEMENTS: &[EventType] =
+    &[AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken];
+const REFERRALS: &[EventType] =
+    &[ReferralCreated, ReferralApproved, ReferralRejected, ReferralExpired, ReferralRevoked];
+const SEGMENTS: &[EventType] = &[SegmentEntered, SegmentExited];
+/// Events that hand on what they do not know the meaning of.
+const PAYLOADS: &[EventType] = &[
+    ExperienceCreated,
+    ExperienceUpdated,
+    ExperienceDeleted,
+    MenuItemCreated,
+    MenuItemUpdated,
+    MenuItemDeleted,
+    SignalReceived,
+];
+
+pub(super) fn words(author: &mut Author) {
+    author
+        .property("type", Type::Text, |e: &mut EventView| Text::from(e.event.kind().as_str()))
+        .role(Role::LoyaltyEvent)
+        .says("Its type, such as `points.earned`.");
+    author.property("at", Type::Moment, |e: &mut EventView| e.at).says("When it happened.");
+    author
+        .property("amount", Type::Whole, |e: &mut EventView| e.points().map_or(0, |moved| moved.amount.0))
+        .events(POINTS)
+        .says("How many points, always a positive number.");
+    author
+        .property("new_balance", Type::Whole, |e: &mut EventView| {
+            e.points().map_or(0, |moved| moved.new_balance.0)
+        })
+        .events(POINTS)
+        .says("The wallet's balance after it.");
+    author
+        .property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason()))
+        .events(REASONS)
+        .says("Why.");
+    author
+        .property("previous_tier", Type::Text, |e: &mut EventView| {
+            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id)))
+        })
+        .role(Role::Tier)
+        .events(TIERS)
+        .says("The tier before; \"\" when there was none.");
+    author
+        .property("new_tier", Type::Text, |e: &mut EventView| {
+            Text::from(e.tier().map_or("", |t| &t.new_tier.id))
+        })
+        .role(Role::Tier)
+        .events(TIERS)
+        .says("The tier after.");
+    author
+        .property("tier", Type::Text, |e: &mut EventView| Text::from(e.danger().map_or("", |d| &d.tier.id)))
+        .role(Role::Tier)
+        .events(&[TierWillDowngrade])
+        .says("The tier that would be lost.");
+    author
+        .property("missing", Type::Decimal, |e: &mut EventView| {
+            e.danger().map_or(Decimal::ZERO, |danger| danger.missing.decimal())
+        })
+        .events(&[TierWillDowngrade])
+        .says("How much is missing to keep it.");
+    author
+        .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
+        .role(Role::Achievement)
+        .events(ACHIEVEMENTS)
+        .says("Which achievement.");
+    author
+        .property("times", Type::Whole, |e: &mut EventView| e.times())
+        .events(&[AchievementEarned, AchievementRevoked]).says("Which time it is that the member earned it; of `achievement.revoked`, how often it is still earned.");
+    author
+        .property("progress", Type::Decimal, |e: &mut EventView| e.progress().0)
+        .events(&[AchievementProgressed])
+        .says("How far the member is.");
+    author
+        .property("target", Type::Decimal, |e: &mut EventView| e.progress().1)
+        .events(&[AchievementProgressed])
+        .says("How far it is in all.");
+    author
+        .property("role", Type::Text, |e: &mut EventView| Text::from(e.side()))
+        .events(REFERRALS)
+        .says("Whose side is told: `sender` or `receiver`.");
+    author
+        .property("referral_channel", Type::Text, |e: &mut EventView| Text::from(e.referral_channel()))
+        .events(REFERRALS)
+        .says("Where the code came from: `friend`, `instagram`.");
+    author
+        .property("length", Type::Whole, |e: &mut EventView| e.streak_length())
+        .events(&[StreakBroken])
+        .says("How many units the streak lasted.");
+    author
+        .property("days_since_last_visit", Type::Whole, |e: &mut EventView| {
+            e.absence().map_or(0, |absence| absence.days_since_last_visit)
+        })
+        .events(ABSENCES)
+        .says("How long the member stayed away.");
+    author
+        .property("risk_level", Type::Text, |e: &mut EventView| {
+            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
+        })
+        .role(Role::RiskLevel)
+        .events(ABSENCES)
+        .says("`LOW`, `MEDIUM` or `HIGH`.");
+    author
+        .property("segment_name", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| &change.segment_name))
+        })
+        .role(Role::Segment)
+        .events(SEGMENTS)
+        .says("The segment.");
+    author
+        .property("segment_type", Type::Text, |e: &mut EventView| {
+            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        })
+        .role(Role::SegmentType)
+        .events(SEGMENTS)
+        .says("`PRIMARY`, `COMPOUND` or `COHORT`.");
+    author
+        .property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id()))
+        .events(ORDERS)
+        .says("The order.");
+    author
+        .property("total", Type::Decimal, |e: &mut EventView| e.total())
+        .events(ORDERS)
+        .says("What it came to; of a refund, what goes back.");
+    author
+        .property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel()))
+        .events(CHANNELS)
+        .says("Where, in the sender's words.");
+    author
+        .property("value", Type::Decimal, |e: &mut EventView| {
+            e.cart().map_or(Decimal::ZERO, |cart| cart.value.decimal())
+        })
+        .events(&[CartAbandoned])
+        .says("What the cart is worth.");
+    author
+        .property("item_count", Type::Whole, |e: &mut EventView| e.cart().map_or(0, |cart| cart.item_count))
+        .events(&[CartAbandoned])
+        .says("How many things are in it.");
+    author
+        .property("identified_via", Type::Text, |e: &mut EventView| {
+            Text::from(e.identified().map_or("", |identified| identified.identified_via))
+        })
+        .events(&[MemberIdentified])
+        .says("By what the guest was recognised: `id`, `card`, `phone`, `email`, `external_id`.");
+    author
+        .property("confidence", Type::Decimal, |e: &mut EventView| {
+            e.identified().map_or(Decimal::ZERO, |identified| identified.confidence.decimal())
+        })
+        .events(&[MemberIdentified])
+        .says("How sure that is, 0 to 1.");
+    author
+        .property("changed", Type::List, |e: &mut EventView| e.changed())
+        .events(&[MemberUpdated])
+        .says("The parts of the profile that are others now: `event.changed.contains(\"language\")`.");
+    author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS).says(
+        "What came with it, field by field: `event.data.price`. A field that is not there equals nothing.",
+    );
+    // `event.data.price`: what is no property is asked of the index.
+    FuncRegistration::new_index_getter()
+        .set_into_module(author.module(), |fields: &mut Fields, name: Text| fields.get(&name));
+    author
+        .function("contains", Type::Bool, |fields: &mut Fields, name: Text| fields.contains(&name))
+        .says("Whether it has a field of this name.");
+}
