@@ -24,7 +24,7 @@ use super::split;
 use super::vocabulary::Type;
 
 /// The most constants of one program: each may be a list that another one copies.
-pub(super) const MAX_CONSTANTS: usize = 500;
+pub(super) const MAX_CONSTANTS: usize = 400;
 
 /// What a rule starts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -206,7 +206,7 @@ fn constants_and_parameters_are_few_enough_to_be_held() {
     let files = [("a.rhai", &*constants), ("b.rhai", &*more), ("program.toml", MANIFEST)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
     let problems = Program::load(&Sources { files }, &chain(), 1).unwrap_err();
-    assert_eq!((&*problems[0].file, problems[0].line, problems.len()), ("b.rhai", 201, 1), "{problems:?}");
+    assert_eq!((&*problems[0].file, problems[0].line, problems.len()), ("b.rhai", 101, 1), "{problems:?}");
     let parameters: String = (0..21).map(|n| format!("p{n},")).collect();
     let problems = load(&format!("fn f({parameters}) {{ 1 }}")).unwrap_err();
     assert_eq!(problems[0].message, "a function may have 20 parameters");
