@@ -33,8 +33,8 @@ struct Count {
     count: i64,
 }
 
-/// How many rows each table has, and all members as they are.
-async fn stored(app: &TestApp) -> (Vec<(String, i64)>, Value) {
+/// How many rows each table has, all members as they are, and how many of them are in memory.
+async fn stored(app: &TestApp) -> (Vec<(String, i64)>, Value, String) {
     macro_rules! count {
         ($conn:expr, $tables:expr) => {{
             let mut conn = $conn;
@@ -59,7 +59,9 @@ async fn stored(app: &TestApp) -> (Vec<(String, i64)>, Value) {
         ),
     };
     assert!(rows.iter().any(|(table, count)| table == "program_versions" && *count > 0), "{rows:?}");
-    (rows, app.get(&format!("{CHAIN}/members")).await.expect(200))
+    let metrics = app.get("/metrics").await.text;
+    let resident = metrics.lines().find(|line| line.starts_with("punchcard_members_resident ")).unwrap();
+    (rows, app.get(&format!("{CHAIN}/members")).await.expect(200), resident.to_owned())
 }
 
 /// Tries a body; nothing of it may be written.
@@ -145,7 +147,6 @@ async fn somebody_unknown_would_become_a_member_or_the_event_be_parked(app: Test
         manifest.replace("enrol_on_first_sight = true", "enrol_on_first_sight = false").into();
     let parked = try_out(&app, &json!({ "event": event, "files": strict })).await;
     assert_eq!((&parked["receipt"]["status"], &parked["rules"]), (&json!("parked"), &json!([])));
-    // Nobody was made in memory either: who comes now is new.
     let receipt = app.send(&event).await.expect(200);
     assert_eq!(kinds(&receipt["events"])[0], "member.enrolled");
     let known = try_out(&app, &visit("v2", "zoe", crate::support::builders::START)).await;
