@@ -25,6 +25,7 @@
 
 mod again;
 mod api;
+pub mod backtest;
 mod bench;
 mod check;
 mod code;
@@ -39,6 +40,7 @@ mod lines;
 pub mod manifest;
 mod payload;
 pub mod program;
+mod records;
 pub mod reference;
 pub mod report;
 mod requests;
