@@ -208,7 +208,8 @@ pub(super) fn load(store: &Store, chain: &Chain, version: i64) -> Result<Program
     if version == 0 {
         return Ok(Program::empty(chain));
     }
-    let stored = store.read_now(|conn| store::program::get(conn, &chain.id, version));
+    // Not of the connections on which lives are lived: those may all be in use, by threads that wait for this.
+    let stored = store.read_now_for_outsiders(|conn| store::program::get(conn, &chain.id, version));
     let stored = stored.map_err(|error| error.to_string())?.ok_or("its files are not stored")?;
     let sources = Sources::read(&stored.files_json).map_err(|error| error.to_string())?;
     Program::load(&sources, chain, version)

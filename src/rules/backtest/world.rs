@@ -163,7 +163,7 @@ impl World {
         let mut attach = Vec::new();
         if self.members.contains_key(&whose) {
             attach = self.unknown(&heard.event);
-        } else if program.enrol_on_first_sight || heard.event.enrols() || heard.event.member.is_some() {
+        } else if program.enrol_on_first_sight || heard.event.enrols() {
             let tier = program.terms.tiers.first().cloned();
             let identities = heard.event.identities.clone();
             self.members.insert(whose, Member::new(whose, identities, tier, now).into());
