@@ -11,6 +11,7 @@ mod harvest;
 mod hostile;
 mod lifecycle;
 mod merges;
+mod mistakes;
 mod orders;
 mod properties;
 mod redemptions;
