@@ -33,7 +33,7 @@ const AFTER_HELP: &str = "\
 Examples:
   punchcard backtest --chain harvest --rules ideas/harvest --since 2026-05-01
   punchcard backtest --chain harvest --rules ideas/harvest --csv > members.csv
-  punchcard backtest --chain harvest --rules ideas/harvest --log may.ndjson
+  punchcard backtest --chain harvest --rules ideas/harvest --log-file may.ndjson
 
 A time is a day of the chain's calendar (2026-05-01), or an instant (2026-05-01T12:00:00Z).
 Nothing is written, and it may run beside a server.";
@@ -58,12 +58,12 @@ pub(super) struct Backtest {
     /// From when on they decide [default: the beginning]
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     since: Option<When>,
-    /// Up to when events are taken [default: now; with --log the last event]
+    /// Up to when events are taken [default: now; with --log-file the last event]
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     until: Option<When>,
     /// Take the events of this file instead: one a line, as `POST …/events/batch` takes them
     #[arg(long, value_name = "FILE")]
-    log: Option<PathBuf>,
+    log_file: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -109,7 +109,7 @@ pub(super) fn run(verb: &Backtest) -> Result<(), Failure> {
     let Some(loaded) = super::configuration(&verb.flags.0)? else { return Ok(()) };
     let sources = folder::read(&verb.candidate).map_err(|problem| complain(&verb.candidate, &[problem]))?;
     let now = Clock::System.now();
-    match &verb.log {
+    match &verb.log_file {
         Some(log) => on_log(verb, &loaded.config, log, &sources, now),
         None => on_store(verb, &loaded.config, sources, now),
     }
