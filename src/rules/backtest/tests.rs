@@ -122,16 +122,20 @@ fn a_threshold_that_moves_moves_tiers_and_ticks_are_lived_between_the_events() {
 
 #[test]
 fn who_turned_out_to_be_one_person_is_lived_as_one() {
-    let plan = plan(PLAIN, &PLAIN.replace("order.total", "order.total * 2"), None);
-    let mut life = Life::new(&plan);
-    life.hear(BO, &order(2, 7), &mut Nothing).unwrap();
-    life.hear(ANA, &order(1, 10), &mut Nothing).unwrap();
-    let merge = heard(5, "member.merge", &json!({ "from": BO.to_string() }));
-    life.hear(ANA, &merge, &mut Nothing).unwrap();
-    let outcome = life.end(ANA, None, &mut Nothing).unwrap();
-    assert_eq!(outcome.sides[0].refused, 0);
-    let points = outcome.left.each_ref().map(|left| left.points.values().sum::<i64>());
-    assert_eq!(points, [17, 34]);
+    // Of whoever is lived first, the lives have parted when the other one's begins; what was before `since` still counts
+    // as it was.
+    for (since, candidate) in [(None, 34), (Some("2026-03-02T00:00:00Z"), 24)] {
+        let plan = plan(PLAIN, &PLAIN.replace("order.total", "order.total * 2"), since);
+        let mut life = Life::new(&plan);
+        life.hear(BO, &order(2, 7), &mut Nothing).unwrap();
+        life.hear(ANA, &order(1, 10), &mut Nothing).unwrap();
+        let merge = heard(5, "member.merge", &json!({ "from": BO.to_string() }));
+        life.hear(ANA, &merge, &mut Nothing).unwrap();
+        let outcome = life.end(ANA, None, &mut Nothing).unwrap();
+        assert_eq!(outcome.sides[0].refused, 0);
+        let points = outcome.left.each_ref().map(|left| left.points.values().sum::<i64>());
+        assert_eq!(points, [17, candidate], "{since:?}");
+    }
 }
 
 #[test]
