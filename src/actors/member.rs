@@ -12,7 +12,6 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
-use crate::domain::celebration;
 use crate::domain::chain::ChainId;
 use crate::domain::claim::Claim;
 use crate::domain::command::Command;
@@ -470,8 +469,7 @@ impl Work {
         Ok(false)
     }
 
-    /// The ticks that fell due since the member was to be woken; without any, it is a deadline of theirs, or the schedule
-    /// was edited since, and the alarm moves.
+    /// What fell due for the member.
     async fn due_ticks(
         &mut self,
         snapshot: &ChainSnapshot,
@@ -481,14 +479,7 @@ impl Work {
             self.state = self.load().await?;
         }
         let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
-        let alarm = member.next_wake_at.filter(|alarm| *alarm <= now);
-        let Some(alarm) = alarm else { return Ok(Vec::new()) };
-        let program = snapshot.program()?;
-        let mut ticks = program.schedule.due(alarm, now);
-        ticks.extend(celebration::due(member, program.terms.celebrations, program.schedule.timezone, now));
-        ticks.sort_unstable();
-        let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
-        Ok(if due.is_empty() { vec![(now, None)] } else { due })
+        Ok(snapshot.program()?.due(member, now))
     }
 
     /// Decides. The state is out of our hands until the journal has answered well to what comes of it.

@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod backtest;
 mod bench;
 mod check;
 mod demo;
@@ -48,6 +49,7 @@ enum Verb {
     NewChain(new_chain::NewChain),
     Publish(publish::Publish),
     Migrate(migrate::Migrate),
+    Backtest(backtest::Backtest),
     Verify(verify::Verify),
     Key(key::Key),
     Bench(Box<bench::Bench>),
@@ -123,6 +125,7 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::NewChain(verb)) => new_chain::run(&verb),
         Some(Verb::Publish(verb)) => publish::run(&verb),
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
+        Some(Verb::Backtest(verb)) => backtest::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),

@@ -22,6 +22,18 @@ pub(super) fn error(text: fmt::Arguments<'_>) {
     let _ = writeln!(stderr(), "{text}");
 }
 
+/// Writes text to stderr as it is, at once.
+pub(super) fn draw(text: &str) {
+    let mut stderr = stderr().lock();
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
+}
+
+/// Whether a person watches stderr.
+pub(super) fn is_drawn_for_somebody() -> bool {
+    stderr().is_terminal()
+}
+
 /// Whether a person watches stdout.
 pub(super) fn is_watched() -> bool {
     stdout().is_terminal()

@@ -16,6 +16,7 @@ use crate::domain::refusal::Refused;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
 use crate::read::ReadError;
+use crate::read::backtest::{BacktestFailure, MOST_EVENTS, MOST_TIME};
 
 /// Why a request is refused. `Display` is the `detail` that people read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +103,15 @@ pub enum Problem {
     /// A program that does not check, or whose tests fail. Nothing was published.
     #[error("{} of the program; what is in force stays", counted(.0.len()))]
     DoesNotCheck(Vec<Diagnostic>),
+    /// One backtest after the other.
+    #[error("another backtest is running on this node")]
+    BacktestRunning,
+    /// More than is looked at while somebody waits.
+    #[error("stopped after {events} events; at most {} events and {} s are looked at here", MOST_EVENTS, MOST_TIME.as_secs())]
+    BacktestTooLarge {
+        /// Events that were looked at.
+        events: u64,
+    },
     /// No version of the chain's rules could be put in force. Nothing was accepted.
     #[error("no rules of this chain are in force: {0}; nothing was accepted")]
     NoRules(String),
@@ -210,6 +220,10 @@ impl Problem {
                 "Correct the body and send the request again."),
             Self::DoesNotCheck(_) => Class::new(S::UNPROCESSABLE_ENTITY, "program_does_not_check",
                 "The program does not check", "Mend each of the problems at its place and send the files again."),
+            Self::BacktestRunning => Class::new(S::TOO_MANY_REQUESTS, "backtest_running", "A backtest is running",
+                "Send the same request again after the pause of Retry-After."),
+            Self::BacktestTooLarge { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "backtest_too_large",
+                "Too much for one request", "Use `punchcard backtest` on the server, which has no such limit."),
             Self::TooLarge { .. } => Class::new(S::PAYLOAD_TOO_LARGE, "too_large", "Too large",
                 "Send less in one piece."),
             Self::ContentEncoding => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding",
@@ -259,7 +273,7 @@ impl Problem {
             Self::Overloaded | Self::Starting => Some(1),
             Self::Unavailable => Some(2),
             // A person has to mend the rules first.
-            Self::Draining | Self::NoRules(_) => Some(5),
+            Self::Draining | Self::NoRules(_) | Self::BacktestRunning => Some(5),
             _ => None,
         }
     }
@@ -366,6 +380,26 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         store_failed(None, &error);
         Self::Unavailable
+    }
+}
+
+impl From<BacktestFailure> for Problem {
+    fn from(failure: BacktestFailure) -> Self {
+        match failure {
+            BacktestFailure::DoesNotCheck(problems) => Self::DoesNotCheck(problems),
+            BacktestFailure::NoChain => Self::NotFound("chain"),
+            BacktestFailure::NoVersion(_) => Self::NotFound("version"),
+            BacktestFailure::Busy => Self::BacktestRunning,
+            BacktestFailure::Stopped { events } => Self::BacktestTooLarge { events },
+            BacktestFailure::Store(error) => {
+                store_failed(None, &error);
+                Self::Unavailable
+            }
+            other @ (BacktestFailure::Replay(_)
+            | BacktestFailure::Unreadable { .. }
+            | BacktestFailure::BadLine { .. }
+            | BacktestFailure::Log(_)) => Self::Conflict(other.to_string()),
+        }
     }
 }
 

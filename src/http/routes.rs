@@ -121,6 +121,7 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     of_chain("/program/versions/{n}").get(program::version).add(service);
     of_chain("/program/diff").get(program::diff).add(service);
     of_chain("/program/check").post(program::check).add(service);
+    of_chain("/program/backtest").post(program::backtest).add(service);
     of_chain("/program/publish").post(program::publish).add(service);
     of_chain("/program/rollback").post(program::roll_back).add(service);
     of_chain("/churn").get(churn::get).add(service);

@@ -2,6 +2,7 @@
 
 pub mod achievement;
 pub mod api_key;
+pub mod backtest;
 pub mod chain;
 pub mod churn;
 pub mod coupon;
@@ -18,7 +19,10 @@ pub mod redemption;
 pub mod referral;
 pub mod source_event;
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::store::{DbConn, Store, StoreError};
 
@@ -35,11 +39,11 @@ pub enum ReadError {
 
 /// Reads for outsiders. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Reader(Store);
+pub struct Reader(Store, Arc<Semaphore>);
 
 impl From<Store> for Reader {
     fn from(store: Store) -> Self {
-        Self(store)
+        Self(store, Arc::new(Semaphore::new(backtest::AT_ONCE)))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The world of one test: a member, their orders, a clock, and what the last event led to.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -15,26 +14,25 @@ use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::churn::Foresight;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::coupon::{self, Card, Coupon, CouponChanges, CouponCode, Hand, Move, Shelf, Tally};
-use crate::domain::decide::{Occasion, SourceInput, Undecided};
-use crate::domain::desk::{Desk, Wanted};
+use crate::domain::coupon::{self, Coupon, CouponCode, Hand, Move};
+use crate::domain::decide::{Occasion, SourceInput};
+use crate::domain::desk::Desk;
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponBookKey, CouponUsageKey, MemberId, RedemptionId, ReferralId, SourceId};
+use crate::domain::ids::{CouponUsageKey, MemberId, ReferralId, SourceId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::member::{Member, RiskLevel, Status};
 use crate::domain::money::{Money, Points};
-use crate::domain::order::OrderRecord;
-use crate::domain::redemption::Redemption;
 use crate::domain::referral::{Referral, ReferralStatus};
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
-use crate::domain::text::{Key, Name};
+use crate::domain::text::Name;
 use crate::domain::wallet::{Wallet, Wallets};
 
 use super::api::money;
-use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
+use super::decide::{Case, Decided, announce_and_tell};
 use super::program::Program;
+use super::records::{Nowhere, Records, Setting};
 use super::verdict::{Verdict, in_words};
 
 /// The most events that one test may send.
@@ -52,11 +50,7 @@ pub(super) struct World {
     now: Timestamp,
     member: Member,
     foresight: Foresight,
-    orders: BTreeMap<Key, OrderRecord>,
-    /// Coupons that were given away, and what the member did with their books.
-    cards: BTreeMap<CouponCode, Card>,
-    tallies: BTreeMap<CouponBookKey, Tally>,
-    redemptions: BTreeMap<RedemptionId, Redemption>,
+    records: Records,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
     /// When the time is up that all tests have together.
@@ -78,10 +72,7 @@ impl World {
             now,
             member,
             foresight: Foresight::Nothing,
-            orders: BTreeMap::new(),
-            cards: BTreeMap::new(),
-            tallies: BTreeMap::new(),
-            redemptions: BTreeMap::new(),
+            records: Records::default(),
             sends: 0,
             until,
             last: None,
@@ -152,8 +143,8 @@ impl World {
         self.member = member;
         self.foresight = foresight;
         self.last = None;
-        (self.cards, self.tallies) = Default::default();
-        self.keep(&given.into_changes());
+        self.records.forget_coupons();
+        self.records.keep_coupons(self.member.id, &given.into_changes());
         Ok(())
     }
 
@@ -217,9 +208,9 @@ impl World {
             Occasion::Source(input) => input.event.data.order_id().cloned(),
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
-        let mut case = Case {
+        let case = Case {
             member: self.member.clone().into(),
-            order: order_id.and_then(|id| self.orders.get(&id).cloned()),
+            order: order_id.and_then(|id| self.records.order(&id)),
             attach: Vec::new(),
             notes: Vec::new(),
             occasion,
@@ -228,85 +219,18 @@ impl World {
             desk: Desk::default(),
             now: self.now,
         };
-        loop {
-            match decide_and_tell(&self.program, &self.chain.id, &[], case.clone()) {
-                Ok(decided) => return self.remember(decided),
-                Err(Undecided::Refused(refused)) => return Err(refused.to_string()),
-                Err(Undecided::Lacks(wanted)) => self.lay_out(&wanted, &mut case.desk),
-            }
+        let setting = Setting { program: &self.program, chain: &self.chain.id, endpoints: &[] };
+        match self.records.decide(setting, case, &mut Nowhere) {
+            Ok(decided) => self.remember(decided),
+            Err(refused) => Err(refused.to_string()),
         }
-    }
-
-    /// Lays on the desk what earlier events of the test made.
-    fn lay_out(&self, wanted: &Wanted, desk: &mut Desk) {
-        self.lay_out_coupons(&wanted.coupons, &mut desk.coupons);
-        desk.senders.extend(wanted.senders.iter().map(|code| (code.clone(), None)));
-        desk.referrals.extend(wanted.referrals.iter().map(|id| (*id, None)));
-        let redemptions = &wanted.redemptions;
-        for id in redemptions.carried.union(&redemptions.named) {
-            desk.redemptions.known.insert(*id, self.redemptions.get(id).cloned());
-        }
-        for reward in &redemptions.stock {
-            let taken = self.redemptions.values().filter(|made| made.takes_of(reward)).count();
-            desk.redemptions.taken.insert(reward.clone(), u32::try_from(taken).unwrap_or(u32::MAX));
-        }
-    }
-
-    /// Coupons of earlier events, and as many free codes of uploaded books as are wanted.
-    fn lay_out_coupons(&self, wanted: &coupon::Wanted, desk: &mut coupon::Desk) {
-        for code in &wanted.codes {
-            let card = self.cards.get(code).cloned();
-            if let Some(card) = &card {
-                desk.shelves.entry(card.coupon.book).or_insert_with(|| self.shelf(card.coupon.book));
-            }
-            desk.cards.insert(code.clone(), card);
-        }
-        for (book, count) in &wanted.books {
-            let mut shelf = self.shelf(*book);
-            for n in 0..*count {
-                let seed = book.ulid().to_bytes();
-                let code = CouponCode::generated(&seed, (self.cards.len() + n) as u64);
-                desk.lay(Coupon::fresh(code.clone(), *book, self.now));
-                shelf.free.push(code);
-            }
-            desk.shelves.insert(*book, shelf);
-        }
-        for book in wanted.held.keys() {
-            let cards = self.cards.values().filter(|card| card.coupon.book == *book);
-            for card in cards {
-                desk.cards.entry(card.coupon.code.clone()).or_insert_with(|| Some(card.clone()));
-            }
-            desk.shelves.entry(*book).or_insert_with(|| self.shelf(*book));
-            desk.held.insert(*book);
-        }
-        desk.usages.extend(wanted.usages.iter().map(|usage| (*usage, None)));
-    }
-
-    /// What the store would keep of coupons.
-    fn keep(&mut self, coupons: &CouponChanges) {
-        for card in &coupons.cards {
-            let mut card = card.clone();
-            card.coupon.version += 1;
-            self.cards.insert(card.coupon.code.clone(), card);
-        }
-        self.tallies.extend(coupons.tallies.iter().copied());
-    }
-
-    fn shelf(&self, book: CouponBookKey) -> Shelf {
-        Shelf::of(None, self.tallies.get(&book).copied().unwrap_or_default())
     }
 
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
         if let Some(member) = &decided.commit.member {
             self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
-        if let Some(order) = &decided.commit.order {
-            let stored = order.clone().at_version(order.version + 1);
-            self.orders.insert(order.order_id.clone(), stored);
-        }
-        self.keep(&decided.commit.coupons);
-        let made = &decided.commit.redemptions.made;
-        self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
+        self.records.keep(&decided.commit);
         let failed = decided
             .failures
             .first()

@@ -16,6 +16,7 @@
 //!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
+//! - [`backtest`] lives members' lives again under another program. `records` is what it and tests have for a store.
 //!
 //! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
 //! rule's effects; the same program, member and event give the same commit.
@@ -25,6 +26,7 @@
 
 mod again;
 mod api;
+pub mod backtest;
 mod bench;
 mod check;
 mod code;
@@ -42,6 +44,7 @@ mod lines;
 pub mod manifest;
 mod payload;
 pub mod program;
+mod records;
 pub mod reference;
 pub mod report;
 mod requests;

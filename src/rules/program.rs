@@ -5,8 +5,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::Timestamp;
+use crate::domain::celebration;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::decide::Frame;
+use crate::domain::member::Member;
 use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::terms::Terms;
 
@@ -140,6 +142,17 @@ impl Program {
     /// When the next tick after `now` is due.
     pub(super) fn next_tick(&self, now: Timestamp) -> Option<Timestamp> {
         self.code.next_tick.get(now, || self.schedule.next(now))
+    }
+
+    /// What falls due for a member by `now`, in order: the ticks since they were to be woken; without any, it is a
+    /// deadline of theirs, or the schedule was edited since, and the alarm moves. Nothing before the alarm.
+    pub fn due(&self, member: &Member, now: Timestamp) -> Vec<(Timestamp, Option<TickType>)> {
+        let Some(alarm) = member.next_wake_at.filter(|alarm| *alarm <= now) else { return Vec::new() };
+        let mut ticks = self.schedule.due(alarm, now);
+        ticks.extend(celebration::due(member, self.terms.celebrations, self.schedule.timezone, now));
+        ticks.sort_unstable();
+        let due: Vec<_> = ticks.into_iter().map(|(at, tick)| (at, Some(tick))).collect();
+        if due.is_empty() { vec![(now, None)] } else { due }
     }
 
     /// Names of all rules, in the order of their files.

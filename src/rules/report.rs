@@ -112,7 +112,10 @@ pub fn check_for(sources: Sources, chain: &Chain) -> ChainReport {
 }
 
 /// The chain that a folder would be the program of.
-pub(super) fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
+///
+/// # Errors
+/// Its name cannot be a chain's, or its `program.toml` does not check.
+pub fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
         let help = "rename the folder; people see the name in program.toml";

@@ -32,6 +32,7 @@ mod row;
 pub(crate) mod sabotage;
 mod schema;
 pub mod source_event;
+pub mod spool;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -137,11 +138,17 @@ impl Store {
         f: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let mut conn = store.shared.outside_readers.get().map_err(StoreError::Pool)?;
-            f(&mut conn)
-        });
+        let task = tokio::task::spawn_blocking(move || store.read_now_for_outsiders(f));
         task.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// The same on this thread, which may block.
+    pub fn read_now_for_outsiders<T>(
+        &self,
+        f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut conn = self.shared.outside_readers.get().map_err(StoreError::Pool)?;
+        f(&mut conn)
     }
 
     /// Reads on this thread, which may block: for the command line and for starting up.

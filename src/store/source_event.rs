@@ -1,5 +1,7 @@
 //! Source events: what came in, what became of it, and the receipt that a repeat is answered with.
 
+use std::collections::HashMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -308,6 +310,79 @@ pub fn of_member(
         None => Vec::new(),
     };
     rows.into_iter().map(SourceRow::read).collect()
+}
+
+/// The ids of what was decided for a member, up to and including `latest`, in the order in which it was decided.
+pub fn ids_of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    latest: SourceId,
+) -> Result<Vec<SourceId>, StoreError> {
+    let ids = trail::ids::<SourceRow>(conn, chain, &latest.to_string())?;
+    let read = |id: &String| Row { table: "source_events", id }.parse("id", id);
+    ids.iter().rev().map(read).collect()
+}
+
+/// A source event as it was decided, without what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecidedSource {
+    /// Its id.
+    pub id: SourceId,
+    /// The POS's key of it.
+    pub key: Key,
+    /// When it happened, by the POS's clock.
+    pub occurred_at: Timestamp,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The API key that asked for it, by its name; of commands only.
+    pub asked_by: Option<Name>,
+    /// The version of the program that decided last.
+    pub program_version: i64,
+    /// The body as it came.
+    pub body: String,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = source_events)]
+struct DecidedRow {
+    id: String,
+    key: String,
+    occurred_at: i64,
+    received_at: i64,
+    asked_by: Option<String>,
+    program_version: i64,
+    body: String,
+}
+
+impl DecidedRow {
+    fn read(self) -> Result<DecidedSource, StoreError> {
+        let row = Row { table: "source_events", id: &self.id };
+        Ok(DecidedSource {
+            id: row.parse("id", &self.id)?,
+            key: row.check("key", Key::parse(&self.key))?,
+            occurred_at: row.time("occurred_at", self.occurred_at)?,
+            received_at: row.time("received_at", self.received_at)?,
+            asked_by: row.check("asked_by", self.asked_by.as_deref().map(Name::parse).transpose())?,
+            program_version: self.program_version,
+            body: self.body,
+        })
+    }
+}
+
+/// These events, in the order asked.
+pub fn decided(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    ids: &[SourceId],
+) -> Result<Vec<DecidedSource>, StoreError> {
+    let rows: Vec<DecidedRow> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::id.eq_any(ids.iter().map(SourceId::to_string)))
+        .select(DecidedRow::as_select())
+        .load(conn)?;
+    let read = |row: DecidedRow| row.read().map(|source| (source.id, source));
+    let mut found: HashMap<_, _> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 /// Events that were kept and not yet decided, oldest first, after `after`.

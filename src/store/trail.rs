@@ -6,7 +6,7 @@
 use diesel::deserialize::QueryableByName;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 use super::connection::{DbConn, on_backend};
@@ -54,4 +54,50 @@ pub(super) fn walk<R: Link>(
         }
         _ => Ok(rows),
     }
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    previous: Option<String>,
+}
+
+/// The ids of the row called `from`, of the one before it, and so on to the first.
+pub(super) fn ids<R: Link>(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    from: &str,
+) -> Result<Vec<String>, StoreError> {
+    /// Rows in one look.
+    const STEPS: i64 = 4_096;
+    let table = R::TABLE;
+    let text = format!(
+        "WITH RECURSIVE trail(nth, chain, id, previous) AS (
+            SELECT 1, chain, id, previous FROM {table} WHERE chain = $1 AND id = $2
+            UNION ALL
+            SELECT nth + 1, earlier.chain, earlier.id, earlier.previous
+            FROM trail JOIN {table} AS earlier ON earlier.chain = trail.chain AND earlier.id = trail.previous
+            WHERE nth < $3
+        )
+        SELECT id, previous FROM trail ORDER BY nth"
+    );
+    let (mut ids, mut next) = (Vec::new(), Some(from.to_owned()));
+    while let Some(from) = next.take() {
+        let query = diesel::sql_query(&text)
+            .bind::<Text, _>(chain.as_str())
+            .bind::<Text, _>(&from)
+            .bind::<BigInt, _>(STEPS);
+        let steps: Vec<Step> = on_backend!(conn, |c| query.load(c))?;
+        next = steps.last().map_or(Some(from), |step| step.previous.clone());
+        match next {
+            Some(id) if (steps.len() as i64) < STEPS => {
+                let missing = "another row says that it comes before it, but it is not there";
+                return Err(Row { table, id: &id }.corrupt(missing));
+            }
+            _ => ids.extend(steps.into_iter().map(|step| step.id)),
+        }
+    }
+    Ok(ids)
 }

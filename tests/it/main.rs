@@ -6,6 +6,7 @@
 mod support;
 
 mod achievements;
+mod backtest;
 mod books;
 mod carts;
 mod cdnow;

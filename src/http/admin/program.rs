@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::{created, found};
 use crate::actors::publish::{ChainReport, Proposal, Published};
+use crate::domain::Timestamp;
 use crate::domain::role::Right;
 use crate::domain::text::Note;
 use crate::http::State;
@@ -14,6 +16,7 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::read::backtest::{Backtested, Candidate, Range};
 use crate::read::program::PublicationView;
 
 const WHAT: &str = "version";
@@ -46,6 +49,22 @@ struct RollBack {
     version: i64,
     #[serde(default)]
     note: Option<Note>,
+}
+
+/// What to try on what happened: files, or a version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TryOut {
+    #[serde(default)]
+    files: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    version: Option<i64>,
+    /// From when on it decides.
+    #[serde(default)]
+    since: Option<Timestamp>,
+    /// Up to when.
+    #[serde(default)]
+    until: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +139,34 @@ pub(in crate::http) async fn check(
     let Files { files } = body.long_json(MAX_BYTES).await?;
     let report = state.engine.check_program(&chain.chain.id, Proposal::of_files(files)?).await?;
     Ok(HttpResponse::Ok().json(CheckView { good: report.is_good(), report }))
+}
+
+/// `POST /v1/chains/{chain}/program/backtest`: what it would have made of what happened, as JSON, or as a table of who
+/// differs.
+pub(in crate::http) async fn backtest(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let TryOut { files, version, since, until } = body.long_json(MAX_BYTES).await?;
+    let candidate = match (files, version) {
+        (Some(files), None) => Candidate::Files(Proposal::of_files(files)?.sources),
+        (None, Some(version)) => Candidate::Version(version),
+        _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
+    };
+    if since.zip(until).is_some_and(|(since, until)| since >= until) {
+        return Err(Problem::field("since", "must be before `until`"));
+    }
+    let range = Range { since, until, now: state.engine.clock().now() };
+    let Backtested { report, csv } = state.reader.backtest(chain.chain.id.clone(), candidate, range).await?;
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/csv")) {
+        return Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(csv));
+    }
+    Ok(HttpResponse::Ok().json(report))
 }
 
 /// `POST /v1/chains/{chain}/program/publish`: in force when this answers.

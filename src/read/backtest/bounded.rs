@@ -1,0 +1,59 @@
+//! A backtest that somebody waits for: one at a time, beside everything else, and only so long.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::{BacktestFailure, CSV_HEAD, Candidate, Range, Readers, Report, Stored, run};
+use crate::domain::chain::ChainId;
+use crate::read::Reader;
+use crate::store::StoreError;
+
+/// How many run at once: each keeps a processor busy.
+pub const AT_ONCE: usize = 1;
+/// The most events.
+pub const MOST_EVENTS: u64 = 200_000;
+/// The longest that it may take.
+pub const MOST_TIME: Duration = Duration::from_secs(30);
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Backtested {
+    /// The report.
+    pub report: Report,
+    /// What differs for whom, as a table.
+    pub csv: String,
+}
+
+impl Reader {
+    /// Compares a candidate with what decided, on what is stored.
+    ///
+    /// # Errors
+    /// See [`BacktestFailure`].
+    pub async fn backtest(
+        &self,
+        chain: ChainId,
+        candidate: Candidate,
+        range: Range,
+    ) -> Result<Backtested, BacktestFailure> {
+        let alone = self.1.clone().try_acquire_owned().map_err(|_| BacktestFailure::Busy)?;
+        let store = self.0.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let _alone = alone; // until it is done, whether or not anybody waits for it
+            let (plan, stored) = Stored::open(store, Readers::Outsiders, &chain, candidate, range)?;
+            let (started, mut csv) = (Instant::now(), String::from(CSV_HEAD));
+            let report = run(&plan, &stored, NonZeroUsize::MIN, |progress, line| {
+                if let Some(line) = line {
+                    let _ = write!(csv, "{}", line.to_csv());
+                }
+                if progress.events > MOST_EVENTS || started.elapsed() > MOST_TIME {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(Backtested { report, csv })
+        });
+        task.await.unwrap_or(Err(BacktestFailure::Store(StoreError::Stopped)))
+    }
+}

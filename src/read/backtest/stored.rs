@@ -1,0 +1,270 @@
+//! Guests of the store, with what was decided for them.
+
+use std::sync::Arc;
+
+use super::{BacktestFailure, Guests, Lived};
+use crate::domain::Timestamp;
+use crate::domain::chain::{Chain, ChainId};
+use crate::domain::churn::Foresight;
+use crate::domain::claim::Claim;
+use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
+use crate::domain::ids::{CouponBookKey, MemberId, ReferralId};
+use crate::domain::member::Member;
+use crate::domain::merge::Ended;
+use crate::domain::referral::{Filed, ReferralCode, Sender};
+use crate::domain::source_event::SourceEvent;
+use crate::domain::text::Key;
+use crate::rules::backtest::{Elsewhere, Heard, Life, Plan, Versions};
+use crate::rules::program::{Program, Sources};
+use crate::store::source_event::DecidedSource;
+use crate::store::{self, DbConn, Store, StoreError};
+
+/// Events of one guest in one look.
+const EVENTS: usize = 256;
+/// Versions in one look.
+const VERSIONS: i64 = 100;
+
+/// What is to be tried.
+#[derive(Debug, Clone)]
+pub enum Candidate {
+    /// These files.
+    Files(Sources),
+    /// The files of a version that was published.
+    Version(i64),
+}
+
+/// The time that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    /// From when on the candidate decides; `None` = from the beginning.
+    pub since: Option<Timestamp>,
+    /// Up to when; `None` = up to now.
+    pub until: Option<Timestamp>,
+    /// By the engine's clock.
+    pub now: Timestamp,
+}
+
+/// Whose connections are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// The process's own: it does nothing else.
+    Own,
+    /// Those for outsiders, so that the engine's stay free.
+    Outsiders,
+}
+
+/// What is stored of a chain.
+#[derive(Debug)]
+pub struct Stored {
+    store: Store,
+    readers: Readers,
+    chain: ChainId,
+    /// Whether the range goes up to now.
+    is_current: bool,
+}
+
+impl Stored {
+    /// The guests of a chain, and what is to be compared.
+    ///
+    /// # Errors
+    /// The candidate does not check; there is no such chain or version; the store failed.
+    pub fn open(
+        store: Store,
+        readers: Readers,
+        chain: &ChainId,
+        candidate: Candidate,
+        range: Range,
+    ) -> Result<(Plan, Self), BacktestFailure> {
+        let is_current = range.until.is_none_or(|until| until >= range.now);
+        let this = Self { store, readers, chain: chain.clone(), is_current };
+        let found = this.read(|conn| Ok(store::chain::get(conn, chain)?.ok_or(BacktestFailure::NoChain)))?;
+        let chain = found?;
+        let plan = Plan {
+            versions: this.versions(&chain)?,
+            candidate: this.candidate(&chain, candidate)?,
+            since: range.since,
+            until: range.until.unwrap_or(range.now).min(range.now),
+            endpoints: this.endpoints()?,
+            foresight: this.foresight()?,
+            chain,
+        };
+        Ok((plan, this))
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self.readers {
+            Readers::Own => self.store.read_now(f),
+            Readers::Outsiders => self.store.read_now_for_outsiders(f),
+        }
+    }
+
+    fn versions(&self, chain: &Chain) -> Result<Versions, StoreError> {
+        let mut published = Vec::new();
+        let mut before = None;
+        loop {
+            let page = self.read(|conn| store::program::list(conn, &chain.id, before, VERSIONS))?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.version);
+            published.extend(page.iter().map(|publication| (publication.at, publication.version)));
+        }
+        let (store, chain) = (self.store.clone(), chain.clone());
+        Ok(Versions::new(published, move |version| load(&store, &chain, version)))
+    }
+
+    fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Arc<Program>, BacktestFailure> {
+        let sources = match candidate {
+            Candidate::Files(sources) => sources,
+            Candidate::Version(version) => {
+                let stored = self.read(|conn| store::program::get(conn, &chain.id, version))?;
+                let stored = stored.ok_or(BacktestFailure::NoVersion(version))?;
+                Sources::read(&stored.files_json).map_err(|_| BacktestFailure::NoVersion(version))?
+            }
+        };
+        let program = Program::load(&sources, chain, 0).map_err(BacktestFailure::DoesNotCheck)?;
+        Ok(Arc::new(program))
+    }
+
+    fn endpoints(&self) -> Result<Vec<Arc<crate::domain::endpoint::Endpoint>>, StoreError> {
+        let vault = self.store.vault();
+        let endpoints = self.read(|conn| store::endpoint::list(conn, vault, &self.chain))?;
+        Ok(endpoints.into_iter().map(Arc::new).collect())
+    }
+
+    fn foresight(&self) -> Result<Foresight, StoreError> {
+        let model = self.read(|conn| store::churn::latest(conn, &self.chain))?;
+        Ok(model.map_or(Foresight::Nothing, |model| Foresight::Model(model.into())))
+    }
+
+    /// Has a life hear what was decided for a member.
+    fn tell(
+        &self,
+        conn: &mut DbConn,
+        life: &mut Life<'_>,
+        plan: &Plan,
+        member: &Member,
+    ) -> Result<(), BacktestFailure> {
+        let Some(latest) = member.latest.source else { return Ok(()) };
+        let ids = store::source_event::ids_of_member(conn, &self.chain, latest)?;
+        for ids in ids.chunks(EVENTS) {
+            for source in store::source_event::decided(conn, &self.chain, ids)? {
+                let heard = heard(source, plan)?;
+                self.with_archive(conn, |archive| Ok(life.hear(member.id, &heard, archive)?))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn with_archive<T>(
+        &self,
+        conn: &mut DbConn,
+        f: impl FnOnce(&mut Archive<'_>) -> Result<T, BacktestFailure>,
+    ) -> Result<T, BacktestFailure> {
+        let mut archive = Archive { conn, chain: &self.chain, failed: None };
+        let done = f(&mut archive)?;
+        archive.failed.map_or(Ok(done), |error| Err(error.into()))
+    }
+
+    fn live_on(&self, conn: &mut DbConn, plan: &Plan, guest: MemberId) -> Result<Lived, BacktestFailure> {
+        let Some(member) = store::member::load(conn, &self.chain, guest)? else { return Ok(Lived::LeftOut) };
+        match &member.ended {
+            Some(Ended::Merged(_)) => return Ok(Lived::WithAnother),
+            Some(Ended::Erased(_)) => return Ok(Lived::LeftOut),
+            None => {}
+        }
+        let mut life = Life::new(plan);
+        // Whom somebody had absorbed before stands behind them.
+        for absorbed in member.absorbed.ids().iter().rev() {
+            if let Some(absorbed) = store::member::load(conn, &self.chain, *absorbed)? {
+                self.tell(conn, &mut life, plan, &absorbed)?;
+            }
+        }
+        self.tell(conn, &mut life, plan, &member)?;
+        let stored = self.is_current.then_some(&member);
+        let outcome = self.with_archive(conn, |archive| Ok(life.end(guest, stored, archive)?))?;
+        Ok(Lived::Whole(outcome.into()))
+    }
+}
+
+impl Guests for Stored {
+    fn count(&self) -> Result<u64, BacktestFailure> {
+        Ok(self.read(|conn| store::member::count(conn, &self.chain))?)
+    }
+
+    fn page(&self, after: Option<MemberId>, limit: usize) -> Result<Vec<MemberId>, BacktestFailure> {
+        Ok(self.read(|conn| store::member::ids(conn, &self.chain, after, limit as i64))?)
+    }
+
+    fn live(&self, plan: &Plan, guest: MemberId) -> Result<Lived, BacktestFailure> {
+        self.read(|conn| Ok(self.live_on(conn, plan, guest)))?
+    }
+
+    fn is_checked(&self, _: &Plan) -> bool {
+        self.is_current
+    }
+}
+
+/// Loads a version that decided.
+pub(super) fn load(store: &Store, chain: &Chain, version: i64) -> Result<Program, String> {
+    if version == 0 {
+        return Ok(Program::empty(chain));
+    }
+    // Not of the connections on which lives are lived: those may all be in use, by threads that wait for this.
+    let stored = store.read_now_for_outsiders(|conn| store::program::get(conn, &chain.id, version));
+    let stored = stored.map_err(|error| error.to_string())?.ok_or("its files are not stored")?;
+    let sources = Sources::read(&stored.files_json).map_err(|error| error.to_string())?;
+    Program::load(&sources, chain, version)
+        .map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))
+}
+
+/// A stored event as it was decided.
+fn heard(source: DecidedSource, plan: &Plan) -> Result<Heard, BacktestFailure> {
+    let DecidedSource { id, key, occurred_at, received_at, asked_by, program_version, body } = source;
+    let event = SourceEvent::parse(body.as_bytes(), &plan.chain.currency, received_at);
+    let event =
+        event.map_err(|bad| BacktestFailure::Unreadable { source_event: id, why: bad.to_string() })?;
+    let event = SourceEvent { key, occurred_at, asked_by, ..event };
+    Ok(Heard { id, event: event.into(), received_at, version: Some(program_version) })
+}
+
+/// What the store knows of things that nobody in a life made. It is asked in the middle of a decision, which cannot
+/// fail: what went wrong is said afterwards.
+struct Archive<'a> {
+    conn: &'a mut DbConn,
+    chain: &'a ChainId,
+    failed: Option<StoreError>,
+}
+
+impl Archive<'_> {
+    fn find<T>(
+        &mut self,
+        f: impl FnOnce(&mut DbConn, &ChainId) -> Result<Option<T>, StoreError>,
+    ) -> Option<T> {
+        f(self.conn, self.chain).unwrap_or_else(|error| {
+            self.failed.get_or_insert(error);
+            None
+        })
+    }
+}
+
+impl Elsewhere for Archive<'_> {
+    fn coupon(&mut self, code: &CouponCode) -> Option<Coupon> {
+        self.find(|conn, chain| store::coupon::get(conn, chain, code))
+    }
+
+    fn book(&mut self, key: CouponBookKey) -> Option<CouponBook> {
+        self.find(|conn, chain| Ok(store::coupon::get_book(conn, chain, key)?.map(|stored| stored.book)))
+    }
+
+    fn sender(&mut self, code: &ReferralCode) -> Option<Sender> {
+        let wanted = [code.clone()].into();
+        self.find(|conn, chain| Ok(store::referral::lay_out(conn, chain, &wanted)?.remove(code).flatten()))
+    }
+
+    fn referral(&mut self, id: ReferralId) -> Option<Filed> {
+        self.find(|conn, chain| Ok(store::referral::filed(conn, chain, &[id].into())?.remove(&id).flatten()))
+    }
+
+    fn claim(&mut self, code: &Key) -> Option<Claim> {
+        self.find(|conn, chain| store::parked::find(conn, chain, code))
+    }
+}

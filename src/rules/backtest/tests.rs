@@ -1,0 +1,158 @@
+use std::sync::Arc;
+
+use serde_json::json;
+use ulid::Ulid;
+
+use super::super::tests::{at, chain, program};
+use super::*;
+use crate::domain::ids::MemberId;
+
+struct Nothing;
+
+impl Elsewhere for Nothing {}
+
+const PLAIN: &str = r#"rule "Points" on order.completed { award(order.total); }
+rule "Back" on order.refunded { take_back("refund"); }"#;
+
+fn plan(baseline: &str, candidate: &str, since: Option<&str>) -> Plan {
+    Plan {
+        chain: chain(),
+        versions: Versions::only(program(baseline)),
+        candidate: Arc::new(program(candidate)),
+        since: since.map(at),
+        until: at("2026-06-30T12:00:00Z"),
+        endpoints: Vec::new(),
+        foresight: Foresight::Nothing,
+    }
+}
+
+/// An event of the n-th day of March.
+fn heard(day: u128, kind: &str, data: &serde_json::Value) -> Heard {
+    let received_at = at(&format!("2026-03-{day:02}T15:00:00Z"));
+    let body = json!({ "key": format!("{kind} {day}"), "type": kind, "data": data }).to_string();
+    let event = SourceEvent::parse(body.as_bytes(), &chain().currency, received_at).unwrap();
+    Heard { id: SourceId::new(Ulid(day << 64)), event: event.into(), received_at, version: None }
+}
+
+fn order(day: u128, total: i64) -> Heard {
+    heard(day, "order.completed", &json!({ "order_id": format!("o{day}"), "total": total }))
+}
+
+const ANA: MemberId = MemberId::new(Ulid(1));
+const BO: MemberId = MemberId::new(Ulid(2));
+
+/// The report on members and what was heard of each.
+fn report(plan: &Plan, lives: &[(MemberId, Vec<Heard>)]) -> (Report, Vec<Line>) {
+    let (mut report, mut lines) = (Report::new(plan, false), Vec::new());
+    for (member, heard) in lives {
+        let mut life = Life::new(plan);
+        heard.iter().for_each(|heard| life.hear(*member, heard, &mut Nothing).unwrap());
+        lines.extend(report.add(&life.end(*member, None, &mut Nothing).unwrap()));
+    }
+    (report, lines)
+}
+
+fn change(baseline: i64, candidate: i64) -> Change {
+    Change { baseline, candidate, difference: candidate - baseline }
+}
+
+#[test]
+fn a_candidate_that_pays_double_owes_double_and_a_refund_takes_double_back() {
+    let plan = plan(PLAIN, &PLAIN.replace("order.total", "order.total * 2"), None);
+    let refund = heard(3, "order.refunded", &json!({ "order_id": "o1", "full": true }));
+    let lives = [(ANA, vec![order(1, 10), order(2, 5), refund]), (BO, vec![order(4, 7)])];
+    let (report, lines) = report(&plan, &lives);
+    assert_eq!((report.members, report.events), (2, 4));
+    let wallet = report.points_issued.keys().next().unwrap().clone();
+    assert_eq!(report.points_issued[&wallet], change(22, 44));
+    assert_eq!(report.liability[&wallet], change(12, 24));
+    assert_eq!(report.loyalty_events["points.earned"], change(3, 3));
+    assert_eq!(
+        lines.iter().map(|line| line.points[&wallet]).collect::<Vec<_>>(),
+        [change(5, 10), change(7, 14)]
+    );
+    assert_eq!((report.members_with_more, report.members_with_less), (2, 0));
+    assert_eq!(report.winners.iter().map(|line| line.member).collect::<Vec<_>>(), [BO, ANA]);
+    assert_ne!(report.baseline_state, report.candidate_state);
+    let text = report.to_text();
+    assert!(text.contains("issued: points"), "{text}");
+    assert!(text.contains("+7 points (14 instead of 7)"), "{text}");
+}
+
+#[test]
+fn the_same_program_makes_no_difference_and_the_same_log_gives_the_same_bytes() {
+    let plan = plan(PLAIN, PLAIN, Some("2026-03-02T00:00:00Z"));
+    let lives = [(ANA, vec![order(1, 10), order(2, 5)]), (BO, vec![order(4, 7)])];
+    let (first, lines) = report(&plan, &lives);
+    assert_eq!((first.members_changed, lines.len(), first.events), (0, 0, 2));
+    assert_eq!(first.baseline_state, first.candidate_state);
+    let json = |report: &Report| serde_json::to_string(report).unwrap();
+    let (second, _) = report(&plan, &lives);
+    assert_eq!(json(&first), json(&second));
+    assert_eq!(first.to_text(), second.to_text());
+}
+
+#[test]
+fn the_candidate_begins_with_the_state_as_it_was_then() {
+    let fifth = r#"rule "Fifth" on order.completed when member.visits == 3 { award(100); }"#;
+    let plan = plan(PLAIN, &format!("{PLAIN}\n{fifth}"), Some("2026-03-03T00:00:00Z"));
+    let (report, lines) = report(&plan, &[(ANA, vec![order(1, 10), order(2, 5), order(3, 1), order(4, 1)])]);
+    assert_eq!(report.events, 2);
+    assert_eq!(report.points_issued.values().copied().collect::<Vec<_>>(), [change(2, 102)]);
+    assert_eq!(lines[0].points.values().copied().collect::<Vec<_>>(), [change(17, 117)]);
+}
+
+#[test]
+fn a_threshold_that_moves_moves_tiers_and_ticks_are_lived_between_the_events() {
+    let tiers = |spend: u32| {
+        format!("{PLAIN}\nrule \"Up\" on tick.daily when member.spend >= {spend} {{ set_tier(\"silver\"); }}")
+    };
+    let plan = plan(&tiers(20), &tiers(12), None);
+    let (report, lines) = report(&plan, &[(ANA, vec![order(1, 15)]), (BO, vec![order(1, 25)])]);
+    assert_eq!(report.tier_upgrades, change(1, 2));
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let tier = |tier: &Option<crate::domain::text::Name>| tier.as_ref().unwrap().to_string();
+    assert_eq!(
+        (line.member, tier(&line.tier.0), tier(&line.tier.1)),
+        (ANA, "bronze".into(), "silver".into())
+    );
+    assert_eq!((report.members_changed, report.members_with_more), (1, 0));
+    assert!(line.to_csv().contains(",,,,,bronze,silver,0,0"), "{}", line.to_csv());
+}
+
+#[test]
+fn who_turned_out_to_be_one_person_is_lived_as_one() {
+    // Of whoever is lived first, the lives have parted when the other one's begins; what was before `since` still counts
+    // as it was.
+    for (since, candidate) in [(None, 34), (Some("2026-03-02T00:00:00Z"), 24)] {
+        let plan = plan(PLAIN, &PLAIN.replace("order.total", "order.total * 2"), since);
+        let mut life = Life::new(&plan);
+        life.hear(BO, &order(2, 7), &mut Nothing).unwrap();
+        life.hear(ANA, &order(1, 10), &mut Nothing).unwrap();
+        let merge = heard(5, "member.merge", &json!({ "from": BO.to_string() }));
+        life.hear(ANA, &merge, &mut Nothing).unwrap();
+        let outcome = life.end(ANA, None, &mut Nothing).unwrap();
+        assert_eq!(outcome.sides[0].refused, 0);
+        let points = outcome.left.each_ref().map(|left| left.points.values().sum::<i64>());
+        assert_eq!(points, [17, candidate], "{since:?}");
+    }
+}
+
+#[test]
+fn a_version_that_cannot_be_had_is_an_error_and_names_itself() {
+    let mut plan = plan(PLAIN, PLAIN, None);
+    plan.versions = Versions::new(vec![(at("2026-01-01T00:00:00Z"), 3)], |_| Err("it is gone".to_owned()));
+    let error = Life::new(&plan).hear(ANA, &order(1, 10), &mut Nothing).unwrap_err();
+    assert!(error.to_string().contains("version 3") && error.to_string().contains("it is gone"), "{error}");
+}
+
+#[test]
+fn what_a_spreadsheet_would_reckon_with_stays_text() {
+    let plan = plan(PLAIN, &PLAIN.replace("order.total", "order.total * 2"), None);
+    let mut life = Life::new(&plan);
+    life.hear(ANA, &order(1, 10), &mut Nothing).unwrap();
+    let mut outcome = life.end(ANA, None, &mut Nothing).unwrap();
+    outcome.known_as = "=1+1,\"x\"".into();
+    let row = outcome.difference().unwrap().to_csv();
+    assert!(row.contains(",\"'=1+1,\"\"x\"\"\",points,10,20,10,"), "{row}");
+}
