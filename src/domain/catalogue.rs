@@ -194,7 +194,7 @@ impl EventType {
                 EventData::MemberErased(forfeited.into())
             }
             Self::MemberIdentified => EventData::MemberIdentified(Identified {
-                identified_via: "card",
+                identified_via: IdentityKind::Card,
                 confidence: money("0.98"),
                 is_returning: true,
                 session_id: literal(Key::parse("sess_xyz789")),

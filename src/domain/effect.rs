@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::loyalty_event::EventData;
 use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
 use super::text::{Key, Name, Note};
@@ -180,7 +179,7 @@ impl RuleFailure {
     }
 
     /// The same of a rule that reacted to this.
-    pub fn reacting_to(self, told: &EventData) -> Self {
-        Self { reacted_to: Reaction::to(told).map(Box::new), ..self }
+    pub fn reacting_to(self, reaction: &Reaction) -> Self {
+        Self { reacted_to: Some(reaction.clone().into()), ..self }
     }
 }

@@ -24,8 +24,10 @@ use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
 use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
+use super::schedule::TickType;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
+use super::source_event::SourceType;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -132,6 +134,18 @@ impl EventType {
         )
     }
 
+    /// Whether a rule can start on it. Of two with the name of a source event or a tick, that one starts the rule; and
+    /// who was erased is nobody any more.
+    pub fn starts_rules(self) -> bool {
+        self.is_about_member() && self != Self::MemberErased && !self.is_told_again()
+    }
+
+    /// Whether a source event or a tick of the same name, on which rules start, is what it tells of.
+    pub fn is_told_again(self) -> bool {
+        let sources = SourceType::ALL.into_iter().map(SourceType::as_str);
+        sources.chain(TickType::ALL.into_iter().map(TickType::as_str)).any(|word| word == self.as_str())
+    }
+
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
     pub const fn shows_segments(self) -> bool {
         matches!(
@@ -159,7 +173,7 @@ impl fmt::Display for EventType {
 }
 
 /// A movement of points, as told to the world.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PointsMoved {
     /// How many points moved; always positive.
     pub amount: Points,
@@ -178,7 +192,7 @@ pub struct PointsMoved {
 }
 
 /// Points that were earned and cannot be spent yet.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PointsPending {
     /// How many.
     pub amount: Points,
@@ -195,7 +209,7 @@ pub struct PointsPending {
 }
 
 /// Points that will be gone soon.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpiringSoon {
     /// How many are gone then if they are not used.
     pub amount: Points,
@@ -208,7 +222,7 @@ pub struct ExpiringSoon {
 }
 
 /// A move between tiers.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierMoved {
     /// The effective tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,7 +236,7 @@ pub struct TierMoved {
 }
 
 /// A tier about to be lost.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierInDanger {
     /// The tier.
     pub tier: Tier,
@@ -257,7 +271,7 @@ pub struct Absence {
 }
 
 /// A segment entered or left.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SegmentChange {
     /// The segment's name for programs: `seg_` and the slug of the name.
     pub segment_id: SmolStr,
@@ -458,6 +472,13 @@ impl EventData {
                 (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
             },
         }
+    }
+}
+
+/// Its own fields.
+impl Serialize for EventData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        DataWithSource { data: self, source_event: None }.serialize(serializer)
     }
 }
 

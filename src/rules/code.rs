@@ -1,15 +1,15 @@
 //! The compiled form of a folder: rules by event, triggers, functions, constants.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{AST, Caches, Dynamic, Engine, EvalContext, Expr, Expression, Module, Position, Scope, Shared};
 
 use crate::domain::Timestamp;
-use crate::domain::effect::Cause;
+use crate::domain::effect::{Cause, RuleFailure};
 use crate::domain::loyalty_event::EventType;
-use crate::domain::reaction::Reaction;
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
@@ -28,7 +28,7 @@ use super::vocabulary::Type;
 pub(super) enum RuleEvent {
     Source(SourceType),
     Tick(TickType),
-    /// What an event or a tick came to.
+    /// What an event, a tick, a deadline or another rule came to.
     Told(EventType),
 }
 
@@ -36,7 +36,8 @@ impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
         let sources = SourceType::ALL.into_iter().filter(|kind| kind.is_about_member());
         let ticks = TickType::ALL.into_iter().map(Self::Tick);
-        sources.map(Self::Source).chain(ticks).chain(Reaction::ALL.into_iter().map(Self::Told))
+        let told = EventType::ALL.iter().copied().filter(|kind| kind.starts_rules());
+        sources.map(Self::Source).chain(ticks).chain(told.map(Self::Told))
     }
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -83,6 +84,14 @@ pub(super) struct Unit {
     pub(super) cause: Cause,
 }
 
+impl Unit {
+    /// It failed as a whole, for this reason.
+    pub(super) fn failure(&self, reason: impl fmt::Display) -> RuleFailure {
+        let at = format!("{}:{}", self.cause.at, self.position.position().unwrap_or(1));
+        RuleFailure::new(&*self.name, at, reason.to_string())
+    }
+}
+
 /// A segment, ready to be judged: the unit has its condition and does nothing.
 #[derive(Debug)]
 pub(super) struct SegmentUnit {
@@ -100,6 +109,7 @@ pub(super) struct Code {
     /// The file of each function, for the place of a failure.
     pub(super) function_files: BTreeMap<String, Arc<str>>,
     pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
+    pub(super) heard: Heard,
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
     /// In the order in which they are judged: compound ones last, else by file and line.
     pub(super) segments: Vec<SegmentUnit>,
@@ -115,6 +125,7 @@ impl Code {
             functions: Module::new().into(),
             function_files: BTreeMap::new(),
             rules: BTreeMap::new(),
+            heard: Heard::default(),
             triggers: BTreeMap::new(),
             segments: Vec::new(),
             tests: Vec::new(),
@@ -143,6 +154,31 @@ impl Code {
 
     pub(super) fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.rules.values().flatten().map(|rule| &*rule.name)
+    }
+}
+
+/// The loyalty events on which rules start: most programs have few, and each thing told is looked up here first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard(u128);
+
+impl Heard {
+    fn by(rules: &BTreeMap<RuleEvent, Vec<Unit>>) -> Self {
+        const { assert!(EventType::ALL.len() <= u128::BITS as usize) };
+        let bit = |event: &RuleEvent| match event {
+            RuleEvent::Told(kind) => 1 << *kind as u32,
+            RuleEvent::Source(_) | RuleEvent::Tick(_) => 0,
+        };
+        Self(rules.keys().map(bit).fold(0, |all, bit: u128| all | bit))
+    }
+
+    /// Whether no rule starts on any.
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a rule starts on this.
+    pub(super) const fn contains(self, kind: EventType) -> bool {
+        self.0 & (1 << kind as u32) != 0
     }
 }
 
@@ -253,12 +289,14 @@ impl<'a> Builder<'a> {
                 functions.set_script_fn(definition.clone());
             }
         }
+        let rules = grouped(&self.files, self.version, self.rules, rule_events);
         Ok(Code {
             id: next_id(),
             engine: sandbox(Some(module)),
             functions: functions.into(),
             function_files,
-            rules: grouped(&self.files, self.version, self.rules, rule_events),
+            heard: Heard::by(&rules),
+            rules,
             triggers: grouped(&self.files, self.version, self.triggers, trigger_events),
             segments: judged(&self.files, self.version, self.segments, segments),
             tests: self

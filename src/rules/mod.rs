@@ -26,6 +26,7 @@
 mod again;
 mod api;
 mod bench;
+mod cascade;
 mod check;
 mod code;
 pub mod decide;

@@ -392,6 +392,20 @@ impl EventView {
         }
     }
 
+    pub(super) fn coupon_book(&self) -> &str {
+        match &self.event.data {
+            EventData::Coupon(_, moved) => or_empty(moved.coupon_book.id.as_ref()),
+            _ => "",
+        }
+    }
+
+    pub(super) fn reward(&self) -> &str {
+        match &self.event.data {
+            EventData::RedemptionCreated(told) | EventData::Redemption(told) => &told.reward.id,
+            _ => "",
+        }
+    }
+
     pub(super) fn tier(&self) -> Option<&TierMoved> {
         match &self.event.data {
             EventData::TierUpgraded(moved) | EventData::TierDowngraded(moved) => Some(moved),

@@ -118,6 +118,9 @@ impl<'a> Checker<'a> {
         self.variable("member", Type::Member);
         let Some(event) = event else {
             let help = match block.event.parse::<EventType>() {
+                Ok(EventType::MemberErased) => {
+                    Some("who was erased is nobody any more; use a `trigger` for this".to_owned())
+                }
                 Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
                 Err(_) => suggest::or_list(&block.event, RuleEvent::all().map(RuleEvent::as_str)),
             };

@@ -3,6 +3,7 @@
 mod achievements;
 mod announce;
 mod carts;
+mod cascade;
 mod check;
 mod coupons;
 mod decide;
