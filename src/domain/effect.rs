@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::custom::Emitted;
 use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
 use super::text::{Key, Name, Note};
@@ -71,6 +72,21 @@ pub enum Action {
     Achieve(Name),
     /// Give a coupon of a book of the program.
     AssignCoupon(Name),
+    /// Count so many more, or fewer, with a counter of the program.
+    Count {
+        /// Which.
+        counter: Name,
+        /// How many.
+        amount: i64,
+    },
+    /// Set a counter back to 0.
+    Reset(Name),
+    /// Put a mark of the program.
+    PutMark(Name),
+    /// Take it away.
+    TakeMark(Name),
+    /// Tell a loyalty event of the program's own.
+    Emit(Emitted),
 }
 
 /// A lifecycle status to be set.
@@ -119,6 +135,11 @@ impl Action {
             Self::Progress { .. } => "progress",
             Self::Achieve(_) => "achieve",
             Self::AssignCoupon(_) => "assign_coupon",
+            Self::Count { .. } => "count",
+            Self::Reset(_) => "reset",
+            Self::PutMark(_) => "mark",
+            Self::TakeMark(_) => "unmark",
+            Self::Emit(_) => "emit",
         }
     }
 }

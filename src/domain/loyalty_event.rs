@@ -15,6 +15,7 @@ use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
+use super::custom::Emitted;
 use super::ids::{EventId, MemberId};
 use super::json::{instant, to_json};
 use super::member::{MemberFace, RiskLevel};
@@ -112,6 +113,7 @@ event_types! {
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+    CustomEmitted = "custom.emitted": "A rule told something of the program's own; `name` says what.",
     ExperienceCreated = "experience.created": "The chain offers a new experience.",
     ExperienceUpdated = "experience.updated": "An experience of the chain changed.",
     ExperienceDeleted = "experience.deleted": "The chain does not offer an experience any more.",
@@ -384,6 +386,8 @@ pub enum EventData {
     MemberChurned(Absence),
     /// `member.reactivated`
     MemberReactivated(Absence),
+    /// `custom.emitted`
+    CustomEmitted(Emitted),
     /// `experience.*`, `menu_item.*`
     Offering(OfferingNews),
 }
@@ -398,6 +402,14 @@ impl EventData {
             | Self::ReferralExpired(told)
             | Self::ReferralRevoked(told) => Some(told),
             _ => None,
+        }
+    }
+
+    /// What rules call it: its type, or the name that the program gave it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CustomEmitted(emitted) => &emitted.name,
+            told => told.kind().as_str(),
         }
     }
 
@@ -463,6 +475,7 @@ impl EventData {
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
+            Self::CustomEmitted(_) => EventType::CustomEmitted,
             Self::Offering(news) => match (news.what, news.change) {
                 (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
                 (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,
@@ -539,6 +552,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
             EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
             EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
+            EventData::CustomEmitted(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),

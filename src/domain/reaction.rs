@@ -7,6 +7,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::coupon::UsageKind;
 use super::loyalty_event::{EventData, EventType};
@@ -25,8 +26,8 @@ pub struct Reaction {
 /// A reaction on the way to another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was told.
-    pub event: EventType,
+    /// What was told, as rules call it.
+    pub event: SmolStr,
     /// The rule that reacted to it.
     pub rule: Arc<str>,
 }
@@ -42,7 +43,7 @@ impl Reaction {
 
     /// The way to what a rule tells that reacts to this.
     pub fn on(&self, rule: &Arc<str>) -> Vec<Step> {
-        let step = Step { event: self.told.kind(), rule: rule.clone() };
+        let step = Step { event: self.told.name().into(), rule: rule.clone() };
         self.after.iter().cloned().chain([step]).collect()
     }
 }
@@ -53,7 +54,7 @@ impl fmt::Display for Reaction {
         for Step { event, rule } in &self.after {
             write!(f, "{event} → rule \"{rule}\" → ")?;
         }
-        write!(f, "{}", self.told.kind())
+        write!(f, "{}", self.told.name())
     }
 }
 
@@ -95,14 +96,13 @@ impl<'de> Deserialize<'de> for Reaction {
 
 impl Serialize for Step {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.event.as_str(), &*self.rule).serialize(serializer)
+        (&self.event, &*self.rule).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (event, rule): (String, String) = Deserialize::deserialize(deserializer)?;
-        let event = event.parse().map_err(|()| D::Error::custom("no loyalty event"))?;
+        let (event, rule): (SmolStr, String) = Deserialize::deserialize(deserializer)?;
         Ok(Self { event, rule: rule.into() })
     }
 }
@@ -125,6 +125,7 @@ fn read(kind: EventType, data: &RawValue) -> Result<Option<EventData>, serde_jso
         T::MemberUnmerged => of(data, D::MemberUnmerged),
         T::MemberIdentified => of(data, D::MemberIdentified),
         T::SignalReceived => of(data, D::SignalReceived),
+        T::CustomEmitted => of(data, D::CustomEmitted),
         T::CartAbandoned => of(data, D::CartAbandoned),
         T::VisitRecorded => of(data, D::VisitRecorded),
         T::PointsEarned => of(data, D::PointsEarned),
@@ -195,7 +196,7 @@ mod tests {
     fn whatever_rules_can_react_to_is_kept_as_it_was_told() {
         for kind in EventType::ALL {
             let told = kind.example().data;
-            for after in [vec![], vec![Step { event: EventType::PointsEarned, rule: "Bonus".into() }]] {
+            for after in [vec![], vec![Step { event: "points.earned".into(), rule: "Bonus".into() }]] {
                 let reaction = Reaction { told: told.clone(), after };
                 let kept = serde_json::to_string(&reaction).unwrap();
                 let read = serde_json::from_str::<Reaction>(&kept);

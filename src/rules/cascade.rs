@@ -149,7 +149,8 @@ impl<'p> Cascade<'p> {
         let event = draft.event(frame, reaction.told.clone());
         let variable = ("event", Dynamic::from(EventView::new(event, at)));
         let again = self.again;
-        let runs = |unit: &Unit| failed.is_none_or(|failed| again.failed_on(failed, unit));
+        let asked = |unit: &Unit| failed.is_none_or(|failed| again.failed_on(failed, unit));
+        let runs = |unit: &Unit| unit.starts_on(&reaction.told) && asked(unit);
         draft.react_to(Some(reaction.told.clone()));
         for (unit, outcome) in
             ask(program, draft, RuleEvent::Told(reaction.told.kind()), Some(variable), &runs)

@@ -9,10 +9,11 @@ use rhai::{AST, Caches, Dynamic, Engine, EvalContext, Expr, Expression, Module, 
 
 use crate::domain::Timestamp;
 use crate::domain::effect::{Cause, RuleFailure};
-use crate::domain::loyalty_event::EventType;
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
+use crate::domain::text::Name;
 
 use super::check::{self, Checker};
 use super::diagnostic::{Diagnostic, Spot};
@@ -82,9 +83,24 @@ pub(super) struct Unit {
     pub(super) condition: Option<Expr>,
     pub(super) body: Expr,
     pub(super) cause: Cause,
+    /// The loyalty event of the program's own that it starts on, if only on that.
+    own_event: Option<Name>,
+}
+
+/// What a rule or a trigger starts on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct On<E> {
+    pub(super) event: E,
+    /// Of the program's own events the one, if only that.
+    pub(super) own: Option<Name>,
 }
 
 impl Unit {
+    /// Whether it starts on this thing told, which is of the right type.
+    pub(super) fn starts_on(&self, told: &EventData) -> bool {
+        self.own_event.as_ref().is_none_or(|own| own.as_str() == told.name())
+    }
+
     /// It failed as a whole, for this reason.
     pub(super) fn failure(&self, reason: impl fmt::Display) -> RuleFailure {
         let at = format!("{}:{}", self.cause.at, self.position.position().unwrap_or(1));
@@ -356,8 +372,8 @@ impl<'a> Builder<'a> {
 
 /// What the checker made of the declarations, each list in the order of its own.
 struct Checked {
-    rule_events: Vec<RuleEvent>,
-    trigger_events: Vec<EventType>,
+    rule_events: Vec<On<RuleEvent>>,
+    trigger_events: Vec<On<EventType>>,
     segments: Vec<Segment>,
 }
 
@@ -383,14 +399,15 @@ fn grouped<E: Ord>(
     files: &[File],
     version: i64,
     blocks: Vec<(usize, Block)>,
-    events: Vec<E>,
+    events: Vec<On<E>>,
 ) -> BTreeMap<E, Vec<Unit>> {
     let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
     ordered
         .sort_by_key(|((file, block), _)| (std::cmp::Reverse(block.priority), *file, block.position.line()));
     let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
-    for ((file, block), event) in ordered {
-        by_event.entry(event).or_default().push(unit(files, version, file, block));
+    for ((file, block), On { event, own }) in ordered {
+        let unit = Unit { own_event: own, ..unit(files, version, file, block) };
+        by_event.entry(event).or_default().push(unit);
     }
     by_event
 }
@@ -429,5 +446,6 @@ fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
         condition: block.condition,
         body: block.body,
         cause,
+        own_event: None,
     }
 }

@@ -408,7 +408,7 @@ fn ask_triggers(
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let variables = member.into_iter().chain([("event", Dynamic::from(view))]);
         let mut run = Run::new(&program.code, variables, std::mem::take(purse));
-        for unit in units {
+        for unit in units.iter().filter(|unit| unit.starts_on(&event.data)) {
             match run.trigger(unit) {
                 Ok(more) => tags.extend(more),
                 Err(failure) => failures.push(failure),

@@ -32,6 +32,7 @@ mod code;
 pub mod decide;
 pub mod diagnostic;
 pub mod difference;
+mod emit;
 mod engine;
 mod evaluate;
 pub mod folder;

@@ -374,6 +374,7 @@ impl EventView {
         let data = match &event.data {
             EventData::Offering(news) => Fields::of(&news.about),
             EventData::SignalReceived(signal) => Fields::of(&signal.data),
+            EventData::CustomEmitted(emitted) => Fields::of(&emitted.data),
             _ => Fields::default(),
         };
         Self { event: Arc::new(event), at, data }
@@ -389,6 +390,14 @@ impl EventView {
             | EventData::PointsRedeemed(moved)
             | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match &self.event.data {
+            EventData::SignalReceived(signal) => &signal.name,
+            EventData::CustomEmitted(emitted) => &emitted.name,
+            _ => "",
         }
     }
 

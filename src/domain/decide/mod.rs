@@ -18,6 +18,7 @@ mod due;
 mod facts;
 mod finish;
 mod lifecycle;
+mod memo;
 mod merge;
 mod order;
 mod points;
@@ -355,6 +356,10 @@ impl Draft {
                 self.remember_in_reaction(&Brought::Coupon { coupon });
                 Ok(())
             }
+            Action::Count { counter, amount } => self.count(frame, cause, (counter, *amount)),
+            Action::Reset(counter) => self.reset(frame, cause, counter),
+            Action::PutMark(mark) | Action::TakeMark(mark) => self.put_mark(frame, cause, (action, mark)),
+            Action::Emit(what) => self.emit(frame, cause, what),
             Action::Progress { achievement, amount } => {
                 self.report_progress(frame, achievement, *amount)?;
                 self.line(cause, action.as_str(), None, Some(achievement.clone()));

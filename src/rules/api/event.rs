@@ -59,6 +59,7 @@ const PAYLOADS: &[EventType] = &[
     MenuItemUpdated,
     MenuItemDeleted,
     SignalReceived,
+    CustomEmitted,
 ];
 
 pub(super) fn words(author: &mut Author) {
@@ -215,6 +216,10 @@ pub(super) fn words(author: &mut Author) {
         .property("changed", Type::List, |e: &mut EventView| e.changed())
         .events(&[MemberUpdated])
         .says("The parts of the profile that are others now: `event.changed.contains(\"language\")`.");
+    author
+        .property("name", Type::Text, |e: &mut EventView| Text::from(e.name()))
+        .events(&[SignalReceived, CustomEmitted])
+        .says("What the sender calls it; of an event of your own, its name in `program.toml`.");
     author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS).says(
         "What came with it, field by field: `event.data.price`. A field that is not there equals nothing.",
     );
