@@ -41,7 +41,7 @@ impl Memo {
 
     /// How far a counter is.
     pub fn counter(&self, name: &str) -> i64 {
-        self.counters.get(name).copied().unwrap_or(0)
+        self.counters().find(|(known, _)| known.as_str() == name).map_or(0, |(_, count)| count)
     }
 
     /// Whether the member has a mark.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use rhai::{Array, Dynamic, Map, Position};
@@ -57,13 +58,15 @@ pub(super) struct World {
     redemptions: BTreeMap<RedemptionId, Redemption>,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
+    /// When the time is up that all tests have together.
+    until: Instant,
     last: Option<Decided>,
     /// The expectation that did not hold.
     pub(super) unmet: Option<(Position, String)>,
 }
 
 impl World {
-    pub(super) fn new(program: Arc<Program>, chain: Chain) -> Self {
+    pub(super) fn new(program: Arc<Program>, chain: Chain, until: Instant) -> Self {
         let noon =
             NaiveDate::from_ymd_opt(2026, 1, 5).and_then(|day| day.and_hms_opt(12, 0, 0)).unwrap_or_default();
         let now = instant(&chain, noon).unwrap_or_default();
@@ -79,6 +82,7 @@ impl World {
             tallies: BTreeMap::new(),
             redemptions: BTreeMap::new(),
             sends: 0,
+            until,
             last: None,
             unmet: None,
         }
@@ -195,6 +199,9 @@ impl World {
         self.sends += 1;
         if self.sends > MAX_SENDS {
             return Err(format!("a test may send {MAX_SENDS} events"));
+        }
+        if Instant::now() >= self.until {
+            return Err(super::testing::TOO_LONG.to_owned());
         }
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);

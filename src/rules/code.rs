@@ -24,6 +24,9 @@ use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
 
+/// The most constants of one program: each may be a list that another one copies.
+pub(super) const MAX_CONSTANTS: usize = 400;
+
 /// What a rule starts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum RuleEvent {
@@ -332,9 +335,18 @@ impl<'a> Builder<'a> {
             let File { name: file, text } = &self.files[*file];
             let problem =
                 |message: String| Diagnostic::new(file, Spot::of_position(text, *position), message);
-            if known.contains_key(name) {
-                self.problems.push(problem(format!("there is already a constant called `{name}`")));
+            if let Some((first, _, at, _)) =
+                self.constants.iter().find(|(_, other, ..)| other == name && known.contains_key(name))
+            {
+                let place = format!("{}:{}", self.files[*first].name, at.line().unwrap_or(1));
+                let message = format!("there is already a constant called `{name}` at {place}");
+                self.problems.push(problem(message).help("choose another name"));
                 continue;
+            }
+            if known.len() >= MAX_CONSTANTS {
+                let message = format!("a program may have {MAX_CONSTANTS} constants; this is one more");
+                self.problems.push(problem(message));
+                break;
             }
             match evaluate_constant(&self.parser, &mut scope, value) {
                 Ok(value) if is_plain(&value) => {
@@ -354,6 +366,7 @@ impl<'a> Builder<'a> {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
         checker.names(&self.rules, &self.triggers, &self.tests);
         let segments = checker.segments(&self.segments);
+        checker.awaited(&self.rules, &self.triggers);
         let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
         let triggers =
             self.triggers.iter().map(|(file, block)| checker.trigger(*file, block)).collect::<Vec<_>>();

@@ -98,6 +98,9 @@ fn word_length(text: &str) -> usize {
     let length = match text.chars().next() {
         Some('"') => text[1..].split(['"', '\n']).next().map_or(1, |inner| inner.chars().count() + 2),
         Some(c) if is_word(c) => text.chars().take_while(|c| is_word(*c)).count(),
+        Some('=' | '!' | '<' | '>' | '+' | '-' | '*' | '/' | '%') => {
+            1 + usize::from(text[1..].starts_with('='))
+        }
         _ => 1,
     };
     length.max(1)

@@ -28,9 +28,17 @@ const MAX_OPERATIONS: u64 = 20_000;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Steps between two looks at the clock; ordinary rules never get that far, so they never read it.
 const STEPS_PER_LOOK: u64 = 128;
+/// The longest text, in bytes, also of all texts in one list.
+pub(super) const MAX_TEXT_BYTES: usize = 2_000;
+/// The most elements of a list, those of lists within it included.
+pub(super) const MAX_LIST: usize = 500;
+/// The most entries of a map, likewise.
+pub(super) const MAX_MAP: usize = 100;
+/// The most variables at once.
+pub(super) const MAX_VARIABLES: usize = 50;
 /// Functions may call each other this deep. With the depths below, the worst rule of a debug build takes about 1.2 MiB of
 /// stack, of the 2 MiB that a thread has.
-const MAX_CALL_LEVELS: usize = 6;
+pub(super) const MAX_CALL_LEVELS: usize = 6;
 /// Nesting of expressions and blocks in a rule.
 pub(super) const MAX_DEPTH: usize = 32;
 /// Nesting of expressions and blocks in a function.
@@ -104,6 +112,8 @@ pub(super) fn sandbox(constants: Option<Module>) -> Engine {
     engine.on_parse_token(|token, _, _| match token {
         Token::Identifier(word) if *word == "and" => Token::And,
         Token::Identifier(word) if *word == "or" => Token::Or,
+        // It would bind to the next word alone: `not total > 5` is not what it seems.
+        Token::Identifier(word) if *word == "not" => Token::Reserved(word),
         token => token,
     });
     engine
@@ -114,10 +124,10 @@ fn limit(engine: &mut Engine) {
         .set_max_operations(MAX_OPERATIONS)
         .set_max_call_levels(MAX_CALL_LEVELS)
         .set_max_expr_depths(MAX_DEPTH, MAX_FUNCTION_DEPTH)
-        .set_max_string_size(2_000)
-        .set_max_array_size(500)
-        .set_max_map_size(100)
-        .set_max_variables(50)
+        .set_max_string_size(MAX_TEXT_BYTES)
+        .set_max_array_size(MAX_LIST)
+        .set_max_map_size(MAX_MAP)
+        .set_max_variables(MAX_VARIABLES)
         .set_max_functions(200)
         .set_allow_anonymous_fn(false)
         .set_allow_shadowing(false)

@@ -174,8 +174,11 @@ fn unexpected(clauses: &[(bool, &str)], must: &str, found: &str) -> ParseError {
         [] => must.to_owned(),
         words => format!("{} or {must}", words.join(", ")),
     };
-    let found = if found.is_empty() { "the end of the file" } else { found };
-    let message = format!("expected {wanted}, but found `{found}`");
+    let message = match found {
+        "" => format!("expected {wanted}, but found the end of the file"),
+        "=" => "to compare, write `==`".to_owned(),
+        found => format!("expected {wanted}, but found `{found}`"),
+    };
     LexError::Runtime(message).into_err(Position::NONE)
 }
 
@@ -328,10 +331,13 @@ fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) ->
         ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), ""),
         ParseErrorType::ExprTooDeep => ("this is nested too deeply".to_owned(), "use `let` for its parts"),
         ParseErrorType::Reserved(word) | ParseErrorType::UnknownOperator(word) => {
-            (format!("`{word}` cannot be used in rules"), "")
+            (format!("`{word}` cannot be used in rules"), instead_of(word))
         }
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => {
-            (format!("`{word}` cannot be used in rules"), "")
+            (format!("`{word}` cannot be used in rules"), instead_of(word))
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(word)) => {
+            (format!("`{word}` cannot be used in rules"), instead_of(word))
         }
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
             ("this text has no closing quote".to_owned(), "")
@@ -339,6 +345,20 @@ fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) ->
         other => (lower_first(&other.to_string()), ""),
     };
     Diagnostic::new(file, spot, message).maybe_help((!help.is_empty()).then(|| help.to_owned()))
+}
+
+/// What to write instead of a word or sign that other languages, or word processors, have.
+fn instead_of(word: &str) -> &'static str {
+    match word {
+        "&" => "write `and`",
+        "|" => "write `or`",
+        "not" | "~" => "write `!` before what must not be so",
+        "“" | "”" | "„" | "‘" | "’" => "write straight quotes: \"",
+        "<>" | "=/=" | "≠" => "write `!=`",
+        "=>" | "≥" => "write `>=`",
+        "=<" | "≤" => "write `<=`",
+        _ => "",
+    }
 }
 
 fn lower_first(sentence: &str) -> String {

@@ -4,6 +4,7 @@
 //! 5 January 2026, in the chain's zone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rhai::{
     Caches, Dynamic, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map, NativeCallContext,
@@ -36,15 +37,33 @@ pub struct TestOutcome {
     pub failure: Option<Diagnostic>,
 }
 
+/// How long all tests of a program may take together: far more than honest ones do.
+const TIME: Duration = Duration::from_secs(60);
+/// Said when it is up.
+pub(super) const TOO_LONG: &str = "the tests of this program take longer than a minute";
+
 /// Runs all tests of `program`, which was loaded from `sources` for `chain`.
 pub fn run(program: &Program, sources: &Sources, chain: &Chain) -> Vec<TestOutcome> {
+    run_within(TIME, program, sources, chain)
+}
+
+pub(super) fn run_within(
+    time: Duration,
+    program: &Program,
+    sources: &Sources,
+    chain: &Chain,
+) -> Vec<TestOutcome> {
     if program.code.tests.is_empty() {
         return Vec::new();
     }
     let program = Arc::new(program.clone());
-    let world = || World::new(program.clone(), chain.clone());
-    let outcomes =
-        || program.code.tests.iter().map(|test| outcome(test, &program, sources, world())).collect();
+    let until = Instant::now() + time;
+    let world = || World::new(program.clone(), chain.clone(), until);
+    let ended = |test: &Unit| match Instant::now() < until {
+        true => outcome(test, &program, sources, world()),
+        false => not_run(test, TOO_LONG),
+    };
+    let outcomes = || program.code.tests.iter().map(ended).collect();
     // A test runs rules while it runs itself, so it needs the stack of both.
     on_big_stack(outcomes)
         .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect())

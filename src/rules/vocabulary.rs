@@ -127,6 +127,8 @@ pub(super) struct Word {
     pub(super) place: Place,
     /// What the last text argument, or the text that a property gives, must name.
     pub(super) role: Option<Role>,
+    /// Between what the number that a property gives lies.
+    pub(super) bounds: Option<(i64, i64)>,
     /// For properties of `event`: the events that have it; empty = all.
     pub(super) events: &'static [EventType],
     /// What it means, in one line; words of one name need it once.
@@ -146,6 +148,11 @@ impl Word {
 
     pub(super) fn role(&mut self, role: Role) -> &mut Self {
         self.role = Some(role);
+        self
+    }
+
+    pub(super) fn between(&mut self, low: i64, high: i64) -> &mut Self {
+        self.bounds = Some((low, high));
         self
     }
 
@@ -207,6 +214,7 @@ impl Author {
             returns,
             place: Place::Anywhere,
             role: None,
+            bounds: None,
             events: &[],
             says: "",
         })
@@ -232,6 +240,7 @@ impl Author {
             returns,
             place: Place::Anywhere,
             role: None,
+            bounds: None,
             events: &[],
             says: "",
         })

@@ -81,6 +81,7 @@ pub(super) fn words(author: &mut Author) {
         .property("churn_probability", Type::Decimal, |m: &mut MemberView| {
             m.churn_probability().unwrap_or_default()
         })
+        .between(0, 1)
         .says("How likely the member stays away, 0 to 1; 0 without a model.");
     author
         .property("has_churn_probability", Type::Bool, |m: &mut MemberView| m.churn_probability().is_some())

@@ -23,10 +23,13 @@ fn moments_and_windows(author: &mut Author) {
         .property("weekday", Type::Text, |m: &mut Moment| Text::from(m.weekday()))
         .role(Role::Weekday)
         .says("`Monday` to `Sunday`.");
-    author.property("hour", Type::Whole, |m: &mut Moment| m.hour()).says("0 to 23.");
-    author.property("minute", Type::Whole, |m: &mut Moment| m.minute()).says("0 to 59.");
-    author.property("day", Type::Whole, |m: &mut Moment| m.day()).says("The day of the month.");
-    author.property("month", Type::Whole, |m: &mut Moment| m.month()).says("1 to 12.");
+    author.property("hour", Type::Whole, |m: &mut Moment| m.hour()).between(0, 23).says("0 to 23.");
+    author.property("minute", Type::Whole, |m: &mut Moment| m.minute()).between(0, 59).says("0 to 59.");
+    author
+        .property("day", Type::Whole, |m: &mut Moment| m.day())
+        .between(1, 31)
+        .says("The day of the month.");
+    author.property("month", Type::Whole, |m: &mut Moment| m.month()).between(1, 12).says("1 to 12.");
     author.property("year", Type::Whole, |m: &mut Moment| m.year()).says("The year.");
     author
         .property("date", Type::Text, |m: &mut Moment| Text::from(m.date()))

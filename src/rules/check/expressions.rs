@@ -2,7 +2,7 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use super::{Checker, Known, Place, Type};
+use super::{Checker, Known, Origin, Place, Type, WHAT_IS_EXPECTED};
 use crate::rules::api::VOCABULARY;
 use crate::rules::engine::MAX_DEPTH;
 use crate::rules::suggest;
@@ -50,9 +50,20 @@ impl Checker<'_> {
                 let owner = self.expression(&pair.lhs);
                 self.element_of(owner, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
             }
-            Expr::And(parts, _) | Expr::Or(parts, _) => {
+            Expr::And(parts, _) => {
                 parts.iter().for_each(|part| self.condition(part, "this"));
+                self.all_of(parts.iter());
                 Known::of(Type::Bool)
+            }
+            Expr::Or(parts, _) => {
+                parts.iter().for_each(|part| self.condition(part, "this"));
+                self.any_of(parts.iter());
+                Known::of(Type::Bool)
+            }
+            Expr::CharConstant(..) => {
+                let help = Some("write texts in double quotes: \"a\"".to_owned());
+                self.problem(expr.start_position(), "a text stands in double quotes", help);
+                Known::ANY
             }
             Expr::Coalesce(parts, _) => {
                 self.expressions(parts.iter());
@@ -78,7 +89,7 @@ impl Checker<'_> {
             ("expect", Some(_)) if self.here.place != Place::Test => {
                 self.problem(position, "`expect` can only be used in a test", None);
             }
-            ("expect", Some(condition)) => self.condition(condition, "what `expect` expects"),
+            ("expect", Some(condition)) => self.condition(condition, WHAT_IS_EXPECTED),
             _ => {
                 let help = Some("is a `}` missing before it?".to_owned());
                 self.problem(
@@ -92,20 +103,23 @@ impl Checker<'_> {
     }
 
     fn name(&mut self, name: &str, position: Position) -> Known {
-        if let Some(variable) = self.here.variables.iter().rfind(|variable| variable.name == name) {
+        if let Some(variable) = self.here.variables.iter_mut().rfind(|variable| variable.name == name) {
+            if matches!(variable.origin, Origin::Unused(_)) {
+                variable.origin = Origin::Used;
+            }
             return Known::of(variable.kind);
         }
-        if let Some(kind) = self.constants.get(name) {
-            return Known::of(*kind);
+        if let Some(value) = self.constants.get(name) {
+            return Known::of(super::type_of(value));
         }
-        let is_function =
-            self.functions.iter().any(|function| function.name == name) || function_words(name).count() > 0;
+        let is_function = self.own(name).count() > 0 || function_words(name).count() > 0;
         let names = || {
             let variables = self.here.variables.iter().map(|variable| variable.name.as_str());
             variables.chain(self.constants.keys().map(String::as_str))
         };
         let help = match is_function {
             true => Some(format!("`{name}` is a function: write {name}(…)")),
+            false if self.is_name(name) => Some(format!("write it in quotes: \"{name}\"")),
             false => suggest::did_you_mean(name, names()).or_else(|| {
                 let here: Vec<_> =
                     self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
@@ -180,8 +194,8 @@ impl Checker<'_> {
             self.problem(position, format!("the event {event} has no `{name}`"), help);
         }
         let is_same = candidates.iter().all(|other| other.returns == word.returns);
-        let role = word.role.filter(|_| candidates.len() == 1);
-        Known { kind: if is_same { word.returns } else { Type::Any }, role }
+        let (role, bounds) = if candidates.len() == 1 { (word.role, word.bounds) } else { (None, None) };
+        Known { kind: if is_same { word.returns } else { Type::Any }, role, bounds }
     }
 
     fn method(
@@ -222,17 +236,18 @@ impl Checker<'_> {
         if call.name == "mark" {
             self.mark(&args, position);
         }
+        self.amount(&call.name, &args);
         if call.name == "contains" {
-            self.listed_names(&args, &known); // `x in list` is parsed as contains(list, x)
+            self.listed(&args, &known); // `x in list` is parsed as contains(list, x)
         }
-        let own: Vec<usize> =
-            self.functions.iter().filter(|f| f.name == *call.name).map(|f| f.params.len()).collect();
+        let own: Vec<usize> = self.own(&call.name).map(|function| function.params.len()).collect();
         if !own.is_empty() {
             if !own.contains(&args.len()) {
                 let message =
                     format!("`{}` takes {} arguments, but here are {}", call.name, own[0], args.len());
                 self.problem(position, message, None);
             }
+            self.effects_of(&call.name, position);
             return Known::ANY;
         }
         let words: Vec<&Word> = function_words(&call.name).collect();
@@ -269,6 +284,10 @@ impl Checker<'_> {
         };
         let fitting: Vec<&&Word> = words.iter().filter(fits).collect();
         let Some(word) = fitting.first() else {
+            if (name, kinds) == ("contains", &[Type::Range, Type::Decimal]) {
+                let help = Some("write >= 5 and < 10 instead of `in 5..10`".to_owned());
+                return self.refused(position, "a range holds whole numbers", help);
+            }
             let given: Vec<_> = kinds.iter().skip(before).map(|kind| kind.as_str()).collect();
             let message = format!("`{name}` cannot be used with ({})", given.join(", "));
             let owner = kinds.first().copied().unwrap_or(Type::Any);
@@ -280,21 +299,35 @@ impl Checker<'_> {
                 let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
                 format!("it wants {name}({})", wants.join(", "))
             });
-            self.problem(position, message, help);
-            return Known::ANY;
+            return self.refused(position, message, help);
         };
+        // What stands before a dot may not be among the arguments, so both are counted from the end.
+        for (param, arg) in word.params.iter().rev().zip(args.iter().rev()) {
+            if *param == Type::Window {
+                self.window(arg);
+            }
+        }
         if let Some(role) = word.role {
-            let texts = args.iter().rev().find(|arg| matches!(arg, Expr::StringConstant(..)));
-            texts.into_iter().for_each(|text| self.named(role, text));
+            let texts = word.params.iter().rev().zip(args.iter().rev());
+            let last = texts.into_iter().find(|(param, _)| **param == Type::Text);
+            last.into_iter().for_each(|(_, text)| self.named(role, text));
         }
         let is_same = fitting.iter().all(|other| other.returns == word.returns);
         let is_number = fitting.iter().all(|other| other.returns.is_number());
         match (is_same, is_number) {
             // The role of a method is that of its argument; of a function without arguments, that of its value.
-            (true, _) => Known { kind: word.returns, role: word.role.filter(|_| word.params.is_empty()) },
+            (true, _) => {
+                let role = word.role.filter(|_| word.params.is_empty());
+                Known { role, ..Known::of(word.returns) }
+            }
             (false, true) if !kinds.iter().any(|kind| kind.is_open()) => Known::of(word.returns),
             _ => Known::ANY,
         }
+    }
+
+    fn refused(&mut self, position: Position, message: impl Into<String>, help: Option<String>) -> Known {
+        self.problem(position, message, help);
+        Known::ANY
     }
 
     fn place(&mut self, name: &str, words: &[&Word], args: usize, position: Position) {
@@ -302,17 +335,20 @@ impl Checker<'_> {
         let word = words.iter().find(|word| word.params.len() == args).or(words.first());
         let allowed = word.map_or(Place::Anywhere, |word| word.place);
         let here = self.here.place;
-        // A function does not know who calls it; what it may not do there is found when it runs.
+        // A function does not know who calls it: what it may not do there is said where it is called.
         if allowed == Place::Anywhere || here == Place::Anywhere || allowed == here {
             return;
         }
-        let place = match allowed {
-            Place::Rule | Place::Anywhere => "a `rule`",
-            Place::Trigger => "a `trigger`",
-            Place::Segment => "a `segment`",
-            Place::Test => "a `test`",
-        };
-        self.problem(position, format!("`{name}` can only be used in {place}"), None);
+        self.problem(position, format!("`{name}` can only be used in {}", in_words(allowed)), None);
+    }
+}
+
+pub(super) const fn in_words(place: Place) -> &'static str {
+    match place {
+        Place::Rule | Place::Anywhere => "a `rule`",
+        Place::Trigger => "a `trigger`",
+        Place::Segment => "a `segment`",
+        Place::Test => "a `test`",
     }
 }
 
@@ -320,7 +356,7 @@ fn function_words_all() -> impl Iterator<Item = &'static Word> {
     VOCABULARY.words.iter().filter(|word| !word.is_property)
 }
 
-fn function_words(name: &str) -> impl Iterator<Item = &'static Word> {
+pub(super) fn function_words(name: &str) -> impl Iterator<Item = &'static Word> {
     function_words_all().filter(move |word| word.name == name)
 }
 

@@ -5,10 +5,16 @@
 //! complain about what is right: where a type is not known (parameters of functions, elements of lists) it keeps
 //! quiet.
 
+mod awaited;
+mod effects;
+mod endless;
 mod expressions;
+mod literals;
 mod marks;
 mod names;
+mod never;
 mod operators;
+mod roles;
 mod segments;
 mod statements;
 
@@ -25,7 +31,12 @@ use super::engine::MAX_DEPTH;
 use super::language::Block;
 use super::manifest::Manifest;
 use super::suggest;
-use super::vocabulary::{Place, Role, Type};
+use super::vocabulary::{Place, Role, Type, Word};
+
+/// What a test may well say of `false`.
+const WHAT_IS_EXPECTED: &str = "what `expect` expects";
+/// More problems than anybody reads at once.
+const MAX_PROBLEMS: usize = 500;
 
 /// What is known of a value before it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +44,15 @@ struct Known {
     kind: Type,
     /// What a text must name.
     role: Option<Role>,
+    /// Between what a number lies.
+    bounds: Option<(i64, i64)>,
 }
 
 impl Known {
     const ANY: Self = Self::of(Type::Any);
 
     const fn of(kind: Type) -> Self {
-        Self { kind, role: None }
+        Self { kind, role: None, bounds: None }
     }
 }
 
@@ -48,8 +61,20 @@ impl Known {
 struct Variable {
     name: String,
     kind: Type,
-    /// `order`, `member` and their like cannot be assigned to.
-    is_fixed: bool,
+    origin: Origin,
+}
+
+/// Where a variable comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// `order`, `member` and their like, which cannot be assigned to.
+    Given,
+    /// A parameter, or what `for` walks over.
+    Bound,
+    /// A `let` at this place whose value nothing has used yet.
+    Unused(Position),
+    /// Another `let`.
+    Used,
 }
 
 /// A function of the folder.
@@ -58,15 +83,19 @@ struct Function<'a> {
     file: usize,
     name: String,
     params: Vec<String>,
+    position: Position,
     ast: &'a AST,
+    /// Words that it uses, itself or through others, and that may be used in one place only: one of each place.
+    uses: Vec<&'static Word>,
 }
 
 /// Walks over everything and collects what is wrong.
 pub(super) struct Checker<'a> {
     manifest: &'a Manifest,
     files: &'a [File],
-    constants: BTreeMap<String, Type>,
+    constants: &'a BTreeMap<String, Dynamic>,
     functions: Vec<Function<'a>>,
+    functions_by_name: BTreeMap<String, Vec<usize>>,
     rule_names: Vec<String>,
     segment_names: Vec<String>,
     problems: Vec<Diagnostic>,
@@ -88,24 +117,30 @@ struct Here {
 impl<'a> Checker<'a> {
     pub(super) fn new(
         manifest: &'a Manifest,
-        constants: &BTreeMap<String, Dynamic>,
+        constants: &'a BTreeMap<String, Dynamic>,
         files: &'a [File],
         functions: &'a [(usize, AST, Position)],
     ) -> Self {
-        let constants = constants.iter().map(|(name, value)| (name.clone(), type_of(value))).collect();
         let here = Here { file: 0, place: Place::Anywhere, event: None, variables: Vec::new(), depth: 0 };
         let mut checker = Self {
             manifest,
             files,
             constants,
             functions: Vec::new(),
+            functions_by_name: BTreeMap::new(),
             rule_names: Vec::new(),
             segment_names: Vec::new(),
             problems: Vec::new(),
             here,
         };
         checker.declare_functions(functions);
+        checker.trace_effects();
         checker
+    }
+
+    /// The functions of the folder that are called so.
+    fn own(&self, name: &str) -> impl Iterator<Item = &Function<'a>> {
+        self.functions_by_name.get(name).into_iter().flatten().map(|at| &self.functions[*at])
     }
 
     pub(super) fn problems(self) -> Vec<Diagnostic> {
@@ -129,7 +164,8 @@ impl<'a> Checker<'a> {
                 Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
                 Err(_) => {
                     let own = self.manifest.terms.events.iter().map(|name| name.as_str());
-                    suggest::or_list(&block.event, RuleEvent::all().map(RuleEvent::as_str).chain(own))
+                    let all = RuleEvent::all().map(|event| -> &str { event.as_str() });
+                    suggest::or_list(&block.event, all.chain(own))
                 }
             };
             self.unknown_event(block, help);
@@ -142,6 +178,7 @@ impl<'a> Checker<'a> {
             self.here.event = Some(kind);
         }
         self.block(block);
+        self.endless(block);
         Some(On { event, own })
     }
 
@@ -179,15 +216,19 @@ impl<'a> Checker<'a> {
     pub(super) fn functions(&mut self) {
         for Function { file, params, ast, .. } in self.functions.clone() {
             self.enter(file, Place::Anywhere, None);
-            let params = params.into_iter().map(|name| Variable { name, kind: Type::Any, is_fixed: false });
+            let params =
+                params.into_iter().map(|name| Variable { name, kind: Type::Any, origin: Origin::Bound });
             self.here.variables.extend(params);
+            let mut ended = None;
             // The parser hands out the statements of a function in no other way.
             ast.walk(&mut |path| {
                 if let [ASTNode::Stmt(statement)] = path {
+                    self.reached(statement, &mut ended);
                     self.statement(statement);
                 }
                 true
             });
+            self.forget_variables(0);
         }
     }
 
@@ -209,7 +250,7 @@ impl<'a> Checker<'a> {
     }
 
     fn variable(&mut self, name: &str, kind: Type) {
-        self.here.variables.push(Variable { name: name.to_owned(), kind, is_fixed: true });
+        self.here.variables.push(Variable { name: name.to_owned(), kind, origin: Origin::Given });
     }
 
     fn spot(&self, position: Position) -> Spot {
@@ -219,7 +260,7 @@ impl<'a> Checker<'a> {
     fn push(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {
         let file = &self.files[self.here.file].name;
         let problem = Diagnostic::new(file, spot, message).maybe_help(help);
-        if !self.problems.contains(&problem) {
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
@@ -231,6 +272,12 @@ impl<'a> Checker<'a> {
     /// Something that must be true or false.
     fn condition(&mut self, expr: &Expr, what: &str) {
         let kind = self.expression(expr).kind;
+        if let Expr::BoolConstant(false, position) = expr
+            && what != WHAT_IS_EXPECTED
+        {
+            let help = Some("delete what depends on it, or put it into a comment".to_owned());
+            self.problem(*position, format!("{what} never holds"), help);
+        }
         if !kind.fits(Type::Bool) {
             let help =
                 matches!(kind, Type::Whole | Type::Decimal).then(|| "compare it, such as `> 0`".to_owned());

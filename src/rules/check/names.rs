@@ -10,6 +10,9 @@ use super::{Checker, Function, Place};
 use crate::rules::api::VOCABULARY;
 use crate::rules::language::Block;
 
+/// The most parameters of a function: all of them are held at once.
+const MAX_PARAMETERS: usize = 20;
+
 impl<'a> Checker<'a> {
     /// Names must be usable, and tell apart what they name.
     pub(in crate::rules) fn names(
@@ -56,7 +59,13 @@ impl<'a> Checker<'a> {
                 if definition.this_type.is_some() {
                     self.problem(*position, "a function cannot belong to a type", None);
                 }
-                self.functions.push(Function { file: *file, name, params, ast });
+                if params.len() > MAX_PARAMETERS {
+                    let message = format!("a function may have {MAX_PARAMETERS} parameters");
+                    self.problem(*position, message, Some("hand over a list".to_owned()));
+                }
+                self.functions_by_name.entry(name.clone()).or_default().push(self.functions.len());
+                let position = *position;
+                self.functions.push(Function { file: *file, name, params, position, ast, uses: Vec::new() });
             }
         }
     }
@@ -69,7 +78,8 @@ impl<'a> Checker<'a> {
         if self.constants.contains_key(name) {
             return Some((format!("there is already a constant called `{name}`"), help));
         }
-        let known = self.functions.iter().any(|other| other.name == name && other.params.len() == params);
-        known.then(|| (format!("there is already a function called `{name}` in this folder"), help))
+        let known = self.own(name).find(|other| other.params.len() == params)?;
+        let place = format!("{}:{}", self.files[known.file].name, known.position.line().unwrap_or(1));
+        Some((format!("there is already a function called `{name}` at {place}"), help))
     }
 }

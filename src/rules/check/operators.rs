@@ -1,14 +1,10 @@
-//! Operators, and texts that must name something.
+//! Operators: what they compare and reckon with.
 
 use rhai::{Expr, Position};
 
+use super::literals::written;
 use super::{Checker, Known, Role, Type};
 use crate::domain::loyalty_event::EventType;
-use crate::domain::member::{RiskLevel, Status};
-use crate::domain::schedule::TickType;
-use crate::domain::segment::SegmentType;
-use crate::domain::source_event::SourceType;
-use crate::rules::suggest;
 
 impl Checker<'_> {
     pub(super) fn operator(&mut self, sign: &str, args: &[&Expr], position: Position) -> Known {
@@ -29,8 +25,14 @@ impl Checker<'_> {
                 self.comparison(sign, (left, *a), (right, *b), position);
                 Known::of(Type::Bool)
             }
-            (".." | "..=", _, _) => Known::of(Type::Range),
-            (_, [_, _], [a, b]) => Known::of(self.arithmetic(sign, a.kind, b.kind, position)),
+            (".." | "..=", [left, right], _) => {
+                self.range(left, right);
+                Known::of(Type::Range)
+            }
+            (_, [_, right], [a, b]) => {
+                self.divisor(sign, right);
+                Known::of(self.arithmetic(sign, a.kind, b.kind, position))
+            }
             _ => Known::ANY,
         }
     }
@@ -53,15 +55,56 @@ impl Checker<'_> {
         let alike = a == b || a.is_open() || b.is_open() || a.is_number() && b.is_number();
         if !alike {
             let message = format!("cannot compare {} with {}", a.as_str(), b.as_str());
-            self.problem(position, message, Some("this would always be false".to_owned()));
+            let help = match (a, b) {
+                (Type::Text, Type::Nothing) | (Type::Nothing, Type::Text) => {
+                    "a text that is missing is empty: compare with \"\"".to_owned()
+                }
+                _ => format!("this would always be {}", sign == "!="),
+            };
+            self.problem(position, message, Some(help));
         } else if let Some(odd) = [a, b].into_iter().find(|kind| !plain(*kind)) {
             let help = Some("compare one of its properties".to_owned());
             self.problem(position, format!("`{sign}` cannot compare {}", odd.as_str()), help);
         }
         for ((_, known), (other, _)) in [(left, right), (right, left)] {
-            if let Some(role) = known.role {
-                self.named_or_empty(role, other);
+            match known.role {
+                Some(Role::LoyaltyEvent) => self.same_event(other),
+                Some(role) if is_order => self.unordered(role, sign, position),
+                Some(role) => self.named_or_empty(role, other),
+                None => {}
             }
+        }
+        match (written(left.0), written(right.0)) {
+            (Some(a), Some(b)) if alike => self.fixed(sign, &a, &b, position),
+            _ => self.within_bounds(sign, [left, right]),
+        }
+    }
+
+    /// Names stand in no order: `member.tier > "bronze"` would ask which comes first in the alphabet.
+    fn unordered(&mut self, role: Role, sign: &str, position: Position) {
+        let help = match role {
+            Role::Tier => "list them: member.tier in [\"silver\", \"gold\"]",
+            _ => "list them: … in [\"…\", \"…\"]",
+        };
+        let message = format!("`{sign}` would compare these names by the alphabet");
+        self.problem(position, message, Some(help.to_owned()));
+    }
+
+    /// `event.type` is what the trigger waits for.
+    fn same_event(&mut self, other: &Expr) {
+        self.named(Role::LoyaltyEvent, other);
+        let Expr::StringConstant(text, at) = other else { return };
+        let is_known = text.parse::<EventType>().is_ok();
+        if let Some(event) = self.here.event.filter(|event| is_known && event.as_str() != text.as_str()) {
+            self.problem(*at, format!("the type of this event is always \"{event}\""), None);
+        }
+    }
+
+    /// Complains about dividing by a written zero.
+    pub(super) fn divisor(&mut self, sign: &str, divisor: &Expr) {
+        let divides = matches!(sign, "/" | "%" | "/=" | "%=");
+        if divides && self.literal_number(divisor).is_some_and(|number| number.is_zero()) {
+            self.problem(super::start(divisor), "nothing can be divided by zero", None);
         }
     }
 
@@ -100,90 +143,4 @@ impl Checker<'_> {
             }
         }
     }
-
-    /// `order.channel in ["pos", "app"]`: each text in the list must name what the left side names.
-    pub(super) fn listed_names(&mut self, args: &[&Expr], known: &[Known]) {
-        if let ([Expr::Array(parts, _), _], [_, Known { role: Some(role), .. }]) = (args, known) {
-            parts.iter().for_each(|part| self.named_or_empty(*role, part));
-        }
-    }
-
-    /// Comparing with "" asks whether there is any.
-    fn named_or_empty(&mut self, role: Role, text: &Expr) {
-        if !matches!(text, Expr::StringConstant(text, _) if text.is_empty()) {
-            self.named(role, text);
-        }
-    }
-
-    /// A literal text must name something that exists.
-    pub(super) fn named(&mut self, role: Role, text: &Expr) {
-        let Expr::StringConstant(text, position) = text else { return };
-        let manifest = self.manifest;
-        let names = |list: &'_ [crate::domain::text::Name]| {
-            list.iter().map(|name| name.to_string()).collect::<Vec<_>>()
-        };
-        let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let (what, known) = match role {
-            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
-            Role::Wallet => {
-                let wallets = manifest.terms.wallets.iter();
-                ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
-            }
-            Role::CouponBook => {
-                let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
-                ("coupon book", ids.map(ToString::to_string).collect())
-            }
-            Role::Achievement => {
-                let all = manifest.terms.achievements.iter();
-                ("achievement", all.map(|achievement| achievement.id.to_string()).collect())
-            }
-            Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
-            Role::Category if manifest.categories.is_empty() => return,
-            Role::Category => ("category", names(&manifest.categories)),
-            Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
-            Role::StatusOrMark => {
-                let statuses = Status::ALL.iter().map(|status| status.as_str().to_owned());
-                ("status or mark", statuses.chain(names(&manifest.terms.marks)).collect())
-            }
-            Role::Mark => ("mark", names(&manifest.terms.marks)),
-            Role::Counter => ("counter", names(&manifest.terms.counters)),
-            Role::OwnEvent => ("event", names(&manifest.terms.events)),
-            Role::Weekday => ("weekday", owned(&WEEKDAYS)),
-            Role::RiskLevel => ("risk level", owned(&RiskLevel::ALL.map(RiskLevel::as_str))),
-            Role::SegmentType => ("type of segment", owned(&SegmentType::ALL.map(SegmentType::as_str))),
-            Role::Segment => ("segment", self.segment_names.clone()),
-            Role::Rule => ("rule", self.rule_names.clone()),
-            Role::LoyaltyEvent => {
-                let all = EventType::ALL.iter().map(|e| e.as_str().to_owned());
-                ("loyalty event", all.chain(names(&manifest.terms.events)).collect())
-            }
-            Role::SourceEvent => {
-                let sources = SourceType::ALL.into_iter().map(SourceType::as_str);
-                let ticks = TickType::ALL.into_iter().map(TickType::as_str);
-                ("event", sources.chain(ticks).map(str::to_owned).collect())
-            }
-        };
-        if known.iter().any(|name| name == text.as_str()) {
-            return;
-        }
-        let in_manifest = matches!(
-            role,
-            Role::Tier
-                | Role::Wallet
-                | Role::CouponBook
-                | Role::Achievement
-                | Role::Endpoint
-                | Role::Category
-                | Role::StatusOrMark
-                | Role::Mark
-                | Role::Counter
-                | Role::OwnEvent
-        );
-        let help = suggest::or_list(text, known.iter().map(String::as_str))
-            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
-            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
-        self.problem(*position, format!("there is no {what} called `{text}`"), help);
-    }
 }
-
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];

@@ -136,7 +136,7 @@ impl Checker<'_> {
             });
         }
         let name = call.name.to_string();
-        let asts: Vec<&AST> = self.functions.iter().filter(|f| f.name == name).map(|f| f.ast).collect();
+        let asts: Vec<&AST> = self.own(&name).map(|function| function.ast).collect();
         if asts.is_empty() || !followed.insert(name) {
             return;
         }

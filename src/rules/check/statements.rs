@@ -2,7 +2,7 @@
 
 use rhai::{Expr, Position, Stmt, StmtBlock};
 
-use super::{Checker, Known, Type, Variable};
+use super::{Checker, Known, Origin, Type, Variable};
 use crate::rules::engine::MAX_DEPTH;
 use crate::rules::suggest;
 
@@ -11,11 +11,46 @@ impl Checker<'_> {
     pub(super) fn statements(&mut self, block: &StmtBlock) -> Known {
         let outside = self.here.variables.len();
         let mut value = Known::of(Type::Nothing);
+        let mut ended = None;
         for statement in block.iter() {
+            self.reached(statement, &mut ended);
             value = self.statement(statement);
         }
-        self.here.variables.truncate(outside);
+        self.forget_variables(outside);
         value
+    }
+
+    /// Complains about the first statement after one that `ended` its block.
+    pub(super) fn reached(&mut self, statement: &Stmt, ended: &mut Option<&'static str>) {
+        if matches!(statement, Stmt::Noop(_)) {
+            return;
+        }
+        if let Some(word) = ended.take() {
+            let at = match statement {
+                Stmt::Expr(expr) => super::start(expr),
+                other => other.position(),
+            };
+            self.problem(at, format!("this is never reached: `{word}` comes before it"), None);
+        }
+        *ended = match statement {
+            Stmt::Return(..) => Some("return"),
+            Stmt::BreakLoop(_, flags, _) if flags.contains(rhai::ASTFlags::BREAK) => Some("break"),
+            Stmt::BreakLoop(..) => Some("continue"),
+            _ => None,
+        };
+    }
+
+    /// Variables go out of sight, down to the first so many.
+    pub(super) fn forget_variables(&mut self, kept: usize) {
+        for variable in self.here.variables.split_off(kept) {
+            if let Origin::Unused(position) = variable.origin
+                && !variable.name.starts_with('_')
+            {
+                let message = format!("nothing uses `{}`", variable.name);
+                let help = format!("delete it, or call it `_{}`", variable.name);
+                self.problem(position, message, Some(help));
+            }
+        }
     }
 
     pub(super) fn statement(&mut self, statement: &Stmt) -> Known {
@@ -54,30 +89,30 @@ impl Checker<'_> {
                 let (item, counter, flow) = &**parts;
                 let kind = self.walked_over(&flow.expr);
                 let outside = self.here.variables.len();
-                self.declare(item.name.to_string(), kind);
+                self.declare(item.name.to_string(), kind, Origin::Bound);
                 if let Some(counter) = counter {
-                    self.declare(counter.name.to_string(), Type::Whole);
+                    self.declare(counter.name.to_string(), Type::Whole, Origin::Bound);
                 }
                 self.statements(&flow.body);
-                self.here.variables.truncate(outside);
+                self.forget_variables(outside);
             }
             Stmt::Var(parts, _, position) => {
                 let (name, value, _) = &**parts;
                 let kind = self.expression(value).kind;
+                let position = name.pos.or_else(*position);
                 if self.constants.contains_key(name.name.as_str()) {
                     let message = format!("there is already a constant called `{}`", name.name);
-                    self.problem(
-                        name.pos.or_else(*position),
-                        message,
-                        Some("choose another name".to_owned()),
-                    );
+                    self.problem(position, message, Some("choose another name".to_owned()));
                 }
-                self.declare(name.name.to_string(), kind);
+                self.declare(name.name.to_string(), kind, Origin::Unused(position));
             }
             Stmt::Assignment(parts) => {
                 let (operator, pair) = &**parts;
                 let value = self.expression(&pair.rhs).kind;
                 let sign = operator.get_op_assignment_info().map(|(.., sign)| sign);
+                if let Some(sign) = sign {
+                    self.divisor(sign, &pair.rhs);
+                }
                 self.assign(&pair.lhs, sign, value, operator.position());
             }
             Stmt::Return(value, ..) | Stmt::BreakLoop(value, ..) => {
@@ -93,8 +128,8 @@ impl Checker<'_> {
         Known::of(Type::Nothing)
     }
 
-    fn declare(&mut self, name: String, kind: Type) {
-        self.here.variables.push(Variable { name, kind, is_fixed: false });
+    fn declare(&mut self, name: String, kind: Type, origin: Origin) {
+        self.here.variables.push(Variable { name, kind, origin });
     }
 
     /// What `for` gets from this at each step.
@@ -129,7 +164,7 @@ impl Checker<'_> {
             let help = suggest::did_you_mean(name, names);
             return self.problem(*at, message, help);
         };
-        if self.here.variables[index].is_fixed {
+        if self.here.variables[index].origin == Origin::Given {
             return self.problem(*at, format!("`{name}` cannot be changed"), None);
         }
         let before = self.here.variables[index].kind;
@@ -151,7 +186,9 @@ impl Checker<'_> {
 /// What is known of a value that is one of two.
 pub(super) fn either(a: Known, b: Known) -> Known {
     match (a.kind, b.kind) {
-        (same, other) if same == other => Known { role: a.role.filter(|_| a.role == b.role), ..a },
+        (same, other) if same == other => {
+            Known { role: a.role.filter(|_| a.role == b.role), ..Known::of(same) }
+        }
         (a, b) if a.is_number() && b.is_number() => Known::of(Type::Decimal),
         _ => Known::ANY,
     }

@@ -69,10 +69,12 @@ fn a_program_without_carts_keeps_none_and_its_orders_write_nothing_of_them() {
 
 #[test]
 fn triggers_read_what_a_cart_is_worth_and_how_sure_a_recognition_is() {
-    program(
+    let mut folder = sources(
         r#"trigger "Dear carts" on cart.abandoned when event.value >= 10 && event.item_count > 0 && event.channel == "web" { forward("crm"); }
         trigger "Sure" on member.identified when event.identified_via == "card" && event.confidence > 0.9 { forward("crm"); }"#,
     );
+    folder.files[1].1.push_str("[carts]\nabandoned_after = \"1h\"\n");
+    assert_eq!(Program::load(&folder, &chain(), 1).err(), None);
     let problems = load(r#"trigger "t" on order.completed when event.confidence > 1 { forward("crm"); }"#);
     assert!(problems.is_err());
 }

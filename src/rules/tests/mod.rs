@@ -12,6 +12,7 @@ mod harvest;
 mod hostile;
 mod lifecycle;
 mod merges;
+mod mistakes;
 mod orders;
 mod own_words;
 mod properties;

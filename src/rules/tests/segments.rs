@@ -257,11 +257,8 @@ fn a_segment_that_fails_keeps_its_members_and_says_so() {
     assert_eq!(receipt.status, crate::domain::receipt::SourceStatus::Processed);
     assert!(receipt.notes[0].starts_with("segment \"Odd\" failed at a.rhai:1:24"), "{:?}", receipt.notes);
     assert_eq!(told(&life.send(&visit(3))), ["-Odd"]);
-    let mut life = Life::new(program(
-        "fn spoil(m) { award(1); true }\nsegment \"a\" when spoil(member);\nrule \"r\" on visit { }",
-    ));
-    let commit = life.send(&visit(1));
-    assert!(commit.source.unwrap().receipt.notes[0].contains("only be used in a rule"));
+    let spoilt = load("fn spoil(m) { award(1); true }\nsegment \"a\" when spoil(member);");
+    assert!(spoilt.unwrap_err()[0].message.contains("only be used in a `rule`"));
 }
 
 #[test]

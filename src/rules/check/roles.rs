@@ -1,0 +1,148 @@
+//! Texts that must name something: tiers, wallets, segments and their like.
+
+use rhai::{Dynamic, Expr};
+
+use super::literals::Literal;
+use super::{Checker, Known, Role, Type};
+use crate::domain::loyalty_event::EventType;
+use crate::domain::member::{RiskLevel, Status};
+use crate::domain::schedule::TickType;
+use crate::domain::segment::SegmentType;
+use crate::domain::source_event::SourceType;
+use crate::rules::suggest;
+
+impl Checker<'_> {
+    /// `member.tier in ["silver", "gold"]`: each value in the list must be such as the left side can be.
+    pub(super) fn listed(&mut self, args: &[&Expr], known: &[Known]) {
+        let ([list, _], [_, value]) = (args, known) else { return };
+        if let Expr::Array(parts, _) = list {
+            parts.iter().for_each(|part| self.listed_value(value, part));
+        } else if let Some(Ok(parts)) = self.constant(list).map(Dynamic::as_array_ref) {
+            let position = list.position();
+            for part in parts.iter() {
+                let part = Expr::from_dynamic(part.clone(), position);
+                self.listed_value(value, &part);
+            }
+        }
+    }
+
+    fn listed_value(&mut self, value: &Known, part: &Expr) {
+        if let Some(role) = value.role {
+            self.named_or_empty(role, part);
+        }
+        let kind = match self.literal(part) {
+            Some(Literal::Number(_)) => Type::Decimal,
+            Some(Literal::Text(_)) => Type::Text,
+            Some(Literal::Truth(_)) => Type::Bool,
+            None => return,
+        };
+        let is_alike =
+            kind == value.kind || value.kind.is_open() || kind.is_number() && value.kind.is_number();
+        if !is_alike {
+            let message = format!("{} is never {}", value.kind.as_str(), kind.as_str());
+            self.problem(super::start(part), message, Some("it is in no such list".to_owned()));
+        }
+    }
+
+    /// Comparing with "" asks whether there is any.
+    pub(super) fn named_or_empty(&mut self, role: Role, text: &Expr) {
+        if self.literal(text) != Some(Literal::Text(String::new())) {
+            self.named(role, text);
+        }
+    }
+
+    /// A text that is written, or a constant, must name something that exists.
+    pub(super) fn named(&mut self, role: Role, text: &Expr) {
+        let position = text.position();
+        let Some(Literal::Text(text)) = self.literal(text) else { return };
+        let Some((what, known)) = self.names_of(role) else { return };
+        if known.contains(&text) {
+            return;
+        }
+        let in_manifest = matches!(
+            role,
+            Role::Tier
+                | Role::Wallet
+                | Role::CouponBook
+                | Role::Achievement
+                | Role::Endpoint
+                | Role::Category
+                | Role::StatusOrMark
+                | Role::Mark
+                | Role::Counter
+                | Role::OwnEvent
+        );
+        let help = suggest::or_list(&text, known.iter().map(String::as_str))
+            .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
+            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
+        self.problem(position, format!("there is no {what} called `{text}`"), help);
+    }
+
+    /// Whether a word without quotes is the name of something that texts name.
+    pub(super) fn is_name(&self, word: &str) -> bool {
+        const ROLES: [Role; 8] = [
+            Role::Tier,
+            Role::Status,
+            Role::Weekday,
+            Role::RiskLevel,
+            Role::Category,
+            Role::Wallet,
+            Role::Achievement,
+            Role::Endpoint,
+        ];
+        let mut names = ROLES.into_iter().filter_map(|role| self.names_of(role));
+        names.any(|(_, known)| known.iter().any(|name| name == word))
+    }
+
+    /// What a role is called, and the names that there are; `None` where any name will do.
+    fn names_of(&self, role: Role) -> Option<(&'static str, Vec<String>)> {
+        let manifest = self.manifest;
+        let names = |list: &'_ [crate::domain::text::Name]| {
+            list.iter().map(|name| name.to_string()).collect::<Vec<_>>()
+        };
+        let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        Some(match role {
+            Role::Tier => ("tier", manifest.terms.tiers.ids().map(|id| id.to_string()).collect()),
+            Role::Wallet => {
+                let wallets = manifest.terms.wallets.iter();
+                ("wallet", wallets.map(|wallet| wallet.code.to_string()).collect())
+            }
+            Role::CouponBook => {
+                let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
+                ("coupon book", ids.map(ToString::to_string).collect())
+            }
+            Role::Achievement => {
+                let all = manifest.terms.achievements.iter();
+                ("achievement", all.map(|achievement| achievement.id.to_string()).collect())
+            }
+            Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
+            Role::Category if manifest.categories.is_empty() => return None,
+            Role::Category => ("category", names(&manifest.categories)),
+            Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
+            Role::StatusOrMark if manifest.terms.marks.is_empty() => return self.names_of(Role::Status),
+            Role::StatusOrMark => {
+                let statuses = Status::ALL.iter().map(|status| status.as_str().to_owned());
+                ("status or mark", statuses.chain(names(&manifest.terms.marks)).collect())
+            }
+            Role::Mark => ("mark", names(&manifest.terms.marks)),
+            Role::Counter => ("counter", names(&manifest.terms.counters)),
+            Role::OwnEvent => ("event", names(&manifest.terms.events)),
+            Role::Weekday => ("weekday", owned(&WEEKDAYS)),
+            Role::RiskLevel => ("risk level", owned(&RiskLevel::ALL.map(RiskLevel::as_str))),
+            Role::SegmentType => ("type of segment", owned(&SegmentType::ALL.map(SegmentType::as_str))),
+            Role::Segment => ("segment", self.segment_names.clone()),
+            Role::Rule => ("rule", self.rule_names.clone()),
+            Role::LoyaltyEvent => {
+                let all = EventType::ALL.iter().map(|e| e.as_str().to_owned());
+                ("loyalty event", all.chain(names(&manifest.terms.events)).collect())
+            }
+            Role::SourceEvent => {
+                let sources = SourceType::ALL.into_iter().map(SourceType::as_str);
+                let ticks = TickType::ALL.into_iter().map(TickType::as_str);
+                ("event", sources.chain(ticks).map(str::to_owned).collect())
+            }
+        })
+    }
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
