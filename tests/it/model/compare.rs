@@ -83,10 +83,12 @@ impl<D: Database> Engine<D> {
         for (nth, (id, ..)) in ACHIEVEMENTS.iter().enumerate() {
             let shown =
                 shown["items"].as_array().unwrap().iter().find(|shown| shown["achievement"] == *id).unwrap();
-            let wanted = reference.achievement(member, nth);
+            let (times, progress) = reference.achievement(member, nth);
+            let times =
+                if reference.is_doubtful(member, nth) { shown["times"].clone() } else { json!(times) };
             assert_eq!(
                 (&shown["times"], &shown["progress"]),
-                (&json!(wanted.0), &json!(wanted.1)),
+                (&times, &json!(progress)),
                 "guest {member}: {shown}"
             );
         }

@@ -3,7 +3,7 @@
 //! Left out: `streak.broken`. When visits are taken back, or a member is given back, what was the last streak is not
 //! said to the point.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::program::{ACHIEVEMENTS, Goal, POINTS};
 use super::super::purse::{DAY, Instant};
@@ -26,6 +26,8 @@ pub(super) struct Feat {
     times: BTreeMap<Instant, u32>,
     /// When it was earned last.
     earned_at: Option<Instant>,
+    /// Whether it may have been earned or not.
+    is_doubtful: bool,
 }
 
 impl Feat {
@@ -38,6 +40,7 @@ impl Feat {
             *self.times.entry(*period).or_default() += times;
         }
         self.earned_at = self.earned_at.into_iter().chain(other.earned_at).min();
+        self.is_doubtful |= other.is_doubtful;
     }
 
     /// Takes out again what was joined; `before` is what there was without it.
@@ -149,17 +152,21 @@ impl Reference {
         self.counting(member).filter(|order| order.left() > 0).count() as u64
     }
 
-    /// Whether the survivor came for enough weeks in a row without what the absorbed did, and did not have the
-    /// achievement before: what they would have earned then is not known any more.
-    pub(super) fn has_hidden_streak(&self, absorbed: usize, survivor: usize, before: &[Feat]) -> bool {
-        ACHIEVEMENTS.iter().zip(before).any(|((_, goal, _), before)| {
-            let Goal::WeeksInARow(target) = *goal else { return false };
-            let is_own = |order: &&Order| order.owner.is_some_and(|owner| !self.is_of(owner, absorbed));
-            let weeks: BTreeSet<i64> =
-                self.counting(survivor).filter(is_own).filter_map(|order| order.day.map(week)).collect();
-            let is_long = |first: &i64| (0..target as i64).all(|nth| weeks.contains(&(first + nth)));
-            before.all() == 0 && weeks.iter().any(is_long)
-        })
+    /// Whether how often it was earned is not known to the point.
+    pub(in super::super) fn is_doubtful(&self, member: usize, nth: usize) -> bool {
+        self.members[self.living(member)].feats[nth].is_doubtful
+    }
+
+    /// After a merge or an un-merge: a streak that somebody has, and did not come by through an event of their own, is
+    /// earned when an event touches it, if it is among the last three by then.
+    pub(super) fn doubt_streaks(&mut self, member: usize) {
+        for (nth, (_, goal, _)) in ACHIEVEMENTS.into_iter().enumerate() {
+            let Goal::WeeksInARow(target) = goal else { continue };
+            let is_long = |order: &Order| self.weeks_in_a_row(member, week(order.day.unwrap_or(0))) >= target;
+            if self.members[member].feats[nth].all() == 0 && self.counting(member).any(is_long) {
+                self.members[member].feats[nth].is_doubtful = true;
+            }
+        }
     }
 
     /// Of the streak that a week belongs to.

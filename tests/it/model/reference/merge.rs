@@ -3,7 +3,7 @@
 //! What happens to an order or a redemption of somebody who was absorbed happens to what they brought. An un-merge is a
 //! step only while all of that is there. Left out is what `docs/identity.md` does not say to the point for a naive
 //! reader: what goes back of points that were spent meanwhile or owed before, of a referral that was settled, of
-//! achievements that were revoked, of a streak that the survivor would have had without the other one's; which tier
+//! achievements that were revoked, of a streak that is only there because two are one, or are two again; which tier
 //! stays when a period closed in between; and whose a reservation is.
 
 use super::super::program::{ACHIEVEMENTS, WALLETS};
@@ -132,6 +132,7 @@ impl Reference {
                 enrolled_at,
                 enrolled_before,
             });
+            self.doubt_streaks(to);
             Expected::Done
         };
         self.send(to, Call::Merge(survivor, from), expected);
@@ -161,6 +162,12 @@ impl Reference {
             own.part(theirs, before);
         }
         self.members[absorbed].feats = merged.feats;
+        for nth in 0..ACHIEVEMENTS.len() {
+            let was_doubtful = self.members[survivor].feats[nth].is_doubtful;
+            self.members[absorbed].feats[nth].is_doubtful |= was_doubtful;
+        }
+        self.doubt_streaks(absorbed);
+        self.doubt_streaks(survivor);
         self.part_referral((absorbed, survivor), merged.received, merged.received_before);
         self.members[absorbed].enrolled_at = merged.enrolled_at;
         self.members[survivor].enrolled_at = merged.enrolled_before;
@@ -200,7 +207,6 @@ impl Reference {
                 own.balance() >= brought && own.contains(&merged.brought[wallet].by(self.now))
             })
             && merged.received.is_none_or(|theirs| received.is_none_or(|now| now.is_other_or_as(theirs)))
-            && !self.has_hidden_streak(absorbed, survivor, &merged.feats_before)
             && !self.has_reservation(survivor)
     }
 
