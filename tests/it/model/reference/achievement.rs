@@ -27,7 +27,7 @@ pub(super) struct Feat {
     /// When it was earned last.
     earned_at: Option<Instant>,
     /// Whether it may have been earned or not.
-    is_doubtful: bool,
+    pub(super) is_doubtful: bool,
 }
 
 impl Feat {
