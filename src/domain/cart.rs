@@ -14,7 +14,9 @@
 use chrono::Duration;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::Timestamp;
 use super::money::Money;
@@ -100,6 +102,20 @@ pub struct CartAbandoned {
     pub cart: Box<Cart>,
     /// When the guest last changed it.
     pub updated_at: Timestamp,
+}
+
+/// Both parts of it from one text: what is flattened loses the digits of its amounts on the way.
+impl<'de> Deserialize<'de> for CartAbandoned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Rest {
+            updated_at: Timestamp,
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let cart = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let Rest { updated_at } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        Ok(Self { cart, updated_at })
+    }
 }
 
 /// What a snapshot of a cart comes to.

@@ -17,6 +17,7 @@ use super::cart::{Cart, CartAbandoned};
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, RevertOn, UsageKind};
+use super::custom::Emitted;
 use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
@@ -66,6 +67,7 @@ impl EventType {
             Self::SessionStarted => message_with::<SessionStarted>(),
             Self::SessionEnded => message_with::<SessionEnded>(),
             Self::SignalReceived => message_with::<Signal>(),
+            Self::CustomEmitted => message_with::<Emitted>(),
             Self::CartAbandoned => message_with::<CartAbandoned>(),
             Self::VisitRecorded => message_with::<Visit>(),
             Self::PointsEarned
@@ -194,7 +196,7 @@ impl EventType {
                 EventData::MemberErased(forfeited.into())
             }
             Self::MemberIdentified => EventData::MemberIdentified(Identified {
-                identified_via: "card",
+                identified_via: IdentityKind::Card,
                 confidence: money("0.98"),
                 is_returning: true,
                 session_id: literal(Key::parse("sess_xyz789")),
@@ -210,6 +212,10 @@ impl EventType {
             Self::SignalReceived => EventData::SignalReceived(Signal {
                 name: name("menu_viewed"),
                 data: literal(Payload::parse(r#"{ "menu": "lunch", "seconds": 41 }"#)),
+            }),
+            Self::CustomEmitted => EventData::CustomEmitted(Emitted {
+                name: name("stamp.given"),
+                data: literal(Payload::parse(r#"{ "stamps": 3 }"#)),
             }),
             Self::CartAbandoned => EventData::CartAbandoned(CartAbandoned {
                 cart: cart().into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::loyalty_event::EventData;
+use super::custom::Emitted;
 use super::member::{RiskLevel, Status};
 use super::reaction::Reaction;
 use super::text::{Key, Name, Note};
@@ -74,6 +74,21 @@ pub enum Action {
     Achieve(Name),
     /// Give a coupon of a book of the program.
     AssignCoupon(Name),
+    /// Count so many more, or fewer, with a counter of the program.
+    Count {
+        /// Which.
+        counter: Name,
+        /// How many.
+        amount: i64,
+    },
+    /// Set a counter back to 0.
+    Reset(Name),
+    /// Put a mark of the program.
+    PutMark(Name),
+    /// Take it away.
+    TakeMark(Name),
+    /// Tell a loyalty event of the program's own.
+    Emit(Emitted),
 }
 
 /// A lifecycle status to be set.
@@ -122,6 +137,11 @@ impl Action {
             Self::Progress { .. } => "progress",
             Self::Achieve(_) => "achieve",
             Self::AssignCoupon(_) => "assign_coupon",
+            Self::Count { .. } => "count",
+            Self::Reset(_) => "reset",
+            Self::PutMark(_) => "mark",
+            Self::TakeMark(_) => "unmark",
+            Self::Emit(_) => "emit",
         }
     }
 }
@@ -182,7 +202,7 @@ impl RuleFailure {
     }
 
     /// The same of a rule that reacted to this.
-    pub fn reacting_to(self, told: &EventData) -> Self {
-        Self { reacted_to: Reaction::to(told).map(Box::new), ..self }
+    pub fn reacting_to(self, reaction: &Reaction) -> Self {
+        Self { reacted_to: Some(reaction.clone().into()), ..self }
     }
 }

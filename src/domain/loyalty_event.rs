@@ -1,5 +1,7 @@
 //! Loyalty events: what the engine tells the world.
 
+mod message;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,19 +17,23 @@ use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
+use super::custom::Emitted;
 use super::ids::{EventId, MemberId};
-use super::json::{instant, to_json};
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
-use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
+use super::offering::{Change, Offering, OfferingNews};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
 use super::redemption::{RedemptionStatus, RedemptionTold};
 use super::referral::ReferralTold;
+use super::schedule::TickType;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
+use super::source_event::SourceType;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
+
+pub(super) use message::{Message, With};
 
 macro_rules! event_types {
     ($($variant:ident = $word:literal: $doc:literal,)*) => {
@@ -110,6 +116,7 @@ event_types! {
     MemberAtRisk = "member.at_risk": "A member stays away longer than usual.",
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
+    CustomEmitted = "custom.emitted": "A rule told something of the program's own; `name` says what.",
     ExperienceCreated = "experience.created": "The chain offers a new experience.",
     ExperienceUpdated = "experience.updated": "An experience of the chain changed.",
     ExperienceDeleted = "experience.deleted": "The chain does not offer an experience any more.",
@@ -130,6 +137,18 @@ impl EventType {
                 | Self::MenuItemUpdated
                 | Self::MenuItemDeleted
         )
+    }
+
+    /// Whether a rule can start on it. Of two with the name of a source event or a tick, that one starts the rule; and
+    /// who was erased is nobody any more.
+    pub fn starts_rules(self) -> bool {
+        self.is_about_member() && self != Self::MemberErased && !self.is_told_again()
+    }
+
+    /// Whether a source event or a tick of the same name, on which rules start, is what it tells of.
+    pub fn is_told_again(self) -> bool {
+        let sources = SourceType::ALL.into_iter().map(SourceType::as_str);
+        sources.chain(TickType::ALL.into_iter().map(TickType::as_str)).any(|word| word == self.as_str())
     }
 
     /// Whether the member is shown with their segments. Not everywhere: most events come with every order.
@@ -159,7 +178,7 @@ impl fmt::Display for EventType {
 }
 
 /// A movement of points, as told to the world.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PointsMoved {
     /// How many points moved; always positive.
     pub amount: Points,
@@ -178,7 +197,7 @@ pub struct PointsMoved {
 }
 
 /// Points that were earned and cannot be spent yet.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PointsPending {
     /// How many.
     pub amount: Points,
@@ -195,7 +214,7 @@ pub struct PointsPending {
 }
 
 /// Points that will be gone soon.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpiringSoon {
     /// How many are gone then if they are not used.
     pub amount: Points,
@@ -208,7 +227,7 @@ pub struct ExpiringSoon {
 }
 
 /// A move between tiers.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierMoved {
     /// The effective tier before; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,7 +241,7 @@ pub struct TierMoved {
 }
 
 /// A tier about to be lost.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierInDanger {
     /// The tier.
     pub tier: Tier,
@@ -257,7 +276,7 @@ pub struct Absence {
 }
 
 /// A segment entered or left.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SegmentChange {
     /// The segment's name for programs: `seg_` and the slug of the name.
     pub segment_id: SmolStr,
@@ -370,6 +389,8 @@ pub enum EventData {
     MemberChurned(Absence),
     /// `member.reactivated`
     MemberReactivated(Absence),
+    /// `custom.emitted`
+    CustomEmitted(Emitted),
     /// `experience.*`, `menu_item.*`
     Offering(OfferingNews),
 }
@@ -384,6 +405,14 @@ impl EventData {
             | Self::ReferralExpired(told)
             | Self::ReferralRevoked(told) => Some(told),
             _ => None,
+        }
+    }
+
+    /// What rules call it: its type, or the name that the program gave it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CustomEmitted(emitted) => &emitted.name,
+            told => told.kind().as_str(),
         }
     }
 
@@ -449,6 +478,7 @@ impl EventData {
             Self::MemberAtRisk(_) => EventType::MemberAtRisk,
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
+            Self::CustomEmitted(_) => EventType::CustomEmitted,
             Self::Offering(news) => match (news.what, news.change) {
                 (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
                 (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,
@@ -457,108 +487,6 @@ impl EventData {
                 (Offering::MenuItem, Change::Updated) => EventType::MenuItemUpdated,
                 (Offering::MenuItem, Change::Deleted) => EventType::MenuItemDeleted,
             },
-        }
-    }
-}
-
-/// The canonical message.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Message<'a, D> {
-    /// The event's id, the same in every delivery of it.
-    id: EventId,
-    /// The event's type.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// When it happened.
-    #[serde(serialize_with = "instant")]
-    #[schemars(with = "Timestamp")]
-    timestamp: Timestamp,
-    /// The chain.
-    chain: &'a ChainId,
-    /// The member as of the end of what caused the event; absent when it is about none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<&'a MemberFace>,
-    /// What happened.
-    data: D,
-}
-
-/// The `data` of the message: the event's own fields, then the source event's key.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct With<'a, T> {
-    #[serde(flatten)]
-    own: &'a T,
-    /// Key of the source event that caused it; absent for what a schedule caused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_event: Option<&'a Key>,
-}
-
-/// [`With`], whatever the type.
-struct DataWithSource<'a> {
-    data: &'a EventData,
-    source_event: Option<&'a Key>,
-}
-
-impl Serialize for DataWithSource<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let source_event = self.source_event;
-        match self.data {
-            EventData::MemberEnrolled(own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::OrderCreated(own) | EventData::OrderUpdated(own) | EventData::OrderCompleted(own) => {
-                With { own, source_event }.serialize(serializer)
-            }
-            EventData::OrderCancelled(own) => With { own, source_event }.serialize(serializer),
-            EventData::MemberMerged(own) | EventData::MemberUnmerged(own) => {
-                With { own: &**own, source_event }.serialize(serializer)
-            }
-            EventData::MemberErased(own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::MemberBirthday(own) => With { own, source_event }.serialize(serializer),
-            EventData::MemberAnniversary(own) => With { own, source_event }.serialize(serializer),
-            EventData::MemberIdentified(own) => With { own, source_event }.serialize(serializer),
-            EventData::SessionStarted(own) => With { own, source_event }.serialize(serializer),
-            EventData::SessionEnded(own) => With { own, source_event }.serialize(serializer),
-            EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
-            EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
-            EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
-            EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),
-            EventData::PointsEarned(own)
-            | EventData::PointsDeducted(own)
-            | EventData::PointsAdjusted(own)
-            | EventData::PointsExpired(own)
-            | EventData::PointsRedeemed(own)
-            | EventData::PointsReturned(own)
-            | EventData::PointsClawedBack(own) => With { own, source_event }.serialize(serializer),
-            EventData::RedemptionCreated(own) | EventData::Redemption(own) => {
-                With { own, source_event }.serialize(serializer)
-            }
-            EventData::TierUpgraded(own) | EventData::TierDowngraded(own) => {
-                With { own, source_event }.serialize(serializer)
-            }
-            EventData::TierWillDowngrade(own) => With { own, source_event }.serialize(serializer),
-            EventData::PointsPending(own) => With { own, source_event }.serialize(serializer),
-            EventData::PointsExpiringSoon(own) => With { own, source_event }.serialize(serializer),
-            EventData::AchievementEarned(own) => With { own, source_event }.serialize(serializer),
-            EventData::AchievementProgressed(own) => With { own, source_event }.serialize(serializer),
-            EventData::AchievementRevoked(own) => With { own, source_event }.serialize(serializer),
-            EventData::ReferralCreated(own)
-            | EventData::ReferralApproved(own)
-            | EventData::ReferralRejected(own)
-            | EventData::ReferralExpired(own)
-            | EventData::ReferralRevoked(own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::StreakBroken(own) => With { own, source_event }.serialize(serializer),
-            EventData::Coupon(_, own) => With { own: &**own, source_event }.serialize(serializer),
-            EventData::SegmentEntered(own) | EventData::SegmentExited(own) => {
-                With { own, source_event }.serialize(serializer)
-            }
-            EventData::MemberAtRisk(own)
-            | EventData::MemberChurned(own)
-            | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),
-            EventData::Offering(OfferingNews { what: Offering::Experience, about, .. }) => {
-                With { own: &ExperienceNews { experience: about }, source_event }.serialize(serializer)
-            }
-            EventData::Offering(OfferingNews { what: Offering::MenuItem, about, .. }) => {
-                With { own: &MenuItemNews { menu_item: about }, source_event }.serialize(serializer)
-            }
         }
     }
 }
@@ -600,18 +528,5 @@ impl LoyaltyEvent {
     /// Our id of the member it is about, if any.
     pub fn member(&self) -> Option<MemberId> {
         self.subject.as_ref().map(|subject| subject.id)
-    }
-
-    /// The canonical JSON: what the store keeps, the API shows and the `standard` dialect sends.
-    pub fn to_json(&self) -> String {
-        let message = Message {
-            id: self.id,
-            kind: self.kind().as_str(),
-            timestamp: self.at,
-            chain: &self.chain,
-            member: self.subject.as_ref().map(|subject| &*subject.face),
-            data: DataWithSource { data: &self.data, source_event: self.source_key.as_ref() },
-        };
-        to_json(&message)
     }
 }

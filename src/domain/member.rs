@@ -14,6 +14,7 @@ use super::celebration::Celebrated;
 use super::history::History;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, SourceId, TransferId};
+use super::memo::Memo;
 use super::merge::{Absorbed, Ended};
 use super::money::Points;
 use super::profile::Profile;
@@ -62,6 +63,9 @@ pub struct Standing {
     /// What is open of redemptions.
     #[serde(default, skip_serializing_if = "Redemptions::is_empty")]
     pub redemptions: Redemptions,
+    /// Counters and marks of the program's own.
+    #[serde(default, skip_serializing_if = "Memo::is_empty")]
+    pub memo: Memo,
 }
 
 impl Standing {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The largest, in bytes.
@@ -55,6 +55,11 @@ impl Payload {
         Level(MAX_DEPTH).deserialize(&mut deserializer).map_err(|error| said(&error))?;
         let raw = RawValue::from_string(text.to_owned()).map_err(|error| said(&error))?;
         Ok(Self(raw.into()))
+    }
+
+    /// An object without fields.
+    pub fn empty() -> Self {
+        Self::parse("{}").unwrap_or_else(|_| unreachable!("a fixed text"))
     }
 
     /// Its text.
@@ -176,6 +181,13 @@ impl PartialEq for Payload {
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(raw.get()).map_err(D::Error::custom)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Members who come to be, become one, or are forgotten: as told to the world.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Timestamp;
@@ -14,7 +14,7 @@ use super::profile::{Profile, ProfileField};
 use super::text::Name;
 
 /// A guest who is a member now.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolled {
     /// When they were first seen.
     pub enrolled_at: Timestamp,
@@ -45,7 +45,7 @@ pub struct ProfileUpdated {
 }
 
 /// Two members who are one person, or are not after all. The event is about the survivor.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reunion {
     /// The other: the chain's own id of them, or ours when it has none.
     pub other_id: SmolStr,
@@ -67,7 +67,7 @@ pub struct Forfeited {
 }
 
 /// Points of one wallet.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Purse {
     /// The wallet.
     pub wallet: Name,

@@ -64,13 +64,13 @@ pub struct EffectLine {
     pub at: SmolStr,
     /// `award`, `set_tier`, …
     pub effect: &'static str,
-    /// Points moved, if any.
+    /// Points moved, or how many were counted, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
     /// The wallet they moved in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wallet: Option<Name>,
-    /// The tier, status or achievement set, if any.
+    /// The tier, status, achievement, counter, mark or event, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Name>,
 }

@@ -168,7 +168,7 @@ pub struct Redemption {
 }
 
 /// What the world is told of a redemption.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RedemptionTold {
     /// Its id.
     pub redemption_id: RedemptionId,

@@ -32,7 +32,7 @@ pub struct SessionEnd {
 }
 
 /// `signal`
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Signal {
     /// What was noticed: `menu_viewed`, `nfc_tap`.
     pub name: Name,
@@ -61,16 +61,35 @@ pub struct SessionEnded {
 }
 
 /// The `data` of `member.identified`.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Identified {
     /// By what kind of identity.
-    pub identified_via: &'static str,
+    #[serde(with = "by_word")]
+    #[schemars(with = "String")]
+    pub identified_via: IdentityKind,
     /// How sure that is, from 0 to 1.
     pub confidence: Money,
     /// Whether they were here before.
     pub is_returning: bool,
     /// The session in which they were recognised.
     pub session_id: Key,
+}
+
+/// Kinds of identities by the word that everybody else knows, too.
+mod by_word {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::IdentityKind;
+
+    pub(super) fn serialize<S: Serializer>(kind: &IdentityKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IdentityKind, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        word.parse().map_err(|()| D::Error::custom("no kind of identity"))
+    }
 }
 
 /// The sessions of a member that did not end yet, oldest first.

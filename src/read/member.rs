@@ -65,6 +65,12 @@ pub struct MemberView {
     pub segments: BTreeMap<Name, Membership>,
     /// Achievements and when each was earned.
     pub achievements: BTreeMap<Name, Timestamp>,
+    /// Counters of the program's own that are not 0.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<Name, i64>,
+    /// Marks that rules put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Name>,
     /// What they put together and did not order yet; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carts: Option<Vec<CartView>>,
@@ -206,6 +212,8 @@ impl From<Member> for MemberView {
             risk_level: member.standing.risk_level(),
             segments: member.standing.segments.into_iter().collect(),
             achievements: member.standing.achievements.into_iter().collect(),
+            counters: member.standing.memo.counters().map(|(name, count)| (name.clone(), count)).collect(),
+            marks: member.standing.memo.marks().to_vec(),
             carts: None,
             lifetime_visits: member.history.lifetime_visits,
             lifetime_spend: member.history.lifetime_spend,

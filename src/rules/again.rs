@@ -44,7 +44,7 @@ impl<'a> Again<'a> {
             _ if failed.is_of_engine() => false,
             None => program.rule_names().all(|name| name != failed.rule),
             Some(reaction) => {
-                let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told().kind()));
+                let reacting = program.code.rules.get(&RuleEvent::Told(reaction.told.kind()));
                 reacting.into_iter().flatten().all(|unit| failed.rule != *unit.name)
             }
         };

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext, Variant};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use crate::domain::history::Window;
 use crate::domain::money::Money;
@@ -139,8 +140,8 @@ fn effects(author: &mut Author) {
     author
         .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)
-        .role(Role::Status)
-        .says("Says how the member is: `active`, `at_risk` or `churned`.");
+        .role(Role::StatusOrMark)
+        .says("Says how the member is: `active`, `at_risk` or `churned`; or puts a mark that `marks` in `program.toml` lists.");
     // The checker looks at both texts itself.
     author
         .function("mark", Nothing, |c: Context<'_>, status: Text, level: Text| {
@@ -148,6 +149,43 @@ fn effects(author: &mut Author) {
         })
         .place(in_rule)
         .says("`mark(\"at_risk\", \"HIGH\")`: at risk, and how much.");
+    author
+        .function("unmark", Nothing, |c: Context<'_>, mark: Text| requests::unmark(&c, &mark))
+        .place(in_rule)
+        .role(Role::Mark)
+        .says("Takes a mark away.");
+    author
+        .function("count", Nothing, |c: Context<'_>, counter: Text| requests::count(&c, &counter, 1))
+        .place(in_rule)
+        .role(Role::Counter)
+        .says("Counts one more, or so many, with a counter that `counters` in `program.toml` lists; below zero to count back.");
+    author
+        .function("count", Nothing, |c: Context<'_>, counter: Text, n: i64| requests::count(&c, &counter, n))
+        .place(in_rule)
+        .role(Role::Counter);
+    author
+        .function("count", Nothing, |c: Context<'_>, counter: Text, n: Decimal| {
+            let whole = n.is_integer().then(|| n.to_i64()).flatten();
+            let whole =
+                whole.ok_or_else(|| Failure::from(format!("a counter counts whole numbers, not {n}")))?;
+            requests::count(&c, &counter, whole)
+        })
+        .place(in_rule)
+        .role(Role::Counter);
+    author
+        .function("reset", Nothing, |c: Context<'_>, counter: Text| requests::reset(&c, &counter))
+        .place(in_rule)
+        .role(Role::Counter)
+        .says("Sets a counter back to 0.");
+    author
+        .function("emit", Nothing, |c: Context<'_>, event: Text| requests::emit(&c, &event, &Map::new()))
+        .place(in_rule)
+        .role(Role::OwnEvent)
+        .says("Tells a loyalty event of your own, which `events` in `program.toml` lists, with `data` for whoever hears of it. Rules and triggers start on it by its name.");
+    author
+        .function("emit", Nothing, |c: Context<'_>, event: Text, data: Map| requests::emit(&c, &event, &data))
+        .place(in_rule)
+        .role(Role::OwnEvent);
     author
         .function("recommend", Nothing, |c: Context<'_>, what: Text| requests::recommend(&c, &what))
         .place(in_rule)

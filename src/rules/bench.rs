@@ -117,6 +117,19 @@ impl World {
                         member.standing.segments.insert(name, Membership { kind, since: self.now });
                     }
                 }
+                "counters" => {
+                    for (name, count) in value.try_cast::<Map>().ok_or("`counters` must be a map")? {
+                        let count = count.as_int().map_err(|_| "a counter is a whole number")?;
+                        let name = Name::parse(&name).map_err(|e| e.to_string())?;
+                        member.standing.memo.count(&name, count).ok_or("a counter does not go that far")?;
+                    }
+                }
+                "marks" => {
+                    for name in list("marks", value)? {
+                        let name = Name::parse(&text("marks", name)?).map_err(|e| e.to_string())?;
+                        member.standing.memo.mark(&name);
+                    }
+                }
                 "visits" => {
                     for visit in list("visits", value)? {
                         past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
@@ -135,7 +148,7 @@ impl World {
                 "referred" => member.referring.received = given_referral(&value, self.now)?,
                 "churn_probability" => foresight = given_probability(&value)?,
                 other => {
-                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, referred, churn_probability";
+                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, counters, marks, referred, churn_probability";
                     return Err(format!("a member has no `{other}`; there is {known}"));
                 }
             }
@@ -320,8 +333,16 @@ impl World {
         self.last.iter().any(|decided| decided.forwards.iter().flatten().any(|to| to.as_str() == tag))
     }
 
+    pub(super) fn counter(&self, name: &str) -> i64 {
+        self.member.standing.memo.counter(name)
+    }
+
+    pub(super) fn marked(&self, name: &str) -> bool {
+        self.member.standing.memo.has_mark(name)
+    }
+
     pub(super) fn told(&self, kind: &str) -> bool {
-        self.told_events().any(|data| data.kind().as_str() == kind)
+        self.told_events().any(|data| data.kind().as_str() == kind || data.name() == kind)
     }
 
     /// For the explanation of a failing test.

@@ -1,18 +1,19 @@
 //! The compiled form of a folder: rules by event, triggers, functions, constants.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{AST, Caches, Dynamic, Engine, EvalContext, Expr, Expression, Module, Position, Scope, Shared};
 
 use crate::domain::Timestamp;
-use crate::domain::effect::Cause;
-use crate::domain::loyalty_event::EventType;
-use crate::domain::reaction::Reaction;
+use crate::domain::effect::{Cause, RuleFailure};
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
+use crate::domain::text::Name;
 
 use super::check::{self, Checker};
 use super::conditions::Excerpt;
@@ -32,7 +33,7 @@ pub(super) const MAX_CONSTANTS: usize = 400;
 pub(super) enum RuleEvent {
     Source(SourceType),
     Tick(TickType),
-    /// What an event or a tick came to.
+    /// What an event, a tick, a deadline or another rule came to.
     Told(EventType),
 }
 
@@ -40,7 +41,8 @@ impl RuleEvent {
     pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
         let sources = SourceType::ALL.into_iter().filter(|kind| kind.is_about_member());
         let ticks = TickType::ALL.into_iter().map(Self::Tick);
-        sources.map(Self::Source).chain(ticks).chain(Reaction::ALL.into_iter().map(Self::Told))
+        let told = EventType::ALL.iter().copied().filter(|kind| kind.starts_rules());
+        sources.map(Self::Source).chain(ticks).chain(told.map(Self::Told))
     }
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -87,6 +89,29 @@ pub(super) struct Unit {
     pub(super) written: Excerpt,
     pub(super) body: Expr,
     pub(super) cause: Cause,
+    /// The loyalty event of the program's own that it starts on, if only on that.
+    own_event: Option<Name>,
+}
+
+/// What a rule or a trigger starts on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct On<E> {
+    pub(super) event: E,
+    /// Of the program's own events the one, if only that.
+    pub(super) own: Option<Name>,
+}
+
+impl Unit {
+    /// Whether it starts on this thing told, which is of the right type.
+    pub(super) fn starts_on(&self, told: &EventData) -> bool {
+        self.own_event.as_ref().is_none_or(|own| own.as_str() == told.name())
+    }
+
+    /// It failed as a whole, for this reason.
+    pub(super) fn failure(&self, reason: impl fmt::Display) -> RuleFailure {
+        let at = format!("{}:{}", self.cause.at, self.position.position().unwrap_or(1));
+        RuleFailure::new(&*self.name, at, reason.to_string())
+    }
 }
 
 /// A segment, ready to be judged: the unit has its condition and does nothing.
@@ -106,6 +131,7 @@ pub(super) struct Code {
     /// The file of each function, for the place of a failure.
     pub(super) function_files: BTreeMap<String, Arc<str>>,
     pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
+    pub(super) heard: Heard,
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
     /// In the order in which they are judged: compound ones last, else by file and line.
     pub(super) segments: Vec<SegmentUnit>,
@@ -121,6 +147,7 @@ impl Code {
             functions: Module::new().into(),
             function_files: BTreeMap::new(),
             rules: BTreeMap::new(),
+            heard: Heard::default(),
             triggers: BTreeMap::new(),
             segments: Vec::new(),
             tests: Vec::new(),
@@ -155,6 +182,31 @@ impl Code {
 
     pub(super) fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.rules.values().flatten().map(|rule| &*rule.name)
+    }
+}
+
+/// The loyalty events on which rules start: most programs have few, and each thing told is looked up here first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard(u128);
+
+impl Heard {
+    fn by(rules: &BTreeMap<RuleEvent, Vec<Unit>>) -> Self {
+        const { assert!(EventType::ALL.len() <= u128::BITS as usize) };
+        let bit = |event: &RuleEvent| match event {
+            RuleEvent::Told(kind) => 1 << *kind as u32,
+            RuleEvent::Source(_) | RuleEvent::Tick(_) => 0,
+        };
+        Self(rules.keys().map(bit).fold(0, |all, bit: u128| all | bit))
+    }
+
+    /// Whether no rule starts on any.
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a rule starts on this.
+    pub(super) const fn contains(self, kind: EventType) -> bool {
+        self.0 & (1 << kind as u32) != 0
     }
 }
 
@@ -265,12 +317,14 @@ impl<'a> Builder<'a> {
                 functions.set_script_fn(definition.clone());
             }
         }
+        let rules = grouped(&self.files, self.version, self.rules, rule_events);
         Ok(Code {
             id: next_id(),
             engine: sandbox(Some(module)),
             functions: functions.into(),
             function_files,
-            rules: grouped(&self.files, self.version, self.rules, rule_events),
+            heard: Heard::by(&rules),
+            rules,
             triggers: grouped(&self.files, self.version, self.triggers, trigger_events),
             segments: judged(&self.files, self.version, self.segments, segments),
             tests: self
@@ -340,8 +394,8 @@ impl<'a> Builder<'a> {
 
 /// What the checker made of the declarations, each list in the order of its own.
 struct Checked {
-    rule_events: Vec<RuleEvent>,
-    trigger_events: Vec<EventType>,
+    rule_events: Vec<On<RuleEvent>>,
+    trigger_events: Vec<On<EventType>>,
     segments: Vec<Segment>,
 }
 
@@ -367,14 +421,15 @@ fn grouped<E: Ord>(
     files: &[File],
     version: i64,
     blocks: Vec<(usize, Block)>,
-    events: Vec<E>,
+    events: Vec<On<E>>,
 ) -> BTreeMap<E, Vec<Unit>> {
     let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
     ordered
         .sort_by_key(|((file, block), _)| (std::cmp::Reverse(block.priority), *file, block.position.line()));
     let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
-    for ((file, block), event) in ordered {
-        by_event.entry(event).or_default().push(unit(files, version, file, block));
+    for ((file, block), On { event, own }) in ordered {
+        let unit = Unit { own_event: own, ..unit(files, version, file, block) };
+        by_event.entry(event).or_default().push(unit);
     }
     by_event
 }
@@ -415,5 +470,6 @@ fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
         written,
         body: block.body,
         cause,
+        own_event: None,
     }
 }

@@ -4,6 +4,8 @@
 //! Effects are then applied rule by rule; a rule that fails, in its condition, its body or an effect that cannot be
 //! applied, leaves nothing behind and is named in the receipt, and the other rules stand.
 //!
+//! Then rules react to what all that came to ([`super::cascade`]), until nothing new is told.
+//!
 //! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
 //! it was; it is logged and noted like a trigger that fails.
 //!
@@ -28,16 +30,16 @@ use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Settled};
-use crate::domain::reaction::Reaction;
 use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::tick::KeptTick;
 
 use super::again::Again;
+use super::cascade::Cascade;
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
 use super::program::Program;
@@ -136,14 +138,19 @@ pub(super) fn decide_and_tell(
     failures.extend(draft.settle_order(frame).err());
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
-    for (unit, outcome) in react(program, frame, &mut draft, again) {
-        minutes.rule(program, unit, &outcome, draft.effects());
-        failures.extend(outcome.err());
-    }
-    draft.lacks_nothing()?;
-    draft.settle_tier(frame);
+    let mut cascade = Cascade::new(program, again, minutes);
+    let unsorted = loop {
+        cascade.run(frame, &mut draft)?;
+        draft.settle_tier(frame);
+        let unsorted = segments::sort(program, chain, &mut draft)?;
+        if !cascade.goes_on(&draft) {
+            break unsorted;
+        }
+    };
+    segments::report(chain, &mut draft, unsorted);
+    failures.append(&mut cascade.failures);
+    let mut minutes = cascade.minutes;
     failures.extend(again.gone(program));
-    segments::sort(program, chain, &mut draft)?;
     failures.iter().cloned().for_each(|failure| draft.fail(failure));
     draft.arm(frame, program.next_tick(draft.now));
     let (commit, forwards) = finish(program, frame, endpoints, draft, &mut minutes)?;
@@ -199,54 +206,11 @@ pub(super) fn announce_and_tell(
     Some(Decided { commit, minutes, failures: Vec::new(), forwards })
 }
 
-type Reacted<'p> = Vec<(&'p Unit, Result<Judged<Effects>, RuleFailure>)>;
-
-/// Lets rules react to what the event came to so far. All that react to one thing see the member before any of them. Of
-/// a replay, what was told the first time is there for the rules that failed on it, and for no other.
-fn react<'p>(program: &'p Program, frame: Frame<'_>, draft: &mut Draft, again: Again<'_>) -> Reacted<'p> {
-    let mut outcomes = Vec::new();
-    let reacts = |kind: &EventType| program.code.rules.contains_key(&RuleEvent::Told(*kind));
-    for kind in Reaction::ALL.into_iter().filter(reacts) {
-        for told in draft.told_of(kind) {
-            outcomes.extend(react_to(program, frame, draft, told, |_| true));
-        }
-    }
-    for reaction in again.reactions() {
-        let failed = |unit: &Unit| again.failed_on(reaction, unit);
-        outcomes.extend(react_to(program, frame, draft, reaction.told(), failed));
-    }
-    if !outcomes.is_empty() {
-        draft.settle_achievements(frame);
-    }
-    outcomes
-}
-
-fn react_to<'p>(
-    program: &'p Program,
-    frame: Frame<'_>,
-    draft: &mut Draft,
-    told: EventData,
-    runs: impl Fn(&Unit) -> bool,
-) -> Reacted<'p> {
-    let event = RuleEvent::Told(told.kind());
-    let at = Moment::new(draft.at, program.schedule.timezone);
-    let variable = ("event", Dynamic::from(EventView::new(draft.event(frame, told.clone()), at)));
-    draft.react_to(Some(&told));
-    let asked = ask(program, draft, event, Some(variable), &runs);
-    let settled = asked.into_iter().map(|(unit, outcome)| {
-        let settled = settle(frame, draft, unit, Work::Done(outcome));
-        (unit, settled.map_err(|failure| failure.reacting_to(&told)))
-    });
-    let settled = settled.collect();
-    draft.react_to(None);
-    settled
-}
-
 /// What a rule asks for.
-type Outcome = Result<Judged<Vec<Action>>, RuleFailure>;
+pub(super) type Outcome = Result<Judged<Vec<Action>>, RuleFailure>;
 
 /// What a rule asks for on what happened; or for a changed order, as it was and as it is.
-enum Work {
+pub(super) enum Work {
     Done(Outcome),
     /// Without the order as it was, the rule has never been settled with it.
     Changed(Option<Outcome>, Outcome),
@@ -307,7 +271,7 @@ fn completes(draft: &Draft) -> bool {
     matches!(&draft.occasion, Occasion::Source(input) if input.event.kind() == SourceType::OrderCompleted)
 }
 
-fn ask<'p>(
+pub(super) fn ask<'p>(
     program: &'p Program,
     draft: &mut Draft,
     event: RuleEvent,
@@ -370,7 +334,7 @@ fn order_view(program: &Program, draft: &Draft, id: &Key, order: Option<Arc<Orde
 }
 
 /// Applies what one rule asked for, all of it or nothing.
-fn settle(
+pub(super) fn settle(
     frame: Frame<'_>,
     draft: &mut Draft,
     unit: &Unit,
@@ -395,10 +359,7 @@ fn settle(
     };
     match applied {
         Ok(()) => Ok(unmet.map_or_else(|| Judged::Held(before..draft.effects().len()), Judged::Not)),
-        Err(refusal) => {
-            let at = format!("{}:{}", unit.cause.at, unit.position.position().unwrap_or(1));
-            Err(RuleFailure::new(&*unit.name, at, refusal.to_string()))
-        }
+        Err(refusal) => Err(unit.failure(refusal)),
     }
 }
 
@@ -449,7 +410,7 @@ fn ask_triggers(
         let view = EventView::new(event.clone(), Moment::new(event.at, zone));
         let variables = member.into_iter().chain([("event", Dynamic::from(view))]);
         let mut run = Run::new(program, variables, std::mem::take(purse));
-        for unit in units {
+        for unit in units.iter().filter(|unit| unit.starts_on(&event.data)) {
             let outcome = run.trigger(unit);
             minutes.trigger(event, unit, &outcome);
             match outcome {

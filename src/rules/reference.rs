@@ -206,6 +206,9 @@ const fn noun(role: Option<Role>) -> Option<&'static str> {
         Some(Role::Tier) => "a tier",
         Some(Role::Wallet) => "a wallet",
         Some(Role::Status) => "a status",
+        Some(Role::StatusOrMark) => "a status or mark",
+        Some(Role::Mark) => "a mark",
+        Some(Role::Counter) => "a counter",
         Some(Role::Achievement) => "an achievement",
         Some(Role::CouponBook) => "a coupon book",
         Some(Role::Endpoint) => "a tag",
@@ -216,6 +219,7 @@ const fn noun(role: Option<Role>) -> Option<&'static str> {
         Some(Role::SegmentType) => "a type of segment",
         Some(Role::Rule) => "a rule",
         Some(Role::LoyaltyEvent) => "a loyalty event",
+        Some(Role::OwnEvent) => "an event of your own",
         Some(Role::SourceEvent) => "an event",
     })
 }

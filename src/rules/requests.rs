@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{EvalAltResult, NativeCallContext};
+use rhai::{EvalAltResult, Map, NativeCallContext};
 use rust_decimal::Decimal;
 
 use crate::domain::coupon::Purse;
+use crate::domain::custom::Emitted;
 use crate::domain::effect::{Action, Mark};
 use crate::domain::ids::CouponBookKey;
 use crate::domain::member::{RiskLevel, Status};
 use crate::domain::money::Points;
 use crate::domain::text::{Key, Name, Note};
+
+use super::emit;
 
 /// The most effects that one rule may ask for on one event.
 pub(super) const MAX_EFFECTS: usize = 100;
@@ -178,7 +181,29 @@ pub(super) fn set_tier(context: &NativeCallContext<'_>, tier: &str) -> Result<()
     ask(context, |_| Ok(Some(Action::SetTier(name("tier", tier)?))))
 }
 
-/// `mark(status)`, `mark("at_risk", level)`
+/// `count(counter)`, `count(counter, amount)`
+pub(super) fn count(context: &NativeCallContext<'_>, counter: &str, amount: i64) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::Count { counter: name("counter", counter)?, amount })))
+}
+
+/// `reset(counter)`
+pub(super) fn reset(context: &NativeCallContext<'_>, counter: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::Reset(name("counter", counter)?))))
+}
+
+/// `unmark(mark)`
+pub(super) fn unmark(context: &NativeCallContext<'_>, mark: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::TakeMark(name("mark", mark)?))))
+}
+
+/// `emit(event)`, `emit(event, data)`
+pub(super) fn emit(context: &NativeCallContext<'_>, event: &str, data: &Map) -> Result<(), Failure> {
+    ask(context, |_| {
+        Ok(Some(Action::Emit(Emitted { name: name("event", event)?, data: emit::payload(data)? })))
+    })
+}
+
+/// `mark(status)`, `mark("at_risk", level)`; any other text is a mark of the program's own.
 pub(super) fn mark(
     context: &NativeCallContext<'_>,
     status: &str,
@@ -186,8 +211,12 @@ pub(super) fn mark(
 ) -> Result<(), Failure> {
     ask(context, |_| {
         let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
-        let status = known.ok_or_else(|| format!("there is no status called `{status}`"))?;
-        let Some(level) = level else { return Ok(Some(Action::Mark(status.into()))) };
+        let (status, level) = match (known, level) {
+            (None, None) => return Ok(Some(Action::PutMark(name("mark", status)?))),
+            (None, Some(_)) => return Err(format!("there is no status called `{status}`")),
+            (Some(status), None) => return Ok(Some(Action::Mark(status.into()))),
+            (Some(status), Some(level)) => (status, level),
+        };
         let known = RiskLevel::ALL.into_iter().find(|known| known.as_str() == level);
         let level = known.ok_or_else(|| format!("there is no risk level called `{level}`"))?;
         match status {

@@ -16,9 +16,15 @@ use super::views::MemberView;
 /// Judges every segment: by the member as they will be stored, the compound ones last, each of them by the segments that
 /// the member is in by then. In a program without segments, members only leave those that it had.
 ///
+/// Answers what failed.
+///
 /// # Errors
 /// What a condition asks about and must be looked up first.
-pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) -> Result<(), Undecided> {
+pub(super) fn sort(
+    program: &Program,
+    chain: &ChainId,
+    draft: &mut Draft,
+) -> Result<Vec<RuleFailure>, Undecided> {
     let segments = &program.code.segments;
     draft.withdraw(|name| segments.iter().any(|known| known.segment.name == *name));
     let mut failures = Vec::new();
@@ -39,8 +45,7 @@ pub(super) fn sort(program: &Program, chain: &ChainId, draft: &mut Draft) -> Res
     }
     draft.put_away(judge.map_or(purse, Run::end));
     draft.lacks_nothing()?;
-    report(chain, draft, failures);
-    Ok(())
+    Ok(failures)
 }
 
 /// An interpreter that sees the member as they are now.
@@ -50,7 +55,8 @@ fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft, purse: Purs
     Run::new(program, [("member", Dynamic::from(member))], purse)
 }
 
-fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
+/// Says which segments failed.
+pub(super) fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
     for RuleFailure { rule: segment, at, error, .. } in failures {
         let member = draft.member.id;
         match &draft.occasion {

@@ -162,7 +162,7 @@ pub(super) fn words(author: &mut Author) {
         .function("given_member", Type::Nothing, |c: Context<'_>, map: Map| {
             with(&c, |world| world.given_member(map))
         })
-        .place(Place::Test).says("A known member instead of a new one. The map may have `tier`, `status`, `points`, `achievements`, `segments`, `visits` and `orders` of the past, `coupons`, `referred`, `churn_probability`.");
+        .place(Place::Test).says("A known member instead of a new one. The map may have `tier`, `status`, `points`, `achievements`, `segments`, `visits` and `orders` of the past, `coupons`, `counters`, `marks`, `referred`, `churn_probability`.");
     author
         .function("send", Type::Nothing, |c: Context<'_>, kind: Text, data: Map| {
             with(&c, |world| world.send(&kind, data))
@@ -203,6 +203,16 @@ pub(super) fn words(author: &mut Author) {
         .place(Place::Test)
         .role(Role::Segment)
         .says("Whether the member is in a segment.");
+    author
+        .function("counter", Type::Whole, |c: Context<'_>, name: Text| with(&c, |w| Ok(w.counter(&name))))
+        .place(Place::Test)
+        .role(Role::Counter)
+        .says("How far a counter of the member is.");
+    author
+        .function("marked", Type::Bool, |c: Context<'_>, name: Text| with(&c, |w| Ok(w.marked(&name))))
+        .place(Place::Test)
+        .role(Role::Mark)
+        .says("Whether the member has a mark.");
     author
         .function("risk_level", Type::Text, |c: Context<'_>| with(&c, |w| Ok(Text::from(w.risk_level()))))
         .place(Place::Test)

@@ -374,6 +374,7 @@ impl EventView {
         let data = match &event.data {
             EventData::Offering(news) => Fields::of(&news.about),
             EventData::SignalReceived(signal) => Fields::of(&signal.data),
+            EventData::CustomEmitted(emitted) => Fields::of(&emitted.data),
             _ => Fields::default(),
         };
         Self { event: Arc::new(event), at, data }
@@ -389,6 +390,28 @@ impl EventView {
             | EventData::PointsRedeemed(moved)
             | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match &self.event.data {
+            EventData::SignalReceived(signal) => &signal.name,
+            EventData::CustomEmitted(emitted) => &emitted.name,
+            _ => "",
+        }
+    }
+
+    pub(super) fn coupon_book(&self) -> &str {
+        match &self.event.data {
+            EventData::Coupon(_, moved) => or_empty(moved.coupon_book.id.as_ref()),
+            _ => "",
+        }
+    }
+
+    pub(super) fn reward(&self) -> &str {
+        match &self.event.data {
+            EventData::RedemptionCreated(told) | EventData::Redemption(told) => &told.reward.id,
+            _ => "",
         }
     }
 

@@ -99,6 +99,9 @@ pub(super) enum Role {
     Tier,
     Wallet,
     Status,
+    StatusOrMark,
+    Mark,
+    Counter,
     Achievement,
     CouponBook,
     Endpoint,
@@ -109,6 +112,8 @@ pub(super) enum Role {
     SegmentType,
     Rule,
     LoyaltyEvent,
+    /// One of the program's own.
+    OwnEvent,
     SourceEvent,
 }
 

@@ -25,7 +25,7 @@ pub struct AchievementEarned {
 }
 
 /// A step towards an achievement.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AchievementProgressed {
     /// Its id in `program.toml`.
     pub achievement: Name,

@@ -1,7 +1,7 @@
 //! What the world is told of coupons: every field of the Events Webhook's `coupon`, `usage` and `couponBook`.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use ulid::Ulid;
 
@@ -15,7 +15,7 @@ use crate::domain::money::Money;
 use crate::domain::text::{Name, Text};
 
 /// Something was done with a coupon.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CouponMoved {
     /// The coupon, with its totals before.
     pub coupon: CouponFace,
@@ -29,7 +29,7 @@ pub struct CouponMoved {
 }
 
 /// A coupon.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct CouponFace {
     /// Its code.
@@ -48,7 +48,7 @@ pub struct CouponFace {
     /// How often it was assigned.
     pub total_assigned: u32,
     /// What the chain keeps beside.
-    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub custom_attributes: Attributes,
 }
 
@@ -71,7 +71,7 @@ impl CouponFace {
 }
 
 /// What was done with a coupon.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct UsageFace {
     /// Its key; a revert names it.
@@ -97,7 +97,7 @@ pub struct UsageFace {
     /// Assignments of the code after it.
     pub updated_total_assigned: u32,
     /// What the sender keeps beside.
-    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub custom_attributes: Attributes,
 }
 
@@ -137,7 +137,7 @@ pub struct Telling<'a> {
 }
 
 /// A coupon book.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct BookFace {
     /// Its key.
@@ -182,10 +182,10 @@ pub struct BookFace {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<Name>,
     /// For sorting.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Name>,
     /// What the chain keeps beside.
-    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub custom_attributes: Attributes,
 }
 

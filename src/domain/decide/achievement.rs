@@ -13,7 +13,7 @@ use crate::domain::coupon::{CouponCode, Rejection};
 use crate::domain::effect::Cause;
 use crate::domain::ids::{EventId, MemberId};
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent, PointsMoved};
+use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved};
 use crate::domain::money::{Money, Points};
 use crate::domain::order::OrderRecord;
 use crate::domain::source_event::SourceType;
@@ -293,9 +293,17 @@ impl Draft {
         self.told.insert(told, EventData::AchievementRevoked(revoked)); // before what goes with it
     }
 
-    /// What was told so far of one kind, for rules that react to it.
-    pub fn told_of(&self, kind: EventType) -> Vec<EventData> {
-        self.told.iter().filter(|data| data.kind() == kind).cloned().collect()
+    /// What rules give on an achievement that was earned goes with it.
+    pub(super) fn remember_in_reaction(&mut self, brought: &Brought) {
+        if let Some(EventData::AchievementEarned(earned)) = &self.reacts_to {
+            let (achievement, times) = (earned.achievement.clone(), earned.times);
+            self.remember_prize(&achievement, times, brought);
+        }
+    }
+
+    /// What was told so far, for rules that react to it.
+    pub fn told(&self) -> &[EventData] {
+        &self.told
     }
 
     /// What is told, as rules that react to it see it.
@@ -310,14 +318,9 @@ impl Draft {
         }
     }
 
-    /// Rules react to this from now on, until they react to nothing: what they award for an achievement goes with it.
-    pub fn react_to(&mut self, told: Option<&EventData>) {
-        self.reacts_to = match told {
-            Some(EventData::AchievementEarned(earned)) => Some((earned.achievement.clone(), earned.times)),
-            _ => None,
-        };
-        let kind = told.map(EventData::kind);
-        self.recommends_on = kind.filter(|kind| *kind == EventType::MemberReactivated);
+    /// Rules react to this from now on, until they react to nothing.
+    pub fn react_to(&mut self, told: Option<EventData>) {
+        self.reacts_to = told;
     }
 
     /// Tells of streaks that can no longer be continued.

@@ -14,7 +14,7 @@ impl Draft {
     /// an end to them.
     pub(super) fn may_recommend(&mut self, effects: &RuleEffects) -> Result<(), Refusal> {
         let marks = effects.actions.iter().any(|action| matches!(action, Action::Mark(_)));
-        if !marks && self.recommends_on.is_none() {
+        if !marks && !self.reacts_to_return() {
             return Err(Refusal::NothingToRecommendFor);
         }
         let told = self.told_return().map_or(0, |absence| absence.recommended_actions.len());
@@ -31,9 +31,15 @@ impl Draft {
         }
     }
 
+    const fn reacts_to_return(&self) -> bool {
+        matches!(self.reacts_to, Some(EventData::MemberReactivated(_)))
+    }
+
     /// The return that rules react to.
     fn told_return(&mut self) -> Option<&mut Absence> {
-        self.recommends_on?;
+        if !self.reacts_to_return() {
+            return None;
+        }
         self.told.iter_mut().rev().find_map(|told| match told {
             EventData::MemberReactivated(absence) => Some(absence),
             _ => None,

@@ -37,6 +37,7 @@ impl Draft {
         let absorbed = other.known_as();
         let identities = other.identities.clone();
         let handed = self.member.absorb(other, self.now)?;
+        self.member.standing.memo.keep(&frame.terms.counters, &frame.terms.marks);
         self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
         self.people.move_identities(&identities, other.id, Some(self.member.id));
         self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });

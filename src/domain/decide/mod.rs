@@ -18,6 +18,7 @@ mod due;
 mod facts;
 mod finish;
 mod lifecycle;
+mod memo;
 mod merge;
 mod order;
 mod points;
@@ -50,7 +51,7 @@ use super::effect::{Action, Cause, ENGINE, RuleEffects, RuleFailure};
 use super::identity::Identity;
 use super::ids::{CouponBookKey, ReferralId, SourceId};
 use super::ledger::Transfer;
-use super::loyalty_event::{EventData, EventType};
+use super::loyalty_event::EventData;
 use super::member::{MAX_IDENTITIES, Member, Standing};
 use super::money::Points;
 use super::order::OrderRecord;
@@ -151,10 +152,8 @@ pub struct Draft {
     counted: Counted,
     /// How many of the ledger lines were looked at for points earned.
     transfers_counted: usize,
-    /// The achievement that rules react to now, and for so-many-th time it was earned.
-    reacts_to: Option<(Name, u32)>,
-    /// What rules react to now and may recommend something about.
-    recommends_on: Option<EventType>,
+    /// What rules react to now.
+    reacts_to: Option<EventData>,
     /// What is known of the member's coming back.
     pub foresight: Foresight,
     /// What is known of coupons and redemptions, as they stand by now.
@@ -209,7 +208,6 @@ impl Draft {
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,
-            recommends_on: None,
             foresight,
             desk,
             wanted: Wanted::default(),
@@ -360,11 +358,13 @@ impl Draft {
             }
             Action::AssignCoupon(book) => {
                 let coupon = self.assign_coupon(frame, cause, book)?;
-                if let Some((achievement, nth)) = self.reacts_to.clone() {
-                    self.remember_prize(&achievement, nth, &Brought::Coupon { coupon });
-                }
+                self.remember_in_reaction(&Brought::Coupon { coupon });
                 Ok(())
             }
+            Action::Count { counter, amount } => self.count(frame, cause, (counter, *amount)),
+            Action::Reset(counter) => self.reset(frame, cause, counter),
+            Action::PutMark(mark) | Action::TakeMark(mark) => self.put_mark(frame, cause, (action, mark)),
+            Action::Emit(what) => self.emit(frame, cause, what),
             Action::Progress { achievement, amount } => {
                 self.report_progress(frame, achievement, *amount)?;
                 self.line(cause, action.as_str(), None, Some(achievement.clone()));

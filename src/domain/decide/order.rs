@@ -272,11 +272,15 @@ impl Draft {
     ) -> Result<(), Refusal> {
         let deducts = was.is_none();
         let was = was.unwrap_or_default();
-        let (mut changes, mut steps) = (BTreeMap::new(), BTreeMap::new());
+        let (mut changes, mut steps, mut counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (actions, sign) in [(&is.actions[..], 1), (was, -1)] {
             for action in actions {
                 if let Action::Progress { achievement, amount } = action {
                     *steps.entry(achievement).or_insert(Decimal::ZERO) += Decimal::from(sign) * amount;
+                }
+                if let Action::Count { counter, amount } = action {
+                    let count = counts.entry(counter).or_insert(0_i64);
+                    *count = count.saturating_add(amount.saturating_mul(sign));
                 }
                 let Action::Award { wallet, amount, .. } = action else { continue };
                 let wallet = frame.wallet(wallet.as_ref())?;
@@ -285,16 +289,25 @@ impl Draft {
             }
         }
         let is_new = |action: &Action| match action {
-            Action::Award { .. } | Action::TakeBack { .. } | Action::Progress { .. } => false,
+            Action::Award { .. }
+            | Action::TakeBack { .. }
+            | Action::Progress { .. }
+            | Action::Count { .. } => false,
             Action::Deduct { .. } => deducts,
             Action::Confirm { .. }
             | Action::SetTier(_)
             | Action::Mark(_)
             | Action::Recommend(_)
             | Action::Achieve(_)
-            | Action::AssignCoupon(_) => !was.contains(action),
+            | Action::AssignCoupon(_)
+            | Action::Reset(_)
+            | Action::PutMark(_)
+            | Action::TakeMark(_)
+            | Action::Emit(_) => !was.contains(action),
         };
-        let actions = is.actions.iter().filter(|action| is_new(action)).cloned().collect();
+        let counts = counts.into_iter().filter(|(_, amount)| *amount != 0);
+        let counts = counts.map(|(counter, amount)| Action::Count { counter: counter.clone(), amount });
+        let actions = is.actions.iter().filter(|action| is_new(action)).cloned().chain(counts).collect();
         self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
         let Some(record) = &mut self.order else { return Ok(()) };
         let mut changed = record.clone();

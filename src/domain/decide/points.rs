@@ -46,7 +46,8 @@ fn whole<'a>(
 }
 
 impl Draft {
-    /// Gives points; those for an order are remembered with it, so that a refund can take them back.
+    /// Gives points; those for an order are remembered with it, so that a refund can take them back. What rules give on
+    /// what was told is no order's.
     pub(super) fn award(
         &mut self,
         frame: Frame<'_>,
@@ -63,9 +64,9 @@ impl Draft {
         if amount == Points::ZERO {
             return Ok(());
         }
-        if let Some((achievement, nth)) = self.reacts_to.clone() {
+        if self.reacts_to.is_some() {
             let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
-            self.remember_prize(&achievement, nth, &brought);
+            self.remember_in_reaction(&brought);
         }
         self.earn(frame, Movement { cause, wallet, amount, reason })
     }
@@ -106,7 +107,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What comes for an order of somebody whom the member has absorbed is theirs; but not what an achievement brings.
+    /// What comes for an order of somebody whom the member has absorbed is theirs; but not what rules give on what was told.
     fn hand_on(
         &mut self,
         wallet: &WalletTerms,

@@ -3,6 +3,7 @@
 use super::{MAX_EVENTS, MAX_RECOMMENDATIONS};
 use crate::domain::coupon::Rejection;
 use crate::domain::desk::Wanted;
+use crate::domain::memo::MAX_COUNT;
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
 use crate::domain::text::Name;
@@ -40,6 +41,12 @@ pub enum Refusal {
     /// `progress` of something that does not count what rules report.
     #[error("`{0}` counts nothing that rules report; give it `counts = \"progress\"` in program.toml")]
     NoProgressReported(Name),
+    /// A counter, mark or event that the program does not declare.
+    #[error("there is no {0} called `{1}` in program.toml")]
+    NotDeclared(&'static str, Name),
+    /// A counter that goes too far.
+    #[error("a counter goes to {MAX_COUNT} at most, and to -{MAX_COUNT} at least")]
+    TooMuchCounted,
     /// Too many loyalty events.
     #[error("one source event may cause at most {MAX_EVENTS} loyalty events")]
     TooManyEvents,
@@ -75,6 +82,8 @@ impl Refusal {
             Self::NothingToRecommendFor => "nothing_to_recommend_for",
             Self::TooManyRecommendations => "too_many_recommendations",
             Self::NoProgressReported(_) => "no_progress_reported",
+            Self::NotDeclared(..) => "not_declared",
+            Self::TooMuchCounted => "too_much_counted",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
             Self::Lacks => "lacks",

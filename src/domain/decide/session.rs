@@ -19,7 +19,7 @@ impl Draft {
         }
         if let Some(kind) = self.recognised_by(event) {
             self.told.push(EventData::MemberIdentified(Identified {
-                identified_via: kind.as_str(),
+                identified_via: kind,
                 confidence: start.confidence.unwrap_or_else(|| confidence(kind)),
                 is_returning: self.member.version > 0,
                 session_id: start.session_id.clone(),

@@ -277,7 +277,7 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
         E::MemberBirthday => &[("day", DAY), ("source_event", Whole)],
         E::MemberAnniversary => &[("years", Whole), ("enrolled_on", Whole), ("source_event", Whole)],
         E::MemberIdentified | E::SessionStarted | E::SessionEnded => SESSION,
-        E::SignalReceived => SIGNAL,
+        E::SignalReceived | E::CustomEmitted => SIGNAL,
         E::CartAbandoned => CART,
         E::OrderCreated | E::OrderUpdated | E::OrderCompleted | E::OrderCancelled => ORDER,
         E::OrderRefunded => REFUND,

@@ -38,6 +38,11 @@ fn lived(n: u8) -> Member {
     for feat in ["tasks", &format!("tasks of {n}")] {
         standing.feats.entry(name(feat)).or_default().count(Period::Lifetime, day, Decimal::from(n));
     }
+    for counter in ["coffees", &format!("coffees of {n}")] {
+        standing.memo.count(&name(counter), amount).unwrap();
+    }
+    standing.memo.mark(&name("guest"));
+    standing.memo.mark(&name(&format!("guest {n}")));
     member.history.visit(day, amount.to_string().parse().unwrap());
     member.profile.first_name = Some(name(&format!("Ana {n}")));
     member.referring.code = Some(ReferralCode::of(member.id));
@@ -87,6 +92,21 @@ fn what_the_survivor_earned_since_stays_theirs() {
     released(&mut own, &mut other).unwrap();
     assert_eq!(own.standing.achievements[&name("regular")], at(3_000));
     assert_eq!((own.standing.points(), other.standing.points()), (Points(15), Points(20)));
+}
+
+#[test]
+fn counters_add_up_marks_come_together_and_what_was_counted_back_does_not_return() {
+    let (mut own, mut other) = (lived(1), lived(2));
+    absorbed(&mut own, &mut other).unwrap();
+    assert!(other.standing.memo.is_empty());
+    let memo = &mut own.standing.memo;
+    assert_eq!((memo.counter("coffees"), memo.counter("coffees of 2"), memo.marks().len()), (30, 20, 3));
+    memo.count(&name("coffees"), -25).unwrap();
+    memo.unmark(&name("guest 1"));
+    released(&mut own, &mut other).unwrap();
+    assert_eq!((own.standing.memo.counter("coffees"), other.standing.memo.counter("coffees")), (0, 5));
+    assert_eq!(own.standing.memo.marks(), [name("guest")]);
+    assert_eq!(other.standing.memo.marks(), [name("guest"), name("guest 2")]);
 }
 
 #[test]

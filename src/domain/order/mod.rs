@@ -217,7 +217,7 @@ impl OrderTold {
 }
 
 /// A guest was here, order or not.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Visit {
     /// How it was noticed: `checkin`, `wifi`, `table`, …
     #[serde(skip_serializing_if = "Option::is_none")]

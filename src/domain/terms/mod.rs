@@ -57,6 +57,12 @@ pub struct Terms {
     pub churn: ChurnTerms,
     /// When carts are abandoned; without it, none is kept.
     pub carts: Option<CartTerms>,
+    /// What rules count.
+    pub counters: Vec<Name>,
+    /// The marks that rules put, besides the statuses.
+    pub marks: Vec<Name>,
+    /// Loyalty events of the program's own, which rules emit.
+    pub events: Vec<Name>,
 }
 
 impl Terms {
@@ -121,6 +127,9 @@ impl Default for Terms {
             churn: ChurnTerms::default(),
             carts: None,
             celebrations: CelebrationTerms::default(),
+            counters: Vec::new(),
+            marks: Vec::new(),
+            events: Vec::new(),
         }
     }
 }

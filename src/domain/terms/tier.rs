@@ -4,7 +4,7 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::history::Window;
 use crate::domain::text::Name;
@@ -19,7 +19,7 @@ pub struct Tiers {
 }
 
 /// A tier: its id in `program.toml`, and its name for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Tier {
     /// Its id in `program.toml`.
@@ -74,7 +74,7 @@ pub struct TierPolicy {
 }
 
 /// What is counted for a tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Metric {

@@ -18,6 +18,17 @@ const POINTS: &[EventType] = &[
     PointsRedeemed,
     PointsReturned,
 ];
+const COUPONS: &[EventType] =
+    &[CouponAssigned, CouponReserved, CouponReleased, CouponUsed, CouponReverted, CouponWithdrawn];
+const REDEMPTIONS: &[EventType] = &[
+    RedemptionCreated,
+    RedemptionPending,
+    RedemptionApproved,
+    RedemptionFulfilled,
+    RedemptionRejected,
+    RedemptionCancelled,
+    RedemptionExpired,
+];
 const TIERS: &[EventType] = &[TierUpgraded, TierDowngraded];
 const ABSENCES: &[EventType] = &[MemberAtRisk, MemberChurned, MemberReactivated];
 const ORDERS: &[EventType] = &[OrderCreated, OrderUpdated, OrderCompleted, OrderCancelled, OrderRefunded];
@@ -48,6 +59,7 @@ const PAYLOADS: &[EventType] = &[
     MenuItemUpdated,
     MenuItemDeleted,
     SignalReceived,
+    CustomEmitted,
 ];
 
 pub(super) fn words(author: &mut Author) {
@@ -66,6 +78,22 @@ pub(super) fn words(author: &mut Author) {
         })
         .events(POINTS)
         .says("The wallet's balance after it.");
+    author
+        .property("wallet", Type::Text, |e: &mut EventView| {
+            Text::from(e.points().map_or("", |moved| &moved.wallet))
+        })
+        .role(Role::Wallet)
+        .events(POINTS)
+        .says("The wallet that they moved in.");
+    author
+        .property("coupon_book", Type::Text, |e: &mut EventView| Text::from(e.coupon_book()))
+        .role(Role::CouponBook)
+        .events(COUPONS)
+        .says("The coupon's book, as `program.toml` calls it; \"\" for a book that was made over the API.");
+    author
+        .property("reward", Type::Text, |e: &mut EventView| Text::from(e.reward()))
+        .events(REDEMPTIONS)
+        .says("Which reward.");
     author
         .property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason()))
         .events(REASONS)
@@ -174,7 +202,7 @@ pub(super) fn words(author: &mut Author) {
         .says("How many things are in it.");
     author
         .property("identified_via", Type::Text, |e: &mut EventView| {
-            Text::from(e.identified().map_or("", |identified| identified.identified_via))
+            Text::from(e.identified().map_or("", |identified| identified.identified_via.as_str()))
         })
         .events(&[MemberIdentified])
         .says("By what the guest was recognised: `id`, `card`, `phone`, `email`, `external_id`.");
@@ -188,6 +216,10 @@ pub(super) fn words(author: &mut Author) {
         .property("changed", Type::List, |e: &mut EventView| e.changed())
         .events(&[MemberUpdated])
         .says("The parts of the profile that are others now: `event.changed.contains(\"language\")`.");
+    author
+        .property("name", Type::Text, |e: &mut EventView| Text::from(e.name()))
+        .events(&[SignalReceived, CustomEmitted])
+        .says("What the sender calls it; of an event of your own, its name in `program.toml`.");
     author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS).says(
         "What came with it, field by field: `event.data.price`. A field that is not there equals nothing.",
     );

@@ -112,6 +112,18 @@ pub(super) fn words(author: &mut Author) {
         .function("consents_to", Type::Bool, |m: &mut MemberView, what: Text| m.consents_to(&what))
         .says("Whether the member agreed to this.");
     author
+        .function("counter", Type::Whole, |m: &mut MemberView, name: Text| {
+            m.member.standing.memo.counter(&name)
+        })
+        .role(Role::Counter)
+        .says("How far a counter of `program.toml` is.");
+    author
+        .function("has_mark", Type::Bool, |m: &mut MemberView, name: Text| {
+            m.member.standing.memo.has_mark(&name)
+        })
+        .role(Role::Mark)
+        .says("Whether a rule put this mark.");
+    author
         .function("has_achievement", Type::Bool, |m: &mut MemberView, name: Text| m.has_achievement(&name))
         .role(Role::Achievement)
         .says("Whether the member has an achievement.");

@@ -8,8 +8,11 @@ impl Checker<'_> {
     /// Complains about waiting for what cannot happen before something is declared.
     pub(in crate::rules) fn awaited(&mut self, rules: &[(usize, Block)], triggers: &[(usize, Block)]) {
         for (file, block) in rules {
-            let tick = block.event.parse::<TickType>().ok();
-            self.awaits(*file, block, tick.and_then(|tick| self.never_ticks(tick)));
+            let missing = match block.event.parse::<TickType>() {
+                Ok(tick) => self.never_ticks(tick),
+                Err(()) => block.event.parse().ok().and_then(|event| self.never_told(event)),
+            };
+            self.awaits(*file, block, missing);
         }
         for (file, block) in triggers {
             let event = block.event.parse::<EventType>().ok();
@@ -46,6 +49,7 @@ impl Checker<'_> {
                 Some("[tier_policy] in program.toml")
             }
             EventType::SegmentEntered if self.segment_names.is_empty() => Some("a `segment`"),
+            EventType::CustomEmitted if terms.events.is_empty() => Some("`events` in program.toml"),
             EventType::MemberBirthday => self.never_ticks(TickType::Birthday),
             EventType::MemberAnniversary => self.never_ticks(TickType::Anniversary),
             _ => None,

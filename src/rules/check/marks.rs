@@ -23,7 +23,9 @@ impl Checker<'_> {
             }
         }
         let is_back = status == Some(Status::Active.as_str());
-        if self.manifest.terms.lifecycle.is_some() && !is_back {
+        let is_own =
+            status.is_some_and(|name| self.manifest.terms.marks.iter().any(|mark| mark.as_str() == name));
+        if self.manifest.terms.lifecycle.is_some() && !is_back && !is_own {
             let help = "leave it to one of them: delete this, or [lifecycle] in program.toml";
             self.problem(position, "[lifecycle] in program.toml marks guests already", Some(help.to_owned()));
         }

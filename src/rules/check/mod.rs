@@ -7,6 +7,7 @@
 
 mod awaited;
 mod effects;
+mod endless;
 mod expressions;
 mod literals;
 mod marks;
@@ -22,8 +23,9 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
 use crate::domain::loyalty_event::EventType;
+use crate::domain::text::Name;
 
-use super::code::{File, RuleEvent};
+use super::code::{File, On, RuleEvent};
 use super::diagnostic::{Diagnostic, Spot};
 use super::engine::MAX_DEPTH;
 use super::language::Block;
@@ -146,14 +148,25 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks a rule; gives the event it starts on.
-    pub(super) fn rule(&mut self, file: usize, block: &Block) -> Option<RuleEvent> {
-        let event = RuleEvent::all().find(|event| event.as_str() == block.event);
+    pub(super) fn rule(&mut self, file: usize, block: &Block) -> Option<On<RuleEvent>> {
+        let own = self.own_event(block);
+        let event = match &own {
+            Some(_) => Some(RuleEvent::Told(EventType::CustomEmitted)),
+            None => RuleEvent::all().find(|event| event.as_str() == block.event),
+        };
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
         let Some(event) = event else {
             let help = match block.event.parse::<EventType>() {
+                Ok(EventType::MemberErased) => {
+                    Some("who was erased is nobody any more; use a `trigger` for this".to_owned())
+                }
                 Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
-                Err(_) => suggest::or_list(&block.event, RuleEvent::all().map(RuleEvent::as_str)),
+                Err(_) => {
+                    let own = self.manifest.terms.events.iter().map(|name| name.as_str());
+                    let all = RuleEvent::all().map(|event| -> &str { event.as_str() });
+                    suggest::or_list(&block.event, all.chain(own))
+                }
             };
             self.unknown_event(block, help);
             return None;
@@ -165,26 +178,32 @@ impl<'a> Checker<'a> {
             self.here.event = Some(kind);
         }
         self.block(block);
-        Some(event)
+        self.endless(block);
+        Some(On { event, own })
     }
 
     /// Checks a trigger; gives the loyalty event it waits for.
-    pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<EventType> {
-        let event = block.event.parse().ok();
+    pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<On<EventType>> {
+        let own = self.own_event(block);
+        let event = own.as_ref().map_or_else(|| block.event.parse().ok(), |_| Some(EventType::CustomEmitted));
         self.enter(file, Place::Trigger, event);
         if event.is_none_or(EventType::is_about_member) {
             self.variable("member", Type::Member);
         }
         self.variable("event", Type::Event);
-        if event.is_none() {
-            self.unknown_event(
-                block,
-                suggest::or_list(&block.event, EventType::ALL.iter().map(|e| e.as_str())),
-            );
+        let Some(event) = event else {
+            let own = self.manifest.terms.events.iter().map(|name| name.as_str());
+            let known = EventType::ALL.iter().map(|e| e.as_str()).chain(own);
+            self.unknown_event(block, suggest::or_list(&block.event, known));
             return None;
-        }
+        };
         self.block(block);
-        event
+        Some(On { event, own })
+    }
+
+    /// The loyalty event of the program's own that a rule or trigger starts on.
+    fn own_event(&self, block: &Block) -> Option<Name> {
+        self.manifest.terms.events.iter().find(|name| name.as_str() == block.event).cloned()
     }
 
     /// Checks a test.

@@ -67,6 +67,10 @@ impl Checker<'_> {
                 | Role::Achievement
                 | Role::Endpoint
                 | Role::Category
+                | Role::StatusOrMark
+                | Role::Mark
+                | Role::Counter
+                | Role::OwnEvent
         );
         let help = suggest::or_list(&text, known.iter().map(String::as_str))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
@@ -115,13 +119,22 @@ impl Checker<'_> {
             Role::Category if manifest.categories.is_empty() => return None,
             Role::Category => ("category", names(&manifest.categories)),
             Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),
+            Role::StatusOrMark if manifest.terms.marks.is_empty() => return self.names_of(Role::Status),
+            Role::StatusOrMark => {
+                let statuses = Status::ALL.iter().map(|status| status.as_str().to_owned());
+                ("status or mark", statuses.chain(names(&manifest.terms.marks)).collect())
+            }
+            Role::Mark => ("mark", names(&manifest.terms.marks)),
+            Role::Counter => ("counter", names(&manifest.terms.counters)),
+            Role::OwnEvent => ("event", names(&manifest.terms.events)),
             Role::Weekday => ("weekday", owned(&WEEKDAYS)),
             Role::RiskLevel => ("risk level", owned(&RiskLevel::ALL.map(RiskLevel::as_str))),
             Role::SegmentType => ("type of segment", owned(&SegmentType::ALL.map(SegmentType::as_str))),
             Role::Segment => ("segment", self.segment_names.clone()),
             Role::Rule => ("rule", self.rule_names.clone()),
             Role::LoyaltyEvent => {
-                ("loyalty event", EventType::ALL.iter().map(|e| e.as_str().to_owned()).collect())
+                let all = EventType::ALL.iter().map(|e| e.as_str().to_owned());
+                ("loyalty event", all.chain(names(&manifest.terms.events)).collect())
             }
             Role::SourceEvent => {
                 let sources = SourceType::ALL.into_iter().map(SourceType::as_str);

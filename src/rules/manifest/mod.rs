@@ -8,6 +8,7 @@ mod celebrations;
 mod coupon_books;
 mod lifecycle;
 mod orders;
+mod own_words;
 mod reader;
 mod referrals;
 mod rewards;
@@ -163,6 +164,9 @@ impl Reader<'_> {
             "celebrations",
             "referrals",
             "carts",
+            "counters",
+            "marks",
+            "events",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -198,6 +202,9 @@ impl Reader<'_> {
                 lifecycle,
                 churn,
                 carts: self.carts(table),
+                counters: self.counters(table),
+                marks: self.marks(table),
+                events: self.events(table),
                 celebrations,
                 earning,
                 refunds,

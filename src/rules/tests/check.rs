@@ -5,7 +5,8 @@ use super::*;
 /// `(rules, line:column, what the message or the help says)`
 const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"rule "a" on order.complete { }"#, "1:13", "did you mean `order.completed`?"),
-    (r#"rule "a" on points.earned { }"#, "1:13", "use a `trigger`"),
+    (r#"rule "a" on points.earnd { }"#, "1:13", "did you mean `points.earned`?"),
+    (r#"rule "a" on member.erased { }"#, "1:13", "use a `trigger`"),
     (r#"rule "a" on menu_item.updated { }"#, "1:13", "use a `trigger`"),
     (
         r#"trigger "a" on menu_item.updated when member.points > 5 { }"#,

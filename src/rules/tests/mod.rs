@@ -3,6 +3,7 @@
 mod achievements;
 mod announce;
 mod carts;
+mod cascade;
 mod check;
 mod coupons;
 mod decide;
@@ -13,6 +14,7 @@ mod lifecycle;
 mod merges;
 mod mistakes;
 mod orders;
+mod own_words;
 mod properties;
 mod redemptions;
 mod replays;
