@@ -12,6 +12,7 @@ use crate::domain::text::Name;
 
 use super::code::{Code, Unit};
 use super::language;
+use super::native::{Answer, Subjects};
 use super::requests::{Failure, Page, Requests};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
@@ -46,6 +47,7 @@ pub(super) struct Run<'a> {
     /// `None` after a panic: its state cannot be trusted any more.
     kept: Option<Kept>,
     scope: Scope<'static>,
+    subjects: Subjects,
     /// What may be asked about the member's coupons.
     purse: Purse,
 }
@@ -65,7 +67,7 @@ impl<'a> Run<'a> {
         for (name, value) in variables {
             scope.push_constant_dynamic(name, value);
         }
-        Self { code, kept, scope, purse }
+        Self { code, kept, scope, subjects: Subjects::default(), purse }
     }
 
     /// Ends. Hands back what was asked about.
@@ -75,32 +77,49 @@ impl<'a> Run<'a> {
 
     /// What the rule asks for; `None` when its condition does not hold.
     pub(super) fn rule(&mut self, unit: &Unit) -> Result<Option<Vec<Action>>, RuleFailure> {
-        let (held, page) = self.guarded(unit, |purse| Page::of_rule(unit.name.clone(), purse));
+        let answer = self.guard(unit);
+        if answer == Answer::Fails {
+            return Ok(None);
+        }
+        let (held, page) = self.guarded(unit, answer, |purse| Page::of_rule(unit.name.clone(), purse));
         held.map(|held| held.then(|| page.into_actions()))
     }
 
     /// The tags that the trigger forwards to: none when its condition does not hold.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Vec<Name>, RuleFailure> {
-        let (held, page) = self.guarded(unit, Page::of_trigger);
+        let answer = self.guard(unit);
+        if answer == Answer::Fails {
+            return Ok(Vec::new());
+        }
+        let (held, page) = self.guarded(unit, answer, Page::of_trigger);
         held.map(|_| page.into_tags())
     }
 
     /// Whether a segment's condition holds.
     pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
-        self.guarded(unit, Page::of_condition).0
+        match self.guard(unit) {
+            Answer::Fails => Ok(false),
+            answer => self.guarded(unit, answer, Page::of_condition).0,
+        }
+    }
+
+    /// What can be said without the interpreter.
+    fn guard(&mut self, unit: &Unit) -> Answer {
+        unit.guard.as_ref().map_or(Answer::Unknown, |guard| guard.ask(&mut self.subjects, &self.scope))
     }
 
     /// Whether the condition held, and what was asked for. Whatever happens, the variables are as before.
     fn guarded(
         &mut self,
         unit: &Unit,
+        guard: Answer,
         page: impl FnOnce(Purse) -> Page,
     ) -> (Result<bool, RuleFailure>, Page) {
         let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
         kept.requests.open(page(std::mem::take(&mut self.purse)));
         let (code, scope) = (self.code, &mut self.scope);
         let variables = scope.len();
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(code, kept, scope, unit)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(code, kept, scope, unit, guard)));
         scope.rewind(variables);
         let mut page = kept.requests.close();
         self.purse = std::mem::take(&mut page.purse);
@@ -131,12 +150,18 @@ impl Drop for Run<'_> {
 }
 
 /// Evaluates condition and body; says whether the condition held.
-fn run(code: &Code, kept: &mut Kept, scope: &mut Scope<'static>, unit: &Unit) -> Result<bool, Failure> {
+fn run(
+    code: &Code,
+    kept: &mut Kept,
+    scope: &mut Scope<'static>,
+    unit: &Unit,
+    guard: Answer,
+) -> Result<bool, Failure> {
     kept.global.num_operations = 0;
     kept.global.level = 0;
     kept.global.scope_level = 0;
     let mut context = EvalContext::new(&code.engine, &mut kept.global, &mut kept.caches, scope, None);
-    if let Some(condition) = &unit.condition {
+    if let Some(condition) = unit.condition.as_ref().filter(|_| guard != Answer::Holds) {
         let holds = context.eval_expression_tree(&Expression::from(condition))?;
         let holds = holds.as_bool().map_err(|found| {
             let message = format!("the condition after `when` must be true or false, but it is {found}");

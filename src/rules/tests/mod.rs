@@ -12,6 +12,7 @@ mod hostile;
 mod lifecycle;
 mod merges;
 mod mistakes;
+mod native;
 mod orders;
 mod properties;
 mod redemptions;
