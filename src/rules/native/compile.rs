@@ -42,7 +42,10 @@ impl Sight<'_> {
         match expr {
             Expr::And(parts, _) => self.nodes(parts.iter()).map(Node::All),
             Expr::Or(parts, _) => self.nodes(parts.iter()).map(Node::Any),
-            Expr::FnCall(call, _) if call.op_token.is_some() => self.operator(call),
+            // `in` is read as `contains`, a word, and the parser marks signs only.
+            Expr::FnCall(call, _) if call.op_token.is_some() || call.name == "contains" => {
+                self.operator(call)
+            }
             _ => match self.operand(expr)? {
                 (Operand::Read(reading), Kind::Truth) => Some(Node::Truth(reading)),
                 _ => None,
