@@ -46,12 +46,12 @@ const NOT_AT_ALL: [&str; 3] =
 /// Every condition twice: as it stands, and so that the interpreter must look at it.
 fn twice() -> Program {
     let mut rules =
-        "const FROM = 80;\nconst DAY = \"Friday\";\nfn later(order) { order.at.hour > 12 }\n".to_owned();
+        "const FROM = 80;\nconst DAY = \"Friday\";\nfn later(order) { order.at.hour > 12 }\nfn same(holds) { holds }\n".to_owned();
     for (nth, condition) in PLAIN.iter().chain(&IN_PART).chain(&NOT_AT_ALL).enumerate() {
         rules +=
             &format!("rule \"plain {nth}\" on order.completed when {condition} {{ award(1 + {nth}); }}\n");
         rules += &format!(
-            "rule \"asked {nth}\" on order.completed when ({condition}) == true {{ award(1 + {nth}); }}\n"
+            "rule \"asked {nth}\" on order.completed when same({condition}) {{ award(1 + {nth}); }}\n"
         );
     }
     program(&rules)
