@@ -21,6 +21,7 @@ use super::diagnostic::{Diagnostic, Spot};
 use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group};
 use super::manifest::Manifest;
+use super::native::{Guard, Sight};
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -85,6 +86,8 @@ pub(super) struct Unit {
     pub(super) file: Arc<str>,
     pub(super) position: Position,
     pub(super) condition: Option<Expr>,
+    /// What can be said of the condition without the interpreter.
+    pub(super) guard: Option<Guard>,
     /// The condition as it is written; empty without one.
     pub(super) written: Excerpt,
     pub(super) body: Expr,
@@ -306,8 +309,8 @@ impl<'a> Builder<'a> {
         }
         let Checked { rule_events, trigger_events, segments } = checked;
         let mut module = Module::new();
-        for (name, value) in constants {
-            module.set_var(name, value);
+        for (name, value) in &constants {
+            module.set_var(name.as_str(), value.clone());
         }
         let mut functions = Module::new();
         let mut function_files = BTreeMap::new();
@@ -317,7 +320,8 @@ impl<'a> Builder<'a> {
                 functions.set_script_fn(definition.clone());
             }
         }
-        let rules = grouped(&self.files, self.version, self.rules, rule_events);
+        let maker = Maker { files: &self.files, version: self.version, constants: &constants };
+        let rules = maker.grouped(self.rules, rule_events, RuleEvent::variable);
         Ok(Code {
             id: next_id(),
             engine: sandbox(Some(module)),
@@ -325,13 +329,9 @@ impl<'a> Builder<'a> {
             function_files,
             heard: Heard::by(&rules),
             rules,
-            triggers: grouped(&self.files, self.version, self.triggers, trigger_events),
-            segments: judged(&self.files, self.version, self.segments, segments),
-            tests: self
-                .tests
-                .into_iter()
-                .map(|(file, block)| unit(&self.files, self.version, file, block))
-                .collect(),
+            triggers: maker.grouped(self.triggers, trigger_events, |_| Some(("event", Type::Event))),
+            segments: maker.judged(self.segments, segments),
+            tests: self.tests.into_iter().map(|(file, block)| maker.unit(file, block, None)).collect(),
             next_tick: NextTick::default(),
         })
     }
@@ -416,60 +416,70 @@ fn is_plain(value: &Dynamic) -> bool {
     }
 }
 
-/// Units by event, those of higher priority first, then by file and line. `events` runs beside `blocks`.
-fn grouped<E: Ord>(
-    files: &[File],
+/// Makes units of what was checked.
+struct Maker<'a> {
+    files: &'a [File],
     version: i64,
-    blocks: Vec<(usize, Block)>,
-    events: Vec<On<E>>,
-) -> BTreeMap<E, Vec<Unit>> {
-    let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
-    ordered
-        .sort_by_key(|((file, block), _)| (std::cmp::Reverse(block.priority), *file, block.position.line()));
-    let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
-    for ((file, block), On { event, own }) in ordered {
-        let unit = Unit { own_event: own, ..unit(files, version, file, block) };
-        by_event.entry(event).or_default().push(unit);
+    constants: &'a BTreeMap<String, Dynamic>,
+}
+
+/// What a declaration sees besides the member.
+type Variable = Option<(&'static str, Type)>;
+
+impl Maker<'_> {
+    /// Units by event, those of higher priority first, then by file and line. `events` runs beside `blocks`.
+    fn grouped<E: Ord + Copy>(
+        &self,
+        blocks: Vec<(usize, Block)>,
+        events: Vec<On<E>>,
+        variable: fn(E) -> Variable,
+    ) -> BTreeMap<E, Vec<Unit>> {
+        let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
+        ordered.sort_by_key(|((file, block), _)| {
+            (std::cmp::Reverse(block.priority), *file, block.position.line())
+        });
+        let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
+        for ((file, block), On { event, own }) in ordered {
+            let unit = Unit { own_event: own, ..self.unit(file, block, variable(event)) };
+            by_event.entry(event).or_default().push(unit);
+        }
+        by_event
     }
-    by_event
-}
 
-/// Segments in the order in which they are judged. `segments` runs beside `groups`.
-fn judged(
-    files: &[File],
-    version: i64,
-    groups: Vec<(usize, Group)>,
-    segments: Vec<Segment>,
-) -> Vec<SegmentUnit> {
-    let unit = |(file, group): (usize, Group)| {
-        let Group { position, name, condition, .. } = group;
-        let (event, body) = (String::new(), Expr::Unit(position));
-        let (name_position, event_position, condition) = (position, position, Some(condition));
-        let block =
-            Block { position, name, name_position, event, event_position, condition, priority: 0, body };
-        unit(files, version, file, block)
-    };
-    let units = groups.into_iter().map(unit).zip(segments);
-    let (alone, compound): (Vec<_>, Vec<_>) = units
-        .map(|(unit, segment)| SegmentUnit { segment, unit })
-        .partition(|judged| judged.segment.kind != SegmentType::Compound);
-    alone.into_iter().chain(compound).collect()
-}
+    /// Segments in the order in which they are judged. `segments` runs beside `groups`.
+    fn judged(&self, groups: Vec<(usize, Group)>, segments: Vec<Segment>) -> Vec<SegmentUnit> {
+        let unit = |(file, group): (usize, Group)| {
+            let Group { position, name, condition, .. } = group;
+            let (event, body) = (String::new(), Expr::Unit(position));
+            let (name_position, event_position, condition) = (position, position, Some(condition));
+            let block =
+                Block { position, name, name_position, event, event_position, condition, priority: 0, body };
+            self.unit(file, block, None)
+        };
+        let units = groups.into_iter().map(unit).zip(segments);
+        let (alone, compound): (Vec<_>, Vec<_>) = units
+            .map(|(unit, segment)| SegmentUnit { segment, unit })
+            .partition(|judged| judged.segment.kind != SegmentType::Compound);
+        alone.into_iter().chain(compound).collect()
+    }
 
-fn unit(files: &[File], version: i64, file: usize, block: Block) -> Unit {
-    let written = Excerpt::of_condition(&files[file].text, &block);
-    let file = files[file].name.clone();
-    let line = block.position.line().unwrap_or(1);
-    let cause =
-        Cause { rule: block.name.clone(), at: format!("{file}:{line}").into(), program_version: version };
-    Unit {
-        name: block.name,
-        file,
-        position: block.position,
-        condition: block.condition,
-        written,
-        body: block.body,
-        cause,
-        own_event: None,
+    fn unit(&self, file: usize, block: Block, event: Variable) -> Unit {
+        let written = Excerpt::of_condition(&self.files[file].text, &block);
+        let file = self.files[file].name.clone();
+        let line = block.position.line().unwrap_or(1);
+        let at = format!("{file}:{line}").into();
+        let cause = Cause { rule: block.name.clone(), at, program_version: self.version };
+        let sight = Sight { event, constants: self.constants };
+        Unit {
+            name: block.name,
+            file,
+            position: block.position,
+            guard: block.condition.as_ref().and_then(|condition| Guard::of(condition, sight)),
+            condition: block.condition,
+            written,
+            body: block.body,
+            cause,
+            own_event: None,
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::text::Name;
 use super::code::{Code, Unit};
 use super::conditions::false_parts;
 use super::language;
+use super::native::{Answer, Subjects};
 use super::program::Program;
 use super::requests::{Failure, Page, Requests};
 use super::verdict::{Judged, Telling, Unmet};
@@ -49,6 +50,7 @@ pub(super) struct Run<'a> {
     /// `None` after a panic: its state cannot be trusted any more.
     kept: Option<Kept>,
     scope: Scope<'static>,
+    subjects: Subjects,
     /// What may be asked about the member's coupons.
     purse: Purse,
     telling: Telling,
@@ -70,7 +72,7 @@ impl<'a> Run<'a> {
         for (name, value) in variables {
             scope.push_constant_dynamic(name, value);
         }
-        Self { code, kept, scope, purse, telling: program.telling }
+        Self { code, kept, scope, subjects: Subjects::default(), purse, telling: program.telling }
     }
 
     /// Ends. Hands back what was asked about.
@@ -80,37 +82,37 @@ impl<'a> Run<'a> {
 
     /// What the rule asks for.
     pub(super) fn rule(&mut self, unit: &Unit) -> Result<Judged<Vec<Action>>, RuleFailure> {
-        let (held, page) = self.guarded(unit, |purse| Page::of_rule(unit.name.clone(), purse));
-        Ok(if held? { Judged::Held(page.into_actions()) } else { Judged::Not(self.unmet(unit)) })
+        let page = self.asked(unit, |purse| Page::of_rule(unit.name.clone(), purse))?;
+        Ok(page.map_or_else(|| Judged::Not(self.unmet(unit)), |page| Judged::Held(page.into_actions())))
     }
 
     /// The tags that the trigger forwards to.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Judged<Vec<Name>>, RuleFailure> {
-        let (held, page) = self.guarded(unit, Page::of_trigger);
-        Ok(if held? { Judged::Held(page.into_tags()) } else { Judged::Not(self.unmet(unit)) })
+        let page = self.asked(unit, Page::of_trigger)?;
+        Ok(page.map_or_else(|| Judged::Not(self.unmet(unit)), |page| Judged::Held(page.into_tags())))
     }
 
     /// Whether a segment's condition holds.
     pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
-        self.guarded(unit, Page::of_condition).0
+        self.asked(unit, Page::of_condition).map(|page| page.is_some())
     }
 
-    /// Whether the condition held, and what was asked for.
-    fn guarded(
-        &mut self,
-        unit: &Unit,
-        page: impl FnOnce(Purse) -> Page,
-    ) -> (Result<bool, RuleFailure>, Page) {
-        let (outcome, page) = self.at_work(page, |context| run(context, unit));
-        let held = match outcome {
-            Some(Ok(held)) => Ok(held),
+    /// What was asked for; `None` when the condition did not hold.
+    fn asked(&mut self, unit: &Unit, page: impl FnOnce(Purse) -> Page) -> Result<Option<Page>, RuleFailure> {
+        let guard = unit.guard.as_ref();
+        let guard = guard.map_or(Answer::Unknown, |guard| guard.ask(&mut self.subjects, &self.scope));
+        if guard == Answer::Fails {
+            return Ok(None);
+        }
+        let (outcome, page) = self.at_work(page, |context| run(context, unit, guard));
+        match outcome {
+            Some(Ok(held)) => Ok(held.then_some(page)),
             Some(Err(error)) => Err(failure(self.code, unit, &error)),
             None => {
                 let error = "the interpreter stopped unexpectedly; please report this rule";
                 Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
-        };
-        (held, page)
+        }
     }
 
     /// Why a condition did not hold, if somebody wants to know.
@@ -168,8 +170,12 @@ impl Drop for Run<'_> {
 }
 
 /// Evaluates condition and body; says whether the condition held.
-fn run(context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, unit: &Unit) -> Result<bool, Failure> {
-    if let Some(condition) = &unit.condition {
+fn run(
+    context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
+    unit: &Unit,
+    guard: Answer,
+) -> Result<bool, Failure> {
+    if let Some(condition) = unit.condition.as_ref().filter(|_| guard != Answer::Holds) {
         let holds = context.eval_expression_tree(&Expression::from(condition))?;
         let holds = holds.as_bool().map_err(|found| {
             let message = format!("the condition after `when` must be true or false, but it is {found}");

@@ -11,7 +11,7 @@
 //!   top-level syntax; `check` walks the trees with the types of `vocabulary`; `code` puts them in the order in which
 //!   they run.
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
-//!   of it runs in, `evaluate` the interpreter at work.
+//!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
 //!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
@@ -22,7 +22,7 @@
 //! rule's effects; the same program, member and event give the same commit.
 //!
 //! The interpreter is Rhai with the `internals` feature, which promises no stability: its version is pinned in
-//! `Cargo.toml`, and only `language`, `check`, `code`, `evaluate` and `testing` touch its trees.
+//! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate` and `testing` touch its trees.
 
 mod again;
 mod api;
@@ -44,6 +44,7 @@ pub mod folder;
 mod language;
 mod lines;
 pub mod manifest;
+mod native;
 mod payload;
 pub mod program;
 mod records;

@@ -1,8 +1,10 @@
 //! What rules can say, with the types and places that the checker needs. Registering a word for the interpreter and
 //! describing it for the checker is one call, so the two cannot differ.
 
-use rhai::{FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 use std::any::TypeId;
+use std::fmt;
+
+use rhai::{Dynamic, FuncRegistration, Module, RhaiFunc, RhaiNativeFunc, Shared, Variant};
 
 use crate::domain::loyalty_event::EventType;
 
@@ -133,6 +135,29 @@ pub(super) struct Word {
     pub(super) events: &'static [EventType],
     /// What it means, in one line; words of one name need it once.
     pub(super) says: &'static str,
+    /// What it calls; `None` of what needs the interpreter around it.
+    pub(super) native: Option<Native>,
+}
+
+/// What a word calls.
+#[derive(Clone)]
+pub(super) struct Native(RhaiFunc);
+
+impl Native {
+    fn of(func: &RhaiFunc) -> Option<Self> {
+        (func.get_native_fn().is_some() && !func.has_context()).then(|| Self(func.clone()))
+    }
+
+    /// Calls it with exactly what it takes; `None` when it fails.
+    pub(super) fn call(&self, args: &mut [&mut Dynamic]) -> Option<Dynamic> {
+        self.0.get_native_fn()?(None, args).ok()
+    }
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Native")
+    }
 }
 
 impl Word {
@@ -203,24 +228,12 @@ impl Author {
     where
         R: Variant + Clone,
     {
-        let registered =
-            FuncRegistration::new(name).in_global_namespace().set_into_module(&mut self.module, func);
-        let params: Vec<TypeId> = registered.param_types.iter().copied().collect();
-        let params = params.into_iter().map(|id| self.type_of(id)).collect();
-        self.push(Word {
-            name,
-            is_property: false,
-            params,
-            returns,
-            place: Place::Anywhere,
-            role: None,
-            bounds: None,
-            events: &[],
-            says: "",
-        })
+        let registration = FuncRegistration::new(name).in_global_namespace();
+        let word = self.register(name, returns, registration, func);
+        self.push(word)
     }
 
-    /// A property of `owner`.
+    /// A property of its first parameter's type.
     pub(super) fn property<A: 'static, const N: usize, const X: bool, R, const F: bool>(
         &mut self,
         name: &'static str,
@@ -230,20 +243,38 @@ impl Author {
     where
         R: Variant + Clone,
     {
-        let registered = FuncRegistration::new_getter(name).set_into_module(&mut self.module, func);
-        let params: Vec<TypeId> = registered.param_types.iter().copied().collect();
-        let params = params.into_iter().map(|id| self.type_of(id)).collect();
-        self.push(Word {
+        let word = self.register(name, returns, FuncRegistration::new_getter(name), func);
+        self.push(Word { is_property: true, ..word })
+    }
+
+    fn register<A: 'static, const N: usize, const X: bool, R, const F: bool, Func>(
+        &mut self,
+        name: &'static str,
+        returns: Type,
+        registration: FuncRegistration,
+        func: Func,
+    ) -> Word
+    where
+        R: Variant + Clone,
+        Func: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        let params = Func::param_types();
+        // Reads its owner and changes nothing, so that it may be asked of constants.
+        let func = func.into_rhai_function(true, false);
+        let native = Native::of(&func);
+        registration.set_into_module_raw(&mut self.module, params, func);
+        Word {
             name,
-            is_property: true,
-            params,
+            is_property: false,
+            params: params.into_iter().map(|id| self.type_of(id)).collect(),
             returns,
             place: Place::Anywhere,
             role: None,
             bounds: None,
             events: &[],
             says: "",
-        })
+            native,
+        }
     }
 
     fn push(&mut self, word: Word) -> &mut Word {

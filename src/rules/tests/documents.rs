@@ -57,6 +57,7 @@ fn unnoticed(what: &str, sources: &Sources) -> Vec<String> {
         let name = format!("{what}: \"{}\" {}", unit.name, if never { "never" } else { "always" });
         let condition = never.then(|| Expr::BoolConstant(false, unit.position));
         let before = std::mem::replace(&mut unit.condition, condition);
+        unit.guard = None;
         if (never || before.is_some()) && passes(&program, sources) {
             unnoticed.push(name);
         }

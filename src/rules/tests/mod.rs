@@ -13,6 +13,7 @@ mod hostile;
 mod lifecycle;
 mod merges;
 mod mistakes;
+mod native;
 mod orders;
 mod own_words;
 mod properties;

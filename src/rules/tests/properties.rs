@@ -7,7 +7,7 @@ use crate::domain::ledger::Account;
 
 /// One thing that happens to a member.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Order { order: u8, cents: u32, hour: u32 },
     Refund { order: u8, cents: u32 },
     Visit,
@@ -15,7 +15,7 @@ enum Step {
     Wait { days: u16 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..12_u8, 0..60_000_u32, 0..24_u32).prop_map(|(order, cents, hour)| Step::Order { order, cents, hour }),
         2 => (0..12_u8, 0..60_000_u32).prop_map(|(order, cents)| Step::Refund { order, cents }),
@@ -25,7 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn perform(life: &mut Life, n: usize, step: &Step) -> Option<Commit> {
+pub(super) fn perform(life: &mut Life, n: usize, step: &Step) -> Option<Commit> {
     let money = |cents: &u32| format!("{}.{:02}", cents / 100, cents % 100);
     let (kind, data) = match step {
         Step::Order { order, cents, hour } => {
