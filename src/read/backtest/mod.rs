@@ -169,13 +169,14 @@ fn live_all(
     }
     let next = AtomicUsize::new(0);
     let lived: Vec<_> = who.iter().map(|_| Mutex::new(None)).collect();
+    let claim = || {
+        let nth = next.fetch_add(1, Ordering::Relaxed);
+        who.get(nth).zip(lived.get(nth))
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads.get() {
             scope.spawn(|| {
-                while let Some((guest, place)) = {
-                    let nth = next.fetch_add(1, Ordering::Relaxed);
-                    who.get(nth).zip(lived.get(nth))
-                } {
+                while let Some((guest, place)) = claim() {
                     let outcome = guests.live(plan, *guest);
                     *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
                 }

@@ -8,6 +8,7 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::domain::churn::Foresight;
 use crate::domain::claim::Claim;
 use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CouponBookKey, MemberId, ReferralId};
 use crate::domain::member::Member;
 use crate::domain::merge::Ended;
@@ -124,7 +125,7 @@ impl Stored {
         Ok(Arc::new(program))
     }
 
-    fn endpoints(&self) -> Result<Vec<Arc<crate::domain::endpoint::Endpoint>>, StoreError> {
+    fn endpoints(&self) -> Result<Vec<Arc<Endpoint>>, StoreError> {
         let vault = self.store.vault();
         let endpoints = self.read(|conn| store::endpoint::list(conn, vault, &self.chain))?;
         Ok(endpoints.into_iter().map(Arc::new).collect())

@@ -160,17 +160,19 @@ impl World {
     ) -> Result<(), BacktestError> {
         let whose = self.living(whose);
         let Some(program) = self.decider(plan, heard.version, now)? else { return Ok(()) };
-        let mut attach = Vec::new();
-        if self.members.contains_key(&whose) {
-            attach = self.unknown(&heard.event);
-        } else if program.enrol_on_first_sight || heard.event.enrols() {
-            let tier = program.terms.tiers.first().cloned();
-            let identities = heard.event.identities.clone();
-            self.members.insert(whose, Member::new(whose, identities, tier, now).into());
-        } else {
-            self.side.parked += u64::from(plan.counts(now));
-            return Ok(());
-        }
+        let attach = match self.member(whose) {
+            Some(_) => self.unknown(&heard.event),
+            None if program.enrol_on_first_sight || heard.event.enrols() => {
+                let tier = program.terms.tiers.first().cloned();
+                let identities = heard.event.identities.clone();
+                self.members.insert(whose, Member::new(whose, identities, tier, now).into());
+                Vec::new()
+            }
+            None => {
+                self.side.parked += u64::from(plan.counts(now));
+                return Ok(());
+            }
+        };
         if let SourceData::Command(Command::Merge(from)) = &heard.event.data
             && let Some(guest) = self.named(from)
         {
