@@ -8,6 +8,10 @@ mod till;
 use punchcard::rules::program::Sources;
 use till::Till;
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CHAINS: usize = 1_000;
 const RULES: usize = 200;
 

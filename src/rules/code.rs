@@ -26,6 +26,9 @@ use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
 
+/// How many different words of a program the parser keeps once: rules say the same ones again and again. The interpreter
+/// keeps none, for threads would wait for one another.
+const MAX_WORDS_ONCE: usize = 2_000;
 /// The most constants of one program: each may be a list that another one copies.
 pub(super) const MAX_CONSTANTS: usize = 400;
 
@@ -263,10 +266,12 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(manifest: &'a Manifest, version: i64) -> Self {
+        let mut parser = sandbox(None);
+        parser.set_max_strings_interned(MAX_WORDS_ONCE);
         Self {
             manifest,
             version,
-            parser: sandbox(None),
+            parser,
             files: Vec::new(),
             rules: Vec::new(),
             triggers: Vec::new(),
