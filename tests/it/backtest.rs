@@ -242,3 +242,21 @@ async fn what_cannot_be_compared_is_refused_by_name(app: TestApp) {
     }
     app.stop().await;
 }
+
+#[actix_web::test]
+async fn a_log_of_many_guests_and_of_many_events_of_one_is_worked_through_to_its_end() {
+    let app = with_terms(Backend::Sqlite).await;
+    let candidate = folder(&files(&app, "rule \"Gift\" on visit { award(1); }"));
+    let often = (0..300).map(|n| visit(&format!("often-{n}"), "ana", "2026-03-03T18:30:00Z"));
+    let once = (0..520).map(|n| visit(&format!("once-{n}"), &format!("guest-{n}"), "2026-03-03T18:30:00Z"));
+    let text: String = often.chain(once).map(|line| format!("{line}\n")).collect();
+    let log = candidate.path().join("log.ndjson");
+    std::fs::write(&log, text).unwrap();
+    let (code, out, err) = command(&app, candidate.path(), &["--json", "--log-file", log.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["members"], &report["events"]), (&json!(521), &json!(820)), "{report:#}");
+    assert_eq!(report["points_issued"]["points"]["difference"], 820);
+    assert_eq!(report["winners"][0]["points"]["points"]["difference"], 300);
+    app.stop().await;
+}

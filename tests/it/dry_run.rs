@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{PgConnection, SqliteConnection};
 use serde_json::{Value, json};
 
-use crate::support::{Backend, TestApp, on_both_backends, order, visit};
+use crate::support::{Backend, TestApp, on_both_backends, order, refund, visit};
 
 on_both_backends! {
     nothing_is_written_and_the_event_does_afterwards_what_was_said,
@@ -16,6 +16,7 @@ on_both_backends! {
     an_older_version_is_tried_as_it_was,
     what_a_decision_lacks_is_looked_up_and_stays_as_it_was,
     what_would_be_refused_is_refused_and_a_repeat_is_known,
+    whose_an_event_would_be_goes_by_its_order_and_new_names_are_the_guests,
 }
 
 const CHAIN: &str = "/v1/chains/harvest";
@@ -265,6 +266,22 @@ async fn what_would_be_refused_is_refused_and_a_repeat_is_known(app: TestApp) {
     let body = order("o9", "ana", "1.00").to_string().into_bytes();
     let auth = [("authorization", till.as_str()), ("content-type", "application/json")];
     assert_eq!(app.request(Method::POST, DRY_RUN, &auth, body).await.status, 403);
+    app.stop().await;
+}
+
+async fn whose_an_event_would_be_goes_by_its_order_and_new_names_are_the_guests(app: TestApp) {
+    app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    let mut by_card = order("o2", "ana", "10.00");
+    by_card["member"]["card"] = json!("7001");
+    for event in [refund("r1", "o1", "4.00"), by_card] {
+        let told = try_out(&app, &event).await;
+        let receipt = app.send(&event).await.expect(200);
+        for field in ["status", "member", "effects"] {
+            assert_eq!(receipt[field], told["receipt"][field], "{field}: {event}");
+        }
+        assert_eq!(kinds(&receipt["events"]), kinds(&told["events"]), "{event}");
+        assert_eq!(receipt["status"], "processed", "{event}");
+    }
     app.stop().await;
 }
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use serde_json::json;
 use ulid::Ulid;
 
-use super::super::tests::{at, chain, program};
+use super::super::program::Sources;
+use super::super::tests::{Life as Reality, MANIFEST, at, chain, program};
 use super::*;
 use crate::domain::ids::MemberId;
 
@@ -136,6 +137,68 @@ fn who_turned_out_to_be_one_person_is_lived_as_one() {
         let points = outcome.left.each_ref().map(|left| left.points.values().sum::<i64>());
         assert_eq!(points, [17, candidate], "{since:?}");
     }
+}
+
+#[test]
+fn a_replay_that_does_not_come_to_what_is_stored_is_named() {
+    let waiting = |pending: bool| {
+        let wait = if pending { "pending = \"until confirmed\"\n" } else { "" };
+        let manifest = format!("{MANIFEST}[[wallets]]\ncode = \"points\"\n{wait}");
+        let files = [("a.rhai", PLAIN.to_owned()), ("program.toml", manifest)];
+        let sources = Sources { files: files.map(|(name, text)| (name.to_owned(), text)).into() };
+        Program::load(&sources, &chain(), 7).unwrap()
+    };
+    for pending in [false, true] {
+        let plan = Plan { versions: Versions::only(waiting(pending)), ..plan(PLAIN, PLAIN, None) };
+        for (total, differ) in [(10, 0), (11, 1)] {
+            let mut stored = Reality::new(waiting(pending));
+            stored.order(&format!(r#""total":{total}"#));
+            let mut life = Life::new(&plan);
+            life.hear(ANA, &order(3, 10), &mut Nothing).unwrap();
+            let outcome = life.end(ANA, Some(&stored.member), &mut Nothing).unwrap();
+            let mut report = Report::new(&plan, true);
+            report.add(&outcome);
+            let check = serde_json::to_value(report.self_check.unwrap()).unwrap();
+            assert_eq!((&check["members"], &check["differ"]), (&json!(1), &json!(differ)), "{check}");
+            let in_words = |points: i64| match pending {
+                true => format!("0 and {points} pending"),
+                false => points.to_string(),
+            };
+            if differ > 0 {
+                let example = &check["examples"][0];
+                assert_eq!(
+                    (&example["what"], &example["member"]),
+                    (&json!("points"), &json!(ANA.to_string()))
+                );
+                assert_eq!(
+                    (&example["replayed"], &example["stored"]),
+                    (&json!(in_words(10)), &json!(in_words(11)))
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_falls_due_after_the_last_event_happens_until_the_end() {
+    let night = format!("{PLAIN}\nrule \"Night\" on tick.daily {{ award(1); }}");
+    let mut plan = plan(PLAIN, &night, None);
+    plan.until = at("2026-03-08T17:00:00Z");
+    let (report, _) = report(&plan, &[(ANA, vec![order(1, 10)])]);
+    let nights = report.points_issued.values().next().unwrap().difference;
+    assert!((6..=7).contains(&nights), "{nights}");
+}
+
+#[test]
+fn who_loses_most_stands_first_and_only_the_first_are_named() {
+    let plan = plan(PLAIN, "rule \"None\" on order.completed { award(1); }", None);
+    let member = |n: u128| MemberId::new(Ulid(n));
+    let lives: Vec<_> = (1..=12).map(|n| (member(n), vec![order(1, 10 * n as i64)])).collect();
+    let (report, lines) = report(&plan, &lives);
+    assert_eq!((report.members_with_less, lines.len()), (12, 12));
+    let losers: Vec<_> = report.losers.iter().map(|line| line.member).collect();
+    assert_eq!(losers, (3..=12).rev().map(member).collect::<Vec<_>>());
+    assert!(report.winners.is_empty());
 }
 
 #[test]

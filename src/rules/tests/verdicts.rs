@@ -181,6 +181,23 @@ fn a_forecast_says_who_would_get_what_and_why_and_which_triggers_did_not_fire() 
 }
 
 #[test]
+fn a_trigger_is_a_reason_for_the_event_on_which_it_fired_and_for_no_other() {
+    let rules = r#"
+        rule "a" on order.completed { award(10); award(3); }
+        trigger "big ones" on points.earned when event.amount >= 5 { forward("crm"); }
+        "#;
+    let life = Life::new(program(rules));
+    let case = life.case(occasion(&life, ORDER), None);
+    let endpoints = [endpoint(1, &["points.*"], &["crm"])];
+    let told =
+        serde_json::to_value(forecast(&life.program, &life.chain.id, &endpoints, case).unwrap()).unwrap();
+    let [big, small] = &told["deliveries"].as_array().unwrap()[..] else { panic!("{told}") };
+    let subscribed = json!({ "subscribed": "points.*" });
+    assert_eq!(big["because"], json!([subscribed, { "trigger": "big ones", "tag": "crm" }]));
+    assert_eq!(small["because"], json!([subscribed]));
+}
+
+#[test]
 fn a_failing_test_says_what_fired_and_why_the_others_did_not() {
     let rules = r#"
         rule "fires" on visit { award(1); }
@@ -196,4 +213,15 @@ fn a_failing_test_says_what_fired_and_why_the_others_did_not() {
             "on the last event fired \"fires\"; \"big\" did not: member.points >= 100 (member.points is 0), member.tier == \"gold\" (member.tier is \"bronze\")"
         )
     );
+}
+
+#[test]
+fn of_many_rules_that_did_not_fire_a_few_are_named_and_the_others_counted() {
+    let rule = |nth: usize| format!("rule \"r{nth}\" on visit when member.points >= {nth} {{ award(1); }}\n");
+    let rules: String = (1..=7).map(rule).collect();
+    let report =
+        check_for(sources(&(rules + "test \"t\" { send(\"visit\"); expect awarded() == 1; }")), &chain());
+    let help = report.tests[0].failure.clone().unwrap().help.unwrap();
+    assert!(help.contains("\"r5\" did not") && !help.contains("\"r6\""), "{help}");
+    assert!(help.ends_with("; 2 more did not"), "{help}");
 }
