@@ -85,13 +85,12 @@ fn case(till: &Till) -> Case {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    const PLAIN: &str = "order.total >= 1000 + $n";
+    const PLAIN: &str = "order.total >= 1000$n";
     const ASKED: &str = "order.total - $n >= 1000";
-    let plain = PLAIN.replace("1000 + ", "1");
     let programs = [
         ("no rules", till("", 0, "")),
         ("five rules that fire", till(FIVE, 0, "")),
-        ("and 200 that do not, of plain comparisons", till(FIVE, 200, &plain)),
+        ("and 200 that do not, of plain comparisons", till(FIVE, 200, PLAIN)),
         ("and 200 that do not, with arithmetic", till(FIVE, 200, ASKED)),
     ];
     let mut group = criterion.benchmark_group("decide");

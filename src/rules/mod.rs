@@ -52,6 +52,7 @@ pub mod reference;
 pub mod report;
 mod requests;
 mod segments;
+mod sign;
 mod split;
 mod suggest;
 pub mod testing;

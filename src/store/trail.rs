@@ -23,6 +23,19 @@ pub(super) trait Link: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static {
     fn previous(&self) -> Option<&str>;
 }
 
+/// The table `trail` of a query: of the chain `$1` the row `$2`, the one before it, and so on, `$3` at most.
+fn backwards(table: &str) -> String {
+    format!(
+        "WITH RECURSIVE trail(nth, chain, id, previous) AS (
+            SELECT 1, chain, id, previous FROM {table} WHERE chain = $1 AND id = $2
+            UNION ALL
+            SELECT nth + 1, earlier.chain, earlier.id, earlier.previous
+            FROM trail JOIN {table} AS earlier ON earlier.chain = trail.chain AND earlier.id = trail.previous
+            WHERE nth < $3
+        )"
+    )
+}
+
 /// At most `limit` rows: the one called `from`, the one before it, and so on to the first. A row that is named and not
 /// there is damage: an end without it would read as the beginning.
 pub(super) fn walk<R: Link>(
@@ -32,16 +45,8 @@ pub(super) fn walk<R: Link>(
     limit: i64,
 ) -> Result<Vec<R>, StoreError> {
     let table = R::TABLE;
-    let text = format!(
-        "WITH RECURSIVE trail(nth, chain, id, previous) AS (
-            SELECT 1, chain, id, previous FROM {table} WHERE chain = $1 AND id = $2
-            UNION ALL
-            SELECT nth + 1, earlier.chain, earlier.id, earlier.previous
-            FROM trail JOIN {table} AS earlier ON earlier.chain = trail.chain AND earlier.id = trail.previous
-            WHERE nth < $3
-        )
-        SELECT {table}.* FROM trail JOIN {table} USING (chain, id) ORDER BY nth"
-    );
+    let trail = backwards(table);
+    let text = format!("{trail} SELECT {table}.* FROM trail JOIN {table} USING (chain, id) ORDER BY nth");
     let query = diesel::sql_query(text)
         .bind::<Text, _>(chain.as_str())
         .bind::<Text, _>(from)
@@ -73,16 +78,7 @@ pub(super) fn ids<R: Link>(
     /// Rows in one look.
     const STEPS: i64 = 4_096;
     let table = R::TABLE;
-    let text = format!(
-        "WITH RECURSIVE trail(nth, chain, id, previous) AS (
-            SELECT 1, chain, id, previous FROM {table} WHERE chain = $1 AND id = $2
-            UNION ALL
-            SELECT nth + 1, earlier.chain, earlier.id, earlier.previous
-            FROM trail JOIN {table} AS earlier ON earlier.chain = trail.chain AND earlier.id = trail.previous
-            WHERE nth < $3
-        )
-        SELECT id, previous FROM trail ORDER BY nth"
-    );
+    let text = format!("{} SELECT id, previous FROM trail ORDER BY nth", backwards(table));
     let (mut ids, mut next) = (Vec::new(), Some(from.to_owned()));
     while let Some(from) = next.take() {
         let query = diesel::sql_query(&text)

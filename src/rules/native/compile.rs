@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use rhai::{Dynamic, Expr, FnCallExpr};
 
-use super::{Guard, MEMBER, Node, Operand, Reading, Sign, Step, Subject};
+use super::{Guard, MEMBER, Node, Operand, Reading, Step, Subject};
 use crate::rules::api::VOCABULARY;
+use crate::rules::sign::Sign;
 use crate::rules::vocabulary::{Type, Word};
 
 /// What a condition can see.
@@ -61,13 +62,7 @@ impl Sight<'_> {
         let sign = match (&*call.name, &call.args[..]) {
             ("!", [operand]) => return self.node(operand).map(|node| Node::Not(node.into())),
             ("contains", [set, value]) => return self.one_of(value, set),
-            ("==", _) => Sign::Is,
-            ("!=", _) => Sign::IsNot,
-            ("<", _) => Sign::Below,
-            ("<=", _) => Sign::AtMost,
-            (">", _) => Sign::Above,
-            (">=", _) => Sign::AtLeast,
-            _ => return None,
+            (sign, _) => Sign::parse(sign)?,
         };
         let [left, right] = &call.args[..] else { return None };
         let ((left, kind), (right, other)) = (self.operand(left)?, self.operand(right)?);

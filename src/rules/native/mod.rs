@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{Dynamic, Scope};
 
+use super::sign::Sign;
 use super::vocabulary::Native;
 
 pub(super) use compile::Sight;
@@ -134,7 +135,7 @@ impl Node {
                     }
                     (Operand::Known(left), Operand::Known(right)) => compare(left, right),
                 };
-                ordering.map(|ordering| sign.allows(ordering))
+                ordering.map(|ordering| sign.holds(Some(ordering)))
             }
         }
     }
@@ -175,30 +176,6 @@ impl Step {
         match self.argument.clone() {
             None => self.native.call(&mut [owner]),
             Some(mut argument) => self.native.call(&mut [owner, &mut argument]),
-        }
-    }
-}
-
-/// `==` and its like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Is,
-    IsNot,
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-}
-
-impl Sign {
-    const fn allows(self, ordering: Ordering) -> bool {
-        match self {
-            Self::Is => ordering.is_eq(),
-            Self::IsNot => ordering.is_ne(),
-            Self::Below => ordering.is_lt(),
-            Self::AtMost => ordering.is_le(),
-            Self::Above => ordering.is_gt(),
-            Self::AtLeast => ordering.is_ge(),
         }
     }
 }
