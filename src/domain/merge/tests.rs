@@ -1,14 +1,14 @@
 //! What one member takes over from another, and what goes back.
 
-use rust_decimal::Decimal;
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::*;
 use crate::domain::identity::IdentityKind;
 use crate::domain::ids::ReferralId;
-use crate::domain::referral::{Referral, ReferralCode, ReferralStatus};
 use crate::domain::profile::Attribute;
+use crate::domain::referral::{Referral, ReferralCode, ReferralStatus};
 use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::terms::achievement::Period;
 use crate::domain::terms::tier::Tier;

@@ -207,7 +207,13 @@ impl Tombstones {
 
     /// What the survivor would be like without one who was `merged` and is here no more: what it was before, and what
     /// those who were absorbed since brought. They remember a survivor without that one from now on.
-    pub fn without(&mut self, survivor: &Member, id: MemberId, merged: &Merged, tiers: &Tiers) -> Possessions {
+    pub fn without(
+        &mut self,
+        survivor: &Member,
+        id: MemberId,
+        merged: &Merged,
+        tiers: &Tiers,
+    ) -> Possessions {
         let mut without = merged.before.clone();
         for later in survivor.absorbed.after(id) {
             let Some(later) = self.members.iter_mut().find(|member| member.id == *later) else { continue };
