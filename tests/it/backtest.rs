@@ -260,7 +260,7 @@ async fn a_referral_and_a_claimed_order_replay_as_they_were_and_who_was_erased_i
     let code = app.get(&format!("{members}/ana/referral")).await.expect(200)["code"].clone();
     app.post(members, &json!({ "id": "bo" })).await.expect(201);
     app.post(&format!("{members}/bo/referral"), &json!({ "code": code })).await.expect(200);
-    let mut parked = kiosk("x1", "nobody", 6);
+    let mut parked = kiosk("x1", "nobody", 3);
     parked.as_object_mut().unwrap().remove("member");
     assert_eq!(app.send(&parked).await.expect(200)["status"], "parked");
     app.post(&format!("{members}/bo/claims"), &json!({ "code": "x1" })).await.expect(200);
