@@ -66,10 +66,13 @@ impl ChainReport {
         let failed = self.tests.iter().filter(|test| test.failure.is_some()).count();
         let chain = &self.chain;
         if !self.problems.is_empty() {
-            return format!("{chain}: {}; the tests were not run\n", counted(self.problems.len(), "problem"));
+            return format!(
+                "{chain}: {}; the tests were not run\n",
+                counted(self.problems.len() as u64, "problem")
+            );
         }
-        let rules = counted(self.rules.len(), "rule");
-        let tests = counted(self.tests.len(), "test");
+        let rules = counted(self.rules.len() as u64, "rule");
+        let tests = counted(self.tests.len() as u64, "test");
         match failed {
             0 => format!("{chain}: {rules}, {tests} passed\n"),
             _ => format!("{chain}: {rules}, {failed} of {tests} failed\n"),
@@ -77,7 +80,8 @@ impl ChainReport {
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
+/// `1 rule`, `2 rules`.
+pub(super) fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

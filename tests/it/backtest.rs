@@ -15,6 +15,8 @@ on_both_backends! {
     the_command_line_says_the_same_on_one_thread_and_on_two,
     a_log_file_is_compared_without_anything_stored_of_it,
     what_cannot_be_compared_is_refused_by_name,
+    a_referral_and_a_claimed_order_replay_as_they_were_and_who_was_erased_is_left_out,
+    of_two_backtests_at_once_one_is_told_to_wait,
 }
 
 const BACKTEST: &str = "/v1/chains/harvest/program/backtest";
@@ -29,6 +31,13 @@ id = "coffee"
 title = "A free coffee"
 type = "digital"
 cost = 20
+
+[referrals]
+minimum = 15
+[referrals.sender]
+award = 50
+[referrals.receiver]
+award = 20
 
 [[coupon_books]]
 id            = "slice"
@@ -240,6 +249,52 @@ async fn what_cannot_be_compared_is_refused_by_name(app: TestApp) {
         let problem = app.post(BACKTEST, &body).await.expect(status);
         assert_eq!(problem["code"], code, "{problem}");
     }
+    app.stop().await;
+}
+
+async fn a_referral_and_a_claimed_order_replay_as_they_were_and_who_was_erased_is_left_out(app: TestApp) {
+    let members = "/v1/chains/harvest/members";
+    for guest in ["ana", "dora"] {
+        app.send(&order(&format!("one-{guest}"), guest, "24.00")).await.expect(200);
+    }
+    let code = app.get(&format!("{members}/ana/referral")).await.expect(200)["code"].clone();
+    app.post(members, &json!({ "id": "bo" })).await.expect(201);
+    app.post(&format!("{members}/bo/referral"), &json!({ "code": code })).await.expect(200);
+    let mut parked = kiosk("x1", "nobody", 3);
+    parked.as_object_mut().unwrap().remove("member");
+    assert_eq!(app.send(&parked).await.expect(200)["status"], "parked");
+    app.post(&format!("{members}/bo/claims"), &json!({ "code": "x1" })).await.expect(200);
+    app.advance(3_600).await;
+    let points = async |guest: &str| {
+        app.get(&format!("{members}/{guest}")).await.expect(200)["points"].as_i64().unwrap()
+    };
+    let (ana, bo) = (points("ana").await, points("bo").await);
+    assert!(ana >= 24 + 50 && bo >= 30 + 20, "the order approved the referral: {ana}, {bo}");
+    app.request(Method::DELETE, &format!("{members}/dora"), &[], Vec::new()).await.expect(200);
+
+    let same = backtest(&app, &files(&app, ""), None).await;
+    assert_eq!((&same["self_check"]["members"], &same["self_check"]["differ"]), (&json!(2), &json!(0)));
+    assert_eq!((&same["members_left_out"], &same["members_changed"]), (&json!(1), &json!(0)), "{same:#}");
+    assert_eq!(same["liability"]["points"]["baseline"], ana + bo, "{same:#}");
+    let gifts = backtest(&app, &files(&app, GIFT), None).await;
+    assert_eq!(gifts["points_issued"]["points"]["difference"], 100, "the claimed order: {gifts:#}");
+    app.stop().await;
+}
+
+async fn of_two_backtests_at_once_one_is_told_to_wait(app: TestApp) {
+    for n in 0..40 {
+        app.send(&visit(&format!("v{n}"), &format!("guest-{n}"), "2026-03-03T18:30:00Z")).await.expect(200);
+    }
+    let body = json!({ "files": files(&app, GIFT) });
+    let all = (0..8).map(|_| app.post(BACKTEST, &body));
+    let answers = futures_util::future::join_all(all).await;
+    let (good, busy): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert!(!good.is_empty() && !busy.is_empty(), "{} and {}", good.len(), busy.len());
+    for answer in busy {
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(answer.expect(429)["code"], "backtest_running");
+    }
+    backtest(&app, &files(&app, GIFT), None).await;
     app.stop().await;
 }
 

@@ -22,6 +22,7 @@ mod identity;
 mod ingest;
 mod lifecycle;
 mod members;
+mod memo;
 mod model;
 mod nodes;
 mod orders;

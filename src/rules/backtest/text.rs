@@ -6,6 +6,7 @@ use crate::domain::Timestamp;
 use crate::domain::text::Name;
 
 use super::report::{Change, Line, Report, hex};
+use crate::rules::report::counted;
 
 /// The first row of the table of members.
 pub const CSV_HEAD: &str = "member,known_as,wallet,points_baseline,points_candidate,points_difference,tier_baseline,tier_candidate,\
@@ -69,10 +70,10 @@ impl Report {
         let since = self.since.map_or_else(|| "the beginning".to_owned(), in_short);
         let _ = writeln!(
             text,
-            "{}: {} events of {} members, from {since} to {}\n",
+            "{}: {} of {}, from {since} to {}\n",
             self.chain,
-            self.events,
-            self.members,
+            counted(self.events, "event"),
+            counted(self.members, "member"),
             in_short(self.until)
         );
         let _ = writeln!(text, "{:<34} {:>14} {:>14} {:>14}", "", "as it was", "candidate", "difference");
@@ -113,7 +114,8 @@ impl Report {
             return "\nnothing differs for anybody\n".to_owned();
         }
         let mut text = format!(
-            "\n{members_changed} members differ: {members_with_more} have more points, {members_with_less} fewer\n"
+            "\n{} changed: {members_with_more} with more points, {members_with_less} with fewer\n",
+            counted(*members_changed, "member")
         );
         for (title, lines) in [("winners", &self.winners), ("losers", &self.losers)] {
             if !lines.is_empty() {
@@ -127,21 +129,25 @@ impl Report {
     fn trust_in_words(&self) -> String {
         let mut text = String::from("\n");
         if self.members_left_out > 0 {
-            let _ = writeln!(text, "{} members were erased and are left out", self.members_left_out);
+            let _ = writeln!(text, "left out: {} erased since", counted(self.members_left_out, "member"));
         }
         match &self.self_check {
             Some(check) if check.differ == 0 => {
                 let _ = writeln!(
                     text,
-                    "self-check: the replay comes to what is stored, for all {} members",
-                    check.members
+                    "self-check: the replay comes to what is stored, for {}",
+                    match check.members {
+                        1 => "the one member".to_owned(),
+                        members => format!("all {members} members"),
+                    }
                 );
             }
             Some(check) => {
                 let _ = writeln!(
                     text,
-                    "self-check: for {} of {} members the replay of what happened does not come to what is stored:",
-                    check.differ, check.members
+                    "self-check: for {} of {} the replay of what happened does not come to what is stored:",
+                    check.differ,
+                    counted(check.members, "member")
                 );
                 for odd in &check.examples {
                     let _ = writeln!(
