@@ -206,7 +206,13 @@ impl FailureCode {
 impl RuleFailure {
     /// This rule failed there, for this reason.
     pub fn new(rule: impl Into<String>, at: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { rule: rule.into(), at: at.into(), error: error.into(), code: FailureCode::Failed, reacted_to: None }
+        Self {
+            rule: rule.into(),
+            at: at.into(),
+            error: error.into(),
+            code: FailureCode::Failed,
+            reacted_to: None,
+        }
     }
 
     /// The engine itself could not do it.

@@ -49,7 +49,8 @@ impl Suspension {
             since,
             members: members.get(),
             failed_at: failure.at.as_str().into(),
-            error: failure.error.chars().take(MAX_ERROR).collect(),
+            // What a rule throws may be anything; PostgreSQL refuses NUL in text.
+            error: failure.error.chars().filter(|c| !c.is_control()).take(MAX_ERROR).collect(),
         }
     }
 }
@@ -203,9 +204,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut failing = Failing::default();
-        (0..1_000).for_each(|n| drop(failing.failed("a", member(n), LIMIT)));
+        (0..1_000).for_each(|n| _ = failing.failed("a", member(n), LIMIT));
         assert_eq!(failing.0["a"].len(), 3);
-        let failure = RuleFailure::new("a", "a.rhai:1:1", "é".repeat(10_000));
+        let failure = RuleFailure::new("a", "a.rhai:1:1", "\0é".repeat(10_000));
         let since = Timestamp::UNIX_EPOCH;
         assert_eq!(Suspension::of(&failure, "a.rhai:1", 1, LIMIT, since).error.chars().count(), MAX_ERROR);
     }

@@ -27,7 +27,8 @@ impl Reader<'_> {
             }
             _ => {
                 let members = self.whole(table, SUSPEND_AFTER, MEMBERS);
-                let members = members.and_then(|members| u16::try_from(members).ok()).and_then(NonZeroU16::new);
+                let members =
+                    members.and_then(|members| u16::try_from(members).ok()).and_then(NonZeroU16::new);
                 terms.suspend_after = members.or(terms.suspend_after);
             }
         }
