@@ -39,6 +39,7 @@ use crate::telemetry::Metrics;
 use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
 use super::journal::{Committed, Journal};
+use super::news::News;
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
@@ -100,36 +101,6 @@ pub enum Applied {
     },
     /// Meanwhile its identities came to belong to another member: find the member again.
     Reroute,
-}
-
-/// What others must know of a commit.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Identities that came to belong to the member.
-    pub learned: Vec<Identity>,
-    /// Members whose actors are out of date: they were merged, or others have their identities now.
-    pub outdated: Vec<MemberId>,
-    /// What follows of it for somebody else; it is durable too, and waits to be decided.
-    pub follow_up: Option<SourceInput>,
-    /// An order that came to be the member's, about which something may be parked.
-    pub awaited: Option<Key>,
-    /// Rules that have failed for too many members in a row.
-    pub to_suspend: Vec<Suspension>,
-}
-
-impl News {
-    fn of(commit: &mut Commit, to_suspend: Vec<Suspension>) -> Self {
-        let me = commit.member.as_ref().map(|member| member.id);
-        let people = &commit.people;
-        let losers = people.identities.iter().map(|moved| moved.from);
-        let outdated = losers.chain(people.others.iter().map(|other| other.id)).collect::<BTreeSet<_>>();
-        let won = people.identities.iter().filter(|moved| moved.to == me).map(|moved| moved.identity.clone());
-        let mut learned: Vec<_> = won.collect();
-        learned.append(&mut commit.new_identities);
-        let follow_up = commit.follow_up.take().map(kept_input);
-        let awaited = commit.people.awaited.take();
-        Self { learned, outdated: outdated.into_iter().collect(), follow_up, awaited, to_suspend }
-    }
 }
 
 /// Apply one source event; answered only once its commit is durable.
@@ -589,12 +560,6 @@ impl Work {
         let owners = self.owners(identities.clone()).await?;
         Ok(identities.into_iter().filter(|i| !owners.iter().any(|(taken, _)| taken == i)).collect())
     }
-}
-
-/// What was kept with a commit, on its way to its own decision.
-fn kept_input(kept: SourceChange) -> SourceInput {
-    let SourceChange { id, event, received_at, from, .. } = kept;
-    SourceInput { id, event, received_at, from }
 }
 
 /// The answer to a source event that was committed just now.

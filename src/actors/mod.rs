@@ -36,6 +36,7 @@ mod forget;
 pub mod journal;
 mod kept;
 pub mod member;
+mod news;
 pub mod outbound;
 pub mod programs;
 pub mod publish;
