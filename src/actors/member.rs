@@ -3,7 +3,6 @@
 //! It holds nothing that the store cannot rebuild. Whenever a commit fails or loses against another writer, the state
 //! is dropped and the next decision starts from the store.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
