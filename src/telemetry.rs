@@ -87,6 +87,13 @@ pub struct EndpointLabels {
     pub endpoint: String,
 }
 
+/// One chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ChainLabels {
+    /// Its id.
+    pub chain: String,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -117,6 +124,8 @@ pub struct Metrics {
     pub conflicts: Counter,
     /// Actors rebuilt after a panic.
     pub respawns: Counter,
+    /// Rules that are suspended because they kept failing.
+    pub suspended_rules: Family<ChainLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -144,6 +153,7 @@ impl Metrics {
             oldest_pending_seconds: Family::default(),
             conflicts: Counter::default(),
             respawns: Counter::default(),
+            suspended_rules: Family::default(),
         };
         metrics.registered()
     }
@@ -183,6 +193,11 @@ impl Metrics {
         );
         r.register("commit_conflicts", "Commits that lost against another writer", self.conflicts.clone());
         r.register("actor_respawns", "Actors rebuilt after a panic", self.respawns.clone());
+        r.register(
+            "suspended_rules",
+            "Rules that kept failing and are not run",
+            self.suspended_rules.clone(),
+        );
         self
     }
 

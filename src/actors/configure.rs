@@ -12,6 +12,7 @@ use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::text::{Name, Note};
 use crate::store;
+use crate::telemetry::ChainLabels;
 
 use super::endpoint::DisableEndpoint;
 use super::engine::{Engine, EngineError, stored_chains};
@@ -290,6 +291,9 @@ impl Engine {
         change(&mut snapshot);
         let snapshot = Arc::new(snapshot);
         handle.snapshot.store(snapshot.clone());
+        let suspended = snapshot.program.as_ref().map_or(0, |program| program.suspended().len());
+        let labels = ChainLabels { chain: chain.to_string() };
+        self.0.metrics.suspended_rules.get_or_create(&labels).set(suspended as i64);
         Ok(snapshot)
     }
 }

@@ -37,7 +37,8 @@ use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef};
 use super::journal::{Committed, Journal, Nudges};
 use super::kept::was_parked;
-use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, News, Wake, first_answer, repeat};
+use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};
+use super::news::News;
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
@@ -374,7 +375,7 @@ impl Engine {
             };
             match applied {
                 Ok(Ok(Applied::Answered { answer, news })) => {
-                    let News { learned, outdated, follow_up, awaited } = news;
+                    let News { learned, outdated, follow_up, awaited, to_suspend } = news;
                     if let Some(follow_up) = follow_up {
                         self.decide_later(chain.clone(), follow_up);
                     }
@@ -392,6 +393,7 @@ impl Engine {
                     if (brings_identities || !outdated.is_empty()) && !learned.is_empty() {
                         let _ = handle.addr.send(Learn { member: id, identities: learned }).await;
                     }
+                    self.suspend(chain, to_suspend).await;
                     return Ok(answer);
                 }
                 Ok(Err(error @ EngineError::Refused(_))) => return self.known_or(chain, input, error).await,
@@ -535,7 +537,10 @@ impl Engine {
         };
         let Some((_, addr)) = found? else { return Ok(()) };
         match addr.send(Wake { snapshot: handle.snapshot.load_full() }).await {
-            Ok(answer) => answer,
+            Ok(woken) => {
+                self.suspend(chain, woken?).await;
+                Ok(())
+            }
             Err(_) => {
                 self.0.metrics.respawns.inc();
                 self.forget(&handle, member).await;

@@ -3,7 +3,6 @@
 //! It holds nothing that the store cannot rebuild. Whenever a commit fails or loses against another writer, the state
 //! is dropped and the next decision starts from the store.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +17,7 @@ use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::decide::{Occasion, SourceInput, Undecided};
 use crate::domain::desk::Wanted;
-use crate::domain::effect::RuleFailure;
+use crate::domain::effect::{FailureCode, RuleFailure};
 use crate::domain::identity::Identity;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
@@ -29,8 +28,9 @@ use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
 use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
+use crate::domain::suspension::Suspension;
 use crate::domain::text::Key;
-use crate::rules::decide::{Case, decide};
+use crate::rules::decide::{Case, decide_and_watch};
 use crate::store::commit::Written;
 use crate::store::{self, DbConn, Store};
 use crate::telemetry::Metrics;
@@ -38,6 +38,7 @@ use crate::telemetry::Metrics;
 use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
 use super::journal::{Committed, Journal};
+use super::news::News;
 use super::snapshot::ChainSnapshot;
 
 /// How often a decision that lost against another writer is made again before the caller is asked to.
@@ -101,34 +102,6 @@ pub enum Applied {
     Reroute,
 }
 
-/// What others must know of a commit.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Identities that came to belong to the member.
-    pub learned: Vec<Identity>,
-    /// Members whose actors are out of date: they were merged, or others have their identities now.
-    pub outdated: Vec<MemberId>,
-    /// What follows of it for somebody else; it is durable too, and waits to be decided.
-    pub follow_up: Option<SourceInput>,
-    /// An order that came to be the member's, about which something may be parked.
-    pub awaited: Option<Key>,
-}
-
-impl News {
-    fn of(commit: &mut Commit) -> Self {
-        let me = commit.member.as_ref().map(|member| member.id);
-        let people = &commit.people;
-        let losers = people.identities.iter().map(|moved| moved.from);
-        let outdated = losers.chain(people.others.iter().map(|other| other.id)).collect::<BTreeSet<_>>();
-        let won = people.identities.iter().filter(|moved| moved.to == me).map(|moved| moved.identity.clone());
-        let mut learned: Vec<_> = won.collect();
-        learned.append(&mut commit.new_identities);
-        let follow_up = commit.follow_up.take().map(kept_input);
-        let awaited = commit.people.awaited.take();
-        Self { learned, outdated: outdated.into_iter().collect(), follow_up, awaited }
-    }
-}
-
 /// Apply one source event; answered only once its commit is durable.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Applied, EngineError>")]
@@ -160,9 +133,9 @@ pub struct Escort {
     pub apply: Apply,
 }
 
-/// Run the ticks that are due for the member.
+/// Run the ticks that are due for the member. Answers which rules have failed for too many members in a row.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<(), EngineError>")]
+#[rtype(result = "Result<Vec<Suspension>, EngineError>")]
 pub struct Wake {
     /// The configuration to decide under.
     pub snapshot: Arc<ChainSnapshot>,
@@ -192,7 +165,7 @@ impl Handler<Escort> for MemberActor {
 }
 
 impl Handler<Wake> for MemberActor {
-    type Result = AtomicResponse<Self, Result<(), EngineError>>;
+    type Result = AtomicResponse<Self, Result<Vec<Suspension>, EngineError>>;
 
     fn handle(&mut self, wake: Wake, _: &mut Context<Self>) -> Self::Result {
         let work = self.work();
@@ -243,8 +216,8 @@ impl MemberActor {
 
 /// What became of a decision.
 enum Outcome {
-    /// It was made, and is to be written.
-    Decided(Box<Commit>),
+    /// It was made, and is to be written; and which rules did what they say, as far as that matters.
+    Decided(Box<Commit>, Vec<Arc<str>>),
     /// It is made again when this lies on the desk.
     Lacks(Box<Wanted>),
 }
@@ -310,8 +283,8 @@ impl Work {
                 desk,
                 now: self.parts.clock.now(),
             };
-            let commit = match self.decide(&snapshot, case)? {
-                Outcome::Decided(commit) => commit,
+            let (commit, succeeded) = match self.decide(&snapshot, case)? {
+                Outcome::Decided(commit, succeeded) => (commit, succeeded),
                 Outcome::Lacks(more) => {
                     wanted.add(*more);
                     continue;
@@ -320,7 +293,8 @@ impl Work {
             let Committed { written, mut commit, receipt } = self.parts.journal.commit(commit).await?;
             match written {
                 Written::Done => {
-                    let news = News::of(&mut commit);
+                    let to_suspend = self.take_note(&snapshot, &commit, &succeeded);
+                    let news = News::of(&mut commit, to_suspend);
                     let (Some(source), Some(receipt)) = (self.fold(*commit), receipt) else {
                         return Ok(Applied::Reroute);
                     };
@@ -403,40 +377,42 @@ impl Work {
     async fn wake(
         mut self,
         snapshot: Arc<ChainSnapshot>,
-    ) -> (Option<Shared<Member>>, Result<(), EngineError>) {
+    ) -> (Option<Shared<Member>>, Result<Vec<Suspension>, EngineError>) {
         let answer = self.try_wake(&snapshot).await;
         (self.state, answer)
     }
 
-    async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
+    async fn try_wake(&mut self, snapshot: &ChainSnapshot) -> Result<Vec<Suspension>, EngineError> {
         // All of it as of one instant: what falls due while it is worked on is found by the next look.
         let now = self.parts.clock.now();
         let due = self.due_ticks(snapshot, now).await?;
         // Every commit arms the next one that is due, so that whatever happens between two, none is lost or repeated.
+        let mut to_suspend = Vec::new();
         let then = due.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         for ((_, tick), then) in due.iter().zip(then) {
             let occasion = match tick {
                 Some(kind) => Occasion::Tick { kind: *kind, id: fresh_ulid(now), then },
                 None => Occasion::Due { id: fresh_ulid(now) },
             };
-            if !self.run_tick(snapshot, occasion, now).await? {
-                return Ok(()); // somebody else was faster: the next pass of the scheduler looks again
+            match self.run_tick(snapshot, occasion, now).await? {
+                Some(more) => to_suspend.extend(more),
+                None => break, // somebody else was faster: the next pass of the scheduler looks again
             }
         }
-        Ok(())
+        Ok(to_suspend)
     }
 
-    /// Runs one tick. Answers whether it was written.
+    /// Runs one tick. Answers which rules are to be suspended for it; `None` when it was not written.
     async fn run_tick(
         &mut self,
         snapshot: &ChainSnapshot,
         occasion: Occasion,
         now: Timestamp,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Option<Vec<Suspension>>, EngineError> {
         let mut wanted = Wanted::default();
         for _ in 0..MAX_TRIES {
             let laid = self.lay_out(&wanted).await?;
-            let Some(member) = self.take_or_load().await? else { return Ok(false) };
+            let Some(member) = self.take_or_load().await? else { return Ok(None) };
             let mut desk = laid.desk.clone();
             desk.tombstones = self.tombstones(&member).await?;
             let case = Case {
@@ -450,8 +426,8 @@ impl Work {
                 desk,
                 now,
             };
-            let commit = match self.decide(snapshot, case)? {
-                Outcome::Decided(commit) => commit,
+            let (commit, succeeded) = match self.decide(snapshot, case)? {
+                Outcome::Decided(commit, succeeded) => (commit, succeeded),
                 Outcome::Lacks(more) => {
                     wanted.add(*more);
                     continue;
@@ -459,14 +435,15 @@ impl Work {
             };
             let Committed { written, commit, .. } = self.parts.journal.commit(commit).await?;
             if written != Written::Done {
-                return Ok(false);
+                return Ok(None);
             }
+            let to_suspend = self.take_note(snapshot, &commit, &succeeded);
             if let Some(kept) = self.fold(*commit) {
                 self.tell_failures(&kept);
             }
-            return Ok(true);
+            return Ok(Some(to_suspend));
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// What fell due for the member.
@@ -486,10 +463,10 @@ impl Work {
     fn decide(&self, snapshot: &ChainSnapshot, case: Case) -> Result<Outcome, EngineError> {
         let program = snapshot.program()?;
         let started = Instant::now();
-        let decided = decide(program, &self.chain, &snapshot.endpoints, case);
+        let decided = decide_and_watch(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
         match decided {
-            Ok(commit) => Ok(Outcome::Decided(Box::new(commit))),
+            Ok((commit, succeeded)) => Ok(Outcome::Decided(Box::new(commit), succeeded)),
             Err(Undecided::Lacks(wanted)) => Ok(Outcome::Lacks(wanted)),
             Err(Undecided::Refused(refused)) => Err(refused.into()),
         }
@@ -504,10 +481,25 @@ impl Work {
         commit.source
     }
 
-    /// The receipt has them too; but nobody may read it before somebody wonders.
+    /// How the rules did counts once it is durable. Answers which are to be suspended.
+    fn take_note(
+        &self,
+        snapshot: &ChainSnapshot,
+        commit: &Commit,
+        succeeded: &[Arc<str>],
+    ) -> Vec<Suspension> {
+        let failures = commit.source.as_ref().map_or(&[][..], |source| &source.receipt.errors);
+        let program = snapshot.program.as_ref();
+        program.map_or_else(Vec::new, |program| {
+            program.take_note(self.id, failures, succeeded, commit.decided_at)
+        })
+    }
+
+    /// The receipt has them too; but nobody may read it before somebody wonders. That a rule is suspended was said.
     fn tell_failures(&self, change: &SourceChange) {
         let (chain, source, key) = (&self.chain, change.id, &change.event.key);
-        for RuleFailure { rule, at, error, .. } in &change.receipt.errors {
+        let errors = change.receipt.errors.iter().filter(|failure| failure.code != FailureCode::Suspended);
+        for RuleFailure { rule, at, error, .. } in errors {
             tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
         }
     }
@@ -567,12 +559,6 @@ impl Work {
         let owners = self.owners(identities.clone()).await?;
         Ok(identities.into_iter().filter(|i| !owners.iter().any(|(taken, _)| taken == i)).collect())
     }
-}
-
-/// What was kept with a commit, on its way to its own decision.
-fn kept_input(kept: SourceChange) -> SourceInput {
-    let SourceChange { id, event, received_at, from, .. } = kept;
-    SourceInput { id, event, received_at, from }
 }
 
 /// The answer to a source event that was committed just now.

@@ -14,6 +14,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
 //! | `test_clock` | moves the test clock and waits until everything due is done |
@@ -35,12 +36,14 @@ mod forget;
 pub mod journal;
 mod kept;
 pub mod member;
+mod news;
 pub mod outbound;
 pub mod programs;
 pub mod publish;
 pub mod scheduler;
 pub mod snapshot;
 mod stored;
+mod suspensions;
 pub mod test_clock;
 
 #[cfg(test)]

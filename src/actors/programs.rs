@@ -102,12 +102,13 @@ impl Engine {
         }
     }
 
-    /// Puts in force what another node published. A version that does not load here is tried once.
+    /// Puts in force what another node published, and takes over which rules it suspended. A version that does not load here is tried once.
     async fn look_at_versions(&self, follower: &mut Follower) -> Result<(), EngineError> {
         if Instant::now() < follower.look_at {
             return Ok(());
         }
         follower.look_at = Instant::now() + ASK_EVERY;
+        self.look_at_suspensions().await?;
         for (chain, version) in self.0.store.read(store::program::newest).await? {
             let Some(snapshot) = self.chain(&chain) else { continue }; // a chain of another node's folder
             let id = &snapshot.chain.id;
@@ -182,7 +183,10 @@ impl Engine {
             )]),
         };
         match loaded {
-            Ok(program) => self.put_program(id, program).await?,
+            Ok(program) => {
+                let suspended = self.suspensions(id).await?;
+                self.put_program(id, program.suspending(suspended)).await?;
+            }
             Err(problems) => self.refuse_program(id, problems).await,
         }
         Ok(())

@@ -146,8 +146,12 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
         self.carry_out(async move |engine| {
-            let of = id.clone();
-            let insert = move |conn: &mut _, _: &_| store::program::insert(conn, &of, &publication, &files);
+            let (of, ended) = (id.clone(), Arc::new(engine.ended_by(&id, &program).await?));
+            let written = ended.clone();
+            let insert = move |conn: &mut _, _: &_| {
+                store::program::insert(conn, &of, &publication, &files)?;
+                written.write(conn, &of)
+            };
             match engine.0.journal.run(insert).await {
                 Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                     return Ok(false);
@@ -155,6 +159,7 @@ impl Engine {
                 done => done?,
             }
             engine.put_in_force(&id, program)?;
+            engine.nudge_for(&ended.told);
             tracing::info!(chain = %id, version, "program published");
             Ok(true)
         })

@@ -38,6 +38,7 @@ use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::referral::{ReferralStatus, ReferralTold};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
+use super::suspension::{Ending, RuleResumed, RuleSuspended, Suspension};
 use super::terms::achievement::Unit;
 use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
@@ -111,6 +112,8 @@ impl EventType {
             Self::MenuItemCreated | Self::MenuItemUpdated | Self::MenuItemDeleted => {
                 message_with::<MenuItemNews<'static>>()
             }
+            Self::RuleSuspended => message_with::<RuleSuspended>(),
+            Self::RuleResumed => message_with::<RuleResumed>(),
         };
         self.settle_member(&mut schema);
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
@@ -141,7 +144,7 @@ impl EventType {
             subject: self.is_about_member().then(|| ana(self.shows_segments().then(segments))),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
-            source_key: Some(literal(Key::parse("ORD-1001"))),
+            source_key: (!self.is_about_rule()).then(|| literal(Key::parse("ORD-1001"))),
         }
     }
 
@@ -332,6 +335,10 @@ impl EventType {
             Self::MenuItemCreated => offering(Offering::MenuItem, Change::Created),
             Self::MenuItemUpdated => offering(Offering::MenuItem, Change::Updated),
             Self::MenuItemDeleted => offering(Offering::MenuItem, Change::Deleted),
+            Self::RuleSuspended => EventData::RuleSuspended(Box::new((&suspension()).into())),
+            Self::RuleResumed => {
+                EventData::RuleResumed(RuleResumed::of(&suspension(), &Ending::Published(4)).into())
+            }
         }
     }
 }
@@ -426,6 +433,18 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
             }),
             segments,
         }),
+    }
+}
+
+fn suspension() -> Suspension {
+    Suspension {
+        rule: "Double points Tuesday".into(),
+        at: "earning.rhai:12".into(),
+        version: 3,
+        since: Timestamp::from_timestamp_nanos(1_772_559_000_000_000_000),
+        members: 10,
+        failed_at: "earning.rhai:15:22".into(),
+        error: "Division by zero: 24 / 0".into(),
     }
 }
 

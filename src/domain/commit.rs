@@ -62,6 +62,31 @@ pub struct Commit {
     pub decided_at: Timestamp,
 }
 
+impl Commit {
+    /// A commit that changes nothing.
+    pub fn of_nothing(chain: ChainId, decided_at: Timestamp) -> Self {
+        Self {
+            chain,
+            source: None,
+            member: None,
+            wake: Wake::Kept,
+            new_identities: Vec::new(),
+            people: PeopleChanges::default(),
+            order: None,
+            coupons: CouponChanges::default(),
+            new_referral_code: None,
+            referral: None,
+            referral_reward: None,
+            follow_up: None,
+            redemptions: RedemptionChanges::default(),
+            transfers: Vec::new(),
+            events: Vec::new(),
+            deliveries: Vec::new(),
+            decided_at,
+        }
+    }
+}
+
 /// What a merge, an un-merge, an erasure or a claim changed beside the member. Other commits change nothing of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PeopleChanges {

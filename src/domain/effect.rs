@@ -175,15 +175,44 @@ pub struct RuleFailure {
     pub at: String,
     /// What went wrong.
     pub error: String,
+    /// What kind of failure it is, for programs.
+    #[serde(default, skip_serializing_if = "FailureCode::is_usual")]
+    pub code: FailureCode,
     /// What the rule reacted to, when it starts on what an event came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reacted_to: Option<Box<Reaction>>,
 }
 
+/// What kind of failure it is. Said of those that are no mistake in the rule itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The rule was run, and it or one of its effects went wrong.
+    #[default]
+    Failed,
+    /// The rule is suspended, so it was not run.
+    Suspended,
+    /// It should have run again, and there is no rule of this name any more.
+    NoSuchRule,
+}
+
+impl FailureCode {
+    /// Whether there is nothing to say about it.
+    fn is_usual(&self) -> bool {
+        *self == Self::Failed
+    }
+}
+
 impl RuleFailure {
     /// This rule failed there, for this reason.
     pub fn new(rule: impl Into<String>, at: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { rule: rule.into(), at: at.into(), error: error.into(), reacted_to: None }
+        Self {
+            rule: rule.into(),
+            at: at.into(),
+            error: error.into(),
+            code: FailureCode::Failed,
+            reacted_to: None,
+        }
     }
 
     /// The engine itself could not do it.
@@ -194,6 +223,11 @@ impl RuleFailure {
     /// Whether a rule failed on what happened, not on what that came to.
     pub fn of_rule_itself(&self) -> bool {
         self.reacted_to.is_none() && !self.is_of_engine()
+    }
+
+    /// Whether a rule was run and failed.
+    pub fn is_mistake(&self) -> bool {
+        self.code == FailureCode::Failed && !self.is_of_engine()
     }
 
     /// Whether the engine itself failed, and no rule.

@@ -30,6 +30,7 @@ use super::schedule::TickType;
 use super::segment::SegmentType;
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
 use super::source_event::SourceType;
+use super::suspension::{RuleResumed, RuleSuspended};
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name};
 
@@ -123,6 +124,8 @@ event_types! {
     MenuItemCreated = "menu_item.created": "There is a new item on the menu.",
     MenuItemUpdated = "menu_item.updated": "An item of the menu changed.",
     MenuItemDeleted = "menu_item.deleted": "An item is not on the menu any more.",
+    RuleSuspended = "rule.suspended": "A rule failed for one member after the other and is not run until somebody looks at it.",
+    RuleResumed = "rule.resumed": "A rule that was suspended is run again.",
 }
 
 impl EventType {
@@ -136,7 +139,14 @@ impl EventType {
                 | Self::MenuItemCreated
                 | Self::MenuItemUpdated
                 | Self::MenuItemDeleted
+                | Self::RuleSuspended
+                | Self::RuleResumed
         )
+    }
+
+    /// Whether it tells of a rule, and so of nothing that a source event caused.
+    pub const fn is_about_rule(self) -> bool {
+        matches!(self, Self::RuleSuspended | Self::RuleResumed)
     }
 
     /// Whether a rule can start on it. Of two with the name of a source event or a tick, that one starts the rule; and
@@ -393,6 +403,10 @@ pub enum EventData {
     CustomEmitted(Emitted),
     /// `experience.*`, `menu_item.*`
     Offering(OfferingNews),
+    /// `rule.suspended`
+    RuleSuspended(Box<RuleSuspended>),
+    /// `rule.resumed`
+    RuleResumed(Box<RuleResumed>),
 }
 
 impl EventData {
@@ -479,6 +493,8 @@ impl EventData {
             Self::MemberChurned(_) => EventType::MemberChurned,
             Self::MemberReactivated(_) => EventType::MemberReactivated,
             Self::CustomEmitted(_) => EventType::CustomEmitted,
+            Self::RuleSuspended(_) => EventType::RuleSuspended,
+            Self::RuleResumed(_) => EventType::RuleResumed,
             Self::Offering(news) => match (news.what, news.change) {
                 (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
                 (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,
@@ -515,7 +531,7 @@ pub struct LoyaltyEvent {
     pub at: Timestamp,
     /// What happened.
     pub data: EventData,
-    /// Key of the source event; `None` for a scheduled tick.
+    /// Key of the source event; `None` for a scheduled tick, and for what is told of a rule.
     pub source_key: Option<Key>,
 }
 

@@ -53,6 +53,7 @@ pub mod shared;
 pub mod source_event;
 pub mod statement;
 pub mod status;
+pub mod suspension;
 pub mod terms;
 pub mod text;
 pub mod tick;

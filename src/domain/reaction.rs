@@ -183,7 +183,9 @@ fn read(kind: EventType, data: &RawValue) -> Result<Option<EventData>, serde_jso
         | T::ExperienceDeleted
         | T::MenuItemCreated
         | T::MenuItemUpdated
-        | T::MenuItemDeleted => return Ok(None),
+        | T::MenuItemDeleted
+        | T::RuleSuspended
+        | T::RuleResumed => return Ok(None),
     };
     told.map(Some)
 }

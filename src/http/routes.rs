@@ -124,6 +124,7 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     of_chain("/program/backtest").post(program::backtest).add(service);
     of_chain("/program/publish").post(program::publish).add(service);
     of_chain("/program/rollback").post(program::roll_back).add(service);
+    of_chain("/program/rules/resume").post(program::resume_rule).add(service);
     of_chain("/churn").get(churn::get).add(service);
     of_chain("/churn/refit").post(churn::refit).add(service);
 }

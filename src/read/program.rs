@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::publication::{Origin, Publication};
+use crate::domain::suspension::Suspension;
 use crate::domain::text::{Name, Note};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::difference::{self, FileDifference};
@@ -54,8 +56,33 @@ pub struct ProgramView<'a> {
     tiers: Vec<&'a Name>,
     /// In the order of their files.
     rules: Vec<&'a str>,
+    /// Those of them that kept failing and are not run.
+    suspended: Vec<SuspensionView>,
     /// Why the newest edit of the folder is not in force; empty when it is.
     problems: &'a [Diagnostic],
+}
+
+/// A suspended rule.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SuspensionView {
+    /// Its name.
+    rule: SmolStr,
+    /// `file:line`.
+    at: SmolStr,
+    since: Timestamp,
+    /// For how many members in a row it had failed.
+    members: u16,
+    /// `file:line:column` of the last failure.
+    failed_at: SmolStr,
+    error: SmolStr,
+}
+
+impl SuspensionView {
+    /// What may be shown of it.
+    pub fn of(suspension: &Suspension) -> Self {
+        let Suspension { rule, at, version: _, since, members, failed_at, error } = suspension.clone();
+        Self { rule, at, since, members, failed_at, error }
+    }
 }
 
 /// A version with its files.
@@ -98,6 +125,7 @@ impl Reader {
             note: publication.and_then(|publication| publication.note),
             tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
             rules: program.map_or_else(Vec::new, |program| program.rule_names().collect()),
+            suspended: program.map_or(&[][..], Program::suspended).iter().map(SuspensionView::of).collect(),
             problems,
         })
     }

@@ -1,6 +1,6 @@
 //! What runs again of an event on which rules failed.
 
-use crate::domain::effect::RuleFailure;
+use crate::domain::effect::{FailureCode, RuleFailure};
 use crate::domain::reaction::Reaction;
 
 use super::code::{RuleEvent, Unit};
@@ -50,6 +50,7 @@ impl<'a> Again<'a> {
         };
         self.failed().iter().filter(is_gone).map(|failed| RuleFailure {
             at: String::new(),
+            code: FailureCode::NoSuchRule,
             error: "there is no rule of this name any more; give it its old name to run it again".to_owned(),
             ..failed.clone()
         })

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use rhai::Dynamic;
+use ulid::Ulid;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -30,7 +31,7 @@ use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::loyalty_event::{EventData, LoyaltyEvent};
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Settled};
 use crate::domain::shared::Shared;
@@ -95,6 +96,21 @@ pub fn decide(
     case: Case,
 ) -> Result<Commit, Undecided> {
     Ok(decide_and_tell(program, chain, endpoints, case)?.commit)
+}
+
+/// [`decide`], for those who look after rules that keep failing: also answers which rules did what they say, as long as
+/// there is one that lately did not.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_and_watch(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    case: Case,
+) -> Result<(Commit, Vec<Arc<str>>), Undecided> {
+    let decided = decide_and_tell(program, chain, endpoints, case)?;
+    Ok((decided.commit, decided.minutes.succeeded))
 }
 
 /// [`decide`], for those who want to know why.
@@ -198,12 +214,38 @@ pub(super) fn announce_and_tell(
     now: Timestamp,
 ) -> Option<Decided> {
     let mut commit = decide::announce(program.frame(chain), input, now)?;
-    // Without a member there is nothing that would have to be looked up.
-    let (mut minutes, mut purse) = (Minutes::of(program), Purse::default());
-    let (forwards, failures) = ask_triggers(program, &commit, &Foresight::Nothing, &mut purse, &mut minutes);
-    address(endpoints, &mut commit, &forwards);
-    report(&mut commit, failures);
+    let mut minutes = Minutes::of(program);
+    let forwards = send_out(program, endpoints, &mut commit, &mut minutes);
     Some(Decided { commit, minutes, failures: Vec::new(), forwards })
+}
+
+/// Tells subscribers, and whoever triggers name, of the program itself; nothing else changes.
+pub fn tell(
+    program: &Program,
+    chain: &ChainId,
+    endpoints: &[Arc<Endpoint>],
+    told: impl IntoIterator<Item = EventData>,
+    id: Ulid,
+    now: Timestamp,
+) -> Commit {
+    let mut commit = decide::tell(chain, told, id, now);
+    send_out(program, endpoints, &mut commit, &mut Minutes::of(program));
+    commit
+}
+
+/// To whom goes what is told about no guest.
+fn send_out(
+    program: &Program,
+    endpoints: &[Arc<Endpoint>],
+    commit: &mut Commit,
+    minutes: &mut Minutes,
+) -> Vec<Vec<Name>> {
+    // Without a member there is nothing that would have to be looked up.
+    let mut purse = Purse::default();
+    let (forwards, failures) = ask_triggers(program, commit, &Foresight::Nothing, &mut purse, minutes);
+    address(endpoints, commit, &forwards);
+    report(commit, failures);
+    forwards
 }
 
 /// What a rule asks for.

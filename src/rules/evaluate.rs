@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rhai::{Caches, Dynamic, EvalAltResult, EvalContext, Expression, GlobalRuntimeState, Scope};
 
 use crate::domain::coupon::Purse;
-use crate::domain::effect::{Action, RuleFailure};
+use crate::domain::effect::{Action, FailureCode, RuleFailure};
+use crate::domain::suspension::Suspension;
 use crate::domain::text::Name;
 
 use super::code::{Code, Unit};
@@ -54,6 +55,8 @@ pub(super) struct Run<'a> {
     /// What may be asked about the member's coupons.
     purse: Purse,
     telling: Telling,
+    /// Rules that are not run.
+    suspended: &'a [Suspension],
 }
 
 impl<'a> Run<'a> {
@@ -72,7 +75,8 @@ impl<'a> Run<'a> {
         for (name, value) in variables {
             scope.push_constant_dynamic(name, value);
         }
-        Self { code, kept, scope, subjects: Subjects::default(), purse, telling: program.telling }
+        let (telling, suspended) = (program.telling, &*program.suspended);
+        Self { code, kept, scope, subjects: Subjects::default(), purse, telling, suspended }
     }
 
     /// Ends. Hands back what was asked about.
@@ -82,8 +86,31 @@ impl<'a> Run<'a> {
 
     /// What the rule asks for.
     pub(super) fn rule(&mut self, unit: &Unit) -> Result<Judged<Vec<Action>>, RuleFailure> {
+        if let Some(suspension) = self.suspended.iter().find(|suspension| suspension.rule == *unit.name) {
+            return self.leave_out(unit, suspension);
+        }
         let page = self.asked(unit, |purse| Page::of_rule(unit.name.clone(), purse))?;
         Ok(page.map_or_else(|| Judged::Not(self.unmet(unit)), |page| Judged::Held(page.into_actions())))
+    }
+
+    /// A suspended rule fails, unless it is plain without the interpreter that it would have done nothing.
+    fn leave_out(
+        &mut self,
+        unit: &Unit,
+        suspension: &Suspension,
+    ) -> Result<Judged<Vec<Action>>, RuleFailure> {
+        match self.guard(unit) {
+            Answer::Fails => Ok(Judged::Not(self.unmet(unit))),
+            Answer::Holds | Answer::Unknown => {
+                Err(RuleFailure { code: FailureCode::Suspended, ..unit.failure(suspension) })
+            }
+        }
+    }
+
+    /// What can be said of the condition without the interpreter.
+    fn guard(&mut self, unit: &Unit) -> Answer {
+        let guard = unit.guard.as_ref();
+        guard.map_or(Answer::Unknown, |guard| guard.ask(&mut self.subjects, &self.scope))
     }
 
     /// The tags that the trigger forwards to.
@@ -99,8 +126,7 @@ impl<'a> Run<'a> {
 
     /// What was asked for; `None` when the condition did not hold.
     fn asked(&mut self, unit: &Unit, page: impl FnOnce(Purse) -> Page) -> Result<Option<Page>, RuleFailure> {
-        let guard = unit.guard.as_ref();
-        let guard = guard.map_or(Answer::Unknown, |guard| guard.ask(&mut self.subjects, &self.scope));
+        let guard = self.guard(unit);
         if guard == Answer::Fails {
             return Ok(None);
         }

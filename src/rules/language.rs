@@ -123,6 +123,8 @@ fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
     let (symbol, then) = match (at & step::MASK, next) {
         (step::NAME, _) => ("$string$", step::ON),
         (step::ON, _) => ("on", step::EVENT),
+        // `rule.suspended` begins with a word of ours, which is no name to the parser.
+        (step::EVENT, "rule") => ("rule", step::AFTER_EVENT),
         (step::EVENT, _) => ("$ident$", step::AFTER_EVENT),
         (step::AFTER_EVENT, ".") => (".", step::EVENT),
         (step::AFTER_EVENT | step::CLAUSE, "when") if may_when => ("when", step::CONDITION | step::SEEN_WHEN),
@@ -265,7 +267,13 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
         priority: 0,
         body: Expr::Unit(position),
     };
-    for token in custom.tokens.iter().skip(2).filter(|token| token.starts_with('$')) {
+    for token in custom.tokens.iter().skip(2) {
+        if token == "rule" {
+            block.event.push_str(token);
+        }
+        if !token.starts_with('$') {
+            continue;
+        }
         let input = inputs.next()?;
         match (&**token, input) {
             ("$ident$", Expr::Variable(variable, ..)) => {

@@ -16,6 +16,7 @@
 //!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
+//! - `conduct` knows which rules keep failing, and which are suspended for it.
 //! - [`backtest`] lives members' lives again under another program. `records` is what it and tests have for a store.
 //!
 //! A rule asks for effects and can do nothing else. It sees no clock, no file, no network, no other chain and no other
@@ -32,6 +33,7 @@ mod cascade;
 mod check;
 mod code;
 mod conditions;
+mod conduct;
 pub mod cut;
 pub mod decide;
 pub mod diagnostic;

@@ -10,9 +10,11 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::domain::decide::Frame;
 use crate::domain::member::Member;
 use crate::domain::schedule::{Schedule, TickType};
+use crate::domain::suspension::Suspension;
 use crate::domain::terms::Terms;
 
 use super::code::Code;
+use super::conduct::Watch;
 use super::diagnostic::Diagnostic;
 use super::manifest::{self, Manifest};
 use super::verdict::Telling;
@@ -72,6 +74,8 @@ pub struct Program {
     pub enrol_on_first_sight: bool,
     pub(super) code: Arc<Code>,
     pub(super) telling: Telling,
+    pub(super) suspended: Arc<[Suspension]>,
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Program {
@@ -85,6 +89,8 @@ impl Program {
             enrol_on_first_sight: true,
             code: Arc::new(Code::empty()),
             telling: Telling::What,
+            suspended: Arc::default(),
+            watch: Arc::default(),
         }
     }
 
@@ -117,6 +123,8 @@ impl Program {
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
             telling: Telling::What,
+            suspended: Arc::default(),
+            watch: Arc::default(),
         })
     }
 

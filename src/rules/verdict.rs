@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::domain::effect::{Action, RuleFailure};
+use crate::domain::Timestamp;
+use crate::domain::effect::{Action, FailureCode, RuleFailure};
 use crate::domain::ids::EventId;
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::receipt::EffectLine;
+use crate::domain::suspension::Suspension;
 use crate::domain::text::Name;
 
 use super::code::Unit;
@@ -75,6 +77,17 @@ pub enum Verdict<T> {
         /// What went wrong.
         error: Box<str>,
     },
+    /// It is suspended, so it was not asked.
+    Suspended {
+        /// Since when.
+        since: Timestamp,
+        /// For how many members in a row it had failed.
+        members: u16,
+        /// `file:line:column` of its last failure.
+        failed_at: Box<str>,
+        /// What went wrong there.
+        error: Box<str>,
+    },
 }
 
 impl<T> Verdict<T> {
@@ -89,6 +102,12 @@ impl<T> Verdict<T> {
                 Self::Failed { failed_at: at.as_str().into(), error: error.as_str().into() }
             }
         }
+    }
+
+    fn of_suspended(suspension: &Suspension) -> Self {
+        let Suspension { since, members, failed_at, error, .. } = suspension;
+        let (failed_at, error) = (failed_at.as_str().into(), error.as_str().into());
+        Self::Suspended { since: *since, members: *members, failed_at, error }
     }
 }
 
@@ -140,13 +159,17 @@ pub struct TriggerVerdict {
 #[derive(Debug, Default)]
 pub(super) struct Minutes {
     telling: Telling,
+    /// Whether some rule keeps failing, so that it matters who does not.
+    watching: bool,
+    /// The rules that did what they say, while it matters.
+    pub(super) succeeded: Vec<Arc<str>>,
     pub(super) rules: Vec<RuleVerdict>,
     pub(super) triggers: Vec<TriggerVerdict>,
 }
 
 impl Minutes {
     pub(super) fn of(program: &Program) -> Self {
-        Self { telling: program.telling, ..Self::default() }
+        Self { telling: program.telling, watching: program.watch.is_on(), ..Self::default() }
     }
 
     /// A rule was judged; `lines` are those of the receipt so far.
@@ -157,6 +180,9 @@ impl Minutes {
         outcome: &Result<Judged<Effects>, RuleFailure>,
         lines: &[EffectLine],
     ) {
+        if self.watching && matches!(outcome, Ok(Judged::Held(_))) {
+            self.succeeded.push(unit.name.clone());
+        }
         if self.telling == Telling::What {
             return;
         }
@@ -164,7 +190,11 @@ impl Minutes {
             |effects: &Effects| Done { effects: lines.get(effects.clone()).unwrap_or_default().to_vec() };
         let (rule, at) = (unit.name.clone(), unit.cause.at.clone());
         let on = program.code.event_of(unit);
-        self.rules.push(RuleVerdict { rule, at, on, verdict: Verdict::of(outcome, done) });
+        let is_suspended = matches!(outcome, Err(failure) if failure.code == FailureCode::Suspended);
+        let suspension = program.suspended().iter().find(|known| is_suspended && known.rule == *rule);
+        let verdict = suspension
+            .map_or_else(|| Verdict::of(outcome, done), |suspension| Verdict::of_suspended(suspension));
+        self.rules.push(RuleVerdict { rule, at, on, verdict });
     }
 
     /// A trigger was judged.
@@ -202,7 +232,7 @@ pub(super) fn in_words(rules: &[RuleVerdict]) -> String {
     }];
     let unmet = rules.iter().filter_map(|judged| match &judged.verdict {
         Verdict::NotFired(unmet) => Some((&judged.rule, unmet)),
-        Verdict::Fired(_) | Verdict::Failed { .. } => None,
+        Verdict::Fired(_) | Verdict::Failed { .. } | Verdict::Suspended { .. } => None,
     });
     let mut unmet: Vec<_> = unmet.map(|(rule, unmet)| format!("\"{rule}\" did not: {unmet}")).collect();
     let left = unmet.split_off(unmet.len().min(MAX_NAMED)).len();

@@ -4,11 +4,11 @@ use super::attempt::AttemptChange;
 use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
 use super::coupon::{CouponRow, HoldingRow, TallyRow, UsageRow};
-use super::delivery::DeliveryRow;
+use super::delivery::{self, DeliveryRow};
 use super::error::StoreError;
 use super::group::{self, Fate};
 use super::ledger::TransferRow;
-use super::loyalty_event::EventRow;
+use super::loyalty_event::{self, EventRow};
 use super::member::{IdentityRow, MemberChange};
 use super::order::OrderRow;
 use super::redemption::{RedemptionRow, StockChange};
@@ -137,6 +137,14 @@ impl CommitRows {
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),
         }
     }
+}
+
+/// Writes what a commit tells, as part of an administrative change. It changes nothing else.
+pub fn write_told(conn: &mut DbConn, told: &Commit) -> Result<(), StoreError> {
+    let rows = CommitRows::of(told);
+    loyalty_event::insert(conn, &rows.events.iter().collect::<Vec<_>>())?;
+    delivery::insert(conn, &rows.deliveries.iter().collect::<Vec<_>>())?;
+    Ok(())
 }
 
 /// What became of a [`Write`].

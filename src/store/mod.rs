@@ -33,6 +33,7 @@ pub(crate) mod sabotage;
 mod schema;
 pub mod source_event;
 pub mod spool;
+pub mod suspension;
 #[cfg(test)]
 mod tests;
 mod trail;

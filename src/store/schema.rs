@@ -187,6 +187,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    suspended_rules (chain, version, rule) {
+        chain -> Text,
+        version -> BigInt,
+        rule -> Text,
+        at -> Text,
+        since -> BigInt,
+        members -> BigInt,
+        failed_at -> Text,
+        error -> Text,
+    }
+}
+
+diesel::table! {
     churn_models (chain, fitted_at) {
         chain -> Text,
         fitted_at -> BigInt,

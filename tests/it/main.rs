@@ -33,6 +33,7 @@ mod referrals;
 mod repeats;
 mod segments;
 mod surface;
+mod suspensions;
 mod tiers;
 mod versions;
 mod world;

@@ -193,6 +193,20 @@ CREATE TABLE program_versions (
     PRIMARY KEY (chain, version)
 );
 
+-- Rules that are not run because they kept failing. One that is run again has no row: loyalty events tell what was.
+CREATE TABLE suspended_rules (
+    chain TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    rule TEXT NOT NULL,
+    at TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    -- For how many in a row it had failed, where it did last, and how.
+    members BIGINT NOT NULL,
+    failed_at TEXT NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (chain, version, rule)
+);
+
 -- Parameters and calibration are JSON. The newest is in force, a few before it show how it changed.
 CREATE TABLE churn_models (
     chain TEXT NOT NULL,

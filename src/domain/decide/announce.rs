@@ -1,8 +1,11 @@
 //! What happens to no guest: told to the world, and nothing else changes.
 
+use ulid::Ulid;
+
 use super::finish::event_line;
 use super::{Frame, SourceInput, keep};
 use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
 use crate::domain::ids::EventId;
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent};
@@ -30,4 +33,18 @@ pub fn announce(frame: Frame<'_>, input: &SourceInput, now: Timestamp) -> Option
     }
     commit.events.push(told);
     Some(commit)
+}
+
+/// The commit that only tells of the program itself, without deliveries; `id` tells its events from all others.
+pub fn tell(chain: &ChainId, told: impl IntoIterator<Item = EventData>, id: Ulid, now: Timestamp) -> Commit {
+    let event = |(n, data)| LoyaltyEvent {
+        id: EventId::derived(id, n),
+        chain: chain.clone(),
+        subject: None,
+        at: now,
+        data,
+        source_key: None,
+    };
+    let events = (0..).zip(told).map(event).collect();
+    Commit { events, ..Commit::of_nothing(chain.clone(), now) }
 }

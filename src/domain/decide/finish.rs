@@ -6,15 +6,13 @@ use ulid::Ulid;
 
 use super::{Draft, Frame, Occasion, SourceInput};
 use crate::domain::Timestamp;
-use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
-use crate::domain::coupon::CouponChanges;
+use crate::domain::commit::{Commit, SourceChange, SourceOrigin, Wake};
 use crate::domain::ids::{EventId, MemberId, SourceId};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, Subject};
 use crate::domain::member::MemberFace;
 use crate::domain::receipt::{
     CouponLine, EventLine, LineData, PointsLine, Receipt, RedemptionLine, SourceStatus,
 };
-use crate::domain::redemption::RedemptionChanges;
 use crate::domain::refusal::Refused;
 use crate::domain::schedule::TickType;
 use crate::domain::tick::KeptTick;
@@ -160,31 +158,14 @@ pub fn refuse(frame: Frame<'_>, input: SourceInput, refused: Refused, now: Times
 /// The commit that only keeps a source event: undecided, or parked because nobody knows whose it is.
 pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Timestamp) -> Commit {
     let receipt = Receipt::kept(input.id, input.event.key.clone(), status, frame.program_version);
-    Commit {
-        chain: frame.chain.clone(),
-        source: Some(SourceChange {
-            id: input.id,
-            event: input.event,
-            received_at: input.received_at,
-            from: input.from,
-            member: None,
-            previous: None,
-            receipt,
-        }),
+    let source = SourceChange {
+        id: input.id,
+        event: input.event,
+        received_at: input.received_at,
+        from: input.from,
         member: None,
-        wake: Wake::Kept,
-        new_identities: Vec::new(),
-        people: PeopleChanges::default(),
-        order: None,
-        coupons: CouponChanges::default(),
-        new_referral_code: None,
-        referral: None,
-        referral_reward: None,
-        follow_up: None,
-        redemptions: RedemptionChanges::default(),
-        transfers: Vec::new(),
-        events: Vec::new(),
-        deliveries: Vec::new(),
-        decided_at: now,
-    }
+        previous: None,
+        receipt,
+    };
+    Commit { source: Some(source), ..Commit::of_nothing(frame.chain.clone(), now) }
 }

@@ -30,7 +30,7 @@ mod segment;
 mod session;
 mod tier;
 
-pub use announce::announce;
+pub use announce::{announce, tell};
 pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 

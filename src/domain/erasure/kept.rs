@@ -321,6 +321,8 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
         E::MenuItemCreated | E::MenuItemUpdated | E::MenuItemDeleted => {
             &[("menu_item", Whole), ("source_event", Whole)]
         }
+        // About no member, so never asked for.
+        E::RuleSuspended | E::RuleResumed => &[],
     }
 }
 

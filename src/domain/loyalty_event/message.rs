@@ -112,6 +112,8 @@ impl Serialize for DataWithSource<'_> {
             EventData::MemberAtRisk(own)
             | EventData::MemberChurned(own)
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),
+            EventData::RuleSuspended(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::RuleResumed(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::Offering(OfferingNews { what: Offering::Experience, about, .. }) => {
                 With { own: &ExperienceNews { experience: about }, source_event }.serialize(serializer)
             }

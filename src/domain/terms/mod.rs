@@ -6,6 +6,7 @@ pub mod cart;
 pub mod celebration;
 pub mod churn;
 pub mod earning;
+pub mod failure;
 pub mod lifecycle;
 pub mod referral;
 pub mod refund;
@@ -21,6 +22,7 @@ use cart::CartTerms;
 use celebration::CelebrationTerms;
 use churn::ChurnTerms;
 use earning::Earning;
+use failure::FailureTerms;
 use lifecycle::Lifecycle;
 use referral::Referrals;
 use refund::Refunds;
@@ -63,6 +65,8 @@ pub struct Terms {
     pub marks: Vec<Name>,
     /// Loyalty events of the program's own, which rules emit.
     pub events: Vec<Name>,
+    /// What becomes of rules that keep failing.
+    pub failures: FailureTerms,
 }
 
 impl Terms {
@@ -130,6 +134,7 @@ impl Default for Terms {
             counters: Vec::new(),
             marks: Vec::new(),
             events: Vec::new(),
+            failures: FailureTerms::DEFAULT,
         }
     }
 }

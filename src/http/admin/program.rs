@@ -10,14 +10,14 @@ use super::{created, found};
 use crate::actors::publish::{ChainReport, Proposal, Published};
 use crate::domain::Timestamp;
 use crate::domain::role::Right;
-use crate::domain::text::Note;
+use crate::domain::text::{Name, Note};
 use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::backtest::{Backtested, Candidate, Range};
-use crate::read::program::PublicationView;
+use crate::read::program::{PublicationView, SuspensionView};
 
 const WHAT: &str = "version";
 
@@ -49,6 +49,12 @@ struct RollBack {
     version: i64,
     #[serde(default)]
     note: Option<Note>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resume {
+    rule: Name,
 }
 
 /// What to try on what happened: files, or a version.
@@ -194,6 +200,19 @@ pub(in crate::http) async fn roll_back(
     let RollBack { version, note } = body.json().await?;
     let by = Some(caller.name().clone());
     Ok(answer(&path, state.engine.roll_back(&chain.chain.id, version, by, note).await?))
+}
+
+/// `POST /v1/chains/{chain}/program/rules/resume`: a suspended rule runs again. Answers what it was suspended for.
+pub(in crate::http) async fn resume_rule(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Resume { rule } = body.json().await?;
+    let resumed = state.engine.resume_rule(&chain.chain.id, rule, caller.name().clone()).await?;
+    Ok(HttpResponse::Ok().json(SuspensionView::of(&resumed)))
 }
 
 /// 201 for a new version; 200 when these very files are in force already.

@@ -6,6 +6,7 @@ mod achievements;
 mod carts;
 mod celebrations;
 mod coupon_books;
+mod failures;
 mod lifecycle;
 mod orders;
 mod own_words;
@@ -167,6 +168,7 @@ impl Reader<'_> {
             "counters",
             "marks",
             "events",
+            "failures",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -205,6 +207,7 @@ impl Reader<'_> {
                 counters: self.counters(table),
                 marks: self.marks(table),
                 events: self.events(table),
+                failures: self.failures(table),
                 celebrations,
                 earning,
                 refunds,

@@ -20,6 +20,7 @@ mod properties;
 mod redemptions;
 mod replays;
 mod segments;
+mod suspensions;
 mod tier;
 mod verdicts;
 mod wallets;

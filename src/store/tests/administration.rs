@@ -13,11 +13,14 @@ use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::role::Role;
+use crate::domain::suspension::Suspension;
 use crate::domain::text::{Name, Note};
 use crate::store::loyalty_event::{self, EventFilter};
 use crate::store::schema::churn_models;
 use crate::store::vault::Vault;
-use crate::store::{StoreError, chain as chains, churn, endpoint as endpoints, key, member, program};
+use crate::store::{
+    StoreError, chain as chains, churn, endpoint as endpoints, key, member, program, suspension,
+};
 
 pub(super) fn chain() -> Chain {
     Chain {
@@ -105,6 +108,32 @@ on_both! {
         assert_eq!(newest, [("harvest".to_owned(), 3), ("other".to_owned(), 9)]);
         let again = store.writer().unwrap().run(|c, _| program::insert(c, &harvest(), &version(2, Origin::Api), "{}"));
         assert!(matches!(again, Err(StoreError::Taken { .. })));
+    }
+
+    fn a_suspended_rule_comes_back_as_it_was_until_it_runs_again(store) {
+        let suspended = |rule: &str, version| Suspension {
+            rule: rule.into(),
+            at: "earning.rhai:12".into(),
+            version,
+            since: at(3),
+            members: 10,
+            failed_at: "earning.rhai:15:22".into(),
+            error: "Division by zero".into(),
+        };
+        let (first, second) = (suspended("Zebra", 2), suspended("Apple", 3));
+        let other = "other".parse().unwrap();
+        for (chain, row) in [(&harvest(), &second), (&harvest(), &first), (&other, &first)] {
+            store.change(|c| suspension::insert(c, chain, row));
+        }
+        let again = store.writer().unwrap().run(|c, _| suspension::insert(c, &harvest(), &first));
+        assert!(matches!(again, Err(StoreError::Taken { .. })));
+        assert_eq!(store.look(|c| suspension::list(c, &harvest())), [first.clone(), second.clone()]);
+        let all = [("harvest", &first), ("harvest", &second), ("other", &first)];
+        assert_eq!(store.look(suspension::all), all.map(|(chain, row)| (chain.to_owned(), row.clone())));
+        assert!(store.change(|c| suspension::remove(c, &harvest(), &first)));
+        assert!(!store.change(|c| suspension::remove(c, &harvest(), &first)));
+        assert_eq!(store.look(|c| suspension::list(c, &harvest())), [second]);
+        assert_eq!(store.look(|c| suspension::list(c, &other)).len(), 1);
     }
 
     fn a_churn_model_comes_back_to_the_bit_and_the_oldest_are_forgotten(store) {
