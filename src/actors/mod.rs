@@ -38,6 +38,7 @@ pub mod member;
 pub mod outbound;
 pub mod programs;
 pub mod publish;
+pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;
 mod stored;

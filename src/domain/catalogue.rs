@@ -142,6 +142,7 @@ impl EventType {
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: Some(literal(Key::parse("ORD-1001"))),
+            program_version: 1,
         }
     }
 

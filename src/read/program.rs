@@ -22,7 +22,7 @@ pub struct PublicationView {
     /// SHA-256 of its files, in hexadecimal.
     hash: String,
     origin: Origin,
-    /// The version whose files a rollback repeats.
+    /// The version whose files a rollback or a promotion repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     restores: Option<i64>,
     /// The API key that published it; `null` = nobody did, the folder was edited.

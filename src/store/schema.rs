@@ -8,6 +8,7 @@ diesel::table! {
         timezone -> Text,
         currency -> Text,
         created_at -> BigInt,
+        folder_hash -> Nullable<Binary>,
     }
 }
 
@@ -109,6 +110,7 @@ diesel::table! {
         kind -> Text,
         member -> Nullable<Text>,
         at -> BigInt,
+        program_version -> BigInt,
         body -> Text,
     }
 }
@@ -183,6 +185,18 @@ diesel::table! {
         published_by -> Nullable<Text>,
         note -> Nullable<Text>,
         created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    roll_outs (chain, version) {
+        chain -> Text,
+        version -> BigInt,
+        base -> BigInt,
+        stages -> Text,
+        ending -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+        ended_by -> Nullable<Text>,
     }
 }
 

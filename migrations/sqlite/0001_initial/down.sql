@@ -10,6 +10,7 @@ DROP TABLE coupon_holdings;
 DROP TABLE coupons;
 DROP TABLE coupon_books;
 DROP TABLE churn_models;
+DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;

@@ -97,7 +97,9 @@ on_both! {
         assert_eq!((&latest.publication, &*latest.files_json), (&all[2], "{}"));
         assert_eq!(store.look(|c| program::get(c, &harvest(), 1)).unwrap().publication, all[0]);
         assert_eq!(store.look(|c| program::get(c, &harvest(), 9)), None);
-        assert_eq!(store.look(|c| program::latest_of_folder(c, &harvest())), Some([2; 32]));
+        assert_eq!(store.look(|c| program::publication(c, &harvest(), 1)), Some(all[0].clone()));
+        assert_eq!(store.look(|c| program::before(c, &harvest(), 3)), Some(2));
+        assert_eq!(store.look(|c| program::before(c, &harvest(), 1)), None);
         assert_eq!(store.look(|c| program::list(c, &harvest(), None, 2)), [all[2].clone(), all[1].clone()]);
         assert_eq!(store.look(|c| program::list(c, &harvest(), Some(2), 2)), [all[0].clone()]);
         let mut newest = store.look(program::newest);

@@ -44,7 +44,7 @@ on_both! {
             };
         }
         readable!(chains members identities source_events orders transfers loyalty_events endpoints deliveries attempts
-                  api_keys program_versions churn_models coupon_books coupons coupon_holdings coupon_tallies
+                  api_keys program_versions roll_outs churn_models coupon_books coupons coupon_holdings coupon_tallies
                   coupon_usages redemptions reward_stock erasures parked);
     }
 }
