@@ -169,11 +169,15 @@ impl RollOut {
         self.ended.is_none() && self.stage().audience.includes(self.version, member, location)
     }
 
+    /// Its stage at an instant; `None` before it and after it.
+    pub fn stage_at(&self, at: Timestamp) -> Option<&Stage> {
+        let has_ended = self.ended.as_ref().is_some_and(|ended| ended.at <= at);
+        self.stages().rev().find(|stage| stage.at <= at).filter(|_| !has_ended)
+    }
+
     /// Whether it decided at an instant what happened to a member there.
     pub fn decided(&self, at: Timestamp, member: MemberId, location: Option<&Name>) -> bool {
-        let has_ended = self.ended.as_ref().is_some_and(|ended| ended.at <= at);
-        let stage = self.stages().rev().find(|stage| stage.at <= at).filter(|_| !has_ended);
-        stage.is_some_and(|stage| stage.audience.includes(self.version, member, location))
+        self.stage_at(at).is_some_and(|stage| stage.audience.includes(self.version, member, location))
     }
 
     /// From here on it is for others. Answers whether there was room for one change more.

@@ -9,6 +9,7 @@ use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::publication::{Origin, Publication};
+use crate::domain::roll_out::{Audience, RollOut};
 use crate::domain::text::{Name, Note};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::difference::{self, FileDifference};
@@ -54,8 +55,18 @@ pub struct ProgramView<'a> {
     tiers: Vec<&'a Name>,
     /// In the order of their files.
     rules: Vec<&'a str>,
+    /// What is tried on some beside it.
+    candidate: Option<TriedView<'a>>,
     /// Why the newest edit of the folder is not in force; empty when it is.
     problems: &'a [Diagnostic],
+}
+
+/// A candidate, and for whom it decides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct TriedView<'a> {
+    version: i64,
+    #[serde(flatten)]
+    audience: &'a Audience,
 }
 
 /// A version with its files.
@@ -84,11 +95,12 @@ impl Reader {
         &self,
         chain: ChainId,
         program: Option<&'a Program>,
+        candidate: Option<&'a RollOut>,
         problems: &'a [Diagnostic],
     ) -> Result<ProgramView<'a>, ReadError> {
         let version = program.map_or(0, |program| program.version);
-        let stored = self.run(move |conn| Ok(program::get(conn, &chain, version)?)).await?;
-        let publication = stored.map(|stored| PublicationView::of(stored.publication));
+        let stored = self.run(move |conn| Ok(program::publication(conn, &chain, version)?)).await?;
+        let publication = stored.map(PublicationView::of);
         Ok(ProgramView {
             version,
             hash: publication.as_ref().map(|publication| publication.hash.clone()),
@@ -98,6 +110,10 @@ impl Reader {
             note: publication.and_then(|publication| publication.note),
             tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
             rules: program.map_or_else(Vec::new, |program| program.rule_names().collect()),
+            candidate: candidate.map(|roll_out| TriedView {
+                version: roll_out.version,
+                audience: &roll_out.stage().audience,
+            }),
             problems,
         })
     }
@@ -130,17 +146,21 @@ impl Reader {
     }
 
     /// What differs between two versions; `None` when there never was one of them. Version 0 is the program without
-    /// files.
+    /// files. Without `from`, since the one that was in force before.
     ///
     /// # Errors
     /// The store failed.
     pub async fn difference(
         &self,
         chain: ChainId,
-        from: i64,
+        from: Option<i64>,
         to: i64,
     ) -> Result<Option<DifferenceView>, ReadError> {
         self.run(move |conn| {
+            let from = match from {
+                Some(from) => from,
+                None => program::before(conn, &chain, to)?.unwrap_or(0),
+            };
             let mut files = |version| match version {
                 0 => Ok(Some(Sources::default())),
                 _ => {
