@@ -250,8 +250,11 @@ async fn a_restart_changes_nothing_for_anybody(mut app: TestApp) {
     assert!(before.contains(&2) && before.contains(&3), "{before:?}");
     app.restart_with(|_| ()).await;
     assert_eq!(orders(&app, "after", 40).await, before);
-    std::fs::write(app.rules().join("harvest/gift.rhai"), "rule \"Folder\" on order.completed { award(1); }")
-        .unwrap();
+    std::fs::write(
+        app.rules().join("harvest/gift.rhai"),
+        "rule \"Folder\" on order.completed when order.channel == \"kiosk\" { award(1); }",
+    )
+    .unwrap();
     app.until("the edit is in force", async || (version(&app).await == 4).then_some(())).await;
     let edited = orders(&app, "edited", 40).await;
     let expected: Vec<_> = before.iter().map(|version| if *version == 3 { 3 } else { 4 }).collect();
@@ -263,7 +266,7 @@ async fn a_restart_changes_nothing_for_anybody(mut app: TestApp) {
 }
 
 async fn both_sides_are_counted_to_the_point(app: TestApp) {
-    let (endpoint, _) = app.endpoint("http://127.0.0.1:9/", &["points.earned"]).await;
+    let (endpoint, _) = app.endpoint("http://127.0.0.1:9000/", &["points.earned"]).await;
     app.send(&order("before", "ana", "10.00")).await.expect(200);
     app.post(&format!("{PROGRAM}/publish"), &json!({ "files": giving(10, "") })).await.expect(201);
     app.advance(1).await;
