@@ -104,14 +104,13 @@ impl Engine {
             proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
             let Proposal { origin, by, note, .. } = proposal.clone();
-            let now = self.0.clock.now();
             if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
-                let asked = Publication { origin, by, at: now, ..in_force.clone() };
+                let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
                 self.settle_unchanged(id, asked).await?;
                 return Ok(Published::Unchanged(in_force));
             }
             let program = self.checked(&chain, &proposal.sources, version).await?;
-            let publication = Publication { version, hash, origin, by, note, at: now };
+            let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
             if self.put_version(id, publication.clone(), &proposal.sources, program).await? {
                 return Ok(Published::New(publication));
             }
