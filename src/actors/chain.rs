@@ -312,7 +312,8 @@ impl ChainActor {
             };
             return Ok(Some(Route::Member(Box::new(MemberRoute { id, addr, attach, order, notes }))));
         }
-        let program = self.snapshot.load().program()?.clone();
+        let location = pending.event.location.as_ref();
+        let program = self.snapshot.load().program_for(pending.newcomer, location)?.clone();
         if identities.is_empty() || !(program.enrol_on_first_sight || pending.event.enrols()) {
             return Ok(Some(Route::Nobody));
         }

@@ -17,9 +17,10 @@ use crate::domain::order::OrderRecord;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::refusal::Refused;
 use crate::domain::source_event::{SourceEvent, SourceType};
+use crate::domain::text::Name;
 use crate::rules::decide::Case;
 pub use crate::rules::dry_run::Forecast;
-use crate::rules::dry_run::{forecast, forecast_announcement};
+use crate::rules::dry_run::{Arm, forecast, forecast_announcement};
 use crate::rules::program::{Program, Sources};
 use crate::store::{self, DbConn, StoreError, at_one_instant};
 
@@ -33,12 +34,46 @@ use super::snapshot::ChainSnapshot;
 /// The program that an event is tried with.
 #[derive(Debug)]
 pub enum Candidate {
-    /// The one in force.
+    /// The one that would decide: the one in force, or the candidate, if the guest is among those who try it.
     InForce,
     /// One that was published once.
     Version(i64),
     /// One that was not published yet. Its tests are not run.
     Files(Proposal),
+}
+
+/// What an event is tried with.
+#[derive(Debug, Clone)]
+enum Tried {
+    /// This, whoever the guest is.
+    Asked(Arc<Program>),
+    /// What would decide.
+    Running(Arc<ChainSnapshot>),
+}
+
+impl Tried {
+    /// What decides of a member there.
+    fn of(&self, member: MemberId, location: Option<&Name>) -> Result<Arc<Program>, EngineError> {
+        match self {
+            Self::Asked(program) => Ok(program.clone()),
+            Self::Running(snapshot) => snapshot.program_for(member, location).cloned(),
+        }
+    }
+
+    /// What decides where there is no member.
+    fn of_nobody(&self) -> Result<Arc<Program>, EngineError> {
+        match self {
+            Self::Asked(program) => Ok(program.clone()),
+            Self::Running(snapshot) => snapshot.program().cloned(),
+        }
+    }
+
+    /// On which side the guest is, while a candidate is tried.
+    fn arm(&self, program: &Program) -> Option<Arm> {
+        let Self::Running(snapshot) = self else { return None };
+        let candidate = snapshot.candidate.as_ref()?;
+        Some(if candidate.program.version == program.version { Arm::Candidate } else { Arm::Stable })
+    }
 }
 
 /// The guest of an event, and what else the store knows of it.
@@ -73,7 +108,8 @@ impl Engine {
         candidate: Candidate,
     ) -> Result<Forecast, PublishError> {
         let snapshot = self.snapshot(chain)?;
-        let program = self.program_to_try(&snapshot, candidate).await?;
+        let tried = self.to_try(&snapshot, candidate).await?;
+        let program = tried.of_nobody()?;
         let now = self.0.clock.now();
         let (id, from) = (SourceId::new(fresh_ulid(now)), SourceOrigin::Outside);
         let mut input = SourceInput { id, event: Arc::new(event), received_at: now, from };
@@ -85,8 +121,12 @@ impl Engine {
         if let Some(announced) = forecast_announcement(&program, chain, endpoints, &input, now) {
             return Ok(announced);
         }
-        match self.guest(chain, &program, &input).await? {
-            Found::Guest(guest) => Ok(self.forecast(&snapshot, program, input, *guest).await?),
+        match self.guest(chain, &tried, &input).await? {
+            Found::Guest(guest) => {
+                let program = tried.of(guest.member.id, input.event.location.as_ref())?;
+                let arm = tried.arm(&program);
+                Ok(self.forecast(&snapshot, program, input, *guest).await?.on(arm))
+            }
             Found::Nobody => {
                 let kept = keep(program.frame(chain), input, SourceStatus::Parked, now);
                 Ok(Forecast::kept(&kept))
@@ -99,31 +139,28 @@ impl Engine {
         }
     }
 
-    async fn program_to_try(
+    async fn to_try(
         &self,
-        snapshot: &ChainSnapshot,
+        snapshot: &Arc<ChainSnapshot>,
         candidate: Candidate,
-    ) -> Result<Arc<Program>, PublishError> {
+    ) -> Result<Tried, PublishError> {
         let chain = snapshot.chain.clone();
         let in_force = snapshot.program.as_ref().map_or(0, |program| program.version);
         let (sources, version): (Sources, _) = match candidate {
-            Candidate::InForce => return Ok(snapshot.program()?.clone()),
+            Candidate::InForce => return Ok(Tried::Running(snapshot.clone())),
             Candidate::Version(version) => (self.sources_of(&chain.id, version).await?, version),
             Candidate::Files(proposal) => (proposal.sources, in_force + 1),
         };
         let _few_at_a_time = self.0.checking.acquire().await;
         let loaded = blocking(move || Program::load(&sources, &chain, version)).await;
-        Ok(Arc::new(loaded.map_err(PublishError::DoesNotCheck)?))
+        Ok(Tried::Asked(Arc::new(loaded.map_err(PublishError::DoesNotCheck)?)))
     }
 
-    async fn guest(
-        &self,
-        chain: &ChainId,
-        program: &Arc<Program>,
-        input: &SourceInput,
-    ) -> Result<Found, EngineError> {
-        let (chain, program, input) = (chain.clone(), program.clone(), input.clone());
-        let look = move |conn: &mut DbConn| find(conn, &chain, &program, &input);
+    async fn guest(&self, chain: &ChainId, tried: &Tried, input: &SourceInput) -> Result<Found, EngineError> {
+        // A newcomer is known by the id of the event.
+        let newcomer = tried.of(MemberId::new(input.id.ulid()), input.event.location.as_ref())?;
+        let (chain, input) = (chain.clone(), input.clone());
+        let look = move |conn: &mut DbConn| find(conn, &chain, &newcomer, &input);
         Ok(self.0.store.read(move |conn| at_one_instant(conn, look)).await?)
     }
 

@@ -456,12 +456,12 @@ impl Work {
             self.state = self.load().await?;
         }
         let Some(member) = self.state.as_ref() else { return Ok(Vec::new()) };
-        Ok(snapshot.program()?.due(member, now))
+        Ok(snapshot.program_for(member.id, None)?.due(member, now))
     }
 
     /// Decides. The state is out of our hands until the journal has answered well to what comes of it.
     fn decide(&self, snapshot: &ChainSnapshot, case: Case) -> Result<Outcome, EngineError> {
-        let program = snapshot.program()?;
+        let program = snapshot.program_for(case.member.id, case.occasion.location())?;
         let started = Instant::now();
         let decided = decide_and_watch(program, &self.chain, &snapshot.endpoints, case);
         self.parts.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());

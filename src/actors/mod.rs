@@ -40,6 +40,7 @@ mod news;
 pub mod outbound;
 pub mod programs;
 pub mod publish;
+pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;
 mod stored;

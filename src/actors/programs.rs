@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::domain::publication::Origin;
+use crate::domain::roll_out::RollOut;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder::{self, Folders, Stamp};
 use crate::rules::manifest::{self, Manifest};
 use crate::rules::program::{Program, Sources};
-use crate::store;
+use crate::store::{self, DbConn, at_one_instant};
 
 use super::engine::{Engine, EngineError};
 use super::publish::{Proposal, PublishError, Published};
@@ -44,8 +45,8 @@ pub struct Follower {
     again_at: HashMap<ChainId, Instant>,
     /// Folders whose name cannot be a chain's, as of the last look.
     misnamed: Vec<OsString>,
-    /// The newest versions as of the last look at what other nodes published.
-    newest: BTreeMap<ChainId, i64>,
+    /// What was in force and tried as of the last look at what other nodes published.
+    published: BTreeMap<ChainId, (i64, Option<RollOut>)>,
     /// When to look again.
     look_at: Instant,
 }
@@ -81,7 +82,7 @@ impl Engine {
             unrestored: self.chains().iter().map(|snapshot| snapshot.chain.id.clone()).collect(),
             again_at: HashMap::new(),
             misnamed: Vec::new(),
-            newest: BTreeMap::new(),
+            published: BTreeMap::new(),
             look_at: Instant::now() + ASK_EVERY,
         };
         self.look_at_rules(&mut follower).await;
@@ -102,21 +103,34 @@ impl Engine {
         }
     }
 
-    /// Puts in force what another node published, and takes over which rules it suspended. A version that does not load here is tried once.
+    /// Follows what another node published, or tries on some, and which rules it suspended. A version that does not load
+    /// here is tried once.
     async fn look_at_versions(&self, follower: &mut Follower) -> Result<(), EngineError> {
         if Instant::now() < follower.look_at {
             return Ok(());
         }
         follower.look_at = Instant::now() + ASK_EVERY;
         self.look_at_suspensions().await?;
-        for (chain, version) in self.0.store.read(store::program::newest).await? {
+        let look =
+            |conn: &mut DbConn| Ok((store::program::newest(conn)?, store::roll_out::all_running(conn)?));
+        let (newest, running) = self.0.store.read(move |conn| at_one_instant(conn, look)).await?;
+        let mut running: HashMap<_, _> = running.into_iter().collect();
+        // A candidate may be the first version of a chain without a folder.
+        let only_candidates = running.keys().filter(|chain| !newest.iter().any(|(known, _)| known == *chain));
+        let all: Vec<_> = only_candidates.map(|chain| (chain.clone(), 0)).chain(newest.clone()).collect();
+        for (chain, version) in all {
             let Some(snapshot) = self.chain(&chain) else { continue }; // a chain of another node's folder
-            let id = &snapshot.chain.id;
-            let in_force = snapshot.program.as_ref().map_or(0, |program| program.version);
-            if version > in_force && follower.newest.get(id) != Some(&version) {
-                self.restore_program(id, true).await?;
-                follower.newest.insert(id.clone(), version);
+            let (id, stored) = (&snapshot.chain.id, (version, running.remove(&chain)));
+            if follower.published.get(id) == Some(&stored) {
+                continue;
             }
+            if version > snapshot.program.as_ref().map_or(0, |program| program.version) {
+                self.restore_program(id, true).await?;
+            }
+            if snapshot.candidate.as_ref().map(|candidate| &candidate.roll_out) != stored.1.as_ref() {
+                self.follow_candidate(id).await?;
+            }
+            follower.published.insert(id.clone(), stored);
         }
         Ok(())
     }
@@ -143,6 +157,8 @@ impl Engine {
         stamp: Option<Stamp>,
     ) -> Result<(), EngineError> {
         if follower.unrestored.contains(chain) {
+            // Before the version in force, without which nothing is decided: nobody shall be decided by the wrong one.
+            self.follow_candidate(chain).await?;
             self.restore_program(chain, stamp.is_some()).await?;
             follower.unrestored.remove(chain);
         }
@@ -208,7 +224,7 @@ impl Engine {
             }
         }
         let of = id.clone();
-        let known = self.0.store.read(move |conn| store::program::latest_of_folder(conn, &of)).await?;
+        let known = self.0.store.read(move |conn| store::program::folder_taken_over(conn, &of)).await?;
         if known == Some(sources.hash()) {
             return self.forgive(id).await;
         }
@@ -246,7 +262,8 @@ impl Engine {
 
     async fn put_program(&self, id: &ChainId, program: Program) -> Result<(), EngineError> {
         let _one_at_a_time = self.0.configuring.lock().await;
-        self.put_in_force(id, program)
+        self.reconfigure(id, |snapshot| snapshot.put_in_force(program))?;
+        Ok(())
     }
 
     /// Notes why a folder, or a stored version, is not in force. Said once, however often it is looked at.

@@ -1,28 +1,32 @@
 //! Publishing a program: what checks, and whose tests pass, becomes the next version and is in force at once.
 //!
 //! Versions are a line: each has a number, and the newest is in force. Going back publishes the files of an older one
-//! again, so that every source event says by its version what decided it.
+//! again, so that every source event says by its version what decided it. Candidates ([`super::roll_out`]) have numbers of
+//! the same line, and are passed over: none is in force until it is promoted, which publishes its files again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::chain::ChainId;
+use crate::domain::chain::{Chain, ChainId};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
+use crate::domain::roll_out::{Ended, Ending, RollOut};
 use crate::domain::text::{Name, Note};
 pub use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder;
 use crate::rules::program::{Program, Sources};
 pub use crate::rules::report::ChainReport;
 use crate::rules::report::{check_for, load_and_test};
-use crate::store::{self, StoreError};
+use crate::store::program::Standing;
+use crate::store::{self, DbConn, StoreError, at_one_instant};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
 use super::programs::blocking;
+use super::roll_out::no_candidate;
 
 /// How often somebody else may publish while this is being checked.
-const MAX_TRIES: usize = 8;
+pub(super) const MAX_TRIES: usize = 8;
 
 /// What is to be published.
 #[derive(Debug, Clone)]
@@ -47,6 +51,24 @@ impl Proposal {
     pub fn of_files(files: BTreeMap<String, String>) -> Result<Self, PublishError> {
         let sources = folder::of_files(files).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))?;
         Ok(Self { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+    }
+
+    /// Refuses what was edited from another version than the one in force.
+    pub(super) fn refuse_if_replaced(&self, in_force: Option<&Publication>) -> Result<(), EngineError> {
+        let in_force = in_force.map_or(0, |in_force| in_force.version);
+        if self.replaces.is_none_or(|replaces| replaces == in_force) {
+            return Ok(());
+        }
+        let problem = match self.origin {
+            Origin::Promotion(candidate) => format!(
+                "version {in_force} was put in force since candidate {candidate} began, and would be taken back; \
+                 to promote it all the same send `\"replaces\": {in_force}`"
+            ),
+            _ => format!(
+                "version {in_force} is in force by now; look at it, and send yours again on top of it"
+            ),
+        };
+        Err(Refused::new("version_conflict", problem).into())
     }
 }
 
@@ -78,22 +100,16 @@ impl Engine {
     pub async fn publish(&self, id: &ChainId, proposal: Proposal) -> Result<Published, PublishError> {
         let chain = self.snapshot(id)?.chain.clone();
         for _ in 0..MAX_TRIES {
-            let of = id.clone();
-            let latest = self.0.store.read(move |conn| store::program::latest(conn, &of)).await;
-            let latest = latest.map_err(EngineError::from)?.map(|stored| stored.publication);
-            let in_force = latest.as_ref().map_or(0, |latest| latest.version);
-            if proposal.replaces.is_some_and(|replaces| replaces != in_force) {
-                return Err(EngineError::from(replaced(in_force)).into());
-            }
+            let Standing { in_force, next: version, .. } = self.standing(id).await?;
+            proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
-            if let Some(latest) = latest.filter(|latest| latest.hash == hash) {
-                return Ok(Published::Unchanged(latest));
-            }
-            let (of, sources, version) = (chain.clone(), proposal.sources.clone(), in_force + 1);
-            let _few_at_a_time = self.0.checking.acquire().await;
-            let loaded = blocking(move || load_and_test(&sources, &of, version)).await;
-            let program = loaded.map_err(PublishError::DoesNotCheck)?;
             let Proposal { origin, by, note, .. } = proposal.clone();
+            if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
+                let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
+                self.settle_unchanged(id, asked).await?;
+                return Ok(Published::Unchanged(in_force));
+            }
+            let program = self.checked(&chain, &proposal.sources, version).await?;
             let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
             if self.put_version(id, publication.clone(), &proposal.sources, program).await? {
                 return Ok(Published::New(publication));
@@ -123,9 +139,37 @@ impl Engine {
         by: Option<Name>,
         note: Option<Note>,
     ) -> Result<Published, PublishError> {
-        let sources = self.sources_of(id, to).await?;
-        let proposal = Proposal { sources, origin: Origin::Rollback(to), by, note, replaces: None };
+        let proposal = Proposal { origin: Origin::Rollback(to), by, note, ..self.proposal_of(id, to).await? };
         self.publish(id, proposal).await
+    }
+
+    /// The files of a stored version, to be published again.
+    ///
+    /// # Errors
+    /// `NotFound` for a version that never was.
+    pub async fn proposal_of(&self, id: &ChainId, version: i64) -> Result<Proposal, EngineError> {
+        let sources = self.sources_of(id, version).await?;
+        Ok(Proposal { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+    }
+
+    /// Where a chain's program stands, by the store.
+    pub(super) async fn standing(&self, id: &ChainId) -> Result<Standing, EngineError> {
+        let of = id.clone();
+        let standing = move |conn: &mut _| store::program::standing(conn, &of);
+        Ok(self.0.store.read(move |conn| at_one_instant(conn, standing)).await?)
+    }
+
+    /// Loads files and runs the tests among them.
+    pub(super) async fn checked(
+        &self,
+        chain: &Arc<Chain>,
+        sources: &Sources,
+        version: i64,
+    ) -> Result<Program, PublishError> {
+        let (chain, sources) = (chain.clone(), sources.clone());
+        let _few_at_a_time = self.0.checking.acquire().await;
+        let loaded = blocking(move || load_and_test(&sources, &chain, version)).await;
+        loaded.map_err(PublishError::DoesNotCheck)
     }
 
     /// The files of a stored version.
@@ -146,19 +190,30 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
         self.carry_out(async move |engine| {
-            let (of, ended) = (id.clone(), Arc::new(engine.ended_by(&id, &program).await?));
+            let (of, settled) = (id.clone(), publication.clone());
+            let ended = Arc::new(engine.ended_by(&id, &program).await?);
             let written = ended.clone();
-            let insert = move |conn: &mut _, _: &_| {
-                store::program::insert(conn, &of, &publication, &files)?;
-                written.write(conn, &of)
+            let insert = move |conn: &mut DbConn, _: &_| {
+                let is_settled = settle(conn, &of, &settled)?;
+                if is_settled {
+                    store::program::insert(conn, &of, &settled, &files)?;
+                    written.write(conn, &of)?;
+                }
+                Ok(is_settled)
             };
-            match engine.0.journal.run(insert).await {
+            let is_settled = match engine.0.journal.run(insert).await {
                 Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                     return Ok(false);
                 }
                 done => done?,
+            };
+            if !is_settled {
+                return Err(no_candidate().into());
             }
-            engine.put_in_force(&id, program)?;
+            engine.reconfigure(&id, |snapshot| {
+                snapshot.put_in_force(program);
+                snapshot.settle(publication.origin);
+            })?;
             engine.nudge_for(&ended.told);
             tracing::info!(chain = %id, version, "program published");
             Ok(true)
@@ -166,20 +221,36 @@ impl Engine {
         .await
     }
 
-    /// Puts a version in force, unless a newer one is. Callers hold `configuring`.
-    pub(super) fn put_in_force(&self, id: &ChainId, program: Program) -> Result<(), EngineError> {
-        self.reconfigure(id, |snapshot| {
-            if snapshot.program.as_ref().is_none_or(|known| known.version <= program.version) {
-                snapshot.problems = Arc::default();
-                snapshot.program = Some(Arc::new(program));
+    /// The files are in force already: only what goes with it is written.
+    async fn settle_unchanged(&self, id: &ChainId, asked: Publication) -> Result<(), EngineError> {
+        if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
+            return Ok(());
+        }
+        let id = id.clone();
+        self.carry_out(async move |engine| {
+            let (of, origin) = (id.clone(), asked.origin);
+            if !engine.0.journal.run(move |conn, _| settle(conn, &of, &asked)).await? {
+                return Err(no_candidate().into());
             }
-        })?;
-        Ok(())
+            engine.reconfigure(&id, |snapshot| snapshot.settle(origin))?;
+            Ok(())
+        })
+        .await
     }
 }
 
-fn replaced(in_force: i64) -> Refused {
-    let problem =
-        format!("version {in_force} is in force by now; look at it, and send yours again on top of it");
-    Refused::new("version_conflict", problem)
+/// Writes what goes with files that come to be in force, or are, by where they come from. Answers `false`, and writes
+/// nothing, when they are a candidate's that is not tried any more.
+fn settle(conn: &mut DbConn, id: &ChainId, publication: &Publication) -> Result<bool, StoreError> {
+    match publication.origin {
+        Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(|()| true),
+        Origin::Promotion(candidate) => {
+            let running = store::roll_out::running(conn, id)?.filter(|found| found.version == candidate);
+            let Some(running) = running else { return Ok(false) };
+            let ended = Ended { how: Ending::Promoted, at: publication.at, by: publication.by.clone() };
+            store::suspension::remove_all(conn, id, candidate)?;
+            store::roll_out::update(conn, id, &RollOut { ended: Some(ended), ..running })
+        }
+        Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(true),
+    }
 }

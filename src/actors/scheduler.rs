@@ -100,7 +100,7 @@ impl Engine {
     /// Wakes members whose tick is due, one batch. A wake moves the member's alarm; a member who cannot be woken is
     /// logged and keeps their place, so behind a batch of whom nobody could be woken is the next one.
     pub(super) async fn wake_due(&self, snapshot: &ChainSnapshot) -> Result<Round, EngineError> {
-        if !wakes(snapshot) {
+        if !snapshot.wakes() {
             return Ok(Round::Done);
         }
         let mut stuck = 0;
@@ -171,15 +171,10 @@ impl Engine {
 
     /// When the next member of a chain is to be woken, if they are woken at all.
     pub(super) async fn next_wake(&self, snapshot: &ChainSnapshot) -> Result<Option<Timestamp>, EngineError> {
-        if !wakes(snapshot) {
+        if !snapshot.wakes() {
             return Ok(None);
         }
         let chain: ChainId = snapshot.chain.id.clone();
         Ok(self.0.store.read(move |conn| store::member::next_wake(conn, &chain)).await?)
     }
-}
-
-/// Whether members of the chain are to be woken at all.
-fn wakes(snapshot: &ChainSnapshot) -> bool {
-    snapshot.program.as_ref().is_some_and(|program| program.wakes())
 }

@@ -6,10 +6,24 @@ use crate::domain::chain::Chain;
 use crate::domain::churn::Learned;
 use crate::domain::coupon::CouponBook;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::ids::MemberId;
+use crate::domain::publication::Origin;
+use crate::domain::roll_out::RollOut;
+use crate::domain::suspension::Suspension;
+use crate::domain::text::Name;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::program::Program;
 
 use super::engine::EngineError;
+
+/// A version that decides for some.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The version.
+    pub program: Arc<Program>,
+    /// For whom.
+    pub roll_out: RollOut,
+}
 
 /// A chain's current configuration, replaced as a whole when anything in it changes.
 #[derive(Debug, Clone)]
@@ -19,6 +33,8 @@ pub struct ChainSnapshot {
     /// The program in force. A chain without a folder has one without rules, version 0. `None` = the chain is meant to
     /// have rules and no version of them could be put in force: nothing is decided then.
     pub program: Option<Arc<Program>>,
+    /// The candidate that is tried beside it.
+    pub candidate: Option<Arc<Candidate>>,
     /// Why the newest edit of its folder is not in force; empty when it is.
     pub problems: Arc<[Diagnostic]>,
     /// Its endpoints, enabled or not.
@@ -35,7 +51,7 @@ impl ChainSnapshot {
         problems: Arc<[Diagnostic]>,
     ) -> Self {
         let (chain, endpoints) = (Arc::new(chain), endpoints.into());
-        Self { chain, program: None, problems, endpoints, learned: Learned::default() }
+        Self { chain, program: None, candidate: None, problems, endpoints, learned: Learned::default() }
     }
 
     /// A new chain without a folder: no rules, on purpose.
@@ -55,6 +71,66 @@ impl ChainSnapshot {
     /// [`EngineError::NoRules`] when there is none: deciding without rules would be wrong for ever, and waiting is not.
     pub fn program(&self) -> Result<&Arc<Program>, EngineError> {
         self.program.as_ref().ok_or_else(|| no_rules(&self.problems))
+    }
+
+    /// The program that decides what happens to a member there: the one in force, or the candidate.
+    ///
+    /// # Errors
+    /// As [`Self::program`]: a candidate decides for nobody while there is nothing beside it.
+    pub fn program_for(
+        &self,
+        member: MemberId,
+        location: Option<&Name>,
+    ) -> Result<&Arc<Program>, EngineError> {
+        let in_force = self.program()?;
+        match &self.candidate {
+            Some(candidate) if candidate.roll_out.decides(member, location) => Ok(&candidate.program),
+            _ => Ok(in_force),
+        }
+    }
+
+    /// The version in force, and the candidate beside it.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.program.iter().chain(self.candidate.iter().map(|candidate| &candidate.program))
+    }
+
+    /// Takes over which rules of them are suspended.
+    pub(super) fn suspend(&mut self, stored: &[Suspension]) {
+        self.program = self.program.take().map(|program| Arc::new(program.suspending(stored.to_vec())));
+        self.candidate = self.candidate.take().map(|candidate| {
+            let Candidate { program, roll_out } = &*candidate;
+            Arc::new(Candidate {
+                program: Arc::new(program.suspending(stored.to_vec())),
+                roll_out: roll_out.clone(),
+            })
+        });
+    }
+
+    /// Whether members are to be woken at all.
+    pub(super) fn wakes(&self) -> bool {
+        self.program.is_some() && self.programs().any(|program| program.wakes())
+    }
+
+    /// Puts a version in force, unless a newer one is.
+    pub(super) fn put_in_force(&mut self, program: Program) {
+        if self.program.as_ref().is_none_or(|known| known.version <= program.version) {
+            self.problems = Arc::default();
+            self.program = Some(Arc::new(program));
+        }
+    }
+
+    /// A candidate that was promoted is tried no more.
+    pub(super) fn settle(&mut self, origin: Origin) {
+        let Origin::Promotion(promoted) = origin else { return };
+        self.candidate = self.candidate.take().filter(|candidate| candidate.roll_out.version != promoted);
+    }
+
+    /// Takes note of how far the candidate is rolled out by now, if it is the one that is known here.
+    pub(super) fn follow(&mut self, roll_out: &RollOut) {
+        let known = self.candidate.take().filter(|known| known.roll_out.version == roll_out.version);
+        let known = known.filter(|_| roll_out.ended.is_none());
+        self.candidate = known
+            .map(|known| Arc::new(Candidate { program: known.program.clone(), roll_out: roll_out.clone() }));
     }
 
     /// Takes note of a folder that is not in force. An older version stays; but a chain that has a folder is not meant

@@ -52,10 +52,11 @@ impl Engine {
 
     async fn suspend_one(&self, chain: &ChainId, suspension: Suspension) -> Result<(), EngineError> {
         let snapshot = self.snapshot(chain)?;
-        let program = snapshot.program()?;
-        let is_known = program.suspended().iter().any(|known| known.rule == suspension.rule);
-        if is_known || program.version != suspension.version {
-            return Ok(()); // others failed meanwhile, or it was decided by a version that is gone
+        let Some(program) = snapshot.programs().find(|program| program.version == suspension.version) else {
+            return Ok(()); // it was decided by a version that is gone
+        };
+        if program.suspended().iter().any(|known| known.rule == suspension.rule) {
+            return Ok(()); // others failed meanwhile
         }
         let told = self.told(&snapshot, program, [EventData::RuleSuspended(Box::new((&suspension).into()))]);
         let (of, row, written) = (chain.clone(), suspension.clone(), told.clone());
@@ -75,7 +76,7 @@ impl Engine {
         self.renew_suspensions(chain).await
     }
 
-    /// Lets a suspended rule run again.
+    /// Lets a suspended rule run again: that of the version in force, or else of the candidate.
     ///
     /// # Errors
     /// `NotFound` when the program has no such rule, `Refused` when it is not suspended.
@@ -89,11 +90,19 @@ impl Engine {
         self.carry_out(async move |engine| {
             let snapshot = engine.snapshot(&chain)?;
             let program = snapshot.program()?;
-            if program.rule_names().all(|known| known != rule.as_str()) {
+            if snapshot
+                .programs()
+                .flat_map(|program| program.rule_names())
+                .all(|known| known != rule.as_str())
+            {
                 return Err(EngineError::NotFound("rule"));
             }
-            let is_it = |known: &Suspension| known.version == program.version && known.rule == *rule;
-            let stored = engine.suspensions(&chain).await?.into_iter().find(is_it);
+            let stored = engine.suspensions(&chain).await?;
+            let of = |program: &Arc<Program>| {
+                let is_it = |known: &&Suspension| known.version == program.version && known.rule == *rule;
+                stored.iter().find(is_it).cloned()
+            };
+            let stored = snapshot.programs().find_map(of);
             let not_suspended =
                 || Refused::new("not_suspended", format!("the rule \"{rule}\" is not suspended"));
             let suspension = stored.ok_or_else(not_suspended)?;
@@ -115,10 +124,12 @@ impl Engine {
         .await
     }
 
-    /// What `next` ends when it is published.
+    /// What `next` ends when it is published: a candidate that is tried goes on.
     pub(super) async fn ended_by(&self, chain: &ChainId, next: &Program) -> Result<Ended, EngineError> {
         let snapshot = self.snapshot(chain)?;
-        let suspensions = self.suspensions(chain).await?;
+        let tried = snapshot.candidate.as_ref().map(|candidate| candidate.roll_out.version);
+        let mut suspensions = self.suspensions(chain).await?;
+        suspensions.retain(|suspension| Some(suspension.version) != tried);
         let ending = Ending::Published(next.version);
         let resumed = |ended: &Suspension| EventData::RuleResumed(RuleResumed::of(ended, &ending).into());
         let told = self.told(&snapshot, next, suspensions.iter().map(resumed));
@@ -149,9 +160,7 @@ impl Engine {
     /// Takes over which rules are suspended. Callers hold `configuring`, so that nothing older comes after it.
     async fn renew_suspensions(&self, chain: &ChainId) -> Result<(), EngineError> {
         let stored = self.suspensions(chain).await?;
-        self.reconfigure(chain, |snapshot| {
-            snapshot.program = snapshot.program.take().map(|program| Arc::new(program.suspending(stored)));
-        })?;
+        self.reconfigure(chain, |snapshot| snapshot.suspend(&stored))?;
         Ok(())
     }
 
@@ -162,11 +171,15 @@ impl Engine {
             stored.entry(chain).or_default().push(suspension);
         }
         for snapshot in self.chains() {
-            let Some(program) = &snapshot.program else { continue };
             let id = &snapshot.chain.id;
             let stored = stored.get(id.as_str()).map_or(&[][..], |all| all);
-            let of_version = stored.iter().filter(|suspension| suspension.version == program.version);
-            if !of_version.eq(program.suspended()) {
+            let is_known = |program: &Arc<Program>| {
+                stored
+                    .iter()
+                    .filter(|suspension| suspension.version == program.version)
+                    .eq(program.suspended())
+            };
+            if !snapshot.programs().all(is_known) {
                 let _one_at_a_time = self.0.configuring.lock().await;
                 self.renew_suspensions(id).await?;
             }

@@ -37,9 +37,22 @@ pub(super) struct Publish {
     /// Why, in words, for whoever looks at the versions later
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    /// Try it on so many per cent of the members first; everybody else keeps what is in force
+    #[arg(long, value_name = "PERCENT", conflicts_with = "location")]
+    share: Option<u8>,
+    /// Try it at this location first; may be given several times
+    #[arg(long, value_name = "LOCATION")]
+    location: Vec<String>,
     /// The version that it was edited from: nothing is published when another one is in force by now
     #[arg(long, value_name = "VERSION")]
     replaces: Option<i64>,
+}
+
+impl Publish {
+    /// Whether it is for some and not for all.
+    fn is_for_some(&self) -> bool {
+        self.share.is_some() || !self.location.is_empty()
+    }
 }
 
 pub(super) fn run(verb: &Publish) -> Result<(), Failure> {
@@ -60,9 +73,16 @@ pub(super) fn run(verb: &Publish) -> Result<(), Failure> {
     if let Some(replaces) = verb.replaces {
         body["replaces"] = replaces.into();
     }
-    let path = format!("{}/v1/chains/{chain}/program/publish", verb.url.trim_end_matches('/'));
+    let what = if verb.is_for_some() { "candidate" } else { "publish" };
+    if let Some(share) = verb.share {
+        body["share"] = share.into();
+    }
+    if !verb.location.is_empty() {
+        body["locations"] = json!(verb.location);
+    }
+    let path = format!("{}/v1/chains/{chain}/program/{what}", verb.url.trim_end_matches('/'));
     let (status, answer) = actix_rt::System::new().block_on(send(&path, &verb.key, &body))?;
-    tell(chain, status, &answer)
+    tell(chain, verb, status, &answer)
 }
 
 async fn send(path: &str, key: &str, body: &Value) -> Result<(u16, Value), Failure> {
@@ -75,9 +95,15 @@ async fn send(path: &str, key: &str, body: &Value) -> Result<(u16, Value), Failu
     Ok((answer.status().as_u16(), shown.unwrap_or_else(|_| String::from_utf8_lossy(&text).into())))
 }
 
-fn tell(chain: &str, status: u16, answer: &Value) -> Result<(), Failure> {
+fn tell(chain: &str, verb: &Publish, status: u16, answer: &Value) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match status {
+        201 if verb.is_for_some() => {
+            out::line(format_args!(
+                "{chain}: version {} is tried; everybody else keeps what is in force",
+                answer["version"]
+            ));
+        }
         201 => out::line(format_args!("{chain}: version {} is in force", answer["version"])),
         200 => out::line(format_args!("{chain}: version {} was in force already", answer["version"])),
         _ => {

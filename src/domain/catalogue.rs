@@ -145,6 +145,7 @@ impl EventType {
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
             source_key: (!self.is_about_rule()).then(|| literal(Key::parse("ORD-1001"))),
+            program_version: 1,
         }
     }
 

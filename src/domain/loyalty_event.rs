@@ -533,6 +533,8 @@ pub struct LoyaltyEvent {
     pub data: EventData,
     /// Key of the source event; `None` for a scheduled tick, and for what is told of a rule.
     pub source_key: Option<Key>,
+    /// The version of the program that decided. Receivers are not told.
+    pub program_version: i64,
 }
 
 impl LoyaltyEvent {

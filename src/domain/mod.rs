@@ -46,6 +46,7 @@ pub mod redemption;
 pub mod referral;
 pub mod refusal;
 pub mod role;
+pub mod roll_out;
 pub mod schedule;
 pub mod segment;
 pub mod session;

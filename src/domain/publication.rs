@@ -1,4 +1,4 @@
-//! Published versions of a chain's program: numbered from 1, never changed. The newest is in force.
+//! Published versions of a chain's program: numbered from 1, never changed. The newest that is no candidate is in force.
 
 use serde::Serialize;
 
@@ -14,6 +14,10 @@ pub enum Origin {
     Api,
     /// Somebody went back to this version.
     Rollback(i64),
+    /// Somebody tries it on some members or at some locations: it is not in force.
+    Candidate,
+    /// This candidate was put in force for everybody.
+    Promotion(i64),
 }
 
 impl Origin {
@@ -23,14 +27,16 @@ impl Origin {
             Self::Folder => "folder",
             Self::Api => "api",
             Self::Rollback(_) => "rollback",
+            Self::Candidate => "candidate",
+            Self::Promotion(_) => "promotion",
         }
     }
 
-    /// The version whose files it repeats, if it is a way back.
+    /// The version whose files it repeats, if it does.
     pub const fn restores(self) -> Option<i64> {
         match self {
-            Self::Rollback(version) => Some(version),
-            Self::Folder | Self::Api => None,
+            Self::Rollback(version) | Self::Promotion(version) => Some(version),
+            Self::Folder | Self::Api | Self::Candidate => None,
         }
     }
 
@@ -40,6 +46,8 @@ impl Origin {
             ("folder", None) => Some(Self::Folder),
             ("api", None) => Some(Self::Api),
             ("rollback", Some(version)) => Some(Self::Rollback(version)),
+            ("candidate", None) => Some(Self::Candidate),
+            ("promotion", Some(version)) => Some(Self::Promotion(version)),
             _ => None,
         }
     }
@@ -52,7 +60,7 @@ impl Serialize for Origin {
 }
 
 /// One version, but for its files.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// Its number.
     pub version: i64,

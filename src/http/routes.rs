@@ -7,8 +7,8 @@ use super::admin::commands::about_member;
 use super::admin::coupons::about_coupon;
 use super::admin::redemptions::one_step;
 use super::admin::{
-    chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints, event_types, export,
-    keys, loyalty_events, members, program, redemptions, referrals, source_events,
+    candidate, chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints,
+    event_types, export, keys, loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
@@ -125,6 +125,13 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     of_chain("/program/publish").post(program::publish).add(service);
     of_chain("/program/rollback").post(program::roll_back).add(service);
     of_chain("/program/rules/resume").post(program::resume_rule).add(service);
+    of_chain("/program/candidate")
+        .get(candidate::get)
+        .post(candidate::begin)
+        .patch(candidate::change)
+        .add(service);
+    of_chain("/program/candidate/promote").post(candidate::promote).add(service);
+    of_chain("/program/candidate/drop").post(candidate::give_up).add(service);
     of_chain("/churn").get(churn::get).add(service);
     of_chain("/churn/refit").post(churn::refit).add(service);
 }

@@ -17,6 +17,7 @@ pub mod page;
 pub mod program;
 pub mod redemption;
 pub mod referral;
+pub mod roll_out;
 pub mod source_event;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::publication::{Origin, Publication};
+use crate::domain::roll_out::{Audience, RollOut};
 use crate::domain::suspension::Suspension;
 use crate::domain::text::{Name, Note};
 use crate::rules::diagnostic::Diagnostic;
@@ -24,7 +25,7 @@ pub struct PublicationView {
     /// SHA-256 of its files, in hexadecimal.
     hash: String,
     origin: Origin,
-    /// The version whose files a rollback repeats.
+    /// The version whose files a rollback or a promotion repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     restores: Option<i64>,
     /// The API key that published it; `null` = nobody did, the folder was edited.
@@ -58,6 +59,8 @@ pub struct ProgramView<'a> {
     rules: Vec<&'a str>,
     /// Those of them that kept failing and are not run.
     suspended: Vec<SuspensionView>,
+    /// What is tried on some beside it.
+    candidate: Option<TriedView<'a>>,
     /// Why the newest edit of the folder is not in force; empty when it is.
     problems: &'a [Diagnostic],
 }
@@ -83,6 +86,14 @@ impl SuspensionView {
         let Suspension { rule, at, version: _, since, members, failed_at, error } = suspension.clone();
         Self { rule, at, since, members, failed_at, error }
     }
+}
+
+/// A candidate, and for whom it decides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct TriedView<'a> {
+    version: i64,
+    #[serde(flatten)]
+    audience: &'a Audience,
 }
 
 /// A version with its files.
@@ -111,11 +122,12 @@ impl Reader {
         &self,
         chain: ChainId,
         program: Option<&'a Program>,
+        candidate: Option<&'a RollOut>,
         problems: &'a [Diagnostic],
     ) -> Result<ProgramView<'a>, ReadError> {
         let version = program.map_or(0, |program| program.version);
-        let stored = self.run(move |conn| Ok(program::get(conn, &chain, version)?)).await?;
-        let publication = stored.map(|stored| PublicationView::of(stored.publication));
+        let stored = self.run(move |conn| Ok(program::publication(conn, &chain, version)?)).await?;
+        let publication = stored.map(PublicationView::of);
         Ok(ProgramView {
             version,
             hash: publication.as_ref().map(|publication| publication.hash.clone()),
@@ -126,6 +138,10 @@ impl Reader {
             tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
             rules: program.map_or_else(Vec::new, |program| program.rule_names().collect()),
             suspended: program.map_or(&[][..], Program::suspended).iter().map(SuspensionView::of).collect(),
+            candidate: candidate.map(|roll_out| TriedView {
+                version: roll_out.version,
+                audience: &roll_out.stage().audience,
+            }),
             problems,
         })
     }
@@ -158,17 +174,21 @@ impl Reader {
     }
 
     /// What differs between two versions; `None` when there never was one of them. Version 0 is the program without
-    /// files.
+    /// files. Without `from`, since the one that was in force before.
     ///
     /// # Errors
     /// The store failed.
     pub async fn difference(
         &self,
         chain: ChainId,
-        from: i64,
+        from: Option<i64>,
         to: i64,
     ) -> Result<Option<DifferenceView>, ReadError> {
         self.run(move |conn| {
+            let from = match from {
+                Some(from) => from,
+                None => program::before(conn, &chain, to)?.unwrap_or(0),
+            };
             let mut files = |version| match version {
                 0 => Ok(Some(Sources::default())),
                 _ => {

@@ -23,6 +23,9 @@ use super::verdict::{RuleVerdict, TriggerVerdict, Verdict};
 pub struct Forecast {
     /// Whether the guest would become a member.
     enrols: bool,
+    /// While a candidate is tried on some: on which side this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arm: Option<Arm>,
     /// What whoever sends the event would be answered.
     receipt: Box<RawValue>,
     /// Every rule on the event, and on what it came to, in the order in which they are asked.
@@ -33,6 +36,16 @@ pub struct Forecast {
     events: Vec<Box<RawValue>>,
     /// What would be sent, and to whom.
     deliveries: Vec<Owed>,
+}
+
+/// One of two programs that decide side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// The one in force.
+    Stable,
+    /// The one that is tried on some.
+    Candidate,
 }
 
 /// A loyalty event that would be sent to an endpoint.
@@ -92,12 +105,19 @@ impl Forecast {
         let owed = |delivery: &NewDelivery| owed(delivery, &commit, endpoints, &minutes.triggers);
         Self {
             enrols: false,
+            arm: None,
             receipt: receipt(&commit),
             events: commit.events.iter().map(|event| as_it_is(event.to_json())).collect(),
             deliveries: commit.deliveries.iter().filter_map(owed).collect(),
             rules: minutes.rules,
             triggers: minutes.triggers,
         }
+    }
+
+    /// The same, with the side that it is on.
+    #[must_use]
+    pub fn on(self, arm: Option<Arm>) -> Self {
+        Self { arm, ..self }
     }
 
     /// Of an event that would only be kept.
@@ -112,7 +132,7 @@ impl Forecast {
 
     fn answered(receipt: Box<RawValue>) -> Self {
         let (rules, triggers, events, deliveries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { enrols: false, receipt, rules, triggers, events, deliveries }
+        Self { enrols: false, arm: None, receipt, rules, triggers, events, deliveries }
     }
 }
 

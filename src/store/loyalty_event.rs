@@ -59,6 +59,7 @@ pub(super) struct EventRow {
     kind: Word,
     member: Option<Word>,
     at: i64,
+    program_version: i64,
     body: String,
 }
 
@@ -71,6 +72,7 @@ impl EventRow {
             kind: event.kind().as_str().into(),
             member: event.member().map(Word::from),
             at: event.at.timestamp_micros(),
+            program_version: event.program_version,
             body: event.to_json(),
         }
     }

@@ -10,6 +10,7 @@ pub mod chain;
 mod checkpoint;
 pub mod churn;
 pub mod commit;
+pub mod comparison;
 mod connection;
 pub mod coupon;
 pub mod delivery;
@@ -27,6 +28,7 @@ pub mod parked;
 pub mod program;
 pub mod redemption;
 pub mod referral;
+pub mod roll_out;
 mod row;
 #[cfg(test)]
 pub(crate) mod sabotage;

@@ -1,13 +1,15 @@
-//! Published versions of programs: numbered, hashed, never changed.
+//! Published versions of programs: numbered, hashed, never changed. The newest that is no candidate is in force.
 
 use diesel::prelude::*;
 
 use super::connection::DbConn;
 use super::error::StoreError;
+use super::roll_out;
 use super::row::Row;
-use super::schema::program_versions;
+use super::schema::{chains, program_versions};
 use crate::domain::chain::ChainId;
 use crate::domain::publication::{Origin, Publication};
+use crate::domain::roll_out::RollOut;
 
 /// A version as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,11 +68,58 @@ fn of_chain<'a>(chain: &'a ChainId) -> _ {
     program_versions::table.filter(program_versions::chain.eq(chain))
 }
 
-/// The newest version; `None` before the first.
-pub fn latest(conn: &mut DbConn, chain: &ChainId) -> Result<Option<StoredProgram>, StoreError> {
+/// Those that are or were in force for everybody: all but candidates.
+#[diesel::dsl::auto_type]
+fn for_all<'a>(chain: &'a ChainId) -> _ {
+    let (chain, candidate): (&'a str, &'a str) = (chain.as_str(), Origin::Candidate.as_str());
+    program_versions::table
+        .filter(program_versions::chain.eq(chain))
+        .filter(program_versions::origin.ne(candidate))
+}
+
+/// Where a chain's program stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The version in force; `None` before the first.
+    pub in_force: Option<Publication>,
+    /// The candidate beside it.
+    pub candidate: Option<RollOut>,
+    /// The number that comes next.
+    pub next: i64,
+}
+
+/// Where a chain's program stands. Read as of one instant.
+pub fn standing(conn: &mut DbConn, chain: &ChainId) -> Result<Standing, StoreError> {
     let newest = of_chain(chain).select(diesel::dsl::max(program_versions::version));
     let newest: Option<i64> = newest.get_result(conn)?;
-    newest.map_or(Ok(None), |version| get(conn, chain, version))
+    let in_force = match before(conn, chain, i64::MAX)? {
+        Some(version) => publication(conn, chain, version)?,
+        None => None,
+    };
+    let candidate = roll_out::running(conn, chain)?;
+    Ok(Standing { in_force, candidate, next: newest.unwrap_or(0) + 1 })
+}
+
+/// The version in force; `None` before the first.
+pub fn latest(conn: &mut DbConn, chain: &ChainId) -> Result<Option<StoredProgram>, StoreError> {
+    before(conn, chain, i64::MAX)?.map_or(Ok(None), |version| get(conn, chain, version))
+}
+
+/// The version that was in force before one of this number came.
+pub fn before(conn: &mut DbConn, chain: &ChainId, version: i64) -> Result<Option<i64>, StoreError> {
+    let earlier = for_all(chain).filter(program_versions::version.lt(version));
+    Ok(earlier.select(diesel::dsl::max(program_versions::version)).get_result(conn)?)
+}
+
+/// One version, without its files.
+pub fn publication(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    version: i64,
+) -> Result<Option<Publication>, StoreError> {
+    let found = of_chain(chain).filter(program_versions::version.eq(version));
+    let row = found.select(PublicationRow::as_select()).get_result(conn).optional()?;
+    row.map(PublicationRow::read).transpose()
 }
 
 /// One version.
@@ -84,16 +133,20 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, version: i64) -> Result<Option<St
     Ok(Some(StoredProgram { publication: row.read()?, files_json }))
 }
 
-/// The hash of the newest version that came from the chain's folder.
-pub fn latest_of_folder(conn: &mut DbConn, chain: &ChainId) -> Result<Option<[u8; 32]>, StoreError> {
-    let found = of_chain(chain)
-        .filter(program_versions::origin.eq(Origin::Folder.as_str()))
-        .select(PublicationRow::as_select())
-        .order(program_versions::version.desc())
-        .limit(1)
-        .get_result(conn)
-        .optional()?;
-    found.map(|row| row.read().map(|publication| publication.hash)).transpose()
+/// The hash of the files that the chain's folder had when they were last put in force, or were in force already.
+pub fn folder_taken_over(conn: &mut DbConn, chain: &ChainId) -> Result<Option<[u8; 32]>, StoreError> {
+    let of_chain = chains::table.find(chain.as_str()).select(chains::folder_hash);
+    let found: Option<Option<Vec<u8>>> = of_chain.get_result(conn).optional()?;
+    let row = Row { table: "chains", id: chain.as_str() };
+    found.flatten().map(|hash| row.hash("folder_hash", hash)).transpose()
+}
+
+/// Notes that what the folder says is in force.
+pub fn take_over_folder(conn: &mut DbConn, chain: &ChainId, hash: [u8; 32]) -> Result<(), StoreError> {
+    diesel::update(chains::table.find(chain.as_str()))
+        .set(chains::folder_hash.eq(hash.to_vec()))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// So many versions older than one, or of all; newest first.
@@ -112,9 +165,10 @@ pub fn list(
     rows.into_iter().map(PublicationRow::read).collect()
 }
 
-/// The number of the newest version of every chain that has one.
+/// The number of the version in force of every chain that has one.
 pub fn newest(conn: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
     let newest = program_versions::table
+        .filter(program_versions::origin.ne(Origin::Candidate.as_str()))
         .group_by(program_versions::chain)
         .select((program_versions::chain, diesel::dsl::max(program_versions::version).assume_not_null()));
     Ok(newest.load(conn)?)

@@ -8,6 +8,7 @@ diesel::table! {
         timezone -> Text,
         currency -> Text,
         created_at -> BigInt,
+        folder_hash -> Nullable<Binary>,
     }
 }
 
@@ -109,6 +110,7 @@ diesel::table! {
         kind -> Text,
         member -> Nullable<Text>,
         at -> BigInt,
+        program_version -> BigInt,
         body -> Text,
     }
 }
@@ -196,6 +198,18 @@ diesel::table! {
         members -> BigInt,
         failed_at -> Text,
         error -> Text,
+    }
+}
+
+diesel::table! {
+    roll_outs (chain, version) {
+        chain -> Text,
+        version -> BigInt,
+        base -> BigInt,
+        stages -> Text,
+        ending -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+        ended_by -> Nullable<Text>,
     }
 }
 

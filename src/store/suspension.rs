@@ -84,3 +84,10 @@ pub fn remove(conn: &mut DbConn, chain: &ChainId, suspension: &Suspension) -> Re
     let key = (chain.as_str(), suspension.version, suspension.rule.as_str());
     Ok(diesel::delete(suspended_rules::table.find(key)).execute(conn)? == 1)
 }
+
+/// Ends the suspensions of a version.
+pub fn remove_all(conn: &mut DbConn, chain: &ChainId, version: i64) -> Result<(), StoreError> {
+    let of_version = suspended_rules::chain.eq(chain.as_str()).and(suspended_rules::version.eq(version));
+    diesel::delete(suspended_rules::table.filter(of_version)).execute(conn)?;
+    Ok(())
+}

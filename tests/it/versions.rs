@@ -233,6 +233,12 @@ async fn a_folder_is_published_from_the_command_line() {
     let (good, said) = type_publish(&app, &harvest, &[]).await;
     assert!(good && said.contains("was in force already"), "{said}");
     std::fs::write(harvest.join("gift.rhai"), gift(7)).unwrap();
+    let (good, said) = type_publish(&app, &harvest, &["--location", "mall", "--location", "pier"]).await;
+    assert!(good && said.contains("harvest: version 3 is tried"), "{said}");
+    let tried = app.get(PROGRAM).await.expect(200)["candidate"].clone();
+    assert_eq!(tried, json!({ "version": 3, "locations": ["mall", "pier"] }));
+    let (good, said) = type_publish(&app, &harvest, &["--share", "10"]).await;
+    assert!(!good && said.contains("409") && said.contains("version 3 is tried already"), "{said}");
     let (good, said) = type_publish(&app, &harvest, &["--replaces", "1"]).await;
     assert!(!good && said.contains("409") && said.contains("version 2 is in force"), "{said}");
     std::fs::write(harvest.join("gift.rhai"), "rule \"Gift\" on visit { awrd(1); }\n").unwrap();

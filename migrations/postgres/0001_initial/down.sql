@@ -11,6 +11,7 @@ DROP TABLE coupons;
 DROP TABLE coupon_books;
 DROP TABLE churn_models;
 DROP TABLE suspended_rules;
+DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;

@@ -6,7 +6,9 @@ CREATE TABLE chains (
     name TEXT NOT NULL,
     timezone TEXT NOT NULL,
     currency TEXT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    -- Of the files that its folder had when they were last put in force, or were in force.
+    folder_hash BYTEA
 );
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
@@ -113,6 +115,7 @@ CREATE TABLE loyalty_events (
     kind TEXT COLLATE "C" NOT NULL,
     member TEXT COLLATE "C",
     at BIGINT NOT NULL,
+    program_version BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
@@ -183,7 +186,7 @@ CREATE TABLE program_versions (
     version BIGINT NOT NULL,
     hash BYTEA NOT NULL,
     files TEXT NOT NULL,
-    -- folder, api, rollback; and to which version.
+    -- folder, api, candidate; rollback and promotion, with the version whose files these are.
     origin TEXT COLLATE "C" NOT NULL,
     restores BIGINT,
     published_by TEXT COLLATE "C",
@@ -205,6 +208,19 @@ CREATE TABLE suspended_rules (
     error TEXT NOT NULL,
     PRIMARY KEY (chain, version, rule)
 );
+-- Candidates: versions that decide for some before they do, or do not, for all. `stages` is JSON: for whom, since when.
+CREATE TABLE roll_outs (
+    chain TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    base BIGINT NOT NULL,
+    stages TEXT NOT NULL,
+    ending TEXT,
+    ended_at BIGINT,
+    ended_by TEXT,
+    PRIMARY KEY (chain, version)
+);
+-- One at a time, whichever node begins it.
+CREATE UNIQUE INDEX roll_outs_running ON roll_outs (chain) WHERE ended_at IS NULL;
 
 -- Parameters and calibration are JSON. The newest is in force, a few before it show how it changed.
 CREATE TABLE churn_models (

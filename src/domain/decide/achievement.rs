@@ -315,6 +315,7 @@ impl Draft {
             at: self.at,
             data,
             source_key: None,
+            program_version: frame.program_version,
         }
     }
 

@@ -26,6 +26,7 @@ pub fn announce(frame: Frame<'_>, input: &SourceInput, now: Timestamp) -> Option
         at: input.event.occurred_at,
         data,
         source_key: Some(input.event.key.clone()),
+        program_version: frame.program_version,
     };
     let mut commit = keep(frame, input.clone(), SourceStatus::Processed, now);
     if let Some(source) = &mut commit.source {

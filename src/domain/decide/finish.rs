@@ -63,6 +63,7 @@ impl Draft {
                     at: self.at,
                     data,
                     source_key: source_key.cloned(),
+                    program_version: frame.program_version,
                 }
             })
             .collect();

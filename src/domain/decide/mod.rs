@@ -92,6 +92,16 @@ pub enum Occasion {
     },
 }
 
+impl Occasion {
+    /// Where it happened, if it happened somewhere.
+    pub fn location(&self) -> Option<&Name> {
+        match self {
+            Self::Source(input) => input.event.location.as_ref(),
+            Self::Tick { .. } | Self::Due { .. } => None,
+        }
+    }
+}
+
 /// A source event on its way to a decision.
 #[derive(Debug, Clone)]
 pub struct SourceInput {

@@ -11,15 +11,15 @@ use crate::actors::publish::{ChainReport, Proposal, Published};
 use crate::domain::Timestamp;
 use crate::domain::role::Right;
 use crate::domain::text::{Name, Note};
-use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::{AppState, State};
 use crate::read::backtest::{Backtested, Candidate, Range};
 use crate::read::program::{PublicationView, SuspensionView};
 
-const WHAT: &str = "version";
+pub(super) const WHAT: &str = "version";
 
 /// The largest body with a program in it, in bytes.
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -73,6 +73,16 @@ struct TryOut {
     until: Option<Timestamp>,
 }
 
+/// What is in force now.
+#[derive(Serialize)]
+struct PublishedView {
+    #[serde(flatten)]
+    publication: PublicationView,
+    /// What goes on deciding for some beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<i64>,
+}
+
 #[derive(Serialize)]
 struct CheckView {
     good: bool,
@@ -88,7 +98,8 @@ pub(in crate::http) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
-    let view = state.reader.program(chain.chain.id.clone(), program, problems).await?;
+    let candidate = chain.candidate.as_ref().map(|candidate| &candidate.roll_out);
+    let view = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -118,7 +129,7 @@ pub(in crate::http) async fn version(
 }
 
 /// `GET /v1/chains/{chain}/program/diff?from=&to=`: without `to` up to the version in force, without `from` since the
-/// one before that.
+/// one that was in force before that.
 pub(in crate::http) async fn diff(
     state: State,
     caller: Caller,
@@ -129,7 +140,7 @@ pub(in crate::http) async fn diff(
     let wanted = "must be the number of a version";
     let in_force = chain.program.as_ref().map_or(0, |program| program.version);
     let to = query.parsed("to", wanted)?.unwrap_or(in_force);
-    let from = query.parsed("from", wanted)?.unwrap_or(0.max(to - 1));
+    let from = query.parsed("from", wanted)?;
     query.finish()?;
     found(state.reader.difference(chain.chain.id.clone(), from, to).await?, WHAT)
 }
@@ -186,7 +197,8 @@ pub(in crate::http) async fn publish(
     let Publish { files, note, replaces } = body.long_json(MAX_BYTES).await?;
     let by = Some(caller.name().clone());
     let proposal = Proposal { by, note, replaces, ..Proposal::of_files(files)? };
-    Ok(answer(&path, state.engine.publish(&chain.chain.id, proposal).await?))
+    let published = state.engine.publish(&chain.chain.id, proposal).await?;
+    answer(&state, &path, published)
 }
 
 /// `POST /v1/chains/{chain}/program/rollback`: the files of an older version, published again.
@@ -199,7 +211,8 @@ pub(in crate::http) async fn roll_back(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let RollBack { version, note } = body.json().await?;
     let by = Some(caller.name().clone());
-    Ok(answer(&path, state.engine.roll_back(&chain.chain.id, version, by, note).await?))
+    let published = state.engine.roll_back(&chain.chain.id, version, by, note).await?;
+    answer(&state, &path, published)
 }
 
 /// `POST /v1/chains/{chain}/program/rules/resume`: a suspended rule runs again. Answers what it was suspended for.
@@ -216,12 +229,14 @@ pub(in crate::http) async fn resume_rule(
 }
 
 /// 201 for a new version; 200 when these very files are in force already.
-fn answer(chain: &str, published: Published) -> HttpResponse {
-    match published {
+pub(super) fn answer(state: &AppState, chain: &str, published: Published) -> Result<HttpResponse, Problem> {
+    let candidate = state.engine.known_chain(chain)?.candidate.as_ref().map(|tried| tried.roll_out.version);
+    Ok(match published {
         Published::New(publication) => {
             let location = format!("/v1/chains/{chain}/program/versions/{}", publication.version);
-            created(location, &PublicationView::of(publication))
+            created(location, &PublishedView { publication: PublicationView::of(publication), candidate })
         }
-        Published::Unchanged(publication) => HttpResponse::Ok().json(PublicationView::of(publication)),
-    }
+        Published::Unchanged(publication) => HttpResponse::Ok()
+            .json(PublishedView { publication: PublicationView::of(publication), candidate }),
+    })
 }

@@ -12,6 +12,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CouponBookKey, MemberId, ReferralId};
 use crate::domain::member::Member;
 use crate::domain::merge::Ended;
+use crate::domain::publication::Origin;
 use crate::domain::referral::{Filed, ReferralCode, Sender};
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Key;
@@ -106,10 +107,18 @@ impl Stored {
             let page = self.read(|conn| store::program::list(conn, &chain.id, before, VERSIONS))?;
             let Some(last) = page.last() else { break };
             before = Some(last.version);
-            published.extend(page.iter().map(|publication| (publication.at, publication.version)));
+            let for_all = page.iter().filter(|publication| publication.origin != Origin::Candidate);
+            published.extend(for_all.map(|publication| (publication.at, publication.version)));
+        }
+        let (mut roll_outs, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.read(|conn| store::roll_out::list(conn, &chain.id, before, VERSIONS))?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.version);
+            roll_outs.extend(page);
         }
         let (store, chain) = (self.store.clone(), chain.clone());
-        Ok(Versions::new(published, move |version| load(&store, &chain, version)))
+        Ok(Versions::new(published, move |version| load(&store, &chain, version)).beside(roll_outs))
     }
 
     fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Arc<Program>, BacktestFailure> {

@@ -25,7 +25,8 @@ use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::churn::Foresight;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::SourceId;
+use crate::domain::ids::{MemberId, SourceId};
+use crate::domain::roll_out::RollOut;
 use crate::domain::source_event::SourceEvent;
 
 use super::program::Program;
@@ -54,6 +55,8 @@ type Load = dyn Fn(i64) -> Result<Program, String> + Send + Sync;
 pub struct Versions {
     /// Since when each is in force, oldest first.
     published: Vec<(Timestamp, i64)>,
+    /// Which decided for some beside them.
+    roll_outs: Vec<RollOut>,
     load: Box<Load>,
     loaded: Mutex<BTreeMap<i64, Arc<Program>>>,
 }
@@ -65,7 +68,13 @@ impl Versions {
         load: impl Fn(i64) -> Result<Program, String> + Send + Sync + 'static,
     ) -> Self {
         published.sort_unstable_by_key(|(_, version)| *version);
-        Self { published, load: Box::new(load), loaded: Mutex::default() }
+        Self { published, roll_outs: Vec::new(), load: Box::new(load), loaded: Mutex::default() }
+    }
+
+    /// The same, with candidates beside them.
+    #[must_use]
+    pub fn beside(self, roll_outs: Vec<RollOut>) -> Self {
+        Self { roll_outs, ..self }
     }
 
     /// One version that has always been in force.
@@ -83,14 +92,35 @@ impl Versions {
         Ok(loaded.entry(version).or_insert(Arc::new(program)).clone())
     }
 
-    /// The version in force at an instant; `None` before the first.
-    fn at(&self, at: Timestamp) -> Option<i64> {
+    /// The version that decided at an instant what fell due for a member; `None` before the first.
+    fn at(&self, at: Timestamp, member: MemberId) -> Option<i64> {
+        let candidate = self.roll_outs.iter().find(|roll_out| roll_out.decided(at, member, None));
+        candidate.map(|roll_out| roll_out.version).or_else(|| self.for_all(at))
+    }
+
+    fn for_all(&self, at: Timestamp) -> Option<i64> {
         self.published.iter().rev().find(|(since, _)| *since <= at).map(|(_, version)| *version)
     }
 
-    /// When the next one after an instant was put in force.
+    /// Whether members were woken at an instant: all of them, if only those of a candidate need it.
+    fn wake(&self, at: Timestamp) -> Result<bool, BacktestError> {
+        let tried = self.roll_outs.iter().filter(|roll_out| roll_out.stage_at(at).is_some());
+        for version in self.for_all(at).into_iter().chain(tried.map(|roll_out| roll_out.version)) {
+            if self.get(version)?.wakes() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// When another one may have decided, the next time after an instant.
     fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        self.published.iter().map(|(since, _)| *since).filter(|since| *since > after).min()
+        let published = self.published.iter().map(|(since, _)| *since);
+        let stages = self.roll_outs.iter().flat_map(|roll_out| {
+            let ended = roll_out.ended.as_ref().map(|ended| ended.at);
+            roll_out.stages().map(|stage| stage.at).chain(ended)
+        });
+        published.chain(stages).filter(|since| *since > after).min()
     }
 }
 

@@ -75,18 +75,32 @@ impl World {
         }
     }
 
-    /// The version in force at an instant.
-    fn in_force(&self, plan: &Plan, at: Timestamp) -> Result<Option<Arc<Program>>, BacktestError> {
+    /// The version that decides for a member at an instant.
+    fn in_force(
+        &self,
+        plan: &Plan,
+        member: MemberId,
+        at: Timestamp,
+    ) -> Result<Option<Arc<Program>>, BacktestError> {
         if self.branch == Branch::Candidate && plan.counts(at) {
             return Ok(Some(plan.candidate.clone()));
         }
-        plan.versions.at(at).map(|version| plan.versions.get(version)).transpose()
+        plan.versions.at(at, member).map(|version| plan.versions.get(version)).transpose()
+    }
+
+    /// Whether members are woken at an instant.
+    fn is_woken(&self, plan: &Plan, at: Timestamp) -> Result<bool, BacktestError> {
+        if self.branch == Branch::Candidate && plan.counts(at) {
+            return Ok(plan.candidate.wakes());
+        }
+        plan.versions.wake(at)
     }
 
     /// What decides an event that was decided by a version.
     fn decider(
         &self,
         plan: &Plan,
+        member: MemberId,
         version: Option<i64>,
         at: Timestamp,
     ) -> Result<Option<Arc<Program>>, BacktestError> {
@@ -94,7 +108,7 @@ impl World {
             Some(version) if self.branch == Branch::Baseline || !plan.counts(at) => {
                 plan.versions.get(version).map(Some)
             }
-            _ => self.in_force(plan, at),
+            _ => self.in_force(plan, member, at),
         }
     }
 
@@ -109,7 +123,9 @@ impl World {
         let alarm = self.member(id).filter(|member| member.ended.is_none()).and_then(|m| m.next_wake_at);
         let Some(mut at) = alarm.filter(|at| *at <= until) else { return Ok(None) };
         loop {
-            if let Some(program) = self.in_force(plan, at)?.filter(|program| program.wakes()) {
+            if self.is_woken(plan, at)?
+                && let Some(program) = self.in_force(plan, id, at)?
+            {
                 return Ok(Some((at, program)));
             }
             let change = [plan.since.filter(|since| *since > at), plan.versions.next(at)];
@@ -159,7 +175,7 @@ impl World {
         elsewhere: &mut dyn Elsewhere,
     ) -> Result<(), BacktestError> {
         let whose = self.living(whose);
-        let Some(program) = self.decider(plan, heard.version, now)? else { return Ok(()) };
+        let Some(program) = self.decider(plan, whose, heard.version, now)? else { return Ok(()) };
         let attach = match self.member(whose) {
             Some(_) => self.unknown(&heard.event),
             None if program.enrol_on_first_sight || heard.event.enrols() => {

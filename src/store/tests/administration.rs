@@ -13,13 +13,14 @@ use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::role::Role;
+use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
 use crate::domain::suspension::Suspension;
 use crate::domain::text::{Name, Note};
 use crate::store::loyalty_event::{self, EventFilter};
 use crate::store::schema::churn_models;
 use crate::store::vault::Vault;
 use crate::store::{
-    StoreError, chain as chains, churn, endpoint as endpoints, key, member, program, suspension,
+    StoreError, chain as chains, churn, endpoint as endpoints, key, member, program, roll_out, suspension,
 };
 
 pub(super) fn chain() -> Chain {
@@ -100,7 +101,9 @@ on_both! {
         assert_eq!((&latest.publication, &*latest.files_json), (&all[2], "{}"));
         assert_eq!(store.look(|c| program::get(c, &harvest(), 1)).unwrap().publication, all[0]);
         assert_eq!(store.look(|c| program::get(c, &harvest(), 9)), None);
-        assert_eq!(store.look(|c| program::latest_of_folder(c, &harvest())), Some([2; 32]));
+        assert_eq!(store.look(|c| program::publication(c, &harvest(), 1)), Some(all[0].clone()));
+        assert_eq!(store.look(|c| program::before(c, &harvest(), 3)), Some(2));
+        assert_eq!(store.look(|c| program::before(c, &harvest(), 1)), None);
         assert_eq!(store.look(|c| program::list(c, &harvest(), None, 2)), [all[2].clone(), all[1].clone()]);
         assert_eq!(store.look(|c| program::list(c, &harvest(), Some(2), 2)), [all[0].clone()]);
         let mut newest = store.look(program::newest);
@@ -134,6 +137,42 @@ on_both! {
         assert!(!store.change(|c| suspension::remove(c, &harvest(), &first)));
         assert_eq!(store.look(|c| suspension::list(c, &harvest())), [second]);
         assert_eq!(store.look(|c| suspension::list(c, &other)).len(), 1);
+    }
+
+    fn candidates_are_passed_over_and_one_is_tried_at_a_time(store) {
+        let version = |version: i64, origin| {
+            Publication { version, hash: [version as u8; 32], origin, by: None, note: None, at: at(version) }
+        };
+        for publication in [version(1, Origin::Api), version(2, Origin::Candidate)] {
+            store.change(|c| program::insert(c, &harvest(), &publication, "{}"));
+        }
+        let share = |percent: u8| Audience::Share(percent.try_into().unwrap());
+        let stage = |n, percent| Stage { at: at(n), by: Name::parse("office").ok(), audience: share(percent) };
+        let roll_out = |version| RollOut { version, base: 1, began: stage(2, 10), changes: Vec::new(), ended: None };
+        let first = roll_out(2);
+        store.change(|c| roll_out::insert(c, &harvest(), &first));
+        let standing = store.look(|c| program::standing(c, &harvest()));
+        assert_eq!((standing.in_force, standing.candidate, standing.next), (Some(version(1, Origin::Api)), Some(first.clone()), 3));
+        assert_eq!(store.look(|c| program::latest(c, &harvest())).unwrap().publication.version, 1);
+        assert_eq!(store.look(program::newest), [("harvest".to_owned(), 1)]);
+        assert_eq!(store.look(|c| program::before(c, &harvest(), 3)), Some(1));
+        let second = store.writer().unwrap().run(|c, _| roll_out::insert(c, &harvest(), &roll_out(3)));
+        assert!(matches!(second, Err(StoreError::Taken { .. })));
+        store.change(|c| roll_out::insert(c, &"other".parse().unwrap(), &roll_out(9)));
+
+        let grown = RollOut { changes: vec![stage(3, 50)], ..first };
+        assert!(store.change(|c| roll_out::update(c, &harvest(), &grown)));
+        assert_eq!(store.look(|c| roll_out::running(c, &harvest())), Some(grown.clone()));
+        let ended = Ended { how: Ending::Dropped, at: at(4), by: None };
+        let ended = RollOut { ended: Some(ended), ..grown.clone() };
+        assert!(store.change(|c| roll_out::update(c, &harvest(), &ended)));
+        assert!(!store.change(|c| roll_out::update(c, &harvest(), &grown)), "it has ended");
+        assert_eq!(store.look(|c| roll_out::get(c, &harvest(), 2)), Some(ended.clone()));
+        assert_eq!(store.look(|c| roll_out::running(c, &harvest())), None);
+        store.change(|c| roll_out::insert(c, &harvest(), &roll_out(3)));
+        assert_eq!(store.look(|c| roll_out::list(c, &harvest(), None, 9)), [roll_out(3), ended]);
+        let running: Vec<_> = store.look(roll_out::all_running).into_iter().map(|(chain, found)| (chain, found.version)).collect();
+        assert!(running.len() == 2 && running.contains(&("harvest".to_owned(), 3)), "{running:?}");
     }
 
     fn a_churn_model_comes_back_to_the_bit_and_the_oldest_are_forgotten(store) {

@@ -96,6 +96,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         at: at(0),
         data: EventData::PointsEarned(moved),
         source_key: Some(key.clone()),
+        program_version: 3,
     };
     let receipt =
         Receipt { member: Some(member.face(None)), ..Receipt::kept(source, key, SourceStatus::Processed, 3) };

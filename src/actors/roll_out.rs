@@ -1,0 +1,222 @@
+//! Rolling a candidate out: it is published for some, watched, and promoted or dropped.
+//!
+//! Its files are stored under the next number of the chain's versions, and what is in force stays in force. A promotion
+//! publishes them again for everybody, so that the newest version that is no candidate is always the one in force.
+
+use std::sync::Arc;
+
+use crate::domain::chain::ChainId;
+use crate::domain::publication::{Origin, Publication};
+use crate::domain::refusal::Refused;
+use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
+use crate::domain::text::{Name, Note};
+use crate::rules::program::{Program, Sources};
+use crate::store::program::Standing;
+use crate::store::{self, StoreError};
+
+use super::engine::{Engine, EngineError};
+use super::journal::JournalError;
+use super::programs::blocking;
+use super::publish::{MAX_TRIES, Proposal, PublishError, Published};
+use super::snapshot::{Candidate, ChainSnapshot};
+
+impl Engine {
+    /// Publishes a program for some, beside the one in force.
+    ///
+    /// # Errors
+    /// As [`Engine::publish`]; refused while another candidate is tried, and of files that are in force already.
+    pub async fn begin_roll_out(
+        &self,
+        id: &ChainId,
+        proposal: Proposal,
+        audience: Audience,
+    ) -> Result<RollOut, PublishError> {
+        let snapshot = self.snapshot(id)?;
+        snapshot.program()?;
+        for _ in 0..MAX_TRIES {
+            let Standing { in_force, candidate, next: version } = self.standing(id).await?;
+            if let Some(running) = candidate {
+                return Err(EngineError::from(is_running(&running)).into());
+            }
+            proposal.refuse_if_replaced(in_force.as_ref())?;
+            let hash = proposal.sources.hash();
+            if in_force.as_ref().is_some_and(|in_force| in_force.hash == hash) {
+                return Err(EngineError::from(is_in_force()).into());
+            }
+            let program = self.checked(&snapshot.chain, &proposal.sources, version).await?;
+            let (at, Proposal { sources, by, note, .. }) = (self.0.clock.now(), proposal.clone());
+            let began = Stage { at, by: by.clone(), audience: audience.clone() };
+            let base = in_force.map_or(0, |in_force| in_force.version);
+            let roll_out = RollOut { version, base, began, changes: Vec::new(), ended: None };
+            let publication = Publication { version, hash, origin: Origin::Candidate, by, note, at };
+            if self.put_candidate(id, publication, &sources, program, roll_out.clone()).await? {
+                return Ok(roll_out);
+            }
+        }
+        Err(EngineError::Overloaded.into())
+    }
+
+    /// Stores a candidate and has it decide; both or neither. Answers `false` when its number is taken, or somebody else
+    /// began to try another one.
+    async fn put_candidate(
+        &self,
+        id: &ChainId,
+        publication: Publication,
+        sources: &Sources,
+        program: Program,
+        roll_out: RollOut,
+    ) -> Result<bool, EngineError> {
+        let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
+        self.carry_out(async move |engine| {
+            let (of, began) = (id.clone(), roll_out.clone());
+            let insert = move |conn: &mut _, _: &_| {
+                store::program::insert(conn, &of, &publication, &files)?;
+                store::roll_out::insert(conn, &of, &began)
+            };
+            match engine.0.journal.run(insert).await {
+                Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
+                    return Ok(false);
+                }
+                done => done?,
+            }
+            let candidate = Candidate { program: Arc::new(program), roll_out };
+            engine.reconfigure(&id, |snapshot| snapshot.candidate = Some(Arc::new(candidate)))?;
+            tracing::info!(chain = %id, version, "a candidate is tried");
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Has the candidate decide for others, or more of them.
+    ///
+    /// # Errors
+    /// Refused when none is tried, or it was changed too often.
+    pub async fn change_roll_out(
+        &self,
+        id: &ChainId,
+        audience: Audience,
+        by: Option<Name>,
+    ) -> Result<RollOut, EngineError> {
+        self.amend(id, move |roll_out, at| {
+            if roll_out.stage().audience == audience || roll_out.change(Stage { at, by, audience }) {
+                return Ok(());
+            }
+            let problem = "it was changed very often; promote it, or drop it and begin anew";
+            Err(Refused::new("too_many_changes", problem))
+        })
+        .await
+    }
+
+    /// Gives the candidate up. What it decided stays decided.
+    ///
+    /// # Errors
+    /// Refused when none is tried.
+    pub async fn drop_candidate(&self, id: &ChainId, by: Option<Name>) -> Result<RollOut, EngineError> {
+        self.amend(id, move |roll_out, at| {
+            roll_out.ended = Some(Ended { how: Ending::Dropped, at, by });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts the candidate in force for everybody, under the next number.
+    ///
+    /// # Errors
+    /// As [`Engine::publish`]; refused when none is tried, or when another version was put in force since it began, unless
+    /// `replaces` names that one.
+    pub async fn promote(
+        &self,
+        id: &ChainId,
+        by: Option<Name>,
+        note: Option<Note>,
+        replaces: Option<i64>,
+    ) -> Result<Published, PublishError> {
+        let running = self.standing(id).await?.candidate.ok_or_else(no_candidate);
+        let RollOut { version, base, .. } = running.map_err(EngineError::from)?;
+        let replaces = Some(replaces.unwrap_or(base));
+        let files = self.proposal_of(id, version).await?;
+        let proposal = Proposal { origin: Origin::Promotion(version), by, note, replaces, ..files };
+        self.publish(id, proposal).await
+    }
+
+    /// Changes the roll-out that runs, in the store and then in the snapshot.
+    async fn amend(
+        &self,
+        id: &ChainId,
+        change: impl FnOnce(&mut RollOut, crate::domain::Timestamp) -> Result<(), Refused> + Send + 'static,
+    ) -> Result<RollOut, EngineError> {
+        let id = id.clone();
+        self.carry_out(async move |engine| {
+            let (of, now) = (id.clone(), engine.0.clock.now());
+            let amend = move |conn: &mut _, _: &_| {
+                let Some(mut roll_out) = store::roll_out::running(conn, &of)? else {
+                    return Ok(Err(no_candidate()));
+                };
+                if let Err(refused) = change(&mut roll_out, now) {
+                    return Ok(Err(refused));
+                }
+                let is_written = store::roll_out::update(conn, &of, &roll_out)?;
+                if roll_out.ended.is_some() {
+                    store::suspension::remove_all(conn, &of, roll_out.version)?;
+                }
+                Ok(if is_written { Ok(roll_out) } else { Err(no_candidate()) })
+            };
+            let roll_out = engine.0.journal.run(amend).await??;
+            engine.reconfigure(&id, |snapshot| snapshot.follow(&roll_out))?;
+            Ok(roll_out)
+        })
+        .await
+    }
+
+    /// Has the snapshot try what is tried by the store. One whose files do not load here decides for nobody.
+    pub(super) async fn follow_candidate(&self, id: &ChainId) -> Result<(), EngineError> {
+        let _one_at_a_time = self.0.configuring.lock().await; // from the look on: else it may be older than the snapshot
+        let Some(roll_out) = self.standing(id).await?.candidate else {
+            self.reconfigure(id, |snapshot| snapshot.candidate = None)?;
+            return Ok(());
+        };
+        let snapshot = self.snapshot(id)?;
+        let known = snapshot.candidate.as_ref().filter(|known| known.roll_out.version == roll_out.version);
+        let program = match known {
+            Some(known) => Some(known.program.clone()),
+            None => self.load_candidate(&snapshot, roll_out.version).await?,
+        };
+        let candidate = program.map(|program| Arc::new(Candidate { program, roll_out }));
+        self.reconfigure(id, |snapshot| snapshot.candidate = candidate)?;
+        Ok(())
+    }
+
+    async fn load_candidate(
+        &self,
+        snapshot: &ChainSnapshot,
+        version: i64,
+    ) -> Result<Option<Arc<Program>>, EngineError> {
+        let chain = snapshot.chain.clone();
+        let sources = self.sources_of(&chain.id, version).await?;
+        let of = chain.id.clone();
+        match blocking(move || Program::load(&sources, &chain, version)).await {
+            Ok(program) => Ok(Some(Arc::new(program.suspending(self.suspensions(&of).await?)))),
+            Err(problems) => {
+                for problem in &problems {
+                    tracing::error!(chain = %of, version, "{problem}");
+                }
+                tracing::error!(chain = %of, version, "the candidate does not load: what is in force decides for everybody");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// There is nothing to change, promote or drop.
+pub(super) fn no_candidate() -> Refused {
+    Refused::new("no_candidate", "no candidate is tried; begin with POST …/program/candidate")
+}
+
+fn is_running(running: &RollOut) -> Refused {
+    let problem = format!("version {} is tried already; promote it or drop it first", running.version);
+    Refused::new("candidate_exists", problem)
+}
+
+fn is_in_force() -> Refused {
+    Refused::new("candidate_is_in_force", "these very files are in force for everybody already")
+}

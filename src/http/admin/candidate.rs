@@ -1,0 +1,156 @@
+//! A candidate: a version that is tried on some before it is in force for all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::program::{MAX_BYTES, WHAT, answer};
+use super::{Nothing, created, found};
+use crate::actors::publish::Proposal;
+use crate::actors::snapshot::ChainSnapshot;
+use crate::domain::role::Right;
+use crate::domain::roll_out::{Audience, Locations, Share};
+use crate::domain::text::{Name, Note};
+use crate::http::auth::Caller;
+use crate::http::body::Body;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::{AppState, State};
+use crate::read::roll_out::CandidateView;
+
+/// What is to be tried: files, or those of a version; and on whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Begin {
+    #[serde(default)]
+    files: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    version: Option<i64>,
+    #[serde(default)]
+    share: Option<u8>,
+    #[serde(default)]
+    locations: Option<BTreeSet<Name>>,
+    #[serde(default)]
+    note: Option<Note>,
+    /// The version from which the files were edited.
+    #[serde(default)]
+    replaces: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    #[serde(default)]
+    share: Option<u8>,
+    #[serde(default)]
+    locations: Option<BTreeSet<Name>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    #[serde(default)]
+    note: Option<Note>,
+    /// The version that may be taken back by it.
+    #[serde(default)]
+    replaces: Option<i64>,
+}
+
+fn audience(share: Option<u8>, locations: Option<BTreeSet<Name>>) -> Result<Audience, Problem> {
+    match (share, locations) {
+        (Some(percent), None) => {
+            Share::try_from(percent).map(Audience::Share).map_err(|bad| Problem::field("share", bad))
+        }
+        (None, Some(names)) => Locations::try_from(names)
+            .map(Audience::Locations)
+            .map_err(|bad| Problem::field("locations", bad)),
+        _ => Err(Problem::field("share", "send either `share`, in per cent of the members, or `locations`")),
+    }
+}
+
+/// `GET /v1/chains/{chain}/program/candidate?version=`: the one that is tried, or was tried last; or that of a number.
+pub(in crate::http) async fn get(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let version = query.parsed("version", "must be the number of a version")?;
+    query.finish()?;
+    found(view(&state, &chain, version).await?, "candidate")
+}
+
+/// `POST /v1/chains/{chain}/program/candidate`: it decides for those when this answers.
+pub(in crate::http) async fn begin(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Begin { files, version, share, locations, note, replaces } = body.long_json(MAX_BYTES).await?;
+    let audience = audience(share, locations)?;
+    let id = &chain.chain.id;
+    let proposal = match (files, version) {
+        (Some(files), None) => Proposal::of_files(files)?,
+        (None, Some(version)) => state.engine.proposal_of(id, version).await?,
+        _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
+    };
+    let proposal = Proposal { by: Some(caller.name().clone()), note, replaces, ..proposal };
+    let version = state.engine.begin_roll_out(id, proposal, audience).await?.version;
+    let view = view(&state, &chain, Some(version)).await?.ok_or(Problem::NotFound(WHAT))?;
+    Ok(created(format!("/v1/chains/{id}/program/candidate?version={version}"), &view))
+}
+
+/// `PATCH /v1/chains/{chain}/program/candidate`: for more, for fewer, or elsewhere.
+pub(in crate::http) async fn change(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Change { share, locations } = body.json().await?;
+    let (audience, by) = (audience(share, locations)?, Some(caller.name().clone()));
+    let version = state.engine.change_roll_out(&chain.chain.id, audience, by).await?.version;
+    found(view(&state, &chain, Some(version)).await?, WHAT)
+}
+
+/// `POST /v1/chains/{chain}/program/candidate/promote`: in force for everybody when this answers.
+pub(in crate::http) async fn promote(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Promote { note, replaces } = body.optional_json().await?;
+    let (id, by) = (&chain.chain.id, Some(caller.name().clone()));
+    let published = state.engine.promote(id, by, note, replaces).await?;
+    answer(&state, &path, published)
+}
+
+/// `POST /v1/chains/{chain}/program/candidate/drop`: for nobody any more.
+pub(in crate::http) async fn give_up(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let Nothing {} = body.optional_json().await?;
+    let by = Some(caller.name().clone());
+    let version = state.engine.drop_candidate(&chain.chain.id, by).await?.version;
+    found(view(&state, &chain, Some(version)).await?, WHAT)
+}
+
+async fn view(
+    state: &AppState,
+    chain: &ChainSnapshot,
+    version: Option<i64>,
+) -> Result<Option<CandidateView>, Problem> {
+    let now = state.engine.clock().now();
+    Ok(state.reader.candidate(chain.chain.id.clone(), version, now).await?)
+}
