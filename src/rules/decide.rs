@@ -228,7 +228,7 @@ pub fn tell(
     id: Ulid,
     now: Timestamp,
 ) -> Commit {
-    let mut commit = decide::tell(chain, told, id, now);
+    let mut commit = decide::tell((chain, program.version), told, id, now);
     send_out(program, endpoints, &mut commit, &mut Minutes::of(program));
     commit
 }

@@ -37,7 +37,12 @@ pub fn announce(frame: Frame<'_>, input: &SourceInput, now: Timestamp) -> Option
 }
 
 /// The commit that only tells of the program itself, without deliveries; `id` tells its events from all others.
-pub fn tell(chain: &ChainId, told: impl IntoIterator<Item = EventData>, id: Ulid, now: Timestamp) -> Commit {
+pub fn tell(
+    (chain, program_version): (&ChainId, i64),
+    told: impl IntoIterator<Item = EventData>,
+    id: Ulid,
+    now: Timestamp,
+) -> Commit {
     let event = |(n, data)| LoyaltyEvent {
         id: EventId::derived(id, n),
         chain: chain.clone(),
@@ -45,6 +50,7 @@ pub fn tell(chain: &ChainId, told: impl IntoIterator<Item = EventData>, id: Ulid
         at: now,
         data,
         source_key: None,
+        program_version,
     };
     let events = (0..).zip(told).map(event).collect();
     Commit { events, ..Commit::of_nothing(chain.clone(), now) }
