@@ -195,6 +195,7 @@ impl Member {
         self.referring.join(&brought.referring);
         self.standing.redemptions.join(&brought.standing.redemptions);
         self.standing.memo.join(&brought.standing.memo);
+        self.standing.campaigns.join(&brought.standing.campaigns);
         self.sessions.join(&other.sessions);
         self.carts.join(&other.carts);
 
@@ -245,6 +246,7 @@ impl Member {
         handed.retain(Handed::is_something);
         standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
         standing.memo = self.standing.memo.part(&standing.memo, &merged.before.standing.memo);
+        self.standing.campaigns.part(&standing.campaigns);
         self.history.part(&history, &merged.before.history);
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();

@@ -8,6 +8,7 @@ mod support;
 mod achievements;
 mod backtest;
 mod books;
+mod campaigns;
 mod carts;
 mod cdnow;
 mod churn;

@@ -22,6 +22,7 @@ use crate::domain::tick::KeptTick;
 impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
+        self.tell_exhausted(frame);
         let cause_id = self.cause_id();
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
@@ -54,7 +55,7 @@ impl Draft {
                 LoyaltyEvent {
                     id,
                     chain: frame.chain.clone(),
-                    subject: Some(Subject {
+                    subject: data.kind().is_about_member().then(|| Subject {
                         id: who,
                         previous: latest.event.replace(id),
                         face: match data.kind().shows_segments() {
@@ -112,6 +113,7 @@ impl Draft {
             order: self.order,
             coupons: self.desk.coupons.into_changes(),
             redemptions: self.desk.redemptions.into_changes(),
+            budgets: self.desk.campaigns.moves(frame.terms).collect(),
             new_referral_code: self.new_referral_code,
             referral,
             referral_reward: self.referral_reward,
@@ -182,6 +184,7 @@ pub fn keep(frame: Frame<'_>, input: SourceInput, status: SourceStatus, now: Tim
         referral_reward: None,
         follow_up: None,
         redemptions: RedemptionChanges::default(),
+        budgets: Vec::new(),
         transfers: Vec::new(),
         events: Vec::new(),
         deliveries: Vec::new(),

@@ -17,6 +17,7 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::backtest::{Backtested, Candidate, Range};
+use crate::read::campaign::CampaignView;
 use crate::read::program::PublicationView;
 
 const WHAT: &str = "version";
@@ -67,6 +68,12 @@ struct TryOut {
     until: Option<Timestamp>,
 }
 
+/// All campaigns: a program has a few dozen at most.
+#[derive(Serialize)]
+struct Campaigns {
+    items: Vec<CampaignView>,
+}
+
 #[derive(Serialize)]
 struct CheckView {
     good: bool,
@@ -84,6 +91,20 @@ pub(in crate::http) async fn get(
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
     let view = state.reader.program(chain.chain.id.clone(), program, problems).await?;
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// `GET /v1/chains/{chain}/program/campaigns`: what each may give and has given.
+pub(in crate::http) async fn campaigns(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let items = match chain.program.as_deref() {
+        Some(program) => state.reader.campaigns(chain.chain.id.clone(), &program.terms).await?,
+        None => Vec::new(),
+    };
+    Ok(HttpResponse::Ok().json(Campaigns { items }))
 }
 
 /// `GET /v1/chains/{chain}/program/versions`

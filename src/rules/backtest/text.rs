@@ -83,6 +83,9 @@ impl Report {
         for (wallet, change) in &self.points_issued {
             row(&format!("issued: {wallet}"), change);
         }
+        for (campaign, change) in &self.campaigns {
+            row(&format!("given by campaign: {campaign}"), change);
+        }
         for (wallet, change) in &self.liability {
             row(&format!("outstanding in the end: {wallet}"), change);
         }
@@ -126,6 +129,12 @@ impl Report {
 
     fn trust_in_words(&self) -> String {
         let mut text = String::from("\n");
+        for (campaign, budget) in &self.budgets_run_out {
+            let _ = writeln!(
+                text,
+                "campaign `{campaign}` would have run out of its budget of {budget}: here, each guest has it alone"
+            );
+        }
         if self.members_left_out > 0 {
             let _ = writeln!(text, "{} members were erased and are left out", self.members_left_out);
         }

@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod achievements;
+mod campaigns;
 mod carts;
 mod celebrations;
 mod coupon_books;
@@ -167,6 +168,8 @@ impl Reader<'_> {
             "counters",
             "marks",
             "events",
+            "campaigns",
+            "groups",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -185,6 +188,7 @@ impl Reader<'_> {
         let coupon_books = self.coupon_books(table);
         let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
         let referrals = self.referrals(table, &wallets, &coupon_books);
+        let (campaigns, groups) = (self.campaigns(table, &wallets), self.groups(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -205,6 +209,8 @@ impl Reader<'_> {
                 counters: self.counters(table),
                 marks: self.marks(table),
                 events: self.events(table),
+                campaigns,
+                groups,
                 celebrations,
                 earning,
                 refunds,
