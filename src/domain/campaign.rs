@@ -254,7 +254,13 @@ impl Allowances {
     }
 
     /// The member gets so many points more, or fewer. Campaigns that are not `declared` are forgotten.
-    pub fn count(&mut self, campaign: &CampaignTerms, day: NaiveDate, points: i64, declared: &[CampaignTerms]) {
+    pub fn count(
+        &mut self,
+        campaign: &CampaignTerms,
+        day: NaiveDate,
+        points: i64,
+        declared: &[CampaignTerms],
+    ) {
         let mut all = self.0.remove(&campaign.id).unwrap_or_default();
         all.retain(|had| campaign.per_member.within(had.span).is_some());
         for (span, _) in campaign.per_member.iter() {

@@ -497,7 +497,12 @@ impl Maker<'_> {
         let file = self.files[file].name.clone();
         let line = block.position.line().unwrap_or(1);
         let at = format!("{file}:{line}").into();
-        let cause = Cause { rule: block.name.clone(), at, program_version: self.version, campaign: named(block.campaign) };
+        let cause = Cause {
+            rule: block.name.clone(),
+            at,
+            program_version: self.version,
+            campaign: named(block.campaign),
+        };
         let sight = Sight { event, constants: self.constants };
         Unit {
             name: block.name,

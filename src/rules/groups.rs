@@ -26,16 +26,16 @@ pub(super) enum Asked {
 pub(super) fn choose(terms: &Terms, draft: &mut Draft, asked: &mut [(&Unit, Outcome)], when: Asked) {
     for group in &terms.groups {
         // What is not known yet is asked for, and all is decided anew.
-        let mut gives_way = |unit: &Unit| {
-            when == Asked::Now && matches!(draft.exhausted(terms, &unit.cause), Ok(Some(_)))
-        };
+        let mut gives_way =
+            |unit: &Unit| when == Asked::Now && matches!(draft.exhausted(terms, &unit.cause), Ok(Some(_)));
         let candidates = asked.iter_mut().filter(|(unit, _)| unit.is_in(group));
         let mut candidates: Vec<_> =
             candidates.filter(|(unit, outcome)| considers(outcome) && !gives_way(unit)).collect();
         if candidates.len() < 2 {
             continue;
         }
-        let failed = candidates.iter().find(|(_, outcome)| outcome.is_err()).map(|(unit, _)| unit.name.clone());
+        let failed =
+            candidates.iter().find(|(_, outcome)| outcome.is_err()).map(|(unit, _)| unit.name.clone());
         if let Some(failed) = failed {
             for (unit, outcome) in candidates.iter_mut().filter(|(_, outcome)| outcome.is_ok()) {
                 let waits = format!("waits for \"{failed}\" of its group `{}`, which failed", group.id);
@@ -85,9 +85,7 @@ fn winner(
 /// The points that a rule awards, as far as its campaign has them.
 fn worth(terms: &Terms, draft: &mut Draft, unit: &Unit, actions: &[Action], when: Asked) -> Points {
     let awards = actions.iter().filter_map(|action| match action {
-        Action::Award { wallet, amount, .. } => {
-            terms.wallet(wallet.as_ref())?.rounding.whole(*amount)
-        }
+        Action::Award { wallet, amount, .. } => terms.wallet(wallet.as_ref())?.rounding.whole(*amount),
         _ => None,
     });
     let asked = Points(awards.map(|points| points.0).fold(0, i64::saturating_add));

@@ -101,7 +101,8 @@ async fn what_goes_back_can_be_given_again_and_each_line_names_its_campaign(app:
     assert_eq!((&effect["rule"], &effect["amount"]), (&json!("Launch"), &json!(50)));
     let cut = app.send(&order("o-2", "ana", "50.00")).await.expect(200);
     assert_eq!(of_launch(&cut)[0]["amount"], 10);
-    let says = "\"Launch\" gave 10 of 50: that was left of campaign `launch`, the 60 that a member may have of it";
+    let says =
+        "\"Launch\" gave 10 of 50: that was left of campaign `launch`, the 60 that a member may have of it";
     assert_eq!(cut["notes"], json!([says]));
     app.send(&refund("r-1", "o-1", "25.00")).await.expect(200);
     assert_eq!(launch(&app).await["given"], 35);
@@ -119,7 +120,8 @@ async fn what_goes_back_can_be_given_again_and_each_line_names_its_campaign(app:
 
 async fn a_dry_run_says_which_rule_counts_and_whose_campaign_has_nothing_left(app: TestApp) {
     let verdicts = async |key: &str| {
-        let told = app.post(&format!("{CHAIN}/events/dry_run"), &order(key, "ana", "50.00")).await.expect(200);
+        let told =
+            app.post(&format!("{CHAIN}/events/dry_run"), &order(key, "ana", "50.00")).await.expect(200);
         let rules = told["rules"].as_array().unwrap().clone();
         ["Launch", "Small"].map(|rule| rules.iter().find(|judged| judged["rule"] == rule).unwrap().clone())
     };

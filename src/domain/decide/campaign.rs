@@ -54,11 +54,7 @@ impl Draft {
     ///
     /// # Errors
     /// It must be looked up what the campaign has given.
-    pub fn exhausted(
-        &mut self,
-        terms: &Terms,
-        cause: &Cause,
-    ) -> Result<Option<Closed>, Refusal> {
+    pub fn exhausted(&mut self, terms: &Terms, cause: &Cause) -> Result<Option<Closed>, Refusal> {
         let Some(campaign) = cause.campaign.as_ref().and_then(|id| terms.campaign(id)) else {
             return Ok(None);
         };
@@ -137,7 +133,13 @@ impl Draft {
 
     /// Counts points that a campaign gave, or below zero took back, for what happened on a day. What all members
     /// together had is counted without a budget, too: there may be one later.
-    pub(super) fn count_for_campaign(&mut self, frame: Frame<'_>, cause: &Cause, day: NaiveDate, points: i64) {
+    pub(super) fn count_for_campaign(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        day: NaiveDate,
+        points: i64,
+    ) {
         let Some(id) = cause.campaign.as_ref().filter(|_| points != 0) else { return };
         self.desk.campaigns.move_points(Pot::of(id, Span::Total, day), points);
         let Some(campaign) = frame.terms.campaign(id) else { return };
@@ -150,8 +152,7 @@ impl Draft {
         let declared = &frame.terms.campaigns;
         self.member.standing.campaigns.count(campaign, day, points, declared);
         if self.reacts_to.is_none() {
-            self.theirs()
-                .for_each(|theirs| theirs.standing.campaigns.count(campaign, day, points, declared));
+            self.theirs().for_each(|theirs| theirs.standing.campaigns.count(campaign, day, points, declared));
         }
     }
 

@@ -127,7 +127,12 @@ impl<'a> Frame<'a> {
 
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
-        Cause { rule: reason.into(), at: ENGINE.into(), program_version: self.program_version, campaign: None }
+        Cause {
+            rule: reason.into(),
+            at: ENGINE.into(),
+            program_version: self.program_version,
+            campaign: None,
+        }
     }
 }
 

@@ -381,12 +381,7 @@ impl Draft {
     }
 
     /// Gives points that the order turns out to leave, as many as the wallet has room for and its campaign has left.
-    fn give(
-        &mut self,
-        frame: Frame<'_>,
-        movement: Movement<'_>,
-        origin: Origin<'_>,
-    ) -> Result<(), Refusal> {
+    fn give(&mut self, frame: Frame<'_>, movement: Movement<'_>, origin: Origin<'_>) -> Result<(), Refusal> {
         let Movement { cause, wallet, amount, .. } = movement;
         let room = self.room_for(wallet, amount);
         if let Some(record) = self.order.as_mut().filter(|_| room < amount) {
@@ -405,12 +400,7 @@ impl Draft {
         self.earn(frame, Movement { amount: left, ..movement })
     }
 
-    fn take(
-        &mut self,
-        frame: Frame<'_>,
-        movement: Movement<'_>,
-        origin: Origin<'_>,
-    ) -> Result<(), Refusal> {
+    fn take(&mut self, frame: Frame<'_>, movement: Movement<'_>, origin: Origin<'_>) -> Result<(), Refusal> {
         let Movement { cause, wallet, amount: due, .. } = movement;
         let taken = self.claw_back(frame, movement)?;
         self.count_for_campaign(frame, cause, self.day_of_order(), -taken.0);

@@ -493,9 +493,8 @@ impl OrderRecord {
     }
 
     fn earned_by(&mut self, origin: Origin<'_>) -> &mut Earned {
-        let is_it = |earned: &Earned| {
-            (&earned.wallet, earned.campaign.as_ref()) == (origin.wallet, origin.campaign)
-        };
+        let is_it =
+            |earned: &Earned| (&earned.wallet, earned.campaign.as_ref()) == (origin.wallet, origin.campaign);
         let at = match self.earned.iter().position(is_it) {
             Some(at) => at,
             None => {

@@ -207,8 +207,9 @@ mod tests {
     #[test]
     fn members_keep_count_of_so_many_campaigns_only() {
         let campaign = |n: usize| format!("[[campaigns]]\nid = \"c{n}\"\nname = \"C\"\nper_member = 1\n");
-        let manifest =
-            |count: usize| Manifest::parse(&format!("{GOOD}{}", (0..count).map(campaign).collect::<String>()));
+        let manifest = |count: usize| {
+            Manifest::parse(&format!("{GOOD}{}", (0..count).map(campaign).collect::<String>()))
+        };
         assert!(manifest(MAX_PER_MEMBER).is_ok());
         assert!(manifest(MAX_PER_MEMBER + 1).unwrap_err()[0].message.contains("one more"));
     }

@@ -68,8 +68,7 @@ impl Town {
         let change = before.commit.source.clone().unwrap();
         let runs = 1;
         let from = SourceOrigin::Stored { status: change.status(), runs };
-        let input =
-            SourceInput { id: change.id, event: change.event, received_at: change.received_at, from };
+        let input = SourceInput { id: change.id, event: change.event, received_at: change.received_at, from };
         self.decide(who, input, Some(change.receipt.errors))
     }
 
@@ -145,10 +144,14 @@ fn an_award_is_cut_to_what_is_left_and_then_the_rules_of_the_campaign_rest() {
     assert_eq!((town.points(1), town.points(2), town.given()), (120, 100, 100));
     assert!(exhausted(&cut) && verdict(&cut, "double") == "fired");
     assert_eq!(notes(&cut), "\"double\" gave 40 of 60: that was left of campaign `c`, its budget of 100");
-    let lines: Vec<_> = cut.commit.transfers.iter().map(|line| (line.amount.0, line.cause.campaign.as_deref())).collect();
+    let lines: Vec<_> =
+        cut.commit.transfers.iter().map(|line| (line.amount.0, line.cause.campaign.as_deref())).collect();
     assert_eq!(lines, [(60, None), (40, Some("c"))]);
     let rests = town.order(3, "d", 60);
-    assert_eq!((town.points(3), verdict(&rests, "double").as_str()), (60, "nothing is left of its budget of 100"));
+    assert_eq!(
+        (town.points(3), verdict(&rests, "double").as_str()),
+        (60, "nothing is left of its budget of 100")
+    );
     assert_eq!(notes(&rests), "\"double\" gave nothing: campaign `c`: nothing is left of its budget of 100");
     assert!(!exhausted(&rests));
 }
@@ -273,7 +276,11 @@ fn points_of_other_wallets_are_not_counted_and_nothing_else_is_given_when_nothin
         town.order(1, order, 1);
         let standing = &town.members[&1].standing;
         let held = standing.wallets.get("stars").unwrap().balance().0;
-        assert_eq!((standing.points().0, held, standing.memo.counter("n")), (points, stars, count), "{order}");
+        assert_eq!(
+            (standing.points().0, held, standing.memo.counter("n")),
+            (points, stars, count),
+            "{order}"
+        );
     }
     assert_eq!(town.given(), 10);
 }
@@ -323,8 +330,14 @@ fn whose_campaign_has_less_left_gives_way() {
         })
         .into();
     assert_eq!(given, [30, 15, 10, 10]);
-    let mut first = Town::new(&grouped("first", "budget = 30"), &GROUPED.replace("order.total > 20", "order.total > 20 priority 9"));
-    assert_eq!([first.order(1, "a", 50), first.order(1, "b", 50)].map(|decided| verdict(&decided, "small")), ["excluded by big", "fired"]);
+    let mut first = Town::new(
+        &grouped("first", "budget = 30"),
+        &GROUPED.replace("order.total > 20", "order.total > 20 priority 9"),
+    );
+    assert_eq!(
+        [first.order(1, "a", 50), first.order(1, "b", 50)].map(|decided| verdict(&decided, "small")),
+        ["excluded by big", "fired"]
+    );
 }
 
 #[test]
@@ -367,7 +380,9 @@ fn when_one_of_a_group_fails_the_group_waits_and_a_replay_lets_one_count() {
 
 #[test]
 fn the_clauses_behind_a_condition_are_not_part_of_it() {
-    for clauses in ["campaign \"c\" group \"g\" priority 3", "group \"g\" priority 3 campaign \"c\"", "campaign \"c\""] {
+    for clauses in
+        ["campaign \"c\" group \"g\" priority 3", "group \"g\" priority 3 campaign \"c\"", "campaign \"c\""]
+    {
         let rules = format!("rule \"a\" on order.completed when order.total > 50 {clauses} {{ award(1); }}");
         let decided = Town::new(&grouped("first", ""), &rules).order(1, "a", 5);
         let Verdict::NotFired(unmet) = &decided.minutes.rules[0].verdict else { panic!("{clauses}") };

@@ -153,7 +153,12 @@ pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i
         debit: Account::Chain(ChainAccount::Issued),
         credit: Account::Member(member),
         amount: Points(amount),
-        cause: Cause { rule: "Points per dollar".into(), at: "earning.rhai:3".into(), program_version: 3, campaign: None },
+        cause: Cause {
+            rule: "Points per dollar".into(),
+            at: "earning.rhai:3".into(),
+            program_version: 3,
+            campaign: None,
+        },
         reason: "a point a dollar".into(),
         source: Some(SourceId::new(ulid(cause))),
         at: at(0),
