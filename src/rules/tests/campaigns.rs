@@ -42,6 +42,7 @@ impl Town {
     }
 
     fn send(&mut self, who: u128, kind: &str, data: &str) -> Decided {
+        self.now += chrono::Duration::milliseconds(1);
         let (key, now) = (self.events, self.now.to_rfc3339());
         let body = format!(r#"{{"key":"k{key}","type":"{kind}","occurred_at":"{now}","data":{{{data}}}}}"#);
         let event = SourceEvent::parse(body.as_bytes(), &self.chain.currency, self.now).unwrap();
