@@ -132,8 +132,13 @@ impl History {
                 self.older = Some(VisitedDays::and(self.older, day.day.date()));
             }
         }
-        self.older = VisitedDays::both(self.older, other.older);
+        self.join_older(other);
         self.lifetime_days += days;
+    }
+
+    /// Takes over the days that another one has forgotten.
+    pub fn join_older(&mut self, other: &Self) {
+        self.older = VisitedDays::both(self.older, other.older);
     }
 
     /// What a merge must remember of a history so that [`History::part`] can undo it.
@@ -141,10 +146,10 @@ impl History {
         Self { older: self.older, ..Self::default() }
     }
 
-    /// Takes away again what was joined; `before` is what was [forgotten](History::forgotten) by then. Of the days that
-    /// were forgotten since, nobody can tell whose they were.
-    pub fn part(&mut self, other: &Self, before: &Self) {
-        self.part_older(other, before.older);
+    /// Takes away again what was joined; `without` is what would be [forgotten](History::forgotten) without it. Of the
+    /// days that were forgotten since, nobody can tell whose they were.
+    pub fn part(&mut self, other: &Self, without: &Self) {
+        self.part_older(other, without);
 
         self.lifetime_visits = self.lifetime_visits.saturating_sub(other.lifetime_visits);
         self.lifetime_spend = self.lifetime_spend.minus(other.lifetime_spend);
@@ -163,7 +168,8 @@ impl History {
         self.days = self.days.iter().filter(is_anything).collect();
     }
 
-    fn part_older(&mut self, other: &Self, before: Option<VisitedDays>) {
+    /// The same of the forgotten days alone.
+    pub fn part_older(&mut self, other: &Self, without: &Self) {
         let Some(older) = self.older else { return };
         let oldest = self.oldest_kept();
         let is_forgotten =
@@ -171,9 +177,9 @@ impl History {
         let theirs = other.days.iter().filter(is_forgotten).count() as u32;
         let theirs = theirs.saturating_add(other.older.map_or(0, |older| older.count));
         let count = older.count.saturating_sub(theirs);
-        self.older = match before {
-            Some(before) if count <= before.count => Some(before),
-            Some(before) => Some(VisitedDays { first: before.first, count, ..older }),
+        self.older = match without.older {
+            Some(without) if count <= without.count => Some(without),
+            Some(without) => Some(VisitedDays { first: without.first, count, ..older }),
             None => (count > 0).then_some(VisitedDays { count, ..older }),
         };
     }

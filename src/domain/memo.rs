@@ -83,19 +83,18 @@ impl Memo {
         self.marks.retain(|name| marks.contains(name));
     }
 
-    /// Takes over those of somebody who is the same person: counters add up.
-    pub fn join(&mut self, theirs: &Self) {
+    /// Adds the counters of somebody who is the same person.
+    pub fn add(&mut self, theirs: &Self) {
         for (name, count) in theirs.counters() {
             let sum = self.counter(name).saturating_add(count).clamp(-MAX_COUNT, MAX_COUNT);
             self.set(name, sum);
         }
-        theirs.marks.iter().for_each(|mark| self.mark(mark));
     }
 
     /// Gives back to somebody who was not the same person after all what is theirs: of counters as much as is still
-    /// there; the marks, and those that were not here `before` go.
+    /// there, and their marks.
     #[must_use]
-    pub fn part(&mut self, theirs: &Self, before: &Self) -> Self {
+    pub fn subtract(&mut self, theirs: &Self) -> Self {
         let mut back = Self { counters: LiteMap::new(), marks: theirs.marks.clone() };
         for (name, count) in theirs.counters() {
             let has = self.counter(name);
@@ -106,8 +105,17 @@ impl Memo {
             back.set(name, share);
             self.set(name, has - share);
         }
-        self.marks.retain(|mark| !theirs.marks.contains(mark) || before.marks.contains(mark));
         back
+    }
+
+    /// Puts the marks of somebody who is the same person.
+    pub fn join_marks(&mut self, theirs: &Self) {
+        theirs.marks.iter().for_each(|mark| self.mark(mark));
+    }
+
+    /// Takes the marks away that are there because of them: those that would not be there `without` them.
+    pub fn part_marks(&mut self, theirs: &Self, without: &Self) {
+        self.marks.retain(|mark| !theirs.marks.contains(mark) || without.marks.contains(mark));
     }
 
     fn set(&mut self, name: &Name, count: i64) {
@@ -164,10 +172,12 @@ mod tests {
             let pick = |has: bool, mark: &'static str| if has { vec!["both", mark] } else { vec!["both"] };
             let (mine, theirs) = (memo(a, b, &pick(vip, "vip")), memo(c, d, &pick(staff, "staff")));
             let mut together = mine.clone();
-            together.join(&theirs);
+            together.add(&theirs);
+            together.join_marks(&theirs);
             prop_assert_eq!((together.counter("coffees"), together.has_mark("staff")), (a + c, staff));
             let sum = |one: &Memo, other: &Memo| one.counter("coffees") + other.counter("coffees");
-            let back = together.part(&theirs, &mine);
+            let back = together.subtract(&theirs);
+            together.part_marks(&theirs, &mine);
             prop_assert_eq!(sum(&together, &back), a + c);
             prop_assert_eq!((together.marks(), back.marks()), (mine.marks(), theirs.marks()));
             if a.signum() * c.signum() >= 0 && b.signum() * d.signum() >= 0 {

@@ -5,6 +5,7 @@
 
 mod absorbed;
 mod tombstones;
+mod traits;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ use super::money::Points;
 use super::profile::Profile;
 use super::referral::Referring;
 use super::refusal::Refused;
+use super::segment::SegmentType;
+use super::terms::tier::Tiers;
 use super::text::Name;
 use super::wallet::{Wallet, WalletError};
 
@@ -48,7 +51,7 @@ pub struct Merged {
     pub at: Timestamp,
     /// What they had, and what became of it since.
     theirs: Possessions,
-    /// What the survivor was like before; their wallets and history are told apart by what is theirs.
+    /// What the survivor was like before, of what is [no sum](traits::Traits).
     before: Possessions,
 }
 
@@ -152,12 +155,17 @@ impl Member {
         self.next_wake_at = None;
     }
 
-    /// Takes over everything of `other`, who becomes a tombstone; but for status, tier and segments, which are told.
-    /// Answers the points that change hands.
+    /// Takes over everything of `other`, who becomes a tombstone; but for the status. Answers the points that change
+    /// hands.
     ///
     /// # Errors
     /// What would be too much for one member; both may then be half changed.
-    pub fn absorb(&mut self, other: &mut Self, now: Timestamp) -> Result<Vec<Handed>, Refused> {
+    pub fn absorb(
+        &mut self,
+        other: &mut Self,
+        tiers: &Tiers,
+        now: Timestamp,
+    ) -> Result<Vec<Handed>, Refused> {
         let identities = self.identities.len() + other.identities.len();
         if identities > MAX_IDENTITIES {
             let problem =
@@ -170,7 +178,7 @@ impl Member {
         }
         let mut before = self.possessions();
         before.standing.wallets = Default::default();
-        before.standing.segments.clear();
+        before.standing.segments.retain(|_, membership| membership.kind == SegmentType::Cohort);
         (before.identities, before.absorbed) = Default::default();
         before.history = before.history.forgotten();
         let brought = other.possessions();
@@ -182,22 +190,16 @@ impl Member {
         }
         self.history.join(&brought.history);
         self.identities.extend(brought.identities.iter().cloned());
-        self.profile = self.profile.filled_up(&brought.profile)?;
-        self.celebrated.join(brought.celebrated, brought.enrolled_at < self.enrolled_at);
-        self.enrolled_at = self.enrolled_at.min(brought.enrolled_at);
-        for (name, at) in &brought.standing.achievements {
-            let since = self.standing.achievements.entry(name.clone()).or_insert(*at);
-            *since = (*since).min(*at);
-        }
         for (name, feat) in &brought.standing.feats {
             self.standing.feats.entry(name.clone()).or_default().join(feat);
         }
-        self.referring.join(&brought.referring);
+        self.referring.sent.join(brought.referring.sent);
         self.standing.redemptions.join(&brought.standing.redemptions);
-        self.standing.memo.join(&brought.standing.memo);
+        self.standing.memo.add(&brought.standing.memo);
         self.standing.campaigns.join(&brought.standing.campaigns);
         self.sessions.join(&other.sessions);
         self.carts.join(&other.carts);
+        self.traits().join(&brought, tiers)?;
 
         other.vacate();
         let merged = Merged { into: self.id, at: now, theirs: brought, before };
@@ -206,18 +208,28 @@ impl Member {
     }
 
     /// Gives back to `other` what is theirs, of points as far as they are still there. `stay` are the others whom the
-    /// member has absorbed. Answers the points that change hands, and the tombstone as it was.
+    /// member has absorbed. Answers the points that change hands.
     ///
     /// # Errors
     /// `other` was not merged into this member.
-    pub fn release(&mut self, other: &mut Self, stay: &Tombstones) -> Result<(Vec<Handed>, Merged), Refused> {
-        let merged = match other.ended.take() {
+    pub fn release(
+        &mut self,
+        other: &mut Self,
+        stay: &mut Tombstones,
+        tiers: &Tiers,
+    ) -> Result<Vec<Handed>, Refused> {
+        let mut merged = match other.ended.take() {
             Some(Ended::Merged(merged)) if merged.into == self.id => *merged,
             _ => {
                 let problem = format!("{} was not merged into {}", other.id, self.id);
                 return Err(Refused::new("not_merged", problem));
             }
         };
+        self.settle_referral_of(&mut merged.theirs);
+        let without = stay.without(self, other.id, &merged, tiers);
+        let theirs = merged.theirs;
+        self.traits().part(&theirs, &without);
+        self.history.part(&theirs.history, &without.history);
         let Possessions {
             enrolled_at,
             identities,
@@ -227,10 +239,10 @@ impl Member {
             history,
             mut absorbed,
             referring,
-        } = merged.theirs.clone();
+        } = theirs;
 
         let mut handed = Vec::new();
-        for (code, theirs) in merged.theirs.standing.wallets.iter() {
+        for (code, theirs) in standing.wallets.clone().iter() {
             let has = theirs.balance();
             let spent = self.absorbed.spent(code).min(has.max(Points::ZERO));
             let back = self.standing.wallets.open(code).part(theirs, spent)?;
@@ -245,53 +257,31 @@ impl Member {
         }
         handed.retain(Handed::is_something);
         standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
-        standing.memo = self.standing.memo.part(&standing.memo, &merged.before.standing.memo);
+        standing.memo = self.standing.memo.subtract(&standing.memo);
         self.standing.campaigns.part(&standing.campaigns);
-        self.history.part(&history, &merged.before.history);
+        for (name, feat) in &standing.feats {
+            self.standing.feats.entry(name.clone()).or_default().part(feat);
+        }
+        self.standing.feats.retain(|_, feat| *feat != Feat::default());
+        self.referring.sent.part(referring.sent);
         let gone = |identity: &Identity| identities.contains(identity);
         let theirs = self.identities.extract_if(.., |identity| gone(identity)).collect();
-        self.take_off(&merged, &profile);
-        let referring = self.referring.part(referring, &merged.before.referring);
         self.absorbed.remove(other.id, &absorbed);
 
         other.enrolled_at = enrolled_at;
         other.identities = theirs;
         (other.profile, other.celebrated, other.history) = (profile, celebrated, history);
         (other.standing, other.absorbed, other.referring) = (standing, absorbed, referring);
-        Ok((handed, merged))
+        Ok(handed)
     }
 
-    /// What the survivor has only from the other, and did not change since, goes.
-    fn take_off(&mut self, merged: &Merged, theirs: &Profile) {
-        let Merged { before, theirs: brought, .. } = merged;
-        self.enrolled_at = before.enrolled_at;
-        self.celebrated.part(before.celebrated, brought.enrolled_at < before.enrolled_at);
-        self.profile = self.profile.without(theirs, &before.profile);
-        for (name, feat) in &brought.standing.feats {
-            let own = self.standing.feats.entry(name.clone()).or_default();
-            own.part(feat);
+    /// The referral that somebody brought along stands as it does with the survivor.
+    fn settle_referral_of(&self, theirs: &mut Possessions) {
+        if let (Some(now), Some(then)) = (&self.referring.received, &mut theirs.referring.received)
+            && now.id == then.id
+        {
+            then.clone_from(now);
         }
-        self.standing.feats.retain(|_, feat| *feat != Feat::default());
-        for (name, at) in &brought.standing.achievements {
-            if self.standing.achievements.get(name).is_some_and(|since| since == at) {
-                match before.standing.achievements.get(name) {
-                    Some(since) => drop(self.standing.achievements.insert(name.clone(), *since)),
-                    None => drop(self.standing.achievements.remove(name)),
-                }
-            }
-        }
-    }
-}
-
-impl Merged {
-    /// What the absorbed member has of what can be told.
-    pub const fn theirs(&self) -> &Standing {
-        &self.theirs.standing
-    }
-
-    /// What the survivor had of it.
-    pub const fn before(&self) -> &Standing {
-        &self.before.standing
     }
 }
 

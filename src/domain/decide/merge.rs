@@ -11,14 +11,12 @@ use crate::domain::erasure::body_without_person;
 use crate::domain::ids::MemberId;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::{Member, Standing};
+use crate::domain::member::Member;
 use crate::domain::merge::{Ended, Handed, Possessions};
 use crate::domain::money::Points;
 use crate::domain::people::{Forfeited, Reunion};
 use crate::domain::refusal::Refused;
-use crate::domain::segment::SegmentType;
 use crate::domain::source_event::SourceData;
-use crate::domain::tier::ManualTier;
 
 impl Draft {
     /// `member.merge`: the member takes over everything of the other one that lies on the desk.
@@ -33,62 +31,36 @@ impl Draft {
         if other.is_erased() {
             return Err(erased());
         }
-        let theirs = other.standing.clone();
+        let status = other.standing.status;
         let absorbed = other.known_as();
         let identities = other.identities.clone();
-        let handed = self.member.absorb(other, self.now)?;
+        let tier_before = self.member.standing.tier.clone();
+        let handed = self.member.absorb(other, &frame.terms.tiers, self.now)?;
         self.member.standing.memo.keep(&frame.terms.counters, &frame.terms.marks);
         self.hand_over(frame, "members merged", &handed, (other.id, self.member.id));
         self.people.move_identities(&identities, other.id, Some(self.member.id));
         self.people.coupons = Some(CouponsMove::Join { from: other.id, to: self.member.id });
         self.told.push(EventData::MemberMerged(Box::new(Reunion::of(absorbed, other.id, &handed))));
-        self.take_over_standing(frame, &theirs);
+        self.tell_tier(frame, tier_before);
+        if status < self.member.standing.status {
+            self.mark(Mark::from(status), &[]);
+        }
         self.desk.tombstones.add(*guest);
         // What the other's points were due for is due now.
         Ok(self.catch_up(frame)?)
-    }
-
-    /// The better tier with its footing, the better status, and cohorts, which nobody leaves.
-    fn take_over_standing(&mut self, frame: Frame<'_>, theirs: &Standing) {
-        let tiers = &frame.terms.tiers;
-        let rank = |standing: &Standing| standing.system_tier().and_then(|tier| tiers.rank(tier));
-        let manual_rank = |standing: &Standing| {
-            standing.manual_tier.as_ref().and(standing.tier.as_ref()).and_then(|tier| tiers.rank(tier))
-        };
-        let mine = &self.member.standing;
-        let (is_better, manual_is_better) =
-            (rank(theirs) > rank(mine), manual_rank(theirs) > manual_rank(mine));
-        self.change_tier(frame, |member| {
-            let standing = &mut member.standing;
-            if let Some(tier) = theirs.system_tier().filter(|_| is_better) {
-                standing.set_system_tier(tier.clone());
-                standing.footing = theirs.footing.clone();
-            }
-            if let Some(manual) = theirs.manual_tier.as_ref().filter(|_| manual_is_better) {
-                let system = standing.system_tier().cloned();
-                standing.manual_tier = Some(ManualTier { system, ..manual.clone() });
-                standing.tier = theirs.tier.clone();
-            }
-        });
-        if theirs.status < self.member.standing.status {
-            self.mark(Mark::from(theirs.status), &[]);
-        }
-        let cohorts = theirs.segments.iter().filter(|(_, membership)| membership.kind == SegmentType::Cohort);
-        for (name, membership) in cohorts {
-            self.member.standing.segments.entry(name.clone()).or_insert(*membership);
-        }
     }
 
     /// `member.unmerge`: the one who was absorbed, and lies on the desk, is a member of their own again.
     pub(super) fn unmerge(&mut self, frame: Frame<'_>, id: MemberId) -> Result<(), Refused> {
         let not_merged = || Refused::new("not_merged", format!("{id} was not merged into this member"));
         let mut other = self.desk.tombstones.take(id).ok_or_else(not_merged)?;
-        let (handed, merged) = self.member.release(&mut other, &self.desk.tombstones)?;
+        let tier_before = self.member.standing.tier.clone();
+        let handed = self.member.release(&mut other, &mut self.desk.tombstones, &frame.terms.tiers)?;
         self.hand_over(frame, "members unmerged", &handed, (self.member.id, other.id));
         self.people.move_identities(&other.identities, self.member.id, Some(other.id));
         let absorbed = other.absorbed.ids().to_vec();
         self.people.coupons = Some(CouponsMove::Part { from: self.member.id, to: other.id, absorbed });
-        self.give_up_standing(frame, merged.theirs(), merged.before());
+        self.tell_tier(frame, tier_before);
         let known_as = other.known_as();
         self.told.push(EventData::MemberUnmerged(Box::new(Reunion::of(known_as, other.id, &handed))));
         // Their own deadlines are set when they are woken, which is at once.
@@ -101,41 +73,6 @@ impl Draft {
     pub(super) fn theirs(&mut self) -> impl Iterator<Item = &mut Possessions> {
         let owner = self.order.as_ref().and_then(|order| order.member);
         self.desk.tombstones.line(owner)
-    }
-
-    /// A tier or a cohort that the member has from the other alone goes.
-    fn give_up_standing(&mut self, frame: Frame<'_>, theirs: &Standing, before: &Standing) {
-        self.change_tier(frame, |member| {
-            let standing = &mut member.standing;
-            let same_manual = |one: &Option<ManualTier>, other: &Option<ManualTier>| {
-                let known = |manual: &ManualTier| (manual.until, manual.reason.clone());
-                one.as_ref().map(known) == other.as_ref().map(known)
-            };
-            if theirs.manual_tier.is_some()
-                && same_manual(&standing.manual_tier, &theirs.manual_tier)
-                && !same_manual(&before.manual_tier, &theirs.manual_tier)
-            {
-                let system = standing.system_tier().cloned();
-                standing.tier = match &before.manual_tier {
-                    Some(_) => before.tier.clone(),
-                    None => system.clone(),
-                };
-                standing.manual_tier =
-                    before.manual_tier.clone().map(|manual| ManualTier { system, ..manual });
-            }
-            if standing.system_tier() == theirs.system_tier() && before.system_tier() != theirs.system_tier()
-            {
-                standing.footing = before.footing.clone();
-                if let Some(tier) = before.system_tier() {
-                    standing.set_system_tier(tier.clone());
-                }
-            }
-        });
-        let segments = &mut self.member.standing.segments;
-        segments.retain(|name, membership| {
-            let from_them = theirs.segments.get(name).is_some_and(|theirs| theirs.since == membership.since);
-            membership.kind != SegmentType::Cohort || !from_them
-        });
     }
 
     /// `member.erase`: the person goes, and with them everybody they absorbed; the books stay.

@@ -156,9 +156,14 @@ impl Draft {
 
     /// Changes tiers in any way, and tells of it if that changed the effective one.
     pub(super) fn change_tier(&mut self, frame: Frame<'_>, change: impl FnOnce(&mut Member)) {
-        let tiers = &frame.terms.tiers;
         let before = self.member.standing.tier.clone();
         change(&mut self.member);
+        self.tell_tier(frame, before);
+    }
+
+    /// Tells that the effective tier is not what it was `before`.
+    pub(super) fn tell_tier(&mut self, frame: Frame<'_>, before: Option<Name>) {
+        let tiers = &frame.terms.tiers;
         let standing = &self.member.standing;
         let Some(after) = standing.tier.as_ref().filter(|after| Some(*after) != before.as_ref()) else {
             return;

@@ -18,6 +18,7 @@ pub struct Absorbed(Option<Box<Family>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Family {
+    /// In the order in which they were absorbed.
     ids: Vec<MemberId>,
     /// What was spent of what is theirs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -28,6 +29,11 @@ impl Absorbed {
     /// Who.
     pub fn ids(&self) -> &[MemberId] {
         self.0.as_ref().map_or(&[], |family| &family.ids)
+    }
+
+    /// Who was absorbed after that one, in order.
+    pub(super) fn after(&self, id: MemberId) -> impl Iterator<Item = &MemberId> {
+        self.ids().iter().skip_while(move |known| **known != id).skip(1)
     }
 
     /// What was spent of theirs in a wallet.

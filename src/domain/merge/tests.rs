@@ -1,12 +1,19 @@
 //! What one member takes over from another, and what goes back.
 
+use proptest::prelude::*;
 use rust_decimal::Decimal;
 use ulid::Ulid;
 
 use super::*;
 use crate::domain::identity::IdentityKind;
-use crate::domain::referral::ReferralCode;
+use crate::domain::ids::ReferralId;
+use crate::domain::profile::Attribute;
+use crate::domain::referral::{Referral, ReferralCode, ReferralStatus};
+use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::terms::achievement::Period;
+use crate::domain::terms::tier::Tier;
+use crate::domain::text::Note;
+use crate::domain::tier::ManualTier;
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
@@ -51,12 +58,17 @@ fn lived(n: u8) -> Member {
     member
 }
 
+fn tiers() -> Tiers {
+    let ladder = ["bronze", "silver", "gold"].map(|tier| Tier::plain(name(tier)));
+    Tiers { ladder: ladder.into(), ..Tiers::default() }
+}
+
 fn absorbed(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'static str> {
-    own.absorb(other, at(2_000)).map_err(|refused| refused.code)
+    own.absorb(other, &tiers(), at(2_000)).map_err(|refused| refused.code)
 }
 
 fn released(own: &mut Member, other: &mut Member) -> Result<Vec<Handed>, &'static str> {
-    own.release(other, &Tombstones::default()).map(|(handed, _)| handed).map_err(|refused| refused.code)
+    own.release(other, &mut Tombstones::default(), &tiers()).map_err(|refused| refused.code)
 }
 
 fn points(balance: i64) -> Vec<Handed> {
@@ -149,4 +161,121 @@ fn only_who_was_absorbed_by_this_very_member_is_given_back() {
     assert!(erased.is_erased() && erased.heir().is_none());
     assert_eq!(released(&mut own, &mut erased), Err("not_merged"));
     assert!(released(&mut own, &mut other).is_ok());
+}
+
+/// A member who has some of what is no sum, or has it otherwise.
+fn one_of_many(n: u8, has: [u8; 8]) -> Member {
+    let mut member = member(n, 1);
+    member.enrolled_at = at(has[0].into());
+    member.referring.code = Some(ReferralCode::of(member.id));
+    member.referring.received = (has[1] > 0).then(|| Box::new(received(n)));
+    let standing = &mut member.standing;
+    standing.tier = Some(name(["bronze", "silver", "gold"][usize::from(has[2] % 3)]));
+    if has[3] == 2 {
+        let (system, reason) = (standing.tier.take(), Note::parse(&format!("friend {n}")).unwrap());
+        standing.manual_tier = Some(ManualTier { system, until: None, reason });
+        standing.tier = Some(name("gold"));
+    }
+    for (nth, has) in has.iter().enumerate().skip(4).take(2).filter(|(_, has)| **has > 0) {
+        standing.achievements.insert(name(&format!("done {nth}")), at((*has).into()));
+    }
+    if has[6] > 0 {
+        standing.memo.mark(&name("vip"));
+        let since = at(has[6].into());
+        standing.segments.insert(name("founders"), Membership { kind: SegmentType::Cohort, since });
+    }
+    if has[7] > 0 {
+        let profile = &mut member.profile;
+        profile.first_name = Some(name(&format!("Ana {}", has[7])));
+        profile.consents.insert(name("post"), has[7] == 1);
+        profile.attributes.insert(name("seat"), Attribute::Flag(has[7] == 2));
+    }
+    member
+}
+
+fn received(n: u8) -> Referral {
+    let status = ReferralStatus::Pending;
+    let (channel, settled_at, reason, order, brought) = Default::default();
+    let (id, sender) = (ReferralId::new(Ulid(n.into())), id(99));
+    Referral { id, sender, status, channel, created_at: at(1), settled_at, reason, order, brought }
+}
+
+#[test]
+fn a_referral_of_ones_own_stays_and_one_that_was_brought_goes_as_it_became() {
+    let settled = |member: &mut Member| {
+        member.referring.received.as_mut().unwrap().status = ReferralStatus::Approved;
+        member.referring.clone()
+    };
+    let (mut own, mut other) = (one_of_many(1, [1; 8]), one_of_many(2, [1; 8]));
+    absorbed(&mut own, &mut other).unwrap();
+    let as_it_became = settled(&mut own);
+    released(&mut own, &mut other).unwrap();
+    assert_eq!((own.referring, other.referring.received), (as_it_became, Some(received(2).into())));
+
+    let (mut own, mut other) = (one_of_many(1, [0; 8]), one_of_many(2, [1; 8]));
+    absorbed(&mut own, &mut other).unwrap();
+    let as_it_became = settled(&mut own).received;
+    released(&mut own, &mut other).unwrap();
+    assert_eq!((own.referring.received, other.referring.received), (None, as_it_became));
+}
+
+const MANY: usize = 5;
+
+/// Members by number, and who was absorbed by whom.
+struct Many {
+    members: Vec<Member>,
+}
+
+impl Many {
+    fn living(&self, n: usize) -> usize {
+        let heir = self.members[n].heir();
+        heir.map_or(n, |heir| self.living(self.members.iter().position(|one| one.id == heir).unwrap()))
+    }
+
+    fn merge(&mut self, own: usize, other: usize) {
+        let (own, other) = (self.living(own), self.living(other));
+        if let Ok([own, other]) = self.members.get_disjoint_mut([own, other]) {
+            absorbed(own, other).unwrap();
+        }
+    }
+
+    fn unmerge(&mut self, n: usize) {
+        let own = self.living(n);
+        if self.members[n].heir() != Some(self.members[own].id) {
+            return;
+        }
+        let theirs = self.members[own].absorbed.ids().to_vec();
+        let others = self.members.iter().filter(|one| theirs.contains(&one.id)).cloned().collect();
+        let mut tombstones = Tombstones::of(others);
+        let mut other = tombstones.take(self.members[n].id).unwrap();
+        self.members[own].release(&mut other, &mut tombstones, &tiers()).unwrap();
+        for changed in tombstones.into_changed().chain([other]) {
+            let at = self.members.iter().position(|one| one.id == changed.id).unwrap();
+            self.members[at] = changed;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_whatever_order_people_are_merged_and_told_apart_they_are_who_they_were(
+        has in prop::collection::vec(any::<[u8; 8]>().prop_map(|has| has.map(|has| has % 3)), MANY),
+        steps in prop::collection::vec((0..MANY, prop::option::of(0..MANY)), 1..30),
+        at_last in Just((0..MANY).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let members: Vec<_> = (1..).zip(has).map(|(n, has)| one_of_many(n, has)).collect();
+        let mut many = Many { members: members.clone() };
+        for (n, other) in steps {
+            match other {
+                Some(other) => many.merge(n, other),
+                None => many.unmerge(n),
+            }
+        }
+        for _ in 0..MANY {
+            at_last.iter().for_each(|n| many.unmerge(*n));
+        }
+        for (now, then) in many.members.iter().zip(&members) {
+            prop_assert_eq!(now, then);
+        }
+    }
 }

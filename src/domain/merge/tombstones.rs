@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use super::{Absorbed, Ended, Possessions};
+use super::{Absorbed, Ended, Merged, Possessions};
 use crate::domain::Timestamp;
 use crate::domain::achievement::Brought;
 use crate::domain::ids::{MemberId, ReferralId};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
 use crate::domain::referral::Sent;
+use crate::domain::terms::tier::Tiers;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
 use crate::domain::wallet::{Waiting, Wallet, WalletError};
@@ -202,6 +203,32 @@ impl Tombstones {
         let theirs: u32 = of_the_survivor.map(|member| times(&member)).sum();
         let owner = earners.clone().find(|member| Some(member.id) == order_of);
         owner.or_else(|| earners.next_back().filter(|_| theirs > left)).map(|member| member.id)
+    }
+
+    /// What the survivor would be like without one who was `merged` and is here no more: what it was before, and what
+    /// those who were absorbed since brought. They remember a survivor without that one from now on.
+    pub fn without(
+        &mut self,
+        survivor: &Member,
+        id: MemberId,
+        merged: &Merged,
+        tiers: &Tiers,
+    ) -> Possessions {
+        let mut without = merged.before.clone();
+        for later in survivor.absorbed.after(id) {
+            let Some(later) = self.members.iter_mut().find(|member| member.id == *later) else { continue };
+            let Some(Ended::Merged(known)) = &mut later.ended else { continue };
+            if known.into != survivor.id {
+                continue; // absorbed by somebody else of them
+            }
+            known.before.traits().part(&merged.theirs, &without);
+            known.before.history.part_older(&merged.theirs.history, &without.history);
+            self.changed.insert(later.id);
+            // There was room for it beside more.
+            _ = without.traits().join(&known.theirs, tiers);
+            without.history.join_older(&known.theirs.history);
+        }
+        without
     }
 
     /// Takes one of them out: they are absorbed no longer.

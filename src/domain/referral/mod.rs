@@ -40,29 +40,6 @@ pub struct Referring {
     pub sent: Sent,
 }
 
-impl Referring {
-    /// Takes over what another member had to do with referrals, who turns out to be the same person. Their code leads
-    /// to the survivor anyway.
-    pub fn join(&mut self, other: &Self) {
-        self.code = self.code.take().or_else(|| other.code.clone());
-        self.received = self.received.take().or_else(|| other.received.clone());
-        self.sent.join(other.sent);
-    }
-
-    /// Gives back what was joined, as it stands by now; `before` is what there was without it.
-    pub fn part(&mut self, mut other: Self, before: &Self) -> Self {
-        if self.code == other.code {
-            self.code.clone_from(&before.code);
-        }
-        let id = |referral: &Option<Box<Referral>>| referral.as_ref().map(|referral| referral.id);
-        if id(&self.received) == id(&other.received) {
-            other.received = std::mem::replace(&mut self.received, before.received.clone());
-        }
-        self.sent.part(other.sent);
-        other
-    }
-}
-
 /// One member brought by another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Referral {
@@ -190,7 +167,8 @@ impl Sent {
         *self == Self::default()
     }
 
-    fn join(&mut self, other: Self) {
+    /// Adds those of somebody who is the same person.
+    pub fn join(&mut self, other: Self) {
         self.total = self.total.saturating_add(other.total);
         self.period = match (self.period, other.period) {
             (Some((own, count)), Some((theirs, more))) if own == theirs => Some((own, count + more)),
@@ -207,7 +185,8 @@ impl Sent {
         }
     }
 
-    fn part(&mut self, other: Self) {
+    /// Takes theirs away again.
+    pub fn part(&mut self, other: Self) {
         self.total = self.total.saturating_sub(other.total);
         if let (Some((own, count)), Some((theirs, less))) = (&mut self.period, other.period)
             && *own == theirs

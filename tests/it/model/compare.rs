@@ -68,7 +68,7 @@ impl<D: Database> Engine<D> {
         }
         self.check_achievements(reference, member);
         let shown = self.get(&format!("/members/{}/referral", name(member)));
-        let status = wanted.received.map(|received| received.status.as_str());
+        let status = reference.referral(member).map(|status| status.as_str());
         assert_eq!(
             (&shown["rewarded"], &shown["received"]["status"]),
             (&json!(reference.rewarded(member)), &json!(status)),

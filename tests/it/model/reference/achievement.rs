@@ -25,7 +25,7 @@ pub(super) struct Feat {
     /// How often it was earned, by the first day of the period.
     times: BTreeMap<Instant, u32>,
     /// When it was earned last.
-    earned_at: Option<Instant>,
+    pub(super) earned_at: Option<Instant>,
     /// Whether it may have been earned or not.
     pub(super) is_doubtful: bool,
 }
@@ -43,15 +43,15 @@ impl Feat {
         self.is_doubtful |= other.is_doubtful;
     }
 
-    /// Takes out again what was joined; `before` is what there was without it.
-    pub(super) fn part(&mut self, joined: &Self, before: &Self) {
+    /// Takes out again what was joined; `earned_at` is since when it is earned without it.
+    pub(super) fn part(&mut self, joined: &Self, earned_at: Option<Instant>) {
         for (period, times) in &joined.times {
             let own = self.times.entry(*period).or_default();
             *own = own.saturating_sub(*times);
         }
         self.times.retain(|_, times| *times > 0);
         if joined.earned_at.is_some() && self.earned_at == joined.earned_at {
-            self.earned_at = before.earned_at;
+            self.earned_at = earned_at;
         }
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! What happens to an order or a redemption of somebody who was absorbed happens to what they brought. An un-merge is a
 //! step only while all of that is there. Left out is what `docs/identity.md` does not say to the point for a naive
-//! reader: what goes back of points that were spent meanwhile or owed before, of a referral that was settled, of
-//! achievements that were revoked, of a streak that is only there because two are one, or are two again; which tier
-//! stays when a period closed in between; and whose a reservation is.
+//! reader: what goes back of points that were spent meanwhile or owed before, of achievements that were revoked, of a
+//! streak that is only there because two are one, or are two again; which tier stays when a period closed in between;
+//! and whose a reservation is.
 
 use super::super::program::{ACHIEVEMENTS, WALLETS};
 use super::super::purse::{Instant, Purse};
 use super::achievement::Feat;
 use super::coupon::{Coupon, Usage};
-use super::referral::Referral;
 use super::{Call, Expected, Last, Reference, next_month};
 
 /// What is known of a member who was absorbed.
@@ -18,21 +17,17 @@ use super::{Call, Expected, Last, Reference, next_month};
 pub(super) struct Merged {
     pub(super) into: usize,
     at: Instant,
+    /// As the how manieth thing that was sent.
+    nth: usize,
     /// What they brought and what became of it, and whether that is not all there any more.
     brought: [Purse; 2],
     is_touched: bool,
     /// Their tier, and the survivor's before.
     tier: usize,
     tier_before: usize,
-    /// Their achievements, and the survivor's before.
+    /// Their achievements, and since when the survivor had theirs before.
     feats: Feats,
-    feats_before: Feats,
-    /// By whom they were brought, and the survivor before.
-    received: Option<Referral>,
-    received_before: Option<Referral>,
-    /// When they enrolled, and the survivor before.
-    enrolled_at: Instant,
-    enrolled_before: Instant,
+    earned_before: [Option<Instant>; ACHIEVEMENTS.len()],
 }
 
 type Feats = [Feat; ACHIEVEMENTS.len()];
@@ -47,6 +42,15 @@ impl Reference {
     pub(super) fn is_of(&self, member: usize, other: usize) -> bool {
         let heir = self.members[member].merged.as_ref().map(|merged| merged.into);
         member == other || heir.is_some_and(|heir| self.is_of(heir, other))
+    }
+
+    /// Whom a member absorbed themselves, the first one first.
+    pub(super) fn absorbed_by(&self, survivor: usize) -> Vec<usize> {
+        let merged = |member: &usize| self.members[*member].merged.as_ref();
+        let is_theirs = |member: &usize| merged(member).is_some_and(|merged| merged.into == survivor);
+        let mut absorbed: Vec<_> = (0..self.members.len()).filter(is_theirs).collect();
+        absorbed.sort_by_key(|member| merged(member).map(|merged| merged.nth));
+        absorbed
     }
 
     /// Points of a member move: if they were absorbed, of what they brought, and of all who absorbed them.
@@ -100,9 +104,7 @@ impl Reference {
             let theirs = std::mem::take(&mut self.members[other].purses);
             let tier = self.members[other].tier;
             let feats = std::mem::take(&mut self.members[other].feats);
-            let received = self.members[other].received.take();
             let carts = std::mem::take(&mut self.members[other].carts);
-            let enrolled_at = self.members[other].enrolled_at;
             let survivor = &mut self.members[to];
             let is_touched = survivor.purses.iter().chain(&theirs).any(|purse| purse.deficit > 0);
             let tier_before = survivor.tier;
@@ -110,27 +112,21 @@ impl Reference {
                 own.join(theirs);
             }
             survivor.tier = survivor.tier.max(tier);
-            let feats_before = survivor.feats.clone();
+            let earned_before = survivor.feats.each_ref().map(|feat| feat.earned_at);
             for (own, theirs) in survivor.feats.iter_mut().zip(&feats) {
                 own.join(theirs);
             }
-            let (received_before, enrolled_before) = (survivor.received, survivor.enrolled_at);
-            survivor.received = received_before.or(received);
-            survivor.enrolled_at = enrolled_before.min(enrolled_at);
             survivor.carts.join(carts);
             self.members[other].merged = Some(Merged {
                 into: to,
                 at: self.now,
+                nth: self.sent,
                 brought: theirs,
                 is_touched,
                 tier,
                 tier_before,
                 feats,
-                feats_before,
-                received,
-                received_before,
-                enrolled_at,
-                enrolled_before,
+                earned_before,
             });
             self.doubt_streaks(to);
             Expected::Done
@@ -152,14 +148,14 @@ impl Reference {
         }
         self.give_back_coupons(absorbed, survivor);
         let merged = self.members[absorbed].merged.take().unwrap();
+        let (tier, earned_at) = self.without(&merged);
         for (wallet, brought) in merged.brought.into_iter().enumerate() {
             let theirs = brought.by(self.now);
             self.members[survivor].purses[wallet].part(&theirs);
             self.members[absorbed].purses[wallet] = theirs;
         }
-        let feats = merged.feats.iter().zip(&merged.feats_before);
-        for (own, (theirs, before)) in self.members[survivor].feats.iter_mut().zip(feats) {
-            own.part(theirs, before);
+        for (nth, theirs) in merged.feats.iter().enumerate() {
+            self.members[survivor].feats[nth].part(theirs, earned_at[nth]);
         }
         self.members[absorbed].feats = merged.feats;
         for nth in 0..ACHIEVEMENTS.len() {
@@ -168,16 +164,37 @@ impl Reference {
         }
         self.doubt_streaks(absorbed);
         self.doubt_streaks(survivor);
-        self.part_referral((absorbed, survivor), merged.received, merged.received_before);
-        self.members[absorbed].enrolled_at = merged.enrolled_at;
-        self.members[survivor].enrolled_at = merged.enrolled_before;
         self.members[absorbed].tier = merged.tier;
-        let tier = &mut self.members[survivor].tier;
-        if *tier == merged.tier {
-            *tier = merged.tier_before;
+        let own_tier = &mut self.members[survivor].tier;
+        if *own_tier == merged.tier {
+            *own_tier = tier;
         }
         self.lift(absorbed);
         self.send(survivor, Call::Unmerge(survivor, absorbed), Expected::Done);
+    }
+
+    /// The tier that a survivor would have without somebody who goes, and since when they would have each achievement:
+    /// as before, or as those brought it who came later and stay. So it was before they came, too.
+    fn without(&mut self, gone: &Merged) -> (usize, [Option<Instant>; ACHIEVEMENTS.len()]) {
+        let (mut tier, mut earned_at) = (gone.tier_before, gone.earned_before);
+        for later in self.absorbed_by(gone.into) {
+            let Some(later) = self.members[later].merged.as_mut().filter(|later| later.nth > gone.nth) else {
+                continue;
+            };
+            if later.tier_before == gone.tier {
+                later.tier_before = tier;
+            }
+            tier = tier.max(later.tier);
+            for (nth, earned_at) in earned_at.iter_mut().enumerate() {
+                if gone.feats[nth].earned_at.is_some()
+                    && later.earned_before[nth] == gone.feats[nth].earned_at
+                {
+                    later.earned_before[nth] = *earned_at;
+                }
+                *earned_at = earned_at.iter().copied().chain(later.feats[nth].earned_at).min();
+            }
+        }
+        (tier, earned_at)
     }
 
     /// Who can be told apart: what they brought is as it was.
@@ -197,7 +214,6 @@ impl Reference {
         };
         let family: Vec<_> = (0..self.members.len()).filter_map(brought).collect();
         let Some(merged) = brought(absorbed) else { return false };
-        let received = self.members[survivor].received;
         family.iter().all(|merged| !merged.is_touched)
             && next_month(merged.at) > self.now
             && (0..WALLETS.len()).all(|wallet| {
@@ -206,7 +222,6 @@ impl Reference {
                     family.iter().map(|merged| merged.brought[wallet].by(self.now).balance()).sum();
                 own.balance() >= brought && own.contains(&merged.brought[wallet].by(self.now))
             })
-            && merged.received.is_none_or(|theirs| received.is_none_or(|now| now.is_other_or_as(theirs)))
             && !self.has_reservation(survivor)
     }
 

@@ -78,7 +78,7 @@ pub(super) struct Member {
     pub(super) purses: [Purse; 2],
     pub(super) tier: usize,
     feats: [Feat; ACHIEVEMENTS.len()],
-    pub(super) received: Option<Referral>,
+    received: Option<Referral>,
     carts: Carts,
     enrolled_at: Instant,
     merged: Option<Merged>,

@@ -20,13 +20,6 @@ pub(in super::super) enum Status {
     Expired,
 }
 
-impl Referral {
-    /// Whether it is another one, or stands as it did then.
-    pub(super) fn is_other_or_as(self, then: Self) -> bool {
-        self.nth != then.nth || self.status == then.status
-    }
-}
-
 impl Status {
     /// The word in JSON.
     pub(in super::super) const fn as_str(self) -> &'static str {
@@ -42,8 +35,6 @@ impl Status {
 /// By whom somebody was brought.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Referral {
-    /// Which of all.
-    nth: usize,
     sender: usize,
     pub(in super::super) status: Status,
     made_at: Instant,
@@ -57,6 +48,23 @@ pub(super) struct Reward {
 }
 
 impl Reference {
+    /// By whom a member was brought, or else the first who was of those whom they absorbed; and which of them it is.
+    fn brought(&self, member: usize) -> Option<(usize, Referral)> {
+        let own = self.members[member].received.map(|received| (member, received));
+        own.or_else(|| self.absorbed_by(member).into_iter().find_map(|absorbed| self.brought(absorbed)))
+    }
+
+    /// How it stands with who brought whoever answers for a member.
+    pub(in super::super) fn referral(&self, member: usize) -> Option<Status> {
+        self.brought(self.living(member)).map(|(_, received)| received.status)
+    }
+
+    /// When the first enrolled of those who are that member.
+    fn enrolled_at(&self, member: usize) -> Instant {
+        let absorbed = self.absorbed_by(member).into_iter().map(|absorbed| self.enrolled_at(absorbed));
+        absorbed.fold(self.members[member].enrolled_at, Instant::min)
+    }
+
     /// For how many others a member was rewarded.
     pub(in super::super) fn rewarded(&self, member: usize) -> usize {
         self.rewards_of(self.living(member)).count()
@@ -74,18 +82,17 @@ impl Reference {
 
     pub(super) fn refer(&mut self, named: usize, code_of: usize) {
         let (member, sender) = (self.living(named), self.living(code_of));
-        let known = self.members[member].received;
+        let known = self.referral(member);
         let expected = if member == sender {
             Expected::Refused("self_referral")
-        } else if known.is_some_and(|known| known.status != Status::Expired) {
+        } else if known.is_some_and(|known| known != Status::Expired) {
             Expected::Refused("already_referred")
-        } else if self.has_visited(member) || self.now > self.members[member].enrolled_at + NEW_FOR_DAYS * DAY
-        {
+        } else if self.has_visited(member) || self.now > self.enrolled_at(member) + NEW_FOR_DAYS * DAY {
             Expected::Refused("not_a_new_member")
         } else if !self.has_room(sender) {
             Expected::Refused("referral_limit_reached")
         } else {
-            let referral = Referral { nth: self.sent, sender, status: Status::Pending, made_at: self.now };
+            let referral = Referral { sender, status: Status::Pending, made_at: self.now };
             self.members[member].received = Some(referral);
             Expected::Done
         };
@@ -95,7 +102,7 @@ impl Reference {
     /// What a manager says of a referral.
     pub(super) fn settle_referral(&mut self, named: usize, verdict: Verdict) {
         let member = self.living(named);
-        let expected = match self.members[member].received.map(|received| received.status) {
+        let expected = match self.referral(member) {
             None => Expected::Refused("no_referral"),
             Some(Status::Approved | Status::Rejected | Status::Expired) => {
                 Expected::Refused("referral_not_pending")
@@ -123,7 +130,8 @@ impl Reference {
     pub(super) fn see_order(&mut self, order: usize, member: usize, at: Instant) {
         let order = &self.orders[order];
         let is_theirs = order.owner.is_some_and(|owner| self.living(owner) == member);
-        let pending = self.members[member].received.filter(|received| received.status == Status::Pending);
+        let received = self.brought(member).map(|(_, received)| received);
+        let pending = received.filter(|received| received.status == Status::Pending);
         let by_another = pending.is_some_and(|pending| self.living(pending.sender) != member);
         if is_theirs && by_another && order.spent() >= Some(MINIMUM) {
             self.approve(member, at);
@@ -131,15 +139,18 @@ impl Reference {
         }
     }
 
+    /// What it brings is whose referral it is.
     fn approve(&mut self, member: usize, at: Instant) {
         self.end(member, Status::Approved);
-        self.members[member].purses[POINTS].credit(RECEIVER_AWARD, gone_after(at));
+        if let Some((receiver, _)) = self.brought(member) {
+            self.happens_to(receiver, |purses| purses[POINTS].credit(RECEIVER_AWARD, gone_after(at)));
+        }
     }
 
     /// What follows for the sender happens after everything else, and is never refused.
     fn reward_sender(&mut self, receiver: usize) {
         self.follows = true;
-        let Some(received) = self.members[receiver].received else { return };
+        let Some((_, received)) = self.brought(receiver) else { return };
         let sender = self.living(received.sender);
         if self.has_room(sender) {
             // Whoever's code it was has it, although somebody else answers for them now.
@@ -151,8 +162,8 @@ impl Reference {
     }
 
     fn end(&mut self, member: usize, status: Status) {
-        if let Some(received) = &mut self.members[member].received {
-            received.status = status;
+        if let Some((whose, received)) = self.brought(member) {
+            self.members[whose].received = Some(Referral { status, ..received });
         }
     }
 
@@ -165,20 +176,5 @@ impl Reference {
                 received.status = Status::Expired;
             }
         }
-    }
-
-    /// The survivor gives back what was brought; `before` is what they had themselves.
-    pub(super) fn part_referral(
-        &mut self,
-        (absorbed, survivor): (usize, usize),
-        brought: Option<Referral>,
-        before: Option<Referral>,
-    ) {
-        let own = &mut self.members[survivor].received;
-        if own.map(|own| own.nth) == brought.map(|brought| brought.nth) {
-            *own = before;
-        }
-        self.members[absorbed].received = brought;
-        self.expire_referrals();
     }
 }
