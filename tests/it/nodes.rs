@@ -142,7 +142,8 @@ async fn a_stock_of_ten_is_redeemed_ten_times_on_two_nodes_at_once() {
 async fn a_budget_is_given_to_the_last_point_on_two_nodes_at_once() {
     let nodes = two_nodes().await;
     let visit = |n| {
-        let event = json!({ "key": format!("v-{n}"), "type": "visit", "member": { "id": guest(n) }, "data": {} });
+        let event =
+            json!({ "key": format!("v-{n}"), "type": "visit", "member": { "id": guest(n) }, "data": {} });
         ("events".to_owned(), event)
     };
     assert_eq!(all_at_once(&nodes, GUESTS, visit, "none is refused").await, GUESTS);
