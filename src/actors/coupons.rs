@@ -191,7 +191,8 @@ impl Clerk<'_> {
             let redemptions = store::redemption::lay_out(conn, &chain, &all.redemptions)?;
             let senders = store::referral::lay_out(conn, &chain, &all.senders)?;
             let referrals = store::referral::filed(conn, &chain, &all.referrals)?;
-            Ok(Desk { coupons, redemptions, senders, referrals, ..Desk::default() })
+            let campaigns = store::campaign::lay_out(conn, &chain, &all.campaigns)?;
+            Ok(Desk { coupons, redemptions, senders, referrals, campaigns, ..Desk::default() })
         };
         laid.desk = self.store.read(look_up).await?;
         let now = self.clock.now();

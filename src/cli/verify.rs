@@ -10,7 +10,7 @@ use super::{Failure, out};
 /// Check the books: recompute every balance from the ledger, and every count from what it counts
 ///
 /// Exits 1 and names the first finding: a balance that is not the sum of its transfers or of its lots, points that went
-/// into a merge and did not come out, a stock or a coupon's uses that were counted wrong, or a row that another one
+/// into a merge and did not come out, a stock, a campaign's budget or a coupon's uses that were counted wrong, or a row that another one
 /// names and that is missing. Changes nothing, and may run beside a server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {

@@ -13,6 +13,7 @@ use ulid::Ulid;
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
+use super::campaign::CampaignExhausted;
 use super::cart::{Cart, CartAbandoned};
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
@@ -106,6 +107,7 @@ impl EventType {
             | Self::CouponWithdrawn => message_with::<CouponMoved>(),
             Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
             Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
+            Self::CampaignExhausted => message_with::<CampaignExhausted>(),
             Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
                 message_with::<ExperienceNews<'static>>()
             }
@@ -329,6 +331,12 @@ impl EventType {
             Self::MemberReactivated => EventData::MemberReactivated(Absence {
                 recommended_actions: vec![name("Say welcome back")],
                 ..away(RiskLevel::High, 95)
+            }),
+            Self::CampaignExhausted => EventData::CampaignExhausted(CampaignExhausted {
+                campaign: name("summer"),
+                name: name("Summer of bowls"),
+                budget: Points(100_000),
+                wallet: name("points"),
             }),
             Self::ExperienceCreated => offering(Offering::Experience, Change::Created),
             Self::ExperienceUpdated => offering(Offering::Experience, Change::Updated),

@@ -1,6 +1,7 @@
 //! The commit: everything one source event (or tick) changed, as one value that is written in one transaction.
 
 use super::Timestamp;
+use super::campaign::BudgetMove;
 use super::chain::ChainId;
 use super::coupon::CouponChanges;
 use super::delivery::NewDelivery;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 /// Everything one decision changed.
 ///
 /// It holds only if what it was decided from still holds: the member, the order and the coupons are at the versions
-/// named (0 = not stored yet), no identity belongs to somebody else, what it takes of a stock is there, and the source
+/// named (0 = not stored yet), no identity belongs to somebody else, what it takes of a stock or a budget is there, and the source
 /// event is new or still in the status named. The
 /// journal checks that in the same transaction; a loser reloads and decides again.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Commit {
     pub follow_up: Option<SourceChange>,
     /// Redemptions after it, and how the stock of rewards moves.
     pub redemptions: RedemptionChanges,
+    /// How the budgets of campaigns move.
+    pub budgets: Vec<BudgetMove>,
     /// Ledger lines.
     pub transfers: Vec<Transfer>,
     /// What we tell the world.

@@ -9,7 +9,7 @@ use super::claim::Claim;
 use super::ids::ReferralId;
 use super::merge::{Guest, Tombstones};
 use super::referral::{Filed, ReferralCode, Sender};
-use super::{coupon, redemption};
+use super::{campaign, coupon, redemption};
 
 /// What a decision needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +22,8 @@ pub struct Wanted {
     pub senders: BTreeSet<ReferralCode>,
     /// These referrals, of which the member is the sender.
     pub referrals: BTreeSet<ReferralId>,
+    /// What was given out of these.
+    pub campaigns: campaign::Wanted,
 }
 
 impl Wanted {
@@ -31,6 +33,7 @@ impl Wanted {
             && self.redemptions.is_empty()
             && self.senders.is_empty()
             && self.referrals.is_empty()
+            && self.campaigns.is_empty()
     }
 
     /// Wants that, too.
@@ -39,6 +42,7 @@ impl Wanted {
         self.redemptions.add(other.redemptions);
         self.senders.extend(other.senders);
         self.referrals.extend(other.referrals);
+        self.campaigns.extend(other.campaigns);
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Desk {
     pub senders: BTreeMap<ReferralCode, Option<Sender>>,
     /// Referrals as they are filed; `None` = there is no such.
     pub referrals: BTreeMap<ReferralId, Option<Filed>>,
+    /// What campaigns gave, and give now.
+    pub campaigns: campaign::Desk,
     /// Whom a merge is about besides the survivor: they lie there from the start.
     pub guest: Option<Box<Guest>>,
     /// Everybody whom the member has absorbed: they lie there from the start, so that what happens to something of

@@ -24,6 +24,9 @@ pub struct Cause {
     pub at: Arc<str>,
     /// The version of the program that decided.
     pub program_version: i64,
+    /// The campaign whose points they are, or whose rule it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Name>,
 }
 
 /// One action that a rule asked for.

@@ -13,6 +13,7 @@ use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::{AchievementEarned, AchievementProgressed, AchievementRevoked, StreakBroken};
+use super::campaign::CampaignExhausted;
 use super::cart::CartAbandoned;
 use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
@@ -118,6 +119,7 @@ event_types! {
     MemberChurned = "member.churned": "A member is given up for lost.",
     MemberReactivated = "member.reactivated": "A member who was at risk or churned is active again.",
     CustomEmitted = "custom.emitted": "A rule told something of the program's own; `name` says what.",
+    CampaignExhausted = "campaign.exhausted": "A campaign has given its whole budget.",
     ExperienceCreated = "experience.created": "The chain offers a new experience.",
     ExperienceUpdated = "experience.updated": "An experience of the chain changed.",
     ExperienceDeleted = "experience.deleted": "The chain does not offer an experience any more.",
@@ -133,7 +135,8 @@ impl EventType {
     pub const fn is_about_member(self) -> bool {
         !matches!(
             self,
-            Self::ExperienceCreated
+            Self::CampaignExhausted
+                | Self::ExperienceCreated
                 | Self::ExperienceUpdated
                 | Self::ExperienceDeleted
                 | Self::MenuItemCreated
@@ -401,6 +404,8 @@ pub enum EventData {
     MemberReactivated(Absence),
     /// `custom.emitted`
     CustomEmitted(Emitted),
+    /// `campaign.exhausted`
+    CampaignExhausted(CampaignExhausted),
     /// `experience.*`, `menu_item.*`
     Offering(OfferingNews),
     /// `rule.suspended`
@@ -495,6 +500,7 @@ impl EventData {
             Self::CustomEmitted(_) => EventType::CustomEmitted,
             Self::RuleSuspended(_) => EventType::RuleSuspended,
             Self::RuleResumed(_) => EventType::RuleResumed,
+            Self::CampaignExhausted(_) => EventType::CampaignExhausted,
             Self::Offering(news) => match (news.what, news.change) {
                 (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
                 (Offering::Experience, Change::Updated) => EventType::ExperienceUpdated,

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::achievement::Feat;
+use super::campaign::Allowances;
 use super::cart::Carts;
 use super::celebration::Celebrated;
 use super::history::History;
@@ -66,6 +67,9 @@ pub struct Standing {
     /// Counters and marks of the program's own.
     #[serde(default, skip_serializing_if = "Memo::is_empty")]
     pub memo: Memo,
+    /// What they had of campaigns.
+    #[serde(default, skip_serializing_if = "Allowances::is_empty")]
+    pub campaigns: Allowances,
 }
 
 impl Standing {

@@ -196,6 +196,7 @@ impl Member {
         self.referring.sent.join(brought.referring.sent);
         self.standing.redemptions.join(&brought.standing.redemptions);
         self.standing.memo.add(&brought.standing.memo);
+        self.standing.campaigns.join(&brought.standing.campaigns);
         self.sessions.join(&other.sessions);
         self.carts.join(&other.carts);
         self.traits().join(&brought, tiers)?;
@@ -257,6 +258,7 @@ impl Member {
         handed.retain(Handed::is_something);
         standing.redemptions = self.standing.redemptions.part(&standing.redemptions);
         standing.memo = self.standing.memo.subtract(&standing.memo);
+        self.standing.campaigns.part(&standing.campaigns);
         for (name, feat) in &standing.feats {
             self.standing.feats.entry(name.clone()).or_default().part(feat);
         }

@@ -178,6 +178,7 @@ fn read(kind: EventType, data: &RawValue) -> Result<Option<EventData>, serde_jso
         | T::MemberErased
         | T::MemberBirthday
         | T::MemberAnniversary
+        | T::CampaignExhausted
         | T::ExperienceCreated
         | T::ExperienceUpdated
         | T::ExperienceDeleted

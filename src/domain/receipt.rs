@@ -73,6 +73,9 @@ pub struct EffectLine {
     /// The tier, status, achievement, counter, mark or event, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Name>,
+    /// The campaign, if it is part of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Name>,
 }
 
 /// One loyalty event that came of it.

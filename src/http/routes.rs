@@ -117,6 +117,7 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);
     of_chain("/program").get(program::get).add(service);
+    of_chain("/program/campaigns").get(program::campaigns).add(service);
     of_chain("/program/versions").get(program::versions).add(service);
     of_chain("/program/versions/{n}").get(program::version).add(service);
     of_chain("/program/diff").get(program::diff).add(service);

@@ -3,6 +3,7 @@
 pub mod achievement;
 pub mod api_key;
 pub mod backtest;
+pub mod campaign;
 pub mod chain;
 pub mod churn;
 pub mod coupon;

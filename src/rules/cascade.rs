@@ -18,6 +18,7 @@ use crate::domain::source_event::SourceData;
 use super::again::Again;
 use super::code::{RuleEvent, Unit};
 use super::decide::{Outcome, Work, ask, settle};
+use super::groups::Asked;
 use super::program::Program;
 use super::verdict::{Judged, Minutes};
 use super::views::{EventView, Moment};
@@ -154,7 +155,7 @@ impl<'p> Cascade<'p> {
         let runs = |unit: &Unit| unit.starts_on(&reaction.told) && asked(unit);
         draft.react_to(Some(reaction.told.clone()));
         for (unit, outcome) in
-            ask(program, draft, RuleEvent::Told(reaction.told.kind()), Some(variable), &runs)
+            ask(program, draft, RuleEvent::Told(reaction.told.kind()), Some(variable), &runs, Asked::Now)
         {
             self.settle(frame, draft, (unit, outcome), &reaction);
         }

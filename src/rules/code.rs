@@ -13,6 +13,7 @@ use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::schedule::TickType;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::source_event::SourceType;
+use crate::domain::terms::campaign::RuleGroup;
 use crate::domain::text::Name;
 
 use super::check::{self, Checker};
@@ -95,6 +96,8 @@ pub(super) struct Unit {
     pub(super) written: Excerpt,
     pub(super) body: Expr,
     pub(super) cause: Cause,
+    /// The group of rules of which one counts.
+    pub(super) group: Option<Name>,
     /// The loyalty event of the program's own that it starts on, if only on that.
     own_event: Option<Name>,
 }
@@ -111,6 +114,11 @@ impl Unit {
     /// Whether it starts on this thing told, which is of the right type.
     pub(super) fn starts_on(&self, told: &EventData) -> bool {
         self.own_event.as_ref().is_none_or(|own| own.as_str() == told.name())
+    }
+
+    /// Whether it is one of these rules.
+    pub(super) fn is_in(&self, group: &RuleGroup) -> bool {
+        self.group.as_ref() == Some(&group.id)
     }
 
     /// It failed as a whole, for this reason.
@@ -428,6 +436,11 @@ struct Maker<'a> {
     constants: &'a BTreeMap<String, Dynamic>,
 }
 
+/// What a clause names; the checker has seen that it is there.
+fn named(clause: Option<(String, Position)>) -> Option<Name> {
+    clause.and_then(|(name, _)| Name::parse(&name).ok())
+}
+
 /// What a declaration sees besides the member.
 type Variable = Option<(&'static str, Type)>;
 
@@ -457,8 +470,19 @@ impl Maker<'_> {
             let Group { position, name, condition, .. } = group;
             let (event, body) = (String::new(), Expr::Unit(position));
             let (name_position, event_position, condition) = (position, position, Some(condition));
-            let block =
-                Block { position, name, name_position, event, event_position, condition, priority: 0, body };
+            let (campaign, group) = (None, None);
+            let block = Block {
+                position,
+                name,
+                name_position,
+                event,
+                event_position,
+                condition,
+                priority: 0,
+                campaign,
+                group,
+                body,
+            };
             self.unit(file, block, None)
         };
         let units = groups.into_iter().map(unit).zip(segments);
@@ -473,7 +497,12 @@ impl Maker<'_> {
         let file = self.files[file].name.clone();
         let line = block.position.line().unwrap_or(1);
         let at = format!("{file}:{line}").into();
-        let cause = Cause { rule: block.name.clone(), at, program_version: self.version };
+        let cause = Cause {
+            rule: block.name.clone(),
+            at,
+            program_version: self.version,
+            campaign: named(block.campaign),
+        };
         let sight = Sight { event, constants: self.constants };
         Unit {
             name: block.name,
@@ -484,6 +513,7 @@ impl Maker<'_> {
             written,
             body: block.body,
             cause,
+            group: named(block.group),
             own_event: None,
         }
     }

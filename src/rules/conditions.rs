@@ -185,7 +185,7 @@ impl Excerpt {
         let body = offset(file, (1, 1), block.body.start_position())?;
         let head = file.get(head..body)?;
         let when = words(head, "when").next()?;
-        let text = without_priority(head.get(when.end..)?.trim());
+        let text = without_clauses(head.get(when.end..)?.trim());
         let begin = text.as_ptr().addr() - file.as_ptr().addr();
         let Spot { line, column, .. } = Spot::of_offset(file, begin);
         Some(Self { text: text.into(), line, column })
@@ -276,11 +276,22 @@ fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = Range<usize>>
     })
 }
 
-/// The text of a condition without a `priority` behind it.
-fn without_priority(text: &str) -> &str {
-    let Some(found) = words(text, "priority").last() else { return text };
-    match text[found.end..].trim().parse::<i64>() {
-        Ok(_) => text[..found.start].trim_end(),
-        Err(_) => text,
+/// The text of a condition without the clauses behind it.
+fn without_clauses(text: &str) -> &str {
+    let is_name = |text: &str| {
+        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        inner.is_some_and(|inner| !inner.contains('"'))
+    };
+    for (clause, is_its) in [
+        ("priority", &(|text: &str| text.parse::<i64>().is_ok()) as &dyn Fn(&str) -> bool),
+        ("campaign", &is_name),
+        ("group", &is_name),
+    ] {
+        if let Some(found) = words(text, clause).last()
+            && is_its(text[found.end..].trim())
+        {
+            return without_clauses(text[..found.start].trim_end());
+        }
     }
+    text
 }

@@ -43,9 +43,10 @@ use super::again::Again;
 use super::cascade::Cascade;
 use super::code::{RuleEvent, Unit};
 use super::evaluate::Run;
+use super::groups::{self, Asked};
 use super::program::Program;
 use super::segments;
-use super::verdict::{Effects, Judged, Minutes};
+use super::verdict::{Effects, Judged, Minutes, Why};
 use super::views::{
     CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
 };
@@ -150,8 +151,8 @@ pub(super) fn decide_and_tell(
         minutes.rule(program, unit, &outcome, draft.effects());
         failures.extend(outcome.err());
     }
-    draft.lacks_nothing()?;
     failures.extend(draft.settle_order(frame).err());
+    draft.lacks_nothing()?;
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
     let mut cascade = Cascade::new(program, again, minutes);
@@ -274,7 +275,7 @@ fn ask_rules<'p>(
         Occasion::Due { .. } => return Vec::new(),
     };
     let variable = event_variable(program, draft);
-    ask(program, draft, event, variable, runs)
+    ask(program, draft, event, variable, runs, Asked::Now)
 }
 
 /// What each rule on `order.completed` asks for a changed order: for the order as it was, and as it is. Both see the
@@ -289,10 +290,12 @@ fn ask_about_change<'p>(
     let completed = RuleEvent::Source(SourceType::OrderCompleted);
     let ask_one = |draft: &mut Draft, unit: &Unit, order: &Arc<Order>| {
         let view = order_view(program, draft, &order.order_id, Some(order.clone()));
-        let is_it = |asked: &Unit| asked.name == unit.name;
-        ask(program, draft, completed, Some(("order", Dynamic::from(view))), &is_it)
-            .pop()
-            .map(|(_, outcome)| outcome)
+        // The others of its group have a say, too.
+        let is_beside = |asked: &Unit| asked.group.is_some() && asked.group == unit.group && runs(asked);
+        let is_asked = |asked: &Unit| asked.name == unit.name || is_beside(asked);
+        let variable = Some(("order", Dynamic::from(view)));
+        let asked = ask(program, draft, completed, variable, &is_asked, Asked::Again);
+        asked.into_iter().find(|(asked, _)| asked.name == unit.name).map(|(_, outcome)| outcome)
     };
     let mut work = Vec::new();
     for unit in program.code.rules.get(&completed).into_iter().flatten().filter(|unit| runs(unit)) {
@@ -319,14 +322,21 @@ pub(super) fn ask<'p>(
     event: RuleEvent,
     variable: Option<(&'static str, Dynamic)>,
     runs: &dyn Fn(&Unit) -> bool,
+    when: Asked,
 ) -> Vec<(&'p Unit, Outcome)> {
     let Some(rules) = program.code.rules.get(&event) else { return Vec::new() };
     let member = MemberView::new(draft.member.clone(), draft.today, program, &draft.foresight, draft.now);
     let variables = [("member", Dynamic::from(member))].into_iter().chain(variable);
     let purse = draft.purse(&program.terms, draft.coupon_time());
     let mut run = Run::new(program, variables, purse);
-    let asked = rules.iter().filter(|rule| runs(rule)).map(|rule| (rule, run.rule(rule))).collect();
+    let mut ask_one = |rule: &Unit| match draft.rests(&program.terms, &rule.cause) {
+        Some(closed) => Ok(Judged::Not(Why::Closed(closed.into()))),
+        None => run.rule(rule),
+    };
+    let asked = rules.iter().filter(|rule| runs(rule));
+    let mut asked: Vec<_> = asked.map(|rule| (rule, ask_one(rule))).collect();
     draft.put_away(run.end());
+    groups::choose(&program.terms, draft, &mut asked, when);
     asked
 }
 
@@ -388,7 +398,14 @@ pub(super) fn settle(
         Work::Done(outcome) => match outcome? {
             Judged::Not(why) => return Ok(Judged::Not(why)),
             Judged::Held(actions) if actions.is_empty() => (None, Ok(())),
-            Judged::Held(actions) => (None, draft.apply(frame, &effects(actions))),
+            Judged::Held(actions) => match draft.exhausted(frame.terms, &unit.cause) {
+                Ok(None) => (None, draft.apply(frame, &effects(actions))),
+                Ok(Some(closed)) => {
+                    draft.note(format!("\"{}\" gave nothing: {}", unit.name, closed.in_words()));
+                    return Ok(Judged::Not(Why::Closed(closed.into())));
+                }
+                Err(refusal) => (None, Err(refusal)),
+            },
         },
         Work::Changed(was, is) => {
             let was = was.transpose()?.map(Judged::into_actions);

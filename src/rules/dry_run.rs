@@ -158,7 +158,11 @@ fn owed(
     let forwarded = triggers.iter().filter(|judged| judged.event == event.id).flat_map(|judged| {
         let tags = match &judged.verdict {
             Verdict::Fired(forwarded) => &forwarded.forwarded_to[..],
-            Verdict::NotFired(_) | Verdict::Failed { .. } | Verdict::Suspended { .. } => &[],
+            Verdict::NotFired(_)
+            | Verdict::Excluded(_)
+            | Verdict::Closed(_)
+            | Verdict::Failed { .. }
+            | Verdict::Suspended { .. } => &[],
         };
         let tags = tags.iter().filter(|tag| endpoint.tags.contains(tag));
         tags.map(|tag| Reason::Forwarded { trigger: judged.trigger.clone(), tag: tag.clone() })

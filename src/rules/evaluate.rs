@@ -17,7 +17,7 @@ use super::language;
 use super::native::{Answer, Subjects};
 use super::program::Program;
 use super::requests::{Failure, Page, Requests};
-use super::verdict::{Judged, Telling, Unmet};
+use super::verdict::{Judged, Telling, Unmet, Why};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
 const MAX_KEPT: usize = 64;
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
             return self.leave_out(unit, suspension);
         }
         let page = self.asked(unit, |purse| Page::of_rule(unit.name.clone(), purse))?;
-        Ok(page.map_or_else(|| Judged::Not(self.unmet(unit)), |page| Judged::Held(page.into_actions())))
+        Ok(page.map_or_else(|| self.not(unit), |page| Judged::Held(page.into_actions())))
     }
 
     /// A suspended rule fails, unless it is plain without the interpreter that it would have done nothing.
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
     /// The tags that the trigger forwards to.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Judged<Vec<Name>>, RuleFailure> {
         let page = self.asked(unit, Page::of_trigger)?;
-        Ok(page.map_or_else(|| Judged::Not(self.unmet(unit)), |page| Judged::Held(page.into_tags())))
+        Ok(page.map_or_else(|| self.not(unit), |page| Judged::Held(page.into_tags())))
     }
 
     /// Whether a segment's condition holds.
@@ -139,6 +139,10 @@ impl<'a> Run<'a> {
                 Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
         }
+    }
+
+    fn not<T>(&mut self, unit: &Unit) -> Judged<T> {
+        Judged::Not(Why::Unmet(self.unmet(unit)))
     }
 
     /// Why a condition did not hold, if somebody wants to know.

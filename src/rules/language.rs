@@ -1,7 +1,7 @@
 //! Our top-level syntax, as additions to Rhai's parser:
 //!
 //! ```text
-//! rule "name" on order.completed [when <condition>] [priority 10] { … }
+//! rule "name" on order.completed [when <condition>] [priority 10] [campaign "id"] [group "id"] { … }
 //! trigger "name" on points.earned [when <condition>] { … }
 //! segment "name" [primary | compound | cohort] [because "word"] when <condition>;
 //! test "name" { … expect <condition>; … }
@@ -46,6 +46,10 @@ pub(super) struct Block {
     pub(super) event_position: Position,
     pub(super) condition: Option<Expr>,
     pub(super) priority: i64,
+    /// The campaign that it is part of.
+    pub(super) campaign: Option<(String, Position)>,
+    /// The group of rules of which one counts.
+    pub(super) group: Option<(String, Position)>,
     pub(super) body: Expr,
 }
 
@@ -68,13 +72,13 @@ pub(super) fn register(engine: &mut Engine) {
         |_: &mut EvalContext<'_, '_, '_, '_, '_, '_>, _: &[Expression<'_>], _: &Dynamic| Ok(Dynamic::UNIT);
     engine.register_custom_syntax_with_state_raw(
         "rule",
-        |_, next, state| head(next, state, true),
+        |_, next, state| head(next, state, Head::Rule),
         false,
         nothing,
     );
     engine.register_custom_syntax_with_state_raw(
         "trigger",
-        |_, next, state| head(next, state, false),
+        |_, next, state| head(next, state, Head::Trigger),
         false,
         nothing,
     );
@@ -105,21 +109,33 @@ mod step {
     pub(super) const REASON: i64 = 5;
     pub(super) const CLAUSE: i64 = 6;
     pub(super) const END: i64 = 7;
-    pub(super) const MASK: i64 = 7;
-    pub(super) const SEEN_WHEN: i64 = 8;
-    pub(super) const SEEN_PRIORITY: i64 = 16;
-    pub(super) const SEEN_TYPE: i64 = 8;
-    pub(super) const SEEN_BECAUSE: i64 = 16;
+    pub(super) const NAMED: i64 = 8;
+    pub(super) const MASK: i64 = 15;
+    pub(super) const SEEN_WHEN: i64 = 16;
+    pub(super) const SEEN_PRIORITY: i64 = 32;
+    pub(super) const SEEN_CAMPAIGN: i64 = 64;
+    pub(super) const SEEN_GROUP: i64 = 128;
+    pub(super) const SEEN_TYPE: i64 = 16;
+    pub(super) const SEEN_BECAUSE: i64 = 32;
 }
 
 type NextSymbol = Result<Option<ImmutableString>, ParseError>;
 
+/// Of what a head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    Rule,
+    Trigger,
+}
+
 /// What must follow in the head of a rule or trigger, given the next word.
-fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
+fn head(next: &str, state: &mut Dynamic, of: Head) -> NextSymbol {
     let at = state.as_int().unwrap_or(step::NAME);
     let seen = at & !step::MASK;
     let may_when = seen & step::SEEN_WHEN == 0;
-    let may_priority = has_priority && seen & step::SEEN_PRIORITY == 0;
+    let may = |clause| of == Head::Rule && seen & clause == 0;
+    let may_priority = may(step::SEEN_PRIORITY);
+    let [may_campaign, may_group] = [step::SEEN_CAMPAIGN, step::SEEN_GROUP].map(may);
     let (symbol, then) = match (at & step::MASK, next) {
         (step::NAME, _) => ("$string$", step::ON),
         (step::ON, _) => ("on", step::EVENT),
@@ -131,12 +147,23 @@ fn head(next: &str, state: &mut Dynamic, has_priority: bool) -> NextSymbol {
         (step::AFTER_EVENT | step::CLAUSE, "priority") if may_priority => {
             ("priority", step::PRIORITY | step::SEEN_PRIORITY)
         }
+        (step::AFTER_EVENT | step::CLAUSE, "campaign") if may_campaign => {
+            ("campaign", step::NAMED | step::SEEN_CAMPAIGN)
+        }
+        (step::AFTER_EVENT | step::CLAUSE, "group") if may_group => ("group", step::NAMED | step::SEEN_GROUP),
         (step::CONDITION, _) => ("$expr$", step::CLAUSE),
         (step::PRIORITY, _) => ("$int$", step::CLAUSE),
+        (step::NAMED, _) => ("$string$", step::CLAUSE),
         (step::AFTER_EVENT | step::CLAUSE, "{") => ("$block$", step::END),
         (step::END, _) => return Ok(None),
         (_, found) => {
-            return Err(unexpected(&[(may_when, "`when`"), (may_priority, "`priority`")], "`{`", found));
+            let clauses = [
+                (may_when, "`when`"),
+                (may_priority, "`priority`"),
+                (may_campaign, "`campaign`"),
+                (may_group, "`group`"),
+            ];
+            return Err(unexpected(&clauses, "`{`", found));
         }
     };
     *state = (then | seen).into();
@@ -265,13 +292,17 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
         event_position: Position::NONE,
         condition: None,
         priority: 0,
+        campaign: None,
+        group: None,
         body: Expr::Unit(position),
     };
+    let mut clause = "";
     for token in custom.tokens.iter().skip(2) {
         if token == "rule" {
             block.event.push_str(token);
         }
         if !token.starts_with('$') {
+            clause = token;
             continue;
         }
         let input = inputs.next()?;
@@ -284,6 +315,14 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
             }
             ("$expr$", condition) => block.condition = Some(condition.clone()),
             ("$int$", Expr::IntegerConstant(priority, _)) => block.priority = *priority,
+            ("$string$", id) => {
+                let id = (text_of(id)?.to_owned(), id.position());
+                match clause {
+                    "campaign" => block.campaign = Some(id),
+                    "group" => block.group = Some(id),
+                    _ => return None,
+                }
+            }
             ("$block$", body) => block.body = body.clone(),
             _ => return None,
         }

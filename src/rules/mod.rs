@@ -43,6 +43,7 @@ mod emit;
 mod engine;
 mod evaluate;
 pub mod folder;
+mod groups;
 mod language;
 mod lines;
 pub mod manifest;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::campaign::{BudgetMove, Pot, Taken, Way};
 use crate::domain::chain::ChainId;
 use crate::domain::claim::Claim;
 use crate::domain::commit::{Commit, CouponsMove};
@@ -77,12 +78,20 @@ pub(super) struct Records {
     usages: BTreeMap<CouponUsageKey, Usage>,
     redemptions: BTreeMap<RedemptionId, Redemption>,
     referrals: BTreeMap<ReferralId, Filed>,
+    /// What campaigns gave.
+    budgets: BTreeMap<Pot, Taken>,
 }
 
 impl Records {
     /// What is remembered of an order.
     pub(super) fn order(&self, id: &Key) -> Option<OrderRecord> {
         self.orders.get(id).cloned()
+    }
+
+    /// What was given out of a pot.
+    #[cfg(test)]
+    pub(super) fn given(&self, pot: &Pot) -> i64 {
+        self.budgets.get(pot).map_or(0, |taken| taken.points)
     }
 
     /// Decides, with whatever is wanted on the desk.
@@ -123,6 +132,10 @@ impl Records {
             let as_of_then = |filed| Filed { status: ReferralStatus::Approved, reward: None, ..filed };
             let filed = self.referrals.get(id).cloned();
             desk.referrals.insert(*id, filed.or_else(|| elsewhere.referral(*id).map(as_of_then)));
+        }
+        for pot in &wanted.campaigns {
+            let taken = self.budgets.get(pot).copied().unwrap_or_default();
+            desk.campaigns.known.insert(pot.clone(), taken);
         }
         let redemptions = &wanted.redemptions;
         for id in redemptions.carried.union(&redemptions.named) {
@@ -216,6 +229,14 @@ impl Records {
         }
         let made = &commit.redemptions.made;
         self.redemptions.extend(made.iter().map(|redemption| (redemption.id, redemption.clone())));
+        for BudgetMove { pot, points, way } in &commit.budgets {
+            let taken = self.budgets.entry(pot.clone()).or_default();
+            match way {
+                Way::Take | Way::TakeUpTo(_) => taken.points += points,
+                Way::TakeTheLast(of) => *taken = Taken { points: of.0, told: of.0 },
+                Way::GiveBack => taken.points = (taken.points - points).max(0),
+            }
+        }
         if let Some((id, reward)) = &commit.referral_reward {
             let nameless = || Filed {
                 status: ReferralStatus::Approved,

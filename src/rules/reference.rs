@@ -44,7 +44,7 @@ Every event, property and function that rules, triggers, segments and tests can 
 
 | | |
 |---|---|
-| `rule \"name\" on event when condition priority 10 { … }` | what happens on an event; without `when` always. Higher priorities go first, then files by name and rules by line; 0 unless said |
+| `rule \"name\" on event when condition priority 10 campaign \"id\" group \"id\" { … }` | what happens on an event; without `when` always. Higher priorities go first, then files by name and rules by line; 0 unless said. `campaign` and `group` name those of [program.toml](program.md#campaigns-and-groups) |
 | `trigger \"name\" on event when condition { … }` | which loyalty events are forwarded, and to whom |
 | `segment \"name\" compound because \"reason\" when condition;` | who belongs together; `primary` (unless said), `compound` or `cohort` |
 | `test \"name\" { … }` | what must hold, in `expect` |

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::Timestamp;
+use crate::domain::campaign::Closed;
 use crate::domain::effect::{Action, FailureCode, RuleFailure};
 use crate::domain::ids::EventId;
 use crate::domain::loyalty_event::LoyaltyEvent;
@@ -36,8 +37,19 @@ pub(super) enum Telling {
 pub(super) enum Judged<T> {
     /// It held, and this came of it.
     Held(T),
-    /// It did not; why, when somebody wants to know.
-    Not(Option<Box<Unmet>>),
+    /// It did not, or nothing may come of it.
+    Not(Why),
+}
+
+/// Why nothing comes of a rule.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// Its condition did not hold; why not, when somebody wants to know.
+    Unmet(Option<Box<Unmet>>),
+    /// Another one of its group counts.
+    Excluded(Box<Excluded>),
+    /// Its campaign has nothing to give.
+    Closed(Box<Closed>),
 }
 
 impl Judged<Vec<Action>> {
@@ -62,6 +74,15 @@ pub struct Unmet {
     pub because: Vec<FalsePart>,
 }
 
+/// A rule that another one of its group excludes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Excluded {
+    /// The group.
+    pub group: Name,
+    /// The rule that counts.
+    pub by: Arc<str>,
+}
+
 /// How a rule or a trigger was judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -70,6 +91,10 @@ pub enum Verdict<T> {
     Fired(T),
     /// Its condition did not hold.
     NotFired(Unmet),
+    /// It would have fired, but another one of its group counts.
+    Excluded(Excluded),
+    /// Its campaign rests, or has nothing left.
+    Closed(Closed),
     /// It failed: nothing of it was done.
     Failed {
         /// `file:line:column`.
@@ -94,10 +119,12 @@ impl<T> Verdict<T> {
     fn of<U>(outcome: &Result<Judged<U>, RuleFailure>, fired: impl FnOnce(&U) -> T) -> Self {
         match outcome {
             Ok(Judged::Held(came)) => Self::Fired(fired(came)),
-            Ok(Judged::Not(why)) => {
+            Ok(Judged::Not(Why::Unmet(why))) => {
                 let nothing = || Unmet { condition: Box::default(), because: Vec::new() };
                 Self::NotFired(why.as_deref().cloned().unwrap_or_else(nothing))
             }
+            Ok(Judged::Not(Why::Excluded(excluded))) => Self::Excluded((**excluded).clone()),
+            Ok(Judged::Not(Why::Closed(closed))) => Self::Closed((**closed).clone()),
             Err(RuleFailure { at, error, .. }) => {
                 Self::Failed { failed_at: at.as_str().into(), error: error.as_str().into() }
             }
@@ -230,9 +257,14 @@ pub(super) fn in_words(rules: &[RuleVerdict]) -> String {
         [] => "no rule fired on the last event".to_owned(),
         names => format!("on the last event fired {}", names.join(", ")),
     }];
-    let unmet = rules.iter().filter_map(|judged| match &judged.verdict {
-        Verdict::NotFired(unmet) => Some((&judged.rule, unmet)),
-        Verdict::Fired(_) | Verdict::Failed { .. } | Verdict::Suspended { .. } => None,
+    let unmet = rules.iter().filter_map(|judged| {
+        let why = match &judged.verdict {
+            Verdict::NotFired(unmet) => unmet.to_string(),
+            Verdict::Excluded(Excluded { group, by }) => format!("\"{by}\" counts in its group `{group}`"),
+            Verdict::Closed(closed) => closed.in_words(),
+            Verdict::Fired(_) | Verdict::Failed { .. } | Verdict::Suspended { .. } => return None,
+        };
+        Some((&judged.rule, why))
     });
     let mut unmet: Vec<_> = unmet.map(|(rule, unmet)| format!("\"{rule}\" did not: {unmet}")).collect();
     let left = unmet.split_off(unmet.len().min(MAX_NAMED)).len();

@@ -1,6 +1,7 @@
 //! The hot path: groups of commits and attempts, each group in one transaction.
 
 use super::attempt::AttemptChange;
+use super::campaign::BudgetChange;
 use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
 use super::coupon::{CouponRow, HoldingRow, TallyRow, UsageRow};
@@ -61,6 +62,7 @@ pub(super) struct CommitRows {
     pub(super) follow_up: Option<SourceRow>,
     pub(super) redemptions: Vec<RedemptionRow>,
     pub(super) stock: Vec<StockChange>,
+    pub(super) budgets: Vec<BudgetChange>,
     pub(super) transfers: Vec<TransferRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) deliveries: Vec<DeliveryRow>,
@@ -132,6 +134,7 @@ impl CommitRows {
             follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
             redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
+            budgets: commit.budgets.iter().map(|moved| BudgetChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
             events: commit.events.iter().map(EventRow::of).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),

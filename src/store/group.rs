@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attempt::{self, AttemptChange};
+use super::campaign::{self, BudgetChange};
 use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
@@ -121,6 +122,7 @@ impl<'a> Round<'a> {
         self.write_orders(conn)?;
         self.write_coupons(conn)?;
         self.move_stock(conn)?;
+        self.move_budgets(conn)?;
         if !self.losers.is_empty() {
             return Ok(Fate::Undone(self.losers));
         }
@@ -209,6 +211,14 @@ impl<'a> Round<'a> {
     fn move_stock(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
         let (places, changes) = self.ordered_rows(|rows| &rows.stock, StockChange::key);
         let moved = redemption::move_stock(conn, &changes)?;
+        self.lose(places, moved);
+        Ok(())
+    }
+
+    /// As stock is moved.
+    fn move_budgets(&mut self, conn: &mut DbConn) -> Result<(), StoreError> {
+        let (places, changes) = self.ordered_rows(|rows| &rows.budgets, BudgetChange::key);
+        let moved = campaign::move_budgets(conn, &changes)?;
         self.lose(places, moved);
         Ok(())
     }

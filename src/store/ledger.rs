@@ -62,6 +62,7 @@ pub(super) struct TransferRow {
     rule: Word,
     rule_at: Word,
     program_version: i64,
+    campaign: Option<Word>,
     reason: Word,
     source: Option<Word>,
     at: i64,
@@ -81,6 +82,7 @@ impl TransferRow {
             rule: (*transfer.cause.rule).into(),
             rule_at: (*transfer.cause.at).into(),
             program_version: transfer.cause.program_version,
+            campaign: transfer.cause.campaign.as_deref().map(Word::from),
             reason: (*transfer.reason).into(),
             source: transfer.source.map(Word::from),
             at: transfer.at.timestamp_micros(),
@@ -106,6 +108,7 @@ impl TransferRow {
                 rule: (*self.rule).into(),
                 at: (*self.rule_at).into(),
                 program_version: self.program_version,
+                campaign: row.parse_opt("campaign", self.campaign.as_deref())?,
             },
             reason: self.reason.to_string(),
         })

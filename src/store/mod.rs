@@ -6,6 +6,7 @@
 mod attempt;
 mod batch;
 pub mod books;
+pub mod campaign;
 pub mod chain;
 mod checkpoint;
 pub mod churn;

@@ -84,6 +84,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    campaign_budgets (chain, campaign, period) {
+        chain -> Text,
+        campaign -> Text,
+        period -> Text,
+        taken -> BigInt,
+        told -> BigInt,
+    }
+}
+
+diesel::table! {
     transfers (chain, id) {
         chain -> Text,
         id -> Text,
@@ -96,6 +106,7 @@ diesel::table! {
         rule -> Text,
         rule_at -> Text,
         program_version -> BigInt,
+        campaign -> Nullable<Text>,
         reason -> Text,
         source -> Nullable<Text>,
         at -> BigInt,

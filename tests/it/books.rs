@@ -20,6 +20,11 @@ code = "points"
 code = "stars"
 pending = "until confirmed"
 
+[[campaigns]]
+id = "starry"
+name = "Starry"
+wallet = "stars"
+
 [[rewards]]
 id = "mug"
 title = "A blue mug"
@@ -34,7 +39,7 @@ discount_type = "other"
 "#;
 
 const RULE: &str = r#"
-rule "A star for each order" on order.completed { award_to(1, "stars"); }
+rule "A star for each order" on order.completed campaign "starry" { award_to(1, "stars"); }
 "#;
 
 async fn with_program(backend: Backend) -> TestApp {
@@ -153,6 +158,16 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "DELETE FROM reward_stock",
         "INSERT INTO reward_stock (chain, reward, taken) VALUES ('harvest', 'mug', 2)",
         "2 of `mug` that are taken, the count says 0",
+    ),
+    (
+        "UPDATE campaign_budgets SET taken = 5",
+        "UPDATE campaign_budgets SET taken = 4",
+        "there are 4 points that campaign `starry` gave, the count says 5",
+    ),
+    (
+        "DELETE FROM campaign_budgets",
+        "INSERT INTO campaign_budgets (chain, campaign, period, taken, told) VALUES ('harvest', 'starry', 'total', 4, 0)",
+        "there are 4 points that campaign `starry` gave, the count says 0",
     ),
     (
         "UPDATE coupons SET total_usages = 0",

@@ -184,6 +184,7 @@ const GUARDED: &[(Method, &str, &[&str])] = &[
     (Method::GET, "", &["admin"]),
     (Method::PATCH, "", &["admin"]),
     (Method::GET, "/program", &["admin", "manager"]),
+    (Method::GET, "/program/campaigns", &["admin", "manager"]),
     (Method::GET, "/program/versions", &["admin", "manager"]),
     (Method::GET, "/program/versions/1", &["admin", "manager"]),
     (Method::GET, "/program/diff", &["admin", "manager"]),

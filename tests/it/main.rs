@@ -8,6 +8,7 @@ mod support;
 mod achievements;
 mod backtest;
 mod books;
+mod campaigns;
 mod candidates;
 mod carts;
 mod cdnow;

@@ -26,6 +26,11 @@ type = "digital"
 cost = 1
 limit_per_member = 2
 
+[[campaigns]]
+id = "rush"
+name = "Rush hour"
+budget = 100
+
 [[coupon_books]]
 id = "once"
 type = "uploaded"
@@ -43,12 +48,17 @@ usage_limit = "unlimited"
 limit_per_member = 1
 "#;
 
+const RULES: &str = r#"
+rule "Rush" on visit campaign "rush" { award(7); }
+"#;
+
 /// Two nodes, and guests with a few points.
 async fn two_nodes() -> [TestApp; 2] {
     let one = TestApp::start_with(Backend::Postgres, |config| {
         let manifest = config.rules.join("harvest/program.toml");
         let text = std::fs::read_to_string(&manifest).unwrap();
         std::fs::write(manifest, text + PROGRAM).unwrap();
+        std::fs::write(config.rules.join("harvest/rush.rhai"), RULES).unwrap();
     })
     .await;
     let other = one.another_node().await;
@@ -125,6 +135,24 @@ async fn a_stock_of_ten_is_redeemed_ten_times_on_two_nodes_at_once() {
     let nodes = two_nodes().await;
     let redeem = |n| (format!("members/{}/redemptions", guest(n)), json!({ "reward": "mug" }));
     assert_eq!(all_at_once(&nodes, GUESTS, redeem, "out_of_stock").await, 10);
+    stop(nodes).await;
+}
+
+#[actix_web::test]
+async fn a_budget_is_given_to_the_last_point_on_two_nodes_at_once() {
+    let nodes = two_nodes().await;
+    let visit = |n| {
+        let event =
+            json!({ "key": format!("v-{n}"), "type": "visit", "member": { "id": guest(n) }, "data": {} });
+        ("events".to_owned(), event)
+    };
+    assert_eq!(all_at_once(&nodes, GUESTS, visit, "none is refused").await, GUESTS);
+    for node in &nodes {
+        let campaigns = node.get(&format!("{CHAIN}/program/campaigns")).await.expect(200);
+        assert_eq!(campaigns["items"][0]["given"], 100);
+        let told = node.get(&format!("{CHAIN}/events?type=campaign.exhausted")).await.expect(200);
+        assert_eq!(told["items"].as_array().unwrap().len(), 1);
+    }
     stop(nodes).await;
 }
 

@@ -19,6 +19,7 @@ DROP TABLE deliveries;
 DROP TABLE endpoints;
 DROP TABLE loyalty_events;
 DROP TABLE transfers;
+DROP TABLE campaign_budgets;
 DROP TABLE reward_stock;
 DROP TABLE redemptions;
 DROP TABLE orders;

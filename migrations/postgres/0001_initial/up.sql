@@ -88,6 +88,17 @@ CREATE TABLE reward_stock (
     PRIMARY KEY (chain, reward)
 );
 
+-- What campaigns have given, in all (`total`) and within a day, a week or a month. Counted in place, like stock. `told` is the
+-- budget that was told to have run out last.
+CREATE TABLE campaign_budgets (
+    chain TEXT COLLATE "C" NOT NULL,
+    campaign TEXT COLLATE "C" NOT NULL,
+    period TEXT COLLATE "C" NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    told BIGINT NOT NULL,
+    PRIMARY KEY (chain, campaign, period)
+);
+
 -- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT COLLATE "C" NOT NULL,
@@ -101,6 +112,7 @@ CREATE TABLE transfers (
     rule TEXT NOT NULL,
     rule_at TEXT NOT NULL,
     program_version BIGINT NOT NULL,
+    campaign TEXT COLLATE "C",
     reason TEXT NOT NULL,
     source TEXT,
     at BIGINT NOT NULL,

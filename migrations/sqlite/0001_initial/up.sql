@@ -89,6 +89,17 @@ CREATE TABLE reward_stock (
     PRIMARY KEY (chain, reward)
 ) WITHOUT ROWID;
 
+-- What campaigns have given, in all (`total`) and within a day, a week or a month. Counted in place, like stock. `told` is the
+-- budget that was told to have run out last.
+CREATE TABLE campaign_budgets (
+    chain TEXT NOT NULL,
+    campaign TEXT NOT NULL,
+    period TEXT NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    told BIGINT NOT NULL,
+    PRIMARY KEY (chain, campaign, period)
+) WITHOUT ROWID;
+
 -- Lines are never changed. Each names the member's line before it; the member's state names the last.
 CREATE TABLE transfers (
     chain TEXT NOT NULL,
@@ -102,6 +113,7 @@ CREATE TABLE transfers (
     rule TEXT NOT NULL,
     rule_at TEXT NOT NULL,
     program_version BIGINT NOT NULL,
+    campaign TEXT,
     reason TEXT NOT NULL,
     source TEXT,
     at BIGINT NOT NULL,

@@ -71,6 +71,6 @@ impl Draft {
             Some(key) => format!("{API}:{key}").into(),
             None => API.into(),
         };
-        Cause { rule: command.into(), at, program_version: frame.program_version }
+        Cause { rule: command.into(), at, program_version: frame.program_version, campaign: None }
     }
 }

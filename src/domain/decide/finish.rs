@@ -20,6 +20,7 @@ use crate::domain::tick::KeptTick;
 impl Draft {
     /// The commit, without deliveries: which endpoints get the events is for the triggers to say.
     pub fn finish(mut self, frame: Frame<'_>) -> Commit {
+        self.tell_exhausted(frame);
         let cause_id = self.cause_id();
         let follow_up = self.follow_up.take().map(|what| self.follow(frame, what));
         self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
@@ -52,7 +53,7 @@ impl Draft {
                 LoyaltyEvent {
                     id,
                     chain: frame.chain.clone(),
-                    subject: Some(Subject {
+                    subject: data.kind().is_about_member().then(|| Subject {
                         id: who,
                         previous: latest.event.replace(id),
                         face: match data.kind().shows_segments() {
@@ -111,6 +112,7 @@ impl Draft {
             order: self.order,
             coupons: self.desk.coupons.into_changes(),
             redemptions: self.desk.redemptions.into_changes(),
+            budgets: self.desk.campaigns.moves(frame.terms).collect(),
             new_referral_code: self.new_referral_code,
             referral,
             referral_reward: self.referral_reward,

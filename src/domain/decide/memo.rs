@@ -24,6 +24,7 @@ impl Draft {
             amount: Some(amount),
             wallet: None,
             value: Some(counter.clone()),
+            campaign: cause.campaign.clone(),
         });
         Ok(())
     }

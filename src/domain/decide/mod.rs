@@ -9,6 +9,7 @@
 
 mod achievement;
 mod announce;
+mod campaign;
 mod cart;
 mod celebration;
 mod claim;
@@ -136,7 +137,12 @@ impl<'a> Frame<'a> {
 
     /// What the engine does by itself, for the ledger.
     fn engine(self, reason: &str) -> Cause {
-        Cause { rule: reason.into(), at: ENGINE.into(), program_version: self.program_version }
+        Cause {
+            rule: reason.into(),
+            at: ENGINE.into(),
+            program_version: self.program_version,
+            campaign: None,
+        }
     }
 }
 
@@ -313,7 +319,7 @@ impl Draft {
     fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
         let (order, desk) = (self.order.clone(), self.desk.clone());
-        let marks = (self.transfers.len(), self.told.len(), self.lines.len());
+        let marks = [self.transfers.len(), self.told.len(), self.lines.len(), self.notes.len()];
         let outcome = act(self);
         if outcome.is_err() {
             self.desk = desk;
@@ -323,12 +329,14 @@ impl Draft {
         outcome
     }
 
-    fn restore(&mut self, standing: Standing, order: Option<OrderRecord>, marks: (usize, usize, usize)) {
+    fn restore(&mut self, standing: Standing, order: Option<OrderRecord>, marks: [usize; 4]) {
+        let [transfers, told, lines, notes] = marks;
         self.member.standing = standing;
         self.order = order;
-        self.transfers.truncate(marks.0);
-        self.told.truncate(marks.1);
-        self.lines.truncate(marks.2);
+        self.transfers.truncate(transfers);
+        self.told.truncate(told);
+        self.lines.truncate(lines);
+        self.notes.truncate(notes);
     }
 
     /// What was done so far, as the receipt will say it.
@@ -403,6 +411,7 @@ impl Draft {
             amount: moved.map(|(_, amount)| amount.0),
             wallet: moved.map(|(wallet, _)| wallet.code.clone()),
             value,
+            campaign: cause.campaign.clone(),
         });
     }
 

@@ -16,8 +16,8 @@ use crate::domain::effect::{Action, Cause, RuleEffects, RuleFailure};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
 use crate::domain::order::{
-    Back, Cancellation, Counted, Order, OrderRecord, OrderTold, Phase, Refund, RefundTold, Settled, Snapshot,
-    Stamp, Step,
+    Back, Cancellation, Counted, Due, Order, OrderRecord, OrderTold, Origin, Phase, Refund, RefundTold,
+    Settled, Snapshot, Stamp, Step,
 };
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::{Key, Name, Note};
@@ -285,15 +285,16 @@ impl Draft {
                 let Action::Award { wallet, amount, .. } = action else { continue };
                 let wallet = frame.wallet(wallet.as_ref())?;
                 let whole = wallet.rounding.whole(*amount).ok_or(Refusal::TooManyPoints)?;
-                *changes.entry(&wallet.code).or_insert(0) += sign * whole.0;
+                changes.entry(&wallet.code).or_insert((wallet, 0)).1 += sign * whole.0;
             }
         }
+        let may_be_new = self.exhausted(frame.terms, &is.cause)?.is_none();
         let is_new = |action: &Action| match action {
             Action::Award { .. }
             | Action::TakeBack { .. }
             | Action::Progress { .. }
             | Action::Count { .. } => false,
-            Action::Deduct { .. } => deducts,
+            Action::Deduct { .. } => deducts && may_be_new,
             Action::Confirm { .. }
             | Action::SetTier(_)
             | Action::Mark(_)
@@ -303,16 +304,19 @@ impl Draft {
             | Action::Reset(_)
             | Action::PutMark(_)
             | Action::TakeMark(_)
-            | Action::Emit(_) => !was.contains(action),
+            | Action::Emit(_) => may_be_new && !was.contains(action),
         };
         let counts = counts.into_iter().filter(|(_, amount)| *amount != 0);
         let counts = counts.map(|(counter, amount)| Action::Count { counter: counter.clone(), amount });
         let actions = is.actions.iter().filter(|action| is_new(action)).cloned().chain(counts).collect();
-        self.apply(frame, &RuleEffects { cause: is.cause, actions })?;
+        let effects = RuleEffects { cause: is.cause, actions };
+        self.apply(frame, &effects)?;
         let Some(record) = &mut self.order else { return Ok(()) };
         let mut changed = record.clone();
-        for (wallet, change) in changes {
-            changed.re_earn(wallet, Points(change)).ok_or(Refusal::TooManyPoints)?;
+        for (wallet, change) in changes.into_values() {
+            let cause = frame.cause_in(wallet, &effects.cause);
+            let origin = Origin { wallet: &wallet.code, campaign: cause.campaign.as_ref() };
+            changed.re_earn(origin, Points(change)).ok_or(Refusal::TooManyPoints)?;
         }
         steps.into_iter().for_each(|(achievement, change)| changed.report(achievement, change));
         *record = changed;
@@ -358,41 +362,50 @@ impl Draft {
     fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &str) -> Result<bool, Refusal> {
         let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
         let moved = !moves.is_empty();
-        for (code, change) in moves {
-            let Some(wallet) = frame.terms.wallet(Some(&code)) else {
+        for due in moves {
+            let Due { wallet: code, campaign, change } = &due;
+            let Some(wallet) = frame.terms.wallet(Some(code)) else {
                 self.note(format!(
                     "{change} `{code}` would move, but program.toml has no such wallet any more"
                 ));
                 continue;
             };
+            let cause = &Cause { campaign: campaign.clone(), ..cause.clone() };
             let movement = Movement { cause, wallet, amount: Points(change.0.abs()), reason };
             match change.0 {
-                ..0 => self.take(frame, movement)?,
-                _ => self.give(frame, movement)?,
+                ..0 => self.take(frame, movement, due.origin())?,
+                _ => self.give(frame, movement, due.origin())?,
             }
         }
         Ok(moved)
     }
 
-    /// Gives points that the order turns out to leave, as many as the wallet has room for.
-    fn give(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+    /// Gives points that the order turns out to leave, as many as the wallet has room for and its campaign has left.
+    fn give(&mut self, frame: Frame<'_>, movement: Movement<'_>, origin: Origin<'_>) -> Result<(), Refusal> {
         let Movement { cause, wallet, amount, .. } = movement;
         let room = self.room_for(wallet, amount);
         if let Some(record) = self.order.as_mut().filter(|_| room < amount) {
-            record.fall_short(&wallet.code, Points(amount.0 - room.0));
+            record.fall_short(origin, Points(amount.0 - room.0));
         }
-        self.line(cause, "award", Some((wallet, room)), None);
-        match room > Points::ZERO {
-            true => self.earn(frame, Movement { amount: room, ..movement }),
-            false => Ok(()),
+        let day = self.day_of_order();
+        let left = self.cut_by_campaign(frame.terms, Movement { amount: room, ..movement }, day)?;
+        if let Some(record) = self.order.as_mut().filter(|_| left < room) {
+            record.cut(origin, Points(room.0 - left.0));
         }
+        self.line(cause, "award", Some((wallet, left)), None);
+        if left == Points::ZERO {
+            return Ok(());
+        }
+        self.count_for_campaign(frame, cause, day, left.0);
+        self.earn(frame, Movement { amount: left, ..movement })
     }
 
-    fn take(&mut self, frame: Frame<'_>, movement: Movement<'_>) -> Result<(), Refusal> {
+    fn take(&mut self, frame: Frame<'_>, movement: Movement<'_>, origin: Origin<'_>) -> Result<(), Refusal> {
         let Movement { cause, wallet, amount: due, .. } = movement;
         let taken = self.claw_back(frame, movement)?;
+        self.count_for_campaign(frame, cause, self.day_of_order(), -taken.0);
         if taken < due {
-            self.order.iter_mut().for_each(|record| record.let_go(&wallet.code, Points(due.0 - taken.0)));
+            self.order.iter_mut().for_each(|record| record.let_go(origin, Points(due.0 - taken.0)));
             self.note(format!(
                 "{taken} of {due} {} were taken back; the rest is spent and let go",
                 wallet.plural

@@ -8,6 +8,7 @@ use crate::domain::ids::{MemberId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, PointsMoved, PointsPending};
 use crate::domain::money::Points;
+use crate::domain::order::Origin;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::wallet::{Overdraft, Pending, WalletTerms};
 use crate::domain::text::{Key, Name, Note};
@@ -55,15 +56,24 @@ impl Draft {
         (code, amount, reason): (Option<&Name>, Decimal, &Note),
     ) -> Result<(), Refusal> {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
+        let cause = &*frame.cause_in(wallet, cause);
         let mut amount = self.room_for(wallet, whole);
         let is_of_order = self.reacts_to.is_none() && self.source_kind() == Some(SourceType::OrderCompleted);
+        let origin = Origin { wallet: &wallet.code, campaign: cause.campaign.as_ref() };
         if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount > Points::ZERO) {
-            amount = order.earn(&wallet.code, amount).ok_or(Refusal::TooManyPoints)?;
+            amount = order.earn(origin, amount).ok_or(Refusal::TooManyPoints)?;
+        }
+        let day = self.day_of_rules();
+        let wished = amount;
+        amount = self.cut_by_campaign(frame.terms, Movement { cause, wallet, amount, reason }, day)?;
+        if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount < wished) {
+            order.cut(origin, Points(wished.0 - amount.0));
         }
         self.line(cause, "award", Some((wallet, amount)), None);
         if amount == Points::ZERO {
             return Ok(());
         }
+        self.count_for_campaign(frame, cause, day, amount.0);
         if self.reacts_to.is_some() {
             let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
             self.remember_in_reaction(&brought);

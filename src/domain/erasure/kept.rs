@@ -315,6 +315,13 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
         | E::CouponWithdrawn => COUPON,
         E::SegmentEntered | E::SegmentExited => SEGMENT,
         E::MemberAtRisk | E::MemberChurned | E::MemberReactivated => ABSENCE,
+        E::CampaignExhausted => &[
+            ("campaign", Whole),
+            ("name", Whole),
+            ("budget", Whole),
+            ("wallet", Whole),
+            ("source_event", Whole),
+        ],
         E::ExperienceCreated | E::ExperienceUpdated | E::ExperienceDeleted => {
             &[("experience", Whole), ("source_event", Whole)]
         }

@@ -77,6 +77,7 @@ impl Serialize for DataWithSource<'_> {
             EventData::CartAbandoned(own) => With { own, source_event }.serialize(serializer),
             EventData::SignalReceived(own) => With { own, source_event }.serialize(serializer),
             EventData::CustomEmitted(own) => With { own, source_event }.serialize(serializer),
+            EventData::CampaignExhausted(own) => With { own, source_event }.serialize(serializer),
             EventData::MemberUpdated(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::OrderRefunded(own) => With { own, source_event }.serialize(serializer),
             EventData::VisitRecorded(own) => With { own, source_event }.serialize(serializer),

@@ -22,7 +22,7 @@ use super::money::Money;
 use super::terms::achievement::Which;
 use super::text::{Key, Name};
 
-pub use record::{Counted, Earned, OrderRecord, Phase, Settled, UsedCoupon};
+pub use record::{Counted, Due, Earned, OrderRecord, Origin, Phase, Settled, UsedCoupon};
 pub use refund::{Back, Refund, RefundTold, ReturnedLine, WhichLine};
 
 /// An order as a POS describes it at one moment.

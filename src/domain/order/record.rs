@@ -105,11 +105,14 @@ struct Newest {
     order: Arc<Order>,
 }
 
-/// What an order earned in one wallet.
+/// What an order earned in one wallet, by one campaign or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Earned {
     /// The wallet's code.
     pub wallet: Name,
+    /// The campaign that gave it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Name>,
     /// What it earned.
     pub earned: Points,
     /// What of that it does not leave with the member: taken back, or let go because it was spent.
@@ -118,6 +121,36 @@ pub struct Earned {
     /// already.
     #[serde(default, skip_serializing_if = "is_none")]
     let_go: Points,
+    /// What rules asked for and the campaign had not left: should they ask for less, this goes first.
+    #[serde(default, skip_serializing_if = "is_none")]
+    short: Points,
+}
+
+/// By what an order earns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The wallet's code.
+    pub wallet: &'a Name,
+    /// The campaign that gives it, if one does.
+    pub campaign: Option<&'a Name>,
+}
+
+/// Points that must move for an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The wallet's code.
+    pub wallet: Name,
+    /// The campaign that gave them, if one did.
+    pub campaign: Option<Name>,
+    /// Below zero they are taken back.
+    pub change: Points,
+}
+
+impl Due {
+    /// By what the order earned them.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin { wallet: &self.wallet, campaign: self.campaign.as_ref() }
+    }
 }
 
 fn is_none(points: &Points) -> bool {
@@ -411,54 +444,67 @@ impl OrderRecord {
         self.barred = self.order().map(|order| order.barred(earning)).unwrap_or_default();
     }
 
-    /// What it earned, by wallet.
+    /// What it earned, by wallet and campaign.
     pub fn earned(&self) -> &[Earned] {
         &self.earned
     }
 
     /// What it earned in one wallet.
     pub fn earned_in(&self, wallet: &str) -> Points {
-        let of_wallet = self.earned.iter().find(|earned| &*earned.wallet == wallet);
-        of_wallet.map_or(Points::ZERO, |earned| earned.earned)
+        let of_wallet = self.earned.iter().filter(|earned| &*earned.wallet == wallet);
+        Points(of_wallet.map(|earned| earned.earned.0).sum())
     }
 
     /// It earned so much more. Answers how much of it the member is to get: all but what they have already, because it
     /// was let go when it should have been taken back. `None` beyond [`Points::LIMIT`].
-    pub fn earn(&mut self, wallet: &Name, amount: Points) -> Option<Points> {
-        let earned = self.wallet(wallet);
+    pub fn earn(&mut self, origin: Origin<'_>, amount: Points) -> Option<Points> {
+        let earned = self.earned_by(origin);
         earned.earned = earned.earned.plus(amount)?;
         Some(earned.give(amount))
     }
 
     /// So much that should have been taken back was spent, and is let go.
-    pub fn let_go(&mut self, wallet: &Name, amount: Points) {
-        self.wallet(wallet).let_go.0 += amount.0;
+    pub fn let_go(&mut self, origin: Origin<'_>, amount: Points) {
+        self.earned_by(origin).let_go.0 += amount.0;
     }
 
     /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
     /// Nothing is earned below zero. `None` beyond [`Points::LIMIT`].
-    pub fn re_earn(&mut self, wallet: &Name, change: Points) -> Option<()> {
-        let Earned { earned, taken_back, .. } = self.wallet(wallet);
-        let now = earned.plus(change)?.max(Points::ZERO);
+    pub fn re_earn(&mut self, origin: Origin<'_>, change: Points) -> Option<()> {
+        let Earned { earned, taken_back, short, .. } = self.earned_by(origin);
+        let never_given = Points(short.0.min(-change.0).max(0));
+        short.0 -= never_given.0;
+        let now = earned.plus(change)?.plus(never_given)?.max(Points::ZERO);
         taken_back.0 += now.0 - earned.0; // what the member has of it is as before
         *earned = now;
         Some(())
     }
 
     /// So much of what it earned the wallet had no room for: the member has not got it.
-    pub fn fall_short(&mut self, wallet: &Name, amount: Points) {
-        self.wallet(wallet).earned.0 -= amount.0;
+    pub fn fall_short(&mut self, origin: Origin<'_>, amount: Points) {
+        self.earned_by(origin).earned.0 -= amount.0;
     }
 
-    fn wallet(&mut self, wallet: &Name) -> &mut Earned {
-        let at = match self.earned.iter().position(|earned| earned.wallet == *wallet) {
+    /// So much of what it earned the campaign had not left: the member has not got it.
+    pub fn cut(&mut self, origin: Origin<'_>, amount: Points) {
+        let earned = self.earned_by(origin);
+        earned.earned.0 -= amount.0;
+        earned.short.0 += amount.0;
+    }
+
+    fn earned_by(&mut self, origin: Origin<'_>) -> &mut Earned {
+        let is_it =
+            |earned: &Earned| (&earned.wallet, earned.campaign.as_ref()) == (origin.wallet, origin.campaign);
+        let at = match self.earned.iter().position(is_it) {
             Some(at) => at,
             None => {
                 let none = Earned {
-                    wallet: wallet.clone(),
+                    wallet: origin.wallet.clone(),
+                    campaign: origin.campaign.cloned(),
                     earned: Points::ZERO,
                     taken_back: Points::ZERO,
                     let_go: Points::ZERO,
+                    short: Points::ZERO,
                 };
                 self.earned.push(none);
                 self.earned.len() - 1
@@ -471,9 +517,11 @@ impl OrderRecord {
     /// `floor(earned × share left)`. Computed from the sums, so that three thirds give the whole and nothing is taken
     /// twice; a part of a point is gone when a refund has used it up.
     ///
-    /// Answers what must move now, by wallet: less than zero is taken back, more is given again, unless the member has
+    /// What a campaign gave is reckoned by itself.
+    ///
+    /// Answers what must move now: less than zero is taken back, more is given again, unless the member has
     /// it still.
-    pub fn settle(&mut self) -> Vec<(Name, Points)> {
+    pub fn settle(&mut self) -> Vec<Due> {
         let (left, phase) = (self.left(), self.phase());
         let mut moves = Vec::new();
         for held in &mut self.earned {
@@ -483,7 +531,7 @@ impl OrderRecord {
             held.taken_back = gone;
             let change = if change > Points::ZERO { held.give(change) } else { change };
             if change != Points::ZERO {
-                moves.push((held.wallet.clone(), change));
+                moves.push(Due { wallet: held.wallet.clone(), campaign: held.campaign.clone(), change });
             }
         }
         if phase != Phase::Completed {
@@ -496,7 +544,7 @@ impl OrderRecord {
     fn start_anew(&mut self) {
         self.unsettled.clear();
         self.earned.retain_mut(|held| {
-            (held.earned, held.taken_back) = (Points::ZERO, Points::ZERO);
+            (held.earned, held.taken_back, held.short) = (Points::ZERO, Points::ZERO, Points::ZERO);
             held.let_go > Points::ZERO
         });
     }

@@ -46,7 +46,7 @@ fn stamp(version: i64, step: Step) -> Stamp {
 fn completed(order: Order, earned: i64) -> OrderRecord {
     let mut record = OrderRecord::unseen(order.order_id.clone());
     record.see(stamp(1, Step::Completed), Some(&Arc::new(order)));
-    record.earn(&name("points"), Points(earned)).unwrap();
+    record.earn(Origin { wallet: &name("points"), campaign: None }, Points(earned)).unwrap();
     record
 }
 
@@ -60,7 +60,7 @@ fn sku(text: &str) -> WhichLine {
 
 /// What the record says must move in its only wallet.
 fn moved(record: &mut OrderRecord) -> i64 {
-    record.settle().into_iter().map(|(_, points)| points.0).sum()
+    record.settle().into_iter().map(|due| due.change.0).sum()
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn an_order_that_is_completed_again_after_it_was_cancelled_earns_anew() {
     record.see(stamp(2, Step::Cancelled), None);
     assert_eq!((moved(&mut record), record.spend()), (-10, None));
     record.see(stamp(3, Step::Completed), Some(&Arc::new(order("7.00", Vec::new()))));
-    record.earn(&name("points"), Points(7)).unwrap();
+    record.earn(Origin { wallet: &name("points"), campaign: None }, Points(7)).unwrap();
     assert_eq!((moved(&mut record), record.spend()), (0, Some(money("7.00"))));
 }
 

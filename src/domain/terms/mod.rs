@@ -2,6 +2,7 @@
 //! say with what.
 
 pub mod achievement;
+pub mod campaign;
 pub mod cart;
 pub mod celebration;
 pub mod churn;
@@ -18,6 +19,7 @@ use super::claim::ClaimTerms;
 use super::coupon::CouponBook;
 use super::text::Name;
 use achievement::{Achievement, Counts, Measure};
+use campaign::{CampaignTerms, RuleGroup};
 use cart::CartTerms;
 use celebration::CelebrationTerms;
 use churn::ChurnTerms;
@@ -67,6 +69,10 @@ pub struct Terms {
     pub events: Vec<Name>,
     /// What becomes of rules that keep failing.
     pub failures: FailureTerms,
+    /// What limits rules together.
+    pub campaigns: Vec<CampaignTerms>,
+    /// Rules of which one counts.
+    pub groups: Vec<RuleGroup>,
 }
 
 impl Terms {
@@ -94,6 +100,11 @@ impl Terms {
     /// The achievement with this id.
     pub fn achievement(&self, id: &str) -> Option<&Achievement> {
         self.achievements.iter().find(|achievement| achievement.id.as_str() == id)
+    }
+
+    /// The campaign with this id.
+    pub fn campaign(&self, id: &Name) -> Option<&CampaignTerms> {
+        self.campaigns.iter().find(|campaign| campaign.id == *id)
     }
 
     /// Achievements for which orders keep in mind what they counted.
@@ -135,6 +146,8 @@ impl Default for Terms {
             marks: Vec::new(),
             events: Vec::new(),
             failures: FailureTerms::DEFAULT,
+            campaigns: Vec::new(),
+            groups: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
 use crate::read::backtest::{Backtested, Candidate, Range};
+use crate::read::campaign::CampaignView;
 use crate::read::program::{PublicationView, SuspensionView};
 
 pub(super) const WHAT: &str = "version";
@@ -83,6 +84,12 @@ struct PublishedView {
     candidate: Option<i64>,
 }
 
+/// All campaigns: a program has a few dozen at most.
+#[derive(Serialize)]
+struct Campaigns {
+    items: Vec<CampaignView>,
+}
+
 #[derive(Serialize)]
 struct CheckView {
     good: bool,
@@ -101,6 +108,20 @@ pub(in crate::http) async fn get(
     let candidate = chain.candidate.as_ref().map(|candidate| &candidate.roll_out);
     let view = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// `GET /v1/chains/{chain}/program/campaigns`: what each may give and has given.
+pub(in crate::http) async fn campaigns(
+    state: State,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let chain = state.chain(&caller, Right::Manage, &path)?;
+    let items = match chain.program.as_deref() {
+        Some(program) => state.reader.campaigns(chain.chain.id.clone(), &program.terms).await?,
+        None => Vec::new(),
+    };
+    Ok(HttpResponse::Ok().json(Campaigns { items }))
 }
 
 /// `GET /v1/chains/{chain}/program/versions`

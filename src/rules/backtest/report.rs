@@ -11,6 +11,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::ids::MemberId;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::member::Member;
+use crate::domain::terms::campaign::{CampaignTerms, Span};
 use crate::domain::text::Name;
 
 use super::Plan;
@@ -23,6 +24,8 @@ const NAMED: usize = 10;
 pub struct Side {
     /// Points given by rules, by wallet.
     pub issued: BTreeMap<Name, i64>,
+    /// Points given by campaigns, less those taken back.
+    pub campaigns: BTreeMap<Name, i64>,
     /// Loyalty events by type.
     pub events: BTreeMap<EventType, u64>,
     /// What endpoints would get.
@@ -212,6 +215,10 @@ pub struct Report {
     pub events: u64,
     /// Points given by rules, by wallet.
     pub points_issued: BTreeMap<Name, Change>,
+    /// Points given by campaigns, less those taken back: as if each guest had their budgets alone.
+    pub campaigns: BTreeMap<Name, Change>,
+    /// The budgets of the candidate's campaigns that would have run out.
+    pub budgets_run_out: BTreeMap<Name, i64>,
     /// Points outstanding in the end, by wallet.
     pub liability: BTreeMap<Name, Change>,
     /// Members who went up a tier.
@@ -252,6 +259,13 @@ pub struct Report {
     /// The same under the candidate.
     #[serde(serialize_with = "as_hex")]
     pub candidate_state: [u8; 32],
+    /// The budgets of the candidate's campaigns.
+    #[serde(skip)]
+    budgets: BTreeMap<Name, i64>,
+}
+
+fn budget(campaign: &CampaignTerms) -> Option<(Name, i64)> {
+    campaign.budget.within(Span::Total).map(|budget| (campaign.id.clone(), budget.0))
 }
 
 /// How well the replay of what happened fits what is stored.
@@ -283,6 +297,9 @@ impl Report {
             members: 0,
             events: 0,
             points_issued: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
+            budgets_run_out: BTreeMap::new(),
+            budgets: plan.candidate.terms.campaigns.iter().filter_map(budget).collect(),
             liability: BTreeMap::new(),
             tier_upgrades: Change::default(),
             tier_downgrades: Change::default(),
@@ -342,6 +359,15 @@ impl Report {
             let of = |side: &Side| side.issued.get(code).copied().unwrap_or_default();
             let change = Change::between(of(baseline), of(candidate));
             self.points_issued.entry(code.clone()).or_default().add(change);
+        }
+        for campaign in baseline.campaigns.keys().chain(candidate.campaigns.keys()).collect::<BTreeSet<_>>() {
+            let of = |side: &Side| side.campaigns.get(campaign).copied().unwrap_or_default();
+            let given = self.campaigns.entry(campaign.clone()).or_default();
+            given.add(Change::between(of(baseline), of(candidate)));
+            match self.budgets.get(campaign).filter(|budget| given.candidate > **budget) {
+                Some(budget) => self.budgets_run_out.insert(campaign.clone(), *budget),
+                None => self.budgets_run_out.remove(campaign),
+            };
         }
         let of = |side: &Side, kind: &EventType| side.events.get(kind).copied().unwrap_or_default();
         let kinds = baseline.events.keys().chain(candidate.events.keys());

@@ -94,6 +94,31 @@ fn the_same_program_makes_no_difference_and_the_same_log_gives_the_same_bytes() 
 }
 
 #[test]
+fn each_guest_has_a_campaigns_budget_alone_and_the_report_says_when_it_would_have_run_out() {
+    let rules =
+        format!("{PLAIN}\nrule \"Double\" on order.completed campaign \"c\" {{ award(order.total); }}");
+    for (budget, runs_out) in [(12, true), (13, false)] {
+        let settings = format!("[[campaigns]]\nid = \"c\"\nname = \"C\"\nbudget = {budget}\n");
+        let files = [("a.rhai", rules.clone()), ("program.toml", format!("{MANIFEST}{settings}"))];
+        let files = files.map(|(name, text)| (name.to_owned(), text)).to_vec();
+        let candidate = Program::load(&Sources { files }, &chain(), 8).unwrap();
+        let plan = Plan { candidate: candidate.into(), ..plan(PLAIN, PLAIN, None) };
+        let refund = heard(3, "order.refunded", &json!({ "order_id": "o1", "amount": 4 }));
+        let lives = [(ANA, vec![order(1, 10), refund]), (BO, vec![order(4, 7)])];
+        let (report, _) = report(&plan, &lives);
+        assert_eq!(report.campaigns.values().copied().collect::<Vec<_>>(), [change(0, 13)]);
+        assert_eq!(
+            report.budgets_run_out.values().copied().collect::<Vec<_>>(),
+            [12; 1][..usize::from(runs_out)]
+        );
+        let text = report.to_text();
+        assert!(text.contains("given by campaign: c"), "{text}");
+        let says = "campaign `c` would have run out of its budget of 12";
+        assert_eq!(text.contains(says), runs_out, "{text}");
+    }
+}
+
+#[test]
 fn the_candidate_begins_with_the_state_as_it_was_then() {
     let fifth = r#"rule "Fifth" on order.completed when member.visits == 3 { award(100); }"#;
     let plan = plan(PLAIN, &format!("{PLAIN}\n{fifth}"), Some("2026-03-03T00:00:00Z"));

@@ -84,6 +84,9 @@ impl Report {
         for (wallet, change) in &self.points_issued {
             row(&format!("issued: {wallet}"), change);
         }
+        for (campaign, change) in &self.campaigns {
+            row(&format!("given by campaign: {campaign}"), change);
+        }
         for (wallet, change) in &self.liability {
             row(&format!("outstanding in the end: {wallet}"), change);
         }
@@ -128,6 +131,12 @@ impl Report {
 
     fn trust_in_words(&self) -> String {
         let mut text = String::from("\n");
+        for (campaign, budget) in &self.budgets_run_out {
+            let _ = writeln!(
+                text,
+                "campaign `{campaign}` would have run out of its budget of {budget}: here, each guest has it alone"
+            );
+        }
         if self.members_left_out > 0 {
             let _ = writeln!(text, "left out: {} erased since", counted(self.members_left_out, "member"));
         }

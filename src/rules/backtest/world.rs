@@ -314,8 +314,14 @@ impl World {
 
     fn count(&mut self, commit: &Commit) {
         for transfer in &commit.transfers {
-            if transfer.debit == Account::Chain(ChainAccount::Issued) {
+            let is_issued = transfer.debit == Account::Chain(ChainAccount::Issued);
+            if is_issued {
                 *self.side.issued.entry(transfer.wallet.clone()).or_default() += transfer.amount.0;
+            }
+            let is_back = transfer.credit == Account::Chain(ChainAccount::ClawedBack);
+            if let Some(campaign) = transfer.cause.campaign.as_ref().filter(|_| is_issued || is_back) {
+                let given = self.side.campaigns.entry(campaign.clone()).or_default();
+                *given += if is_issued { transfer.amount.0 } else { -transfer.amount.0 };
             }
         }
         for event in &commit.events {

@@ -177,6 +177,7 @@ impl<'a> Checker<'a> {
         if let RuleEvent::Told(kind) = event {
             self.here.event = Some(kind);
         }
+        self.joined(block);
         self.block(block);
         self.endless(block);
         Some(On { event, own })

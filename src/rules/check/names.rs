@@ -9,6 +9,7 @@ use crate::domain::text::Name;
 use super::{Checker, Function, Place};
 use crate::rules::api::VOCABULARY;
 use crate::rules::language::Block;
+use crate::rules::suggest;
 
 /// The most parameters of a function: all of them are held at once.
 const MAX_PARAMETERS: usize = 20;
@@ -42,6 +43,23 @@ impl<'a> Checker<'a> {
                     }
                     None => drop(seen.insert(&block.name, (*file, block.position))),
                 }
+            }
+        }
+    }
+
+    /// The campaign and the group of a rule must be there.
+    pub(super) fn joined(&mut self, block: &Block) {
+        let terms = &self.manifest.terms;
+        let campaigns: Vec<&str> = terms.campaigns.iter().map(|campaign| &*campaign.id).collect();
+        let groups: Vec<&str> = terms.groups.iter().map(|group| &*group.id).collect();
+        for (clause, known, what) in
+            [(&block.campaign, campaigns, "campaign"), (&block.group, groups, "group")]
+        {
+            let Some((name, position)) = clause else { continue };
+            if !known.contains(&name.as_str()) {
+                let help = suggest::or_list(name, known)
+                    .or_else(|| Some(format!("write [[{what}s]] for it in program.toml")));
+                self.problem(*position, format!("there is no {what} called `{name}`"), help);
             }
         }
     }

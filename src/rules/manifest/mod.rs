@@ -3,6 +3,7 @@
 //! Read strictly: an unknown key, a wrong type and an unknown zone are each reported with their place, all at once.
 
 mod achievements;
+mod campaigns;
 mod carts;
 mod celebrations;
 mod coupon_books;
@@ -169,6 +170,8 @@ impl Reader<'_> {
             "marks",
             "events",
             "failures",
+            "campaigns",
+            "groups",
         ];
         self.known_keys(table, KEYS);
         let name = self.required(table, "name").and_then(|value| self.name(value));
@@ -187,6 +190,7 @@ impl Reader<'_> {
         let coupon_books = self.coupon_books(table);
         let achievements = self.achievements(table, &wallets, &coupon_books, &categories);
         let referrals = self.referrals(table, &wallets, &coupon_books);
+        let (campaigns, groups) = (self.campaigns(table, &wallets), self.groups(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
         Some(Manifest {
@@ -208,6 +212,8 @@ impl Reader<'_> {
                 marks: self.marks(table),
                 events: self.events(table),
                 failures: self.failures(table),
+                campaigns,
+                groups,
                 celebrations,
                 earning,
                 refunds,

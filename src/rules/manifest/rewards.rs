@@ -111,7 +111,7 @@ impl Reader<'_> {
     }
 
     /// The code of a wallet that the program has.
-    fn wallet_code(&mut self, value: &Value<'_>, wallets: &[WalletTerms]) -> Option<Name> {
+    pub(super) fn wallet_code(&mut self, value: &Value<'_>, wallets: &[WalletTerms]) -> Option<Name> {
         let code = self.name(value)?;
         if !wallets.iter().any(|wallet| wallet.code == code) {
             let help = suggest::or_list(&code, wallets.iter().map(|wallet| &*wallet.code));

@@ -102,8 +102,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("fn tier_of(x) { x }\nrule \"a\" on visit { award(tier_off(1)); }", "2:27", "did you mean `tier_of`?"),
     ("fn f(x) { x }\nrule \"a\" on visit { award(f); }", "2:27", "write f(…)"),
     (r#"rule "a" on visit priority high { }"#, "1:28", "integer"),
-    (r#"rule "a" on visit if true { }"#, "1:19", "expected `when`, `priority` or `{`, but found `if`"),
-    (r#"rule "a" on visit when true when true { }"#, "1:29", "expected `priority` or `{`"),
+    (
+        r#"rule "a" on visit if true { }"#,
+        "1:19",
+        "expected `when`, `priority`, `campaign`, `group` or `{`, but found `if`",
+    ),
+    (
+        r#"rule "a" on visit when true when true { }"#,
+        "1:29",
+        "expected `priority`, `campaign`, `group` or `{`",
+    ),
     (r#"trigger "a" on points.earned priority 5 { }"#, "1:30", "expected `when` or `{`"),
     (r#"rule a on visit { }"#, "1:6", "string"),
     (r#"rule "a" visit { }"#, "1:10", "expected `on`"),

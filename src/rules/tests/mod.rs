@@ -2,6 +2,7 @@
 
 mod achievements;
 mod announce;
+mod campaigns;
 mod carts;
 mod cascade;
 mod check;

@@ -1,4 +1,4 @@
-//! What is counted along: how many of a reward are taken, how often a code was used and assigned.
+//! What is counted along: how many of a reward are taken, how many points campaigns gave, how often a code was used and assigned.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,10 @@ const PAGE: i64 = 5_000;
 /// Checks all of it.
 pub(super) fn verify(conn: &mut DbConn, chain: &ChainId, wrong: &mut Vec<Wrong>) -> Result<(), StoreError> {
     at_one_instant(conn, |conn| stock(conn, chain, wrong))?;
+    wrong.extend(look(conn, chain, GIVEN)?.into_iter().map(|row| {
+        let what = format!("points that campaign `{}` gave", row.name);
+        Wrong::Miscounted { what, found: row.found, stored: row.stored }
+    }));
     wrong.extend(look(conn, chain, UNKNOWN)?.into_iter().map(|row| Wrong::Missing {
         table: "coupons",
         id: row.about,
@@ -59,6 +63,20 @@ fn stock(conn: &mut DbConn, chain: &ChainId, wrong: &mut Vec<Wrong>) -> Result<(
     }));
     Ok(())
 }
+
+/// Campaigns of which more or less is counted than their ledger lines say.
+const GIVEN: &str = "\
+    SELECT campaign AS name, campaign AS about, CAST(SUM(lines) AS BIGINT) AS found,
+        CAST(SUM(counted) AS BIGINT) AS stored
+    FROM (
+        SELECT campaign, taken AS counted, 0 AS lines FROM campaign_budgets
+        WHERE chain = $1 AND period = 'total'
+        UNION ALL
+        SELECT campaign, 0 AS counted,
+            CASE WHEN debit = 'chain:issued' THEN amount WHEN credit = 'chain:clawed_back' THEN -amount ELSE 0 END AS lines
+        FROM transfers WHERE chain = $1 AND campaign IS NOT NULL
+    ) AS moves
+    GROUP BY campaign HAVING SUM(lines) <> SUM(counted) ORDER BY campaign";
 
 /// Codes whose number of uses is not what was used of them, less what was taken back.
 const USED: &str = "\

@@ -17,7 +17,7 @@ use crate::domain::ledger::{Account, ChainAccount, Transfer};
 use crate::domain::loyalty_event::{EventData, LoyaltyEvent, PointsMoved, Subject};
 use crate::domain::member::Member;
 use crate::domain::money::Points;
-use crate::domain::order::{OrderRecord, Snapshot, Stamp, Step};
+use crate::domain::order::{OrderRecord, Origin, Snapshot, Stamp, Step};
 use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::source_event::{SourceData, SourceEvent};
 use crate::domain::text::{Key, Name};
@@ -121,6 +121,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
         referral_reward: None,
         follow_up: None,
         redemptions: Default::default(),
+        budgets: Vec::new(),
         transfers: vec![transfer],
         events: vec![loyalty_event],
         deliveries: Vec::new(),
@@ -135,7 +136,7 @@ fn order_record(key: Key, member: MemberId, event: &SourceEvent) -> OrderRecord 
     let mut record = OrderRecord::unseen(key);
     record.member = Some(member);
     record.see(Stamp { version: *version, at: at(0), step: Step::Completed }, Some(order));
-    record.earn(&points_wallet(), Points(10)).unwrap();
+    record.earn(Origin { wallet: &points_wallet(), campaign: None }, Points(10)).unwrap();
     record
 }
 
@@ -153,7 +154,12 @@ pub(in crate::store) fn transfer(cause: u64, n: u32, member: MemberId, amount: i
         debit: Account::Chain(ChainAccount::Issued),
         credit: Account::Member(member),
         amount: Points(amount),
-        cause: Cause { rule: "Points per dollar".into(), at: "earning.rhai:3".into(), program_version: 3 },
+        cause: Cause {
+            rule: "Points per dollar".into(),
+            at: "earning.rhai:3".into(),
+            program_version: 3,
+            campaign: None,
+        },
         reason: "a point a dollar".into(),
         source: Some(SourceId::new(ulid(cause))),
         at: at(0),
