@@ -82,6 +82,7 @@ impl Commit {
             referral_reward: None,
             follow_up: None,
             redemptions: RedemptionChanges::default(),
+            budgets: Vec::new(),
             transfers: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
         suspension: &Suspension,
     ) -> Result<Judged<Vec<Action>>, RuleFailure> {
         match self.guard(unit) {
-            Answer::Fails => Ok(Judged::Not(self.unmet(unit))),
+            Answer::Fails => Ok(self.not(unit)),
             Answer::Holds | Answer::Unknown => {
                 Err(RuleFailure { code: FailureCode::Suspended, ..unit.failure(suspension) })
             }

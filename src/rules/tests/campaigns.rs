@@ -121,7 +121,7 @@ fn verdict(decided: &Decided, rule: &str) -> String {
         Verdict::NotFired(_) => "not fired".to_owned(),
         Verdict::Excluded(excluded) => format!("excluded by {}", excluded.by),
         Verdict::Closed(closed) => closed.because.to_string(),
-        Verdict::Failed { error, .. } => error.to_string(),
+        Verdict::Failed { error, .. } | Verdict::Suspended { error, .. } => error.to_string(),
     }
 }
 
