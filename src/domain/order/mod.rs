@@ -3,6 +3,7 @@
 //! A POS tells of an order in snapshots (created, updated, completed, cancelled), and of money given back in refunds, in
 //! any order and as often as it likes. [`OrderRecord`] is what all of them come to.
 
+mod earned;
 mod eligible;
 mod record;
 mod refund;
@@ -22,7 +23,8 @@ use super::money::Money;
 use super::terms::achievement::Which;
 use super::text::{Key, Name};
 
-pub use record::{Counted, Due, Earned, OrderRecord, Origin, Phase, Settled, UsedCoupon};
+pub use earned::{Due, Earned, Origin};
+pub use record::{Counted, OrderRecord, Phase, Settled, UsedCoupon};
 pub use refund::{Back, Refund, RefundTold, ReturnedLine, WhichLine};
 
 /// An order as a POS describes it at one moment.
