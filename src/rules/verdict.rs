@@ -219,8 +219,7 @@ impl Minutes {
         let on = program.code.event_of(unit);
         let is_suspended = matches!(outcome, Err(failure) if failure.code == FailureCode::Suspended);
         let suspension = program.suspended().iter().find(|known| is_suspended && known.rule == *rule);
-        let verdict = suspension
-            .map_or_else(|| Verdict::of(outcome, done), |suspension| Verdict::of_suspended(suspension));
+        let verdict = suspension.map_or_else(|| Verdict::of(outcome, done), Verdict::of_suspended);
         self.rules.push(RuleVerdict { rule, at, on, verdict });
     }
 
