@@ -291,7 +291,7 @@ impl Engine {
         change(&mut snapshot);
         let snapshot = Arc::new(snapshot);
         handle.snapshot.store(snapshot.clone());
-        let suspended = snapshot.program.as_ref().map_or(0, |program| program.suspended().len());
+        let suspended: usize = snapshot.programs().map(|program| program.suspended().len()).sum();
         let labels = ChainLabels { chain: chain.to_string() };
         self.0.metrics.suspended_rules.get_or_create(&labels).set(suspended as i64);
         Ok(snapshot)

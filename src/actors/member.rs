@@ -488,8 +488,12 @@ impl Work {
         commit: &Commit,
         succeeded: &[Arc<str>],
     ) -> Vec<Suspension> {
-        let failures = commit.source.as_ref().map_or(&[][..], |source| &source.receipt.errors);
-        let program = snapshot.program.as_ref();
+        let receipt = commit.source.as_ref().map(|source| &source.receipt);
+        let failures = receipt.map_or(&[][..], |receipt| &receipt.errors);
+        let program = match receipt {
+            Some(receipt) => snapshot.programs().find(|program| program.version == receipt.program_version),
+            None => snapshot.program_for(self.id, None).ok(),
+        };
         program.map_or_else(Vec::new, |program| {
             program.take_note(self.id, failures, succeeded, commit.decided_at)
         })
