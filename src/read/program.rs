@@ -94,6 +94,13 @@ struct TriedView<'a> {
     version: i64,
     #[serde(flatten)]
     audience: &'a Audience,
+    /// Those of its rules that kept failing and are not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suspended: Vec<SuspensionView>,
+}
+
+fn suspended(program: &Program) -> Vec<SuspensionView> {
+    program.suspended().iter().map(SuspensionView::of).collect()
 }
 
 /// A version with its files.
@@ -122,7 +129,7 @@ impl Reader {
         &self,
         chain: ChainId,
         program: Option<&'a Program>,
-        candidate: Option<&'a RollOut>,
+        candidate: Option<(&'a Program, &'a RollOut)>,
         problems: &'a [Diagnostic],
     ) -> Result<ProgramView<'a>, ReadError> {
         let version = program.map_or(0, |program| program.version);
@@ -137,8 +144,9 @@ impl Reader {
             note: publication.and_then(|publication| publication.note),
             tiers: program.map_or_else(Vec::new, |program| program.terms.tiers.ids().collect()),
             rules: program.map_or_else(Vec::new, |program| program.rule_names().collect()),
-            suspended: program.map_or(&[][..], Program::suspended).iter().map(SuspensionView::of).collect(),
-            candidate: candidate.map(|roll_out| TriedView {
+            suspended: program.map_or_else(Vec::new, suspended),
+            candidate: candidate.map(|(program, roll_out)| TriedView {
+                suspended: suspended(program),
                 version: roll_out.version,
                 audience: &roll_out.stage().audience,
             }),

@@ -13,6 +13,7 @@ on_both_backends! {
     a_manager_lets_a_suspended_rule_run_again_and_nobody_less,
     a_suspension_survives_a_restart,
     a_nightly_rule_is_suspended_and_its_nights_are_kept,
+    a_candidates_rule_is_suspended_by_itself_and_forgotten_with_it,
 }
 
 const CHAIN: &str = "/v1/chains/harvest";
@@ -238,4 +239,40 @@ async fn what_one_node_suspends_the_other_leaves_alone_until_either_lets_it_run_
     fail_for(&one, 4, 5).await;
     assert_eq!((told(&one, "rule.suspended").await.len(), told(&one, "rule.resumed").await.len()), (1, 1));
     join(one.stop(), other.stop()).await;
+}
+
+async fn a_candidates_rule_is_suspended_by_itself_and_forgotten_with_it(mut app: TestApp) {
+    const CANDIDATE: &str = "/v1/chains/harvest/program/candidate";
+    let manifest = "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n";
+    let begin = async |app: &TestApp| {
+        let files = json!({ "program.toml": manifest, "rules.rhai": format!("{GOOD}{BAD}") });
+        app.post(CANDIDATE, &json!({ "files": files, "share": 100 })).await.expect(201)
+    };
+    let of_candidate = async |app: &TestApp| {
+        app.get(PROGRAM).await.expect(200)["candidate"]
+            .get("suspended")
+            .map_or(0, |all| all.as_array().unwrap().len())
+    };
+    publish(&app, &format!("{GOOD}{MENDED}"), "").await;
+    begin(&app).await;
+    fail_for(&app, 0, 10).await;
+    assert_eq!((suspended(&app).await, of_candidate(&app).await), (vec![], 1));
+    assert_eq!(metric(&app).await.as_deref(), Some("1"));
+    app.restart_with(|_| ()).await;
+    assert_eq!(of_candidate(&app).await, 1);
+    let missed = buys(&app, "o-10", "guest-10", "10.00").await;
+    assert_eq!(missed["errors"][0]["code"], "suspended", "{missed}");
+
+    publish(&app, &format!("{GOOD}{MENDED}{}", GOOD.replace("Good", "More")), "").await;
+    assert_eq!(of_candidate(&app).await, 1, "what is published for the others ends nothing of it");
+    app.post(&format!("{PROGRAM}/rules/resume"), &json!({ "rule": "Bad" })).await.expect(200);
+    assert_eq!(of_candidate(&app).await, 0);
+    fail_for(&app, 20, 30).await;
+    assert_eq!(of_candidate(&app).await, 1);
+    app.post(&format!("{CANDIDATE}/drop"), &json!({})).await.expect(200);
+    assert_eq!(metric(&app).await.as_deref(), Some("0"));
+    assert_eq!(replay(&app, &missed).await["member"]["points"], 101, "by the version in force");
+    begin(&app).await;
+    assert_eq!((of_candidate(&app).await, told(&app, "rule.resumed").await.len()), (0, 1));
+    app.stop().await;
 }

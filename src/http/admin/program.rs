@@ -105,7 +105,7 @@ pub(in crate::http) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
-    let candidate = chain.candidate.as_ref().map(|candidate| &candidate.roll_out);
+    let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
     let view = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
     Ok(HttpResponse::Ok().json(view))
 }
