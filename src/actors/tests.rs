@@ -221,7 +221,10 @@ async fn a_stored_program_that_no_longer_loads_decides_nothing_and_kept_events_w
         note: None,
         at: Default::default(),
     };
-    let spoil = |conn: &mut _, _: &_| store::program::insert(conn, &of, &publication, files);
+    let spoil = |conn: &mut _, _: &_| {
+        store::program::take_over_folder(conn, &of, publication.hash)?;
+        store::program::insert(conn, &of, &publication, files)
+    };
     bench.store.writer().unwrap().run(spoil).unwrap();
 
     let nowhere = tempfile::tempdir().unwrap();
