@@ -195,6 +195,8 @@ pub enum FailureCode {
     Failed,
     /// The rule is suspended, so it was not run.
     Suspended,
+    /// Another rule of its group failed, and nobody knows which of them counts.
+    Waits,
     /// It should have run again, and there is no rule of this name any more.
     NoSuchRule,
 }

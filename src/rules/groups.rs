@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::decide::Draft;
-use crate::domain::effect::Action;
+use crate::domain::effect::{Action, FailureCode, RuleFailure};
 use crate::domain::money::Points;
 use crate::domain::terms::Terms;
 use crate::domain::terms::campaign::{Pick, RuleGroup};
@@ -39,7 +39,7 @@ pub(super) fn choose(terms: &Terms, draft: &mut Draft, asked: &mut [(&Unit, Outc
         if let Some(failed) = failed {
             for (unit, outcome) in candidates.iter_mut().filter(|(_, outcome)| outcome.is_ok()) {
                 let waits = format!("waits for \"{failed}\" of its group `{}`, which failed", group.id);
-                *outcome = Err(unit.failure(waits));
+                *outcome = Err(RuleFailure { code: FailureCode::Waits, ..unit.failure(waits) });
             }
             continue;
         }
