@@ -110,7 +110,6 @@ impl Engine {
             return Ok(());
         }
         follower.look_at = Instant::now() + ASK_EVERY;
-        self.look_at_suspensions().await?;
         let look =
             |conn: &mut DbConn| Ok((store::program::newest(conn)?, store::roll_out::all_running(conn)?));
         let (newest, running) = self.0.store.read(move |conn| at_one_instant(conn, look)).await?;
@@ -132,7 +131,7 @@ impl Engine {
             }
             follower.published.insert(id.clone(), stored);
         }
-        Ok(())
+        self.look_at_suspensions().await
     }
 
     /// Looks at every chain with news. One chain's trouble is no other one's.
@@ -233,6 +232,10 @@ impl Engine {
             Ok(Published::New(_)) => {}
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,
             Err(PublishError::DoesNotCheck(problems)) => self.refuse_program(id, problems).await,
+            Err(PublishError::Engine(EngineError::Refused(refused))) => {
+                let problem = Diagnostic::of_file(manifest::FILE, refused.problem);
+                self.refuse_program(id, vec![problem]).await;
+            }
             Err(PublishError::Engine(error)) => return Err(error),
         }
         Ok(())

@@ -100,16 +100,25 @@ impl Engine {
     pub async fn publish(&self, id: &ChainId, proposal: Proposal) -> Result<Published, PublishError> {
         let chain = self.snapshot(id)?.chain.clone();
         for _ in 0..MAX_TRIES {
-            let Standing { in_force, next: version, .. } = self.standing(id).await?;
+            let Standing { in_force, next: version, candidate } = self.standing(id).await?;
+            if matches!(proposal.origin, Origin::Promotion(of) if candidate.is_none_or(|tried| tried.version != of))
+            {
+                return Err(EngineError::from(no_candidate()).into()); // somebody else was faster
+            }
             proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
             let Proposal { origin, by, note, .. } = proposal.clone();
             if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
                 let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
-                self.settle_unchanged(id, asked).await?;
-                return Ok(Published::Unchanged(in_force));
+                if self.settle_unchanged(id, asked).await? {
+                    return Ok(Published::Unchanged(in_force));
+                }
+                continue; // another version came in between
             }
             let program = self.checked(&chain, &proposal.sources, version).await?;
+            if !matches!(origin, Origin::Promotion(_)) {
+                self.refuse_beside_candidate(id, &program)?;
+            }
             let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
             if self.put_version(id, publication.clone(), &proposal.sources, program).await? {
                 return Ok(Published::New(publication));
@@ -221,19 +230,28 @@ impl Engine {
         .await
     }
 
-    /// The files are in force already: only what goes with it is written.
-    async fn settle_unchanged(&self, id: &ChainId, asked: Publication) -> Result<(), EngineError> {
+    /// The files are in force already: only what goes with it is written. Answers whether they still are.
+    async fn settle_unchanged(&self, id: &ChainId, asked: Publication) -> Result<bool, EngineError> {
         if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
-            return Ok(());
+            return Ok(true);
         }
         let id = id.clone();
         self.carry_out(async move |engine| {
             let (of, origin) = (id.clone(), asked.origin);
-            if !engine.0.journal.run(move |conn, _| settle(conn, &of, &asked)).await? {
-                return Err(no_candidate().into());
+            let settle = move |conn: &mut DbConn, _: &_| {
+                let in_force = store::program::standing(conn, &of)?.in_force;
+                if in_force.is_none_or(|in_force| in_force.version != asked.version) {
+                    return Ok(None);
+                }
+                settle(conn, &of, &asked).map(Some)
+            };
+            match engine.0.journal.run(settle).await? {
+                None => return Ok(false),
+                Some(false) => return Err(no_candidate().into()),
+                Some(true) => {}
             }
             engine.reconfigure(&id, |snapshot| snapshot.settle(origin))?;
-            Ok(())
+            Ok(true)
         })
         .await
     }
@@ -245,11 +263,17 @@ fn settle(conn: &mut DbConn, id: &ChainId, publication: &Publication) -> Result<
     match publication.origin {
         Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(|()| true),
         Origin::Promotion(candidate) => {
-            let running = store::roll_out::running(conn, id)?.filter(|found| found.version == candidate);
-            let Some(running) = running else { return Ok(false) };
-            let ended = Ended { how: Ending::Promoted, at: publication.at, by: publication.by.clone() };
-            store::suspension::remove_all(conn, id, candidate)?;
-            store::roll_out::update(conn, id, &RollOut { ended: Some(ended), ..running })
+            for _ in 0..MAX_TRIES {
+                let running = store::roll_out::running(conn, id)?.filter(|found| found.version == candidate);
+                let Some(running) = running else { return Ok(false) };
+                let ended = Ended { how: Ending::Promoted, at: publication.at, by: publication.by.clone() };
+                let ended = RollOut { ended: Some(ended), ..running.clone() };
+                if store::roll_out::update(conn, id, &running, &ended)? {
+                    store::suspension::remove_all(conn, id, candidate)?;
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
         Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(true),
     }

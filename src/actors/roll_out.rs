@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
@@ -12,7 +13,7 @@ use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
 use crate::domain::text::{Name, Note};
 use crate::rules::program::{Program, Sources};
 use crate::store::program::Standing;
-use crate::store::{self, StoreError};
+use crate::store::{self, DbConn, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
@@ -44,6 +45,7 @@ impl Engine {
                 return Err(EngineError::from(is_in_force()).into());
             }
             let program = self.checked(&snapshot.chain, &proposal.sources, version).await?;
+            refuse_clash(&audience, snapshot.program()?, &program).map_err(EngineError::from)?;
             let (at, Proposal { sources, by, note, .. }) = (self.0.clock.now(), proposal.clone());
             let began = Stage { at, by: by.clone(), audience: audience.clone() };
             let base = in_force.map_or(0, |in_force| in_force.version);
@@ -97,8 +99,13 @@ impl Engine {
         audience: Audience,
         by: Option<Name>,
     ) -> Result<RollOut, EngineError> {
+        let snapshot = self.snapshot(id)?;
+        if let (Some(in_force), Some(tried)) = (&snapshot.program, &snapshot.candidate) {
+            refuse_clash(&audience, in_force, &tried.program)?;
+        }
         self.amend(id, move |roll_out, at| {
-            if roll_out.stage().audience == audience || roll_out.change(Stage { at, by, audience }) {
+            let stage = Stage { at, by: by.clone(), audience: audience.clone() };
+            if roll_out.stage().audience == audience || roll_out.change(stage) {
                 return Ok(());
             }
             let problem = "it was changed very often; promote it, or drop it and begin anew";
@@ -113,7 +120,7 @@ impl Engine {
     /// Refused when none is tried.
     pub async fn drop_candidate(&self, id: &ChainId, by: Option<Name>) -> Result<RollOut, EngineError> {
         self.amend(id, move |roll_out, at| {
-            roll_out.ended = Some(Ended { how: Ending::Dropped, at, by });
+            roll_out.ended = Some(Ended { how: Ending::Dropped, at, by: by.clone() });
             Ok(())
         })
         .await
@@ -143,23 +150,26 @@ impl Engine {
     async fn amend(
         &self,
         id: &ChainId,
-        change: impl FnOnce(&mut RollOut, crate::domain::Timestamp) -> Result<(), Refused> + Send + 'static,
+        change: impl Fn(&mut RollOut, Timestamp) -> Result<(), Refused> + Send + 'static,
     ) -> Result<RollOut, EngineError> {
         let id = id.clone();
         self.carry_out(async move |engine| {
             let (of, now) = (id.clone(), engine.0.clock.now());
-            let amend = move |conn: &mut _, _: &_| {
-                let Some(mut roll_out) = store::roll_out::running(conn, &of)? else {
-                    return Ok(Err(no_candidate()));
-                };
-                if let Err(refused) = change(&mut roll_out, now) {
-                    return Ok(Err(refused));
+            let amend = move |conn: &mut DbConn, _: &_| {
+                for _ in 0..MAX_TRIES {
+                    let Some(was) = store::roll_out::running(conn, &of)? else { break };
+                    let mut roll_out = was.clone();
+                    if let Err(refused) = change(&mut roll_out, now) {
+                        return Ok(Err(refused));
+                    }
+                    if store::roll_out::update(conn, &of, &was, &roll_out)? {
+                        if roll_out.ended.is_some() {
+                            store::suspension::remove_all(conn, &of, roll_out.version)?;
+                        }
+                        return Ok(Ok(roll_out));
+                    }
                 }
-                let is_written = store::roll_out::update(conn, &of, &roll_out)?;
-                if roll_out.ended.is_some() {
-                    store::suspension::remove_all(conn, &of, roll_out.version)?;
-                }
-                Ok(if is_written { Ok(roll_out) } else { Err(no_candidate()) })
+                Ok(Err(no_candidate()))
             };
             let roll_out = engine.0.journal.run(amend).await??;
             engine.reconfigure(&id, |snapshot| snapshot.follow(&roll_out))?;
@@ -186,14 +196,30 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses what would not get on with a candidate that is tried at some locations.
+    pub(super) fn refuse_beside_candidate(&self, id: &ChainId, program: &Program) -> Result<(), EngineError> {
+        match &self.snapshot(id)?.candidate {
+            Some(tried) => Ok(refuse_clash(&tried.roll_out.stage().audience, program, &tried.program)?),
+            None => Ok(()),
+        }
+    }
+
     async fn load_candidate(
         &self,
         snapshot: &ChainSnapshot,
         version: i64,
     ) -> Result<Option<Arc<Program>>, EngineError> {
         let chain = snapshot.chain.clone();
-        let sources = self.sources_of(&chain.id, version).await?;
         let of = chain.id.clone();
+        let sources = match self.sources_of(&of, version).await {
+            Ok(sources) => sources,
+            Err(error @ (EngineError::NotFound(_) | EngineError::Unavailable(_))) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(chain = %of, version, error, "the candidate cannot be read: what is in force decides for everybody");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         match blocking(move || Program::load(&sources, &chain, version)).await {
             Ok(program) => Ok(Some(Arc::new(program.suspending(self.suspensions(&of).await?)))),
             Err(problems) => {
@@ -219,4 +245,19 @@ fn is_running(running: &RollOut) -> Refused {
 
 fn is_in_force() -> Refused {
     Refused::new("candidate_is_in_force", "these very files are in force for everybody already")
+}
+
+/// At locations both decide about the same members, one here, the other there. So what is kept of a member must mean the
+/// same to both: else they would enter and leave a segment, or a tier, with every visit, and be paid for it.
+fn refuse_clash(audience: &Audience, in_force: &Program, candidate: &Program) -> Result<(), Refused> {
+    match (audience, in_force.clash_with(candidate)) {
+        (Audience::Locations(_), Some(what)) => {
+            let problem = format!(
+                "the {what} of the candidate are not those in force, and at locations both decide about the same members: \
+                 publish them for everybody first, or try the candidate on a share of the members"
+            );
+            Err(Refused::new("candidate_differs", problem))
+        }
+        (Audience::Locations(_) | Audience::Share(_), _) => Ok(()),
+    }
 }

@@ -61,11 +61,15 @@ impl Engine {
         let told = self.told(&snapshot, program, [EventData::RuleSuspended(Box::new((&suspension).into()))]);
         let (of, row, written) = (chain.clone(), suspension.clone(), told.clone());
         let insert = move |conn: &mut DbConn, _: &_| {
+            if !store::program::standing(conn, &of)?.decides(row.version) {
+                return Ok(false); // another node has put an end to that version
+            }
             store::suspension::insert(conn, &of, &row)?;
-            store::commit::write_told(conn, &written)
+            store::commit::write_told(conn, &written).map(|()| true)
         };
         match self.0.journal.run(insert).await {
             Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {} // by another node
+            Ok(false) => return Ok(()),
             done => {
                 done?;
                 let Suspension { rule, at, version, members, failed_at, error, .. } = &suspension;
@@ -127,7 +131,7 @@ impl Engine {
     /// What `next` ends when it is published: a candidate that is tried goes on.
     pub(super) async fn ended_by(&self, chain: &ChainId, next: &Program) -> Result<Ended, EngineError> {
         let snapshot = self.snapshot(chain)?;
-        let tried = snapshot.candidate.as_ref().map(|candidate| candidate.roll_out.version);
+        let tried = self.standing(chain).await?.candidate.map(|roll_out| roll_out.version);
         let mut suspensions = self.suspensions(chain).await?;
         suspensions.retain(|suspension| Some(suspension.version) != tried);
         let ending = Ending::Published(next.version);

@@ -154,6 +154,12 @@ pub(super) struct Code {
 }
 
 impl Code {
+    /// Whether both have the same segments, as they are written.
+    pub(super) fn judges_like(&self, other: &Self) -> bool {
+        let written = |known: &'_ SegmentUnit| (known.segment.clone(), known.unit.written.text.clone());
+        self.segments.iter().map(written).eq(other.segments.iter().map(written))
+    }
+
     pub(super) fn empty() -> Self {
         Self {
             id: next_id(),

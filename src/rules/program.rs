@@ -163,6 +163,23 @@ impl Program {
         if due.is_empty() { vec![(now, None)] } else { due }
     }
 
+    /// What of a member's standing would not mean the same to another program; `None` when all of it does, so that
+    /// only rules and triggers differ.
+    pub fn clash_with(&self, other: &Self) -> Option<&'static str> {
+        let ticks = |program: &Self| -> Vec<_> {
+            program.schedule.ticks.iter().map(|(tick, cron)| (*tick, cron.to_string())).collect()
+        };
+        if self.terms != other.terms {
+            Some("declarations in program.toml")
+        } else if ticks(self) != ticks(other) {
+            Some("nightly rules or their schedule")
+        } else if !self.code.judges_like(&other.code) {
+            Some("segments")
+        } else {
+            None
+        }
+    }
+
     /// Names of all rules, in the order of their files.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.code.rule_names()

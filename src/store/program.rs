@@ -88,6 +88,14 @@ pub struct Standing {
     pub next: i64,
 }
 
+impl Standing {
+    /// Whether a version decides for anybody.
+    pub fn decides(&self, version: i64) -> bool {
+        let in_force = self.in_force.as_ref().map(|in_force| in_force.version);
+        in_force == Some(version) || self.candidate.as_ref().is_some_and(|tried| tried.version == version)
+    }
+}
+
 /// Where a chain's program stands. Read as of one instant.
 pub fn standing(conn: &mut DbConn, chain: &ChainId) -> Result<Standing, StoreError> {
     let newest = of_chain(chain).select(diesel::dsl::max(program_versions::version));

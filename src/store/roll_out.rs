@@ -67,11 +67,17 @@ pub fn insert(conn: &mut DbConn, chain: &ChainId, roll_out: &RollOut) -> Result<
     Ok(())
 }
 
-/// Changes or ends the one that runs. Answers whether it still did.
-pub fn update(conn: &mut DbConn, chain: &ChainId, roll_out: &RollOut) -> Result<bool, StoreError> {
+/// Changes or ends the one that runs, and is still what it `was`. Answers whether it did and is.
+pub fn update(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    was: &RollOut,
+    roll_out: &RollOut,
+) -> Result<bool, StoreError> {
     let running = roll_outs::table
         .filter(roll_outs::chain.eq(chain.as_str()))
-        .filter(roll_outs::version.eq(roll_out.version))
+        .filter(roll_outs::version.eq(was.version))
+        .filter(roll_outs::stages.eq(RollOutRow::of(chain, was).stages))
         .filter(roll_outs::ended_at.is_null());
     let RollOutRow { stages, ending, ended_at, ended_by, .. } = RollOutRow::of(chain, roll_out);
     let change = (

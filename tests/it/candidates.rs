@@ -22,6 +22,7 @@ on_both_backends! {
     a_backtest_lives_the_share_again_as_it_was_ticks_included,
     a_dry_run_and_a_ledger_line_say_which_side_decided,
     a_copy_of_a_published_version_in_the_folder_survives_a_rollback_and_a_restart,
+    at_locations_both_sides_mean_the_same_by_what_they_keep_of_a_member,
 }
 
 const PROGRAM: &str = "/v1/chains/harvest/program";
@@ -485,4 +486,34 @@ async fn what_one_node_tries_the_other_tries_on_the_same_members() {
     assert_eq!(orders(&one, "dropped", 30).await, [4; 30]);
     one.verify();
     join(one.stop(), other.stop()).await;
+}
+
+async fn at_locations_both_sides_mean_the_same_by_what_they_keep_of_a_member(app: TestApp) {
+    let with = |manifest: &str, rules: &str| {
+        let mut files = giving(100, rules);
+        files["program.toml"] = json!(files["program.toml"].as_str().unwrap().to_owned() + manifest);
+        files
+    };
+    app.post(&format!("{PROGRAM}/publish"), &json!({ "files": giving(1, "") })).await.expect(201);
+    let differing = [
+        with("counters = [\"stamps\"]\n", ""),
+        with("", "segment \"Here\" when member.visits > 0\n"),
+        with("", "rule \"Review\" on tier.review { award(1); }\n"),
+    ];
+    for files in &differing {
+        let refused =
+            app.post(CANDIDATE, &json!({ "files": files, "locations": ["pier"] })).await.expect(409);
+        assert_eq!(refused["code"], "candidate_differs", "{refused}");
+        app.post(CANDIDATE, &json!({ "files": files, "share": 10 })).await.expect(201);
+        let refused = patch(&app, json!({ "locations": ["pier"] })).await.expect(409);
+        assert_eq!(refused["code"], "candidate_differs", "{refused}");
+        app.post(&format!("{CANDIDATE}/drop"), &json!({})).await.expect(200);
+    }
+    app.post(CANDIDATE, &json!({ "files": giving(100, ""), "locations": ["pier"] })).await.expect(201);
+    for files in differing {
+        let refused = app.post(&format!("{PROGRAM}/publish"), &json!({ "files": files })).await.expect(409);
+        assert_eq!(refused["code"], "candidate_differs", "{refused}");
+    }
+    app.post(&format!("{PROGRAM}/publish"), &json!({ "files": giving(2, "") })).await.expect(201);
+    app.stop().await;
 }

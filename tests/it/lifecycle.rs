@@ -5,6 +5,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order, visit};
 on_both_backends! {
     a_weekly_guest_who_stays_away_is_at_risk_and_comes_back,
     spending_lifts_a_member_through_the_tiers,
+    an_anniversary_that_is_told_late_runs_no_night_again,
 }
 
 async fn a_weekly_guest_who_stays_away_is_at_risk_and_comes_back(app: TestApp) {
@@ -44,5 +45,30 @@ async fn spending_lifts_a_member_through_the_tiers(app: TestApp) {
     app.advance(420 * 24 * 3600).await;
     let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
     assert_ne!(member["tier"], "gold", "the review looks at the last twelve months");
+    app.stop().await;
+}
+
+async fn an_anniversary_that_is_told_late_runs_no_night_again(app: TestApp) {
+    let program = |anniversaries: bool| {
+        let manifest = format!(
+            "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n\
+             [celebrations]\nanniversaries = {anniversaries}\n"
+        );
+        let rules = "rule \"Night\" on tick.daily { award(1); }";
+        serde_json::json!({ "files": { "program.toml": manifest, "rules.rhai": rules } })
+    };
+    let publish = "/v1/chains/harvest/program/publish";
+    app.post(publish, &program(false)).await.expect(201);
+    app.send(&visit("v1", "ana", "2026-03-03T18:00:00Z")).await.expect(200);
+    app.advance(366 * 24 * 3600).await;
+    let points =
+        async || app.get("/v1/chains/harvest/members/ana").await.expect(200)["points"].as_i64().unwrap();
+    assert_eq!(points().await, 366);
+    app.post(publish, &program(true)).await.expect(201);
+    app.send(&visit("v2", "ana", "2027-03-04T18:00:00Z")).await.expect(200);
+    app.advance(1).await;
+    let told = app.get("/v1/chains/harvest/events?type=member.anniversary").await.expect(200);
+    assert_eq!(told["items"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(points().await, 366);
     app.stop().await;
 }

@@ -125,6 +125,8 @@ impl Draft {
             self.member.standing.wallets.get(&wallet.code).and_then(|held| due_in(held, wallet, frame))
         };
         let celebration = celebration::next(&self.member, frame.terms.celebrations, frame.timezone);
+        // One that is late is told at once; but an alarm in the past would have the ticks since then run again.
+        let celebration = celebration.map(|at| at.max(self.now + Duration::microseconds(1)));
         let redemption = self.member.standing.redemptions.next_expiry();
         let others = [
             self.tier_deadline(frame),

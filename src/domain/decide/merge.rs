@@ -66,7 +66,8 @@ impl Draft {
         // Their own deadlines are set when they are woken, which is at once.
         other.next_wake_at = Some(self.now);
         self.people.others.push(other);
-        Ok(())
+        // What is the member's again may be due by now.
+        Ok(self.catch_up(frame)?)
     }
 
     /// What is theirs, to be changed, of the one whose order is at hand, if the member has absorbed them.

@@ -171,6 +171,7 @@ fn one_of_many(n: u8, has: [u8; 8]) -> Member {
     member.referring.received = (has[1] > 0).then(|| Box::new(received(n)));
     let standing = &mut member.standing;
     standing.tier = Some(name(["bronze", "silver", "gold"][usize::from(has[2] % 3)]));
+    standing.footing.warned_of = (has[0] > 0).then(|| at(n.into()));
     if has[3] == 2 {
         let (system, reason) = (standing.tier.take(), Note::parse(&format!("friend {n}")).unwrap());
         standing.manual_tier = Some(ManualTier { system, until: None, reason });
@@ -257,6 +258,23 @@ impl Many {
 }
 
 proptest! {
+    #[test]
+    fn who_leaves_leaves_the_survivor_as_if_they_had_never_come(
+        has in prop::collection::vec(any::<[u8; 8]>().prop_map(|has| has.map(|has| has % 3)), MANY),
+        leaves in 1..MANY,
+    ) {
+        let members: Vec<_> = (1..).zip(has).map(|(n, has)| one_of_many(n, has)).collect();
+        let merged = |without: Option<usize>| {
+            let mut many = Many { members: members.clone() };
+            (1..MANY).filter(|n| Some(*n) != without).for_each(|n| many.merge(0, n));
+            many
+        };
+        let mut many = merged(None);
+        many.unmerge(leaves);
+        prop_assert_eq!(&many.members[0], &merged(Some(leaves)).members[0]);
+        prop_assert_eq!(&many.members[leaves], &members[leaves]);
+    }
+
     #[test]
     fn in_whatever_order_people_are_merged_and_told_apart_they_are_who_they_were(
         has in prop::collection::vec(any::<[u8; 8]>().prop_map(|has| has.map(|has| has % 3)), MANY),

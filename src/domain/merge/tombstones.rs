@@ -223,10 +223,11 @@ impl Tombstones {
             }
             known.before.traits().part(&merged.theirs, &without);
             known.before.history.part_older(&merged.theirs.history, &without.history);
-            self.changed.insert(later.id);
-            // There was room for it beside more.
+            without = known.before.clone();
+            // The survivor was like that, and there was room for it beside more.
             _ = without.traits().join(&known.theirs, tiers);
             without.history.join_older(&known.theirs.history);
+            self.changed.insert(later.id);
         }
         without
     }

@@ -135,11 +135,14 @@ impl Traits<'_> {
 
     fn give_up_tier(&mut self, theirs: &Standing, without: &Standing) {
         let standing = &mut *self.standing;
-        if standing.system_tier() == theirs.system_tier() && without.system_tier() != theirs.system_tier() {
+        if standing.system_tier() != theirs.system_tier() {
+            return;
+        }
+        if without.system_tier() != theirs.system_tier() || standing.footing == theirs.footing {
             standing.footing = without.footing.clone();
-            if let Some(tier) = without.system_tier() {
-                standing.set_system_tier(tier.clone());
-            }
+        }
+        if let Some(tier) = without.system_tier() {
+            standing.set_system_tier(tier.clone());
         }
     }
 }

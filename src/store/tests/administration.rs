@@ -160,13 +160,14 @@ on_both! {
         assert!(matches!(second, Err(StoreError::Taken { .. })));
         store.change(|c| roll_out::insert(c, &"other".parse().unwrap(), &roll_out(9)));
 
-        let grown = RollOut { changes: vec![stage(3, 50)], ..first };
-        assert!(store.change(|c| roll_out::update(c, &harvest(), &grown)));
+        let grown = RollOut { changes: vec![stage(3, 50)], ..first.clone() };
+        assert!(store.change(|c| roll_out::update(c, &harvest(), &first, &grown)));
+        assert!(!store.change(|c| roll_out::update(c, &harvest(), &first, &grown)), "it is another one by now");
         assert_eq!(store.look(|c| roll_out::running(c, &harvest())), Some(grown.clone()));
         let ended = Ended { how: Ending::Dropped, at: at(4), by: None };
         let ended = RollOut { ended: Some(ended), ..grown.clone() };
-        assert!(store.change(|c| roll_out::update(c, &harvest(), &ended)));
-        assert!(!store.change(|c| roll_out::update(c, &harvest(), &grown)), "it has ended");
+        assert!(store.change(|c| roll_out::update(c, &harvest(), &grown, &ended)));
+        assert!(!store.change(|c| roll_out::update(c, &harvest(), &grown, &grown)), "it has ended");
         assert_eq!(store.look(|c| roll_out::get(c, &harvest(), 2)), Some(ended.clone()));
         assert_eq!(store.look(|c| roll_out::running(c, &harvest())), None);
         store.change(|c| roll_out::insert(c, &harvest(), &roll_out(3)));
