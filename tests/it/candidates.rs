@@ -497,7 +497,7 @@ async fn at_locations_both_sides_mean_the_same_by_what_they_keep_of_a_member(app
     app.post(&format!("{PROGRAM}/publish"), &json!({ "files": giving(1, "") })).await.expect(201);
     let differing = [
         with("counters = [\"stamps\"]\n", ""),
-        with("", "segment \"Here\" when member.visits > 0\n"),
+        with("", "segment \"Here\" when member.visits > 0;\n"),
         with("", "rule \"Review\" on tier.review { award(1); }\n"),
     ];
     for files in &differing {
