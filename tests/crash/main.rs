@@ -142,7 +142,7 @@ async fn events_kept_before_a_kill_are_decided_after_the_restart(database: &str)
     for number in 0..200 {
         receipt_of(&server.base, number).await;
     }
-    assert!(restarted.elapsed() < Duration::from_secs(5), "it took {:?}", restarted.elapsed());
+    assert!(restarted.elapsed() < Duration::from_secs(30), "it took {:?}", restarted.elapsed());
     server.kill();
     verify(database);
 }
