@@ -231,6 +231,16 @@ fn what_is_no_mistake_of_a_rule_that_ran_is_not_counted() {
 }
 
 #[test]
+fn who_only_waits_for_a_broken_rule_of_its_group_is_not_suspended() {
+    let rules = "rule \"bad\" on order.completed group \"g\" { award(13 / (order.total - 13)); }\n\
+        rule \"good\" on order.completed group \"g\" { award(1); }";
+    let program = life_of("[[groups]]\nid = \"g\"\npick = \"first\"\n", rules).program;
+    let mut guests = Guests { program, orders: 0 };
+    let due: Vec<_> = (1..=10).flat_map(|guest| guests.order(guest, 13)).collect();
+    assert_eq!(due.iter().map(|suspension| &*suspension.rule).collect::<Vec<_>>(), ["bad"]);
+}
+
+#[test]
 fn a_dry_run_says_that_a_rule_is_suspended_and_why() {
     let rules = format!(
         "rule \"bad\" on order.completed when order.total > 4 {{ award({BROKEN}); }}\nrule \"good\" on order.completed {{ award(1); }}"
