@@ -141,6 +141,11 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// Whether nothing is left, on a day on which its rules would fire.
+    pub fn is_used_up(&self) -> bool {
+        matches!(self.reason, Reason::Budget | Reason::PerMember)
+    }
+
     /// In words.
     pub fn in_words(&self) -> String {
         format!("campaign `{}`: {}", self.campaign, self.because)

@@ -245,7 +245,7 @@ impl Draft {
         self.order.iter_mut().for_each(|record| record.settled_now(rule));
     }
 
-    /// A rule on `order.completed` failed; it was settled up to there.
+    /// A rule on `order.completed` failed, or had nothing to give; it was settled up to there.
     pub fn left_unsettled(&mut self, rule: &str, settled: Settled) {
         if let Some(record) = &mut self.order {
             record.left_unsettled(rule, settled);
