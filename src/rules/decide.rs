@@ -139,6 +139,7 @@ pub(super) fn decide_and_tell(
     let runs = |unit: &Unit| again.runs(unit);
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
+    let all_changed = changes.iter().all(|(_, work, _)| matches!(work, Work::Changed(..)));
     let first = completes(&draft).then_some(Settled::Never);
     let done = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome), first.clone()));
     for (unit, work, from) in done.chain(changes) {
@@ -155,6 +156,9 @@ pub(super) fn decide_and_tell(
         }
         minutes.rule(program, unit, &outcome, draft.effects());
         failures.extend(outcome.err());
+    }
+    if all_changed && failures.is_empty() {
+        draft.settle_what_others_gave();
     }
     failures.extend(draft.settle_order(frame).err());
     draft.lacks_nothing()?;

@@ -423,15 +423,29 @@ impl OrderRecord {
     }
 
     /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
-    /// Nothing is earned below zero. `None` beyond [`Points::LIMIT`].
-    pub fn re_earn(&mut self, origin: Origin<'_>, change: Points) -> Option<()> {
+    /// Nothing is earned below zero; answers how much that is too little to take. `None` beyond [`Points::LIMIT`].
+    pub fn re_earn(&mut self, origin: Origin<'_>, change: Points) -> Option<Points> {
         let Earned { earned, taken_back, short, .. } = self.earned_by(origin);
         let never_given = Points(short.0.min(-change.0).max(0));
         short.0 -= never_given.0;
-        let now = earned.plus(change)?.plus(never_given)?.max(Points::ZERO);
+        let exact = earned.plus(change)?.plus(never_given)?;
+        let now = exact.max(Points::ZERO);
         taken_back.0 += now.0 - earned.0; // what the member has of it is as before
         *earned = now;
-        Some(())
+        Some(Points(now.0 - exact.0))
+    }
+
+    /// What it earned in a wallet turns out to be more than `asked` for, by as much as `at_most`: whatever gave it. As
+    /// after [`OrderRecord::re_earn`], it is yet to move.
+    pub fn earned_too_much(&mut self, wallet: &Name, asked: Points, at_most: Points) {
+        let surplus = (self.earned_in(wallet).0 - asked.0).min(at_most.0);
+        let mut surplus = surplus.max(0);
+        for held in self.earned.iter_mut().filter(|held| held.wallet == *wallet) {
+            let goes = surplus.min(held.earned.0);
+            held.earned.0 -= goes;
+            held.taken_back.0 -= goes;
+            surplus -= goes;
+        }
     }
 
     /// So much of what it earned the wallet had no room for: the member has not got it.

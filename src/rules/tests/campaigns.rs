@@ -402,6 +402,37 @@ fn what_a_rule_with_nothing_to_give_asked_for_is_not_taken_from_another_one_of_i
 }
 
 #[test]
+fn an_order_shrinks_and_grows_when_its_rule_came_into_a_campaign_or_out_of_it_meanwhile() {
+    let rules = |clause: &str| {
+        format!(
+            "rule \"base\" on order.completed {{ award(order.total); }}\n\
+             rule \"double\" on order.completed {clause} {{ award(order.total); }}"
+        )
+    };
+    for (before, after) in [("", "campaign \"c\""), ("campaign \"c\"", "")] {
+        let mut town = Town::new(&campaign("budget = 500"), &rules(before));
+        town.order(1, "a", 100);
+        town.program = Town::new(&campaign("budget = 500"), &rules(after)).program;
+        for total in [10, 100, 40] {
+            town.send(1, "order.updated", &format!(r#""order_id":"a","total":{total}"#));
+            assert_eq!(town.points(1), 2 * total, "{before} {after}");
+        }
+        town.send(1, "order.cancelled", r#""order_id":"a""#);
+        assert_eq!((town.points(1), town.given()), (0, 0));
+    }
+}
+
+#[test]
+fn a_rule_that_came_later_takes_nothing_off_what_others_gave() {
+    let base = "rule \"base\" on order.completed { award(order.total); }";
+    let mut town = Town::new(&campaign("budget = 500"), base);
+    town.order(1, "a", 100);
+    town.program = Town::new(&campaign("budget = 500"), RULES).program;
+    town.send(1, "order.updated", r#""order_id":"a","total":60"#);
+    assert_eq!((town.points(1), town.given()), (60, 0));
+}
+
+#[test]
 fn a_group_waits_for_a_rule_that_failed_even_if_its_campaign_has_nothing_left() {
     let rules = |first: &str| {
         format!(
