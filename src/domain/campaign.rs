@@ -141,6 +141,11 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// Whether nothing is left, on a day on which its rules would fire.
+    pub fn is_used_up(&self) -> bool {
+        matches!(self.reason, Reason::Budget | Reason::PerMember)
+    }
+
     /// In words.
     pub fn in_words(&self) -> String {
         format!("campaign `{}`: {}", self.campaign, self.because)
@@ -225,9 +230,21 @@ impl Limit {
 
 /// What a member had of campaigns that limit it. Of each span only the current one is kept; what belongs to an earlier one
 /// counts as the current one's when it is given, and for nothing when it is taken back.
+///
+/// What the program that decides does not limit is kept: another version of it may, at other places or again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Allowances(LiteMap<Name, Vec<Had>>);
+pub struct Allowances(LiteMap<Name, Allowance>);
+
+/// What a member had of one campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Allowance {
+    /// The newest day for which something was counted.
+    #[serde(rename = "d")]
+    newest: NaiveDate,
+    #[serde(rename = "h")]
+    had: Vec<Had>,
+}
 
 /// What a member had within a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +259,10 @@ struct Had {
 }
 
 impl Allowances {
+    /// Of how many campaigns is kept what a member had. Should there be more, those go first that the program does not
+    /// have, and of those the ones that gave nothing for longest.
+    const MAX_KEPT: usize = 20;
+
     /// Whether there was nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -249,11 +270,11 @@ impl Allowances {
 
     /// What the member had of a campaign within a span that lies around a day, or later.
     pub fn had(&self, campaign: &Name, span: Span, day: NaiveDate) -> i64 {
-        let kept = self.0.get(campaign).and_then(|all| all.iter().find(|had| had.span == span));
+        let kept = self.0.get(campaign).and_then(|kept| kept.had.iter().find(|had| had.span == span));
         kept.filter(|had| had.begin >= span.begin(day)).map_or(0, |had| had.points)
     }
 
-    /// The member gets so many points more, or fewer. Campaigns that are not `declared` are forgotten.
+    /// The member gets so many points more, or fewer. Campaigns that are not `declared` are forgotten first.
     pub fn count(
         &mut self,
         campaign: &CampaignTerms,
@@ -261,8 +282,9 @@ impl Allowances {
         points: i64,
         declared: &[CampaignTerms],
     ) {
-        let mut all = self.0.remove(&campaign.id).unwrap_or_default();
-        all.retain(|had| campaign.per_member.within(had.span).is_some());
+        let kept = self.0.remove(&campaign.id);
+        let newest = kept.as_ref().map_or(day, |kept| kept.newest.max(day));
+        let mut all = kept.map_or_else(Vec::new, |kept| kept.had);
         for (span, _) in campaign.per_member.iter() {
             let begin = span.begin(day);
             match all.iter_mut().find(|had| had.span == span) {
@@ -272,22 +294,30 @@ impl Allowances {
                 Some(had) => had.points += points,
             }
         }
-        all.retain(|had| had.points > 0);
-        self.0.retain(|known, _| declared.iter().any(|declared| declared.id == *known));
-        self.set(&campaign.id, all);
+        self.set(&campaign.id, Allowance { newest, had: all });
+        while self.0.len() > Self::MAX_KEPT {
+            let is_declared = |known: &Name| declared.iter().any(|declared| declared.id == *known);
+            let least = self.0.iter().min_by_key(|(known, kept)| (is_declared(known), kept.newest));
+            let Some(least) = least.map(|(known, _)| known.clone()) else { break };
+            self.0.remove(&least);
+        }
     }
 
-    fn set(&mut self, campaign: &Name, all: Vec<Had>) {
-        if !all.is_empty() {
-            self.0.insert(campaign.clone(), all);
+    fn set(&mut self, campaign: &Name, mut kept: Allowance) {
+        kept.had.retain(|had| had.points > 0);
+        if !kept.had.is_empty() {
+            self.0.insert(campaign.clone(), kept);
         }
     }
 
     /// Takes over what somebody had who is the same person.
     pub fn join(&mut self, theirs: &Self) {
         for (campaign, theirs) in &theirs.0 {
-            let own = self.0.entry(campaign.clone()).or_default();
-            for had in theirs {
+            let own = self.0.entry(campaign.clone());
+            let own = own.or_insert(Allowance { newest: theirs.newest, had: Vec::new() });
+            own.newest = own.newest.max(theirs.newest);
+            let own = &mut own.had;
+            for had in &theirs.had {
                 match own.iter_mut().find(|own| own.span == had.span) {
                     Some(own) if own.begin == had.begin => own.points += had.points,
                     Some(own) if own.begin < had.begin => *own = *had,
@@ -301,12 +331,12 @@ impl Allowances {
     /// Gives back to somebody who was not the same person after all what they had.
     pub fn part(&mut self, theirs: &Self) {
         for (campaign, theirs) in &theirs.0 {
-            let mut own = self.0.remove(campaign).unwrap_or_default();
-            for had in &mut own {
-                let same = theirs.iter().find(|theirs| (theirs.span, theirs.begin) == (had.span, had.begin));
+            let Some(mut own) = self.0.remove(campaign) else { continue };
+            for had in &mut own.had {
+                let same =
+                    theirs.had.iter().find(|theirs| (theirs.span, theirs.begin) == (had.span, had.begin));
                 had.points -= same.map_or(0, |theirs| theirs.points);
             }
-            own.retain(|had| had.points > 0);
             self.set(campaign, own);
         }
     }

@@ -155,7 +155,7 @@ impl<'p> Cascade<'p> {
         let runs = |unit: &Unit| unit.starts_on(&reaction.told) && asked(unit);
         draft.react_to(Some(reaction.told.clone()));
         for (unit, outcome) in
-            ask(program, draft, RuleEvent::Told(reaction.told.kind()), Some(variable), &runs, Asked::Now)
+            ask(program, draft, RuleEvent::Told(reaction.told.kind()), Some(variable), &runs, Asked::Once)
         {
             self.settle(frame, draft, (unit, outcome), &reaction);
         }

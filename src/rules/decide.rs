@@ -24,7 +24,7 @@ use crate::domain::churn::Foresight;
 use crate::domain::command::Command;
 use crate::domain::commit::Commit;
 use crate::domain::coupon::Purse;
-use crate::domain::decide::{self, Draft, Frame, Occasion, SourceInput, Undecided};
+use crate::domain::decide::{self, Draft, Frame, Occasion, Refusal, SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
@@ -139,17 +139,26 @@ pub(super) fn decide_and_tell(
     let runs = |unit: &Unit| again.runs(unit);
     let asked = ask_rules(program, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
+    let all_changed = changes.iter().all(|(_, work, _)| matches!(work, Work::Changed(..)));
     let first = completes(&draft).then_some(Settled::Never);
     let done = asked.into_iter().map(|(unit, outcome)| (unit, Work::Done(outcome), first.clone()));
     for (unit, work, from) in done.chain(changes) {
         let outcome = settle(frame, &mut draft, unit, work);
         match (&outcome, from) {
             (_, None) => {}
-            (Ok(_), Some(_)) => draft.settled_now(&unit.name),
+            (Ok(judged), Some(_)) => {
+                draft.settled_now(&unit.name);
+                if had_nothing_left(judged) {
+                    draft.left_unsettled(&unit.name, Settled::Never);
+                }
+            }
             (Err(_), Some(from)) => draft.left_unsettled(&unit.name, from),
         }
         minutes.rule(program, unit, &outcome, draft.effects());
         failures.extend(outcome.err());
+    }
+    if all_changed && failures.is_empty() {
+        draft.settle_what_others_gave();
     }
     failures.extend(draft.settle_order(frame).err());
     draft.lacks_nothing()?;
@@ -275,12 +284,14 @@ fn ask_rules<'p>(
         Occasion::Due { .. } => return Vec::new(),
     };
     let variable = event_variable(program, draft);
-    ask(program, draft, event, variable, runs, Asked::Now)
+    let when = if completes(draft) { Asked::First } else { Asked::Once };
+    ask(program, draft, event, variable, runs, when)
 }
 
 /// What each rule on `order.completed` asks for a changed order: for the order as it was, and as it is. Both see the
 /// member of now, so that what depends on the member alone makes no difference. A rule that failed is asked about the
-/// order with which it was settled last, and runs as if for the first time when it never was.
+/// order with which it was settled last, and runs as if for the first time when it never was: or when its campaign had
+/// nothing left then.
 fn ask_about_change<'p>(
     program: &'p Program,
     draft: &mut Draft,
@@ -288,27 +299,41 @@ fn ask_about_change<'p>(
 ) -> Vec<(&'p Unit, Work, Option<Settled>)> {
     let Some(now) = draft.changed_order() else { return Vec::new() };
     let completed = RuleEvent::Source(SourceType::OrderCompleted);
-    let ask_one = |draft: &mut Draft, unit: &Unit, order: &Arc<Order>| {
+    let ask_one = |draft: &mut Draft, unit: &Unit, order: &Arc<Order>, when: Asked| {
         let view = order_view(program, draft, &order.order_id, Some(order.clone()));
         // The others of its group have a say, too.
-        let is_beside = |asked: &Unit| asked.group.is_some() && asked.group == unit.group && runs(asked);
+        let has_a_say = |asked: &Unit| when == Asked::Before || runs(asked);
+        let is_beside = |asked: &Unit| asked.group.is_some() && asked.group == unit.group && has_a_say(asked);
         let is_asked = |asked: &Unit| asked.name == unit.name || is_beside(asked);
         let variable = Some(("order", Dynamic::from(view)));
-        let asked = ask(program, draft, completed, variable, &is_asked, Asked::Again);
+        let asked = ask(program, draft, completed, variable, &is_asked, when);
         asked.into_iter().find(|(asked, _)| asked.name == unit.name).map(|(_, outcome)| outcome)
     };
-    let mut work = Vec::new();
+    let mut before = Vec::new();
     for unit in program.code.rules.get(&completed).into_iter().flatten().filter(|unit| runs(unit)) {
         let Some(settled) = draft.settled(&unit.name) else { continue };
-        let Some(is) = ask_one(draft, unit, &now) else { continue };
+        let was = match &settled {
+            Settled::Never => None,
+            Settled::UpTo(before) => ask_one(draft, unit, before, Asked::Before),
+        };
+        before.push((unit, settled, was));
+    }
+    // Only when all was said of the order as it was, other rules of groups may come to count.
+    let mut work = Vec::new();
+    for (unit, settled, was) in before {
+        let Some(is) = ask_one(draft, unit, &now, Asked::After) else { continue };
         let of_unit = match &settled {
             Settled::Never if completes(draft) => Work::Done(is),
-            Settled::Never => Work::Changed(None, is),
-            Settled::UpTo(before) => Work::Changed(ask_one(draft, unit, before), is),
+            Settled::Never | Settled::UpTo(_) => Work::Changed(was, is),
         };
         work.push((unit, of_unit, Some(settled)));
     }
     work
+}
+
+/// Whether a rule had nothing to give, because nothing is left of its campaign.
+fn had_nothing_left<T>(judged: &Judged<T>) -> bool {
+    matches!(judged, Judged::Not(Why::Closed(closed)) if closed.is_used_up())
 }
 
 /// Whether what is decided on says that an order was completed.
@@ -398,12 +423,9 @@ pub(super) fn settle(
         Work::Done(outcome) => match outcome? {
             Judged::Not(why) => return Ok(Judged::Not(why)),
             Judged::Held(actions) if actions.is_empty() => (None, Ok(())),
-            Judged::Held(actions) => match draft.exhausted(frame.terms, &unit.cause) {
+            Judged::Held(actions) => match gives_nothing(frame, draft, unit, &actions) {
                 Ok(None) => (None, draft.apply(frame, &effects(actions))),
-                Ok(Some(closed)) => {
-                    draft.note(format!("\"{}\" gave nothing: {}", unit.name, closed.in_words()));
-                    return Ok(Judged::Not(Why::Closed(closed.into())));
-                }
+                Ok(Some(why)) => return Ok(Judged::Not(why)),
                 Err(refusal) => (None, Err(refusal)),
             },
         },
@@ -413,13 +435,34 @@ pub(super) fn settle(
                 Judged::Held(actions) => (actions, None),
                 Judged::Not(why) => (Vec::new(), Some(why)),
             };
-            (unmet, draft.re_earn(frame, was.as_deref(), effects(actions)))
+            match was.is_none().then(|| gives_nothing(frame, draft, unit, &actions)).transpose() {
+                Ok(None | Some(None)) => (unmet, draft.re_earn(frame, was.as_deref(), effects(actions))),
+                Ok(Some(Some(why))) => return Ok(Judged::Not(why)),
+                Err(refusal) => (unmet, Err(refusal)),
+            }
         }
     };
     match applied {
         Ok(()) => Ok(unmet.map_or_else(|| Judged::Held(before..draft.effects().len()), Judged::Not)),
         Err(refusal) => Err(unit.failure(refusal)),
     }
+}
+
+/// Why a rule gives nothing of what it asks for the first time: nothing is left of its campaign.
+fn gives_nothing(
+    frame: Frame<'_>,
+    draft: &mut Draft,
+    unit: &Unit,
+    actions: &[Action],
+) -> Result<Option<Why>, Refusal> {
+    if actions.is_empty() {
+        return Ok(None);
+    }
+    let closed = draft.exhausted(frame.terms, &unit.cause)?;
+    Ok(closed.map(|closed| {
+        draft.note(format!("\"{}\" gave nothing: {}", unit.name, closed.in_words()));
+        Why::Closed(closed.into())
+    }))
 }
 
 /// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.

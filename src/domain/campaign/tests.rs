@@ -47,12 +47,30 @@ fn of_each_span_only_the_current_one_is_kept() {
 }
 
 #[test]
-fn what_the_program_has_no_more_is_forgotten() {
-    let (old, mut allowances) = (CampaignTerms { id: name("old"), ..campaign() }, Allowances::default());
-    allowances.count(&old, day("2026-03-03"), 10, std::slice::from_ref(&old));
+fn what_another_version_of_the_program_limits_is_kept() {
+    let (other, mut allowances) = (CampaignTerms { id: name("other"), ..campaign() }, Allowances::default());
+    allowances.count(&other, day("2026-03-03"), 10, std::slice::from_ref(&other));
     allowances.count(&campaign(), day("2026-03-03"), 10, &[campaign()]);
-    assert_eq!(allowances.had(&name("old"), Span::Total, day("2026-03-03")), 0);
-    assert_eq!(had(&allowances, "2026-03-03"), [10; 4]);
+    let less =
+        CampaignTerms { per_member: Caps::of(|span| (span == Span::Day).then_some(Points(5))), ..campaign() };
+    allowances.count(&less, day("2026-03-03"), 1, std::slice::from_ref(&less));
+    assert_eq!(allowances.had(&name("other"), Span::Total, day("2026-03-03")), 10);
+    assert_eq!(had(&allowances, "2026-03-03"), [10, 11, 10, 10]);
+}
+
+#[test]
+fn of_too_many_campaigns_those_are_forgotten_that_the_program_has_no_more_the_oldest_first() {
+    let (declared, mut allowances) = (campaign(), Allowances::default());
+    let declared = std::slice::from_ref(&declared);
+    allowances.count(&campaign(), day("2026-01-01"), 1, declared);
+    let on = |n: usize| day("2026-03-31") - chrono::Days::new(n as u64);
+    for n in 0..30 {
+        let other = CampaignTerms { id: name(&format!("other{n}")), ..campaign() };
+        allowances.count(&other, on(29 - n), 1, declared);
+    }
+    let kept = |n: usize| allowances.had(&name(&format!("other{n}")), Span::Total, on(0)) == 1;
+    assert_eq!((0..30).filter(|n| kept(*n)).collect::<Vec<_>>(), (11..30).collect::<Vec<_>>());
+    assert_eq!(allowances.had(&name("c"), Span::Total, on(0)), 1);
 }
 
 proptest! {

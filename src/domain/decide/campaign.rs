@@ -1,6 +1,7 @@
 //! What campaigns may still give, and what they gave.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -11,9 +12,11 @@ use crate::domain::campaign::{CampaignExhausted, Closed, Limit, Pot, Way};
 use crate::domain::effect::Cause;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::money::Points;
+use crate::domain::order::OrderRecord;
 use crate::domain::terms::Terms;
 use crate::domain::terms::campaign::{CampaignTerms, Span};
 use crate::domain::terms::wallet::WalletTerms;
+use crate::domain::text::Name;
 
 impl Frame<'_> {
     /// The cause of a movement in a wallet: without the campaign, if that does not count points of this wallet.
@@ -65,6 +68,29 @@ impl Draft {
             reason: limit.reason(),
             because: format!("nothing is left of {}", limit.in_words()).into(),
         }))
+    }
+
+    /// What the order at hand has of a rule's campaign.
+    pub fn order_has_of_campaign(&self, cause: &Cause) -> Points {
+        let Some(campaign) = &cause.campaign else { return Points::ZERO };
+        let earned = self.order.as_ref().map_or(&[][..], OrderRecord::earned);
+        let of_it = earned.iter().filter(|earned| earned.campaign.as_ref() == Some(campaign));
+        Points(of_it.map(|earned| earned.earned.0 - earned.taken_back.0).sum())
+    }
+
+    /// The rule of a group that counts for the order at hand.
+    pub fn chosen(&self, group: &Name) -> Option<Arc<str>> {
+        self.order.as_ref()?.chosen.get(group).cloned()
+    }
+
+    /// One rule of a group counts for the order at hand, or none. Groups that the program has no more are forgotten.
+    pub fn choose(&mut self, terms: &Terms, group: &Name, rule: Option<Arc<str>>) {
+        let Some(record) = &mut self.order else { return };
+        record.chosen.retain(|known, _| terms.groups.iter().any(|declared| declared.id == *known));
+        match rule {
+            Some(rule) => drop(record.chosen.insert(group.clone(), rule)),
+            None => drop(record.chosen.remove(group)),
+        }
     }
 
     /// Of so many points as much as a campaign may still give to the member.

@@ -35,7 +35,7 @@ pub use announce::{announce, tell};
 pub use finish::{keep, refuse};
 pub use refusal::{Refusal, Undecided};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -65,7 +65,7 @@ use super::terms::Terms;
 use super::terms::wallet::WalletTerms;
 use super::text::Name;
 use achievement::Counted;
-use order::OrderNews;
+use order::{Asks, OrderNews};
 
 /// The most loyalty events that one source event may cause.
 pub const MAX_EVENTS: usize = 100;
@@ -164,6 +164,8 @@ pub struct Draft {
     /// Whether the rules that start on the event should run: not on what says nothing new.
     pub runs_rules: bool,
     order_news: OrderNews,
+    /// What rules ask for a changed order, by wallet.
+    asks: BTreeMap<Name, Asks>,
     /// Whether anything changed that achievements may count.
     counted: Counted,
     /// How many of the ledger lines were looked at for points earned.
@@ -221,6 +223,7 @@ impl Draft {
             now,
             runs_rules: true,
             order_news: OrderNews::Nothing,
+            asks: BTreeMap::new(),
             counted: Counted::Nothing,
             transfers_counted: 0,
             reacts_to: None,

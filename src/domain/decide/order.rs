@@ -40,6 +40,14 @@ pub(super) enum OrderNews {
     Again,
 }
 
+/// What rules ask for in a wallet for a changed order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asks {
+    now: i64,
+    /// What they ask for less, and was not given by their campaign.
+    untaken: i64,
+}
+
 /// How an order stood before an event.
 struct Before {
     phase: Phase,
@@ -245,7 +253,7 @@ impl Draft {
         self.order.iter_mut().for_each(|record| record.settled_now(rule));
     }
 
-    /// A rule on `order.completed` failed; it was settled up to there.
+    /// A rule on `order.completed` failed, or had nothing to give; it was settled up to there.
     pub fn left_unsettled(&mut self, rule: &str, settled: Settled) {
         if let Some(record) = &mut self.order {
             record.left_unsettled(rule, settled);
@@ -285,7 +293,9 @@ impl Draft {
                 let Action::Award { wallet, amount, .. } = action else { continue };
                 let wallet = frame.wallet(wallet.as_ref())?;
                 let whole = wallet.rounding.whole(*amount).ok_or(Refusal::TooManyPoints)?;
-                changes.entry(&wallet.code).or_insert((wallet, 0)).1 += sign * whole.0;
+                let (_, now, change) = changes.entry(&wallet.code).or_insert((wallet, 0, 0));
+                *now += if sign > 0 { whole.0 } else { 0 };
+                *change += sign * whole.0;
             }
         }
         let may_be_new = self.exhausted(frame.terms, &is.cause)?.is_none();
@@ -313,14 +323,30 @@ impl Draft {
         self.apply(frame, &effects)?;
         let Some(record) = &mut self.order else { return Ok(()) };
         let mut changed = record.clone();
-        for (wallet, change) in changes.into_values() {
+        let mut asks = self.asks.clone();
+        for (wallet, now, change) in changes.into_values() {
             let cause = frame.cause_in(wallet, &effects.cause);
             let origin = Origin { wallet: &wallet.code, campaign: cause.campaign.as_ref() };
-            changed.re_earn(origin, Points(change)).ok_or(Refusal::TooManyPoints)?;
+            let untaken = changed.re_earn(origin, Points(change)).ok_or(Refusal::TooManyPoints)?;
+            let asks: &mut Asks = asks.entry(wallet.code.clone()).or_default();
+            (asks.now, asks.untaken) = (asks.now.saturating_add(now), asks.untaken.saturating_add(untaken.0));
         }
+        self.asks = asks;
         steps.into_iter().for_each(|(achievement, change)| changed.report(achievement, change));
         *record = changed;
         Ok(())
+    }
+
+    /// All rules were asked about a changed order. What they ask for less and their campaigns did not give, something else
+    /// gave: they belonged to another campaign then. It goes, as far as the order has more than all of them ask for.
+    pub fn settle_what_others_gave(&mut self) {
+        let (asks, news) = (std::mem::take(&mut self.asks), &self.order_news);
+        let Some(record) = self.order.as_mut().filter(|_| matches!(news, OrderNews::Changed(_))) else {
+            return;
+        };
+        for (wallet, Asks { now, untaken }) in asks {
+            record.earned_too_much(&wallet, Points(now), Points(untaken));
+        }
     }
 
     /// Moves what an order leaves with its member after it was completed, changed or cancelled: no rule could do that

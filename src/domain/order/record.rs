@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use litemap::LiteMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +57,12 @@ pub struct OrderRecord {
     /// Coupons that it used, as far as that was not taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     coupons: Vec<UsedCoupon>,
-    /// What rules on its completion failed to settle.
+    /// What rules on its completion failed to settle, or were not let.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unsettled: Vec<Unsettled>,
+    /// Of each group of rules on its completion the one that counts.
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub chosen: LiteMap<Name, Arc<str>>,
     /// Counts writes; a commit names the version it was decided from. 0 = not stored yet.
     #[serde(skip)]
     pub version: i64,
@@ -74,7 +78,7 @@ pub struct Counted {
     pub spend: Money,
 }
 
-/// Rules on `order.completed` that failed, and up to where they are settled.
+/// Rules on `order.completed` that failed, or whose campaign had nothing left, and up to where they are settled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Unsettled {
     settled: Settled,
@@ -149,6 +153,7 @@ impl OrderRecord {
             feats: Vec::new(),
             coupons: Vec::new(),
             unsettled: Vec::new(),
+            chosen: LiteMap::new(),
             version: 0,
         }
     }
@@ -418,15 +423,29 @@ impl OrderRecord {
     }
 
     /// What it earned turns out to be so much more, or less. [`OrderRecord::settle`] says what must move for that.
-    /// Nothing is earned below zero. `None` beyond [`Points::LIMIT`].
-    pub fn re_earn(&mut self, origin: Origin<'_>, change: Points) -> Option<()> {
+    /// Nothing is earned below zero; answers how much that is too little to take. `None` beyond [`Points::LIMIT`].
+    pub fn re_earn(&mut self, origin: Origin<'_>, change: Points) -> Option<Points> {
         let Earned { earned, taken_back, short, .. } = self.earned_by(origin);
         let never_given = Points(short.0.min(-change.0).max(0));
         short.0 -= never_given.0;
-        let now = earned.plus(change)?.plus(never_given)?.max(Points::ZERO);
+        let exact = earned.plus(change)?.plus(never_given)?;
+        let now = exact.max(Points::ZERO);
         taken_back.0 += now.0 - earned.0; // what the member has of it is as before
         *earned = now;
-        Some(())
+        Some(Points(now.0 - exact.0))
+    }
+
+    /// What it earned in a wallet turns out to be more than `asked` for, by as much as `at_most`: whatever gave it. As
+    /// after [`OrderRecord::re_earn`], it is yet to move.
+    pub fn earned_too_much(&mut self, wallet: &Name, asked: Points, at_most: Points) {
+        let surplus = (self.earned_in(wallet).0 - asked.0).min(at_most.0);
+        let mut surplus = surplus.max(0);
+        for held in self.earned.iter_mut().filter(|held| held.wallet == *wallet) {
+            let goes = surplus.min(held.earned.0);
+            held.earned.0 -= goes;
+            held.taken_back.0 -= goes;
+            surplus -= goes;
+        }
     }
 
     /// So much of what it earned the wallet had no room for: the member has not got it.
@@ -492,13 +511,14 @@ impl OrderRecord {
     /// Should it be completed again, it earns anew, except for what the member has of it still.
     fn start_anew(&mut self) {
         self.unsettled.clear();
+        self.chosen.clear();
         self.earned.retain_mut(|held| {
             (held.earned, held.taken_back, held.short) = (Points::ZERO, Points::ZERO, Points::ZERO);
             held.let_go > Points::ZERO
         });
     }
 
-    /// Up to where a rule is settled that failed before; `None` for one that did not.
+    /// Up to where a rule is settled that failed before, or had nothing to give; `None` for any other.
     pub fn settled(&self, rule: &str) -> Option<&Settled> {
         let unsettled =
             self.unsettled.iter().find(|unsettled| unsettled.rules.iter().any(|name| **name == *rule));
@@ -513,7 +533,7 @@ impl OrderRecord {
         self.unsettled.retain(|unsettled| !unsettled.rules.is_empty());
     }
 
-    /// A rule failed, and is settled up to there only.
+    /// A rule failed or had nothing to give, and is settled up to there only.
     pub fn left_unsettled(&mut self, rule: &str, settled: Settled) {
         if self.settled(rule).is_some() {
             return; // it failed before, too

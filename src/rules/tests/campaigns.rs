@@ -8,9 +8,11 @@ use super::*;
 use crate::domain::campaign::Pot;
 use crate::domain::ledger::{Account, ChainAccount};
 use crate::domain::loyalty_event::EventType;
+use crate::domain::money::Points;
+use crate::domain::order::Phase;
 use crate::domain::shared::Shared;
 use crate::domain::terms::campaign::Span;
-use crate::domain::text::Name;
+use crate::domain::text::{Key, Name};
 use crate::rules::decide::Decided;
 use crate::rules::records::{Nowhere, Records, Setting};
 use crate::rules::verdict::Verdict;
@@ -357,6 +359,96 @@ fn a_changed_order_moves_from_the_rule_that_counted_to_the_one_that_counts() {
 }
 
 #[test]
+fn a_changed_order_knows_that_a_rule_gave_way() {
+    let change = |town: &mut Town, total: i64| {
+        let decided = town.send(1, "order.updated", &format!(r#""order_id":"a","total":{total}"#));
+        assert_eq!(decided.failures, []);
+        (town.points(1), town.given())
+    };
+    let mut town = Town::new(&grouped("most_points", "budget = 30"), GROUPED);
+    town.order(2, "all of it", 50);
+    town.order(1, "a", 50);
+    assert_eq!(town.points(1), 11);
+    for total in [15, 50, 60, 10] {
+        assert_eq!(change(&mut town, total), (11, 30), "{total}");
+    }
+    let rules = "rule \"twice\" on order.completed group \"g\" campaign \"c\" { award(order.total * 2); }\n\
+                 rule \"once\" on order.completed group \"g\" { award(order.total); }";
+    let mut town = Town::new(&grouped("most_points", "budget = 100"), rules);
+    town.order(2, "all of it", 50);
+    town.order(1, "a", 100);
+    assert_eq!(town.points(1), 100);
+    assert_eq!(change(&mut town, 10), (10, 100));
+    town.send(2, "order.cancelled", r#""order_id":"all of it""#);
+    assert_eq!(change(&mut town, 20), (40, 40), "now there is something left");
+    assert_eq!(change(&mut town, 80), (100, 100), "what the order has of it counts as left");
+    assert_eq!(change(&mut town, 30), (60, 60));
+}
+
+#[test]
+fn what_a_rule_with_nothing_to_give_asked_for_is_not_taken_from_another_one_of_its_campaign() {
+    let rules = "rule \"a\" on order.completed campaign \"c\" { award(order.total); }\n\
+                 rule \"b\" on order.completed when order.total < 65 campaign \"c\" { award(40); count(\"n\", 3); }";
+    let settings = format!("counters = [\"n\"]\n{}", campaign("per_member = 60"));
+    let mut town = Town::new(&settings, rules);
+    let count = |town: &Town| town.members[&1].standing.memo.counter("n");
+    let closed = town.order(1, "a", 60);
+    assert_eq!((town.points(1), verdict(&closed, "a").as_str()), (60, "fired"));
+    assert!(notes(&closed).starts_with("\"b\" gave nothing"), "{}", notes(&closed));
+    for (total, counted) in [(61, 0), (64, 0), (70, 0), (20, 3), (21, 3), (70, 0)] {
+        town.send(1, "order.updated", &format!(r#""order_id":"a","total":{total}"#));
+        assert_eq!((town.points(1), count(&town)), (60, counted), "{total}");
+    }
+}
+
+#[test]
+fn an_order_shrinks_and_grows_when_its_rule_came_into_a_campaign_or_out_of_it_meanwhile() {
+    let rules = |clause: &str| {
+        format!(
+            "rule \"base\" on order.completed {{ award(order.total); }}\n\
+             rule \"double\" on order.completed {clause} {{ award(order.total); }}"
+        )
+    };
+    for (before, after) in [("", "campaign \"c\""), ("campaign \"c\"", "")] {
+        let mut town = Town::new(&campaign("budget = 500"), &rules(before));
+        town.order(1, "a", 100);
+        town.program = Town::new(&campaign("budget = 500"), &rules(after)).program;
+        for total in [10, 100, 40] {
+            town.send(1, "order.updated", &format!(r#""order_id":"a","total":{total}"#));
+            assert_eq!(town.points(1), 2 * total, "{before} {after}");
+        }
+        town.send(1, "order.cancelled", r#""order_id":"a""#);
+        assert_eq!((town.points(1), town.given()), (0, 0));
+    }
+}
+
+#[test]
+fn a_rule_that_came_later_takes_nothing_off_what_others_gave() {
+    let base = "rule \"base\" on order.completed { award(order.total); }";
+    let mut town = Town::new(&campaign("budget = 500"), base);
+    town.order(1, "a", 100);
+    town.program = Town::new(&campaign("budget = 500"), RULES).program;
+    town.send(1, "order.updated", r#""order_id":"a","total":60"#);
+    assert_eq!((town.points(1), town.given()), (60, 0));
+}
+
+#[test]
+fn a_group_waits_for_a_rule_that_failed_even_if_its_campaign_has_nothing_left() {
+    let rules = |first: &str| {
+        format!(
+            "rule \"first\" on order.completed priority 1 group \"g\" campaign \"c\" {{ award({first}); }}\n\
+             rule \"second\" on order.completed group \"g\" {{ award(10); }}"
+        )
+    };
+    let mut town = Town::new(&grouped("first", "budget = 30"), &rules("50 - order.total"));
+    town.order(2, "all of it", 20);
+    let failed = town.order(1, "a", 60);
+    assert_eq!((town.points(1), failed.failures.len()), (0, 2));
+    town.program = Town::new(&grouped("first", "budget = 100"), &rules("30")).program;
+    assert_eq!((town.replay(1, &failed).failures, town.points(1)), (vec![], 30));
+}
+
+#[test]
 fn when_one_of_a_group_fails_the_group_waits_and_a_replay_lets_one_count() {
     for kind in ["order.completed", "visit"] {
         let data = if kind == "visit" { "" } else { r#""order_id":"a","total":5"# };
@@ -438,6 +530,14 @@ fn act(town: &mut Town, orders: &mut Vec<u128>, deed: &Deed) -> Option<Decided> 
     })
 }
 
+/// Several rules in one campaign, and a group of which one is.
+const CROWDED: &str = "rule \"base\" on order.completed { award(order.total); }\n\
+    rule \"double\" on order.completed campaign \"c\" { award(order.total); }\n\
+    rule \"extra\" on order.completed when order.total > 100 campaign \"c\" { award(40); }\n\
+    rule \"big\" on order.completed when order.total > 50 priority 5 group \"g\" campaign \"c\" { award(order.total * 2); }\n\
+    rule \"small\" on order.completed group \"g\" { award(10); }\n\
+    rule \"back\" on order.refunded { take_back(); }";
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -471,6 +571,39 @@ proptest! {
             prop_assert!(by_member.values().all(|had| (0..=each).contains(had)), "{:?}", by_member);
         }
         prop_assert!(told <= 1);
+    }
+
+    #[test]
+    fn an_order_holds_at_most_what_its_rules_ask_for_now_and_loses_nothing_to_other_rules(
+        deeds in prop::collection::vec(deed(), 1..40), budget in 1..600_i64, each in 1..300_i64, most in any::<bool>(),
+    ) {
+        let pick = if most { "most_points" } else { "first" };
+        let settings = grouped(pick, &format!("budget = {budget}\nper_member = {each}"));
+        let mut town = Town::new(&settings, CROWDED);
+        let mut orders = Vec::new();
+        for deed in &deeds {
+            let Some(decided) = act(&mut town, &mut orders, deed) else { continue };
+            prop_assert_eq!(&decided.failures, &[]);
+            prop_assert!((0..=budget).contains(&town.given()));
+            for nth in 0..orders.len() {
+                let record = town.records.order(&Key::parse(&format!("o{nth}")).unwrap()).unwrap();
+                if record.phase() != Phase::Completed {
+                    continue;
+                }
+                let total = Points::floor(record.total().unwrap().decimal()).unwrap().0;
+                let has = |campaign: Option<&str>| -> i64 {
+                    let of_it = record.earned().iter().filter(|earned| earned.campaign.as_deref() == campaign);
+                    of_it.map(|earned| earned.earned.0).sum()
+                };
+                let (plain, limited) = (has(None), has(Some("c")));
+                let beside = total + if total > 100 { 40 } else { 0 };
+                let big = if total > 50 { total * 2 } else { 0 };
+                prop_assert!([total, total + 10].contains(&plain), "order of {}: {:?}", total, record.earned());
+                let most = beside + if plain == total { big } else { 0 };
+                prop_assert!((0..=most).contains(&limited), "order of {}: {:?}", total, record.earned());
+                prop_assert!(total > 50 || plain == total + 10);
+            }
+        }
     }
 
     #[test]
