@@ -136,7 +136,7 @@ fn effects(author: &mut Author) {
         .function("set_tier", Nothing, |c: Context<'_>, tier: Text| requests::set_tier(&c, &tier))
         .place(in_rule)
         .role(Role::Tier)
-        .says("Moves the member into a tier. Not with `[tier_policy]`, which moves members itself.");
+        .says("Moves the member into a tier. Not where `[tier_policy]` or conditions of tiers move members.");
     author
         .function("mark", Nothing, |c: Context<'_>, status: Text| requests::mark(&c, &status, None))
         .place(in_rule)

@@ -347,8 +347,8 @@ impl World {
 
     /// For the explanation of a failing test.
     pub(super) fn verdicts_in_words(&self) -> String {
-        let rules = self.last.as_ref().map(|decided| &decided.minutes.rules[..]);
-        rules.map_or_else(|| "no event was sent before this".to_owned(), in_words)
+        let minutes = self.last.as_ref().map(|decided| &decided.minutes);
+        minutes.map_or_else(|| "no event was sent before this".to_owned(), in_words)
     }
 }
 

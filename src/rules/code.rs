@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::effect::{Cause, RuleFailure};
 use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::schedule::TickType;
-use crate::domain::segment::{Segment, SegmentType};
+use crate::domain::segment::Segment;
 use crate::domain::source_event::SourceType;
 use crate::domain::terms::campaign::RuleGroup;
 use crate::domain::text::Name;
@@ -20,9 +20,10 @@ use super::check::{self, Checker};
 use super::conditions::Excerpt;
 use super::diagnostic::{Diagnostic, Spot};
 use super::engine::sandbox;
-use super::language::{self, Block, Declaration, Group};
+use super::language::{self, Block, Declaration, Group, Rung};
+use super::maker::Maker;
 use super::manifest::Manifest;
-use super::native::{Guard, Sight};
+use super::native::Guard;
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -99,7 +100,7 @@ pub(super) struct Unit {
     /// The group of rules of which one counts.
     pub(super) group: Option<Name>,
     /// The loyalty event of the program's own that it starts on, if only on that.
-    own_event: Option<Name>,
+    pub(super) own_event: Option<Name>,
 }
 
 /// What a rule or a trigger starts on.
@@ -135,6 +136,23 @@ pub(super) struct SegmentUnit {
     pub(super) unit: Unit,
 }
 
+/// A tier, ready to be judged.
+#[derive(Debug)]
+pub(super) struct TierUnit {
+    /// How many tiers of the ladder are lower.
+    pub(super) rank: usize,
+    /// Who reaches it.
+    pub(super) reach: Unit,
+    /// Who keeps it besides.
+    pub(super) keep: Option<Unit>,
+}
+
+impl TierUnit {
+    fn conditions(&self) -> impl Iterator<Item = &Unit> {
+        [&self.reach].into_iter().chain(&self.keep)
+    }
+}
+
 /// Everything that runs of a program.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -149,15 +167,25 @@ pub(super) struct Code {
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
     /// In the order in which they are judged: compound ones last, else by file and line.
     pub(super) segments: Vec<SegmentUnit>,
+    /// Those that a condition leads to, lowest first.
+    pub(super) tiers: Vec<TierUnit>,
     pub(super) tests: Vec<Unit>,
     pub(super) next_tick: NextTick,
 }
 
 impl Code {
     /// Whether both have the same segments, as they are written.
-    pub(super) fn judges_like(&self, other: &Self) -> bool {
-        let written = |known: &'_ SegmentUnit| (known.segment.clone(), known.unit.written.text.clone());
+    pub(super) fn sorts_like(&self, other: &Self) -> bool {
+        let written = |known: &SegmentUnit| (known.segment.clone(), known.unit.written.text.clone());
         self.segments.iter().map(written).eq(other.segments.iter().map(written))
+    }
+
+    /// Whether both have the same conditions of tiers, as they are written.
+    pub(super) fn lifts_like(&self, other: &Self) -> bool {
+        let written = |known: &TierUnit| -> (usize, Vec<Box<str>>) {
+            (known.rank, known.conditions().map(|unit| unit.written.text.clone()).collect())
+        };
+        self.tiers.iter().map(written).eq(other.tiers.iter().map(written))
     }
 
     pub(super) fn empty() -> Self {
@@ -170,6 +198,7 @@ impl Code {
             heard: Heard::default(),
             triggers: BTreeMap::new(),
             segments: Vec::new(),
+            tiers: Vec::new(),
             tests: Vec::new(),
             next_tick: NextTick::default(),
         }
@@ -190,8 +219,10 @@ impl Code {
         builder.finish()
     }
 
-    pub(super) fn has_rules_on_tick(&self, tick: TickType) -> bool {
-        self.rules.contains_key(&RuleEvent::Tick(tick))
+    /// Whether anything is to be judged when this tick is due.
+    pub(super) fn waits_for(&self, tick: TickType) -> bool {
+        let reviews = tick == TickType::TierReview && !self.tiers.is_empty();
+        reviews || self.rules.contains_key(&RuleEvent::Tick(tick))
     }
 
     /// What a rule of this program starts on.
@@ -272,6 +303,7 @@ struct Builder<'a> {
     rules: Vec<(usize, Block)>,
     triggers: Vec<(usize, Block)>,
     segments: Vec<(usize, Group)>,
+    tiers: Vec<(usize, Rung)>,
     tests: Vec<(usize, Block)>,
     functions: Vec<(usize, AST, Position)>,
     constants: Vec<(usize, String, Position, Expr)>,
@@ -290,6 +322,7 @@ impl<'a> Builder<'a> {
             rules: Vec::new(),
             triggers: Vec::new(),
             segments: Vec::new(),
+            tiers: Vec::new(),
             tests: Vec::new(),
             functions: Vec::new(),
             constants: Vec::new(),
@@ -309,6 +342,7 @@ impl<'a> Builder<'a> {
                 Ok(Declaration::Rule(block)) => self.rules.push((index, block)),
                 Ok(Declaration::Trigger(block)) => self.triggers.push((index, block)),
                 Ok(Declaration::Segment(group)) => self.segments.push((index, group)),
+                Ok(Declaration::Tier(rung)) => self.tiers.push((index, rung)),
                 Ok(Declaration::Test(block)) => self.tests.push((index, block)),
                 Ok(Declaration::Function(ast, position)) => self.functions.push((index, ast, position)),
                 Ok(Declaration::Constant { name, position, value }) => {
@@ -326,7 +360,7 @@ impl<'a> Builder<'a> {
             self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             return Err(self.problems);
         }
-        let Checked { rule_events, trigger_events, segments } = checked;
+        let Checked { rule_events, trigger_events, segments, ranks } = checked;
         let mut module = Module::new();
         for (name, value) in &constants {
             module.set_var(name.as_str(), value.clone());
@@ -349,8 +383,9 @@ impl<'a> Builder<'a> {
             heard: Heard::by(&rules),
             rules,
             triggers: maker.grouped(self.triggers, trigger_events, |_| Some(("event", Type::Event))),
-            segments: maker.judged(self.segments, segments),
-            tests: self.tests.into_iter().map(|(file, block)| maker.unit(file, block, None)).collect(),
+            segments: maker.segments(self.segments, segments),
+            tiers: maker.tiers(self.tiers, ranks),
+            tests: maker.tests(self.tests),
             next_tick: NextTick::default(),
         })
     }
@@ -394,6 +429,7 @@ impl<'a> Builder<'a> {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
         checker.names(&self.rules, &self.triggers, &self.tests);
         let segments = checker.segments(&self.segments);
+        let ranks = checker.tiers(&self.tiers);
         checker.awaited(&self.rules, &self.triggers);
         let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
         let triggers =
@@ -407,6 +443,7 @@ impl<'a> Builder<'a> {
             rule_events: rules.into_iter().flatten().collect(),
             trigger_events: triggers.into_iter().flatten().collect(),
             segments,
+            ranks,
         }
     }
 }
@@ -416,6 +453,7 @@ struct Checked {
     rule_events: Vec<On<RuleEvent>>,
     trigger_events: Vec<On<EventType>>,
     segments: Vec<Segment>,
+    ranks: Vec<usize>,
 }
 
 fn evaluate_constant(engine: &Engine, scope: &mut Scope<'static>, value: &Expr) -> Result<Dynamic, String> {
@@ -432,95 +470,5 @@ fn is_plain(value: &Dynamic) -> bool {
     match value.as_array_ref() {
         Ok(list) => list.iter().all(is_plain),
         Err(_) => value.is_int() || value.is_decimal() || value.is_string() || value.is_bool(),
-    }
-}
-
-/// Makes units of what was checked.
-struct Maker<'a> {
-    files: &'a [File],
-    version: i64,
-    constants: &'a BTreeMap<String, Dynamic>,
-}
-
-/// What a clause names; the checker has seen that it is there.
-fn named(clause: Option<(String, Position)>) -> Option<Name> {
-    clause.and_then(|(name, _)| Name::parse(&name).ok())
-}
-
-/// What a declaration sees besides the member.
-type Variable = Option<(&'static str, Type)>;
-
-impl Maker<'_> {
-    /// Units by event, those of higher priority first, then by file and line. `events` runs beside `blocks`.
-    fn grouped<E: Ord + Copy>(
-        &self,
-        blocks: Vec<(usize, Block)>,
-        events: Vec<On<E>>,
-        variable: fn(E) -> Variable,
-    ) -> BTreeMap<E, Vec<Unit>> {
-        let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
-        ordered.sort_by_key(|((file, block), _)| {
-            (std::cmp::Reverse(block.priority), *file, block.position.line())
-        });
-        let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
-        for ((file, block), On { event, own }) in ordered {
-            let unit = Unit { own_event: own, ..self.unit(file, block, variable(event)) };
-            by_event.entry(event).or_default().push(unit);
-        }
-        by_event
-    }
-
-    /// Segments in the order in which they are judged. `segments` runs beside `groups`.
-    fn judged(&self, groups: Vec<(usize, Group)>, segments: Vec<Segment>) -> Vec<SegmentUnit> {
-        let unit = |(file, group): (usize, Group)| {
-            let Group { position, name, condition, .. } = group;
-            let (event, body) = (String::new(), Expr::Unit(position));
-            let (name_position, event_position, condition) = (position, position, Some(condition));
-            let (campaign, group) = (None, None);
-            let block = Block {
-                position,
-                name,
-                name_position,
-                event,
-                event_position,
-                condition,
-                priority: 0,
-                campaign,
-                group,
-                body,
-            };
-            self.unit(file, block, None)
-        };
-        let units = groups.into_iter().map(unit).zip(segments);
-        let (alone, compound): (Vec<_>, Vec<_>) = units
-            .map(|(unit, segment)| SegmentUnit { segment, unit })
-            .partition(|judged| judged.segment.kind != SegmentType::Compound);
-        alone.into_iter().chain(compound).collect()
-    }
-
-    fn unit(&self, file: usize, block: Block, event: Variable) -> Unit {
-        let written = Excerpt::of_condition(&self.files[file].text, &block);
-        let file = self.files[file].name.clone();
-        let line = block.position.line().unwrap_or(1);
-        let at = format!("{file}:{line}").into();
-        let cause = Cause {
-            rule: block.name.clone(),
-            at,
-            program_version: self.version,
-            campaign: named(block.campaign),
-        };
-        let sight = Sight { event, constants: self.constants };
-        Unit {
-            name: block.name,
-            file,
-            position: block.position,
-            guard: block.condition.as_ref().and_then(|condition| Guard::of(condition, sight)),
-            condition: block.condition,
-            written,
-            body: block.body,
-            cause,
-            group: named(block.group),
-            own_event: None,
-        }
     }
 }

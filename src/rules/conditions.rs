@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::check::start;
 use super::diagnostic::Spot;
 use super::language::Block;
+use super::split;
 
 /// The most characters that are shown of a value.
 const MAX_SHOWN: usize = 200;
@@ -22,6 +23,9 @@ pub(super) struct Excerpt {
     line: usize,
     column: usize,
 }
+
+/// The word that a clause begins with, and those of which one ends it.
+pub(super) type Clause<'a> = (&'a str, &'a [&'a str]);
 
 /// A part of a condition that is false.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -185,10 +189,24 @@ impl Excerpt {
         let body = offset(file, (1, 1), block.body.start_position())?;
         let head = file.get(head..body)?;
         let when = words(head, "when").next()?;
-        let text = without_clauses(head.get(when.end..)?.trim());
+        Some(Self::of(file, without_clauses(head.get(when.end..)?.trim())))
+    }
+
+    /// Of the declaration that begins there, what stands in the last of these clauses, each of which is within the one
+    /// before it. For declarations without a body.
+    pub(super) fn of_clause(file: &str, position: Position, clauses: &[Clause<'_>]) -> Self {
+        let find = || {
+            let declaration = file.get(offset(file, (1, 1), position)?..)?;
+            clauses.iter().try_fold(declaration, |text, (word, ends)| split::clause(text, word, ends))
+        };
+        find().map_or_else(Self::default, |text| Self::of(file, text))
+    }
+
+    /// A part of a file.
+    fn of(file: &str, text: &str) -> Self {
         let begin = text.as_ptr().addr() - file.as_ptr().addr();
         let Spot { line, column, .. } = Spot::of_offset(file, begin);
-        Some(Self { text: text.into(), line, column })
+        Self { text: text.into(), line, column }
     }
 
     fn at(&self, range: Range<usize>) -> &str {

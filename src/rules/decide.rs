@@ -6,8 +6,8 @@
 //!
 //! Then rules react to what all that came to ([`super::cascade`]), until nothing new is told.
 //!
-//! Then the member is sorted into segments, as they will be stored. A segment whose condition fails leaves everything as
-//! it was; it is logged and noted like a trigger that fails.
+//! Then the member moves to the tier that is theirs, and is sorted into segments, as they will be stored. A tier or segment
+//! whose condition fails leaves everything as it was; it is logged and noted like a trigger that fails.
 //!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
@@ -46,6 +46,7 @@ use super::evaluate::Run;
 use super::groups::{self, Asked};
 use super::program::Program;
 use super::segments;
+use super::tiers;
 use super::verdict::{Effects, Judged, Minutes, Why};
 use super::views::{
     CartView, EventView, MemberView, Moment, OrderView, RefundView, SessionView, Tick, VisitView,
@@ -165,15 +166,17 @@ pub(super) fn decide_and_tell(
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
     let mut cascade = Cascade::new(program, again, minutes);
-    let unsorted = loop {
+    let (unjudged, unsorted) = loop {
         cascade.run(frame, &mut draft)?;
         draft.settle_tier(frame);
+        let unjudged = tiers::judge(program, chain, &mut draft, &mut cascade.minutes)?;
         let unsorted = segments::sort(program, chain, &mut draft)?;
         if !cascade.goes_on(&draft) {
-            break unsorted;
+            break (unjudged, unsorted);
         }
     };
-    segments::report(chain, &mut draft, unsorted);
+    segments::report(chain, &mut draft, "tier", unjudged);
+    segments::report(chain, &mut draft, "segment", unsorted);
     failures.append(&mut cascade.failures);
     let mut minutes = cascade.minutes;
     failures.extend(again.gone(program));

@@ -16,7 +16,7 @@ use crate::domain::text::{Name, Note};
 
 use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
-use super::verdict::{RuleVerdict, TriggerVerdict, Verdict};
+use super::verdict::{RuleVerdict, TierVerdict, TriggerVerdict, Verdict};
 
 /// What would happen. Ids in it are made up: nothing of that name is stored.
 #[derive(Debug, Serialize)]
@@ -30,6 +30,8 @@ pub struct Forecast {
     receipt: Box<RawValue>,
     /// Every rule on the event, and on what it came to, in the order in which they are asked.
     rules: Vec<RuleVerdict>,
+    /// The conditions of tiers that could have moved the guest.
+    tiers: Vec<TierVerdict>,
     /// Every trigger on each of the loyalty events.
     triggers: Vec<TriggerVerdict>,
     /// The loyalty events.
@@ -110,6 +112,7 @@ impl Forecast {
             events: commit.events.iter().map(|event| as_it_is(event.to_json())).collect(),
             deliveries: commit.deliveries.iter().filter_map(owed).collect(),
             rules: minutes.rules,
+            tiers: minutes.tiers,
             triggers: minutes.triggers,
         }
     }
@@ -131,8 +134,16 @@ impl Forecast {
     }
 
     fn answered(receipt: Box<RawValue>) -> Self {
-        let (rules, triggers, events, deliveries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { enrols: false, arm: None, receipt, rules, triggers, events, deliveries }
+        Self {
+            enrols: false,
+            arm: None,
+            receipt,
+            rules: Vec::new(),
+            tiers: Vec::new(),
+            triggers: Vec::new(),
+            events: Vec::new(),
+            deliveries: Vec::new(),
+        }
     }
 }
 

@@ -119,9 +119,10 @@ impl<'a> Run<'a> {
         Ok(page.map_or_else(|| self.not(unit), |page| Judged::Held(page.into_tags())))
     }
 
-    /// Whether a segment's condition holds.
-    pub(super) fn holds(&mut self, unit: &Unit) -> Result<bool, RuleFailure> {
-        self.asked(unit, Page::of_condition).map(|page| page.is_some())
+    /// Whether the condition of a segment or a tier holds.
+    pub(super) fn condition(&mut self, unit: &Unit) -> Result<Judged<()>, RuleFailure> {
+        let page = self.asked(unit, Page::of_condition)?;
+        Ok(page.map_or_else(|| self.not(unit), |_| Judged::Held(())))
     }
 
     /// What was asked for; `None` when the condition did not hold.

@@ -4,6 +4,7 @@
 //! rule "name" on order.completed [when <condition>] [priority 10] [campaign "id"] [group "id"] { … }
 //! trigger "name" on points.earned [when <condition>] { … }
 //! segment "name" [primary | compound | cohort] [because "word"] when <condition>;
+//! tier "id" when <condition> [keep when <condition>];
 //! test "name" { … expect <condition>; … }
 //! ```
 //!
@@ -29,6 +30,7 @@ pub(super) enum Declaration {
     Rule(Block),
     Trigger(Block),
     Segment(Group),
+    Tier(Rung),
     Test(Block),
     Function(AST, Position),
     Constant { name: String, position: Position, value: Expr },
@@ -66,6 +68,21 @@ pub(super) struct Group {
     pub(super) condition: Expr,
 }
 
+/// `tier`: who reaches it, and who keeps it.
+#[derive(Debug)]
+pub(super) struct Rung {
+    /// Position of the keyword.
+    pub(super) position: Position,
+    pub(super) name: Arc<str>,
+    pub(super) name_position: Position,
+    pub(super) reach: Expr,
+    pub(super) keep: Option<Expr>,
+}
+
+/// What the parser reads instead of `tier` at the begin of a declaration: elsewhere `tier` is a property and a function,
+/// which a word of its own could not be. As long as `tier`, so that positions stay.
+const TIER: &str = "Tier";
+
 /// Teaches the parser our words.
 pub(super) fn register(engine: &mut Engine) {
     let nothing =
@@ -85,6 +102,12 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_custom_syntax_with_state_raw(
         "segment",
         |_, next, state| segment_head(next, state),
+        false,
+        nothing,
+    );
+    engine.register_custom_syntax_with_state_raw(
+        TIER,
+        |_, next, state| tier_head(next, state),
         false,
         nothing,
     );
@@ -110,6 +133,8 @@ mod step {
     pub(super) const CLAUSE: i64 = 6;
     pub(super) const END: i64 = 7;
     pub(super) const NAMED: i64 = 8;
+    pub(super) const KEEP: i64 = 9;
+    pub(super) const KEEP_CONDITION: i64 = 10;
     pub(super) const MASK: i64 = 15;
     pub(super) const SEEN_WHEN: i64 = 16;
     pub(super) const SEEN_PRIORITY: i64 = 32;
@@ -196,6 +221,24 @@ fn segment_head(next: &str, state: &mut Dynamic) -> NextSymbol {
     Ok(Some(symbol.into()))
 }
 
+/// What must follow in the head of a tier, which ends with its last condition.
+fn tier_head(next: &str, state: &mut Dynamic) -> NextSymbol {
+    let at = state.as_int().unwrap_or(step::NAME);
+    let (symbol, then) = match (at, next) {
+        (step::NAME, _) => ("$string$", step::CLAUSE),
+        (step::CLAUSE, "when") => ("when", step::CONDITION),
+        (step::CONDITION, _) => ("$expr$", step::KEEP),
+        (step::KEEP, "keep") => ("keep", step::KEEP_CONDITION),
+        (step::KEEP_CONDITION, "when") => ("when", step::KEEP_CONDITION | step::SEEN_WHEN),
+        (step::KEEP_CONDITION, found) => return Err(unexpected(&[], "`when`", found)),
+        (at, _) if at == step::KEEP_CONDITION | step::SEEN_WHEN => ("$expr$", step::END),
+        (step::KEEP | step::END, _) => return Ok(None),
+        (_, found) => return Err(unexpected(&[], "`when`", found)),
+    };
+    *state = then.into();
+    Ok(Some(symbol.into()))
+}
+
 /// The complaint about a word that no clause begins with: what may stand there, and what `must` in the end.
 fn unexpected(clauses: &[(bool, &str)], must: &str, found: &str) -> ParseError {
     let may: Vec<_> = clauses.iter().filter(|(may, _)| *may).map(|(_, word)| *word).collect();
@@ -233,7 +276,11 @@ pub(super) fn parse(
     let line_start = text[..piece.start].rfind('\n').map_or(0, |newline| newline + 1);
     let columns_before = text[line_start..piece.start].chars().count();
     // Behind as much blank as stands before it, the parser's positions are the file's.
-    let padded = format!("{}{}{}", "\n".repeat(lines_before), " ".repeat(columns_before), piece.text);
+    let (word, rest) = match piece.keyword {
+        Keyword::Tier => (TIER, &piece.text[TIER.len()..]),
+        _ => ("", piece.text),
+    };
+    let padded = format!("{}{}{word}{rest}", "\n".repeat(lines_before), " ".repeat(columns_before));
     let ast = engine.compile(padded).map_err(|error| syntax_error(file, text, piece, &error))?;
     let start = Position::new(lines_before as u16 + 1, columns_before as u16 + 1);
     declaration(ast, piece.keyword, start).map_err(|position| {
@@ -265,13 +312,18 @@ fn declaration(ast: AST, keyword: Keyword, start: Position) -> Result<Declaratio
             Expr::Custom(custom, position) if keyword == Keyword::Segment => {
                 group(custom, *position).map(Declaration::Segment).ok_or(*position)
             }
+            Expr::Custom(custom, position) if keyword == Keyword::Tier => {
+                rung(custom, *position).map(Declaration::Tier).ok_or(*position)
+            }
             Expr::Custom(custom, position) => {
                 let block = block(custom, *position).ok_or(*position)?;
                 match keyword {
                     Keyword::Rule => Ok(Declaration::Rule(block)),
                     Keyword::Trigger => Ok(Declaration::Trigger(block)),
                     Keyword::Test => Ok(Declaration::Test(block)),
-                    Keyword::Segment | Keyword::Function | Keyword::Constant => Err(*position),
+                    Keyword::Segment | Keyword::Tier | Keyword::Function | Keyword::Constant => {
+                        Err(*position)
+                    }
                 }
             }
             other => Err(other.position()),
@@ -353,6 +405,17 @@ fn group(custom: &rhai::CustomExpr, position: Position) -> Option<Group> {
         },
         condition: condition.clone(),
     })
+}
+
+/// [`block`], of a tier.
+fn rung(custom: &rhai::CustomExpr, position: Position) -> Option<Rung> {
+    let (name, reach, keep) = match &custom.inputs[..] {
+        [name, reach] => (name, reach, None),
+        [name, reach, keep] => (name, reach, Some(keep.clone())),
+        _ => return None,
+    };
+    let (name, name_position) = (Arc::from(text_of(name)?), name.position());
+    Some(Rung { position, name, name_position, reach: reach.clone(), keep })
 }
 
 fn text_of(expr: &Expr) -> Option<&str> {

@@ -8,8 +8,8 @@
 //!
 //! - [`folder`] reads `program.toml` and `*.rhai`; everything after it is pure.
 //! - `split` cuts a file into declarations, so that one mistake hides no other; `language` parses each with our own
-//!   top-level syntax; `check` walks the trees with the types of `vocabulary`; `code` puts them in the order in which
-//!   they run.
+//!   top-level syntax; `check` walks the trees with the types of `vocabulary`; `code` holds them in the order in
+//!   which they run, as `maker` made them.
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
 //!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
@@ -46,6 +46,7 @@ pub mod folder;
 mod groups;
 mod language;
 mod lines;
+mod maker;
 pub mod manifest;
 mod native;
 mod payload;
@@ -59,6 +60,7 @@ mod sign;
 mod split;
 mod suggest;
 pub mod testing;
+mod tiers;
 pub mod verdict;
 mod views;
 mod vocabulary;

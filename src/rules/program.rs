@@ -68,8 +68,8 @@ pub struct Program {
     pub terms: Arc<Terms>,
     /// When ticks are due. Always has `tick.daily`, so that members are always armed.
     pub schedule: Schedule,
-    /// Ticks that some rule starts on: others need no wake-up.
-    pub ticks_with_rules: Vec<TickType>,
+    /// Ticks that some rule starts on, or at which tiers are reviewed: others need no wake-up.
+    pub awaited_ticks: Vec<TickType>,
     /// Whether an unknown member is enrolled on first sight (default yes).
     pub enrol_on_first_sight: bool,
     pub(super) code: Arc<Code>,
@@ -85,7 +85,7 @@ impl Program {
             version: 0,
             terms: Arc::default(),
             schedule: manifest::default_schedule(chain.timezone),
-            ticks_with_rules: Vec::new(),
+            awaited_ticks: Vec::new(),
             enrol_on_first_sight: true,
             code: Arc::new(Code::empty()),
             telling: Telling::What,
@@ -113,13 +113,12 @@ impl Program {
                 return Err(problems);
             }
         };
-        let ticks_with_rules: Vec<_> =
-            TickType::ALL.into_iter().filter(|tick| code.has_rules_on_tick(*tick)).collect();
+        let awaited_ticks: Vec<_> = TickType::ALL.into_iter().filter(|tick| code.waits_for(*tick)).collect();
         Ok(Self {
             version,
-            schedule: manifest.schedule(&ticks_with_rules),
+            schedule: manifest.schedule(&awaited_ticks),
             terms: manifest.terms.into(),
-            ticks_with_rules,
+            awaited_ticks,
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
             telling: Telling::What,
@@ -141,7 +140,7 @@ impl Program {
 
     /// Whether members are to be woken at all.
     pub fn wakes(&self) -> bool {
-        !self.ticks_with_rules.is_empty()
+        !self.awaited_ticks.is_empty()
             || !self.code.segments.is_empty()
             || self.terms.lifecycle.is_some()
             || self.terms.has_deadlines()
@@ -173,8 +172,10 @@ impl Program {
             Some("declarations in program.toml")
         } else if ticks(self) != ticks(other) {
             Some("nightly rules or their schedule")
-        } else if !self.code.judges_like(&other.code) {
+        } else if !self.code.sorts_like(&other.code) {
             Some("segments")
+        } else if !self.code.lifts_like(&other.code) {
+            Some("conditions of tiers")
         } else {
             None
         }

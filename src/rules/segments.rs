@@ -38,8 +38,8 @@ pub(super) fn sort(
             has_moved = false;
         }
         let run = judge.get_or_insert_with(|| look_at(program, chain, draft, std::mem::take(&mut purse)));
-        match run.holds(unit) {
-            Ok(belongs) => has_moved |= draft.place(segment, belongs),
+        match run.condition(unit) {
+            Ok(judged) => has_moved |= draft.place(segment, judged.holds()),
             Err(failure) => failures.push(failure),
         }
     }
@@ -49,24 +49,24 @@ pub(super) fn sort(
 }
 
 /// An interpreter that sees the member as they are now.
-fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft, purse: Purse) -> Run<'p> {
+pub(super) fn look_at<'p>(program: &'p Program, chain: &ChainId, draft: &Draft, purse: Purse) -> Run<'p> {
     let today = draft.judged_on(program.frame(chain));
     let member = MemberView::new(draft.member.clone(), today, program, &draft.foresight, draft.now);
     Run::new(program, [("member", Dynamic::from(member))], purse)
 }
 
-/// Says which segments failed.
-pub(super) fn report(chain: &ChainId, draft: &mut Draft, failures: Vec<RuleFailure>) {
-    for RuleFailure { rule: segment, at, error, .. } in failures {
+/// Says which conditions failed: of segments, or of tiers.
+pub(super) fn report(chain: &ChainId, draft: &mut Draft, what: &str, failures: Vec<RuleFailure>) {
+    for RuleFailure { rule: name, at, error, .. } in failures {
         let member = draft.member.id;
         match &draft.occasion {
             Occasion::Source(input) => {
                 let (source, key) = (input.id, &input.event.key);
-                tracing::warn!(%chain, %member, %source, %key, segment, at, error, "a segment failed; its members stay");
-                draft.note(format!("segment \"{segment}\" failed at {at}: {error}"));
+                tracing::warn!(%chain, %member, %source, %key, what, name, at, error, "a condition failed; its members stay");
+                draft.note(format!("{what} \"{name}\" failed at {at}: {error}"));
             }
             Occasion::Tick { .. } | Occasion::Due { .. } => {
-                tracing::warn!(%chain, %member, segment, at, error, "a segment failed; its members stay");
+                tracing::warn!(%chain, %member, what, name, at, error, "a condition failed; its members stay");
             }
         }
     }

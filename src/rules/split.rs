@@ -10,7 +10,7 @@ const MAX_LINES: usize = 5_000;
 
 /// Said of anything else at the top of a file.
 pub(super) const ONLY_DECLARATIONS: &str =
-    "only `rule`, `trigger`, `segment`, `test`, `fn` and `const` can stand here";
+    "only `rule`, `trigger`, `segment`, `tier`, `test`, `fn` and `const` can stand here";
 
 /// What a declaration begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,20 +18,28 @@ pub(super) enum Keyword {
     Rule,
     Trigger,
     Segment,
+    Tier,
     Test,
     Function,
     Constant,
 }
 
 impl Keyword {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Rule, "rule"),
         (Self::Trigger, "trigger"),
         (Self::Segment, "segment"),
+        (Self::Tier, "tier"),
         (Self::Test, "test"),
         (Self::Function, "fn"),
         (Self::Constant, "const"),
     ];
+
+    /// Whether it begins a declaration at the start of a line even where a brace is still open: of the others, a line
+    /// within a body may begin with the word, too.
+    const fn ends_all_before(self) -> bool {
+        !matches!(self, Self::Constant | Self::Tier)
+    }
 
     /// The keyword that `text` begins with.
     fn at_start_of(text: &str) -> Option<Self> {
@@ -93,6 +101,13 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
     }
 }
 
+/// What follows a word, outside of texts and comments, up to the next of `ends` or the end of `text`.
+pub(super) fn clause<'a>(text: &'a str, word: &str, ends: &[&str]) -> Option<&'a str> {
+    let begin = Scanner::new(text).find(&[word])? + word.len();
+    let rest = &text[begin..];
+    Some(rest[..Scanner::new(rest).find(ends).unwrap_or(rest.len())].trim())
+}
+
 /// Characters that make a text read differently from what it says: control characters, zero width, right-to-left.
 fn is_hidden(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
@@ -115,6 +130,18 @@ impl<'a> Scanner<'a> {
         &self.text[self.at..]
     }
 
+    /// Where the first of these tokens begins.
+    fn find(mut self, tokens: &[&str]) -> Option<usize> {
+        loop {
+            self.skip_blank();
+            let start = self.at;
+            self.skip_token(self.rest().chars().next()?);
+            if tokens.contains(&&self.text[start..self.at]) {
+                return Some(start);
+            }
+        }
+    }
+
     fn first_word(mut self) -> Option<usize> {
         self.skip_blank();
         (!self.rest().is_empty()).then_some(self.at)
@@ -130,7 +157,7 @@ impl<'a> Scanner<'a> {
             let Some(c) = rest.chars().next() else { return found };
             let starts_line = self.at == 0 || self.text[..self.at].ends_with('\n');
             if let Some(keyword) = Keyword::at_start_of(rest).filter(|_| fresh)
-                && (depth == 0 || (starts_line && keyword != Keyword::Constant))
+                && (depth == 0 || (starts_line && keyword.ends_all_before()))
             {
                 found.push((self.at, keyword));
                 depth = 0;
@@ -224,6 +251,15 @@ mod tests {
         let expected =
             [(Keyword::Constant, 2), (Keyword::Function, 2), (Keyword::Rule, 4), (Keyword::Test, 9)];
         assert_eq!(starts(text), expected);
+    }
+
+    #[test]
+    fn a_clause_ends_at_a_word_outside_of_texts_and_comments() {
+        let text = "tier \"when\" when a == \"keep ;\" // keep\n keep when b; // ;";
+        assert_eq!(clause(text, "when", &["keep", ";"]), Some("a == \"keep ;\" // keep"));
+        assert_eq!(clause(text, "keep", &[";"]), Some("when b"));
+        assert_eq!(clause(text, "until", &[";"]), None);
+        assert_eq!(clause("segment \"a\" when b", "when", &[";"]), Some("b"));
     }
 
     #[test]

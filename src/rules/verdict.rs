@@ -52,6 +52,12 @@ pub(super) enum Why {
     Closed(Box<Closed>),
 }
 
+impl<T> Judged<T> {
+    pub(super) const fn holds(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
 impl Judged<Vec<Action>> {
     /// What is asked for: nothing when the condition did not hold.
     pub(super) fn into_actions(self) -> Vec<Action> {
@@ -182,6 +188,22 @@ pub struct TriggerVerdict {
     pub verdict: Verdict<Forwarded>,
 }
 
+/// How the condition of a tier was judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TierVerdict {
+    /// The tier.
+    pub tier: Arc<str>,
+    /// `file:line`.
+    pub at: Arc<str>,
+    /// How. Of a tier that is reviewed, what was asked last: who reaches it, then who keeps it.
+    #[serde(flatten)]
+    pub verdict: Verdict<Reached>,
+}
+
+/// A tier that the member reaches or keeps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reached {}
+
 /// Takes down how rules and triggers are judged, if somebody wants to know why.
 #[derive(Debug, Default)]
 pub(super) struct Minutes {
@@ -192,6 +214,7 @@ pub(super) struct Minutes {
     pub(super) succeeded: Vec<Arc<str>>,
     pub(super) rules: Vec<RuleVerdict>,
     pub(super) triggers: Vec<TriggerVerdict>,
+    pub(super) tiers: Vec<TierVerdict>,
 }
 
 impl Minutes {
@@ -207,7 +230,7 @@ impl Minutes {
         outcome: &Result<Judged<Effects>, RuleFailure>,
         lines: &[EffectLine],
     ) {
-        if self.watching && matches!(outcome, Ok(Judged::Held(_))) {
+        if self.watching && outcome.as_ref().is_ok_and(Judged::holds) {
             self.succeeded.push(unit.name.clone());
         }
         if self.telling == Telling::What {
@@ -221,6 +244,16 @@ impl Minutes {
         let suspension = program.suspended().iter().find(|known| is_suspended && known.rule == *rule);
         let verdict = suspension.map_or_else(|| Verdict::of(outcome, done), Verdict::of_suspended);
         self.rules.push(RuleVerdict { rule, at, on, verdict });
+    }
+
+    /// A condition of a tier was judged, perhaps again.
+    pub(super) fn tier(&mut self, unit: &Unit, outcome: &Result<Judged<()>, RuleFailure>) {
+        if self.telling == Telling::What {
+            return;
+        }
+        let (tier, at) = (unit.name.clone(), unit.cause.at.clone());
+        self.tiers.retain(|known| known.tier != tier);
+        self.tiers.push(TierVerdict { tier, at, verdict: Verdict::of(outcome, |()| Reached {}) });
     }
 
     /// A trigger was judged.
@@ -248,8 +281,8 @@ impl Minutes {
 /// The most rules that are named as not fired: who wonders about more asks for a dry run.
 const MAX_NAMED: usize = 5;
 
-/// What fired on the last event, and why the others did not.
-pub(super) fn in_words(rules: &[RuleVerdict]) -> String {
+/// What fired on the last event, and why the others did not; which tiers were not reached, and why not.
+pub(super) fn in_words(Minutes { rules, tiers, .. }: &Minutes) -> String {
     let fired = rules.iter().filter(|judged| matches!(judged.verdict, Verdict::Fired(_)));
     let fired: Vec<_> = fired.map(|judged| format!("\"{}\"", judged.rule)).collect();
     let mut sentences = vec![match &fired[..] {
@@ -266,6 +299,10 @@ pub(super) fn in_words(rules: &[RuleVerdict]) -> String {
         Some((&judged.rule, why))
     });
     let mut unmet: Vec<_> = unmet.map(|(rule, unmet)| format!("\"{rule}\" did not: {unmet}")).collect();
+    unmet.extend(tiers.iter().filter_map(|TierVerdict { tier, verdict, .. }| match verdict {
+        Verdict::NotFired(unmet) => Some(format!("tier \"{tier}\" was not reached: {unmet}")),
+        _ => None,
+    }));
     let left = unmet.split_off(unmet.len().min(MAX_NAMED)).len();
     sentences.append(&mut unmet);
     sentences.extend((left > 0).then(|| format!("{left} more did not")));

@@ -92,6 +92,7 @@ pub(super) enum Place {
     Rule,
     Trigger,
     Segment,
+    Tier,
     Test,
 }
 

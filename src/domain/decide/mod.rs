@@ -136,7 +136,8 @@ impl<'a> Frame<'a> {
     }
 
     /// What the engine does by itself, for the ledger.
-    fn engine(self, reason: &str) -> Cause {
+    /// The engine itself, for this reason.
+    pub fn engine(self, reason: &str) -> Cause {
         Cause {
             rule: reason.into(),
             at: ENGINE.into(),

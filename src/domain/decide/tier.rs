@@ -126,13 +126,25 @@ impl Draft {
         let Some(policy) = &tiers.policy else { return };
         let mut footing = std::mem::take(&mut self.member.standing.footing);
         // A tier that the program no longer has, or none, is below all others: the figures say which it becomes.
-        let before = self.member.standing.system_tier().and_then(|tier| tiers.rank(tier));
+        let before = self.system_rank(frame);
         let after =
             decide(&Assessor::of(&self.member, policy, frame.timezone), before.unwrap_or(0), &mut footing);
         self.member.standing.footing = footing;
-        let Some(tier) = tiers.ids().nth(after).filter(|_| before != Some(after)).cloned() else { return };
+        if before != Some(after) {
+            self.move_to_tier(frame, &frame.engine("tier policy"), after);
+        }
+    }
+
+    /// How many tiers are lower than the member's, people aside; `None` for a tier that the program does not have.
+    pub fn system_rank(&self, frame: Frame<'_>) -> Option<usize> {
+        self.member.standing.system_tier().and_then(|tier| frame.terms.tiers.rank(tier))
+    }
+
+    /// Moves the member to the tier of this rank, people aside.
+    pub fn move_to_tier(&mut self, frame: Frame<'_>, cause: &Cause, rank: usize) {
+        let Some(tier) = frame.terms.tiers.ids().nth(rank).cloned() else { return };
         self.change_tier(frame, |member| member.standing.set_system_tier(tier.clone()));
-        self.line(&frame.engine("tier policy"), "set_tier", None, Some(tier));
+        self.line(cause, "set_tier", None, Some(tier));
     }
 
     fn warn_of_downgrade(&mut self, frame: Frame<'_>) {

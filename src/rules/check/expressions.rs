@@ -260,11 +260,28 @@ impl Checker<'_> {
             self.problem(position, format!("there is no function called `{}`", call.name), help);
             return Known::ANY;
         }
-        if call.name == "set_tier" && self.manifest.terms.tiers.policy.is_some() {
-            let help = "leave the rule out, or take [tier_policy] out of program.toml".to_owned();
-            self.problem(position, "tiers follow [tier_policy], so rules cannot set them", Some(help));
+        if call.name == "set_tier" {
+            self.set_tier(position);
         }
         self.fitting(&call.name, &words, &kinds, &args, position, 0)
+    }
+
+    /// Members are moved by rules, or by something else.
+    fn set_tier(&mut self, position: Position) {
+        let (message, help) = if self.manifest.terms.tiers.policy.is_some() {
+            (
+                "tiers follow [tier_policy], so rules cannot set them",
+                "leave the rule out, or take [tier_policy] out of program.toml",
+            )
+        } else if self.has_tier_conditions {
+            (
+                "tiers follow their conditions, so rules cannot set them",
+                "say it with tier \"…\" when …, or leave all of those out",
+            )
+        } else {
+            return;
+        };
+        self.problem(position, message, Some(help.to_owned()));
     }
 
     /// The one of `words` that takes these arguments, of which the first `before` stand before the dot.
@@ -348,6 +365,7 @@ pub(super) const fn in_words(place: Place) -> &'static str {
         Place::Rule | Place::Anywhere => "a `rule`",
         Place::Trigger => "a `trigger`",
         Place::Segment => "a `segment`",
+        Place::Tier => "a `tier`",
         Place::Test => "a `test`",
     }
 }

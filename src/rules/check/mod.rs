@@ -17,6 +17,7 @@ mod operators;
 mod roles;
 mod segments;
 mod statements;
+mod tiers;
 
 use std::collections::BTreeMap;
 
@@ -98,6 +99,8 @@ pub(super) struct Checker<'a> {
     functions_by_name: BTreeMap<String, Vec<usize>>,
     rule_names: Vec<String>,
     segment_names: Vec<String>,
+    /// Whether conditions move members between tiers.
+    has_tier_conditions: bool,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -130,6 +133,7 @@ impl<'a> Checker<'a> {
             functions_by_name: BTreeMap::new(),
             rule_names: Vec::new(),
             segment_names: Vec::new(),
+            has_tier_conditions: false,
             problems: Vec::new(),
             here,
         };

@@ -1,6 +1,6 @@
 //! Texts that must name something: tiers, wallets, segments and their like.
 
-use rhai::{Dynamic, Expr};
+use rhai::{Dynamic, Expr, Position};
 
 use super::literals::Literal;
 use super::{Checker, Known, Role, Type};
@@ -53,10 +53,15 @@ impl Checker<'_> {
 
     /// A text that is written, or a constant, must name something that exists.
     pub(super) fn named(&mut self, role: Role, text: &Expr) {
-        let position = text.position();
-        let Some(Literal::Text(text)) = self.literal(text) else { return };
+        if let Some(Literal::Text(name)) = self.literal(text) {
+            self.unknown(role, &name, text.position());
+        }
+    }
+
+    /// Complains about a name of something that does not exist.
+    pub(super) fn unknown(&mut self, role: Role, name: &str, position: Position) {
         let Some((what, known)) = self.names_of(role) else { return };
-        if known.contains(&text) {
+        if known.iter().any(|known| known == name) {
             return;
         }
         let in_manifest = matches!(
@@ -72,10 +77,10 @@ impl Checker<'_> {
                 | Role::Counter
                 | Role::OwnEvent
         );
-        let help = suggest::or_list(&text, known.iter().map(String::as_str))
+        let help = suggest::or_list(name, known.iter().map(String::as_str))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
-            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{text}\" when …")));
-        self.problem(position, format!("there is no {what} called `{text}`"), help);
+            .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{name}\" when …")));
+        self.problem(position, format!("there is no {what} called `{name}`"), help);
     }
 
     /// Whether a word without quotes is the name of something that texts name.

@@ -14,11 +14,11 @@ use crate::rules::language::Group;
 
 /// A segment that a condition asks for.
 #[derive(Debug)]
-struct Mention {
+pub(super) struct Mention {
     /// `None` when it is not a plain text.
     name: Option<String>,
     /// Where in the condition.
-    position: Position,
+    pub(super) position: Position,
 }
 
 impl Checker<'_> {
@@ -104,7 +104,7 @@ impl Checker<'_> {
     }
 
     /// The segments that a condition asks for, itself or through functions.
-    fn mentions(&self, condition: &Expr) -> Vec<Mention> {
+    pub(super) fn mentions(&self, condition: &Expr) -> Vec<Mention> {
         let (mut found, mut followed) = (Vec::new(), BTreeSet::new());
         condition.walk(&mut Vec::new(), &mut |path| {
             self.mention(path, None, &mut found, &mut followed);

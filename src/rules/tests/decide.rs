@@ -232,7 +232,7 @@ fn a_failing_trigger_forwards_nothing_and_is_noted() {
 #[test]
 fn members_are_armed_once_and_again_after_each_tick() {
     let mut life = Life::new(program("rule \"a\" on tick.daily { }\nrule \"b\" on tier.review { }"));
-    assert_eq!(life.program.ticks_with_rules, [TickType::Daily, TickType::TierReview]);
+    assert_eq!(life.program.awaited_ticks, [TickType::Daily, TickType::TierReview]);
     let three = |day| at(&format!("2026-03-{day}T08:00:00Z"));
     life.send(r#"{"type":"visit"}"#);
     assert_eq!(life.member.next_wake_at, Some(three("04")));

@@ -42,10 +42,11 @@ fn passes(program: &Program, sources: &Sources) -> bool {
 /// Everything with a condition.
 fn units(code: &mut Code) -> Vec<&mut Unit> {
     let rules = code.rules.values_mut().chain(code.triggers.values_mut()).flatten();
-    rules.chain(code.segments.iter_mut().map(|judged| &mut judged.unit)).collect()
+    let tiers = code.tiers.iter_mut().flat_map(|tier| [&mut tier.reach].into_iter().chain(&mut tier.keep));
+    rules.chain(code.segments.iter_mut().map(|judged| &mut judged.unit)).chain(tiers).collect()
 }
 
-/// What the tests of a program do not notice: a rule, trigger or segment that never holds, or always; a constant that is
+/// What the tests of a program do not notice: a rule, trigger, segment or tier that never holds, or always; a constant that is
 /// another.
 fn unnoticed(what: &str, sources: &Sources) -> Vec<String> {
     let mut unnoticed = Vec::new();

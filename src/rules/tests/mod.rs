@@ -23,6 +23,7 @@ mod replays;
 mod segments;
 mod suspensions;
 mod tier;
+mod tier_conditions;
 mod verdicts;
 mod wallets;
 

@@ -1,0 +1,144 @@
+//! Makes what runs of what was parsed and checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Expr, Position};
+
+use crate::domain::effect::Cause;
+use crate::domain::segment::{Segment, SegmentType};
+use crate::domain::text::Name;
+
+use super::code::{File, On, SegmentUnit, TierUnit, Unit};
+use super::conditions::{Clause, Excerpt};
+use super::language::{Block, Group, Rung};
+use super::native::{Guard, Sight};
+use super::vocabulary::Type;
+
+/// The words that begin the clauses of a condition.
+const WHEN: &str = "when";
+const KEEP: &str = "keep";
+
+/// Makes units of what was checked.
+pub(super) struct Maker<'a> {
+    pub(super) files: &'a [File],
+    pub(super) version: i64,
+    pub(super) constants: &'a BTreeMap<String, Dynamic>,
+}
+
+/// What a clause names; the checker has seen that it is there.
+fn named(clause: Option<(String, Position)>) -> Option<Name> {
+    clause.and_then(|(name, _)| Name::parse(&name).ok())
+}
+
+/// What a declaration sees besides the member.
+type Variable = Option<(&'static str, Type)>;
+
+impl Maker<'_> {
+    /// Units by event, those of higher priority first, then by file and line. `events` runs beside `blocks`.
+    pub(super) fn grouped<E: Ord + Copy>(
+        &self,
+        blocks: Vec<(usize, Block)>,
+        events: Vec<On<E>>,
+        variable: fn(E) -> Variable,
+    ) -> BTreeMap<E, Vec<Unit>> {
+        let mut ordered: Vec<_> = blocks.into_iter().zip(events).collect();
+        ordered.sort_by_key(|((file, block), _)| {
+            (std::cmp::Reverse(block.priority), *file, block.position.line())
+        });
+        let mut by_event: BTreeMap<E, Vec<Unit>> = BTreeMap::new();
+        for ((file, block), On { event, own }) in ordered {
+            let unit = Unit { own_event: own, ..self.unit(file, block, variable(event)) };
+            by_event.entry(event).or_default().push(unit);
+        }
+        by_event
+    }
+
+    /// Segments in the order in which they are judged. `segments` runs beside `groups`.
+    pub(super) fn segments(&self, groups: Vec<(usize, Group)>, segments: Vec<Segment>) -> Vec<SegmentUnit> {
+        let unit = |(file, group): (usize, Group)| {
+            let Group { position, name, condition, .. } = group;
+            let written = self.excerpt((file, position), &[(WHEN, &[";"])]);
+            self.condition((file, position), name, condition, written)
+        };
+        let units = groups.into_iter().map(unit).zip(segments);
+        let (alone, compound): (Vec<_>, Vec<_>) = units
+            .map(|(unit, segment)| SegmentUnit { segment, unit })
+            .partition(|judged| judged.segment.kind != SegmentType::Compound);
+        alone.into_iter().chain(compound).collect()
+    }
+
+    /// Tiers, the lowest first. `ranks` runs beside `rungs`.
+    pub(super) fn tiers(&self, rungs: Vec<(usize, Rung)>, ranks: Vec<usize>) -> Vec<TierUnit> {
+        let unit = |((file, rung), rank): ((usize, Rung), usize)| {
+            let Rung { position, name, reach, keep, .. } = rung;
+            let at = (file, position);
+            let written = self.excerpt(at, &[(WHEN, &[KEEP, ";"])]);
+            let keep = keep.map(|keep| {
+                let written = self.excerpt(at, &[(KEEP, &[";"]), (WHEN, &[])]);
+                self.condition(at, name.clone(), keep, written)
+            });
+            TierUnit { rank, reach: self.condition(at, name, reach, written), keep }
+        };
+        let mut tiers: Vec<_> = rungs.into_iter().zip(ranks).map(unit).collect();
+        tiers.sort_by_key(|tier| tier.rank);
+        tiers
+    }
+
+    pub(super) fn tests(&self, blocks: Vec<(usize, Block)>) -> Vec<Unit> {
+        blocks.into_iter().map(|(file, block)| self.unit(file, block, None)).collect()
+    }
+
+    fn excerpt(&self, (file, position): (usize, Position), clauses: &[Clause<'_>]) -> Excerpt {
+        Excerpt::of_clause(&self.files[file].text, position, clauses)
+    }
+
+    /// A condition that nothing but itself depends on: it does nothing, and reads the member alone.
+    fn condition(
+        &self,
+        (file, position): (usize, Position),
+        name: Arc<str>,
+        condition: Expr,
+        written: Excerpt,
+    ) -> Unit {
+        let block = Block {
+            position,
+            name,
+            name_position: position,
+            event: String::new(),
+            event_position: position,
+            condition: Some(condition),
+            priority: 0,
+            campaign: None,
+            group: None,
+            body: Expr::Unit(position),
+        };
+        Unit { written, ..self.unit(file, block, None) }
+    }
+
+    fn unit(&self, file: usize, block: Block, event: Variable) -> Unit {
+        let written = Excerpt::of_condition(&self.files[file].text, &block);
+        let file = self.files[file].name.clone();
+        let line = block.position.line().unwrap_or(1);
+        let at = format!("{file}:{line}").into();
+        let cause = Cause {
+            rule: block.name.clone(),
+            at,
+            program_version: self.version,
+            campaign: named(block.campaign),
+        };
+        let sight = Sight { event, constants: self.constants };
+        Unit {
+            name: block.name,
+            file,
+            position: block.position,
+            guard: block.condition.as_ref().and_then(|condition| Guard::of(condition, sight)),
+            condition: block.condition,
+            written,
+            body: block.body,
+            cause,
+            group: named(block.group),
+            own_event: None,
+        }
+    }
+}
