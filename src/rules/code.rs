@@ -73,14 +73,21 @@ impl RuleEvent {
             Self::Source(SourceType::CartUpdated) => ("cart", Type::Cart),
             Self::Source(SourceType::SessionStarted | SourceType::SessionEnded) => ("session", Type::Session),
             Self::Tick(_) => ("tick", Type::Tick),
-            Self::Told(_) => ("event", Type::Event),
-            Self::Source(
-                SourceType::MemberUpdated
-                | SourceType::Signal
-                | SourceType::Command(_)
-                | SourceType::Offering(..),
-            ) => return None,
+            Self::Told(_) | Self::Source(SourceType::MemberUpdated | SourceType::Signal) => {
+                ("event", Type::Event)
+            }
+            Self::Source(SourceType::Command(_) | SourceType::Offering(..)) => return None,
         })
+    }
+
+    /// The loyalty event that its rules see as `event`.
+    pub(super) const fn seen_as(self) -> Option<EventType> {
+        match self {
+            Self::Told(kind) => Some(kind),
+            Self::Source(SourceType::MemberUpdated) => Some(EventType::MemberUpdated),
+            Self::Source(SourceType::Signal) => Some(EventType::SignalReceived),
+            Self::Source(_) | Self::Tick(_) => None,
+        }
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) enum Role {
     Counter,
     Achievement,
     CouponBook,
+    Reward,
     Endpoint,
     Category,
     Weekday,

@@ -383,6 +383,7 @@ impl Draft {
                 self.remember_in_reaction(&Brought::Coupon { coupon });
                 Ok(())
             }
+            Action::GiveReward(reward) => self.give_reward(frame, cause, reward),
             Action::Count { counter, amount } => self.count(frame, cause, (counter, *amount)),
             Action::Reset(counter) => self.reset(frame, cause, counter),
             Action::PutMark(mark) | Action::TakeMark(mark) => self.put_mark(frame, cause, (action, mark)),
