@@ -36,7 +36,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "segment \"Here\" when member.visits > 1;\ntier \"gold\" when member.in_segment(\"Here\");",
-        "2:35",
+        "2:36",
         "tiers are judged before segments",
     ),
     (
@@ -55,14 +55,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_planted_mistake_is_found_where_it_stands() {
+    let mut missed = Vec::new();
     for (rules, place, says) in MISTAKES {
         let problems = load(rules).err().unwrap_or_default();
         let found = problems.iter().any(|problem| {
             let text = format!("{} {}", problem.message, problem.help.as_deref().unwrap_or_default());
             format!("{}:{}", problem.line, problem.column) == *place && text.contains(says)
         });
-        assert!(found && problems.len() < 3, "{rules}: {problems:#?}");
+        if !found || problems.len() > 2 {
+            missed.push((rules, problems));
+        }
     }
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 #[test]
