@@ -22,7 +22,7 @@ use super::diagnostic::{Diagnostic, Spot};
 use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group};
 use super::manifest::Manifest;
-use super::native::{Guard, Sight};
+use super::native::{Deeds, Guard, Sight};
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -95,6 +95,8 @@ pub(super) struct Unit {
     /// The condition as it is written; empty without one.
     pub(super) written: Excerpt,
     pub(super) body: Expr,
+    /// What the body asks for, if it can do so without the interpreter.
+    pub(super) deeds: Option<Deeds>,
     pub(super) cause: Cause,
     /// The group of rules of which one counts.
     pub(super) group: Option<Name>,
@@ -517,6 +519,7 @@ impl Maker<'_> {
             guard: block.condition.as_ref().and_then(|condition| Guard::of(condition, sight)),
             condition: block.condition,
             written,
+            deeds: Deeds::of(&block.body, sight),
             body: block.body,
             cause,
             group: named(block.group),
