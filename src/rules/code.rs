@@ -23,7 +23,7 @@ use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group, Rung};
 use super::maker::Maker;
 use super::manifest::Manifest;
-use super::native::Guard;
+use super::native::{Deeds, Guard};
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -103,6 +103,8 @@ pub(super) struct Unit {
     /// The condition as it is written; empty without one.
     pub(super) written: Excerpt,
     pub(super) body: Expr,
+    /// What the body asks for, if it can do so without the interpreter.
+    pub(super) deeds: Option<Deeds>,
     pub(super) cause: Cause,
     /// The group of rules of which one counts.
     pub(super) group: Option<Name>,

@@ -322,11 +322,13 @@ impl Draft {
     /// Undoes what was done when it could not be done to the end.
     fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
-        let (order, desk) = (self.order.clone(), self.desk.clone());
+        // For most decisions nothing lies there.
+        let desk = (!self.desk.is_empty()).then(|| self.desk.clone());
+        let order = self.order.clone();
         let marks = [self.transfers.len(), self.told.len(), self.lines.len(), self.notes.len()];
         let outcome = act(self);
         if outcome.is_err() {
-            self.desk = desk;
+            self.desk = desk.unwrap_or_default();
             self.member.absorbed = absorbed;
             self.restore(standing, order, marks);
         }
