@@ -46,13 +46,22 @@ impl Diagnostic {
     /// A problem at `spot` of `file`.
     pub(super) fn new(file: &str, spot: Spot, message: impl Into<String>) -> Self {
         let Spot { line, column, length } = spot;
-        Self { file: file.to_owned(), line, column, length, message: message.into(), help: None, judged: None }
+        Self {
+            file: file.to_owned(),
+            line,
+            column,
+            length,
+            message: message.into(),
+            help: None,
+            judged: None,
+        }
     }
 
     /// Reads what a server says, which may be another version than this.
     pub fn told(problem: &Value) -> Option<Self> {
         let text = |key: &str| problem[key].as_str();
-        let number = |key: &str| problem[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+        let number =
+            |key: &str| problem[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
         let [line, column, length] = ["line", "column", "length"].map(number);
         let told = Self::new(text("file")?, Spot { line, column, length }, text("message")?);
         Some(told.maybe_help(text("help").map(str::to_owned)))

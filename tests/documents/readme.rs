@@ -1,36 +1,19 @@
-//! README.md, word for word: what it tells a newcomer to type is read from it and typed, in a folder that holds what a
-//! fresh clone holds. Only the ports differ, so that the test can run beside anything.
+//! README.md, word for word.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-#[path = "support/copy_folder.rs"]
-mod copy_folder;
-
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
-
-use copy_folder::copy_folder;
 use serde_json::Value;
 
-const README: &str = include_str!("../README.md");
-const PATIENCE: Duration = Duration::from_secs(30);
-const HELP: &str = "the README's steps need curl and python3: apt-get install curl python3";
+use super::newcomer::{Newcomer, PATIENCE, Page, Running, await_port, between};
 
-/// The fenced blocks of one language, in order.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    README.split(fence.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
+const README: Page = Page { name: "README.md", text: include_str!("../../README.md") };
 
 /// The one block of shell commands in which these words stand.
 fn shell(words: &str) -> &'static str {
-    let found: Vec<_> = blocks("sh").into_iter().filter(|block| block.contains(words)).collect();
-    assert_eq!(found.len(), 1, "README.md has {} blocks with `{words}`", found.len());
-    found[0]
+    README.shell(words)
 }
 
 /// The words that follow `cargo run --release` in a block; what it runs is already built.
@@ -41,110 +24,9 @@ fn arguments(block: &'static str) -> Vec<&'static str> {
     words.skip_while(|word| *word == "--").collect()
 }
 
-/// A process that ends with the test, and the lines that it prints.
-struct Running {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{HELP} ({e})"));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { child, lines }
-    }
-
-    /// Everything up to the first line that is wanted.
-    fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut text = String::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line =
-                self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("not seen in time, only: {text}"));
-            text.push_str(&line);
-            text.push('\n');
-            if wanted(&line) {
-                return text;
-            }
-        }
-    }
-
-    fn stop(mut self) {
-        let ended = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(ended.success());
-        assert!(self.child.wait().unwrap().success(), "it ends well when it is told to");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A newcomer: their clone, the address that the engine printed, their key.
-struct Newcomer {
-    clone: tempfile::TempDir,
-    address: String,
-    key: String,
-    hook: String,
-}
-
-impl Newcomer {
-    fn arrives() -> Self {
-        let clone = tempfile::tempdir().unwrap();
-        copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &clone.path().join("rules"));
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let hook = free.local_addr().unwrap().to_string();
-        Self { clone, address: String::new(), key: String::new(), hook }
-    }
-
-    /// Runs the binary as `cargo run` would. Answers what it printed up to its address.
-    fn run(&mut self, arguments: &[&str], last: &str) -> (Running, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_punchcard"));
-        command.args(arguments).current_dir(self.clone.path()).env("PUNCHCARD_BIND", "127.0.0.1:0");
-        let running = Running::start(&mut command);
-        let welcome = running.until(|line| line.contains(last));
-        self.address = between(&welcome, "listens on http://", "\n").to_owned();
-        (running, welcome)
-    }
-
-    /// Types commands into a shell; answers what they print.
-    fn types(&self, commands: &str) -> String {
-        let mine = commands.replace("127.0.0.1:8080", &self.address).replace("127.0.0.1:9000", &self.hook);
-        let output = Command::new("sh")
-            .args(["-euc", &mine])
-            .env("KEY", &self.key)
-            .current_dir(self.clone.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{HELP}\n{mine}\n{said}{}", String::from_utf8_lossy(&output.stderr));
-        said
-    }
-
-    /// Types commands that print JSON.
-    fn asks(&self, commands: &str) -> Vec<Value> {
-        let said = self.types(commands);
-        let values = serde_json::Deserializer::from_str(&said).into_iter();
-        values.collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}: {said}"))
-    }
-
-    fn program(&self) -> Value {
-        let get = "curl -s http://127.0.0.1:8080/v1/chains/harvest/program -H \"Authorization: Bearer $KEY\"";
-        self.asks(get).remove(0)
-    }
-}
-
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("`{before}` in {text}"));
-    rest.split(after).next().unwrap_or_default().trim()
+fn program(newcomer: &Newcomer) -> Value {
+    let get = "curl -s http://127.0.0.1:8080/v1/chains/harvest/program -H \"Authorization: Bearer $KEY\"";
+    newcomer.asks(get).remove(0)
 }
 
 #[test]
@@ -196,12 +78,12 @@ fn the_first_five_minutes_work_as_printed() {
 
     // 3. Change a rule; the running engine takes it over; `check` agrees.
     let earning: PathBuf = newcomer.clone.path().join("rules/harvest/earning.rhai");
-    let added = format!("{}\n{}", std::fs::read_to_string(&earning).unwrap(), blocks("rhai")[0]);
-    let version = newcomer.program()["version"].as_i64().unwrap();
+    let added = format!("{}\n{}", std::fs::read_to_string(&earning).unwrap(), README.blocks("rhai")[0]);
+    let version = program(&newcomer)["version"].as_i64().unwrap();
     std::fs::write(&earning, added).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while newcomer.program()["version"] != version + 1 {
-        assert!(Instant::now() < deadline, "the edit is not in force: {}", newcomer.program());
+    while program(&newcomer)["version"] != version + 1 {
+        assert!(Instant::now() < deadline, "the edit is not in force: {}", program(&newcomer));
     }
     let app_order = shell("README-2").lines().skip(2).collect::<Vec<_>>().join("\n");
     let app_order =
@@ -217,17 +99,9 @@ fn the_first_five_minutes_work_as_printed() {
     engine.stop();
 }
 
-fn await_port(address: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    while std::net::TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < deadline, "nobody listens on {address}; {HELP}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn every_command_of_the_table_exists() {
-    let verbs: Vec<_> = README.lines().filter_map(|line| line.strip_prefix("| `punchcard ")).collect();
+    let verbs: Vec<_> = README.text.lines().filter_map(|line| line.strip_prefix("| `punchcard ")).collect();
     assert!(verbs.len() >= 7, "{verbs:?}");
     for line in verbs {
         let verb = line.split(['`', ' ']).next().unwrap();
@@ -245,7 +119,7 @@ fn every_command_of_the_table_exists() {
 /// `cargo run` must know which binary is meant.
 #[test]
 fn the_run_command_needs_no_name() {
-    let manifest: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+    let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     assert_eq!(manifest["package"]["default-run"].as_str(), Some("punchcard"));
     assert!(
         shell("cargo test")

@@ -51,7 +51,8 @@ impl World {
         let Given { mut member, foresight, coupons, profile } = given;
         let change =
             ProfileChange::parse(&Value::Object(profile).to_string()).map_err(|bad| bad.to_string())?;
-        let (profile, _) = member.profile.after(change, self.today()).map_err(|refused| refused.to_string())?;
+        let (profile, _) =
+            member.profile.after(change, self.today()).map_err(|refused| refused.to_string())?;
         member.profile = profile;
         self.member = member;
         self.foresight = foresight;

@@ -314,10 +314,12 @@ impl Checker<'_> {
                 .max_by_key(|word| word.params.len());
             let owner = (before == 0).then(|| self.owner_of(words, kinds)).flatten();
             let help = owner.map(|owner| format!("write {owner}.{name}(…)"));
-            let help = help.or_else(|| wanted.map(|word| {
-                let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
-                format!("it wants {name}({})", wants.join(", "))
-            }));
+            let help = help.or_else(|| {
+                wanted.map(|word| {
+                    let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
+                    format!("it wants {name}({})", wants.join(", "))
+                })
+            });
             return self.refused(position, message, help);
         };
         // What stands before a dot may not be among the arguments, so both are counted from the end.

@@ -206,10 +206,7 @@ fn a_failing_test_says_what_fired_and_why_the_others_did_not() {
         "#;
     let report = check_for(sources(rules), &chain());
     let failure = report.tests[0].failure.clone().unwrap();
-    assert_eq!(
-        failure.message,
-        "awarded() is 1, expected == 2; tier() is \"bronze\", expected == \"gold\""
-    );
+    assert_eq!(failure.message, "awarded() is 1, expected == 2; tier() is \"bronze\", expected == \"gold\"");
     let why = "\"fires\" fired: award 1 points\n\
         \"big\" did not: member.points >= 100 (member.points is 0), member.tier == \"gold\" (member.tier is \"bronze\")";
     assert_eq!(failure.judged.as_ref().unwrap().in_lines(), why);
@@ -254,10 +251,16 @@ fn whatever_is_expected_a_failing_test_shows_what_is() {
     for (expectation, said) in [
         ("points() == 60", "this is 6, expected == 60"),
         ("points() in [5, 7]", "this is 6, expected in [5, 7]"),
-        ("awarded() == 60 || tier() == \"gold\"", "awarded() is 1, expected == 60; tier() is \"bronze\", expected == \"gold\""),
+        (
+            "awarded() == 60 || tier() == \"gold\"",
+            "awarded() is 1, expected == 60; tier() is \"bronze\", expected == \"gold\"",
+        ),
         ("fired(\"Big\")", "expected fired(\"Big\"); fired: \"Small\""),
         ("!fired(\"Small\")", "expected !fired(\"Small\"); fired: \"Small\""),
-        ("told(\"tier.upgraded\")", "expected told(\"tier.upgraded\"); told: \"order.completed\", \"points.earned\""),
+        (
+            "told(\"tier.upgraded\")",
+            "expected told(\"tier.upgraded\"); told: \"order.completed\", \"points.earned\"",
+        ),
         ("!forwarded(\"crm\")", "expected !forwarded(\"crm\"); forwarded to: \"crm\""),
         ("achieved(\"regular\")", "expected achieved(\"regular\"); achieved: nothing"),
         ("marked(\"new\")", "expected marked(\"new\"); marked: \"vip\""),
@@ -274,11 +277,18 @@ fn whatever_is_expected_a_failing_test_shows_what_is() {
 
 #[test]
 fn a_rule_that_fails_many_tests_is_told_of_once() {
-    let tests: String = (0..12).map(|n| format!("test \"t{n}\" {{ send(\"visit\"); expect points() == 1; }}\n")).collect();
-    let rules = "rule \"odd\" on visit { award(member.points - 1); }\ntest \"other\" { expect points() == 1; }\n".to_owned() + &*tests;
+    let tests: String =
+        (0..12).map(|n| format!("test \"t{n}\" {{ send(\"visit\"); expect points() == 1; }}\n")).collect();
+    let rules =
+        "rule \"odd\" on visit { award(member.points - 1); }\ntest \"other\" { expect points() == 1; }\n"
+            .to_owned()
+            + &*tests;
     let text = check_for(sources(&rules), &chain()).render(Path::new("corner"), Colour::Plain);
     assert_eq!(text.matches("Error: ").count(), 2, "{text}");
     assert_eq!(text.matches("`award` needs zero or more").count(), 2, "the message and the note: {text}");
-    assert!(text.contains("11 tests more end here") && text.contains("no event was sent before this"), "{text}");
+    assert!(
+        text.contains("11 tests more end here") && text.contains("no event was sent before this"),
+        "{text}"
+    );
     assert!(text.ends_with("acme: 1 rule, 13 of 13 tests failed\n"), "{text}");
 }
