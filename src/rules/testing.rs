@@ -47,6 +47,8 @@ pub struct TestOutcome {
 /// What tests read of the member, as it is called there.
 const MEMBER: &str = "member";
 
+/// Of so many failing tests it is told how rules judged: nobody reads of more at once.
+const MAX_JUDGED: usize = 50;
 /// How long all tests of a program may take together: far more than honest ones do.
 const TIME: Duration = Duration::from_secs(60);
 /// Said when it is up.
@@ -79,8 +81,24 @@ pub(super) fn run_within(
     };
     let outcomes = || program.code.tests.iter().map(ended).collect();
     // A test runs rules while it runs itself, so it needs the stack of both.
-    on_big_stack(outcomes)
-        .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect())
+    let mut outcomes: Vec<_> = on_big_stack(outcomes)
+        .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect());
+    judge_once(&mut outcomes);
+    outcomes
+}
+
+/// How rules judged the event before is told of the first tests that fail, and once of those that one rule's failure ended.
+fn judge_once(outcomes: &mut [TestOutcome]) {
+    let (mut left, mut ends) = (MAX_JUDGED, Vec::new());
+    for TestOutcome { failure, ended_by, .. } in outcomes {
+        let Some(failure) = failure else { continue };
+        if left == 0 || ended_by.as_ref().is_some_and(|end| ends.contains(end)) {
+            failure.judged = None;
+        } else {
+            left -= 1;
+            ends.extend(ended_by.clone());
+        }
+    }
 }
 
 /// What tests run on: rules know what their event brings, tests always the member.

@@ -39,7 +39,7 @@ impl Reader {
         let folder = self.newcomer.clone.path().join("corner");
         std::fs::create_dir_all(&folder).unwrap();
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(file)).unwrap();
-        writeln!(file, "{text}").unwrap();
+        writeln!(file, "{text}\n").unwrap();
     }
 
     /// Types what stands in a block. What the page says that `corner` is answered must be answered.

@@ -283,7 +283,10 @@ fn a_rule_that_fails_many_tests_is_told_of_once() {
         "rule \"odd\" on visit { award(member.points - 1); }\ntest \"other\" { expect points() == 1; }\n"
             .to_owned()
             + &*tests;
-    let text = check_for(sources(&rules), &chain()).render(Path::new("corner"), Colour::Plain);
+    let report = check_for(sources(&rules), &chain());
+    let judged = report.tests.iter().filter(|test| test.failure.as_ref().unwrap().judged.is_some());
+    assert_eq!(judged.count(), 2, "of 13 that fail");
+    let text = report.render(Path::new("corner"), Colour::Plain);
     assert_eq!(text.matches("Error: ").count(), 2, "{text}");
     assert_eq!(text.matches("`award` needs zero or more").count(), 2, "the message and the note: {text}");
     assert!(
