@@ -12,27 +12,27 @@ use serde_json::Value;
 
 use super::copy_folder::copy_folder;
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
-pub const PUNCHCARD: &str = env!("CARGO_BIN_EXE_punchcard");
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PUNCHCARD: &str = env!("CARGO_BIN_EXE_punchcard");
 const HELP: &str = "the steps need curl and python3: apt-get install curl python3";
 
 /// A page of the documentation.
 #[derive(Clone, Copy)]
-pub struct Page {
-    pub name: &'static str,
-    pub text: &'static str,
+pub(crate) struct Page {
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// A fenced block, and the indented lines right behind it.
-pub struct Block {
-    pub language: &'static str,
-    pub text: &'static str,
-    pub shown: Vec<&'static str>,
+pub(crate) struct Block {
+    pub(crate) language: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) shown: Vec<&'static str>,
 }
 
 impl Page {
     /// All fenced blocks, in order.
-    pub fn all_blocks(self) -> Vec<Block> {
+    pub(crate) fn all_blocks(self) -> Vec<Block> {
         let mut fences = self.text.split("\n```");
         fences.next();
         let mut found = Vec::new();
@@ -46,13 +46,13 @@ impl Page {
     }
 
     /// The fenced blocks of one language, in order.
-    pub fn blocks(self, language: &str) -> Vec<&'static str> {
+    pub(crate) fn blocks(self, language: &str) -> Vec<&'static str> {
         let all = self.all_blocks().into_iter();
         all.filter(|block| block.language == language).map(|block| block.text).collect()
     }
 
     /// The one block of shell commands in which these words stand.
-    pub fn shell(self, words: &str) -> &'static str {
+    pub(crate) fn shell(self, words: &str) -> &'static str {
         let found: Vec<_> = self.blocks("sh").into_iter().filter(|block| block.contains(words)).collect();
         assert_eq!(found.len(), 1, "{} has {} blocks with `{words}`", self.name, found.len());
         found[0]
@@ -60,13 +60,13 @@ impl Page {
 }
 
 /// A process that ends with the test, and the lines that it prints.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Running {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{HELP} ({e})"));
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -77,7 +77,7 @@ impl Running {
     }
 
     /// Everything up to the first line that is wanted.
-    pub fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut text = String::new();
         loop {
@@ -92,7 +92,7 @@ impl Running {
         }
     }
 
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let ended = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(ended.success());
         assert!(self.child.wait().unwrap().success(), "it ends well when it is told to");
@@ -107,15 +107,15 @@ impl Drop for Running {
 }
 
 /// A newcomer: their clone, the address that the engine printed, their key.
-pub struct Newcomer {
-    pub clone: tempfile::TempDir,
-    pub address: String,
-    pub key: String,
-    pub hook: String,
+pub(crate) struct Newcomer {
+    pub(crate) clone: tempfile::TempDir,
+    pub(crate) address: String,
+    pub(crate) key: String,
+    pub(crate) hook: String,
 }
 
 impl Newcomer {
-    pub fn arrives() -> Self {
+    pub(crate) fn arrives() -> Self {
         let clone = tempfile::tempdir().unwrap();
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &clone.path().join("rules"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -124,7 +124,7 @@ impl Newcomer {
     }
 
     /// Runs the binary as `cargo run` would. Answers what it printed up to its address.
-    pub fn run(&mut self, arguments: &[&str], last: &str) -> (Running, String) {
+    pub(crate) fn run(&mut self, arguments: &[&str], last: &str) -> (Running, String) {
         let mut command = Command::new(PUNCHCARD);
         command.args(arguments).current_dir(self.clone.path()).env("PUNCHCARD_BIND", "127.0.0.1:0");
         let running = Running::start(&mut command);
@@ -134,16 +134,14 @@ impl Newcomer {
     }
 
     /// Types commands into a shell; answers what they print.
-    pub fn types(&self, commands: &str) -> String {
+    pub(crate) fn types(&self, commands: &str) -> String {
         let mine = commands.replace("127.0.0.1:8080", &self.address).replace("127.0.0.1:9000", &self.hook);
-        let path = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{path}", Path::new(PUNCHCARD).parent().unwrap().display());
+        let installed = Path::new(PUNCHCARD).parent().unwrap().display();
         let output = Command::new("sh")
-            .args(["-euc", &mine])
+            .args(["-euc", &format!("PATH=\"{installed}:$PATH\"\n{mine}")])
             .env("KEY", &self.key)
             .env("PUNCHCARD_KEY", &self.key)
             .env("PUNCHCARD_URL", format!("http://{}", self.address))
-            .env("PATH", path)
             .current_dir(self.clone.path())
             .output()
             .unwrap();
@@ -153,19 +151,19 @@ impl Newcomer {
     }
 
     /// Types commands that print JSON.
-    pub fn asks(&self, commands: &str) -> Vec<Value> {
+    pub(crate) fn asks(&self, commands: &str) -> Vec<Value> {
         let said = self.types(commands);
         let values = serde_json::Deserializer::from_str(&said).into_iter();
         values.collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}: {said}"))
     }
 }
 
-pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("`{before}` in {text}"));
     rest.split(after).next().unwrap_or_default().trim()
 }
 
-pub fn await_port(address: &str) {
+pub(crate) fn await_port(address: &str) {
     let deadline = Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(address).is_err() {
         assert!(Instant::now() < deadline, "nobody listens on {address}; {HELP}");
