@@ -4,9 +4,12 @@ use std::fmt;
 
 use rhai::Position;
 use serde::Serialize;
+use serde_json::Value;
+
+use super::expectation::Judgement;
 
 /// One problem, at one word of one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnostic {
     /// File within the chain's folder.
     pub file: String,
@@ -21,6 +24,9 @@ pub struct Diagnostic {
     /// What to do, such as "did you mean `award`?".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Of a test that fails: what became of the event before.
+    #[serde(flatten)]
+    pub judged: Option<Box<Judgement>>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -40,7 +46,25 @@ impl Diagnostic {
     /// A problem at `spot` of `file`.
     pub(super) fn new(file: &str, spot: Spot, message: impl Into<String>) -> Self {
         let Spot { line, column, length } = spot;
-        Self { file: file.to_owned(), line, column, length, message: message.into(), help: None }
+        Self {
+            file: file.to_owned(),
+            line,
+            column,
+            length,
+            message: message.into(),
+            help: None,
+            judged: None,
+        }
+    }
+
+    /// Reads what a server says, which may be another version than this.
+    pub fn told(problem: &Value) -> Option<Self> {
+        let text = |key: &str| problem[key].as_str();
+        let number =
+            |key: &str| problem[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+        let [line, column, length] = ["line", "column", "length"].map(number);
+        let told = Self::new(text("file")?, Spot { line, column, length }, text("message")?);
+        Some(told.maybe_help(text("help").map(str::to_owned)))
     }
 
     /// Says what to do.

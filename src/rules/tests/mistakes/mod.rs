@@ -44,7 +44,7 @@ impl<'a> Expected<'a> {
     }
 
     fn is(&self, problem: &Diagnostic, folder: &Sources) -> bool {
-        let Diagnostic { file, line, column, length, message, help } = problem;
+        let Diagnostic { file, line, column, length, message, help, .. } = problem;
         let text = folder.get(file).unwrap_or_default().lines().nth(line - 1).unwrap_or_default();
         let word: String = text.chars().skip(column - 1).take(*length).collect();
         self.place == format!("{file}:{line}:{column}")
