@@ -111,7 +111,8 @@ fn tell(chain: &str, verb: &Publish, status: u16, answer: &Value) -> Result<(), 
                 let Value::String(file) = &problem["file"] else { continue };
                 let (line, column, message) =
                     (&problem["line"], &problem["column"], text(&problem["message"]));
-                out::error(format_args!("{file}:{line}:{column}: {message}"));
+                let help = problem["help"].as_str().map_or(String::new(), |help| format!(" ({help})"));
+                out::error(format_args!("{file}:{line}:{column}: {message}{help}"));
             }
             let detail = answer.get("detail").unwrap_or(answer);
             return Err(Failure::Failed(format!("the server answered {status}: {}", text(detail))));

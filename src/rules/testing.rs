@@ -18,7 +18,7 @@ use super::bench::{Bench, World};
 use super::check::start;
 use super::code::Unit;
 use super::conditions::{Excerpt, false_parts};
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::language;
 use super::program::{Program, Sources, on_big_stack};
 use super::requests::Failure;
@@ -80,7 +80,8 @@ fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> T
         let file = function.and_then(|name| program.code.function_files.get(&name)).unwrap_or(&test.file);
         let text = sources.get(file).unwrap_or_default();
         let fired = bench.lock().verdicts_in_words();
-        Diagnostic::new(file, Spot::of_position(text, position.or_else(test.position)), message).help(fired)
+        let spot = Spot::of_position(text, position.or_else(test.position));
+        Diagnostic::new(Mistake::TestFailed, file, spot, message).help(fired)
     });
     ended(test, failure)
 }
@@ -92,7 +93,15 @@ fn ended(test: &Unit, failure: Option<Diagnostic>) -> TestOutcome {
 
 fn not_run(test: &Unit, why: &str) -> TestOutcome {
     let spot = Spot { line: test.position.line().unwrap_or(1), ..Spot::START };
-    ended(test, Some(Diagnostic::new(&test.file, spot, format!("the test could not run: {why}"))))
+    ended(
+        test,
+        Some(Diagnostic::new(
+            Mistake::TestNotRun,
+            &test.file,
+            spot,
+            format!("the test could not run: {why}"),
+        )),
+    )
 }
 
 fn perform(test: &Unit, program: &Program, bench: &Bench) -> Result<(), Failure> {
