@@ -206,7 +206,7 @@ fn no_function(signature: &str) -> String {
     let Some((name, types)) = signature.split_once('(') else {
         return format!("there is no function called `{signature}`");
     };
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     let types: Vec<_> = types.split(',').filter(|kind| !kind.trim().is_empty()).map(in_words).collect();
     format!("`{}` cannot be used with ({})", name.trim(), types.join(", "))
 }
