@@ -57,6 +57,7 @@ async fn each_line_shows_the_rule_as_it_was_when_it_was_decided(app: TestApp) {
         (&json!("rule"), &json!("Points per dollar"), &json!("earning.rhai:12"))
     );
     assert_eq!((&because["text"], &because["version"]["version"]), (&json!(old), &json!(1)));
+    assert_eq!(because["uses"], json!(["const POINTS_PER_DOLLAR = 1;"]));
     let input = &older["input"];
     assert_eq!(
         (&input["key"], &input["type"], &input["status"]),

@@ -227,9 +227,7 @@ impl<'a> Checker<'a> {
         if let Some((name, kind)) = event.variable() {
             self.variable(name, kind);
         }
-        if let RuleEvent::Told(kind) = event {
-            self.here.event = Some(kind);
-        }
+        self.here.event = event.seen_as();
     }
 
     /// Complains about what no rule starts on, and checks the rest of it as if it were what was probably meant.
