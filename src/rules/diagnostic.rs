@@ -97,7 +97,7 @@ pub struct Diagnostic {
     /// Length of the offending word in characters; at least 1.
     pub length: usize,
     /// The line as it is written, if there is one.
-    pub source: String,
+    pub source: Box<str>,
     /// What is wrong.
     pub message: String,
     /// What to do, such as "did you mean `award`?".
@@ -128,7 +128,7 @@ impl Diagnostic {
             line,
             column,
             length,
-            source,
+            source: source.into(),
             message: message.into(),
             help: None,
         }

@@ -41,11 +41,11 @@ impl Checker<'_> {
         }
         match (effect, args) {
             ("progress", [achievement, ..]) => self.progress(achievement),
-            ("count", [_, amount]) => {
-                if self.literal_number(amount).is_some_and(|amount| !amount.fract().is_zero()) {
-                    let at = super::start(amount);
-                    self.problem(Mistake::OutOfRange, at, "a counter counts whole numbers", None);
-                }
+            ("count", [_, amount])
+                if self.literal_number(amount).is_some_and(|amount| !amount.fract().is_zero()) =>
+            {
+                let at = super::start(amount);
+                self.problem(Mistake::OutOfRange, at, "a counter counts whole numbers", None);
             }
             _ => {}
         }

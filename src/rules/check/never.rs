@@ -75,6 +75,10 @@ impl Checker<'_> {
             if self.literal(path).is_some() || self.changes(path) {
                 continue;
             }
+            let has_most = known.bounds.is_some_and(|bounds| bounds.high.is_some());
+            if !has_most && self.constant(literal).is_some() {
+                continue; // a limit of zero that switches something off
+            }
             let what = self.path(path).map_or_else(|| "this".to_owned(), |path| path.path);
             self.bounded(&what, known, (sign, number), super::start(literal));
         }

@@ -455,7 +455,7 @@ fn when_one_of_a_group_fails_the_group_waits_and_a_replay_lets_one_count() {
         let rules = |first: &str| {
             format!(
                 "rule \"first\" on {kind} when member.visits > 0 priority 1 group \"g\" {{ award({first}); }}\n\
-                 rule \"second\" on {kind} group \"g\" {{ award(10); }}\n\
+                 rule \"second\" on {kind} when member.visits > 0 group \"g\" {{ award(10); }}\n\
                  rule \"quiet\" on {kind} when member.tier == \"gold\" group \"g\" {{ award(10); }}\n\
                  rule \"other\" on {kind} {{ award(1); }}"
             )

@@ -52,7 +52,7 @@ impl<'a> Expected<'a> {
         let text = folder.get(file).unwrap_or_default().lines().nth(line - 1).unwrap_or_default();
         let word: String = text.chars().skip(column - 1).take(*length).collect();
         self.code == code.as_str()
-            && source == text.trim_end()
+            && **source == *text.trim_end()
             && self.place == format!("{file}:{line}:{column}")
             && self.word == word
             && message.contains(self.message)
