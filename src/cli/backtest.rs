@@ -23,7 +23,7 @@ use crate::rules::backtest::Plan;
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder;
 use crate::rules::program::{Program, Sources};
-use crate::rules::report::chain_of;
+use crate::rules::report::{chain_of, render};
 use crate::store::{self, DatabaseUrl, Store};
 
 use super::out::{self, thousands};
@@ -33,6 +33,7 @@ const AFTER_HELP: &str = "\
 Examples:
   punchcard backtest --chain harvest --rules ideas/harvest --since 2026-05-01
   punchcard backtest --chain harvest --rules ideas/harvest --csv > members.csv
+  punchcard backtest --chain harvest --version 11
   punchcard backtest --chain harvest --rules ideas/harvest --log-file may.ndjson
 
 A time is a day of the chain's calendar (2026-05-01), or an instant (2026-05-01T12:00:00Z).
@@ -53,8 +54,11 @@ pub(super) struct Backtest {
     #[arg(long, value_name = "CHAIN")]
     chain: ChainId,
     /// The folder of the rules to try
-    #[arg(long = "rules", value_name = "DIR")]
-    candidate: PathBuf,
+    #[arg(long = "rules", value_name = "DIR", required_unless_present = "version")]
+    folder: Option<PathBuf>,
+    /// A version that was published, instead of a folder
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["folder", "log_file"])]
+    version: Option<i64>,
     /// From when on they decide [default: the beginning]
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     since: Option<When>,
@@ -107,45 +111,79 @@ impl When {
 
 pub(super) fn run(verb: &Backtest) -> Result<(), Failure> {
     let Some(loaded) = super::configuration(&verb.flags.0)? else { return Ok(()) };
-    let sources = folder::read(&verb.candidate).map_err(|problem| complain(&verb.candidate, &[problem]))?;
+    let tried = Tried::read(verb)?;
     let now = Clock::System.now();
     match &verb.log_file {
-        Some(log) => on_log(verb, &loaded.config, log, &sources, now),
-        None => on_store(verb, &loaded.config, sources, now),
+        Some(log) => on_log(verb, &loaded.config, log, &tried, now),
+        None => on_store(verb, &loaded.config, &tried, now),
     }
 }
 
-fn on_store(verb: &Backtest, config: &Config, sources: Sources, now: Timestamp) -> Result<(), Failure> {
+/// The folder of the rules to try; of a version that was published it is in the store.
+struct Tried {
+    dir: PathBuf,
+    sources: Sources,
+}
+
+impl Tried {
+    fn read(verb: &Backtest) -> Result<Self, Failure> {
+        let dir = verb.folder.clone().unwrap_or_default();
+        if verb.version.is_some() {
+            return Ok(Self { dir, sources: Sources::default() });
+        }
+        match folder::read(&dir) {
+            Ok(sources) => Ok(Self { dir, sources }),
+            Err(problem) => Err(Self { dir, sources: Sources::default() }.complain(&[problem])),
+        }
+    }
+
+    /// Says what does not check, and where.
+    fn complain(&self, problems: &[Diagnostic]) -> Failure {
+        for problem in problems {
+            out::draw(&render(problem, &self.dir, &self.sources, out::colour()));
+        }
+        Failure::Failed("the rules do not check; nothing was compared".to_owned())
+    }
+
+    fn failed(&self, failure: BacktestFailure) -> Failure {
+        match failure {
+            BacktestFailure::DoesNotCheck(problems) => self.complain(&problems),
+            other => Failure::because("cannot compare", &other),
+        }
+    }
+}
+
+fn on_store(verb: &Backtest, config: &Config, tried: &Tried, now: Timestamp) -> Result<(), Failure> {
     let store = existing_store(config)?.ok_or_else(|| {
         Failure::Failed(format!("there is no database {}; name one with --database", config.database))
     })?;
     let chain = stored_chain(&store, &verb.chain)?
         .ok_or_else(|| Failure::Failed(format!("there is no chain {} in {}", verb.chain, config.database)))?;
     let range = verb.range(&chain, now)?;
-    let (plan, guests) = Stored::open(store, Readers::Own, &chain.id, Candidate::Files(sources), range)
-        .map_err(|f| verb.failed(f))?;
-    verb.compare(&plan, &guests)
+    let candidate = verb.version.map_or_else(|| Candidate::Files(tried.sources.clone()), Candidate::Version);
+    let (plan, guests) = Stored::open(store, Readers::Own, &chain.id, candidate, range)
+        .map_err(|failure| tried.failed(failure))?;
+    verb.compare(&plan, &guests, tried)
 }
 
 fn on_log(
     verb: &Backtest,
     config: &Config,
     log: &Path,
-    sources: &Sources,
+    tried: &Tried,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let (chain, current) = current(config, &verb.chain)?;
     let range = verb.range(&chain, now)?;
-    let candidate =
-        Program::load(sources, &chain, 0).map_err(|problems| complain(&verb.candidate, &problems))?;
+    let candidate = Program::load(&tried.sources, &chain, 0).map_err(|problems| tried.complain(&problems))?;
     let reading = format!("cannot read {}", log.display());
     let file = File::open(log).map_err(|error| Failure::because(&reading, &error))?;
     let mut bar = Bar::new();
     let log = LogFile::read(BufReader::new(file), &chain, now, |lines| bar.read(lines));
     bar.clear();
-    let log = log.map_err(|failure| verb.failed(failure))?;
+    let log = log.map_err(|failure| tried.failed(failure))?;
     let plan = log.plan(chain, current, Arc::new(candidate), range);
-    verb.compare(&plan, &log)
+    verb.compare(&plan, &log, tried)
 }
 
 /// The database, unless it is a file that is not there: opening would make an empty one.
@@ -173,18 +211,11 @@ fn current(config: &Config, id: &ChainId) -> Result<(Chain, Current), Failure> {
         ));
     }
     let dir = config.rules.join(id.as_str());
-    let sources = folder::read(&dir).map_err(|problem| complain(&dir, &[problem]))?;
-    let chain = chain_of(id.as_str(), &sources).map_err(|problems| complain(&dir, &problems))?;
-    let program = Program::load(&sources, &chain, 1).map_err(|problems| complain(&dir, &problems))?;
+    let mut there = Tried { dir, sources: Sources::default() };
+    there.sources = folder::read(&there.dir).map_err(|problem| there.complain(&[problem]))?;
+    let chain = chain_of(id.as_str(), &there.sources).map_err(|problems| there.complain(&problems))?;
+    let program = Program::load(&there.sources, &chain, 1).map_err(|problems| there.complain(&problems))?;
     Ok((chain, Current { program, endpoints: Vec::new() }))
-}
-
-/// Says what does not check, and where.
-fn complain(dir: &Path, problems: &[Diagnostic]) -> Failure {
-    for problem in problems {
-        out::error(format_args!("{}/{problem}", dir.display()));
-    }
-    Failure::Failed("the rules do not check; nothing was compared".to_owned())
 }
 
 impl Backtest {
@@ -196,14 +227,7 @@ impl Backtest {
         Ok(Range { since, until, now })
     }
 
-    fn failed(&self, failure: BacktestFailure) -> Failure {
-        match failure {
-            BacktestFailure::DoesNotCheck(problems) => complain(&self.candidate, &problems),
-            other => Failure::because("cannot compare", &other),
-        }
-    }
-
-    fn compare(&self, plan: &Plan, guests: &dyn Guests) -> Result<(), Failure> {
+    fn compare(&self, plan: &Plan, guests: &dyn Guests, tried: &Tried) -> Result<(), Failure> {
         let machine = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let threads = self
             .threads
@@ -222,7 +246,7 @@ impl Backtest {
             ControlFlow::Continue(())
         });
         bar.clear();
-        let report = report.map_err(|failure| self.failed(failure))?;
+        let report = report.map_err(|failure| tried.failed(failure))?;
         if self.json {
             let json = serde_json::to_string_pretty(&report)
                 .unwrap_or_else(|_| unreachable!("plain structs serialize"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::rules::folder::is_meant_for_a_chain;
-use crate::rules::report::{ChainReport, Colour, check_folder};
+use crate::rules::report::{ChainReport, check_folder};
 
 use super::{Failure, out};
 
@@ -42,9 +42,8 @@ pub(super) fn run(verb: &Check) -> Result<(), Failure> {
             .unwrap_or_else(|_| unreachable!("plain structs serialize"));
         out::line(format_args!("{json}"));
     } else {
-        let colour = if out::is_watched() { Colour::Terminal } else { Colour::Plain };
         for (folder, report) in folders.iter().zip(&reports) {
-            out::text(&report.render(folder, colour));
+            out::text(&report.render(folder, out::colour()));
         }
     }
     if good { Ok(()) } else { Err(Failure::Reported) }

@@ -13,8 +13,10 @@ mod publish;
 mod reference;
 mod sample;
 mod serve;
+mod server;
 mod till;
 mod verify;
+mod versions;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -48,6 +50,9 @@ enum Verb {
     Check(check::Check),
     NewChain(new_chain::NewChain),
     Publish(publish::Publish),
+    Versions(versions::Versions),
+    Diff(versions::Diff),
+    Rollback(versions::Rollback),
     Migrate(migrate::Migrate),
     Backtest(backtest::Backtest),
     Verify(verify::Verify),
@@ -124,6 +129,9 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Check(verb)) => check::run(&verb),
         Some(Verb::NewChain(verb)) => new_chain::run(&verb),
         Some(Verb::Publish(verb)) => publish::run(&verb),
+        Some(Verb::Versions(verb)) => versions::versions(&verb),
+        Some(Verb::Diff(verb)) => versions::diff(&verb),
+        Some(Verb::Rollback(verb)) => versions::roll_back(&verb),
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
         Some(Verb::Backtest(verb)) => backtest::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),

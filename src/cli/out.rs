@@ -5,6 +5,8 @@
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 
+use crate::rules::report::Colour;
+
 /// Writes a line to stdout.
 pub(super) fn line(text: fmt::Arguments<'_>) {
     let _ = writeln!(stdout(), "{text}");
@@ -37,6 +39,11 @@ pub(super) fn is_drawn_for_somebody() -> bool {
 /// Whether a person watches stdout.
 pub(super) fn is_watched() -> bool {
     stdout().is_terminal()
+}
+
+/// How reports are drawn here.
+pub(super) fn colour() -> Colour {
+    if is_watched() { Colour::Terminal } else { Colour::Plain }
 }
 
 /// A number as people read it: `12,345`.

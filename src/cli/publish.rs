@@ -1,21 +1,17 @@
 //! `punchcard publish`: sends a folder to a running server, which puts it in force.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use awc::Client;
 use serde_json::{Value, json};
 
 use crate::domain::chain::ChainId;
+use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder;
-use crate::rules::report::{Colour, check_folder};
+use crate::rules::program::Sources;
+use crate::rules::report::{chain_of, check_folder, render};
 
+use super::server::{Answer, Server};
 use super::{Failure, out};
-
-/// Checking and testing a large program takes a while.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// The most that is read of an answer, in bytes.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Put a folder's rules in force on a running server
 ///
@@ -28,12 +24,9 @@ pub(super) struct Publish {
     /// The chain; without it, the one that the folder is named after
     #[arg(long, value_name = "CHAIN")]
     chain: Option<ChainId>,
-    /// Where the server is
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// An API key with the role manager
-    #[arg(long, value_name = "KEY", env = "PUNCHCARD_KEY", hide_env_values = true)]
-    key: String,
+    /// Make the chain first, as program.toml describes it; that takes a key with the role admin
+    #[arg(long)]
+    new: bool,
     /// Why, in words, for whoever looks at the versions later
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -46,6 +39,8 @@ pub(super) struct Publish {
     /// The version that it was edited from: nothing is published when another one is in force by now
     #[arg(long, value_name = "VERSION")]
     replaces: Option<i64>,
+    #[command(flatten)]
+    server: Server,
 }
 
 impl Publish {
@@ -57,65 +52,75 @@ impl Publish {
 
 pub(super) fn run(verb: &Publish) -> Result<(), Failure> {
     let report = check_folder(&verb.dir);
-    let colour = if out::is_watched() { Colour::Terminal } else { Colour::Plain };
-    out::text(&report.render(&verb.dir, colour));
+    out::text(&report.render(&verb.dir, out::colour()));
     if !report.is_good() {
         return Err(Failure::Reported);
     }
     let chain = verb.chain.as_ref().map_or(&*report.chain, ChainId::as_str);
     let sources = folder::read(&verb.dir).map_err(|problem| Failure::Failed(problem.to_string()))?;
-    let files: serde_json::Map<_, _> =
-        sources.files.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
-    let mut body = json!({ "files": files });
-    if let Some(note) = &verb.note {
-        body["note"] = note.as_str().into();
-    }
-    if let Some(replaces) = verb.replaces {
-        body["replaces"] = replaces.into();
+    if verb.new {
+        make_chain(verb, chain, &sources)?;
     }
     let what = if verb.is_for_some() { "candidate" } else { "publish" };
-    if let Some(share) = verb.share {
-        body["share"] = share.into();
-    }
-    if !verb.location.is_empty() {
-        body["locations"] = json!(verb.location);
-    }
-    let path = format!("{}/v1/chains/{chain}/program/{what}", verb.url.trim_end_matches('/'));
-    let (status, answer) = actix_rt::System::new().block_on(send(&path, &verb.key, &body))?;
-    tell(chain, verb, status, &answer)
+    let path = format!("/v1/chains/{chain}/program/{what}");
+    let answer = verb.server.post(&path, &verb.body(&sources))?;
+    tell(chain, verb, &sources, &answer)
 }
 
-async fn send(path: &str, key: &str, body: &Value) -> Result<(u16, Value), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::because(&format!("cannot ask {path}"), error);
-    let client = Client::builder().timeout(TIMEOUT).finish();
-    let sent = client.post(path).bearer_auth(key).send_json(body).await;
-    let mut answer = sent.map_err(|error| failed(&error))?;
-    let text = answer.body().limit(MAX_ANSWER).await.map_err(|error| failed(&error))?;
-    let shown = serde_json::from_slice(&text);
-    Ok((answer.status().as_u16(), shown.unwrap_or_else(|_| String::from_utf8_lossy(&text).into())))
+fn make_chain(verb: &Publish, id: &str, sources: &Sources) -> Result<(), Failure> {
+    let failed = |problems: Vec<Diagnostic>| {
+        Failure::Failed(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    };
+    let chain = chain_of(id, sources).map_err(failed)?;
+    let body = json!({
+        "id": id,
+        "name": chain.name,
+        "timezone": chain.timezone.name(),
+        "currency": chain.currency.code,
+    });
+    verb.server.post("/v1/chains", &body)?.good()?;
+    out::line(format_args!("{id}: made the chain \"{}\"", chain.name));
+    Ok(())
 }
 
-fn tell(chain: &str, verb: &Publish, status: u16, answer: &Value) -> Result<(), Failure> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match status {
+impl Publish {
+    fn body(&self, sources: &Sources) -> Value {
+        let files = sources.files.iter();
+        let files: serde_json::Map<_, _> =
+            files.map(|(name, text)| (name.clone(), Value::String(text.clone()))).collect();
+        let mut body = json!({ "files": files });
+        if let Some(note) = &self.note {
+            body["note"] = note.as_str().into();
+        }
+        if let Some(replaces) = self.replaces {
+            body["replaces"] = replaces.into();
+        }
+        if let Some(share) = self.share {
+            body["share"] = share.into();
+        }
+        if !self.location.is_empty() {
+            body["locations"] = json!(self.location);
+        }
+        body
+    }
+}
+
+fn tell(chain: &str, verb: &Publish, sources: &Sources, answer: &Answer) -> Result<(), Failure> {
+    let version = &answer.body["version"];
+    match answer.status {
         201 if verb.is_for_some() => {
             out::line(format_args!(
-                "{chain}: version {} is tried; everybody else keeps what is in force",
-                answer["version"]
+                "{chain}: version {version} is tried; everybody else keeps what is in force"
             ));
         }
-        201 => out::line(format_args!("{chain}: version {} is in force", answer["version"])),
-        200 => out::line(format_args!("{chain}: version {} was in force already", answer["version"])),
+        201 => out::line(format_args!("{chain}: version {version} is in force")),
+        200 => out::line(format_args!("{chain}: version {version} was in force already")),
         _ => {
-            for problem in answer["problems"].as_array().into_iter().flatten() {
-                let Value::String(file) = &problem["file"] else { continue };
-                let (line, column, message) =
-                    (&problem["line"], &problem["column"], text(&problem["message"]));
-                let help = problem["help"].as_str().map_or(String::new(), |help| format!(" ({help})"));
-                out::error(format_args!("{file}:{line}:{column}: {message}{help}"));
+            let problems = answer.body["problems"].as_array().into_iter().flatten();
+            for problem in problems.filter_map(Diagnostic::told) {
+                out::draw(&render(&problem, &verb.dir, sources, out::colour()));
             }
-            let detail = answer.get("detail").unwrap_or(answer);
-            return Err(Failure::Failed(format!("the server answered {status}: {}", text(detail))));
+            return Err(answer.refusal());
         }
     }
     Ok(())

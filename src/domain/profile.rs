@@ -230,7 +230,10 @@ pub struct ProfileChange {
 
 impl ProfileChange {
     /// Reads the `data` of an event.
-    pub(super) fn parse(raw: &str) -> Result<Self, BadEvent> {
+    ///
+    /// # Errors
+    /// It is no change of a profile.
+    pub fn parse(raw: &str) -> Result<Self, BadEvent> {
         let mut change: Self = json::object(raw, "data")?;
         if let Edit::Set(day) = change.birthdate
             && day.year() < FIRST_YEAR

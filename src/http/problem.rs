@@ -19,7 +19,7 @@ use crate::read::ReadError;
 use crate::read::backtest::{BacktestFailure, MOST_EVENTS, MOST_TIME};
 
 /// Why a request is refused. `Display` is the `detail` that people read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Problem {
     /// No key came with the request.
     #[error("this route needs an API key")]

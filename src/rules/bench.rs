@@ -1,5 +1,7 @@
 //! The world of one test: a member, their orders, a clock, and what the last event led to.
 
+mod given;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,27 +15,26 @@ use ulid::Ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::Chain;
 use crate::domain::churn::Foresight;
+use crate::domain::command::CommandType;
 use crate::domain::commit::SourceOrigin;
-use crate::domain::coupon::{self, Coupon, CouponCode, Hand, Move};
 use crate::domain::decide::{Occasion, SourceInput};
 use crate::domain::desk::Desk;
 use crate::domain::effect::RuleFailure;
-use crate::domain::ids::{CouponUsageKey, MemberId, ReferralId, SourceId};
+use crate::domain::ids::{CouponBookKey, MemberId, SourceId};
 use crate::domain::loyalty_event::EventData;
-use crate::domain::member::{Member, RiskLevel, Status};
-use crate::domain::money::{Money, Points};
-use crate::domain::referral::{Referral, ReferralStatus};
+use crate::domain::member::{Member, RiskLevel};
+use crate::domain::money::Money;
 use crate::domain::schedule::TickType;
-use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::source_event::{SourceEvent, SourceType};
 use crate::domain::text::Name;
-use crate::domain::wallet::{Wallet, Wallets};
 
-use super::api::money;
+use super::conditions::Excerpt;
 use super::decide::{Case, Decided, announce_and_tell};
+use super::expectation::{Judgement, Truth};
 use super::program::Program;
 use super::records::{Nowhere, Records, Setting};
-use super::verdict::{Verdict, in_words};
+use super::verdict::Verdict;
+use super::views::MemberView;
 
 /// The most events that one test may send.
 const MAX_SENDS: u128 = 1_000;
@@ -56,12 +57,16 @@ pub(super) struct World {
     /// When the time is up that all tests have together.
     until: Instant,
     last: Option<Decided>,
+    /// What was sent last.
+    sent: Option<Box<str>>,
+    /// The file that the test stands in.
+    file: Arc<str>,
     /// The expectation that did not hold.
     pub(super) unmet: Option<(Position, String)>,
 }
 
 impl World {
-    pub(super) fn new(program: Arc<Program>, chain: Chain, until: Instant) -> Self {
+    pub(super) fn new(program: Arc<Program>, chain: Chain, file: Arc<str>, until: Instant) -> Self {
         let noon =
             NaiveDate::from_ymd_opt(2026, 1, 5).and_then(|day| day.and_hms_opt(12, 0, 0)).unwrap_or_default();
         let now = instant(&chain, noon).unwrap_or_default();
@@ -76,6 +81,8 @@ impl World {
             sends: 0,
             until,
             last: None,
+            sent: None,
+            file,
             unmet: None,
         }
     }
@@ -90,100 +97,28 @@ impl World {
         Ok(())
     }
 
-    /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], coupons: [ … ], referred: true, churn_probability: 0.7 })`: a known
-    /// member instead of the one so far.
-    pub(super) fn given_member(&mut self, facts: Map) -> Result<(), String> {
-        let mut member = fresh_member(&self.program, self.now);
-        member.version = 1;
-        let (mut foresight, mut given) = (Foresight::Nothing, coupon::Desk::default());
-        for (key, value) in facts {
-            match &*key {
-                "tier" => member.standing.tier = Some(self.known_tier(&text("tier", value)?)?),
-                "status" => member.standing.status = known_status(&text("status", value)?)?,
-                "points" => {
-                    let points = value.as_int().map_err(|_| "`points` must be a whole number")?;
-                    let code = &self.program.terms.wallets[0].code;
-                    member.standing.wallets = Wallets::only(code.clone(), Wallet::with(Points(points)));
-                }
-                "achievements" => {
-                    for name in list("achievements", value)? {
-                        let name = Name::parse(&text("achievements", name)?).map_err(|e| e.to_string())?;
-                        member.standing.achievements.insert(name, self.now);
-                    }
-                }
-                "segments" => {
-                    for name in list("segments", value)? {
-                        let (name, kind) = self.known_segment(&text("segments", name)?)?;
-                        member.standing.segments.insert(name, Membership { kind, since: self.now });
-                    }
-                }
-                "counters" => {
-                    for (name, count) in value.try_cast::<Map>().ok_or("`counters` must be a map")? {
-                        let count = count.as_int().map_err(|_| "a counter is a whole number")?;
-                        let name = Name::parse(&name).map_err(|e| e.to_string())?;
-                        member.standing.memo.count(&name, count).ok_or("a counter does not go that far")?;
-                    }
-                }
-                "marks" => {
-                    for name in list("marks", value)? {
-                        let name = Name::parse(&text("marks", name)?).map_err(|e| e.to_string())?;
-                        member.standing.memo.mark(&name);
-                    }
-                }
-                "visits" => {
-                    for visit in list("visits", value)? {
-                        past_visit(&mut member, &self.chain, &text("visits", visit)?, Money::ZERO)?;
-                    }
-                }
-                "orders" => {
-                    for order in list("orders", value)? {
-                        past_order(&mut member, &self.chain, order)?;
-                    }
-                }
-                "coupons" => {
-                    for book in list("coupons", value)? {
-                        self.give(&mut given, member.id, &text("coupons", book)?)?;
-                    }
-                }
-                "referred" => member.referring.received = given_referral(&value, self.now)?,
-                "churn_probability" => foresight = given_probability(&value)?,
-                other => {
-                    let known = "tier, status, points, achievements, segments, visits, orders, coupons, counters, marks, referred, churn_probability";
-                    return Err(format!("a member has no `{other}`; there is {known}"));
-                }
-            }
-        }
-        self.member = member;
-        self.foresight = foresight;
-        self.last = None;
-        self.records.forget_coupons();
-        self.records.keep_coupons(self.member.id, &given.into_changes());
-        Ok(())
+    /// The day in the chain's calendar.
+    fn today(&self) -> NaiveDate {
+        self.now.with_timezone(&self.chain.timezone).date_naive()
     }
 
-    /// Gives a coupon of a book of the program, now.
-    fn give(&self, desk: &mut coupon::Desk, member: MemberId, book: &str) -> Result<(), String> {
-        let known = self.program.terms.coupon_books.iter();
-        let known = known.into_iter().find(|known| known.id.as_ref().is_some_and(|id| id.as_str() == book));
-        let book = known.ok_or_else(|| format!("there is no coupon book called `{book}` in program.toml"))?;
-        let key = CouponUsageKey::new(Ulid(desk.moves() as u128));
-        let code = CouponCode::generated(&key.ulid().to_bytes(), desk.moves() as u64);
-        desk.shelves.entry(book.key).or_default();
-        desk.lay(Coupon::fresh(code.clone(), book.key, self.now));
-        let hand = Hand { key, member, now: self.now };
-        desk.play(book, &code, hand, Move::Assign).map(drop).map_err(|rejection| rejection.to_string())
+    /// `member`: what the next rule would see.
+    pub(super) fn member(&self) -> MemberView {
+        MemberView::new(self.member.clone().into(), self.today(), &self.program, &self.foresight, self.now)
     }
 
-    fn known_tier(&self, tier: &str) -> Result<Name, String> {
-        let known = self.program.terms.tiers.ids().find(|known| known.as_str() == tier);
-        known.cloned().ok_or_else(|| format!("there is no tier called `{tier}` in program.toml"))
+    /// How many coupons of a book the member could use.
+    pub(super) fn coupons(&mut self, book: CouponBookKey) -> i64 {
+        let program = self.program.clone();
+        let book = program.terms.coupon_books.iter().find(|known| known.key == book);
+        let member = self.member.clone().into();
+        book.map_or(0, |book| self.records.held(book, &member, self.now) as i64)
     }
 
-    fn known_segment(&self, name: &str) -> Result<(Name, SegmentType), String> {
-        let known = self.program.code.segments.iter().map(|judged| &judged.segment);
-        let found = known.into_iter().find(|segment| segment.name.as_str() == name);
-        let found = found.map(|segment| (segment.name.clone(), segment.kind));
-        found.ok_or_else(|| format!("there is no segment called `{name}`"))
+    /// `redeem("coffee")`: what a guest asks for at the counter.
+    pub(super) fn redeem(&mut self, reward: &str) -> Result<(), String> {
+        let wish = [("reward".into(), reward.into())];
+        self.send(CommandType::Redeem.as_str(), Map::from_iter(wish))
     }
 
     /// `send("order.completed", #{ total: 24.50 })`. A rule that fails fails the test.
@@ -195,6 +130,7 @@ impl World {
         if Instant::now() >= self.until {
             return Err(super::testing::TOO_LONG.to_owned());
         }
+        self.sent = Some(kind.into());
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
         let occasion = match (kind.parse::<TickType>(), kind.parse::<SourceType>()) {
@@ -305,13 +241,15 @@ impl World {
 
     /// Whether the last event told of a guest with this recommendation.
     pub(super) fn recommended(&self, what: &str) -> bool {
-        self.told_events().any(|data| match data {
+        self.recommendations().any(|action| action.as_str() == what)
+    }
+
+    fn recommendations(&self) -> impl Iterator<Item = &Name> {
+        self.told_events().flat_map(|data| match data {
             EventData::MemberAtRisk(absence)
             | EventData::MemberChurned(absence)
-            | EventData::MemberReactivated(absence) => {
-                absence.recommended_actions.iter().any(|action| action.as_str() == what)
-            }
-            _ => false,
+            | EventData::MemberReactivated(absence) => &absence.recommended_actions[..],
+            _ => &[],
         })
     }
 
@@ -325,8 +263,13 @@ impl World {
 
     /// Whether the condition of `rule` held on the last event.
     pub(super) fn fired(&self, rule: &str) -> bool {
-        let mut verdicts = self.last.iter().flat_map(|decided| &decided.minutes.rules);
-        verdicts.any(|judged| *judged.rule == *rule && matches!(judged.verdict, Verdict::Fired(_)))
+        self.fired_rules().any(|fired| **fired == *rule)
+    }
+
+    fn fired_rules(&self) -> impl Iterator<Item = &Arc<str>> {
+        let verdicts = self.last.iter().flat_map(|decided| &decided.minutes.rules);
+        let fired = verdicts.filter(|judged| matches!(judged.verdict, Verdict::Fired(_)));
+        fired.map(|judged| &judged.rule)
     }
 
     pub(super) fn forwarded(&self, tag: &str) -> bool {
@@ -345,10 +288,47 @@ impl World {
         self.told_events().any(|data| data.kind().as_str() == kind || data.name() == kind)
     }
 
-    /// For the explanation of a failing test.
-    pub(super) fn verdicts_in_words(&self) -> String {
+    /// How the last event was judged.
+    pub(super) fn judgement(&self) -> Judgement {
         let minutes = self.last.as_ref().map(|decided| &decided.minutes);
-        minutes.map_or_else(|| "no event was sent before this".to_owned(), in_words)
+        let (rules, tiers) =
+            minutes.map_or_else(Default::default, |minutes| (minutes.rules.clone(), minutes.tiers.clone()));
+        Judgement { sent: self.sent.clone(), rules, tiers }
+    }
+
+    /// The expectation whose condition begins there.
+    pub(super) fn expectation(&self, condition: Position) -> Excerpt {
+        Excerpt::of_expectation(&self.file, condition)
+    }
+
+    /// What could have been answered to a word that asks for something by name.
+    pub(super) fn truth(&mut self, word: &str) -> Option<Truth> {
+        fn texts(names: impl Iterator<Item = impl ToString>) -> Vec<String> {
+            names.map(|name| name.to_string()).collect()
+        }
+        let standing = &self.member.standing;
+        let (what, names) = match word {
+            "fired" => ("fired", texts(self.fired_rules())),
+            "told" => ("told", texts(self.told_events().map(EventData::name))),
+            "forwarded" => {
+                let to = self.last.iter().flat_map(|decided| decided.forwards.iter().flatten());
+                ("forwarded to", texts(to))
+            }
+            "achieved" | "has_achievement" => ("achieved", texts(standing.achievements.keys())),
+            "in_segment" => ("in the segments", texts(standing.segments.keys())),
+            "marked" | "has_mark" => ("marked", texts(standing.memo.marks().iter())),
+            "recommended" => ("recommended", texts(self.recommendations())),
+            "has_coupon" => ("coupons of", self.books_held()),
+            _ => return None,
+        };
+        Some(Truth { what, names })
+    }
+
+    fn books_held(&mut self) -> Vec<String> {
+        let program = self.program.clone();
+        let books = program.terms.coupon_books.iter();
+        let held = books.filter(|book| self.coupons(book.key) > 0);
+        held.filter_map(|book| book.id.as_ref().map(ToString::to_string)).collect()
     }
 }
 
@@ -359,63 +339,6 @@ fn fresh_member(program: &Program, now: Timestamp) -> Member {
 /// The instant of a local time: the earlier one when clocks are set back, `None` in the hour that is left out.
 fn instant(chain: &Chain, local: NaiveDateTime) -> Option<Timestamp> {
     chain.timezone.from_local_datetime(&local).earliest().map(|at| at.to_utc())
-}
-
-fn past_order(member: &mut Member, chain: &Chain, order: Dynamic) -> Result<(), String> {
-    let wanted = "an order of the past is written #{ at: \"2025-06-15\", total: 40.00 }";
-    let order = order.try_cast::<Map>().ok_or(wanted)?;
-    if order.keys().any(|key| key != "at" && key != "total") {
-        return Err(wanted.to_owned());
-    }
-    let day = order.get("at").and_then(|at| at.clone().into_string().ok()).ok_or(wanted)?;
-    let total = order.get("total").and_then(money).ok_or(wanted)?;
-    past_visit(member, chain, &day, total)
-}
-
-fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Result<(), String> {
-    let day: NaiveDate = day.parse().map_err(|_| format!("`{day}` is no day; write it as \"2026-03-02\""))?;
-    member.history.visit(day, spend);
-    let noon = day.and_hms_opt(12, 0, 0).and_then(|noon| instant(chain, noon));
-    member.enrolled_at = noon.map_or(member.enrolled_at, |noon| noon.min(member.enrolled_at));
-    Ok(())
-}
-
-fn known_status(status: &str) -> Result<Status, String> {
-    let known = Status::ALL.into_iter().find(|known| known.as_str() == status);
-    known.ok_or_else(|| format!("there is no status called `{status}`"))
-}
-
-/// Brought by another member, and not approved yet.
-fn given_referral(value: &Dynamic, now: Timestamp) -> Result<Option<Box<Referral>>, String> {
-    let is_referred = value.as_bool().map_err(|_| "`referred` must be true or false")?;
-    let referral = || Referral {
-        id: ReferralId::new(Ulid(1)),
-        sender: MemberId::new(Ulid(2)),
-        status: ReferralStatus::Pending,
-        channel: None,
-        created_at: now,
-        settled_at: None,
-        reason: None,
-        order: None,
-        brought: Vec::new(),
-    };
-    Ok(is_referred.then(|| Box::new(referral())))
-}
-
-fn given_probability(value: &Dynamic) -> Result<Foresight, String> {
-    let number = value.as_decimal().or_else(|_| value.as_int().map(Decimal::from)).ok();
-    let probability = number.filter(|number| (Decimal::ZERO..=Decimal::ONE).contains(number));
-    probability
-        .map(Foresight::Given)
-        .ok_or_else(|| "`churn_probability` must be a number from 0 to 1".to_owned())
-}
-
-fn text(what: &str, value: Dynamic) -> Result<String, String> {
-    value.into_string().map_err(|found| format!("`{what}` must be a text, not {found}"))
-}
-
-fn list(what: &str, value: Dynamic) -> Result<Array, String> {
-    value.into_array().map_err(|found| format!("`{what}` must be a list, not {found}"))
 }
 
 /// What the items of an order without a total come to.

@@ -168,6 +168,8 @@ pub(super) struct Code {
     /// Tells programs apart in the caches of a thread.
     pub(super) id: u64,
     pub(super) engine: Engine,
+    /// What the files declare with `const`.
+    pub(super) constants: Shared<Module>,
     pub(super) functions: Shared<Module>,
     /// The file of each function, for the place of a failure.
     pub(super) function_files: BTreeMap<String, Arc<str>>,
@@ -201,6 +203,7 @@ impl Code {
         Self {
             id: next_id(),
             engine: sandbox(None),
+            constants: Module::new().into(),
             functions: Module::new().into(),
             function_files: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -384,9 +387,11 @@ impl<'a> Builder<'a> {
         }
         let maker = Maker { files: &self.files, version: self.version, constants: &constants };
         let rules = maker.grouped(self.rules, rule_events, RuleEvent::variable);
+        let module: Shared<Module> = module.into();
         Ok(Code {
             id: next_id(),
-            engine: sandbox(Some(module)),
+            engine: sandbox(Some(module.clone())),
+            constants: module,
             functions: functions.into(),
             function_files,
             heard: Heard::by(&rules),

@@ -16,6 +16,9 @@ use super::split;
 /// The most characters that are shown of a value.
 const MAX_SHOWN: usize = 200;
 
+/// The word that an expectation begins with.
+const EXPECT: &str = "expect";
+
 /// A condition as somebody wrote it, and where that begins in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Excerpt {
@@ -40,6 +43,9 @@ pub struct FalsePart {
     /// Between two values.
     #[serde(skip)]
     operator: Box<str>,
+    /// The word that was asked, where nothing is compared.
+    #[serde(skip)]
+    pub(super) word: Box<str>,
 }
 
 /// What was read for a part of a condition.
@@ -58,13 +64,11 @@ fn read_ones<S: serde::Serializer>(values: &[Value], serializer: S) -> Result<S:
 }
 
 impl FalsePart {
-    /// For somebody who expected it to hold.
-    pub(super) fn as_disappointment(&self) -> String {
+    /// What is compared, how, and with what.
+    pub(super) fn compared(&self) -> Option<(&Value, &str, &Value)> {
         match &self.values[..] {
-            [left, right] if !self.operator.is_empty() => {
-                format!("this is {}, expected {} {}", left.is, self.operator, right.is)
-            }
-            _ => "expected this to hold, but it is false".to_owned(),
+            [left, right] if !self.operator.is_empty() => Some((left, &self.operator, right)),
+            _ => None,
         }
     }
 }
@@ -127,12 +131,24 @@ fn leaf(
         Some(Value { of, is: shown(&value)?.into(), is_literal: expr.is_constant() })
     };
     let values = sides(expr, (written, range.clone())).into_iter().map(&mut read).collect::<Option<_>>();
+    let values: Vec<Value> = values.unwrap_or_default();
     let operator = match expr {
         Expr::FnCall(call, _) if compares(call) => call.name.as_str().into(),
+        Expr::FnCall(call, _) if call.name == "contains" && values.len() == 2 => "in".into(),
         _ => Box::default(),
     };
     let part = written.at(range).into();
-    FalsePart { position: start(expr), part, values: values.unwrap_or_default(), operator }
+    FalsePart { position: start(expr), part, values, operator, word: asked(expr).into() }
+}
+
+/// The word that an expression ends with: `fired` of `!fired("Big")`, `has_mark` of `member.has_mark("vip")`.
+fn asked(expr: &Expr) -> &str {
+    match expr {
+        Expr::FnCall(call, _) if call.name == "!" => call.args.first().map_or("", asked),
+        Expr::FnCall(call, _) | Expr::MethodCall(call, _) => &call.name,
+        Expr::Dot(pair, ..) => asked(&pair.rhs),
+        _ => "",
+    }
 }
 
 /// What there is to read about an expression that is true or false: what it compares; of `!` what is behind it.
@@ -198,6 +214,15 @@ impl Excerpt {
         let find = || {
             let declaration = file.get(offset(file, (1, 1), position)?..)?;
             clauses.iter().try_fold(declaration, |text, (word, ends)| split::clause(text, word, ends))
+        };
+        find().map_or_else(Self::default, |text| Self::of(file, text))
+    }
+
+    /// What stands behind the `expect` whose condition begins there.
+    pub(super) fn of_expectation(file: &str, condition: Position) -> Self {
+        let find = || {
+            let before = file.get(..offset(file, (1, 1), condition)?)?;
+            split::clause(file.get(before.rfind(EXPECT)?..)?, EXPECT, &[";"])
         };
         find().map_or_else(Self::default, |text| Self::of(file, text))
     }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use rhai::Position;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::expectation::Judgement;
 
 /// The longest line that is shown, in characters.
 const MAX_SOURCE: usize = 1_000;
@@ -84,7 +87,7 @@ impl Mistake {
 }
 
 /// One problem, at one word of one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnostic {
     /// What sort of problem it is.
     pub code: Mistake,
@@ -103,6 +106,9 @@ pub struct Diagnostic {
     /// What to do, such as "did you mean `award`?".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Of a test that fails: what became of the event before.
+    #[serde(flatten)]
+    pub judged: Option<Box<Judgement>>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -131,6 +137,7 @@ impl Diagnostic {
             source: source.into(),
             message: message.into(),
             help: None,
+            judged: None,
         }
     }
 
@@ -138,6 +145,19 @@ impl Diagnostic {
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         let key = |one: &Self| (one.line, one.column, one.code);
         key(self) == key(other) && self.file == other.file && self.message == other.message
+    }
+
+    /// Reads what a server says, which may be another version than this.
+    pub fn told(problem: &Value) -> Option<Self> {
+        let text = |key: &str| problem[key].as_str();
+        let number =
+            |key: &str| problem[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+        let [line, column, length] = ["line", "column", "length"].map(number);
+        let known = Mistake::ALL.iter().find(|known| text("code") == Some(known.as_str()));
+        let code = known.copied().unwrap_or(Mistake::Internal);
+        let source = text("source").unwrap_or_default().to_owned();
+        let told = Self::new(code, text("file")?, Spot { line, column, length, source }, text("message")?);
+        Some(told.maybe_help(text("help").map(str::to_owned)))
     }
 
     /// Says what to do.

@@ -95,13 +95,13 @@ const DISABLED: [&str; 37] = [
 ];
 
 /// An interpreter for one program; `constants` holds what its files declare with `const`.
-pub(super) fn sandbox(constants: Option<Module>) -> Engine {
+pub(super) fn sandbox(constants: Option<Shared<Module>>) -> Engine {
     let mut engine = Engine::new_raw();
     for module in SHARED.iter() {
         engine.register_global_module(module.clone());
     }
     if let Some(constants) = constants {
-        engine.register_global_module(constants.into());
+        engine.register_global_module(constants);
     }
     for word in DISABLED {
         engine.disable_symbol(word);

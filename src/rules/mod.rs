@@ -43,6 +43,7 @@ pub mod dry_run;
 mod emit;
 mod engine;
 mod evaluate;
+mod expectation;
 pub mod folder;
 mod groups;
 mod language;

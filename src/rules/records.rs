@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
 use crate::domain::campaign::{BudgetMove, Pot, Taken, Way};
 use crate::domain::chain::ChainId;
 use crate::domain::claim::Claim;
@@ -183,6 +184,14 @@ impl Records {
             let tally = self.tallies.get(&(member.id, book)).copied().unwrap_or_default();
             desk.shelves.entry(book).or_insert_with(|| Shelf::of(elsewhere.book(book), tally));
         }
+    }
+
+    /// How many coupons of a book the member could use.
+    pub(super) fn held(&mut self, book: &CouponBook, member: &Shared<Member>, now: Timestamp) -> usize {
+        let wanted = coupon::Wanted { held: [(book.key, now)].into(), ..coupon::Wanted::default() };
+        let mut desk = coupon::Desk::default();
+        self.lay_out_coupons(&wanted, member, &mut desk, &mut Nowhere);
+        desk.count_held(book, member.id, now)
     }
 
     /// Takes over a coupon that nobody here made. Of a book whose coupons the member was given here under other codes,

@@ -48,7 +48,7 @@ Every event, property and function that rules, triggers, segments and tests can 
 | `trigger \"name\" on event when condition { … }` | which loyalty events are forwarded, and to whom |
 | `segment \"name\" compound because \"reason\" when condition;` | who belongs together; `primary` (unless said), `compound` or `cohort` |
 | `tier \"id\" when condition keep when condition;` | who reaches a tier, and who keeps it besides; [more](rules.md#tiers-in-a-sentence) |
-| `test \"name\" { … }` | what must hold, in `expect` |
+| `test \"name\" { … }` | what must hold, in `expect`; `member` is what the next rule would see |
 | `const NAME = value;` | a number, a text, true, false, or a list, for all files of the folder |
 | `fn name(a, b) { … }` | a calculation, for all files of the folder |
 

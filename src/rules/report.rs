@@ -49,15 +49,16 @@ impl ChainReport {
     }
 
     /// All that is wrong, failing tests included.
-    pub fn complaints(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.problems.iter().chain(self.tests.iter().filter_map(|test| test.failure.as_ref()))
+    fn complaints(&self) -> Vec<Diagnostic> {
+        let problems = self.problems.iter().cloned();
+        problems.chain(disappointments(&self.tests)).collect()
     }
 
     /// The report for people: every complaint with its line of source, then one line of summary. `folder` is shown
     /// before the names of files.
     pub fn render(&self, folder: &Path, colour: Colour) -> String {
         let mut text: String =
-            self.complaints().map(|problem| render(problem, folder, &self.sources, colour)).collect();
+            self.complaints().iter().map(|problem| render(problem, folder, &self.sources, colour)).collect();
         text.push_str(&self.summary());
         text
     }
@@ -140,22 +141,31 @@ pub fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
 /// Every problem found; or, when there is none, what does not hold in its tests.
 pub fn load_and_test(sources: &Sources, chain: &Chain, version: i64) -> Result<Program, Vec<Diagnostic>> {
     let program = Program::load(sources, chain, version)?;
-    let outcomes = testing::run(&program, sources, chain);
-    let failed: Vec<_> = outcomes
-        .into_iter()
-        .filter_map(|TestOutcome { name, failure, .. }| {
-            let failure = failure?;
-            Some(Diagnostic { message: format!("test \"{name}\": {}", failure.message), ..failure })
-        })
-        .collect();
+    let failed = disappointments(&testing::run(&program, sources, chain));
     if failed.is_empty() { Ok(program) } else { Err(failed) }
 }
 
+/// What does not hold in tests: a rule that fails, and with it many of them, is told of once.
+fn disappointments(tests: &[TestOutcome]) -> Vec<Diagnostic> {
+    let failing = || tests.iter().filter_map(|test| Some((test, test.failure.as_ref()?)));
+    let told = |(at, (test, failure)): (usize, (&TestOutcome, &Diagnostic))| {
+        let is_like = |other: &TestOutcome| other.ended_by.is_some() && other.ended_by == test.ended_by;
+        if failing().take(at).any(|(before, _)| is_like(before)) {
+            return None;
+        }
+        let message = format!("test \"{}\": {}", test.name, failure.message);
+        let others = failing().skip(at + 1).filter(|(other, _)| is_like(other)).count() as u64;
+        let help = (others > 0).then(|| format!("{} more end here", counted(others, "test")));
+        Some(Diagnostic { message, ..failure.clone() }.maybe_help(help))
+    };
+    failing().enumerate().filter_map(told).collect()
+}
+
 /// One problem with its line of source.
-pub(super) fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, colour: Colour) -> String {
+pub fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, colour: Colour) -> String {
     let shown = Diagnostic { file: folder.join(&problem.file).display().to_string(), ..problem.clone() };
     let Some(text) = sources.get(&problem.file) else { return format!("{shown}\n") };
-    let Diagnostic { file, line, column, length, message, help, .. } = &shown;
+    let Diagnostic { file, line, column, length, message, help, judged, .. } = &shown;
     let source = Source::from(text);
     let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
     let end = (start + length).min(text.chars().count()).max(start);
@@ -163,8 +173,9 @@ pub(super) fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, col
     let config = Config::default().with_index_type(IndexType::Char).with_color(colour == Colour::Terminal);
     let label =
         Label::new(span.clone()).with_message(help.as_deref().unwrap_or("here")).with_color(Color::Red);
-    let report =
+    let mut report =
         Report::build(ReportKind::Error, span).with_config(config).with_message(message).with_label(label);
+    report.with_notes(judged.iter().map(|judged| judged.in_lines()));
     let mut out = Vec::new();
     match report.finish().write((file.as_str(), source), &mut out) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),
@@ -189,7 +200,7 @@ mod tests {
         assert!(!report.is_good());
         let failure = report.tests[0].failure.clone().unwrap();
         assert_eq!((failure.line, failure.column, &*failure.message), (4, 10, "this is 1, expected == 2"));
-        assert_eq!(failure.help.as_deref(), Some("on the last event fired \"One\""));
+        assert_eq!(failure.judged.unwrap().in_lines(), "\"One\" fired: award 1 points");
         let text = report.render(Path::new("rules/acme"), Colour::Plain);
         assert!(text.contains("rules/acme/a.rhai:4:10") && text.contains("expect awarded() == 2;"), "{text}");
         assert!(text.ends_with("acme: 1 rule, 1 of 1 test failed\n"), "{text}");

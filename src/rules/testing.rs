@@ -7,25 +7,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rhai::{
-    Caches, Dynamic, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map, NativeCallContext,
-    Scope,
+    Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map,
+    NativeCallContext, Scope,
 };
 use serde::Serialize;
 
 use crate::domain::chain::Chain;
+use crate::domain::ids::CouponBookKey;
 
 use super::bench::{Bench, World};
 use super::check::start;
 use super::code::Unit;
-use super::conditions::{Excerpt, false_parts};
+use super::conditions::false_parts;
 use super::diagnostic::{Diagnostic, Mistake, Spot};
+use super::engine::sandbox;
+use super::expectation::disappointment;
 use super::language;
 use super::program::{Program, Sources, on_big_stack};
 use super::requests::Failure;
 use super::vocabulary::{Author, Place, Role, Type};
 
 /// How one test ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TestOutcome {
     /// Its name.
     pub name: String,
@@ -36,8 +39,16 @@ pub struct TestOutcome {
     /// What did not hold; `None` when it passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Diagnostic>,
+    /// The rule that failed and so ended it: where, and why.
+    #[serde(skip)]
+    pub(super) ended_by: Option<(String, String)>,
 }
 
+/// What tests read of the member, as it is called there.
+const MEMBER: &str = "member";
+
+/// Of so many failing tests it is told how rules judged: nobody reads of more at once.
+const MAX_JUDGED: usize = 50;
 /// How long all tests of a program may take together: far more than honest ones do.
 const TIME: Duration = Duration::from_secs(60);
 /// Said when it is up.
@@ -58,37 +69,73 @@ pub(super) fn run_within(
         return Vec::new();
     }
     let program = Arc::new(program.telling_why());
+    let engine = interpreter(&program);
     let until = Instant::now() + time;
-    let world = || World::new(program.clone(), chain.clone(), until);
+    let world = |test: &Unit| {
+        let file = sources.get(&test.file).unwrap_or_default();
+        World::new(program.clone(), chain.clone(), file.into(), until)
+    };
     let ended = |test: &Unit| match Instant::now() < until {
-        true => outcome(test, &program, sources, world()),
+        true => outcome(test, &program, &engine, sources, world(test)),
         false => not_run(test, TOO_LONG),
     };
     let outcomes = || program.code.tests.iter().map(ended).collect();
     // A test runs rules while it runs itself, so it needs the stack of both.
-    on_big_stack(outcomes)
-        .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect())
+    let mut outcomes: Vec<_> = on_big_stack(outcomes)
+        .unwrap_or_else(|why| program.code.tests.iter().map(|test| not_run(test, &why)).collect());
+    judge_once(&mut outcomes);
+    outcomes
 }
 
-fn outcome(test: &Unit, program: &Program, sources: &Sources, world: World) -> TestOutcome {
+/// How rules judged the event before is told of the first tests that fail, and once of those that one rule's failure ended.
+fn judge_once(outcomes: &mut [TestOutcome]) {
+    let (mut left, mut ends) = (MAX_JUDGED, Vec::new());
+    for TestOutcome { failure, ended_by, .. } in outcomes {
+        let Some(failure) = failure else { continue };
+        if left == 0 || ended_by.as_ref().is_some_and(|end| ends.contains(end)) {
+            failure.judged = None;
+        } else {
+            left -= 1;
+            ends.extend(ended_by.clone());
+        }
+    }
+}
+
+/// What tests run on: rules know what their event brings, tests always the member.
+fn interpreter(program: &Program) -> Engine {
+    let mut engine = sandbox(Some(program.code.constants.clone()));
+    #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
+    engine.on_var(|name, _, context| {
+        let bench = context.tag().read_lock::<Bench>().filter(|_| name == MEMBER);
+        Ok(bench.map(|bench| Dynamic::from(bench.lock().member())))
+    });
+    engine
+}
+
+fn outcome(test: &Unit, program: &Program, engine: &Engine, sources: &Sources, world: World) -> TestOutcome {
     let bench = Bench(Arc::new(Mutex::new(world)));
-    let failure = perform(test, program, &bench).err().map(|error| {
+    let mut ended_by = None;
+    let failure = perform(test, program, engine, &bench).err().map(|error| {
         let (function, position, message) = match bench.lock().unmet.take() {
             Some((position, message)) => (None, position, message),
             None => language::failure(&error),
         };
         let file = function.and_then(|name| program.code.function_files.get(&name)).unwrap_or(&test.file);
         let text = sources.get(file).unwrap_or_default();
-        let fired = bench.lock().verdicts_in_words();
+        let judged = bench.lock().judgement();
+        ended_by = judged.failure().map(|(at, error)| (at.to_owned(), error.to_owned()));
         let spot = Spot::of_position(text, position.or_else(test.position));
-        Diagnostic::new(Mistake::TestFailed, file, spot, message).help(fired)
+        Diagnostic {
+            judged: Some(judged.into()),
+            ..Diagnostic::new(Mistake::TestFailed, file, spot, message)
+        }
     });
-    ended(test, failure)
+    TestOutcome { ended_by, ..ended(test, failure) }
 }
 
 fn ended(test: &Unit, failure: Option<Diagnostic>) -> TestOutcome {
     let line = test.position.line().unwrap_or(1);
-    TestOutcome { name: test.name.to_string(), file: test.file.to_string(), line, failure }
+    TestOutcome { name: test.name.to_string(), file: test.file.to_string(), line, failure, ended_by: None }
 }
 
 fn not_run(test: &Unit, why: &str) -> TestOutcome {
@@ -104,12 +151,12 @@ fn not_run(test: &Unit, why: &str) -> TestOutcome {
     )
 }
 
-fn perform(test: &Unit, program: &Program, bench: &Bench) -> Result<(), Failure> {
-    let mut global = program.code.engine.new_global_runtime_state();
+fn perform(test: &Unit, program: &Program, engine: &Engine, bench: &Bench) -> Result<(), Failure> {
+    let mut global = engine.new_global_runtime_state();
     global.lib.push(program.code.functions.clone());
     global.tag = Dynamic::from(bench.clone());
     let (mut caches, mut scope) = (Caches::new(), Scope::new());
-    let mut context = EvalContext::new(&program.code.engine, &mut global, &mut caches, &mut scope, None);
+    let mut context = EvalContext::new(engine, &mut global, &mut caches, &mut scope, None);
     match context.eval_expression_tree(&Expression::from(&test.body)) {
         Err(error) if !matches!(*error, EvalAltResult::Return(..)) => Err(error),
         _ => Ok(()),
@@ -135,10 +182,10 @@ pub(super) fn expect(
     if holds(context, condition)? {
         return Ok(Dynamic::UNIT);
     }
-    let (position, message) = match false_parts(context, condition, &Excerpt::default()).first() {
-        Some(part) => (part.position, part.as_disappointment()),
-        None => (start(condition), "expected this to hold, but it is false".to_owned()),
-    };
+    let written = bench.lock().expectation(start(condition));
+    let parts = false_parts(context, condition, &written);
+    let position = parts.first().map_or_else(|| start(condition), |part| part.position);
+    let message = disappointment(&parts, |word| bench.lock().truth(word));
     bench.lock().unmet = Some((position, message));
     Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, condition.position()).into())
 }
@@ -149,6 +196,12 @@ fn holds(context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, condition: &Expr) ->
         let message = format!("`expect` needs true or false, but this is {found}");
         EvalAltResult::ErrorRuntime(message.into(), condition.start_position()).into()
     })
+}
+
+/// `member.has_coupon(book)` in a test; `None` elsewhere.
+pub(super) fn coupons(context: &NativeCallContext<'_>, book: CouponBookKey) -> Option<i64> {
+    let bench = context.tag()?.read_lock::<Bench>()?;
+    Some(bench.lock().coupons(book))
 }
 
 /// Registers the words of tests.
@@ -171,7 +224,7 @@ pub(super) fn words(author: &mut Author) {
         .function("given_member", Type::Nothing, |c: Context<'_>, map: Map| {
             with(&c, |world| world.given_member(map))
         })
-        .place(Place::Test).says("A known member instead of a new one. The map may have `tier`, `status`, `points`, `achievements`, `segments`, `visits` and `orders` of the past, `coupons`, `counters`, `marks`, `referred`, `churn_probability`.");
+        .place(Place::Test).says("A known member instead of a new one. The map may have `tier`, `status`, `points`, `wallets` (`#{ stars: 3 }`), `achievements`, `segments`, `visits` (`[\"2026-02-10\"]`) and `orders` of the past (`[#{ at: \"2026-02-10\", total: 40.00 }]`), `coupons` (of these books), `counters`, `marks`, `first_name`, `language`, `consents`, `attributes`, `referred`, `churn_probability`.");
     author
         .function("send", Type::Nothing, |c: Context<'_>, kind: Text, data: Map| {
             with(&c, |world| world.send(&kind, data))
@@ -182,6 +235,10 @@ pub(super) fn words(author: &mut Author) {
         .function("send", Type::Nothing, |c: Context<'_>, kind: Text| with(&c, |w| w.send(&kind, Map::new())))
         .place(Place::Test)
         .role(Role::SourceEvent);
+    author
+        .function("redeem", Type::Nothing, |c: Context<'_>, reward: Text| with(&c, |w| w.redeem(&reward)))
+        .place(Place::Test)
+        .says("Spends the member's points on a reward of `program.toml`, as at the counter. The test fails when they may not.");
     author
         .function("awarded", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.awarded())))
         .place(Place::Test)

@@ -278,37 +278,6 @@ impl Minutes {
     }
 }
 
-/// The most rules that are named as not fired: who wonders about more asks for a dry run.
-const MAX_NAMED: usize = 5;
-
-/// What fired on the last event, and why the others did not; which tiers were not reached, and why not.
-pub(super) fn in_words(Minutes { rules, tiers, .. }: &Minutes) -> String {
-    let fired = rules.iter().filter(|judged| matches!(judged.verdict, Verdict::Fired(_)));
-    let fired: Vec<_> = fired.map(|judged| format!("\"{}\"", judged.rule)).collect();
-    let mut sentences = vec![match &fired[..] {
-        [] => "no rule fired on the last event".to_owned(),
-        names => format!("on the last event fired {}", names.join(", ")),
-    }];
-    let unmet = rules.iter().filter_map(|judged| {
-        let why = match &judged.verdict {
-            Verdict::NotFired(unmet) => unmet.to_string(),
-            Verdict::Excluded(Excluded { group, by }) => format!("\"{by}\" counts in its group `{group}`"),
-            Verdict::Closed(closed) => closed.in_words(),
-            Verdict::Fired(_) | Verdict::Failed { .. } | Verdict::Suspended { .. } => return None,
-        };
-        Some((&judged.rule, why))
-    });
-    let mut unmet: Vec<_> = unmet.map(|(rule, unmet)| format!("\"{rule}\" did not: {unmet}")).collect();
-    unmet.extend(tiers.iter().filter_map(|TierVerdict { tier, verdict, .. }| match verdict {
-        Verdict::NotFired(unmet) => Some(format!("tier \"{tier}\" was not reached: {unmet}")),
-        _ => None,
-    }));
-    let left = unmet.split_off(unmet.len().min(MAX_NAMED)).len();
-    sentences.append(&mut unmet);
-    sentences.extend((left > 0).then(|| format!("{left} more did not")));
-    sentences.join("; ")
-}
-
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.because[..] {

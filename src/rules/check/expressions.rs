@@ -332,9 +332,13 @@ impl Checker<'_> {
                 .max_by_key(|word| word.params.len());
             let is_comma = super::effects::is_movement(name)
                 && matches!(args, [Expr::IntegerConstant(..), Expr::IntegerConstant(..)]);
-            let help = wanted.filter(|_| !is_comma).map(|word| {
-                let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
-                format!("it wants {name}({})", wants.join(", "))
+            let owner = (before == 0).then(|| self.owner_of(words, &kinds)).flatten();
+            let help = owner.map(|owner| format!("write {owner}.{name}(…)"));
+            let help = help.or_else(|| {
+                wanted.filter(|_| !is_comma).map(|word| {
+                    let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
+                    format!("it wants {name}({})", wants.join(", "))
+                })
             });
             let help =
                 help.or_else(|| is_comma.then(|| "decimals are written with a point: 5.50".to_owned()));
@@ -365,6 +369,20 @@ impl Checker<'_> {
             (false, true) if !kinds.iter().any(|kind| kind.is_open()) => Known::of(word.returns),
             _ => Known::ANY,
         }
+    }
+
+    /// What is in sight that one of these words can be asked of with these arguments, when they stand alone.
+    fn owner_of(&self, words: &[&Word], kinds: &[Type]) -> Option<&str> {
+        let fits = |word: &&Word, owner: Type| {
+            word.params.split_first().is_some_and(|(first, rest)| {
+                *first == owner
+                    && rest.len() == kinds.len()
+                    && kinds.iter().zip(rest).all(|(kind, wanted)| kind.fits(*wanted))
+            })
+        };
+        let given = self.here.variables.iter().filter(|variable| variable.origin == Origin::Given);
+        let mut owners = given.filter(|variable| words.iter().any(|word| fits(word, variable.known.kind)));
+        owners.next().map(|variable| variable.name.as_str())
     }
 
     fn refused(&mut self, position: Position, message: impl Into<String>, help: Option<String>) -> Known {

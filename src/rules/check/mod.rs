@@ -293,6 +293,7 @@ impl<'a> Checker<'a> {
     /// Checks a test.
     pub(super) fn test(&mut self, file: usize, block: &Block) {
         self.enter(file, Place::Test, None);
+        self.variable("member", Type::Member);
         self.block(block);
     }
 

@@ -35,6 +35,10 @@ impl Deeds {
         let Expr::Stmt(block) = body else { return None };
         let deed = |statement: &Stmt| match statement {
             Stmt::FnCall(call, position) => sight.deed(call, *position),
+            Stmt::Expr(expr) => match &**expr {
+                Expr::FnCall(call, position) => sight.deed(call, *position),
+                _ => None,
+            },
             _ => None,
         };
         block.statements().iter().map(deed).collect::<Option<_>>().map(Self)

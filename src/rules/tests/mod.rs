@@ -2,6 +2,7 @@
 
 mod achievements;
 mod announce;
+mod bench;
 mod campaigns;
 mod carts;
 mod cascade;

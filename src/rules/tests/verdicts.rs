@@ -6,7 +6,7 @@ use super::decide::endpoint;
 use super::*;
 use crate::rules::decide::decide_and_tell;
 use crate::rules::dry_run::forecast;
-use crate::rules::report::check_for;
+use crate::rules::report::{Colour, check_for};
 use crate::rules::verdict::{RuleVerdict, Verdict};
 
 /// An order of 10.00 without a tip over the counter.
@@ -206,22 +206,92 @@ fn a_failing_test_says_what_fired_and_why_the_others_did_not() {
         "#;
     let report = check_for(sources(rules), &chain());
     let failure = report.tests[0].failure.clone().unwrap();
-    assert_eq!(failure.message, "this is 1, expected == 2");
-    assert_eq!(
-        failure.help.as_deref(),
-        Some(
-            "on the last event fired \"fires\"; \"big\" did not: member.points >= 100 (member.points is 0), member.tier == \"gold\" (member.tier is \"bronze\")"
-        )
-    );
+    assert_eq!(failure.message, "awarded() is 1, expected == 2; tier() is \"bronze\", expected == \"gold\"");
+    let why = "\"fires\" fired: award 1 points\n\
+        \"big\" did not: member.points >= 100 (member.points is 0), member.tier == \"gold\" (member.tier is \"bronze\")";
+    assert_eq!(failure.judged.as_ref().unwrap().in_lines(), why);
+    let told = serde_json::to_value(&failure).unwrap();
+    assert_eq!((&told["sent"], &told["rules"][0]["verdict"]), (&json!("visit"), &json!("fired")));
+    assert_eq!(told["rules"][1]["because"][0]["part"], "member.points >= 100");
 }
 
 #[test]
-fn of_many_rules_that_did_not_fire_a_few_are_named_and_the_others_counted() {
+fn of_every_rule_that_did_not_fire_it_is_said_why_on_a_line_of_its_own() {
     let rule = |nth: usize| format!("rule \"r{nth}\" on visit when member.points >= {nth} {{ award(1); }}\n");
     let rules: String = (1..=7).map(rule).collect();
     let report =
         check_for(sources(&(rules + "test \"t\" { send(\"visit\"); expect awarded() == 1; }")), &chain());
-    let help = report.tests[0].failure.clone().unwrap().help.unwrap();
-    assert!(help.contains("\"r5\" did not") && !help.contains("\"r6\""), "{help}");
-    assert!(help.ends_with("; 2 more did not"), "{help}");
+    let text = report.render(Path::new("corner"), Colour::Plain);
+    for nth in 1..=7 {
+        let line = format!("\"r{nth}\" did not: member.points >= {nth} (member.points is 0)");
+        assert!(text.lines().any(|shown| shown.trim_end().ends_with(&line)), "{line}\n{text}");
+    }
+}
+
+/// What a test says that expects this after an order of 60 at 11, of a member with 5 points.
+fn says(expectation: &str) -> String {
+    let rules = r#"
+        rule "Small" on order.completed { award(1); mark("vip"); }
+        rule "Big" on order.completed when order.total > 100 { award(100); }
+        trigger "crm" on points.earned { forward("crm"); }
+        "#;
+    let test = format!(
+        "test \"t\" {{ given_member(#{{ points: 5 }}); send(\"order.completed\", #{{ total: 60.00 }}); expect {expectation}; }}"
+    );
+    let mut sources = sources(&(rules.to_owned() + &*test));
+    let manifest = sources.files.iter_mut().find(|(name, _)| name == "program.toml").unwrap();
+    manifest.1.insert_str(0, "marks = [\"vip\", \"new\"]\n");
+    let report = check_for(sources, &chain());
+    let failure = report.tests.first().unwrap_or_else(|| panic!("{:#?}", report.problems)).failure.clone();
+    failure.unwrap_or_else(|| panic!("{expectation} holds")).message
+}
+
+#[test]
+fn whatever_is_expected_a_failing_test_shows_what_is() {
+    for (expectation, said) in [
+        ("points() == 60", "this is 6, expected == 60"),
+        ("points() in [5, 7]", "this is 6, expected in [5, 7]"),
+        (
+            "awarded() == 60 || tier() == \"gold\"",
+            "awarded() is 1, expected == 60; tier() is \"bronze\", expected == \"gold\"",
+        ),
+        ("fired(\"Big\")", "expected fired(\"Big\"); fired: \"Small\""),
+        ("!fired(\"Small\")", "expected !fired(\"Small\"); fired: \"Small\""),
+        (
+            "told(\"tier.upgraded\")",
+            "expected told(\"tier.upgraded\"); told: \"order.completed\", \"points.earned\"",
+        ),
+        ("!forwarded(\"crm\")", "expected !forwarded(\"crm\"); forwarded to: \"crm\""),
+        ("achieved(\"regular\")", "expected achieved(\"regular\"); achieved: nothing"),
+        ("marked(\"new\")", "expected marked(\"new\"); marked: \"vip\""),
+        ("member.has_mark(\"new\")", "expected member.has_mark(\"new\"); marked: \"vip\""),
+        ("recommended(\"card\")", "expected recommended(\"card\"); recommended: nothing"),
+        ("member.points == 60", "this is 6, expected == 60"),
+        ("member.is_new", "expected member.is_new; it is false"),
+        ("!member.has_rhythm && member.is_new", "expected member.is_new; it is false"),
+        ("!(points() in [5, 6])", "expected !(points() in [5, 6]); points() is 6, [5, 6] is [5, 6]"),
+    ] {
+        assert_eq!(says(expectation), said, "{expectation}");
+    }
+}
+
+#[test]
+fn a_rule_that_fails_many_tests_is_told_of_once() {
+    let tests: String =
+        (0..12).map(|n| format!("test \"t{n}\" {{ send(\"visit\"); expect points() == 1; }}\n")).collect();
+    let rules =
+        "rule \"odd\" on visit { award(member.points - 1); }\ntest \"other\" { expect points() == 1; }\n"
+            .to_owned()
+            + &*tests;
+    let report = check_for(sources(&rules), &chain());
+    let judged = report.tests.iter().filter(|test| test.failure.as_ref().unwrap().judged.is_some());
+    assert_eq!(judged.count(), 2, "of 13 that fail");
+    let text = report.render(Path::new("corner"), Colour::Plain);
+    assert_eq!(text.matches("Error: ").count(), 2, "{text}");
+    assert_eq!(text.matches("`award` needs zero or more").count(), 2, "the message and the note: {text}");
+    assert!(
+        text.contains("11 tests more end here") && text.contains("no event was sent before this"),
+        "{text}"
+    );
+    assert!(text.ends_with("acme: 1 rule, 13 of 13 tests failed\n"), "{text}");
 }

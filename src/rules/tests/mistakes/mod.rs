@@ -48,7 +48,7 @@ impl<'a> Expected<'a> {
     }
 
     fn is(&self, problem: &Diagnostic, folder: &Sources) -> bool {
-        let Diagnostic { code, file, line, column, length, source, message, help } = problem;
+        let Diagnostic { code, file, line, column, length, source, message, help, .. } = problem;
         let text = folder.get(file).unwrap_or_default().lines().nth(line - 1).unwrap_or_default();
         let word: String = text.chars().skip(column - 1).take(*length).collect();
         self.code == code.as_str()
