@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::domain::publication::Origin;
 use crate::domain::roll_out::RollOut;
-use crate::rules::diagnostic::Diagnostic;
+use crate::rules::diagnostic::{Diagnostic, Mistake};
 use crate::rules::folder::{self, Folders, Stamp};
 use crate::rules::manifest::{self, Manifest};
 use crate::rules::program::{Program, Sources};
@@ -193,6 +193,7 @@ impl Engine {
         let loaded = match Sources::read(&stored.files_json) {
             Ok(sources) => blocking(move || Program::load(&sources, &chain, version)).await,
             Err(why) => Err(vec![Diagnostic::of_file(
+                Mistake::UnreadableFile,
                 manifest::FILE,
                 format!("the stored version {version} cannot be read: {why}"),
             )]),
@@ -233,7 +234,7 @@ impl Engine {
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,
             Err(PublishError::DoesNotCheck(problems)) => self.refuse_program(id, problems).await,
             Err(PublishError::Engine(EngineError::Refused(refused))) => {
-                let problem = Diagnostic::of_file(manifest::FILE, refused.problem);
+                let problem = Diagnostic::of_file(Mistake::OtherChain, manifest::FILE, refused.problem);
                 self.refuse_program(id, vec![problem]).await;
             }
             Err(PublishError::Engine(error)) => return Err(error),

@@ -225,26 +225,38 @@ fn order(author: &mut Author) {
     author.property("id", Type::Text, |o: &mut OrderView| Text::from(o.id())).says("The order's id.");
     author
         .property("total", Type::Decimal, |o: &mut OrderView| o.money(|o| Some(o.total)))
+        .never_negative()
         .says("What it came to.");
     author
         .property("eligible", Type::Decimal, |o: &mut OrderView| o.eligible)
         .says("The money that earns, as `[earning]` says; without that section the total.");
     author
         .property("subtotal", Type::Decimal, |o: &mut OrderView| o.money(|o| o.subtotal))
+        .never_negative()
         .says("Before tax and tip.");
-    author.property("tax", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tax)).says("Tax.");
-    author.property("tip", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tip)).says("Tip.");
+    author
+        .property("tax", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tax))
+        .never_negative()
+        .says("Tax.");
+    author
+        .property("tip", Type::Decimal, |o: &mut OrderView| o.money(|o| o.tip))
+        .never_negative()
+        .says("Tip.");
     author
         .property("discount", Type::Decimal, |o: &mut OrderView| o.money(|o| o.discount))
+        .never_negative()
         .says("What discounts took off.");
     author
         .property("delivery_fee", Type::Decimal, |o: &mut OrderView| o.money(|o| o.delivery_fee))
+        .never_negative()
         .says("What delivery cost.");
     author
         .property("service_charge", Type::Decimal, |o: &mut OrderView| o.money(|o| o.service_charge))
+        .never_negative()
         .says("What the house adds for its service.");
     author
         .property("gift_card", Type::Decimal, |o: &mut OrderView| o.money(|o| o.gift_card))
+        .never_negative()
         .says("What of it was paid by gift card.");
     author
         .property("channel", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.channel.as_ref())))
@@ -273,8 +285,14 @@ fn order(author: &mut Author) {
         })
         .role(Role::Category)
         .says("How many things of one category.");
-    author.function("len", Type::Whole, |items: &mut Items| items.len()).says("How many lines.");
-    author.property("len", Type::Whole, |items: &mut Items| items.len()).says("How many lines.");
+    author
+        .function("len", Type::Whole, |items: &mut Items| items.len())
+        .never_negative()
+        .says("How many lines.");
+    author
+        .property("len", Type::Whole, |items: &mut Items| items.len())
+        .never_negative()
+        .says("How many lines.");
     author.module().set_iterator::<Items>();
     author
         .property("sku", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.sku.as_ref())))
@@ -304,7 +322,10 @@ fn refund_visit_and_tick(author: &mut Author) {
     author
         .property("order_id", Type::Text, |r: &mut RefundView| Text::from(r.order_id()))
         .says("The order that it belongs to.");
-    author.property("total", Type::Decimal, |r: &mut RefundView| r.total()).says("How much money goes back.");
+    author
+        .property("total", Type::Decimal, |r: &mut RefundView| r.total())
+        .never_negative()
+        .says("How much money goes back.");
     author
         .property("order_total", Type::Decimal, |r: &mut RefundView| r.order_total())
         .says("What the order came to, 0 when it is not known.");
@@ -332,9 +353,11 @@ fn cart_and_session(author: &mut Author) {
         .says("The cart's id.");
     author
         .property("total", Type::Decimal, |c: &mut CartView| c.cart().value.decimal())
+        .never_negative()
         .says("What it is worth.");
     author
         .property("item_count", Type::Whole, |c: &mut CartView| c.cart().item_count)
+        .never_negative()
         .says("How many things are in it; what is weighed counts as one.");
     author
         .property("channel", Type::Text, |c: &mut CartView| Text::from(or_empty(c.cart().channel.as_ref())))

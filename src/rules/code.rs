@@ -18,7 +18,7 @@ use crate::domain::text::Name;
 
 use super::check::{self, Checker};
 use super::conditions::Excerpt;
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group, Rung};
 use super::maker::Maker;
@@ -366,8 +366,8 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self) -> Result<Code, Vec<Diagnostic>> {
-        let constants = self.constants();
-        let checked = self.check(&constants);
+        let (constants, failed) = self.constants();
+        let checked = self.check(&constants, failed);
         if !self.problems.is_empty() {
             self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             return Err(self.problems);
@@ -404,25 +404,26 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Evaluates the constants, each of which may use those before it.
-    fn constants(&mut self) -> BTreeMap<String, Dynamic> {
-        let mut known = BTreeMap::new();
+    /// Evaluates the constants, each of which may use those before it; and what went wrong with which of them.
+    fn constants(&mut self) -> (BTreeMap<String, Dynamic>, BTreeMap<usize, Diagnostic>) {
+        let (mut known, mut failed) = (BTreeMap::new(), BTreeMap::new());
         let mut scope = Scope::new();
-        for (file, name, position, value) in &self.constants {
+        for (at, (file, name, position, value)) in self.constants.iter().enumerate() {
             let File { name: file, text } = &self.files[*file];
-            let problem =
-                |message: String| Diagnostic::new(file, Spot::of_position(text, *position), message);
-            if let Some((first, _, at, _)) =
+            let problem = |mistake, message: String| {
+                Diagnostic::new(mistake, file, Spot::of_position(text, *position), message)
+            };
+            if let Some((first, _, line, _)) =
                 self.constants.iter().find(|(_, other, ..)| other == name && known.contains_key(name))
             {
-                let place = format!("{}:{}", self.files[*first].name, at.line().unwrap_or(1));
+                let place = format!("{}:{}", self.files[*first].name, line.line().unwrap_or(1));
                 let message = format!("there is already a constant called `{name}` at {place}");
-                self.problems.push(problem(message).help("choose another name"));
+                self.problems.push(problem(Mistake::DuplicateName, message).help("choose another name"));
                 continue;
             }
             if known.len() >= MAX_CONSTANTS {
                 let message = format!("a program may have {MAX_CONSTANTS} constants; this is one more");
-                self.problems.push(problem(message));
+                self.problems.push(problem(Mistake::TooMany, message));
                 break;
             }
             match evaluate_constant(&self.parser, &mut scope, value) {
@@ -430,29 +431,43 @@ impl<'a> Builder<'a> {
                     scope.push_constant_dynamic(name.as_str(), value.clone());
                     known.insert(name.clone(), value);
                 }
-                Ok(_) => self
-                    .problems
-                    .push(problem(format!("`{name}` must be a number, a text, true, false, or a list"))),
-                Err(message) => self.problems.push(problem(message)),
+                Ok(_) => {
+                    let message = format!("`{name}` must be a number, a text, true, false, or a list");
+                    failed.insert(at, problem(Mistake::WrongType, message));
+                }
+                Err(message) => _ = failed.insert(at, problem(Mistake::InvalidConstant, message)),
             }
         }
-        known
+        (known, failed)
     }
 
-    fn check(&mut self, constants: &BTreeMap<String, Dynamic>) -> Checked {
+    /// Checks everything; of a constant that `failed`, what the checker finds says more.
+    fn check(
+        &mut self,
+        constants: &BTreeMap<String, Dynamic>,
+        mut failed: BTreeMap<usize, Diagnostic>,
+    ) -> Checked {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
+        for (at, (file, name, _, value)) in self.constants.iter().enumerate() {
+            let failed_name = failed.contains_key(&at).then_some(name.as_str());
+            if !check::too_deep(value) && checker.constant_value(*file, value, failed_name) {
+                failed.remove(&at);
+            }
+        }
         checker.names(&self.rules, &self.triggers, &self.tests);
         let segments = checker.segments(&self.segments);
         let ranks = checker.tiers(&self.tiers);
         checker.awaited(&self.rules, &self.triggers);
+        checker.shadowed(&self.rules);
+        checker.functions();
         let rules = self.rules.iter().map(|(file, block)| checker.rule(*file, block)).collect::<Vec<_>>();
         let triggers =
             self.triggers.iter().map(|(file, block)| checker.trigger(*file, block)).collect::<Vec<_>>();
         for (file, block) in &self.tests {
             checker.test(*file, block);
         }
-        checker.functions();
         self.problems.extend(checker.problems());
+        self.problems.extend(failed.into_values());
         Checked {
             rule_events: rules.into_iter().flatten().collect(),
             trigger_events: triggers.into_iter().flatten().collect(),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use crate::domain::chain::ChainId;
 
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::engine::MAX_FILE_BYTES;
 use super::manifest;
 use super::program::Sources;
@@ -34,23 +34,30 @@ enum FolderError {
 impl From<FolderError> for Diagnostic {
     fn from(error: FolderError) -> Self {
         match error {
-            FolderError::Unreadable { file, why } => Self::of_file(&file, format!("cannot be read: {why}"))
-                .help("make it readable for the user that runs punchcard"),
+            FolderError::Unreadable { file, why } => {
+                Self::of_file(Mistake::UnreadableFile, &file, format!("cannot be read: {why}"))
+                    .help("make it readable for the user that runs punchcard")
+            }
             FolderError::NotText { file, before } => {
                 let spot = Spot::of_offset(&before, before.len());
-                Self::new(&file, spot, "is not text in UTF-8 from here on")
+                Self::new(Mistake::UnreadableFile, &file, spot, "is not text in UTF-8 from here on")
                     .help("save the file again as UTF-8")
             }
-            FolderError::TooLarge { file, bytes } => {
-                Self::of_file(&file, format!("has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}"))
-                    .help("split it: the files of a folder are one program")
-            }
+            FolderError::TooLarge { file, bytes } => Self::of_file(
+                Mistake::TooMany,
+                &file,
+                format!("has {bytes} bytes; a rules file may have {MAX_FILE_BYTES}"),
+            )
+            .help("split it: the files of a folder are one program"),
             FolderError::TooManyFiles => {
                 let message = format!("the folder holds more than {MAX_FILES} rules files");
-                Self::of_file(manifest::FILE, message).help("put several rules into one file")
+                Self::of_file(Mistake::TooMany, manifest::FILE, message)
+                    .help("put several rules into one file")
             }
-            FolderError::Misnamed { file } => Self::of_file(&file, "is no rules file")
-                .help("a program is `program.toml` and files called `<name>.rhai`, without folders"),
+            FolderError::Misnamed { file } => {
+                Self::of_file(Mistake::UnreadableFile, &file, "is no rules file")
+                    .help("a program is `program.toml` and files called `<name>.rhai`, without folders")
+            }
         }
     }
 }

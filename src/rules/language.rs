@@ -14,13 +14,15 @@
 use std::sync::Arc;
 
 use rhai::{
-    AST, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, LexError,
-    ParseError, ParseErrorType, Position, Stmt,
+    AST, Dynamic, Engine, EvalContext, Expr, Expression, ImmutableString, LexError, ParseError, Position,
+    Stmt,
 };
 
 use crate::domain::segment::SegmentType;
 
-use super::diagnostic::{Diagnostic, Spot};
+pub(super) use super::complaints::failure;
+use super::complaints::{instead_of_clause, stray, syntax_error};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::split::{Keyword, ONLY_DECLARATIONS, Piece};
 use super::testing;
 
@@ -249,7 +251,11 @@ fn unexpected(clauses: &[(bool, &str)], must: &str, found: &str) -> ParseError {
     let message = match found {
         "" => format!("expected {wanted}, but found the end of the file"),
         "=" => "to compare, write `==`".to_owned(),
-        found => format!("expected {wanted}, but found `{found}`"),
+        found => {
+            let help = instead_of_clause(found, may.iter().map(|word| word.trim_matches('`')));
+            let help = help.map_or(String::new(), |help| format!("\n{help}"));
+            format!("expected {wanted}, but found `{found}`{help}")
+        }
     };
     LexError::Runtime(message).into_err(Position::NONE)
 }
@@ -285,8 +291,8 @@ pub(super) fn parse(
     let start = Position::new(lines_before as u16 + 1, columns_before as u16 + 1);
     declaration(ast, piece.keyword, start).map_err(|position| {
         let spot = Spot::of_position(text, position.or_else(start));
-        Diagnostic::new(file, spot, ONLY_DECLARATIONS)
-            .help("put it inside a rule, or begin it with one of these words")
+        let help = stray(&spot);
+        Diagnostic::new(Mistake::Syntax, file, spot, ONLY_DECLARATIONS).help(help)
     })
 }
 
@@ -423,79 +429,4 @@ fn text_of(expr: &Expr) -> Option<&str> {
         Expr::StringConstant(text, _) => Some(text),
         _ => None,
     }
-}
-
-/// The parser's complaint in our words.
-fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) -> Diagnostic {
-    let spot = match error.position() {
-        position if position.is_none() => Spot::of_offset(text, piece.start),
-        position => Spot::of_position(text, position),
-    };
-    let (message, help) = match error.err_type() {
-        ParseErrorType::UnexpectedEOF => {
-            ("something is missing before the end".to_owned(), "is a `}` missing?")
-        }
-        ParseErrorType::MissingToken(token, why) if token == "}" || token == ")" || token == ";" => {
-            (format!("`{token}` is missing {why}"), "is the line before complete?")
-        }
-        ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), ""),
-        ParseErrorType::ExprTooDeep => ("this is nested too deeply".to_owned(), "use `let` for its parts"),
-        ParseErrorType::Reserved(word) | ParseErrorType::UnknownOperator(word) => {
-            (format!("`{word}` cannot be used in rules"), instead_of(word))
-        }
-        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => {
-            (format!("`{word}` cannot be used in rules"), instead_of(word))
-        }
-        ParseErrorType::BadInput(LexError::UnexpectedInput(word)) => {
-            (format!("`{word}` cannot be used in rules"), instead_of(word))
-        }
-        ParseErrorType::BadInput(LexError::UnterminatedString) => {
-            ("this text has no closing quote".to_owned(), "")
-        }
-        other => (lower_first(&other.to_string()), ""),
-    };
-    Diagnostic::new(file, spot, message).maybe_help((!help.is_empty()).then(|| help.to_owned()))
-}
-
-/// What to write instead of a word or sign that other languages, or word processors, have.
-fn instead_of(word: &str) -> &'static str {
-    match word {
-        "&" => "write `and`",
-        "|" => "write `or`",
-        "not" | "~" => "write `!` before what must not be so",
-        "“" | "”" | "„" | "‘" | "’" => "write straight quotes: \"",
-        "<>" | "=/=" | "≠" => "write `!=`",
-        "=>" | "≥" => "write `>=`",
-        "=<" | "≤" => "write `<=`",
-        _ => "",
-    }
-}
-
-fn lower_first(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// What went wrong when a rule ran, and where: the innermost place, which may be in a function of another file.
-pub(super) fn failure(error: &EvalAltResult) -> (Option<String>, Position, String) {
-    let mut function = None;
-    let mut innermost = error;
-    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
-        function = Some(name.clone());
-        innermost = inner;
-    }
-    let message = match innermost {
-        EvalAltResult::ErrorRuntime(message, _) => message.to_string(),
-        EvalAltResult::ErrorTerminated(message, _) => message.to_string(),
-        EvalAltResult::ErrorTooManyOperations(_) => "ran for too many steps".to_owned(),
-        EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".to_owned(),
-        other => {
-            let mut bare = other.to_string();
-            if let Some(at) = bare.rfind(" (line ") {
-                bare.truncate(at);
-            }
-            bare
-        }
-    };
-    (function, innermost.position(), message)
 }

@@ -32,6 +32,7 @@ mod bench;
 mod cascade;
 mod check;
 mod code;
+mod complaints;
 mod conditions;
 mod conduct;
 pub mod cut;

@@ -16,7 +16,7 @@ use crate::domain::text::Name;
 
 use super::code::Code;
 use super::conduct::Watch;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Mistake};
 use super::manifest::{self, Manifest};
 use super::verdict::Telling;
 
@@ -104,10 +104,16 @@ impl Program {
     /// # Errors
     /// Every problem found.
     pub fn load(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
-        let manifest = Manifest::of(sources)?;
-        let mut problems = manifest.agree(chain);
+        let (manifest, mut problems) = Manifest::readable(sources);
+        if problems.is_empty() {
+            problems = manifest.agree(chain);
+        }
         let compiled = on_big_stack(|| Code::compile(sources, &manifest, version)).unwrap_or_else(|why| {
-            Err(vec![Diagnostic::of_file(manifest::FILE, format!("cannot load the rules: {why}"))])
+            Err(vec![Diagnostic::of_file(
+                Mistake::Internal,
+                manifest::FILE,
+                format!("cannot load the rules: {why}"),
+            )])
         });
         let code = match compiled {
             Ok(code) if problems.is_empty() => code,

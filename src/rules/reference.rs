@@ -223,6 +223,9 @@ const fn noun(role: Option<Role>) -> Option<&'static str> {
         Some(Role::LoyaltyEvent) => "a loyalty event",
         Some(Role::OwnEvent) => "an event of your own",
         Some(Role::SourceEvent) => "an event",
+        Some(Role::Side) => "a side",
+        Some(Role::IdentityKind) => "a kind of identity",
+        Some(Role::Date) => "a day",
     })
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Mistake};
 use super::folder;
 use super::manifest::{self, Manifest};
 use super::program::{Program, Sources};
@@ -124,11 +124,15 @@ pub fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
     let id: ChainId = id.parse().map_err(|bad| {
         let message = format!("the folder's name `{id}` cannot be a chain's id: it {bad}");
         let help = "rename the folder; people see the name in program.toml";
-        vec![Diagnostic::of_file(manifest::FILE, message).help(help)]
+        vec![Diagnostic::of_file(Mistake::InvalidName, manifest::FILE, message).help(help)]
     })?;
-    let manifest = Manifest::of(sources)?;
-    let Manifest { name, timezone, currency, .. } = manifest;
-    Ok(Chain { id, name, timezone, currency, created_at: Timestamp::UNIX_EPOCH })
+    let (Manifest { name, timezone, currency, .. }, problems) = Manifest::readable(sources);
+    let chain = Chain { id, name, timezone, currency, created_at: Timestamp::UNIX_EPOCH };
+    match problems.is_empty() {
+        true => Ok(chain),
+        // What is wrong with the rules is told as well.
+        false => Err(Program::load(sources, &chain, 0).err().unwrap_or(problems)),
+    }
 }
 
 /// Loads a folder and runs its tests: what a running server publishes.
@@ -161,7 +165,7 @@ fn disappointments(tests: &[TestOutcome]) -> Vec<Diagnostic> {
 pub fn render(problem: &Diagnostic, folder: &Path, sources: &Sources, colour: Colour) -> String {
     let shown = Diagnostic { file: folder.join(&problem.file).display().to_string(), ..problem.clone() };
     let Some(text) = sources.get(&problem.file) else { return format!("{shown}\n") };
-    let Diagnostic { file, line, column, length, message, help, judged } = &shown;
+    let Diagnostic { file, line, column, length, message, help, judged, .. } = &shown;
     let source = Source::from(text);
     let start = source.line(line - 1).map_or(0, |line| line.offset() + (column - 1).min(line.len()));
     let end = (start + length).min(text.chars().count()).max(start);
@@ -208,9 +212,9 @@ mod tests {
     #[test]
     fn problems_are_shown_even_where_the_source_is_missing_or_odd() {
         for (line, column, length) in [(1, 1, 1), (9, 9, 9), (1, 5_000, 1), (2, 1, 1)] {
-            let spot = super::super::diagnostic::Spot { line, column, length };
+            let spot = super::super::diagnostic::Spot { line, column, length, source: String::new() };
             for file in ["a.rhai", "gone.rhai"] {
-                let problem = Diagnostic::new(file, spot, "odd");
+                let problem = Diagnostic::new(Mistake::Syntax, file, spot.clone(), "odd");
                 assert!(render(&problem, Path::new(""), &folder("é\n"), Colour::Plain).contains("odd"));
             }
         }
@@ -226,6 +230,8 @@ mod tests {
     #[test]
     fn the_report_is_json_for_machines() {
         let json = serde_json::to_value(check(folder("rule \"a\" on visit {"), "acme".to_owned())).unwrap();
-        assert_eq!(json["problems"][0]["file"], "a.rhai");
+        let problem = &json["problems"][0];
+        assert_eq!((&problem["file"], &problem["code"]), (&"a.rhai".into(), &"syntax".into()));
+        assert_eq!(problem["source"], "rule \"a\" on visit {");
     }
 }

@@ -1,6 +1,9 @@
 //! Cuts a rules file into its top-level declarations, so that each is parsed alone and one mistake hides no other.
 
-use super::diagnostic::{Diagnostic, Spot};
+use rhai::Position;
+
+use super::complaints;
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::engine::{MAX_FILE_BYTES, MAX_PIECE_BYTES};
 
 /// The most declarations in one file.
@@ -11,6 +14,9 @@ const MAX_LINES: usize = 5_000;
 /// Said of anything else at the top of a file.
 pub(super) const ONLY_DECLARATIONS: &str =
     "only `rule`, `trigger`, `segment`, `tier`, `test`, `fn` and `const` can stand here";
+
+/// The words that declarations begin with.
+pub(super) const KEYWORDS: [&str; 7] = ["rule", "trigger", "segment", "tier", "test", "fn", "const"];
 
 /// What a declaration begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +32,13 @@ pub(super) enum Keyword {
 
 impl Keyword {
     const ALL: [(Self, &'static str); 7] = [
-        (Self::Rule, "rule"),
-        (Self::Trigger, "trigger"),
-        (Self::Segment, "segment"),
-        (Self::Tier, "tier"),
-        (Self::Test, "test"),
-        (Self::Function, "fn"),
-        (Self::Constant, "const"),
+        (Self::Rule, KEYWORDS[0]),
+        (Self::Trigger, KEYWORDS[1]),
+        (Self::Segment, KEYWORDS[2]),
+        (Self::Tier, KEYWORDS[3]),
+        (Self::Test, KEYWORDS[4]),
+        (Self::Function, KEYWORDS[5]),
+        (Self::Constant, KEYWORDS[6]),
     ];
 
     /// Whether it begins a declaration at the start of a line even where a brace is still open: of the others, a line
@@ -66,25 +72,32 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
     let at = |start: usize| Spot::of_offset(text, start);
     if text.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes; a rules file may have {MAX_FILE_BYTES}", text.len());
-        return Err(Diagnostic::new(file, at(0), message).help("split it into several files"));
+        return Err(
+            Diagnostic::new(Mistake::TooMany, file, at(0), message).help("split it into several files")
+        );
     }
     if let Some((start, c)) = text.char_indices().find(|(_, c)| is_hidden(*c)) {
         let message = format!("there is an invisible character here (U+{:04X})", c as u32);
-        return Err(Diagnostic::new(file, at(start), message).help("delete it"));
+        return Err(Diagnostic::new(Mistake::Syntax, file, at(start), message).help("delete it"));
     }
     if text.lines().count() > MAX_LINES {
         let message = format!("the file has more than {MAX_LINES} lines");
-        return Err(Diagnostic::new(file, at(0), message).help("split it into several files"));
+        return Err(
+            Diagnostic::new(Mistake::TooMany, file, at(0), message).help("split it into several files")
+        );
     }
     let starts = Scanner::new(text).declarations();
     if let Some(stray) =
         Scanner::new(text).first_word().filter(|first| starts.first().is_none_or(|s| first < &s.0))
     {
-        return Err(Diagnostic::new(file, at(stray), ONLY_DECLARATIONS).help("put it inside a rule"));
+        let help = complaints::stray(&at(stray));
+        return Err(Diagnostic::new(Mistake::Syntax, file, at(stray), ONLY_DECLARATIONS).help(help));
     }
     if let Some((start, _)) = starts.get(MAX_PIECES) {
         let message = format!("the file has more than {MAX_PIECES} declarations");
-        return Err(Diagnostic::new(file, at(*start), message).help("split it into several files"));
+        return Err(
+            Diagnostic::new(Mistake::TooMany, file, at(*start), message).help("split it into several files")
+        );
     }
     let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([text.len()]);
     let cut: Vec<_> = starts
@@ -96,8 +109,53 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
         None => Ok(cut),
         Some(piece) => {
             let message = format!("this is longer than {MAX_PIECE_BYTES} characters");
-            Err(Diagnostic::new(file, at(piece.start), message).help("make several of it"))
+            Err(Diagnostic::new(Mistake::TooMany, file, at(piece.start), message).help("make several of it"))
         }
+    }
+}
+
+/// A case of a `switch` as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Arm<'a> {
+    pub(super) case: &'a str,
+    pub(super) position: Position,
+    /// Whether an `if` stands behind it.
+    pub(super) has_condition: bool,
+}
+
+/// The cases of the `switch` that stands at this place; `None` when it is written too oddly to be read.
+pub(super) fn arms(text: &str, switch: Position) -> Option<Vec<Arm<'_>>> {
+    let (line, column) = (switch.line()?, switch.position()?);
+    let line_start = match line {
+        1 => 0,
+        _ => text.match_indices('\n').nth(line - 2)?.0 + 1,
+    };
+    let start = line_start + text[line_start..].char_indices().nth(column - 1)?.0;
+    let mut scanner = Scanner { text, at: start };
+    let rest = scanner.rest().strip_prefix("switch")?;
+    scanner.at = text.len() - rest.len();
+    scanner.to(&["{"])?;
+    scanner.skip_token('{');
+    let (mut found, mut known) = (Vec::new(), (start, line, column));
+    loop {
+        scanner.skip_blank();
+        if scanner.rest().starts_with('}') {
+            return Some(found);
+        }
+        let begin = scanner.at;
+        scanner.to(&["=>", "if"])?;
+        let case = text[begin..scanner.at].trim_end();
+        let has_condition = scanner.rest().starts_with("if");
+        scanner.to(&["=>"])?;
+        scanner.at += "=>".len();
+        let between = &text[known.0..begin];
+        let lines = between.matches('\n').count();
+        let last = between.rsplit('\n').next().unwrap_or_default().chars().count();
+        let column = if lines == 0 { known.2 + last } else { last + 1 };
+        known = (begin, known.1 + lines, column);
+        let position = Position::new(u16::try_from(known.1).ok()?, u16::try_from(column).ok()?);
+        found.push(Arm { case, position, has_condition });
+        scanner.skip_arm()?;
     }
 }
 
@@ -148,6 +206,59 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.skip_token(self.rest().chars().next()?);
         Some((start, &self.text[start..self.at]))
+    }
+
+    /// Goes on to the first of these tokens, outside of any brackets; `None` when something closes before it comes.
+    fn to(&mut self, tokens: &[&str]) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            self.skip_blank();
+            let rest = self.rest();
+            let first = rest.chars().next()?;
+            let is_word = |token: &&str| {
+                let behind = rest[token.len()..].chars().next();
+                !token.starts_with(char::is_alphabetic)
+                    || !behind.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            };
+            if depth == 0 && tokens.iter().filter(|token| rest.starts_with(**token)).any(is_word) {
+                return Some(());
+            }
+            match first {
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+                _ => {}
+            }
+            self.skip_token(first);
+        }
+    }
+
+    /// Goes past what a case does, and the comma behind it.
+    fn skip_arm(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            self.skip_blank();
+            let first = self.rest().chars().next()?;
+            match first {
+                ',' if depth == 0 => {
+                    self.skip_token(first);
+                    return Some(());
+                }
+                '}' if depth == 0 => return Some(()),
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+                _ => {}
+            }
+            self.skip_token(first);
+            if first == '}' && depth == 0 {
+                self.skip_blank();
+                let rest = self.rest();
+                if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '"' | '-' | '_'))
+                    && !rest.starts_with("else")
+                {
+                    return Some(()); // the next case; a block needs no comma behind it
+                }
+            }
+        }
     }
 
     fn first_word(mut self) -> Option<usize> {
@@ -268,6 +379,22 @@ mod tests {
         assert_eq!(clause(text, "keep", &[";"]), Some("when b"));
         assert_eq!(clause(text, "until", &[";"]), None);
         assert_eq!(clause("segment \"a\" when b", "when", &[";"]), Some("b"));
+    }
+
+    #[test]
+    fn the_cases_of_a_switch_are_read_where_they_stand() {
+        let text = "fn f(x) {\n  switch x.y(1) { // \"no\" => 1\n    \"a, =>\" => 1, 7..=9 if x > 1 => { g(#{a: 1}); }\n    -5 => if x { 1 } else { 2 }\n    2.5 => [1, 2], _ => switch x { 1 => 2 } } }";
+        let arms = arms(text, Position::new(2, 3)).unwrap();
+        let read: Vec<_> = arms.iter().map(|arm| (arm.case, arm.has_condition)).collect();
+        assert_eq!(
+            read,
+            [("\"a, =>\"", false), ("7..=9", true), ("-5", false), ("2.5", false), ("_", false)]
+        );
+        let places: Vec<_> = arms.iter().map(|arm| (arm.position.line(), arm.position.position())).collect();
+        assert_eq!(places[..3], [(Some(3), Some(5)), (Some(3), Some(19)), (Some(4), Some(5))]);
+        for odd in ["switch x", "switch x { 1", "switch x { 1 => 2", "x { 1 => 2 }", "switch x { 1 => ) }"] {
+            assert_eq!(super::arms(odd, Position::new(1, 1)), None, "{odd}");
+        }
     }
 
     #[test]

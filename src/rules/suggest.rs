@@ -2,11 +2,16 @@
 
 /// The known word that `given` most likely stands for, as a sentence; `None` when none comes near.
 pub(super) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(given, known).map(|word| format!("did you mean `{word}`?"))
+}
+
+/// The known word that `given` most likely stands for.
+pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     let distance = |word: &str| strsim::damerau_levenshtein(&given, &word.to_lowercase());
     let nearest = known.into_iter().map(|word| (distance(word), word)).min()?;
     let tolerated = (given.chars().count() / 3).max(1);
-    (nearest.0 <= tolerated).then(|| format!("did you mean `{}`?", nearest.1))
+    (nearest.0 <= tolerated).then_some(nearest.1)
 }
 
 /// [`did_you_mean`], or else the list of what there is.

@@ -19,7 +19,7 @@ use super::bench::{Bench, World};
 use super::check::start;
 use super::code::Unit;
 use super::conditions::false_parts;
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::engine::sandbox;
 use super::expectation::disappointment;
 use super::language;
@@ -125,7 +125,10 @@ fn outcome(test: &Unit, program: &Program, engine: &Engine, sources: &Sources, w
         let judged = bench.lock().judgement();
         ended_by = judged.failure().map(|(at, error)| (at.to_owned(), error.to_owned()));
         let spot = Spot::of_position(text, position.or_else(test.position));
-        Diagnostic { judged: Some(judged.into()), ..Diagnostic::new(file, spot, message) }
+        Diagnostic {
+            judged: Some(judged.into()),
+            ..Diagnostic::new(Mistake::TestFailed, file, spot, message)
+        }
     });
     TestOutcome { ended_by, ..ended(test, failure) }
 }
@@ -137,7 +140,15 @@ fn ended(test: &Unit, failure: Option<Diagnostic>) -> TestOutcome {
 
 fn not_run(test: &Unit, why: &str) -> TestOutcome {
     let spot = Spot { line: test.position.line().unwrap_or(1), ..Spot::START };
-    ended(test, Some(Diagnostic::new(&test.file, spot, format!("the test could not run: {why}"))))
+    ended(
+        test,
+        Some(Diagnostic::new(
+            Mistake::TestNotRun,
+            &test.file,
+            spot,
+            format!("the test could not run: {why}"),
+        )),
+    )
 }
 
 fn perform(test: &Unit, program: &Program, engine: &Engine, bench: &Bench) -> Result<(), Failure> {

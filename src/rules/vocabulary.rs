@@ -80,7 +80,7 @@ impl Type {
     pub(super) fn fits(self, wanted: Self) -> bool {
         self == wanted
             || self.is_open()
-            || wanted.is_open()
+            || wanted == Self::Any
             || (self == Self::Whole && wanted == Self::Decimal)
     }
 }
@@ -97,7 +97,7 @@ pub(super) enum Place {
 }
 
 /// What a text argument must name, so that a misspelt tier is found before it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Tier,
     Wallet,
@@ -119,6 +119,30 @@ pub(super) enum Role {
     /// One of the program's own.
     OwnEvent,
     SourceEvent,
+    /// A side of a referral.
+    Side,
+    /// By what a guest was recognised.
+    IdentityKind,
+    /// A day, as `2026-03-02`.
+    Date,
+}
+
+/// Between what a number lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bounds {
+    pub(super) low: i64,
+    /// `None` where there is no most.
+    pub(super) high: Option<i64>,
+}
+
+/// As said to people.
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.high {
+            Some(high) => write!(f, "{} to {high}", self.low),
+            None => write!(f, "{} or more", self.low),
+        }
+    }
 }
 
 /// One function, method or property.
@@ -131,8 +155,8 @@ pub(super) struct Word {
     pub(super) place: Place,
     /// What the last text argument, or the text that a property gives, must name.
     pub(super) role: Option<Role>,
-    /// Between what the number that a property gives lies.
-    pub(super) bounds: Option<(i64, i64)>,
+    /// Between what the number that it gives lies.
+    pub(super) bounds: Option<Bounds>,
     /// For properties of `event`: the events that have it; empty = all.
     pub(super) events: &'static [EventType],
     /// What it means, in one line; words of one name need it once.
@@ -190,7 +214,13 @@ impl Word {
     }
 
     pub(super) fn between(&mut self, low: i64, high: i64) -> &mut Self {
-        self.bounds = Some((low, high));
+        self.bounds = Some(Bounds { low, high: Some(high) });
+        self
+    }
+
+    /// The number that it gives is never below zero.
+    pub(super) fn never_negative(&mut self) -> &mut Self {
+        self.bounds = Some(Bounds { low: 0, high: None });
         self
     }
 

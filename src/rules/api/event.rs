@@ -71,6 +71,7 @@ pub(super) fn words(author: &mut Author) {
     author
         .property("amount", Type::Whole, |e: &mut EventView| e.points().map_or(0, |moved| moved.amount.0))
         .events(POINTS)
+        .never_negative()
         .says("How many points, always a positive number.");
     author
         .property("new_balance", Type::Whole, |e: &mut EventView| {
@@ -131,7 +132,7 @@ pub(super) fn words(author: &mut Author) {
         .says("Which achievement.");
     author
         .property("times", Type::Whole, |e: &mut EventView| e.times())
-        .events(&[AchievementEarned, AchievementRevoked]).says("Which time it is that the member earned it; of `achievement.revoked`, how often it is still earned.");
+        .events(&[AchievementEarned, AchievementRevoked]).never_negative().says("Which time it is that the member earned it; of `achievement.revoked`, how often it is still earned.");
     author
         .property("progress", Type::Decimal, |e: &mut EventView| e.progress().0)
         .events(&[AchievementProgressed])
@@ -142,6 +143,7 @@ pub(super) fn words(author: &mut Author) {
         .says("How far it is in all.");
     author
         .property("role", Type::Text, |e: &mut EventView| Text::from(e.side()))
+        .role(Role::Side)
         .events(REFERRALS)
         .says("Whose side is told: `sender` or `receiver`.");
     author
@@ -151,12 +153,14 @@ pub(super) fn words(author: &mut Author) {
     author
         .property("length", Type::Whole, |e: &mut EventView| e.streak_length())
         .events(&[StreakBroken])
+        .never_negative()
         .says("How many units the streak lasted.");
     author
         .property("days_since_last_visit", Type::Whole, |e: &mut EventView| {
             e.absence().map_or(0, |absence| absence.days_since_last_visit)
         })
         .events(ABSENCES)
+        .never_negative()
         .says("How long the member stayed away.");
     author
         .property("risk_level", Type::Text, |e: &mut EventView| {
@@ -196,15 +200,18 @@ pub(super) fn words(author: &mut Author) {
             e.cart().map_or(Decimal::ZERO, |cart| cart.value.decimal())
         })
         .events(&[CartAbandoned])
+        .never_negative()
         .says("What the cart is worth.");
     author
         .property("item_count", Type::Whole, |e: &mut EventView| e.cart().map_or(0, |cart| cart.item_count))
         .events(&[CartAbandoned])
+        .never_negative()
         .says("How many things are in it.");
     author
         .property("identified_via", Type::Text, |e: &mut EventView| {
             Text::from(e.identified().map_or("", |identified| identified.identified_via.as_str()))
         })
+        .role(Role::IdentityKind)
         .events(&[MemberIdentified])
         .says("By what the guest was recognised: `id`, `card`, `phone`, `email`, `external_id`.");
     author
@@ -212,6 +219,7 @@ pub(super) fn words(author: &mut Author) {
             e.identified().map_or(Decimal::ZERO, |identified| identified.confidence.decimal())
         })
         .events(&[MemberIdentified])
+        .between(0, 1)
         .says("How sure that is, 0 to 1.");
     author
         .property("changed", Type::List, |e: &mut EventView| e.changed())

@@ -34,6 +34,7 @@ pub(super) fn words(author: &mut Author) {
         .property("to_next_tier", Type::Decimal, |m: &mut MemberView| {
             m.tier_progress().and_then(|progress| progress.to_next).unwrap_or_default().decimal()
         })
+        .never_negative()
         .says("How much of the metric is missing to reach it; 0 when there is nothing to reach.");
     author
         .property("to_keep_tier", Type::Decimal, |m: &mut MemberView| {
@@ -63,6 +64,7 @@ pub(super) fn words(author: &mut Author) {
         .says("Whether the member is in a segment.");
     author
         .property("visits", Type::Whole, |m: &mut MemberView| m.member.history.lifetime_visits as i64)
+        .never_negative()
         .says("Orders and visits, all of them.");
     author
         .property("spend", Type::Decimal, |m: &mut MemberView| m.member.history.lifetime_spend.decimal())
@@ -71,8 +73,9 @@ pub(super) fn words(author: &mut Author) {
         .property("days_since_last_visit", Type::Whole, |m: &mut MemberView| {
             m.member.history.days_since_last_visit(m.today)
         })
+        .never_negative()
         .says("Days since the last order or visit; 0 without any.");
-    author.property("typical_gap_days", Type::Decimal, |m: &mut MemberView| m.typical_gap_days()).says("The usual number of days between two visits: the median. Before the third day with a visit it is 36,500, so that nobody without a rhythm is missed.");
+    author.property("typical_gap_days", Type::Decimal, |m: &mut MemberView| m.typical_gap_days()).never_negative().says("The usual number of days between two visits: the median. Before the third day with a visit it is 36,500, so that nobody without a rhythm is missed.");
     author
         .property("has_rhythm", Type::Bool, |m: &mut MemberView| {
             m.member.history.typical_gap_days().is_some()
@@ -91,12 +94,14 @@ pub(super) fn words(author: &mut Author) {
         .property("weeks_in_a_row", Type::Whole, |m: &mut MemberView| {
             m.member.history.weeks_in_a_row(m.today)
         })
+        .never_negative()
         .says("Weeks of the calendar in a row with a visit, up to this one or the last.");
     author
         .property("is_new", Type::Bool, |m: &mut MemberView| m.member.version == 0)
         .says("Whether this event made them a member.");
     author
         .property("enrolled_days", Type::Whole, |m: &mut MemberView| m.enrolled_days())
+        .never_negative()
         .says("Days since they became one; 0 on the first.");
     author
         .property("first_name", Type::Text, |m: &mut MemberView| {
@@ -135,12 +140,14 @@ pub(super) fn words(author: &mut Author) {
     author
         .function("times_achieved", Type::Whole, |m: &mut MemberView, name: Text| m.times_achieved(&name))
         .role(Role::Achievement)
+        .never_negative()
         .says("How often the member earned it.");
     author
         .function("coupons", Type::Whole, |c: Context<'_>, m: &mut MemberView, book: Text| {
             coupons(&c, m, &book)
         })
         .role(Role::CouponBook)
+        .never_negative()
         .says("How many coupons of a book the member could use now; 100 at most.");
     author
         .function("has_coupon", Type::Bool, |c: Context<'_>, m: &mut MemberView, book: Text| {
@@ -152,6 +159,7 @@ pub(super) fn words(author: &mut Author) {
         .function("visits_in", Type::Whole, |m: &mut MemberView, window: Window| -> Result<i64, Failure> {
             Ok(m.member.history.visits_in(kept(window)?, m.today) as i64)
         })
+        .never_negative()
         .says("Orders and visits in the days or months that end today: `member.visits_in(30.days)`.");
     author
         .function(

@@ -33,6 +33,7 @@ fn moments_and_windows(author: &mut Author) {
     author.property("year", Type::Whole, |m: &mut Moment| m.year()).says("The year.");
     author
         .property("date", Type::Text, |m: &mut Moment| Text::from(m.date()))
+        .role(Role::Date)
         .says("The day as `2026-03-02`; such texts compare like days.");
     author
         .property("days", Type::Window, |n: &mut i64| count(*n).map(Window::Days))
@@ -86,6 +87,7 @@ fn numbers(author: &mut Author) {
 fn texts_and_lists(author: &mut Author) {
     author
         .property("len", Type::Whole, |text: &mut Text| text.chars().count() as i64)
+        .never_negative()
         .says("How many characters.");
     author
         .function("contains", Type::Bool, |text: &mut Text, part: Text| text.contains(part.as_str()))
@@ -103,7 +105,10 @@ fn texts_and_lists(author: &mut Author) {
         .function("to_upper", Type::Text, |text: &mut Text| Text::from(text.to_uppercase()))
         .says("In capital letters.");
     author.module().set_iterable::<Array>();
-    author.property("len", Type::Whole, |list: &mut Array| list.len() as i64).says("How many there are.");
+    author
+        .property("len", Type::Whole, |list: &mut Array| list.len() as i64)
+        .never_negative()
+        .says("How many there are.");
     author
         .function("contains", Type::Bool, |list: &mut Array, value: Dynamic| {
             list.iter().any(|v| same(v, &value))

@@ -3,8 +3,8 @@
 use rhai::{Expr, FnCallExpr, Position, Stmt};
 use rust_decimal::Decimal;
 
-use super::Checker;
 use super::literals::Literal;
+use super::{Checker, Mistake};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::terms::wallet::{Pending, WalletTerms};
 use crate::rules::language::Block;
@@ -19,7 +19,7 @@ impl Checker<'_> {
         if let Some((call, position)) = again {
             let message = format!("`{}` tells `{}`, on which this very rule starts", call.name, block.event);
             let help = "give the rule a condition that ends, such as `when event.…`";
-            self.problem(position, message, Some(help.to_owned()));
+            self.problem(Mistake::Endless, position, message, Some(help.to_owned()));
         }
     }
 
@@ -43,7 +43,7 @@ impl Checker<'_> {
 }
 
 /// What a statement calls, if it is nothing but a call.
-fn called(statement: &Stmt) -> Option<(&FnCallExpr, Position)> {
+pub(super) fn called(statement: &Stmt) -> Option<(&FnCallExpr, Position)> {
     match statement {
         Stmt::FnCall(call, position) => Some((call, *position)),
         Stmt::Expr(expr) => match &**expr {

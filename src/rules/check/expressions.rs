@@ -2,7 +2,7 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use super::{Checker, Known, Origin, Place, Type, WHAT_IS_EXPECTED};
+use super::{Checker, Known, Mistake, Origin, Place, Standing, Type, WHAT_IS_EXPECTED};
 use crate::rules::api::VOCABULARY;
 use crate::rules::engine::MAX_DEPTH;
 use crate::rules::suggest;
@@ -51,8 +51,12 @@ impl Checker<'_> {
                 self.element_of(owner, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
             }
             Expr::And(parts, _) => {
-                parts.iter().for_each(|part| self.condition(part, "this"));
-                self.all_of(parts.iter());
+                let held = self.here.held.len();
+                for part in parts.iter() {
+                    self.condition(part, "this");
+                    self.hold(part, true, Standing::Beside);
+                }
+                self.here.held.truncate(held);
                 Known::of(Type::Bool)
             }
             Expr::Or(parts, _) => {
@@ -62,7 +66,7 @@ impl Checker<'_> {
             }
             Expr::CharConstant(..) => {
                 let help = Some("write texts in double quotes: \"a\"".to_owned());
-                self.problem(expr.start_position(), "a text stands in double quotes", help);
+                self.problem(Mistake::Syntax, expr.start_position(), "a text stands in double quotes", help);
                 Known::ANY
             }
             Expr::Coalesce(parts, _) => {
@@ -71,7 +75,7 @@ impl Checker<'_> {
             }
             Expr::Custom(custom, position) => self.custom(custom, *position),
             other => {
-                self.problem(other.start_position(), "this cannot be used in rules", None);
+                self.problem(Mistake::Syntax, other.start_position(), "this cannot be used in rules", None);
                 Known::ANY
             }
         }
@@ -87,12 +91,13 @@ impl Checker<'_> {
         let keyword = custom.tokens.first().map_or("", |token| token.as_str());
         match (keyword, custom.inputs.first()) {
             ("expect", Some(_)) if self.here.place != Place::Test => {
-                self.problem(position, "`expect` can only be used in a test", None);
+                self.problem(Mistake::WrongPlace, position, "`expect` can only be used in a test", None);
             }
             ("expect", Some(condition)) => self.condition(condition, WHAT_IS_EXPECTED),
             _ => {
                 let help = Some("is a `}` missing before it?".to_owned());
                 self.problem(
+                    Mistake::WrongPlace,
                     position,
                     format!("a `{keyword}` cannot stand inside another declaration"),
                     help,
@@ -107,10 +112,13 @@ impl Checker<'_> {
             if matches!(variable.origin, Origin::Unused(_)) {
                 variable.origin = Origin::Used;
             }
-            return Known::of(variable.kind);
+            return variable.known;
         }
         if let Some(value) = self.constants.get(name) {
             return Known::of(super::type_of(value));
+        }
+        if self.failed.contains(name) {
+            return Known::ANY;
         }
         let is_function = self.own(name).count() > 0 || function_words(name).count() > 0;
         let names = || {
@@ -126,7 +134,8 @@ impl Checker<'_> {
                 (!here.is_empty()).then(|| format!("here you can use {}", here.join(", ")))
             }),
         };
-        self.problem(position, format!("there is nothing called `{name}` here"), help);
+        let message = format!("there is nothing called `{name}` here");
+        self.problem(Mistake::UnknownVariable, position, message, help);
         Known::ANY
     }
 
@@ -151,7 +160,7 @@ impl Checker<'_> {
     fn element_of(&mut self, owner: Known, index: &Expr, is_last: bool) -> Known {
         if !matches!(owner.kind, Type::List | Type::Map | Type::Any | Type::Json) {
             let message = format!("{} has no numbered parts", owner.kind.as_str());
-            self.problem(super::start(index), message, None);
+            self.problem(Mistake::WrongType, super::start(index), message, None);
         }
         let element = Known::of(if owner.kind == Type::Json { Type::Json } else { Type::Any });
         match index {
@@ -183,7 +192,8 @@ impl Checker<'_> {
                 true => Some(format!("write {name}(…)")),
                 false => suggest::did_you_mean(name, names),
             };
-            self.problem(position, format!("{} has nothing called `{name}`", owner.as_str()), help);
+            let message = no_property(owner, name);
+            self.problem(Mistake::UnknownProperty, position, message, help);
             return Known::ANY;
         };
         if let Some(event) =
@@ -191,11 +201,12 @@ impl Checker<'_> {
         {
             let has: Vec<_> = word.events.iter().map(|event| event.as_str()).collect();
             let help = Some(format!("only {} has it", has.join(", ")));
-            self.problem(position, format!("the event {event} has no `{name}`"), help);
+            let message = format!("the event {event} has no `{name}`");
+            self.problem(Mistake::UnknownProperty, position, message, help);
         }
         let is_same = candidates.iter().all(|other| other.returns == word.returns);
         let (role, bounds) = if candidates.len() == 1 { (word.role, word.bounds) } else { (None, None) };
-        Known { kind: if is_same { word.returns } else { Type::Any }, role, bounds }
+        Known { role, bounds, ..Known::of(if is_same { word.returns } else { Type::Any }) }
     }
 
     fn method(
@@ -205,11 +216,16 @@ impl Checker<'_> {
         call: &FnCallExpr,
         position: Position,
     ) -> Known {
-        let mut kinds = vec![owner.kind];
-        kinds.extend(call.args.iter().map(|arg| self.expression(arg).kind));
+        let mut known = vec![owner];
+        known.extend(call.args.iter().map(|arg| self.expression(arg)));
         let words: Vec<&Word> = function_words(&call.name).filter(|word| !word.params.is_empty()).collect();
         let fits_owner = |word: &&Word| word.params.first().is_some_and(|first| owner.kind.fits(*first));
         if !words.iter().any(fits_owner) {
+            let args: Vec<&Expr> = call.args.iter().collect();
+            let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
+            if let Some((message, help)) = odd_set(&call.name, &kinds, &args) {
+                return self.refused(position, message, Some(help));
+            }
             let properties = properties_of(owner.kind).map(|word| word.name);
             let help = match properties_of(owner.kind).any(|word| word.name == call.name) {
                 true => Some(format!("write {} without brackets", call.name)),
@@ -218,12 +234,12 @@ impl Checker<'_> {
                     methods_of(owner.kind).map(|w| w.name).chain(properties),
                 ),
             };
-            let message = format!("{} has nothing called `{}`", owner.kind.as_str(), call.name);
-            self.problem(position, message, help);
+            let message = no_property(owner.kind, &call.name);
+            self.problem(Mistake::UnknownProperty, position, message, help);
             return Known::ANY;
         }
         let args: Vec<&Expr> = literal.into_iter().chain(call.args.iter()).collect();
-        self.fitting(&call.name, &words, &kinds, &args, position, 1)
+        self.fitting(&call.name, &words, &known, &args, position, 1)
     }
 
     pub(super) fn call(&mut self, call: &FnCallExpr, position: Position) -> Known {
@@ -232,23 +248,24 @@ impl Checker<'_> {
             return self.operator(&call.name, &args, position);
         }
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
-        let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
         if call.name == "mark" {
             self.mark(&args, position);
         }
         self.amount(&call.name, &args);
+        self.failing(&call.name, &args, position);
         if call.name == "contains" {
             self.listed(&args, &known); // `x in list` is parsed as contains(list, x)
         }
-        let own: Vec<usize> = self.own(&call.name).map(|function| function.params.len()).collect();
-        if !own.is_empty() {
-            if !own.contains(&args.len()) {
-                let message =
-                    format!("`{}` takes {} arguments, but here are {}", call.name, own[0], args.len());
-                self.problem(position, message, None);
-            }
+        let own: Vec<usize> = self.functions_by_name.get(call.name.as_str()).cloned().unwrap_or_default();
+        if let Some(first) = own.first() {
             self.effects_of(&call.name, position);
-            return Known::ANY;
+            let takes = |at: &usize| self.functions[*at].params.len();
+            if let Some(at) = own.iter().find(|at| takes(at) == args.len()) {
+                return self.called(*at, &known, position);
+            }
+            let message =
+                format!("`{}` takes {} arguments, but here are {}", call.name, takes(first), args.len());
+            return self.refused(position, message, None);
         }
         let words: Vec<&Word> = function_words(&call.name).collect();
         if words.is_empty() {
@@ -257,13 +274,14 @@ impl Checker<'_> {
                 &call.name,
                 names.chain(self.functions.iter().map(|f| f.name.as_str())),
             );
-            self.problem(position, format!("there is no function called `{}`", call.name), help);
+            let message = format!("there is no function called `{}`", call.name);
+            self.problem(Mistake::UnknownFunction, position, message, help);
             return Known::ANY;
         }
         if call.name == "set_tier" {
             self.set_tier(position);
         }
-        self.fitting(&call.name, &words, &kinds, &args, position, 0)
+        self.fitting(&call.name, &words, &known, &args, position, 0)
     }
 
     /// Members are moved by rules, or by something else.
@@ -281,7 +299,7 @@ impl Checker<'_> {
         } else {
             return;
         };
-        self.problem(position, message, Some(help.to_owned()));
+        self.problem(Mistake::Conflict, position, message, Some(help.to_owned()));
     }
 
     /// The one of `words` that takes these arguments, of which the first `before` stand before the dot.
@@ -289,11 +307,12 @@ impl Checker<'_> {
         &mut self,
         name: &str,
         words: &[&Word],
-        kinds: &[Type],
+        known: &[Known],
         args: &[&Expr],
         position: Position,
         before: usize,
     ) -> Known {
+        let kinds: Vec<Type> = known.iter().map(|known| known.kind).collect();
         self.place(name, words, kinds.len(), position);
         let fits = |word: &&&Word| {
             word.params.len() == kinds.len()
@@ -301,9 +320,8 @@ impl Checker<'_> {
         };
         let fitting: Vec<&&Word> = words.iter().filter(fits).collect();
         let Some(word) = fitting.first() else {
-            if (name, kinds) == ("contains", &[Type::Range, Type::Decimal]) {
-                let help = Some("write >= 5 and < 10 instead of `in 5..10`".to_owned());
-                return self.refused(position, "a range holds whole numbers", help);
+            if let Some((message, help)) = odd_set(name, &kinds, args) {
+                return self.refused(position, message, Some(help));
             }
             let given: Vec<_> = kinds.iter().skip(before).map(|kind| kind.as_str()).collect();
             let message = format!("`{name}` cannot be used with ({})", given.join(", "));
@@ -312,16 +330,23 @@ impl Checker<'_> {
                 .iter()
                 .filter(|word| before == 0 || word.params.first().is_some_and(|first| owner.fits(*first)))
                 .max_by_key(|word| word.params.len());
-            let owner = (before == 0).then(|| self.owner_of(words, kinds)).flatten();
+            let is_comma = super::effects::is_movement(name)
+                && matches!(args, [Expr::IntegerConstant(..), Expr::IntegerConstant(..)]);
+            let owner = (before == 0).then(|| self.owner_of(words, &kinds)).flatten();
             let help = owner.map(|owner| format!("write {owner}.{name}(…)"));
             let help = help.or_else(|| {
-                wanted.map(|word| {
+                wanted.filter(|_| !is_comma).map(|word| {
                     let wants: Vec<_> = word.params.iter().skip(before).map(|kind| kind.as_str()).collect();
                     format!("it wants {name}({})", wants.join(", "))
                 })
             });
+            let help =
+                help.or_else(|| is_comma.then(|| "decimals are written with a point: 5.50".to_owned()));
             return self.refused(position, message, help);
         };
+        for (arg, known) in args.iter().rev().zip(known.iter().rev()) {
+            self.needed(arg, *known);
+        }
         // What stands before a dot may not be among the arguments, so both are counted from the end.
         for (param, arg) in word.params.iter().rev().zip(args.iter().rev()) {
             if *param == Type::Window {
@@ -339,7 +364,7 @@ impl Checker<'_> {
             // The role of a method is that of its argument; of a function without arguments, that of its value.
             (true, _) => {
                 let role = word.role.filter(|_| word.params.is_empty());
-                Known { role, ..Known::of(word.returns) }
+                Known { role, bounds: word.bounds, ..Known::of(word.returns) }
             }
             (false, true) if !kinds.iter().any(|kind| kind.is_open()) => Known::of(word.returns),
             _ => Known::ANY,
@@ -356,12 +381,12 @@ impl Checker<'_> {
             })
         };
         let given = self.here.variables.iter().filter(|variable| variable.origin == Origin::Given);
-        let mut owners = given.filter(|variable| words.iter().any(|word| fits(word, variable.kind)));
+        let mut owners = given.filter(|variable| words.iter().any(|word| fits(word, variable.known.kind)));
         owners.next().map(|variable| variable.name.as_str())
     }
 
     fn refused(&mut self, position: Position, message: impl Into<String>, help: Option<String>) -> Known {
-        self.problem(position, message, help);
+        self.problem(Mistake::WrongArgument, position, message, help);
         Known::ANY
     }
 
@@ -374,7 +399,35 @@ impl Checker<'_> {
         if allowed == Place::Anywhere || here == Place::Anywhere || allowed == here {
             return;
         }
-        self.problem(position, format!("`{name}` can only be used in {}", in_words(allowed)), None);
+        let message = format!("`{name}` can only be used in {}", in_words(allowed));
+        self.problem(Mistake::WrongPlace, position, message, None);
+    }
+}
+
+/// What is wrong with asking whether something is in what is no set: message and help.
+fn odd_set(name: &str, kinds: &[Type], args: &[&Expr]) -> Option<(&'static str, String)> {
+    match (name, kinds) {
+        ("contains", [Type::Range, Type::Decimal]) => {
+            Some(("a range holds whole numbers", "write >= 5 and < 10 instead of `in 5..10`".to_owned()))
+        }
+        ("contains", [Type::Items | Type::Order | Type::Cart, _]) => {
+            let category = match args.last() {
+                Some(Expr::StringConstant(text, _)) => text.as_str(),
+                _ => "…",
+            };
+            let owner = if kinds[0] == Type::Cart { "cart" } else { "order" };
+            let help = format!("ask for a category: {owner}.count_of(\"{category}\") > 0");
+            Some(("items are no texts, so none of them can be this", help))
+        }
+        _ => None,
+    }
+}
+
+/// That a value has no such property.
+fn no_property(owner: Type, name: &str) -> String {
+    match owner {
+        Type::Any => format!("nothing has a `{name}`"),
+        owner => format!("{} has nothing called `{name}`", owner.as_str()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use rhai::{Dynamic, Expr};
 use rust_decimal::Decimal;
 
-use super::Checker;
+use super::{Checker, Mistake, Type};
 use crate::domain::history::{HISTORY_DAYS, Window};
 
 /// A plain value.
@@ -24,6 +24,14 @@ impl Literal {
         }
         let number = value.as_int().map(Decimal::from).or_else(|_| value.as_decimal());
         number.map(Self::Number).or_else(|_| value.as_bool().map(Self::Truth)).ok()
+    }
+
+    pub(super) const fn kind(&self) -> Type {
+        match self {
+            Self::Number(_) => Type::Decimal,
+            Self::Text(_) => Type::Text,
+            Self::Truth(_) => Type::Bool,
+        }
     }
 
     /// How it stands to another one of its kind.
@@ -105,9 +113,12 @@ impl<'a> Checker<'a> {
                 let months = Window::MAX_MONTHS;
                 let message =
                     format!("a member's history reaches back {HISTORY_DAYS} days or {months} months");
-                self.problem(at, message, Some("ask for less".to_owned()));
+                self.problem(Mistake::OutOfRange, at, message, Some("ask for less".to_owned()));
             }
-            None => self.problem(at, format!("{number} {} are no length of time", names.2), None),
+            None => {
+                let message = format!("{number} {} are no length of time", names.2);
+                self.problem(Mistake::OutOfRange, at, message, None);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rhai::{Expr, Position};
 
-use super::Checker;
+use super::{Checker, Mistake};
 use crate::domain::member::Status;
 use crate::rules::vocabulary::Role;
 
@@ -19,7 +19,7 @@ impl Checker<'_> {
             let has_levels = |status: &str| status == Status::AtRisk.as_str();
             if status.is_some_and(|status| !has_levels(status) && is_status(status)) {
                 let help = Some("write mark(\"at_risk\", \"HIGH\")".to_owned());
-                self.problem(super::start(first), "only `at_risk` has levels", help);
+                self.problem(Mistake::WrongArgument, super::start(first), "only `at_risk` has levels", help);
             }
         }
         let is_back = status == Some(Status::Active.as_str());
@@ -27,7 +27,12 @@ impl Checker<'_> {
             status.is_some_and(|name| self.manifest.terms.marks.iter().any(|mark| mark.as_str() == name));
         if self.manifest.terms.lifecycle.is_some() && !is_back && !is_own {
             let help = "leave it to one of them: delete this, or [lifecycle] in program.toml";
-            self.problem(position, "[lifecycle] in program.toml marks guests already", Some(help.to_owned()));
+            self.problem(
+                Mistake::Conflict,
+                position,
+                "[lifecycle] in program.toml marks guests already",
+                Some(help.to_owned()),
+            );
         }
     }
 }

@@ -6,9 +6,13 @@
 //! quiet.
 
 mod awaited;
+mod calls;
+mod claims;
+mod dates;
 mod effects;
 mod endless;
 mod expressions;
+mod groups;
 mod literals;
 mod marks;
 mod names;
@@ -17,9 +21,10 @@ mod operators;
 mod roles;
 mod segments;
 mod statements;
+mod switch;
 mod tiers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Dynamic, Expr, Position, Stmt};
 
@@ -27,33 +32,40 @@ use crate::domain::loyalty_event::EventType;
 use crate::domain::text::Name;
 
 use super::code::{File, On, RuleEvent};
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::engine::MAX_DEPTH;
 use super::language::Block;
 use super::manifest::Manifest;
 use super::suggest;
-use super::vocabulary::{Place, Role, Type, Word};
+use super::vocabulary::{Bounds, Place, Role, Type, Word};
+use claims::{Claim, Standing};
 
 /// What a test may well say of `false`.
 const WHAT_IS_EXPECTED: &str = "what `expect` expects";
 /// More problems than anybody reads at once.
 const MAX_PROBLEMS: usize = 500;
+/// How many comparisons of a program are held against each other: a hostile one has thousands in each rule.
+const MAX_LOOKS: usize = 300_000;
+/// How many times a `switch` of a program is read again.
+const MAX_SWITCHES: usize = 3_000;
 
 /// What is known of a value before it exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Known {
     kind: Type,
     /// What a text must name.
     role: Option<Role>,
     /// Between what a number lies.
-    bounds: Option<(i64, i64)>,
+    bounds: Option<Bounds>,
+    /// Whether it may be nothing after all: no case of a `switch` may fit.
+    may_be_missing: bool,
 }
 
 impl Known {
     const ANY: Self = Self::of(Type::Any);
 
     const fn of(kind: Type) -> Self {
-        Self { kind, role: None, bounds: None }
+        Self { kind, role: None, bounds: None, may_be_missing: false }
     }
 }
 
@@ -61,7 +73,7 @@ impl Known {
 #[derive(Debug, Clone)]
 struct Variable {
     name: String,
-    kind: Type,
+    known: Known,
     origin: Origin,
 }
 
@@ -95,12 +107,20 @@ pub(super) struct Checker<'a> {
     manifest: &'a Manifest,
     files: &'a [File],
     constants: &'a BTreeMap<String, Dynamic>,
+    /// Constants that could not be reckoned: of what type they would be is not known.
+    failed: BTreeSet<&'a str>,
     functions: Vec<Function<'a>>,
     functions_by_name: BTreeMap<String, Vec<usize>>,
     rule_names: Vec<String>,
     segment_names: Vec<String>,
     /// Whether conditions move members between tiers.
     has_tier_conditions: bool,
+    /// What functions give when they are called with these.
+    calls: BTreeMap<(usize, Vec<Known>), Known>,
+    /// How many comparisons may still be held against each other.
+    looks: usize,
+    /// How many times a `switch` may still be read.
+    switches: usize,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -113,8 +133,35 @@ struct Here {
     place: Place,
     /// The event of a trigger.
     event: Option<EventType>,
+    /// What a rule starts on.
+    starts_on: Option<RuleEvent>,
     variables: Vec<Variable>,
+    /// Names of variables that something else is put into.
+    assigned: BTreeSet<String>,
+    /// What is so where the checker is.
+    held: Vec<Claim>,
+    /// What the function at hand returns, as far as it was seen.
+    returned: Option<Known>,
+    /// The calls that led here, and where the first of them is.
+    called: Option<(usize, String)>,
     depth: usize,
+}
+
+impl Here {
+    const fn new(file: usize, place: Place) -> Self {
+        Self {
+            file,
+            place,
+            event: None,
+            starts_on: None,
+            variables: Vec::new(),
+            assigned: BTreeSet::new(),
+            held: Vec::new(),
+            returned: None,
+            called: None,
+            depth: 0,
+        }
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -124,18 +171,21 @@ impl<'a> Checker<'a> {
         files: &'a [File],
         functions: &'a [(usize, AST, Position)],
     ) -> Self {
-        let here = Here { file: 0, place: Place::Anywhere, event: None, variables: Vec::new(), depth: 0 };
         let mut checker = Self {
             manifest,
             files,
             constants,
+            failed: BTreeSet::new(),
             functions: Vec::new(),
             functions_by_name: BTreeMap::new(),
             rule_names: Vec::new(),
             segment_names: Vec::new(),
             has_tier_conditions: false,
+            calls: BTreeMap::new(),
+            looks: MAX_LOOKS,
+            switches: MAX_SWITCHES,
             problems: Vec::new(),
-            here,
+            here: Here::new(0, Place::Anywhere),
         };
         checker.declare_functions(functions);
         checker.trace_effects();
@@ -161,47 +211,78 @@ impl<'a> Checker<'a> {
         self.enter(file, Place::Rule, None);
         self.variable("member", Type::Member);
         let Some(event) = event else {
-            let help = match block.event.parse::<EventType>() {
-                Ok(EventType::MemberErased) => {
-                    Some("who was erased is nobody any more; use a `trigger` for this".to_owned())
-                }
-                Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
-                Err(_) => {
-                    let own = self.manifest.terms.events.iter().map(|name| name.as_str());
-                    let all = RuleEvent::all().map(|event| -> &str { event.as_str() });
-                    suggest::or_list(&block.event, all.chain(own))
-                }
-            };
-            self.unknown_event(block, help);
+            self.unknown_start(block);
             return None;
         };
-        if let Some((name, kind)) = event.variable() {
-            self.variable(name, kind);
-        }
-        self.here.event = event.seen_as();
+        self.starts_on(event);
         self.joined(block);
         self.block(block);
         self.endless(block);
         Some(On { event, own })
     }
 
+    /// What a rule sees that starts on this.
+    fn starts_on(&mut self, event: RuleEvent) {
+        self.here.starts_on = Some(event);
+        if let Some((name, kind)) = event.variable() {
+            self.variable(name, kind);
+        }
+        self.here.event = event.seen_as();
+    }
+
+    /// Complains about what no rule starts on, and checks the rest of it as if it were what was probably meant.
+    fn unknown_start(&mut self, block: &Block) {
+        let own = self.manifest.terms.events.iter().map(|name| name.as_str());
+        let all = RuleEvent::all().map(|event| -> &str { event.as_str() }).chain(own);
+        let meant = suggest::nearest(&block.event, all.clone()).map(str::to_owned);
+        let help = match block.event.parse::<EventType>() {
+            Ok(EventType::MemberErased) => {
+                Some("who was erased is nobody any more; use a `trigger` for this".to_owned())
+            }
+            Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
+            Err(_) => suggest::or_list(&block.event, all),
+        };
+        if self.manifest.is_whole || meant.is_some() {
+            self.unknown_event(block, help);
+        }
+        let meant = meant.and_then(|meant| RuleEvent::all().find(|event| event.as_str() == meant));
+        match meant {
+            Some(event) => self.starts_on(event),
+            None => {
+                let mut names: Vec<_> = RuleEvent::all().filter_map(RuleEvent::variable).collect();
+                names.sort_unstable();
+                names.dedup();
+                names.into_iter().for_each(|(name, _)| self.variable(name, Type::Any));
+            }
+        }
+        self.joined(block);
+        self.block(block);
+    }
+
     /// Checks a trigger; gives the loyalty event it waits for.
     pub(super) fn trigger(&mut self, file: usize, block: &Block) -> Option<On<EventType>> {
         let own = self.own_event(block);
         let event = own.as_ref().map_or_else(|| block.event.parse().ok(), |_| Some(EventType::CustomEmitted));
-        self.enter(file, Place::Trigger, event);
-        if event.is_none_or(EventType::is_about_member) {
+        let (meant, help) = match event {
+            Some(event) => (Some(event), None),
+            None => {
+                let own = self.manifest.terms.events.iter().map(|name| name.as_str());
+                let known = EventType::ALL.iter().map(|e| e.as_str()).chain(own);
+                let meant =
+                    suggest::nearest(&block.event, known.clone()).and_then(|meant| meant.parse().ok());
+                (meant, suggest::or_list(&block.event, known))
+            }
+        };
+        self.enter(file, Place::Trigger, meant);
+        if meant.is_none_or(EventType::is_about_member) {
             self.variable("member", Type::Member);
         }
         self.variable("event", Type::Event);
-        let Some(event) = event else {
-            let own = self.manifest.terms.events.iter().map(|name| name.as_str());
-            let known = EventType::ALL.iter().map(|e| e.as_str()).chain(own);
-            self.unknown_event(block, suggest::or_list(&block.event, known));
-            return None;
-        };
+        if event.is_none() && (self.manifest.is_whole || meant.is_some()) {
+            self.unknown_event(block, help);
+        }
         self.block(block);
-        Some(On { event, own })
+        event.map(|event| On { event, own })
     }
 
     /// The loyalty event of the program's own that a rule or trigger starts on.
@@ -218,59 +299,78 @@ impl<'a> Checker<'a> {
 
     /// Checks the bodies of functions. Their parameters can be anything.
     pub(super) fn functions(&mut self) {
-        for Function { file, params, ast, .. } in self.functions.clone() {
-            self.enter(file, Place::Anywhere, None);
-            let params =
-                params.into_iter().map(|name| Variable { name, kind: Type::Any, origin: Origin::Bound });
-            self.here.variables.extend(params);
-            let mut ended = None;
-            // The parser hands out the statements of a function in no other way.
-            ast.walk(&mut |path| {
-                if let [ASTNode::Stmt(statement)] = path {
-                    self.reached(statement, &mut ended);
-                    self.statement(statement);
-                }
-                true
-            });
-            self.forget_variables(0);
+        for at in 0..self.functions.len() {
+            let params = vec![Known::ANY; self.functions[at].params.len()];
+            self.here = Here::new(self.functions[at].file, Place::Anywhere);
+            self.function(at, &params);
+            self.recursive(at);
         }
+    }
+
+    /// Checks what a constant is made of, and says whether anything is wrong; it may have `failed` to be reckoned.
+    pub(super) fn constant_value(&mut self, file: usize, value: &Expr, failed: Option<&'a str>) -> bool {
+        self.failed.extend(failed);
+        self.enter(file, Place::Anywhere, None);
+        let before = self.problems.len();
+        self.expression(value);
+        self.problems.len() > before
     }
 
     fn unknown_event(&mut self, block: &Block, help: Option<String>) {
         let spot = Spot { length: block.event.len(), ..self.spot(block.event_position) };
         let message = format!("there is no event called `{}`", block.event);
-        self.push(spot, message, help);
+        self.push(Mistake::UnknownEvent, spot, message, help);
     }
 
     fn block(&mut self, block: &Block) {
         if let Some(condition) = &block.condition {
             self.condition(condition, "the condition after `when`");
+            self.hold(condition, true, Standing::Around);
         }
+        block.body.walk(&mut Vec::new(), &mut |path| self.here.note_assigned(path));
         self.expression(&block.body);
     }
 
     fn enter(&mut self, file: usize, place: Place, event: Option<EventType>) {
-        self.here = Here { file, place, event, variables: Vec::new(), depth: 0 };
+        self.here = Here { event, ..Here::new(file, place) };
     }
 
     fn variable(&mut self, name: &str, kind: Type) {
-        self.here.variables.push(Variable { name: name.to_owned(), kind, origin: Origin::Given });
+        let variable = Variable { name: name.to_owned(), known: Known::of(kind), origin: Origin::Given };
+        self.here.variables.push(variable);
     }
 
     fn spot(&self, position: Position) -> Spot {
         Spot::of_position(&self.files[self.here.file].text, position)
     }
 
-    fn push(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {
+    fn push(&mut self, mistake: Mistake, spot: Spot, message: impl Into<String>, help: Option<String>) {
+        if !self.manifest.is_whole && mistake.is_about_what_is_declared() {
+            return; // it may be declared where program.toml cannot be read
+        }
+        let help = match &self.here.called {
+            None => help,
+            Some(_) if !calls::is_certain(mistake) => return,
+            Some((_, at)) => {
+                help.map(|help| format!("{help}; called at {at}")).or(Some(format!("called at {at}")))
+            }
+        };
         let file = &self.files[self.here.file].name;
-        let problem = Diagnostic::new(file, spot, message).maybe_help(help);
-        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+        let problem = Diagnostic::new(mistake, file, spot, message).maybe_help(help);
+        let is_news = self.problems.iter().all(|known| !known.says_the_same(&problem));
+        if self.problems.len() < MAX_PROBLEMS && is_news {
             self.problems.push(problem);
         }
     }
 
-    fn problem(&mut self, position: Position, message: impl Into<String>, help: Option<String>) {
-        self.push(self.spot(position), message, help);
+    fn problem(
+        &mut self,
+        mistake: Mistake,
+        position: Position,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(mistake, self.spot(position), message, help);
     }
 
     /// Something that must be true or false.
@@ -280,17 +380,33 @@ impl<'a> Checker<'a> {
             && what != WHAT_IS_EXPECTED
         {
             let help = Some("delete what depends on it, or put it into a comment".to_owned());
-            self.problem(*position, format!("{what} never holds"), help);
+            self.problem(Mistake::NeverTrue, *position, format!("{what} never holds"), help);
+        }
+        if what != WHAT_IS_EXPECTED {
+            self.against_held(expr);
         }
         if !kind.fits(Type::Bool) {
             let help =
                 matches!(kind, Type::Whole | Type::Decimal).then(|| "compare it, such as `> 0`".to_owned());
             self.problem(
+                Mistake::WrongType,
                 start(expr),
                 format!("{what} must be true or false, but it is {}", kind.as_str()),
                 help,
             );
         }
+    }
+}
+
+impl Here {
+    /// Notes a variable that something else is put into.
+    fn note_assigned(&mut self, path: &[ASTNode<'_>]) -> bool {
+        if let Some(ASTNode::Stmt(Stmt::Assignment(parts))) = path.last()
+            && let Expr::Variable(variable, ..) = &parts.1.lhs
+        {
+            self.assigned.insert(variable.1.to_string());
+        }
+        true
     }
 }
 

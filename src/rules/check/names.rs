@@ -6,7 +6,7 @@ use rhai::{AST, Position};
 
 use crate::domain::text::Name;
 
-use super::{Checker, Function, Place};
+use super::{Checker, Function, Mistake, Place};
 use crate::rules::api::VOCABULARY;
 use crate::rules::language::Block;
 use crate::rules::suggest;
@@ -28,7 +28,12 @@ impl<'a> Checker<'a> {
             for (file, block) in blocks {
                 self.enter(*file, Place::Anywhere, None);
                 if let Err(bad) = Name::parse(&block.name) {
-                    self.problem(block.name_position, format!("the name of a {kind} {bad}"), None);
+                    self.problem(
+                        Mistake::InvalidName,
+                        block.name_position,
+                        format!("the name of a {kind} {bad}"),
+                        None,
+                    );
                 }
                 match seen.get(&*block.name) {
                     Some((first_file, first)) => {
@@ -36,6 +41,7 @@ impl<'a> Checker<'a> {
                         let message =
                             format!("there is already a {kind} called \"{}\" at {place}", block.name);
                         self.problem(
+                            Mistake::DuplicateName,
                             block.name_position,
                             message,
                             Some("give it a name of its own".to_owned()),
@@ -59,7 +65,12 @@ impl<'a> Checker<'a> {
             if !known.contains(&name.as_str()) {
                 let help = suggest::or_list(name, known)
                     .or_else(|| Some(format!("write [[{what}s]] for it in program.toml")));
-                self.problem(*position, format!("there is no {what} called `{name}`"), help);
+                self.problem(
+                    Mistake::UnknownName,
+                    *position,
+                    format!("there is no {what} called `{name}`"),
+                    help,
+                );
             }
         }
     }
@@ -72,14 +83,14 @@ impl<'a> Checker<'a> {
                 let name = definition.name.to_string();
                 let params: Vec<String> = definition.params.iter().map(ToString::to_string).collect();
                 if let Some((message, help)) = self.misnamed(&name, params.len()) {
-                    self.problem(*position, message, Some(help.to_owned()));
+                    self.problem(Mistake::DuplicateName, *position, message, Some(help.to_owned()));
                 }
                 if definition.this_type.is_some() {
-                    self.problem(*position, "a function cannot belong to a type", None);
+                    self.problem(Mistake::Syntax, *position, "a function cannot belong to a type", None);
                 }
                 if params.len() > MAX_PARAMETERS {
                     let message = format!("a function may have {MAX_PARAMETERS} parameters");
-                    self.problem(*position, message, Some("hand over a list".to_owned()));
+                    self.problem(Mistake::TooMany, *position, message, Some("hand over a list".to_owned()));
                 }
                 self.functions_by_name.entry(name.clone()).or_default().push(self.functions.len());
                 let position = *position;
@@ -90,7 +101,7 @@ impl<'a> Checker<'a> {
 
     fn misnamed(&self, name: &str, params: usize) -> Option<(String, &'static str)> {
         let help = "give your function another name";
-        if VOCABULARY.words.iter().any(|word| word.name == name) {
+        if VOCABULARY.words.iter().any(|word| !word.is_property && word.name == name) {
             return Some((format!("`{name}` is a word of the rule language"), help));
         }
         if self.constants.contains_key(name) {

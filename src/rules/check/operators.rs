@@ -3,17 +3,23 @@
 use rhai::{Expr, Position};
 
 use super::literals::written;
-use super::{Checker, Known, Role, Type};
+use super::{Checker, Known, Mistake, Role, Type};
 use crate::domain::loyalty_event::EventType;
 
 impl Checker<'_> {
     pub(super) fn operator(&mut self, sign: &str, args: &[&Expr], position: Position) -> Known {
+        // What holds around does not tell what is asked for its opposite.
+        let held = if sign == "!" { std::mem::take(&mut self.here.held) } else { Vec::new() };
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
+        self.here.held.extend(held);
+        if !matches!(sign, "!" | "==" | "!=") {
+            args.iter().zip(&known).for_each(|(arg, known)| self.needed(arg, *known));
+        }
         match (sign, args, &known[..]) {
             ("!", [operand], [known]) => {
                 if !known.kind.fits(Type::Bool) {
                     let message = format!("`!` needs true or false, but this is {}", known.kind.as_str());
-                    self.problem(super::start(operand), message, None);
+                    self.problem(Mistake::WrongType, super::start(operand), message, None);
                 }
                 Known::of(Type::Bool)
             }
@@ -37,10 +43,19 @@ impl Checker<'_> {
         }
     }
 
+    /// Complains about a value that may be missing where one is needed.
+    pub(super) fn needed(&mut self, value: &Expr, known: Known) {
+        if known.may_be_missing {
+            let help = Some("add what it is then: a last case `_ => …`, or an `else`".to_owned());
+            let message = "this may come to nothing, and a value is needed here";
+            self.problem(Mistake::MissingValue, super::start(value), message, help);
+        }
+    }
+
     fn number(&mut self, sign: &str, operand: &Expr, kind: Type) {
         if !kind.is_number() && !kind.is_open() {
             let message = format!("`{sign}` needs a number, but this is {}", kind.as_str());
-            self.problem(super::start(operand), message, None);
+            self.problem(Mistake::WrongType, super::start(operand), message, None);
         }
     }
 
@@ -49,7 +64,7 @@ impl Checker<'_> {
         let is_order = !matches!(sign, "==" | "!=");
         let plain = |kind: Type| match kind {
             Type::Any | Type::Json | Type::Text => true,
-            Type::Bool => !is_order,
+            Type::Bool | Type::Nothing => !is_order,
             kind => kind.is_number(),
         };
         let alike = a == b || a.is_open() || b.is_open() || a.is_number() && b.is_number();
@@ -61,14 +76,16 @@ impl Checker<'_> {
                 }
                 _ => format!("this would always be {}", sign == "!="),
             };
-            self.problem(position, message, Some(help));
+            self.problem(Mistake::WrongType, position, message, Some(help));
         } else if let Some(odd) = [a, b].into_iter().find(|kind| !plain(*kind)) {
             let help = Some("compare one of its properties".to_owned());
-            self.problem(position, format!("`{sign}` cannot compare {}", odd.as_str()), help);
+            let message = format!("`{sign}` cannot compare {}", odd.as_str());
+            self.problem(Mistake::WrongType, position, message, help);
         }
         for ((_, known), (other, _)) in [(left, right), (right, left)] {
             match known.role {
                 Some(Role::LoyaltyEvent) => self.same_event(other),
+                Some(Role::Date) => self.date(other, is_order),
                 Some(role) if is_order => self.unordered(role, sign, position),
                 Some(role) => self.named_or_empty(role, other),
                 None => {}
@@ -87,7 +104,7 @@ impl Checker<'_> {
             _ => "list them: … in [\"…\", \"…\"]",
         };
         let message = format!("`{sign}` would compare these names by the alphabet");
-        self.problem(position, message, Some(help.to_owned()));
+        self.problem(Mistake::WrongType, position, message, Some(help.to_owned()));
     }
 
     /// `event.type` is what the trigger waits for.
@@ -96,7 +113,12 @@ impl Checker<'_> {
         let Expr::StringConstant(text, at) = other else { return };
         let is_known = text.parse::<EventType>().is_ok();
         if let Some(event) = self.here.event.filter(|event| is_known && event.as_str() != text.as_str()) {
-            self.problem(*at, format!("the type of this event is always \"{event}\""), None);
+            self.problem(
+                Mistake::NeverTrue,
+                *at,
+                format!("the type of this event is always \"{event}\""),
+                None,
+            );
         }
     }
 
@@ -104,7 +126,12 @@ impl Checker<'_> {
     pub(super) fn divisor(&mut self, sign: &str, divisor: &Expr) {
         let divides = matches!(sign, "/" | "%" | "/=" | "%=");
         if divides && self.literal_number(divisor).is_some_and(|number| number.is_zero()) {
-            self.problem(super::start(divisor), "nothing can be divided by zero", None);
+            self.problem(
+                Mistake::DivisionByZero,
+                super::start(divisor),
+                "nothing can be divided by zero",
+                None,
+            );
         }
     }
 
@@ -118,7 +145,8 @@ impl Checker<'_> {
                     let help = Some(
                         "write 2.0 instead of 2; where whole points are wanted, floor(a / 2.0)".to_owned(),
                     );
-                    self.problem(position, "whole number divided by whole number drops the fraction", help);
+                    let message = "whole number divided by whole number drops the fraction";
+                    self.problem(Mistake::IntegerDivision, position, message, help);
                 }
                 Type::Whole
             }
@@ -133,12 +161,17 @@ impl Checker<'_> {
                 let help =
                     Some("put values into a text with back-ticks: `earned ${event.amount}`".to_owned());
                 let other = if a == Type::Text { b } else { a };
-                self.problem(position, format!("cannot add a text and {}", other.as_str()), help);
+                self.problem(
+                    Mistake::WrongType,
+                    position,
+                    format!("cannot add a text and {}", other.as_str()),
+                    help,
+                );
                 Type::Any
             }
             (a, b) => {
                 let message = format!("`{sign}` cannot be used with {} and {}", a.as_str(), b.as_str());
-                self.problem(position, message, None);
+                self.problem(Mistake::WrongType, position, message, None);
                 Type::Any
             }
         }

@@ -3,9 +3,11 @@
 use rhai::{Dynamic, Expr, Position};
 
 use super::literals::Literal;
-use super::{Checker, Known, Role, Type};
+use super::{Checker, Known, Mistake, Role};
+use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::member::{RiskLevel, Status};
+use crate::domain::referral::Side;
 use crate::domain::schedule::TickType;
 use crate::domain::segment::SegmentType;
 use crate::domain::source_event::SourceType;
@@ -14,8 +16,13 @@ use crate::rules::suggest;
 impl Checker<'_> {
     /// `member.tier in ["silver", "gold"]`: each value in the list must be such as the left side can be.
     pub(super) fn listed(&mut self, args: &[&Expr], known: &[Known]) {
-        let ([list, _], [_, value]) = (args, known) else { return };
-        if let Expr::Array(parts, _) = list {
+        let ([list, expr], [_, value]) = (args, known) else { return };
+        self.bounded_range((expr, *value), list);
+        if let Expr::Array(parts, position) = list {
+            if parts.is_empty() {
+                let help = Some("write what it may be: [\"…\", \"…\"]".to_owned());
+                self.problem(Mistake::NeverTrue, *position, "nothing is in an empty list", help);
+            }
             parts.iter().for_each(|part| self.listed_value(value, part));
         } else if let Some(Ok(parts)) = self.constant(list).map(Dynamic::as_array_ref) {
             let position = list.position();
@@ -30,17 +37,18 @@ impl Checker<'_> {
         if let Some(role) = value.role {
             self.named_or_empty(role, part);
         }
-        let kind = match self.literal(part) {
-            Some(Literal::Number(_)) => Type::Decimal,
-            Some(Literal::Text(_)) => Type::Text,
-            Some(Literal::Truth(_)) => Type::Bool,
-            None => return,
-        };
+        let Some(literal) = self.literal(part) else { return };
+        let kind = literal.kind();
         let is_alike =
             kind == value.kind || value.kind.is_open() || kind.is_number() && value.kind.is_number();
         if !is_alike {
             let message = format!("{} is never {}", value.kind.as_str(), kind.as_str());
-            self.problem(super::start(part), message, Some("it is in no such list".to_owned()));
+            self.problem(
+                Mistake::WrongType,
+                super::start(part),
+                message,
+                Some("it is in no such list".to_owned()),
+            );
         }
     }
 
@@ -53,6 +61,9 @@ impl Checker<'_> {
 
     /// A text that is written, or a constant, must name something that exists.
     pub(super) fn named(&mut self, role: Role, text: &Expr) {
+        if role == Role::Date {
+            return self.date(text, false);
+        }
         if let Some(Literal::Text(name)) = self.literal(text) {
             self.unknown(role, &name, text.position());
         }
@@ -81,7 +92,7 @@ impl Checker<'_> {
         let help = suggest::or_list(name, known.iter().map(String::as_str))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
             .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{name}\" when …")));
-        self.problem(position, format!("there is no {what} called `{name}`"), help);
+        self.problem(Mistake::UnknownName, position, format!("there is no {what} called `{name}`"), help);
     }
 
     /// Whether a word without quotes is the name of something that texts name.
@@ -101,7 +112,7 @@ impl Checker<'_> {
     }
 
     /// What a role is called, and the names that there are; `None` where any name will do.
-    fn names_of(&self, role: Role) -> Option<(&'static str, Vec<String>)> {
+    pub(super) fn names_of(&self, role: Role) -> Option<(&'static str, Vec<String>)> {
         let manifest = self.manifest;
         let names = |list: &'_ [crate::domain::text::Name]| {
             list.iter().map(|name| name.to_string()).collect::<Vec<_>>()
@@ -126,6 +137,9 @@ impl Checker<'_> {
                 ("achievement", all.map(|achievement| achievement.id.to_string()).collect())
             }
             Role::Endpoint => ("endpoint tag", names(&manifest.endpoints)),
+            Role::Side => ("side of a referral", owned(&[Side::Sender, Side::Receiver].map(Side::as_str))),
+            Role::IdentityKind => ("kind of identity", owned(&IdentityKind::ALL.map(IdentityKind::as_str))),
+            Role::Date => return None,
             Role::Category if manifest.categories.is_empty() => return None,
             Role::Category => ("category", names(&manifest.categories)),
             Role::Status => ("status", Status::ALL.iter().map(|status| status.as_str().to_owned()).collect()),

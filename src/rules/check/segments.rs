@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
-use super::{Checker, Place, Type};
+use super::{Checker, Mistake, Place, Type};
 use crate::domain::segment::{MAX_SEGMENT_NAME, MAX_SEGMENTS, Segment, SegmentType, slug};
 use crate::domain::text::Name;
 use crate::rules::language::Group;
@@ -37,13 +37,18 @@ impl Checker<'_> {
         self.condition(&group.condition, "the condition after `when`");
         if at >= MAX_SEGMENTS {
             let message = format!("a program may have {MAX_SEGMENTS} segments; this is one more");
-            self.problem(group.position, message, None);
+            self.problem(Mistake::TooMany, group.position, message, None);
         }
         let same = groups[..at].iter().find(|(_, other)| slug(&other.name) == slug(&group.name));
         if let Some((first_file, first)) = same {
             let place = format!("{}:{}", self.files[*first_file].name, first.position.line().unwrap_or(1));
             let message = format!("there is already a segment called \"{}\" at {place}", first.name);
-            self.problem(group.name_position, message, Some("give it a name of its own".to_owned()));
+            self.problem(
+                Mistake::DuplicateName,
+                group.name_position,
+                message,
+                Some("give it a name of its own".to_owned()),
+            );
         }
         let name = self.segment_name(group)?;
         let trigger = match &group.trigger {
@@ -51,7 +56,10 @@ impl Checker<'_> {
             Some((text, position)) => {
                 let parsed = Name::parse(text);
                 parsed
-                    .map_err(|bad| self.problem(*position, format!("the text after `because` {bad}"), None))
+                    .map_err(|bad| {
+                        let message = format!("the text after `because` {bad}");
+                        self.problem(Mistake::InvalidName, *position, message, None);
+                    })
                     .ok()?
             }
         };
@@ -67,7 +75,8 @@ impl Checker<'_> {
             Ok(name) if slug(&name).is_empty() => "must have a letter or a digit".to_owned(),
             Ok(name) => return Some(name),
         };
-        self.problem(group.name_position, format!("the name of a segment {problem}"), None);
+        let message = format!("the name of a segment {problem}");
+        self.problem(Mistake::InvalidName, group.name_position, message, None);
         None
     }
 
@@ -97,7 +106,7 @@ impl Checker<'_> {
                     (SegmentType::Compound, None) => None, // misspelt: that is said already
                 };
                 if let Some((message, help)) = complaint {
-                    self.problem(mention.position, message, Some(help));
+                    self.problem(Mistake::Conflict, mention.position, message, Some(help));
                 }
             }
         }

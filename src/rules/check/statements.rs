@@ -2,20 +2,27 @@
 
 use rhai::{Expr, Position, Stmt, StmtBlock};
 
-use super::{Checker, Known, Origin, Type, Variable};
+use super::{Checker, Known, Mistake, Origin, Standing, Type, Variable};
 use crate::rules::engine::MAX_DEPTH;
 use crate::rules::suggest;
 
 impl Checker<'_> {
     /// A block with variables of its own; its value is that of its last statement.
     pub(super) fn statements(&mut self, block: &StmtBlock) -> Known {
-        let outside = self.here.variables.len();
+        let (outside, held) = (self.here.variables.len(), self.here.held.len());
         let mut value = Known::of(Type::Nothing);
         let mut ended = None;
         for statement in block.iter() {
             self.reached(statement, &mut ended);
             value = self.statement(statement);
+            if let Stmt::If(flow, _) = statement
+                && flow.branch.is_empty()
+                && flow.body.iter().last().is_some_and(|last| leaves(last).is_some())
+            {
+                self.hold(&flow.expr, false, Standing::Before);
+            }
         }
+        self.here.held.truncate(held);
         self.forget_variables(outside);
         value
     }
@@ -30,14 +37,10 @@ impl Checker<'_> {
                 Stmt::Expr(expr) => super::start(expr),
                 other => other.position(),
             };
-            self.problem(at, format!("this is never reached: `{word}` comes before it"), None);
+            let message = format!("this is never reached: `{word}` comes before it");
+            self.problem(Mistake::Unreachable, at, message, None);
         }
-        *ended = match statement {
-            Stmt::Return(..) => Some("return"),
-            Stmt::BreakLoop(_, flags, _) if flags.contains(rhai::ASTFlags::BREAK) => Some("break"),
-            Stmt::BreakLoop(..) => Some("continue"),
-            _ => None,
-        };
+        *ended = leaves(statement);
     }
 
     /// Variables go out of sight, down to the first so many.
@@ -48,7 +51,7 @@ impl Checker<'_> {
             {
                 let message = format!("nothing uses `{}`", variable.name);
                 let help = format!("delete it, or call it `_{}`", variable.name);
-                self.problem(position, message, Some(help));
+                self.problem(Mistake::Unused, position, message, Some(help));
             }
         }
     }
@@ -71,40 +74,42 @@ impl Checker<'_> {
             Stmt::Block(block) => return self.statements(block),
             Stmt::If(flow, _) => {
                 self.condition(&flow.expr, "the condition after `if`");
-                let (yes, no) = (self.statements(&flow.body), self.statements(&flow.branch));
+                let held = self.here.held.len();
+                self.hold(&flow.expr, true, Standing::Around);
+                let yes = self.statements(&flow.body);
+                self.here.held.truncate(held);
+                self.hold(&flow.expr, false, Standing::Before);
+                let no = self.statements(&flow.branch);
+                self.here.held.truncate(held);
                 return either(yes, no);
             }
-            Stmt::Switch(parts, _) => {
-                let (value, cases) = &**parts;
-                self.expression(value);
-                let mut result = None;
-                for case in cases.expressions.iter() {
-                    self.condition(&case.lhs, "the condition of a case");
-                    let value = self.expression(&case.rhs);
-                    result = Some(result.map_or(value, |known| either(known, value)));
-                }
-                return result.unwrap_or(Known::ANY);
-            }
+            Stmt::Switch(parts, position) => return self.switch(&parts.0, &parts.1, *position),
             Stmt::For(parts, _) => {
                 let (item, counter, flow) = &**parts;
                 let kind = self.walked_over(&flow.expr);
                 let outside = self.here.variables.len();
-                self.declare(item.name.to_string(), kind, Origin::Bound);
+                self.declare(item.name.to_string(), Known::of(kind), Origin::Bound);
                 if let Some(counter) = counter {
-                    self.declare(counter.name.to_string(), Type::Whole, Origin::Bound);
+                    self.declare(counter.name.to_string(), Known::of(Type::Whole), Origin::Bound);
                 }
                 self.statements(&flow.body);
                 self.forget_variables(outside);
             }
             Stmt::Var(parts, _, position) => {
                 let (name, value, _) = &**parts;
-                let kind = self.expression(value).kind;
+                let known = self.expression(value);
+                let known = self.kept(&name.name, Known { may_be_missing: false, ..known });
                 let position = name.pos.or_else(*position);
                 if self.constants.contains_key(name.name.as_str()) {
                     let message = format!("there is already a constant called `{}`", name.name);
-                    self.problem(position, message, Some("choose another name".to_owned()));
+                    self.problem(
+                        Mistake::DuplicateName,
+                        position,
+                        message,
+                        Some("choose another name".to_owned()),
+                    );
                 }
-                self.declare(name.name.to_string(), kind, Origin::Unused(position));
+                self.declare(name.name.to_string(), known, Origin::Unused(position));
             }
             Stmt::Assignment(parts) => {
                 let (operator, pair) = &**parts;
@@ -115,21 +120,34 @@ impl Checker<'_> {
                 }
                 self.assign(&pair.lhs, sign, value, operator.position());
             }
-            Stmt::Return(value, ..) | Stmt::BreakLoop(value, ..) => {
-                if let Some(value) = value {
-                    self.expression(value);
-                }
+            Stmt::Return(value, ..) => {
+                let known = value.as_ref().map_or(Known::of(Type::Nothing), |value| self.expression(value));
+                let before = self.here.returned;
+                self.here.returned = Some(before.map_or(known, |before| either(before, known)));
+                return Known::ANY;
+            }
+            Stmt::BreakLoop(value, ..) => {
+                value.iter().for_each(|value| _ = self.expression(value));
                 return Known::ANY;
             }
             Stmt::Noop(_) => {}
             // The sandbox has no other statements; should one appear, it must not pass unchecked.
-            other => self.problem(other.position(), "this cannot be used in rules", None),
+            other => self.problem(Mistake::Syntax, other.position(), "this cannot be used in rules", None),
         }
         Known::of(Type::Nothing)
     }
 
-    fn declare(&mut self, name: String, kind: Type, origin: Origin) {
-        self.here.variables.push(Variable { name, kind, origin });
+    fn declare(&mut self, name: String, known: Known, origin: Origin) {
+        self.here.variables.push(Variable { name, known, origin });
+    }
+
+    /// What stays known of a variable's value: of one that something else is put into, its type.
+    pub(super) fn kept(&self, name: &str, known: Known) -> Known {
+        match (self.here.assigned.contains(name), known.kind) {
+            (false, _) => known,
+            (true, Type::Nothing) => Known::ANY,
+            (true, kind) => Known::of(kind),
+        }
     }
 
     /// What `for` gets from this at each step.
@@ -141,7 +159,8 @@ impl Checker<'_> {
             Type::Json => Type::Json,
             other => {
                 let help = Some("`for` walks over `order.items`, a list or a range such as 0..5".to_owned());
-                self.problem(super::start(expr), format!("`for` cannot walk over {}", other.as_str()), help);
+                let message = format!("`for` cannot walk over {}", other.as_str());
+                self.problem(Mistake::WrongType, super::start(expr), message, help);
                 Type::Any
             }
         }
@@ -152,44 +171,62 @@ impl Checker<'_> {
         let Expr::Variable(variable, _, at) = target else {
             self.expression(target);
             let help = Some("rules change the world by effects, such as `award`".to_owned());
-            return self.problem(super::start(target), "this cannot be changed", help);
+            return self.problem(Mistake::ReadOnly, super::start(target), "this cannot be changed", help);
         };
         let name = variable.1.as_str();
         let Some(index) = self.here.variables.iter().rposition(|known| known.name == name) else {
-            let message = match self.constants.contains_key(name) {
-                true => format!("`{name}` is a constant and cannot be changed"),
-                false => format!("there is nothing called `{name}` here"),
+            let (mistake, message) = match self.constants.contains_key(name) {
+                true => (Mistake::ReadOnly, format!("`{name}` is a constant and cannot be changed")),
+                false => (Mistake::UnknownVariable, format!("there is nothing called `{name}` here")),
             };
             let names = self.here.variables.iter().map(|known| known.name.as_str());
             let help = suggest::did_you_mean(name, names);
-            return self.problem(*at, message, help);
+            return self.problem(mistake, *at, message, help);
         };
         if self.here.variables[index].origin == Origin::Given {
-            return self.problem(*at, format!("`{name}` cannot be changed"), None);
+            return self.problem(Mistake::ReadOnly, *at, format!("`{name}` cannot be changed"), None);
         }
-        let before = self.here.variables[index].kind;
+        let before = self.here.variables[index].known.kind;
         let after = match sign {
             None => value,
             Some(sign) => self.arithmetic(sign, before, value, position),
         };
         // A loop may come back to a place where it was something else.
         let kind = if before == after || before.is_number() && after.is_number() { after } else { Type::Any };
-        self.here.variables[index].kind =
-            if before == Type::Decimal && kind == Type::Whole { before } else { kind };
+        let kind = if before == Type::Decimal && kind == Type::Whole { before } else { kind };
+        self.here.variables[index].known = Known::of(kind);
     }
 
     pub(super) fn too_deep(&mut self, position: Position) {
-        self.problem(position, "this is nested too deeply", Some("use `let` for its parts".to_owned()));
+        let help = Some("use `let` for its parts".to_owned());
+        self.problem(Mistake::TooDeep, position, "this is nested too deeply", help);
+    }
+}
+
+/// The word by which a statement leaves its block.
+fn leaves(statement: &Stmt) -> Option<&'static str> {
+    match statement {
+        Stmt::Return(..) => Some("return"),
+        Stmt::BreakLoop(_, flags, _) if flags.contains(rhai::ASTFlags::BREAK) => Some("break"),
+        Stmt::BreakLoop(..) => Some("continue"),
+        _ => None,
     }
 }
 
 /// What is known of a value that is one of two.
 pub(super) fn either(a: Known, b: Known) -> Known {
+    let is_value =
+        |known: Known| !known.kind.is_open() && known.kind != Type::Nothing || known.may_be_missing;
     match (a.kind, b.kind) {
-        (same, other) if same == other => {
-            Known { role: a.role.filter(|_| a.role == b.role), ..Known::of(same) }
-        }
+        (same, other) if same == other => Known {
+            role: a.role.filter(|_| a.role == b.role),
+            may_be_missing: a.may_be_missing || b.may_be_missing,
+            ..Known::of(same)
+        },
         (a, b) if a.is_number() && b.is_number() => Known::of(Type::Decimal),
-        _ => Known::ANY,
+        (Type::Nothing, _) | (_, Type::Nothing) => {
+            Known { may_be_missing: is_value(a) || is_value(b), ..Known::ANY }
+        }
+        _ => Known { may_be_missing: a.may_be_missing || b.may_be_missing, ..Known::ANY },
     }
 }

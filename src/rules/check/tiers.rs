@@ -2,7 +2,7 @@
 
 use rhai::Position;
 
-use super::{Checker, Place, Role, Type};
+use super::{Checker, Mistake, Place, Role, Type};
 use crate::rules::language::Rung;
 
 impl Checker<'_> {
@@ -23,11 +23,12 @@ impl Checker<'_> {
         let kept = keep.map(|keep| self.mentions(keep)).unwrap_or_default();
         for mention in depends.iter().chain(&kept) {
             let help = "write out who is in the segment".to_owned();
-            self.problem(mention.position, "tiers are judged before segments", Some(help));
+            self.problem(Mistake::Conflict, mention.position, "tiers are judged before segments", Some(help));
         }
         if self.manifest.terms.tiers.policy.is_some() {
             let help = "leave these conditions out, or take [tier_policy] out of program.toml".to_owned();
             self.problem(
+                Mistake::Conflict,
                 rung.position,
                 "tiers follow [tier_policy], so nothing else moves members",
                 Some(help),
@@ -37,7 +38,12 @@ impl Checker<'_> {
         if let Some((first_file, first)) = same {
             let place = format!("{}:{}", self.files[*first_file].name, first.position.line().unwrap_or(1));
             let message = format!("who is in `{}` is said already at {place}", rung.name);
-            self.problem(rung.name_position, message, Some("join both with `or`".to_owned()));
+            self.problem(
+                Mistake::DuplicateName,
+                rung.name_position,
+                message,
+                Some("join both with `or`".to_owned()),
+            );
         }
         self.rank(&rung.name, rung.name_position)
     }
@@ -48,7 +54,7 @@ impl Checker<'_> {
             None => self.unknown(Role::Tier, name, position),
             Some(0) => {
                 let help = "leave it out: whoever reaches no other tier is in it".to_owned();
-                self.problem(position, format!("members begin in `{name}`"), Some(help));
+                self.problem(Mistake::Conflict, position, format!("members begin in `{name}`"), Some(help));
             }
             Some(_) => {}
         }

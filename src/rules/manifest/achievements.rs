@@ -11,6 +11,7 @@ use crate::domain::terms::achievement::{
 };
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
+use crate::rules::diagnostic::Mistake;
 use crate::rules::suggest;
 
 /// The most achievements of a program.
@@ -76,7 +77,7 @@ impl Reader<'_> {
         };
         if values.len() > MAX_ACHIEVEMENTS {
             let message = format!("a program may have {MAX_ACHIEVEMENTS} achievements");
-            self.problem(list.span().start, message, None);
+            self.mistake(Mistake::TooMany, list.span().start, message, None);
         }
         let mut all: Vec<Achievement> = Vec::new();
         for value in values.iter().take(MAX_ACHIEVEMENTS) {
@@ -87,13 +88,18 @@ impl Reader<'_> {
             };
             let Some(achievement) = read else { continue };
             if all.iter().any(|other| other.id == achievement.id) {
-                self.problem(start, format!("`{}` is in the list twice", achievement.id), None);
+                self.mistake(
+                    Mistake::DuplicateName,
+                    start,
+                    format!("`{}` is in the list twice", achievement.id),
+                    None,
+                );
             }
             all.push(achievement);
         }
         if all.iter().filter(|achievement| achievement.goal.is_some()).count() > MAX_GOALS {
             let message = format!("at most {MAX_GOALS} achievements may have a goal");
-            self.problem(list.span().start, message, None);
+            self.mistake(Mistake::TooMany, list.span().start, message, None);
         }
         all
     }
@@ -218,7 +224,7 @@ impl Reader<'_> {
                 if !categories.is_empty() && !categories.contains(&category) {
                     let help = suggest::or_list(&category, categories.iter().map(Name::as_str));
                     let message = format!("there is no category called `{category}` in `categories`");
-                    self.problem(value.span().start, message, help);
+                    self.mistake(Mistake::UnknownName, value.span().start, message, help);
                 }
                 Some(Which::Category(category))
             }
@@ -273,7 +279,12 @@ impl Reader<'_> {
             let code = self.name(value)?;
             if !wallets.iter().any(|wallet| wallet.code == code) {
                 let help = suggest::or_list(&code, wallets.iter().map(|wallet| wallet.code.as_str()));
-                self.problem(value.span().start, format!("there is no wallet called `{code}`"), help);
+                self.mistake(
+                    Mistake::UnknownName,
+                    value.span().start,
+                    format!("there is no wallet called `{code}`"),
+                    help,
+                );
             }
             Some(code)
         });
@@ -286,7 +297,12 @@ impl Reader<'_> {
             let ids = || books.iter().filter_map(|book| book.id.as_ref());
             if !ids().any(|id| *id == book) {
                 let help = suggest::or_list(&book, ids().map(Name::as_str));
-                self.problem(value.span().start, format!("there is no coupon book called `{book}`"), help);
+                self.mistake(
+                    Mistake::UnknownName,
+                    value.span().start,
+                    format!("there is no coupon book called `{book}`"),
+                    help,
+                );
             }
             Some(book)
         });

@@ -8,6 +8,7 @@ use crate::domain::money::Points;
 use crate::domain::terms::campaign::{CampaignTerms, Caps, RuleGroup, Span};
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::Name;
+use crate::rules::diagnostic::Mistake;
 
 /// The most campaigns of a program.
 const MAX_CAMPAIGNS: usize = 50;
@@ -28,7 +29,7 @@ impl Reader<'_> {
         let limited = read.iter().filter(|(_, campaign)| !campaign.per_member.is_empty());
         if let Some(start) = limited.map(|(start, _)| *start).nth(MAX_PER_MEMBER) {
             let message = format!("{MAX_PER_MEMBER} campaigns may have `per_member`; this is one more");
-            self.problem(start, message, Some("take out those that are over".to_owned()));
+            self.mistake(Mistake::TooMany, start, message, Some("take out those that are over".to_owned()));
         }
         self.unlike(read, "campaigns", |campaign| &campaign.id)
     }
@@ -60,7 +61,12 @@ impl Reader<'_> {
             return Vec::new();
         };
         if values.len() > most {
-            self.problem(list.span().start, format!("a program may have {most} {key}"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a program may have {most} {key}"),
+                None,
+            );
         }
         let mut all = Vec::new();
         for value in values.iter().take(most) {
@@ -77,7 +83,12 @@ impl Reader<'_> {
         let mut all: Vec<T> = Vec::new();
         for (start, one) in read {
             if all.iter().any(|known| id(known) == id(&one)) {
-                self.problem(start, format!("there are two {what} called `{}`", id(&one)), None);
+                self.mistake(
+                    Mistake::DuplicateName,
+                    start,
+                    format!("there are two {what} called `{}`", id(&one)),
+                    None,
+                );
             }
             all.push(one);
         }

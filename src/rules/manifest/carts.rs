@@ -2,6 +2,7 @@
 
 use super::reader::{Reader, Table};
 use crate::domain::terms::cart::CartTerms;
+use crate::rules::diagnostic::Mistake;
 
 impl Reader<'_> {
     pub(super) fn carts(&mut self, table: &Table<'_>) -> Option<CartTerms> {
@@ -14,7 +15,12 @@ impl Reader<'_> {
         self.known_keys(carts, &[ABANDONED_AFTER]);
         let Some(after) = carts.get(ABANDONED_AFTER) else {
             let help = Some(format!("write `{ABANDONED_AFTER} = \"1h\"`"));
-            self.problem(value.span().start, format!("`{ABANDONED_AFTER}` is missing"), help);
+            self.mistake(
+                Mistake::MissingSetting,
+                value.span().start,
+                format!("`{ABANDONED_AFTER}` is missing"),
+                help,
+            );
             return None;
         };
         Some(CartTerms { abandoned_after: self.parsed(after)? })

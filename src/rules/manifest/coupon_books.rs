@@ -10,6 +10,7 @@ use crate::domain::coupon::{
 };
 use crate::domain::money::Money;
 use crate::domain::text::{Name, Note, Text};
+use crate::rules::diagnostic::Mistake;
 use crate::rules::suggest;
 
 /// The most books of a program.
@@ -24,7 +25,12 @@ impl Reader<'_> {
             return Vec::new();
         };
         if values.len() > MAX_BOOKS {
-            self.problem(list.span().start, format!("a program may have {MAX_BOOKS} coupon books"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a program may have {MAX_BOOKS} coupon books"),
+                None,
+            );
         }
         let mut books: Vec<CouponBook> = Vec::new();
         for value in values.iter().take(MAX_BOOKS) {
@@ -36,7 +42,12 @@ impl Reader<'_> {
             let Some(book) = self.coupon_book(table, start) else { continue };
             if books.iter().any(|known| known.key == book.key) {
                 let id = book.id.as_deref().unwrap_or_default();
-                self.problem(start, format!("there are two coupon books called `{id}`"), None);
+                self.mistake(
+                    Mistake::DuplicateName,
+                    start,
+                    format!("there are two coupon books called `{id}`"),
+                    None,
+                );
             }
             books.push(book);
         }
@@ -121,7 +132,12 @@ impl Reader<'_> {
     ) -> Option<&'t Value<'i>> {
         let value = table.get(key);
         if value.is_none() {
-            self.problem(start, format!("`{key}` is missing"), Some(format!("write `{example}`")));
+            self.mistake(
+                Mistake::MissingSetting,
+                start,
+                format!("`{key}` is missing"),
+                Some(format!("write `{example}`")),
+            );
         }
         value
     }

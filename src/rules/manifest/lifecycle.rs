@@ -7,6 +7,7 @@ use crate::domain::decide::MAX_RECOMMENDATIONS;
 use crate::domain::history::HISTORY_DAYS;
 use crate::domain::terms::churn::ChurnTerms;
 use crate::domain::terms::lifecycle::Lifecycle;
+use crate::rules::diagnostic::Mistake;
 
 /// Settings about when guests are missed.
 const MISSED: [&str; 4] = ["at_risk_after", "churned_after", "at_least_days", "recommended_actions"];
@@ -42,7 +43,8 @@ impl Reader<'_> {
         if let Some(list) =
             lifecycle.get("recommended_actions").filter(|_| recommended_actions.len() > MAX_RECOMMENDATIONS)
         {
-            self.problem(
+            self.mistake(
+                Mistake::TooMany,
                 list.span().start,
                 format!("at most {MAX_RECOMMENDATIONS} actions can be recommended"),
                 None,
@@ -60,7 +62,7 @@ impl Reader<'_> {
     fn times(&mut self, table: &Table<'_>, key: &str, missing: usize) -> Option<Decimal> {
         let Some(value) = table.get(key) else {
             let help = format!("write `{key} = 2.5`: so many times the usual number of days between visits");
-            self.problem(missing, format!("`{key}` is missing"), Some(help));
+            self.mistake(Mistake::MissingSetting, missing, format!("`{key}` is missing"), Some(help));
             return None;
         };
         let times = number(value).filter(|times| *times > Decimal::ZERO && *times <= MAX_TIMES.into());

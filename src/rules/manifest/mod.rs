@@ -29,7 +29,7 @@ use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::terms::Terms;
 use crate::domain::text::Name;
 
-use super::diagnostic::{Diagnostic, Spot};
+use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::program::Sources;
 use super::suggest;
 use reader::{Reader, Table, Value};
@@ -62,11 +62,13 @@ pub struct Manifest {
     pub daily: cron::Schedule,
     /// When `tier.review` runs.
     pub tier_review: cron::Schedule,
+    /// Whether all of it could be read. If not, what rules name may well be declared.
+    pub(super) is_whole: bool,
     places: Places,
 }
 
 /// Where the manifest says what must agree with the chain.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Places {
     timezone: Spot,
     currency: Spot,
@@ -78,12 +80,22 @@ impl Manifest {
     /// # Errors
     /// Every problem found, or that there is none.
     pub fn of(sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
+        match Self::readable(sources) {
+            (manifest, problems) if problems.is_empty() => Ok(manifest),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// What can be read of the manifest of a folder, and every problem with it.
+    pub(super) fn readable(sources: &Sources) -> (Self, Vec<Diagnostic>) {
         sources.get(FILE).map_or_else(
             || {
                 let help = "create one with at least `name`, `timezone` and `currency`";
-                Err(vec![Diagnostic::new(FILE, Spot::START, "the folder has no program.toml").help(help)])
+                let message = "the folder has no program.toml";
+                let problem = Diagnostic::new(Mistake::MissingFile, FILE, Spot::START, message).help(help);
+                (Self { is_whole: false, ..Self::readable_of("").0 }, vec![problem])
             },
-            Self::parse,
+            Self::readable_of,
         )
     }
 
@@ -92,31 +104,41 @@ impl Manifest {
     /// # Errors
     /// Every problem found.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        match Self::readable_of(text) {
+            (manifest, problems) if problems.is_empty() => Ok(manifest),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    fn readable_of(text: &str) -> (Self, Vec<Diagnostic>) {
         let (table, syntax) = DeTable::parse_recoverable(text);
-        if !syntax.is_empty() {
-            return Err(syntax.iter().map(|error| syntax_problem(text, error)).collect());
-        }
         let mut reader = Reader::of(text);
-        let manifest = reader.manifest(table.get_ref());
-        match manifest {
-            Some(manifest) if reader.problems.is_empty() => Ok(manifest),
-            _ => Err(reader.problems),
-        }
+        let mut manifest = reader.manifest(table.get_ref());
+        let problems = match syntax.is_empty() {
+            true => reader.problems,
+            // What follows from what could not be read is no news.
+            false => syntax.iter().map(|error| syntax_problem(text, error)).collect(),
+        };
+        manifest.is_whole = problems.is_empty();
+        (manifest, problems)
     }
 
     /// Complains when the manifest belongs to a chain with another calendar or currency: balances and windows depend
     /// on them, so neither can change under a running chain.
     pub(super) fn agree(&self, chain: &Chain) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
-        let mut compare = |spot, what, here: &str, there: &str| {
+        let mut compare = |spot: &Spot, what, here: &str, there: &str| {
             if here != there {
                 let message =
                     format!("the {what} is `{here}` here, but the chain was created with `{there}`");
-                problems.push(Diagnostic::new(FILE, spot, message).help(format!("write `{there}`")));
+                problems.push(
+                    Diagnostic::new(Mistake::OtherChain, FILE, spot.clone(), message)
+                        .help(format!("write `{there}`")),
+                );
             }
         };
-        compare(self.places.timezone, "time zone", self.timezone.name(), chain.timezone.name());
-        compare(self.places.currency, "currency", &self.currency.code, &chain.currency.code);
+        compare(&self.places.timezone, "time zone", self.timezone.name(), chain.timezone.name());
+        compare(&self.places.currency, "currency", &self.currency.code, &chain.currency.code);
         problems
     }
 
@@ -138,13 +160,19 @@ pub(super) fn default_schedule(timezone: Tz) -> Schedule {
     }
 }
 
+/// A value that is written here.
+fn stand_in<T, E>(parsed: Result<T, E>) -> T {
+    parsed.unwrap_or_else(|_| unreachable!("what is written here can be read"))
+}
+
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Diagnostic {
     let spot = error.span().map_or(Spot::START, |span| Spot::of_offset(text, span.start));
-    Diagnostic::new(FILE, spot, error.message().lines().next().unwrap_or("is not TOML"))
+    Diagnostic::new(Mistake::Syntax, FILE, spot, error.message().lines().next().unwrap_or("is not TOML"))
 }
 
 impl Reader<'_> {
-    fn manifest(&mut self, table: &Table<'_>) -> Option<Manifest> {
+    /// What of a required setting that could not be read stands in for it is never in force.
+    fn manifest(&mut self, table: &Table<'_>) -> Manifest {
         const KEYS: &[&str] = &[
             "name",
             "timezone",
@@ -193,11 +221,12 @@ impl Reader<'_> {
         let (campaigns, groups) = (self.campaigns(table, &wallets), self.groups(table));
         let spot =
             |key| table.get(key).map_or(Spot::START, |value: &Value<'_>| self.spot(value.span().start));
-        Some(Manifest {
+        Manifest {
+            is_whole: true,
             places: Places { timezone: spot("timezone"), currency: spot("currency") },
-            name: name?,
-            timezone: timezone?,
-            currency: currency?,
+            name: name.unwrap_or_else(|| stand_in(Name::parse("?"))),
+            timezone: timezone.unwrap_or_default(),
+            currency: currency.unwrap_or_else(|| stand_in("USD".parse())),
             terms: Terms {
                 rewards: self.rewards(table, &wallets),
                 wallets,
@@ -222,9 +251,9 @@ impl Reader<'_> {
             endpoints,
             categories,
             enrol_on_first_sight,
-            daily: daily?,
-            tier_review: tier_review?,
-        })
+            daily: daily.unwrap_or_else(|| stand_in(DAILY.parse())),
+            tier_review: tier_review.unwrap_or_else(|| stand_in(TIER_REVIEW.parse())),
+        }
     }
 
     fn timezone(&mut self, value: &Value<'_>) -> Option<Tz> {
@@ -233,7 +262,12 @@ impl Reader<'_> {
         if zone.is_none() {
             let help = suggest::did_you_mean(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()))
                 .or_else(|| Some("write a name such as America/New_York".to_owned()));
-            self.problem(value.span().start, format!("there is no time zone called `{text}`"), help);
+            self.mistake(
+                Mistake::UnknownName,
+                value.span().start,
+                format!("there is no time zone called `{text}`"),
+                help,
+            );
         }
         zone
     }

@@ -5,6 +5,7 @@ use crate::domain::claim::ClaimTerms;
 use crate::domain::terms::earning::{Discounts, Earning, Part};
 use crate::domain::terms::refund::{Clawback, Refunds};
 use crate::domain::text::Name;
+use crate::rules::diagnostic::Mistake;
 use crate::rules::suggest;
 
 impl Reader<'_> {
@@ -26,7 +27,12 @@ impl Reader<'_> {
         {
             let offset = table.get(EXCLUDED).map_or(0, |list| list.span().start);
             let help = suggest::or_list(unknown, categories.iter().map(Name::as_str));
-            self.problem(offset, format!("there is no category called `{unknown}` in `categories`"), help);
+            self.mistake(
+                Mistake::UnknownName,
+                offset,
+                format!("there is no category called `{unknown}` in `categories`"),
+                help,
+            );
         }
         Earning { left_out, discounts, excluded_categories: excluded.into_iter().collect() }
     }
@@ -41,7 +47,12 @@ impl Reader<'_> {
         let clawback = Clawback::ALL.into_iter().find(|policy| policy.as_str() == word);
         if clawback.is_none() {
             let help = suggest::or_list(word, Clawback::ALL.into_iter().map(Clawback::as_str));
-            self.problem(value.span().start, format!("there is no way to claw back called `{word}`"), help);
+            self.mistake(
+                Mistake::UnknownName,
+                value.span().start,
+                format!("there is no way to claw back called `{word}`"),
+                help,
+            );
         }
         Refunds { clawback: clawback.unwrap_or_default() }
     }

@@ -8,6 +8,7 @@ use crate::domain::memo::MAX_DECLARED;
 use crate::domain::schedule::TickType;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::Name;
+use crate::rules::diagnostic::Mistake;
 
 impl Reader<'_> {
     pub(super) fn counters(&mut self, table: &Table<'_>) -> Vec<Name> {
@@ -53,7 +54,12 @@ impl Reader<'_> {
         let names = self.names(table, key);
         let Some(list) = table.get(key) else { return names };
         if names.len() > most {
-            self.problem(list.span().start, format!("a program may have {most} {key}"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a program may have {most} {key}"),
+                None,
+            );
         }
         for value in list.get_ref().as_array().into_iter().flatten() {
             if let Some(problem) = value.get_ref().as_str().and_then(&problem) {

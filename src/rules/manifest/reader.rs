@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::FILE;
 use crate::domain::text::Name;
-use crate::rules::diagnostic::{Diagnostic, Spot};
+use crate::rules::diagnostic::{Diagnostic, Mistake, Spot};
 use crate::rules::suggest;
 
 /// The most names in one list.
@@ -32,15 +32,31 @@ impl<'a> Reader<'a> {
         Spot::of_offset(self.text, offset)
     }
 
+    /// A value that cannot be.
     pub(super) fn problem(&mut self, offset: usize, message: impl Into<String>, help: Option<String>) {
+        self.mistake(Mistake::InvalidSetting, offset, message, help);
+    }
+
+    pub(super) fn mistake(
+        &mut self,
+        mistake: Mistake,
+        offset: usize,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         let spot = self.spot(offset);
-        self.problems.push(Diagnostic::new(FILE, spot, message).maybe_help(help));
+        self.problems.push(Diagnostic::new(mistake, FILE, spot, message).maybe_help(help));
     }
 
     pub(super) fn known_keys(&mut self, table: &Table<'_>, known: &[&str]) {
         for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
             let help = suggest::or_list(key.get_ref(), known.iter().copied());
-            self.problem(key.span().start, format!("there is no setting called `{}`", key.get_ref()), help);
+            self.mistake(
+                Mistake::UnknownSetting,
+                key.span().start,
+                format!("there is no setting called `{}`", key.get_ref()),
+                help,
+            );
         }
     }
 
@@ -52,7 +68,12 @@ impl<'a> Reader<'a> {
                 "timezone" => r#"timezone = "America/New_York""#,
                 _ => r#"currency = "USD""#,
             };
-            self.problem(0, format!("`{key}` is missing"), Some(format!("write `{example}`")));
+            self.mistake(
+                Mistake::MissingSetting,
+                0,
+                format!("`{key}` is missing"),
+                Some(format!("write `{example}`")),
+            );
         }
         value
     }
@@ -118,13 +139,23 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         if values.len() > MAX_NAMES {
-            self.problem(list.span().start, format!("a list may have {MAX_NAMES} names"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a list may have {MAX_NAMES} names"),
+                None,
+            );
         }
         let mut names = Vec::new();
         for value in values.iter().take(MAX_NAMES) {
             let Some(name) = self.name(value) else { continue };
             if names.contains(&name) {
-                self.problem(value.span().start, format!("`{name}` is in the list twice"), None);
+                self.mistake(
+                    Mistake::DuplicateName,
+                    value.span().start,
+                    format!("`{name}` is in the list twice"),
+                    None,
+                );
             }
             names.push(name);
         }

@@ -5,6 +5,7 @@ use crate::domain::money::Points;
 use crate::domain::terms::reward::{Approval, RewardTerms};
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::text::{Name, Note};
+use crate::rules::diagnostic::Mistake;
 use crate::rules::suggest;
 
 /// The most rewards of a program.
@@ -24,14 +25,19 @@ impl Reader<'_> {
             return Vec::new();
         };
         if values.len() > MAX_REWARDS {
-            self.problem(list.span().start, format!("a program may have {MAX_REWARDS} rewards"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a program may have {MAX_REWARDS} rewards"),
+                None,
+            );
         }
         let mut rewards: Vec<RewardTerms> = Vec::new();
         for value in values.iter().take(MAX_REWARDS) {
             let Some(reward) = self.reward(value, wallets) else { continue };
             if rewards.iter().any(|known| known.id == reward.id) {
                 let message = format!("there are two rewards called `{}`", reward.id);
-                self.problem(value.span().start, message, None);
+                self.mistake(Mistake::DuplicateName, value.span().start, message, None);
             }
             rewards.push(reward);
         }
@@ -105,7 +111,12 @@ impl Reader<'_> {
     ) -> Option<&'t Value<'i>> {
         let value = table.get(key);
         if value.is_none() {
-            self.problem(start, format!("`{key}` is missing"), Some(format!("write `{example}`")));
+            self.mistake(
+                Mistake::MissingSetting,
+                start,
+                format!("`{key}` is missing"),
+                Some(format!("write `{example}`")),
+            );
         }
         value
     }
@@ -115,7 +126,12 @@ impl Reader<'_> {
         let code = self.name(value)?;
         if !wallets.iter().any(|wallet| wallet.code == code) {
             let help = suggest::or_list(&code, wallets.iter().map(|wallet| &*wallet.code));
-            self.problem(value.span().start, format!("there is no wallet called `{code}`"), help);
+            self.mistake(
+                Mistake::UnknownName,
+                value.span().start,
+                format!("there is no wallet called `{code}`"),
+                help,
+            );
         }
         Some(code)
     }

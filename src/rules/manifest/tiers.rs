@@ -9,6 +9,7 @@ use crate::domain::money::Money;
 use crate::domain::terms::tier::{
     Anchor, CalendarUnit, Downgrade, Loss, Metric, Period, Step, Tier, TierPolicy, Tiers, Upgrade,
 };
+use crate::rules::diagnostic::Mistake;
 
 /// The longest grace, and the earliest warning.
 const MAX_DAYS: u32 = 366;
@@ -65,10 +66,15 @@ impl Reader<'_> {
             let at = value.span().start;
             let Some(tier) = self.tier(value) else { continue };
             if tiers.iter().any(|known| known.tier.id == tier.tier.id) {
-                self.problem(at, format!("there are two tiers called `{}`", tier.tier.id), None);
+                self.mistake(
+                    Mistake::DuplicateName,
+                    at,
+                    format!("there are two tiers called `{}`", tier.tier.id),
+                    None,
+                );
             }
             if tiers.len() == MAX_TIERS {
-                self.problem(at, format!("a program may have {MAX_TIERS} tiers"), None);
+                self.mistake(Mistake::TooMany, at, format!("a program may have {MAX_TIERS} tiers"), None);
                 break;
             }
             tiers.push(tier);
@@ -84,7 +90,12 @@ impl Reader<'_> {
         };
         self.known_keys(table, &["id", "name", "threshold"]);
         let Some(id) = table.get("id") else {
-            self.problem(at, "this tier has no `id`", Some("write `id = \"gold\"`".to_owned()));
+            self.mistake(
+                Mistake::MissingSetting,
+                at,
+                "this tier has no `id`",
+                Some("write `id = \"gold\"`".to_owned()),
+            );
             return None;
         };
         let id = self.name(id)?;
@@ -284,7 +295,7 @@ impl Reader<'_> {
                 if default.is_none() {
                     let words: Vec<_> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();
                     let help = format!("write one of {}", words.join(", "));
-                    self.problem(at, format!("`{key}` is missing"), Some(help));
+                    self.mistake(Mistake::MissingSetting, at, format!("`{key}` is missing"), Some(help));
                 }
                 default
             }

@@ -5,6 +5,7 @@ use crate::domain::money::Points;
 use crate::domain::terms::Terms;
 use crate::domain::terms::wallet::WalletTerms;
 use crate::domain::wallet::MAX_LOTS;
+use crate::rules::diagnostic::Mistake;
 
 /// The most wallets of a program: each of them is in every member's state.
 const MAX_WALLETS: usize = 10;
@@ -21,7 +22,12 @@ impl Reader<'_> {
             return Vec::new();
         };
         if values.len() > MAX_WALLETS {
-            self.problem(list.span().start, format!("a program may have {MAX_WALLETS} wallets"), None);
+            self.mistake(
+                Mistake::TooMany,
+                list.span().start,
+                format!("a program may have {MAX_WALLETS} wallets"),
+                None,
+            );
         }
         let mut wallets: Vec<WalletTerms> = Vec::new();
         for value in values.iter().take(MAX_WALLETS) {
@@ -32,7 +38,7 @@ impl Reader<'_> {
             let Some(wallet) = self.wallet(table, value.span().start) else { continue };
             if wallets.iter().any(|known| known.code == wallet.code) {
                 let message = format!("there are two wallets called `{}`", wallet.code);
-                self.problem(value.span().start, message, None);
+                self.mistake(Mistake::DuplicateName, value.span().start, message, None);
             }
             wallets.push(wallet);
         }
@@ -53,7 +59,12 @@ impl Reader<'_> {
         ];
         self.known_keys(table, &KEYS);
         let Some(code) = table.get("code") else {
-            self.problem(start, "`code` is missing", Some("write `code = \"points\"`".to_owned()));
+            self.mistake(
+                Mistake::MissingSetting,
+                start,
+                "`code` is missing",
+                Some("write `code = \"points\"`".to_owned()),
+            );
             return None;
         };
         let mut wallet = WalletTerms::plain(self.name(code)?);

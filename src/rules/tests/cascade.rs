@@ -256,7 +256,8 @@ fn what_came_with_a_signal_is_kept_once_and_asked_about_again() {
 #[test]
 fn rules_see_which_coupon_book_reward_and_wallet_it_is_about() {
     let terms = "[[wallets]]\ncode = \"points\"\n[[wallets]]\ncode = \"stars\"\n\
-                 [[coupon_books]]\nid = \"slice\"\nname = \"A slice\"\ndiscount_type = \"free_item\"\n";
+                 [[coupon_books]]\nid = \"slice\"\nname = \"A slice\"\ndiscount_type = \"free_item\"\n\
+                 [[rewards]]\nid = \"mug\"\ntitle = \"A mug\"\ntype = \"physical\"\ncost = 1000\n";
     let rules = r#"
         rule "Star" on points.earned when event.wallet == "points" { award_to(1, "stars"); }
         rule "Any" on coupon.assigned when event.coupon_book == "slice" { award(1); }

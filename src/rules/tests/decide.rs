@@ -87,7 +87,7 @@ fn a_failing_rule_leaves_nothing_behind_and_the_others_stand() {
 
 #[test]
 fn an_effect_that_cannot_be_applied_fails_its_rule_at_its_head() {
-    let mut life = Life::new(program("rule \"a\" on visit { award(5); take_back(); }"));
+    let mut life = Life::new(program("rule \"a\" on visit { award(5); award_to(1, \"no\" + \"ne\"); }"));
     let commit = life.send(r#"{"type":"visit"}"#);
     assert_eq!(errors(&commit)[0].0, "a.rhai:1:1");
     assert_eq!(life.member.standing.points(), Points::ZERO);
@@ -96,7 +96,7 @@ fn an_effect_that_cannot_be_applied_fails_its_rule_at_its_head() {
 #[test]
 fn a_failure_in_a_function_is_placed_in_the_functions_file() {
     let files = [
-        ("a.rhai", "rule \"a\" on visit { award(half(member.points)); }"),
+        ("a.rhai", "rule \"a\" on visit { award(half(member.points + 0.5)); }"),
         ("z.rhai", "// shared\n\nfn half(n) {\n  n / (n - n)\n}"),
         ("program.toml", MANIFEST),
     ];

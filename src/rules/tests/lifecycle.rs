@@ -45,7 +45,7 @@ fn a_rule_that_fails_on_a_tick_can_run_again_and_a_tick_that_went_well_leaves_no
 fn rules_on_a_return_say_what_to_do_about_it() {
     let rules = "rule \"gone\" on tick.daily { mark(\"churned\"); }\n\
         rule \"Hello\" on member.reactivated when event.days_since_last_visit >= 30 { recommend(\"Say hello\"); award(5); }\n\
-        rule \"Broken\" on member.reactivated { recommend(\"Never said\"); take_back(); }\n\
+        rule \"Broken\" on member.reactivated { recommend(\"Never said\"); award_to(2, \"no\" + \"ne\"); }\n\
         rule \"Dessert\" on member.reactivated { recommend(\"Offer a dessert\"); }";
     let mut life = weekly(program(rules));
     wait(&mut life, 30);
@@ -57,7 +57,7 @@ fn rules_on_a_return_say_what_to_do_about_it() {
         ("member.reactivated", &json!(["Say hello", "Offer a dessert"]))
     );
     assert_eq!((&receipt(&back)["status"], life.member.standing.points().0), (&json!("failed"), 5));
-    life.program = program(&rules.replace("take_back()", "award(2)"));
+    life.program = program(&rules.replace("award_to(2, \"no\" + \"ne\")", "award(2)"));
     let mended = life.replay(&back);
     assert_eq!((&receipt(&mended)["status"], life.member.standing.points().0), (&json!("processed"), 7));
     assert_eq!(absences(&mended), []);

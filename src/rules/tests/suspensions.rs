@@ -232,7 +232,7 @@ fn what_is_no_mistake_of_a_rule_that_ran_is_not_counted() {
 
 #[test]
 fn who_only_waits_for_a_broken_rule_of_its_group_is_not_suspended() {
-    let rules = "rule \"bad\" on order.completed group \"g\" { award(13 / (order.total - 13)); }\n\
+    let rules = "rule \"bad\" on order.completed when order.total > 0 group \"g\" { award(13 / (order.total - 13)); }\n\
         rule \"good\" on order.completed group \"g\" { award(1); }";
     let program = life_of("[[groups]]\nid = \"g\"\npick = \"first\"\n", rules).program;
     let mut guests = Guests { program, orders: 0 };

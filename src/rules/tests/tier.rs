@@ -99,7 +99,7 @@ fn points_of_qualifying_wallets_count_and_refunds_take_them_off() {
 
 #[test]
 fn points_of_a_rule_that_failed_do_not_count() {
-    let rules = "rule \"a\" on visit { award(100); take_back(); }";
+    let rules = "rule \"a\" on visit { award(100); award_to(1, \"no\" + \"ne\"); }";
     let mut life = life(&MONTHLY.replace("spend", "points"), rules);
     let commit = life.send(r#"{"type":"visit"}"#);
     assert_eq!(commit.source.as_ref().unwrap().status(), SourceStatus::Failed);

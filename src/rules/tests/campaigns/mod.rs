@@ -298,7 +298,7 @@ fn a_rule_that_fails_after_its_award_takes_nothing_of_the_budget() {
     assert_eq!(notes(&failed), "", "what did not happen is not told of");
 }
 
-const GROUPED: &str = "rule \"small\" on order.completed priority 5 group \"g\" { award(10); }\n\
+const GROUPED: &str = "rule \"small\" on order.completed when order.total > 0 priority 5 group \"g\" { award(10); }\n\
     rule \"big\" on order.completed when order.total > 20 group \"g\" campaign \"c\" { award(30); }\n\
     rule \"other\" on order.completed { award(1); }";
 
@@ -454,8 +454,8 @@ fn when_one_of_a_group_fails_the_group_waits_and_a_replay_lets_one_count() {
         let data = if kind == "visit" { "" } else { r#""order_id":"a","total":5"# };
         let rules = |first: &str| {
             format!(
-                "rule \"first\" on {kind} priority 1 group \"g\" {{ award({first}); }}\n\
-                 rule \"second\" on {kind} group \"g\" {{ award(10); }}\n\
+                "rule \"first\" on {kind} when member.visits > 0 priority 1 group \"g\" {{ award({first}); }}\n\
+                 rule \"second\" on {kind} when member.visits > 0 group \"g\" {{ award(10); }}\n\
                  rule \"quiet\" on {kind} when member.tier == \"gold\" group \"g\" {{ award(10); }}\n\
                  rule \"other\" on {kind} {{ award(1); }}"
             )

@@ -7,25 +7,29 @@
 //! rule "a" on visit { set_tier("goldd"); }
 //! @@ b.rhai
 //! rule "b" on visit { }
-//! => a.rhai:1:30 "goldd" | what the message says | what the help says
+//! => unknown_name a.rhai:1:30 "goldd" | what the message says | what the help says
 //! ```
 //!
 //! Without `@@` the lines are those of `a.rhai`; the folder has the `program.toml` beside this file unless the block has
 //! its own. A block without `=>` is right, and must be left alone.
 
-use super::*;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-const CORPUS: [&str; 6] = [
-    include_str!("names.txt"),
-    include_str!("types.txt"),
-    include_str!("never.txt"),
-    include_str!("structure.txt"),
-    include_str!("program.txt"),
-    include_str!("right.txt"),
-];
+use super::*;
+use crate::rules::diagnostic::Mistake;
+
+/// The files of the corpus: read when the tests run, so that a mistake is planted without compiling anything.
+static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules/tests/mistakes");
+    let files = ["names", "types", "never", "structure", "program", "words", "right"];
+    let read = |name| std::fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
+    files.into_iter().map(read).collect()
+});
 
 /// A problem that must be found.
 struct Expected<'a> {
+    code: &'a str,
     /// `file:line:column`
     place: &'a str,
     word: &'a str,
@@ -37,17 +41,19 @@ impl<'a> Expected<'a> {
     /// Reads what stands behind `=> `.
     fn read(line: &'a str) -> Self {
         let mut parts = line.split(" | ").map(str::trim);
-        let (place, word) =
-            parts.next().and_then(|where_| where_.split_once(' ')).expect("a place and a word");
+        let (code, where_) = parts.next().and_then(|first| first.split_once(' ')).expect("a code");
+        let (place, word) = where_.split_once(' ').expect("a place and a word");
         let (message, help) = (parts.next().expect("a message"), parts.next().unwrap_or_default());
-        Self { place, word, message, help }
+        Self { code, place, word, message, help }
     }
 
     fn is(&self, problem: &Diagnostic, folder: &Sources) -> bool {
-        let Diagnostic { file, line, column, length, message, help, .. } = problem;
+        let Diagnostic { code, file, line, column, length, source, message, help, .. } = problem;
         let text = folder.get(file).unwrap_or_default().lines().nth(line - 1).unwrap_or_default();
         let word: String = text.chars().skip(column - 1).take(*length).collect();
-        self.place == format!("{file}:{line}:{column}")
+        self.code == code.as_str()
+            && **source == *text.trim_end()
+            && self.place == format!("{file}:{line}:{column}")
             && self.word == word
             && message.contains(self.message)
             && help.as_deref().unwrap_or_default().contains(self.help)
@@ -88,13 +94,16 @@ impl<'a> Plot<'a> {
         let is_found =
             |expected: &Expected<'_>| problems.iter().any(|found| expected.is(found, &self.folder));
         let is_right = problems.len() == self.expected.len() && self.expected.iter().all(is_found);
-        let found: Vec<_> = problems.iter().map(|found| format!("{found} [{}]", found.length)).collect();
+        let found: Vec<_> = problems
+            .iter()
+            .map(|found| format!("{} {found} [{}]", found.code.as_str(), found.length))
+            .collect();
         (!is_right).then(|| format!("{}\n    {}", self.title, found.join("\n    ")))
     }
 }
 
 fn plots() -> impl Iterator<Item = Plot<'static>> {
-    let blocks = CORPUS.into_iter().flat_map(|text| text.split("### ").skip(1));
+    let blocks = CORPUS.iter().flat_map(|text| text.split("### ").skip(1));
     blocks.map(Plot::read)
 }
 
@@ -133,4 +142,32 @@ fn a_folder_full_of_mistakes_is_told_of_in_bounds() {
     files.push(("program.toml".to_owned(), include_str!("program.toml").to_owned()));
     let problems = Program::load(&Sources { files }, &chain(), 1).unwrap_err();
     assert_eq!(problems.len(), 500);
+}
+
+#[test]
+fn every_code_is_explained_and_those_of_mistakes_in_rules_are_planted() {
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/problems.md")).unwrap();
+    let listed: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let written: Vec<_> =
+        Mistake::ALL.iter().map(|code| format!("| `{}` | {} |", code.as_str(), code.says())).collect();
+    assert_eq!(listed, written);
+    let planted: BTreeSet<&str> =
+        plots().flat_map(|plot| plot.expected).map(|expected| expected.code).collect();
+    // Those of a folder as a whole, of tests that fail, and of files that are too large have tests of their own.
+    let elsewhere = [
+        Mistake::TooDeep,
+        Mistake::TooMany,
+        Mistake::UnreadableFile,
+        Mistake::MissingFile,
+        Mistake::OtherChain,
+        Mistake::TestFailed,
+        Mistake::TestNotRun,
+        Mistake::Internal,
+    ];
+    let missing: Vec<_> = Mistake::ALL
+        .iter()
+        .filter(|code| !elsewhere.contains(code) && !planted.contains(code.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -1,0 +1,267 @@
+//! What the parser and the interpreter complain of, in our words. Their own speak of types and tokens.
+
+use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
+
+use super::diagnostic::{Diagnostic, Mistake, Spot};
+use super::split::{KEYWORDS, Piece};
+use super::suggest;
+use super::vocabulary::Type;
+
+/// The parser's complaint in our words.
+pub(super) fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) -> Diagnostic {
+    let spot = match error.position() {
+        position if position.is_none() => Spot::of_offset(text, piece.start),
+        position => Spot::of_position(text, position),
+    };
+    let context = Context::of(&spot);
+    let (message, help) = match error.err_type() {
+        ParseErrorType::UnexpectedEOF => {
+            ("something is missing before the end".to_owned(), Some("is a `}` missing?".to_owned()))
+        }
+        ParseErrorType::MissingToken(token, why) if token == "}" || token == ")" || token == ";" => {
+            let usual = || "is the line before complete?".to_owned();
+            (format!("`{token}` is missing {why}"), Some(context.help().unwrap_or_else(usual)))
+        }
+        ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), context.help()),
+        ParseErrorType::ExprTooDeep => {
+            ("this is nested too deeply".to_owned(), Some("use `let` for its parts".to_owned()))
+        }
+        ParseErrorType::Reserved(word) | ParseErrorType::UnknownOperator(word) => unusable(word, &context),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => unusable(word, &context),
+        ParseErrorType::BadInput(LexError::UnexpectedInput(word)) => unusable(word, &context),
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            ("this text has no closing quote".to_owned(), None)
+        }
+        other => {
+            let said = other.to_string();
+            let (message, help) = said.split_once('\n').unwrap_or((&said, ""));
+            let help = (!help.is_empty()).then(|| help.to_owned());
+            (lower_first(message), help.or_else(|| context.help()))
+        }
+    };
+    Diagnostic::new(Mistake::Syntax, file, spot, message).maybe_help(help)
+}
+
+fn unusable(word: &str, context: &Context<'_>) -> (String, Option<String>) {
+    let help = instead_of(word).map(str::to_owned).or_else(|| context.help());
+    (format!("`{word}` cannot be used in rules"), help)
+}
+
+/// What stands around the place where the parser stopped.
+struct Context<'a> {
+    /// The word before it.
+    before: &'a str,
+    /// What it stands at, to the end of the line.
+    rest: &'a str,
+    /// The last sign before it.
+    sign: Option<char>,
+}
+
+impl<'a> Context<'a> {
+    fn of(spot: &'a Spot) -> Self {
+        let source = &spot.source;
+        let at = source.char_indices().nth(spot.column - 1).map_or(source.len(), |(at, _)| at);
+        let (before, rest) = source.split_at(at);
+        let before = before.trim_end();
+        let word = before
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        Self { before: &before[word..], rest, sign: before.chars().next_back() }
+    }
+
+    /// What was probably meant.
+    fn help(&self) -> Option<String> {
+        const SPANS: [&str; 6] = ["days", "weeks", "months", "day", "week", "month"];
+        const BEGINNINGS: [&str; 6] = ["expect", "let", "if", "for", "return", "switch"];
+        let word = self.rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
+        let is_number = self.before.starts_with(|c: char| c.is_ascii_digit());
+        if is_number && let Some(span) = SPANS.into_iter().find(|span| *span == word) {
+            return Some(format!("write {}.{}s", self.before, span.trim_end_matches('s')));
+        }
+        if self.sign == Some('%') {
+            return Some("a percentage is a number: 10 % of it is `* 0.1`".to_owned());
+        }
+        if self.rest.starts_with('\'') {
+            return Some("a text stands in double quotes: \"…\"".to_owned());
+        }
+        let small = self.before.to_lowercase();
+        if self.rest.starts_with('"') && KEYWORDS.contains(&&*small) && small != self.before {
+            return Some(format!("write `{small}`, in small letters"));
+        }
+        if let Some(help) = instead_of(word).or_else(|| instead_of(self.before)) {
+            return Some(help.to_owned());
+        }
+        let is_beginning = BEGINNINGS.contains(&self.before);
+        suggest::did_you_mean(self.before, BEGINNINGS).filter(|_| !is_beginning && self.before.len() > 2)
+    }
+}
+
+/// What to write instead of a word or sign that other languages, or word processors, have.
+fn instead_of(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "&" | "AND" | "And" => "write `and`",
+        "|" | "OR" | "Or" => "write `or`",
+        "not" | "NOT" | "Not" | "~" => "write `!` before what must not be so",
+        "“" | "”" | "„" | "‘" | "’" => "write straight quotes: \"",
+        "<>" | "=/=" | "≠" => "write `!=`",
+        "=>" | "≥" => "write `>=`",
+        "=<" | "≤" => "write `<=`",
+        "===" | "is" | "equals" | "Is" | "IS" => "to compare, write `==`",
+        "!==" => "write `!=`",
+        "elseif" | "elsif" | "elif" => "write `else if`",
+        "If" | "IF" => "write `if`, in small letters",
+        "Else" | "ELSE" => "write `else`, in small letters",
+        "then" => "write `{` before what is done, and `}` behind it",
+        "between" => "write both ends: `>= 5 and <= 10`",
+        "contains" => "write it behind a dot: `.contains(…)`",
+        "#" => "a remark begins with `//`",
+        "$" | "€" | "£" => "write the number alone: 5.50",
+        "++" => "write `+= 1`",
+        "var" => "write `let`",
+        "while" | "loop" | "do" => "only `for` repeats: `for item in order.items { … }`",
+        _ => return None,
+    })
+}
+
+/// What to write instead of a word in the head of a declaration.
+pub(super) fn instead_of_clause<'a>(
+    found: &str,
+    clauses: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let small = found.to_lowercase();
+    if clauses.clone().any(|clause| clause == small && clause != found) {
+        return Some(format!("write `{small}`, in small letters"));
+    }
+    match found {
+        "if" | "where" | "If" | "Where" => return Some("a condition begins with `when`".to_owned()),
+        "and" | "or" => return Some("join conditions behind `when`".to_owned()),
+        _ => {}
+    }
+    instead_of(found).map(str::to_owned).or_else(|| suggest::did_you_mean(found, clauses))
+}
+
+/// What to do with what stands at the top of a file and is no declaration.
+pub(super) fn stray(spot: &Spot) -> String {
+    let rest: String = spot.source.chars().skip(spot.column - 1).collect();
+    let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let small = word.to_lowercase();
+    let known = KEYWORDS;
+    if known.contains(&&*small) && small != word {
+        return format!("write `{small}`, in small letters");
+    }
+    match (&*small, rest.chars().next()) {
+        (_, Some('#')) => return "a remark begins with `//`".to_owned(),
+        (_, Some('\'')) | ("rem", _) => return "a remark begins with `//`".to_owned(),
+        ("function" | "func" | "def" | "sub", _) => return "write `fn`".to_owned(),
+        ("let" | "var" | "set", _) => return "write `const NAME = …;`".to_owned(),
+        _ => {}
+    }
+    suggest::did_you_mean(&word, known)
+        .filter(|_| word.len() > 1)
+        .unwrap_or_else(|| "put it inside a rule, or begin it with one of these words".to_owned())
+}
+
+fn lower_first(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// What went wrong when a rule ran, and where: the innermost place, which may be in a function of another file.
+pub(super) fn failure(error: &EvalAltResult) -> (Option<String>, Position, String) {
+    let mut function = None;
+    let mut innermost = error;
+    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
+        function = Some(name.clone());
+        innermost = inner;
+    }
+    let message = match innermost {
+        EvalAltResult::ErrorRuntime(message, _) => message.to_string(),
+        EvalAltResult::ErrorTerminated(message, _) => message.to_string(),
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => no_function(signature),
+        EvalAltResult::ErrorVariableNotFound(name, _) => format!("there is nothing called `{name}` here"),
+        EvalAltResult::ErrorMismatchDataType(wanted, found, _)
+        | EvalAltResult::ErrorMismatchOutputType(wanted, found, _) => {
+            format!("this must be {}, but it is {}", in_words(wanted), in_words(found))
+        }
+        EvalAltResult::ErrorIndexingType(found, _) => format!("{} has no such part", in_words(found)),
+        EvalAltResult::ErrorDotExpr(said, _) => no_property(said),
+        EvalAltResult::ErrorFor(_) => {
+            "`for` walks over `order.items`, a list or a range such as 0..5".to_owned()
+        }
+        EvalAltResult::ErrorTooManyOperations(_) => "ran for too many steps".to_owned(),
+        EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".to_owned(),
+        other => {
+            let mut bare = other.to_string();
+            if let Some(at) = bare.rfind(" (line ") {
+                bare.truncate(at);
+            }
+            bare
+        }
+    };
+    (function, innermost.position(), message)
+}
+
+/// That nothing takes such arguments; the signature names types of Rust.
+fn no_function(signature: &str) -> String {
+    let Some((name, types)) = signature.split_once('(') else {
+        return format!("there is no function called `{signature}`");
+    };
+    let types = types.strip_suffix(')').unwrap_or(types);
+    let types: Vec<_> = types.split(',').filter(|kind| !kind.trim().is_empty()).map(in_words).collect();
+    format!("`{}` cannot be used with ({})", name.trim(), types.join(", "))
+}
+
+/// That a value has no such property: the interpreter puts the name and the type in quotes.
+fn no_property(said: &str) -> String {
+    let mut quoted = said.split('\'').skip(1).step_by(2);
+    match (quoted.next(), quoted.next()) {
+        (Some(name), Some(kind)) => format!("{} has nothing called `{name}`", in_words(kind)),
+        (Some(name), None) => format!("there is nothing called `{name}` here"),
+        _ => "this has no such property".to_owned(),
+    }
+}
+
+/// A type of Rust, or of the interpreter, as people know it.
+fn in_words(kind: &str) -> &'static str {
+    let first = kind.split(['|', '<']).next().unwrap_or_default();
+    let kind = match first.rsplit("::").next().unwrap_or_default().trim() {
+        "()" => Type::Nothing,
+        "bool" => Type::Bool,
+        "i64" | "INT" => Type::Whole,
+        "Decimal" | "decimal" => Type::Decimal,
+        "&str" | "ImmutableString" | "String" | "string" | "char" => Type::Text,
+        "Array" | "array" => Type::List,
+        "Map" | "map" => Type::Map,
+        "Fields" => Type::Json,
+        "Range" | "RangeInclusive" | "range" | "range=" => Type::Range,
+        "Window" => Type::Window,
+        "Moment" => Type::Moment,
+        "OrderView" => Type::Order,
+        "Items" => Type::Items,
+        "ItemView" => Type::Item,
+        "RefundView" => Type::Refund,
+        "VisitView" => Type::Visit,
+        "CartView" => Type::Cart,
+        "SessionView" => Type::Session,
+        "Tick" => Type::Tick,
+        "MemberView" => Type::Member,
+        "EventView" => Type::Event,
+        _ => return "something else",
+    };
+    kind.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_rust_are_said_in_words() {
+        let said = no_function("contains (punchcard::rules::lines::Items, &str | ImmutableString | String)");
+        assert_eq!(said, "`contains` cannot be used with (the items of an order or a cart, a text)");
+        assert_eq!(no_function("award ()"), "`award` cannot be used with ()");
+        assert_eq!(no_function("award (())"), "`award` cannot be used with (nothing)");
+        let said = "Unknown property 'totl' - a getter is not registered for type 'punchcard::rules::views::OrderView'";
+        assert_eq!(no_property(said), "an order has nothing called `totl`");
+    }
+}
