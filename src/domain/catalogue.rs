@@ -1,5 +1,5 @@
-//! The catalogue of loyalty events: for each type its JSON Schema, an example, and its name in every dialect. All of it
-//! comes from the types that are sent, so that it cannot say anything else.
+//! The catalogue of loyalty events: for each type its JSON Schema and an example. All of it comes from the types that are
+//! sent, so that it cannot say anything else. Its name in every dialect: [`super::dialect`].
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,6 @@ use super::celebration::{Anniversary, Birthday};
 use super::chain::ChainId;
 use super::coupon::{BookDetails, BookType, CouponBook, CouponMoved, Discount, Limits, RevertOn, UsageKind};
 use super::custom::Emitted;
-use super::endpoint::Dialect;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
@@ -46,13 +45,6 @@ use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Note, Text};
 
 impl EventType {
-    /// What receivers that speak `dialect` know it by.
-    pub const fn name_in(self, dialect: Dialect) -> &'static str {
-        match dialect {
-            Dialect::Standard => self.as_str(),
-        }
-    }
-
     /// The JSON Schema of the message, which is what the `standard` dialect sends.
     pub fn schema(self) -> Schema {
         let mut schema = match self {
@@ -154,6 +146,7 @@ impl EventType {
     fn example_data(self) -> EventData {
         let points = |reason: &str| PointsMoved {
             amount: Points(24),
+            taken: false,
             wallet: name("points"),
             new_balance: Points(74),
             reason: reason.into(),
@@ -190,7 +183,7 @@ impl EventType {
             Self::MemberEnrolled => enrolled(),
             Self::OrderCreated => EventData::OrderCreated(OrderTold::of(booking().into(), Some(1))),
             Self::OrderUpdated => EventData::OrderUpdated(OrderTold::of(booking().into(), Some(2))),
-            Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3))),
+            Self::OrderCompleted => EventData::OrderCompleted(OrderTold::of(order().into(), Some(3)).again()),
             Self::OrderCancelled => EventData::OrderCancelled(cancellation()),
             Self::OrderRefunded => EventData::OrderRefunded(RefundTold::of(&refund(), Some(money("22.50")))),
             Self::MemberUpdated => profile_updated(),
@@ -433,6 +426,7 @@ fn ana(segments: Option<SegmentNames>) -> Subject {
             last_name: Some(name("Suárez")),
             full_name: None,
             tier: Some(name("bronze")),
+            tier_name: Some(name("Bronze")),
             manual_tier: None,
             system_tier: Some(name("bronze")),
             points: Points(74),

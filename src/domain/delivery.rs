@@ -102,8 +102,16 @@ pub enum Verdict {
         /// What the receiver asked for.
         retry_after: Option<Duration>,
     },
+    /// It will never accept this one, and says so: there is no use in trying again. Others may leave.
+    Rejected {
+        /// The receiver's word for it.
+        why: &'static str,
+    },
     /// The receiver does not want anything more: the endpoint is disabled.
-    Gone,
+    Gone {
+        /// Whether it took this one.
+        accepted: bool,
+    },
 }
 
 /// One attempt and what follows of it: written together.
@@ -149,8 +157,8 @@ impl RetryPolicy {
     /// What follows an attempt that ended at `now`. `luck` is any number: it picks the jitter.
     pub fn after(&self, number: u32, verdict: &Verdict, now: Timestamp, luck: u64) -> NextStep {
         let retry_after = match verdict {
-            Verdict::Accepted => return NextStep::Delivered,
-            Verdict::Gone => return NextStep::Failed,
+            Verdict::Accepted | Verdict::Gone { accepted: true } => return NextStep::Delivered,
+            Verdict::Rejected { .. } | Verdict::Gone { accepted: false } => return NextStep::Failed,
             Verdict::Refused { retry_after } => retry_after.map(|d| d.min(Self::LONGEST_RETRY_AFTER)),
         };
         let Some(pause) = (number as usize).checked_sub(1).and_then(|n| self.pauses.get(n)) else {
@@ -182,7 +190,9 @@ mod tests {
             assert_eq!(policy.after(number, &refused(None), now, 9), NextStep::RetryAt(then));
         }
         assert_eq!(policy.after(5, &refused(Some(10)), now, 9), NextStep::Failed);
-        assert_eq!(policy.after(1, &Verdict::Gone, now, 9), NextStep::Failed);
+        assert_eq!(policy.after(1, &Verdict::Gone { accepted: false }, now, 9), NextStep::Failed);
+        assert_eq!(policy.after(1, &Verdict::Gone { accepted: true }, now, 9), NextStep::Delivered);
+        assert_eq!(policy.after(1, &Verdict::Rejected { why: "invalid_data" }, now, 9), NextStep::Failed);
         assert_eq!(policy.after(5, &Verdict::Accepted, now, 9), NextStep::Delivered);
     }
 

@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::chain::ChainId;
 use super::ids::EndpointId;
-use super::loyalty_event::EventType;
+use super::loyalty_event::{EventData, EventType};
 use super::text::{Name, Note};
+
+pub use super::dialect::Dialect;
 
 /// Which loyalty events an endpoint wants: `points.earned`, `points.*` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventPattern {
-    /// Every event.
+    /// Every event that the endpoint's dialect documents; in `standard`, every event.
     All,
     /// Every event whose name begins with this noun and a dot.
     Noun(Box<str>),
@@ -25,15 +27,62 @@ pub enum EventPattern {
 
 /// Why a text is not an event pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{given}` matches no loyalty event; write a type such as points.earned, a noun such as points.*, or *"
-)]
-pub struct BadPattern {
-    given: String,
+pub enum BadPattern {
+    /// There is no such event.
+    #[error(
+        "`{0}` matches no loyalty event; write a type such as points.earned, a noun such as points.*, or *"
+    )]
+    Unknown(String),
+    /// There is one, and the receiver's dialect has no way to say it.
+    #[error("the dialect `{dialect}` cannot carry `{pattern}`: its messages need a member", dialect = .dialect.as_str())]
+    Unspeakable {
+        /// What was asked for.
+        pattern: EventPattern,
+        /// The dialect.
+        dialect: Dialect,
+    },
 }
 
 impl EventPattern {
-    /// Whether events of this type are wanted.
+    /// Reads what somebody wrote who may know events by the names of `dialect`, too: `SEGMENT_ENTERED`. One name there
+    /// may be several types here.
+    ///
+    /// # Errors
+    /// When there is no such event, or the dialect cannot carry it.
+    pub fn spoken(text: &str, dialect: Dialect) -> Result<Vec<Self>, BadPattern> {
+        match text.parse::<Self>() {
+            Ok(pattern) => {
+                pattern.check_in(dialect)?;
+                Ok(vec![pattern])
+            }
+            Err(unknown) => {
+                let kinds = dialect.kinds_called(text);
+                if kinds.is_empty() { Err(unknown) } else { Ok(kinds.into_iter().map(Self::One).collect()) }
+            }
+        }
+    }
+
+    /// Whether anything of it could ever be told in this dialect.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_in(&self, dialect: Dialect) -> Result<(), BadPattern> {
+        let is_carried = |kind: &EventType| self.matches(*kind) && dialect.carries(*kind);
+        match EventType::ALL.iter().any(is_carried) {
+            true => Ok(()),
+            false => Err(BadPattern::Unspeakable { pattern: self.clone(), dialect }),
+        }
+    }
+
+    /// Whether a receiver of this dialect who asks for it wants events of this type.
+    pub fn covers(&self, kind: EventType, dialect: Dialect) -> bool {
+        match self {
+            Self::All => dialect.documents(kind),
+            Self::Noun(_) | Self::One(_) => self.matches(kind) && dialect.carries(kind),
+        }
+    }
+
+    /// Whether events of this type are meant.
     pub fn matches(&self, kind: EventType) -> bool {
         match self {
             Self::All => true,
@@ -55,7 +104,7 @@ impl FromStr for EventPattern {
         };
         pattern
             .filter(|p| EventType::ALL.iter().any(|kind| p.matches(*kind)))
-            .ok_or_else(|| BadPattern { given: text.to_owned() })
+            .ok_or_else(|| BadPattern::Unknown(text.to_owned()))
     }
 }
 
@@ -82,40 +131,6 @@ impl<'de> Deserialize<'de> for EventPattern {
     }
 }
 
-/// The wire formats that an endpoint may speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// Standard Webhooks 1.0.
-    #[default]
-    Standard,
-}
-
-impl Dialect {
-    /// All of them.
-    pub const ALL: [Self; 1] = [Self::Standard];
-
-    /// The word used in JSON and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Dialect {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::json::from_text(deserializer, "a dialect: `standard`")
-    }
-}
-
-impl FromStr for Dialect {
-    type Err = ();
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|d| d.as_str() == word).ok_or(())
-    }
-}
-
 /// Whether deliveries leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -139,20 +154,38 @@ pub struct Secret(Box<str>);
 
 /// Why a text cannot be a signing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be `whsec_` followed by the base64 of 24 to 64 random bytes")]
-pub struct BadSecret;
+pub enum BadSecret {
+    /// Its receivers decode it.
+    #[error("must be `whsec_` followed by the base64 of 24 to 64 random bytes")]
+    NoBytes,
+    /// Its receivers take it as it is.
+    #[error("must be 16 to 200 visible ASCII characters")]
+    NoText,
+}
 
 impl Secret {
-    /// What every secret starts with.
+    /// What every secret of ours starts with.
     pub const PREFIX: &'static str = "whsec_";
 
-    /// Checks a secret given by a person.
-    pub fn parse(text: &str) -> Result<Self, BadSecret> {
-        let secret = Self(text.into());
-        match secret.key() {
-            Some(key) if (24..=64).contains(&key.len()) => Ok(secret),
-            _ => Err(BadSecret),
+    /// Checks a secret given by a person. Receivers that take the text as it is may have any text.
+    ///
+    /// # Errors
+    /// When those who speak the dialect could not use it.
+    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, BadSecret> {
+        let secret = Self::of_text(text);
+        match dialect.is_keyed_by_text() {
+            true => secret,
+            false => secret.ok().filter(|secret| secret.bytes().is_some()).ok_or(BadSecret::NoBytes),
         }
+    }
+
+    /// A secret of some dialect.
+    ///
+    /// # Errors
+    /// When it is one in none.
+    pub fn of_text(text: &str) -> Result<Self, BadSecret> {
+        let is_text = (16..=200).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_text { Ok(Self(text.into())) } else { Err(BadSecret::NoText) }
     }
 
     /// Makes a secret of 32 random bytes.
@@ -166,10 +199,15 @@ impl Secret {
         &self.0
     }
 
-    /// The bytes after the prefix: the HMAC key of the `standard` dialect.
-    pub fn key(&self) -> Option<Vec<u8>> {
+    /// The HMAC key of Standard Webhooks: the bytes after the prefix. Of a text that is no such secret, the text.
+    pub fn key(&self) -> Vec<u8> {
+        self.bytes().unwrap_or_else(|| self.0.as_bytes().to_vec())
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
         use base64::Engine as _;
-        base64::prelude::BASE64_STANDARD.decode(self.0.strip_prefix(Self::PREFIX)?).ok()
+        let bytes = base64::prelude::BASE64_STANDARD.decode(self.0.strip_prefix(Self::PREFIX)?).ok()?;
+        (24..=64).contains(&bytes.len()).then_some(bytes)
     }
 }
 
@@ -209,9 +247,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether its subscription covers this type.
-    pub fn subscribes(&self, kind: EventType) -> bool {
-        self.events.iter().any(|pattern| pattern.matches(kind))
+    /// The parts of its subscription that cover this event.
+    pub fn asks_for<'a>(&'a self, event: &EventData) -> impl Iterator<Item = &'a EventPattern> {
+        let (kind, also) = (event.kind(), self.dialect.is_also(event));
+        let covers = move |pattern: &EventPattern, kind: EventType| pattern.covers(kind, self.dialect);
+        self.events
+            .iter()
+            .filter(move |pattern| covers(pattern, kind) || also.is_some_and(|also| covers(pattern, also)))
     }
 
     /// Whether deliveries leave.
@@ -239,8 +281,52 @@ mod tests {
     #[test]
     fn a_secret_round_trips_and_hides_from_logs() {
         let secret = Secret::of(&[7; 32]);
-        assert_eq!(Secret::parse(secret.reveal()).unwrap().key().unwrap(), vec![7; 32]);
+        let parse = |text: &str| Secret::parse(text, Dialect::Standard);
+        assert_eq!(parse(secret.reveal()).unwrap().key(), vec![7; 32]);
         assert_eq!(format!("{secret:?}"), "whsec_…");
-        assert!(Secret::parse("whsec_c2hvcnQ=").is_err());
+        assert_eq!(parse("whsec_c2hvcnQ="), Err(BadSecret::NoBytes));
+        assert_eq!(parse("whsec_c2hvcnQgc2VjcmV0"), Err(BadSecret::NoBytes));
+    }
+
+    #[test]
+    fn where_receivers_take_the_text_as_it_is_any_text_will_do() {
+        for text in ["my-own-secret-of-old", "whsec_c2hvcnQgc2VjcmV0"] {
+            assert_eq!(Secret::parse(text, Dialect::Guestiq).unwrap().key(), text.as_bytes());
+            assert_eq!(Secret::parse(text, Dialect::EventsWebhook), Err(BadSecret::NoBytes));
+        }
+        for wrong in ["short", "with a blank in between", "mit-Umläuten-geschrieben", &"a".repeat(201)] {
+            assert_eq!(Secret::parse(wrong, Dialect::Guestiq), Err(BadSecret::NoText), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_star_means_what_the_product_documents_and_a_name_means_what_it_says() {
+        let covers = |text: &str, kind, dialect| {
+            EventPattern::spoken(text, dialect).unwrap().iter().any(|pattern| pattern.covers(kind, dialect))
+        };
+        for (text, kind, dialect, expected) in [
+            ("*", EventType::PointsEarned, Dialect::Standard, true),
+            ("*", EventType::PointsEarned, Dialect::Guestiq, false),
+            ("*", EventType::SegmentEntered, Dialect::Guestiq, true),
+            ("points.*", EventType::PointsEarned, Dialect::Guestiq, true),
+            ("POINTS_EARNED", EventType::PointsEarned, Dialect::Guestiq, true),
+            ("SEGMENT_ENTERED", EventType::SegmentExited, Dialect::Guestiq, false),
+            ("customer.created", EventType::MemberEnrolled, Dialect::Loyali, true),
+            ("order.update", EventType::OrderCompleted, Dialect::Gustaio, true),
+            ("order.update", EventType::OrderCreated, Dialect::Gustaio, false),
+            ("Points Updated", EventType::PointsReturned, Dialect::Bubblehouse, true),
+            ("Referral Approved (Sender)", EventType::ReferralApproved, Dialect::Bubblehouse, true),
+            ("*", EventType::MenuItemCreated, Dialect::Bubblehouse, false),
+        ] {
+            assert_eq!(covers(text, kind, dialect), expected, "{text} {kind} {dialect:?}");
+        }
+        for (text, dialect) in [
+            ("SEGMENT_ENTERED", Dialect::Standard),
+            ("order.updates", Dialect::Gustaio),
+            ("menu_item.*", Dialect::Bubblehouse),
+            ("rule.suspended", Dialect::Bubblehouse),
+        ] {
+            assert!(EventPattern::spoken(text, dialect).is_err(), "{text} {dialect:?}");
+        }
     }
 }

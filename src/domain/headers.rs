@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dialect::Dialect;
+
 /// The most extra headers.
 const MAX_HEADERS: usize = 20;
 /// The most bytes of all names and values together.
@@ -53,8 +55,8 @@ pub enum HeaderRefusal {
     BadValue(String),
 }
 
-/// Checks the extra headers of an endpoint before it is stored.
-pub fn validate_headers(headers: &BTreeMap<String, String>) -> Result<(), HeaderRefusal> {
+/// Checks the extra headers of an endpoint that speaks `dialect` before it is stored.
+pub fn validate_headers(headers: &BTreeMap<String, String>, dialect: Dialect) -> Result<(), HeaderRefusal> {
     if headers.len() > MAX_HEADERS {
         return Err(HeaderRefusal::TooMany);
     }
@@ -67,7 +69,7 @@ pub fn validate_headers(headers: &BTreeMap<String, String>) -> Result<(), Header
         if !is_token(name) {
             return Err(HeaderRefusal::BadName(name.clone()));
         }
-        if is_reserved(&lower) {
+        if is_reserved(&lower) || (lower == "authorization" && dialect == Dialect::Bubblehouse) {
             return Err(HeaderRefusal::Reserved(name.clone()));
         }
         if !is_visible(value) {
@@ -101,11 +103,15 @@ mod tests {
         BTreeMap::from([(name.to_owned(), value.to_owned())])
     }
 
+    fn validate(headers: &BTreeMap<String, String>) -> Result<(), HeaderRefusal> {
+        validate_headers(headers, Dialect::Standard)
+    }
+
     #[test]
     fn ordinary_headers_pass() {
         for (name, value) in [("Authorization", "Bearer abc"), ("X-Tenant", ""), ("X-Note", "a, b; c=\"d\"")]
         {
-            assert_eq!(validate_headers(&one(name, value)), Ok(()), "{name}");
+            assert_eq!(validate(&one(name, value)), Ok(()), "{name}");
         }
     }
 
@@ -123,30 +129,33 @@ mod tests {
             "User-Agent",
             "Proxy-Authorization",
         ] {
-            assert_eq!(validate_headers(&one(name, "x")), Err(HeaderRefusal::Reserved(name.to_owned())));
+            assert_eq!(validate(&one(name, "x")), Err(HeaderRefusal::Reserved(name.to_owned())));
         }
+    }
+
+    #[test]
+    fn where_the_dialect_signs_in_the_endpoint_cannot() {
+        let headers = one("Authorization", "Bearer abc");
+        let refused = Err(HeaderRefusal::Reserved("Authorization".to_owned()));
+        assert_eq!(validate_headers(&headers, Dialect::Bubblehouse), refused);
     }
 
     #[test]
     fn names_and_values_that_could_smuggle_are_refused() {
         for name in ["", "a b", "a:b", "a\r\nb", "ä"] {
-            assert_eq!(validate_headers(&one(name, "x")), Err(HeaderRefusal::BadName(name.to_owned())));
+            assert_eq!(validate(&one(name, "x")), Err(HeaderRefusal::BadName(name.to_owned())));
         }
         for value in ["a\r\nX: y", "a\0", "ä", " a", "a ", "a\tb"] {
-            assert_eq!(
-                validate_headers(&one("X-A", value)),
-                Err(HeaderRefusal::BadValue("X-A".into())),
-                "{value:?}"
-            );
+            assert_eq!(validate(&one("X-A", value)), Err(HeaderRefusal::BadValue("X-A".into())), "{value:?}");
         }
     }
 
     #[test]
     fn count_size_and_repetition_are_bounded() {
         let many = (0..21).map(|n| (format!("X-{n}"), String::new())).collect();
-        assert_eq!(validate_headers(&many), Err(HeaderRefusal::TooMany));
-        assert_eq!(validate_headers(&one("X-A", &"a".repeat(MAX_BYTES))), Err(HeaderRefusal::TooLarge));
+        assert_eq!(validate(&many), Err(HeaderRefusal::TooMany));
+        assert_eq!(validate(&one("X-A", &"a".repeat(MAX_BYTES))), Err(HeaderRefusal::TooLarge));
         let twice = BTreeMap::from([("X-A".to_owned(), String::new()), ("x-a".to_owned(), String::new())]);
-        assert_eq!(validate_headers(&twice), Err(HeaderRefusal::Twice("x-a".into())));
+        assert_eq!(validate(&twice), Err(HeaderRefusal::Twice("x-a".into())));
     }
 }

@@ -195,6 +195,9 @@ impl fmt::Display for EventType {
 pub struct PointsMoved {
     /// How many points moved; always positive.
     pub amount: Points,
+    /// Whether an adjustment took them. Of all other moves the event's type says it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken: bool,
     /// The wallet they moved in.
     pub wallet: Name,
     /// The balance after it.

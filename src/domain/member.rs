@@ -201,7 +201,8 @@ impl Member {
         self.identity(IdentityKind::Id).map_or_else(|| self.id.to_string().into(), Into::into)
     }
 
-    /// How outsiders see the member. What is gone next of their points, only the program can tell.
+    /// How outsiders see the member. What is gone next of their points, and what their tier is called, only the program can
+    /// tell.
     pub fn face(&self, next_expiration: Option<NextExpiration>) -> MemberFace {
         let text = |kind| self.identity(kind).map(Into::into);
         let manual = self.standing.manual_tier.as_ref();
@@ -214,6 +215,7 @@ impl Member {
             last_name: self.profile.last_name.clone(),
             full_name: self.profile.full_name.clone(),
             tier: self.standing.tier.clone(),
+            tier_name: None,
             manual_tier: manual.and(self.standing.tier.clone()),
             system_tier: self.standing.system_tier().cloned(),
             points: self.standing.points(),
@@ -257,6 +259,9 @@ pub struct MemberFace {
     /// Tier, in a program with tiers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Name>,
+    /// What people call it; told with loyalty events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_name: Option<Name>,
     /// The tier, when people gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manual_tier: Option<Name>,

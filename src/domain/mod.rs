@@ -20,6 +20,7 @@ pub mod custom;
 pub mod decide;
 pub mod delivery;
 pub mod desk;
+pub mod dialect;
 pub mod effect;
 pub mod endpoint;
 pub mod erasure;

@@ -493,7 +493,9 @@ fn address(endpoints: &[Arc<Endpoint>], commit: &mut Commit, forwards: &[Vec<Nam
 }
 
 fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bool {
-    endpoint.subscribes(event.kind()) || endpoint.tags.iter().any(|tag| forwarded_to.contains(tag))
+    endpoint.asks_for(&event.data).next().is_some()
+        || endpoint.dialect.carries(event.kind())
+            && endpoint.tags.iter().any(|tag| forwarded_to.contains(tag))
 }
 
 /// The tags that each loyalty event is forwarded to.

@@ -164,8 +164,8 @@ fn owed(
 ) -> Option<Owed> {
     let endpoint = endpoints.iter().find(|endpoint| endpoint.id == delivery.endpoint)?;
     let event = commit.events.iter().find(|event| event.id == delivery.event)?;
-    let patterns = endpoint.events.iter().filter(|pattern| pattern.matches(event.kind()));
-    let subscribed = patterns.map(|pattern| Reason::Subscribed { subscribed: pattern.clone() });
+    let subscribed =
+        endpoint.asks_for(&event.data).map(|pattern| Reason::Subscribed { subscribed: pattern.clone() });
     let forwarded = triggers.iter().filter(|judged| judged.event == event.id).flat_map(|judged| {
         let tags = match &judged.verdict {
             Verdict::Fired(forwarded) => &forwarded.forwarded_to[..],

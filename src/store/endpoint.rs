@@ -87,7 +87,7 @@ impl EndpointRow {
             tags: row.json("tags", &self.tags)?,
             headers: credentials.headers,
             state,
-            secret: row.check("credentials", Secret::parse(&credentials.secret))?,
+            secret: row.check("credentials", Secret::of_text(&credentials.secret))?,
             created_at: row.time("created_at", self.created_at)?,
             updated_at: row.time("updated_at", self.updated_at)?,
         })

@@ -15,6 +15,7 @@ mod cdnow;
 mod churn;
 mod coupons;
 mod delivery;
+mod dialects;
 mod door;
 mod dry_run;
 mod explained;

@@ -231,7 +231,7 @@ impl<D: Depot + 'static> Courier<D> {
         } else {
             self.window.narrow();
         }
-        let gone = report.verdict == Verdict::Gone;
+        let gone = matches!(report.verdict, Verdict::Gone { .. });
         if gone && Arc::ptr_eq(&report.sent_to, &self.errand.endpoint) {
             // Until new orders come, or long enough to notice that the engine missed the message.
             self.pause(LONGEST_SLEEP);

@@ -96,10 +96,12 @@ impl Errand {
         }
     }
 
-    async fn exchange(&self, due: DueDelivery, now: Timestamp) -> Result<Exchange, wire::NoUsableSecret> {
+    async fn exchange(&self, due: DueDelivery, now: Timestamp) -> Result<Exchange, wire::Unsendable> {
         let endpoint = &self.endpoint;
         let secrets = std::slice::from_ref(&endpoint.secret);
-        let request = wire::encode(endpoint.dialect, due.event, due.body, secrets, now)?;
+        let attempt = due.attempts.saturating_add(1);
+        let letter = wire::Letter { delivery: due.id, attempt, event: due.event, message: due.body };
+        let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,
             Err(error) => Exchange { outcome: Err(error.clone()), status: None, duration: Duration::ZERO },
@@ -107,13 +109,19 @@ impl Errand {
     }
 }
 
-/// What to say in the log; nothing when the delivery was accepted.
+/// What to say in the log; nothing when the delivery was accepted and others are, too.
 fn complaint(exchange: &Exchange, verdict: &Verdict) -> Option<String> {
     match (&exchange.outcome, verdict) {
         (Err(error), _) => Some(error.to_string()),
         (Ok(_), Verdict::Accepted) => None,
-        (Ok(answer), Verdict::Gone) => {
+        (Ok(answer), Verdict::Gone { .. }) => {
             Some(format!("the receiver answered {} and wants no more deliveries", answer.status))
+        }
+        (Ok(answer), Verdict::Rejected { why }) => {
+            Some(format!("the receiver answered {} and will never take it: {why}", answer.status))
+        }
+        (Ok(answer), Verdict::Refused { .. }) if (200..=299).contains(&answer.status) => {
+            Some(format!("the receiver answered {}, but not that it has the event", answer.status))
         }
         (Ok(answer), Verdict::Refused { .. }) => Some(format!("the receiver answered {}", answer.status)),
     }

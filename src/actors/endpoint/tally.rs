@@ -33,7 +33,7 @@ impl Tally {
     /// Counts one attempt.
     pub(super) fn count(&self, report: &Report) {
         match (&report.verdict, &report.outcome.next) {
-            (Verdict::Gone, _) => self.gone.inc(),
+            (Verdict::Gone { .. }, _) => self.gone.inc(),
             (_, NextStep::RetryAt(_)) => self.retry.inc(),
             (_, NextStep::Failed) => self.failed.inc(),
             (_, NextStep::Delivered) => {

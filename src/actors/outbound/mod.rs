@@ -30,7 +30,7 @@ pub use self::error::AttemptError;
 use self::line::Trace;
 use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
-use crate::wire::{Answer, SignedRequest};
+use crate::wire::{self, Answer, SignedRequest};
 
 /// At most so many bytes of an answer's body are read; then the connection is closed.
 pub const BODY_CAP: usize = 64 * 1024;
@@ -130,7 +130,7 @@ impl Outbound {
     /// Prepares an endpoint's url and extra headers.
     pub fn target(&self, endpoint: &Endpoint) -> Result<Target, AttemptError> {
         self.policy.check_scheme(&endpoint.url)?;
-        let uri = endpoint.url.as_str().parse().map_err(|_| AttemptError::Unsendable("url"))?;
+        let uri = wire::address(endpoint).as_str().parse().map_err(|_| AttemptError::Unsendable("url"))?;
         let headers = endpoint
             .headers
             .iter()

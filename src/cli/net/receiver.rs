@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::domain::endpoint::Secret;
+use crate::domain::endpoint::{Dialect, Secret};
 
 use super::http1::{Body, Incoming, parse_request, value};
 
@@ -78,7 +78,7 @@ impl Arrival<'_> {
 impl SigningKey {
     /// The key in an endpoint's secret (`whsec_…`).
     pub(in crate::cli) fn of(secret: &str) -> Option<Self> {
-        let key = Secret::parse(secret).ok()?.key()?;
+        let key = Secret::parse(secret, Dialect::Standard).ok()?.key();
         Hmac::new_from_slice(&key).ok().map(Self)
     }
 }

@@ -5,7 +5,7 @@ use super::{Draft, Frame, Occasion};
 use crate::domain::command::{Adjustment, Command, Confirmation};
 use crate::domain::effect::{API, Cause};
 use crate::domain::ledger::ChainAccount;
-use crate::domain::loyalty_event::EventData;
+use crate::domain::loyalty_event::{EventData, PointsMoved};
 use crate::domain::money::Points;
 use crate::domain::refusal::Refused;
 
@@ -43,7 +43,7 @@ impl Draft {
                 let problem = format!("the balance is {balance}, so {amount} cannot be taken");
                 return Err(Refused::new("insufficient_points", problem));
             }
-            self.debit(movement, ChainAccount::Adjusted)?.0
+            PointsMoved { taken: true, ..self.debit(movement, ChainAccount::Adjusted)?.0 }
         };
         self.told.push(EventData::PointsAdjusted(moved));
         Ok(())

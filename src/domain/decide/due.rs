@@ -72,6 +72,7 @@ impl Draft {
         self.book(movement, Account::Member(self.member.id), chain);
         self.told.push(EventData::PointsExpired(PointsMoved {
             amount,
+            taken: false,
             wallet: wallet.code.clone(),
             new_balance,
             reason: (*cause.rule).into(),

@@ -26,7 +26,8 @@ impl Draft {
         self.people.others.extend(std::mem::take(&mut self.desk.tombstones).into_changed());
         let first = frame.terms.wallets.first().zip(self.member.standing.wallets.first());
         let next_expiration = first.and_then(|(wallet, held)| wallet.next_expiration(held, frame.timezone));
-        let face = Arc::new(self.member.face(next_expiration));
+        let tier_name = self.member.standing.tier.as_ref().map(|id| frame.terms.tiers.tier(id).name);
+        let face = Arc::new(MemberFace { tier_name, ..self.member.face(next_expiration) });
         let is_shown = self.told.iter().any(|data| data.kind().shows_segments());
         let segments = is_shown.then(|| self.member.standing.segment_names()).flatten();
         let with_segments = match segments {

@@ -77,6 +77,7 @@ impl Draft {
             return;
         }
         let told = OrderTold::of(order.clone(), record.order_version());
+        let was_known = before.order.is_some();
         let (news, became) = match (before, record.phase()) {
             (Before { phase: Phase::Completed, order: Some(before) }, Phase::Completed) => {
                 (OrderNews::Changed(before), Step::Updated)
@@ -95,6 +96,7 @@ impl Draft {
         self.runs_rules = became == step;
         self.told.push(match became {
             Step::Created => EventData::OrderCreated(told),
+            Step::Completed if was_known => EventData::OrderCompleted(told.again()),
             Step::Completed => EventData::OrderCompleted(told),
             Step::Updated | Step::Cancelled => EventData::OrderUpdated(told),
         });

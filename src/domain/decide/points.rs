@@ -156,6 +156,7 @@ impl Draft {
                 self.book(Movement { amount, ..movement }, from, Account::Chain(ChainAccount::Expired));
                 self.told.push(EventData::PointsExpired(PointsMoved {
                     amount,
+                    taken: false,
                     wallet: wallet.code.clone(),
                     new_balance: self.balance(wallet),
                     reason: "no room for more points".into(),
@@ -271,7 +272,8 @@ impl Draft {
         if amount > Points::ZERO {
             let (wallet, reason) = (wallet.code.clone(), reason.into());
             let order_id = self.order_at_hand();
-            let moved = PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id };
+            let moved =
+                PointsMoved { amount, taken: false, wallet, new_balance, reason, expires_at: None, order_id };
             self.told.push(EventData::PointsClawedBack(moved));
         }
         Ok(amount)
@@ -310,7 +312,7 @@ impl Draft {
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();
         let reason = reason.into();
-        Ok(PointsMoved { amount, wallet, new_balance, reason, expires_at, order_id: None })
+        Ok(PointsMoved { amount, taken: false, wallet, new_balance, reason, expires_at, order_id: None })
     }
 
     /// Points that go; answers the lots they came from.
@@ -330,7 +332,18 @@ impl Draft {
         self.book(movement, Account::Member(self.member.id), Account::Chain(to));
         let wallet = wallet.code.clone();
         let reason = reason.into();
-        Ok((PointsMoved { amount, wallet, new_balance, reason, expires_at: None, order_id: None }, drawn))
+        Ok((
+            PointsMoved {
+                amount,
+                taken: false,
+                wallet,
+                new_balance,
+                reason,
+                expires_at: None,
+                order_id: None,
+            },
+            drawn,
+        ))
     }
 
     /// Writes the line of a movement into the ledger.

@@ -244,6 +244,7 @@ impl Draft {
         self.book(movement, Account::Chain(ChainAccount::Redeemed), Account::Member(self.member.id));
         self.told.push(EventData::PointsReturned(PointsMoved {
             amount,
+            taken: false,
             wallet: wallet.code.clone(),
             new_balance,
             reason: reason.into(),

@@ -38,6 +38,7 @@ pub(super) const SOURCE: Fields =
 /// Of a member, besides our id of them.
 pub(super) const MEMBER: Fields = &[
     ("tier", Whole),
+    ("tier_name", Whole),
     ("manual_tier", Whole),
     ("system_tier", Whole),
     ("points", Whole),
@@ -102,6 +103,7 @@ const ORDER: Fields = &[
     ("coupons", Whole),
     ("items", Only(ITEM)),
     ("item_count", Whole),
+    ("told_before", Whole),
     ("source_event", Whole),
 ];
 const REFUND: Fields = &[
@@ -140,6 +142,7 @@ const REUNION: Fields =
 const PURSE: Fields = &[("wallet", Whole), ("balance", Whole), ("pending", Whole)];
 const POINTS: Fields = &[
     ("amount", Whole),
+    ("taken", Whole),
     ("wallet", Whole),
     ("new_balance", Whole),
     ("balance", Whole),

@@ -204,12 +204,21 @@ pub struct OrderTold {
     /// The POS's count of changes to the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+    /// Whether this order was told of before, not yet paid. For who takes the first they hear of an order for its placing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub told_before: bool,
 }
 
 impl OrderTold {
-    /// Tells of this order.
+    /// Tells of this order for the first time.
     pub fn of(order: Arc<Order>, version: Option<i64>) -> Self {
-        Self { item_count: count_things(&order.items), order, version }
+        Self { item_count: count_things(&order.items), order, version, told_before: false }
+    }
+
+    /// Tells of it not for the first time.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { told_before: true, ..self }
     }
 
     /// The order.

@@ -31,7 +31,7 @@ const MOST_ENTRIES: usize = 100;
 struct NewEndpoint {
     url: String,
     #[serde(default)]
-    events: Option<Vec<EventPattern>>,
+    events: Option<Vec<String>>,
     #[serde(default)]
     dialect: Dialect,
     #[serde(default)]
@@ -50,7 +50,7 @@ struct EndpointPatch {
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
-    events: Option<Vec<EventPattern>>,
+    events: Option<Vec<String>>,
     #[serde(default)]
     dialect: Option<Dialect>,
     #[serde(default, deserialize_with = "clearable")]
@@ -94,8 +94,8 @@ pub(in crate::http) async fn create(
 fn endpoint(state: &AppState, chain: ChainId, new: NewEndpoint) -> Result<Endpoint, Problem> {
     let now = state.engine.clock().now();
     check_lists(new.events.as_deref(), Some(&new.tags))?;
-    check_headers(&new.headers)?;
-    let events = new.events.unwrap_or_default();
+    check_headers(&new.headers, new.dialect)?;
+    let events = patterns(new.events.as_deref().unwrap_or_default(), new.dialect)?;
     check_wants_any(&events, &new.tags)?;
     Ok(Endpoint {
         id: EndpointId::new(fresh_ulid(now)),
@@ -107,15 +107,15 @@ fn endpoint(state: &AppState, chain: ChainId, new: NewEndpoint) -> Result<Endpoi
         tags: new.tags,
         headers: new.headers,
         state: EndpointState::Enabled,
-        secret: secret(new.secret.as_deref())?,
+        secret: secret(new.secret.as_deref(), new.dialect)?,
         created_at: now,
         updated_at: now,
     })
 }
 
-fn secret(given: Option<&str>) -> Result<Secret, Problem> {
+fn secret(given: Option<&str>, dialect: Dialect) -> Result<Secret, Problem> {
     match given {
-        Some(text) => Secret::parse(text).map_err(|error| Problem::field("secret", error)),
+        Some(text) => Secret::parse(text, dialect).map_err(|error| Problem::field("secret", error)),
         None => Ok(Secret::of(&random_bytes()?)),
     }
 }
@@ -139,11 +139,41 @@ async fn check_name(state: &AppState, url: &url::Url) -> Result<(), Problem> {
         .map_err(|refusal| Problem::field("url", format!("its host leads to a private address: {refusal}")))
 }
 
-fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
-    validate_headers(headers).map_err(|refusal| Problem::field("headers", refusal))
+fn check_headers(headers: &BTreeMap<String, String>, dialect: Dialect) -> Result<(), Problem> {
+    validate_headers(headers, dialect).map_err(|refusal| Problem::field("headers", refusal))
 }
 
-fn check_lists(events: Option<&[EventPattern]>, tags: Option<&[Name]>) -> Result<(), Problem> {
+/// What somebody asked for, be it by our names or by those of the dialect.
+fn patterns(events: &[String], dialect: Dialect) -> Result<Vec<EventPattern>, Problem> {
+    let mut patterns = Vec::new();
+    for (at, text) in events.iter().enumerate() {
+        let spoken = EventPattern::spoken(text, dialect);
+        for pattern in spoken.map_err(|bad| Problem::field(format!("events[{at}]"), bad))? {
+            if !patterns.contains(&pattern) {
+                patterns.push(pattern);
+            }
+        }
+    }
+    Ok(patterns)
+}
+
+/// Refuses a dialect that could not say what the endpoint wants, or whose receivers could not use its secret.
+fn check_dialect(dialect: Dialect, events: &[EventPattern], secret: &Secret) -> Result<(), Problem> {
+    events
+        .iter()
+        .try_for_each(|pattern| pattern.check_in(dialect))
+        .map_err(|bad| Problem::field("dialect", bad))?;
+    let unusable = |_| {
+        Problem::field(
+            "dialect",
+            "the endpoint's secret is a text, and this dialect needs bytes; make a new endpoint",
+        )
+    };
+    Secret::parse(secret.reveal(), dialect).map_err(unusable)?;
+    Ok(())
+}
+
+fn check_lists(events: Option<&[String]>, tags: Option<&[Name]>) -> Result<(), Problem> {
     let too_many = || format!("must have at most {MOST_ENTRIES} entries");
     if events.is_some_and(|events| events.len() > MOST_ENTRIES) {
         return Err(Problem::field("events", too_many()));
@@ -200,16 +230,19 @@ pub(in crate::http) async fn patch(
     let endpoint = known(&state, &caller, &path)?;
     let patch: EndpointPatch = body.json().await?;
     check_lists(patch.events.as_deref(), patch.tags.as_deref())?;
-    let events = patch.events.as_deref().unwrap_or(&endpoint.events);
-    check_wants_any(events, patch.tags.as_deref().unwrap_or(&endpoint.tags))?;
-    patch.headers.as_ref().map(check_headers).transpose()?;
+    let dialect = patch.dialect.unwrap_or(endpoint.dialect);
+    let events = patch.events.as_deref().map(|events| patterns(events, dialect)).transpose()?;
+    let wanted = events.as_deref().unwrap_or(&endpoint.events);
+    check_wants_any(wanted, patch.tags.as_deref().unwrap_or(&endpoint.tags))?;
+    check_dialect(dialect, wanted, &endpoint.secret)?;
+    check_headers(patch.headers.as_ref().unwrap_or(&endpoint.headers), dialect)?;
     let url = patch.url.as_deref().map(|url| check_url(&state, url)).transpose()?;
     if let Some(url) = &url {
         check_name(&state, url).await?;
     }
     change(&state, &endpoint, move |endpoint| {
         replace(&mut endpoint.url, url);
-        replace(&mut endpoint.events, patch.events);
+        replace(&mut endpoint.events, events);
         replace(&mut endpoint.dialect, patch.dialect);
         replace(&mut endpoint.description, patch.description);
         replace(&mut endpoint.headers, patch.headers);

@@ -1,5 +1,6 @@
 //! The catalogue of loyalty events.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -20,18 +21,22 @@ struct EventTypeView {
     #[serde(rename = "type")]
     kind: &'static str,
     description: &'static str,
-    /// What receivers of each dialect know it by.
-    names: BTreeMap<Dialect, &'static str>,
+    /// What receivers of each dialect know it by; null where it cannot be told.
+    names: BTreeMap<Dialect, Option<Cow<'static, str>>>,
+    /// The dialects whose products document it: there `*` covers it. In others it is told to who names it.
+    documented_by: Vec<Dialect>,
     schema: Schema,
     example: Option<Box<RawValue>>,
 }
 
 impl EventTypeView {
     fn of(kind: &EventType) -> Self {
+        let all = || Dialect::ALL.iter().copied();
         Self {
             kind: kind.as_str(),
             description: kind.description().trim(),
-            names: Dialect::ALL.into_iter().map(|dialect| (dialect, kind.name_in(dialect))).collect(),
+            names: all().map(|dialect| (dialect, dialect.name_of(*kind).map(|name| name.said))).collect(),
+            documented_by: all().filter(|dialect| dialect.documents(*kind)).collect(),
             schema: kind.schema(),
             example: RawValue::from_string(kind.example().to_json()).ok(),
         }

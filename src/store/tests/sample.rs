@@ -76,6 +76,7 @@ pub(in crate::store) fn order(n: u64, member: &Member) -> Commit {
     let source = SourceId::new(ulid(n));
     let moved = PointsMoved {
         amount: Points(10),
+        taken: false,
         wallet: points_wallet(),
         new_balance: points,
         reason: "a point a dollar".into(),

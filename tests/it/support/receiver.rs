@@ -1,6 +1,6 @@
 //! A real receiver: an HTTP server that records what arrives and answers as it is told.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::StatusCode;
@@ -14,6 +14,9 @@ use standardwebhooks::Webhook;
 pub(crate) struct Arrival {
     pub(crate) id: String,
     pub(crate) timestamp: i64,
+    pub(crate) path: String,
+    /// Names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -44,6 +47,8 @@ impl From<u16> for Scripted {
 struct Shared {
     arrivals: Mutex<Vec<Arrival>>,
     script: Mutex<VecDeque<Scripted>>,
+    /// The body of every answer; without one, `seen`.
+    says: Mutex<Option<String>>,
     verifier: Mutex<Option<Webhook>>,
     /// Why the verifier refused what it refused.
     refusals: Mutex<Vec<String>>,
@@ -75,6 +80,11 @@ impl Receiver {
         self.shared.script.lock().unwrap().extend(script.into_iter().map(Into::into));
     }
 
+    /// From now on this is the body of every answer.
+    pub(crate) fn says(&self, body: &str) {
+        *self.shared.says.lock().unwrap() = Some(body.to_owned());
+    }
+
     /// From now on the official verifier judges every request as it arrives, its age by this machine's clock included;
     /// what it refuses is answered 401.
     pub(crate) fn trust_only(&self, secret: &str) {
@@ -102,6 +112,8 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
     shared.arrivals.lock().unwrap().push(Arrival {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
+        path: request.path().to_owned(),
+        headers: request.headers().keys().map(|name| (name.to_string(), header(name.as_str()))).collect(),
         body: body.to_vec(),
     });
     if let Some(Err(refusal)) = shared.verifier.lock().unwrap().as_ref().map(|v| verify(v, &request, &body)) {
@@ -113,7 +125,7 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
     for header in scripted.headers {
         answer.insert_header(header);
     }
-    answer.body("seen")
+    answer.body(shared.says.lock().unwrap().clone().unwrap_or_else(|| "seen".to_owned()))
 }
 
 fn verify(verifier: &Webhook, request: &HttpRequest, body: &[u8]) -> Result<(), String> {
