@@ -161,12 +161,14 @@ impl Serialize for Camel<'_> {
 }
 
 fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(word.len().min(1));
-        camel.push_str(&first.to_ascii_uppercase());
-        camel.push_str(rest);
+    let mut camel = String::with_capacity(name.len());
+    for (nth, word) in name.split('_').enumerate() {
+        let mut chars = word.chars();
+        match chars.next() {
+            Some(first) if nth > 0 => camel.push(first.to_ascii_uppercase()),
+            first => camel.extend(first),
+        }
+        camel.push_str(chars.as_str());
     }
     camel
 }
@@ -174,6 +176,15 @@ fn camel(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_any_alphabet_join() {
+        for (name, camel_case) in
+            [("new_balance", "newBalance"), ("punkte_übrig", "punkteübrig"), ("_a__b", "AB"), ("", "")]
+        {
+            assert_eq!(camel(name), camel_case);
+        }
+    }
 
     #[test]
     fn keys_of_ours_become_camel_case_and_those_of_others_and_all_numbers_stay() {
