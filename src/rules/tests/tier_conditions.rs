@@ -216,8 +216,8 @@ fn whoever_wants_to_know_is_told_why_a_tier_was_not_reached() {
     assert_eq!(tiers[1]["condition"], "member.visits_in(30.days) >= 2");
     let rules = format!("{LADDER}test \"t\" {{ send(\"visit\"); expect tier() == \"silver\"; }}");
     let outcomes = testing::run(&program(&rules), &sources(&rules), &chain());
-    let help = outcomes[0].failure.as_ref().unwrap().help.clone().unwrap();
-    assert!(help.contains("tier \"silver\" was not reached: member.visits_in(30.days) >= 2"), "{help}");
+    let why = outcomes[0].failure.as_ref().unwrap().judged.as_ref().unwrap().in_lines();
+    assert!(why.contains("tier \"silver\" was not reached: member.visits_in(30.days) >= 2"), "{why}");
 }
 
 #[test]
