@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
+pub(crate) mod five;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -65,6 +65,13 @@ impl ChainSnapshot {
         self.program.as_ref().map_or(&[], |program| &program.terms.coupon_books)
     }
 
+    /// The tags of the program in force that no endpoint carries: what triggers forward there, nobody gets.
+    pub fn unheard_tags(&self) -> Vec<Name> {
+        let tags = self.program.iter().flat_map(|program| &program.tags);
+        let is_unheard = |tag: &&Name| !self.endpoints.iter().any(|endpoint| endpoint.tags.contains(tag));
+        tags.filter(is_unheard).cloned().collect()
+    }
+
     /// The program in force.
     ///
     /// # Errors

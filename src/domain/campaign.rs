@@ -54,6 +54,11 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Whether nothing lies there, and nothing was done.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.moved.is_empty()
+    }
+
     /// What was given out of a pot, this decision's doing included; `None` when nobody looked.
     pub fn taken(&self, pot: &Pot) -> Option<i64> {
         let moved = self.moved.get(pot).copied().unwrap_or_default();

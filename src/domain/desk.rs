@@ -68,6 +68,20 @@ pub struct Desk {
     pub claim: Option<Claim>,
 }
 
+impl Desk {
+    /// Whether nothing lies there, and nothing was done with what did.
+    pub fn is_empty(&self) -> bool {
+        self.coupons.is_empty()
+            && self.redemptions.is_empty()
+            && self.senders.is_empty()
+            && self.referrals.is_empty()
+            && self.campaigns.is_empty()
+            && self.guest.is_none()
+            && self.tombstones.is_empty()
+            && self.claim.is_none()
+    }
+}
+
 impl From<coupon::Desk> for Desk {
     fn from(coupons: coupon::Desk) -> Self {
         Self { coupons, ..Self::default() }

@@ -77,6 +77,8 @@ pub enum Action {
     Achieve(Name),
     /// Give a coupon of a book of the program.
     AssignCoupon(Name),
+    /// Give a reward of the program for nothing.
+    GiveReward(Name),
     /// Count so many more, or fewer, with a counter of the program.
     Count {
         /// Which.
@@ -140,6 +142,7 @@ impl Action {
             Self::Progress { .. } => "progress",
             Self::Achieve(_) => "achieve",
             Self::AssignCoupon(_) => "assign_coupon",
+            Self::GiveReward(_) => "give_reward",
             Self::Count { .. } => "count",
             Self::Reset(_) => "reset",
             Self::PutMark(_) => "mark",

@@ -82,7 +82,7 @@ impl History {
         let is_kept = self.on(day, |summary| {
             summary.visits += 1;
             is_first = summary.visits == 1;
-            summary.set_spend(summary.spend().plus(spend));
+            summary.spend = summary.spend.plus(spend);
         });
         self.lifetime_days += u64::from(is_first);
         if !is_kept {
@@ -98,7 +98,7 @@ impl History {
         self.on_known(day, |summary| {
             was_last = summary.visits == 1;
             summary.visits = summary.visits.saturating_sub(1);
-            summary.set_spend(summary.spend().minus(spend));
+            summary.spend = summary.spend.minus(spend);
         });
         self.lifetime_days -= u64::from(was_last).min(self.lifetime_days);
     }
@@ -106,7 +106,7 @@ impl History {
     /// Takes refunded money out of the day it was spent on.
     pub fn refund(&mut self, day: NaiveDate, amount: Money) {
         self.lifetime_spend = self.lifetime_spend.minus(amount);
-        self.on_known(day, |summary| summary.set_spend(summary.spend().minus(amount)));
+        self.on_known(day, |summary| summary.spend = summary.spend.minus(amount));
     }
 
     /// Counts points earned on `day`; fewer than none when a refund took back what that day earned.
@@ -125,7 +125,7 @@ impl History {
             let is_kept = self.on(day.day.date(), |own| {
                 days -= u64::from(own.visits > 0 && day.visits > 0).min(days); // one day for both
                 own.visits = own.visits.saturating_add(day.visits);
-                own.set_spend(own.spend().plus(day.spend()));
+                own.spend = own.spend.plus(day.spend);
                 own.earned = own.earned.saturating_add(day.earned);
             });
             if !is_kept && day.visits > 0 {
@@ -159,12 +159,12 @@ impl History {
             self.on_known(day.day.date(), |own| {
                 own.visits = own.visits.saturating_sub(day.visits);
                 days -= u64::from(own.visits > 0 && day.visits > 0).min(days);
-                own.set_spend(own.spend().minus(day.spend()));
+                own.spend = own.spend.minus(day.spend);
                 own.earned = own.earned.saturating_sub(day.earned);
             });
         }
         self.lifetime_days = self.lifetime_days.saturating_sub(days);
-        let is_anything = |day: &DaySummary| day.visits > 0 || day.spend() != Money::ZERO || day.earned != 0;
+        let is_anything = |day: &DaySummary| day.visits > 0 || day.spend != Money::ZERO || day.earned != 0;
         self.days = self.days.iter().filter(is_anything).collect();
     }
 
@@ -229,7 +229,7 @@ impl History {
     pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
         self.between(first, last).fold(Sums::default(), |sums, day| Sums {
             visits: sums.visits + u64::from(day.visits),
-            spend: sums.spend.plus(day.spend()),
+            spend: sums.spend.plus(day.spend),
             earned: sums.earned.saturating_add(day.earned),
             days: sums.days + u64::from(day.visits > 0),
         })
@@ -252,7 +252,7 @@ impl History {
 
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
-        self.between(window.first_day(today), today).fold(Money::ZERO, |sum, day| sum.plus(day.spend()))
+        self.between(window.first_day(today), today).fold(Money::ZERO, |sum, day| sum.plus(day.spend))
     }
 
     /// The days with a visit from `first` to `last`, both included, as far back as days are kept; oldest first.

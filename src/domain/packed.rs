@@ -28,6 +28,10 @@ pub trait Record: Copy + PartialEq {
     fn numbers(&self) -> Self::Numbers;
     /// The record that has these numbers, if any does.
     fn of(numbers: Self::Numbers) -> Option<Self>;
+    /// The numbers that the bytes begin with, and what is behind them.
+    fn unpack(bytes: &[u8]) -> Option<(Self::Numbers, &[u8])> {
+        postcard::take_from_bytes(bytes).ok()
+    }
 }
 
 /// Bytes that are no records in the order of their keys.
@@ -138,6 +142,32 @@ fn packed<R: Record>(record: &R, lend: impl FnOnce(&[u8])) {
     lend(&buffer[..=length]);
 }
 
+/// Numbers that the bytes begin with, if each takes four bytes at most, and what is behind them.
+pub fn small_numbers<const N: usize>(mut bytes: &[u8]) -> Option<([u32; N], &[u8])> {
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let mut shift = 0;
+        loop {
+            let (byte, rest) = bytes.split_first()?;
+            bytes = rest;
+            *number |= u32::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                break;
+            }
+            shift += 7;
+            if shift == 28 {
+                return None;
+            }
+        }
+    }
+    Some((numbers, bytes))
+}
+
+/// What is packed as this number: 0, -1, 1, -2, …
+pub const fn signed(number: u32) -> i32 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
 /// Unpacks records as it goes.
 pub struct Iter<'a, R> {
     rest: &'a [u8],
@@ -148,7 +178,7 @@ impl<R: Record> Iterator for Iter<'_, R> {
     type Item = R;
 
     fn next(&mut self) -> Option<R> {
-        let (numbers, rest) = postcard::take_from_bytes(self.rest).ok()?;
+        let (numbers, rest) = R::unpack(self.rest)?;
         self.rest = rest.get(1..)?;
         R::of(numbers)
     }
@@ -159,7 +189,7 @@ impl<R: Record> DoubleEndedIterator for Iter<'_, R> {
         let (length, rest) = self.rest.split_last()?;
         let (rest, record) = rest.split_at_checked(rest.len().checked_sub((*length).into())?)?;
         self.rest = rest;
-        R::of(postcard::from_bytes(record).ok()?)
+        R::of(R::unpack(record)?.0)
     }
 }
 

@@ -33,7 +33,7 @@ impl Enrolled {
 }
 
 /// A change of what is known of a member.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct ProfileUpdated {
     /// Which parts are others now.
     pub changed: Vec<ProfileField>,

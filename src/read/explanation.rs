@@ -34,6 +34,8 @@ enum Because {
         at: String,
         /// The rule as it was written in that version.
         text: Option<String>,
+        /// The constants and functions that it used, as they were in that version.
+        uses: Vec<String>,
         /// That version.
         version: Option<PublicationView>,
     },
@@ -62,11 +64,13 @@ impl Because {
             _ => {}
         }
         let text = program.as_ref().and_then(|(_, sources)| cut::rule(sources, &cause.rule, &cause.at));
+        let uses = program.as_ref().zip(text).map(|((_, sources), text)| cut::used_by(sources, text));
+        let uses = uses.into_iter().flatten().map(str::to_owned).collect();
         let text = text.map(str::to_owned);
         let version = program.map(|(version, _)| version);
         match &*cause.at == ENGINE {
             true => Self::Engine { what, version },
-            false => Self::Rule { rule: what, at: cause.at.to_string(), text, version },
+            false => Self::Rule { rule: what, at: cause.at.to_string(), text, uses, version },
         }
     }
 }

@@ -210,6 +210,11 @@ fn effects(author: &mut Author) {
         .role(Role::CouponBook)
         .says("Gives the member a coupon of a book.");
     author
+        .function("give_reward", Nothing, |c: Context<'_>, reward: Text| requests::give_reward(&c, &reward))
+        .place(in_rule)
+        .role(Role::Reward)
+        .says("Gives the member a reward for nothing: a redemption that costs no points. Its stock and its limit for one member count.");
+    author
         .function("forward", Nothing, |c: Context<'_>, tag: Text| requests::forward(&c, &tag))
         .place(Place::Trigger)
         .role(Role::Endpoint)

@@ -23,7 +23,7 @@ use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group, Rung};
 use super::maker::Maker;
 use super::manifest::Manifest;
-use super::native::Guard;
+use super::native::{Deeds, Guard};
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -73,14 +73,21 @@ impl RuleEvent {
             Self::Source(SourceType::CartUpdated) => ("cart", Type::Cart),
             Self::Source(SourceType::SessionStarted | SourceType::SessionEnded) => ("session", Type::Session),
             Self::Tick(_) => ("tick", Type::Tick),
-            Self::Told(_) => ("event", Type::Event),
-            Self::Source(
-                SourceType::MemberUpdated
-                | SourceType::Signal
-                | SourceType::Command(_)
-                | SourceType::Offering(..),
-            ) => return None,
+            Self::Told(_) | Self::Source(SourceType::MemberUpdated | SourceType::Signal) => {
+                ("event", Type::Event)
+            }
+            Self::Source(SourceType::Command(_) | SourceType::Offering(..)) => return None,
         })
+    }
+
+    /// The loyalty event that its rules see as `event`.
+    pub(super) const fn seen_as(self) -> Option<EventType> {
+        match self {
+            Self::Told(kind) => Some(kind),
+            Self::Source(SourceType::MemberUpdated) => Some(EventType::MemberUpdated),
+            Self::Source(SourceType::Signal) => Some(EventType::SignalReceived),
+            Self::Source(_) | Self::Tick(_) => None,
+        }
     }
 }
 
@@ -96,6 +103,8 @@ pub(super) struct Unit {
     /// The condition as it is written; empty without one.
     pub(super) written: Excerpt,
     pub(super) body: Expr,
+    /// What the body asks for, if it can do so without the interpreter.
+    pub(super) deeds: Option<Deeds>,
     pub(super) cause: Cause,
     /// The group of rules of which one counts.
     pub(super) group: Option<Name>,

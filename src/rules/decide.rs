@@ -31,7 +31,7 @@ use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::{EventData, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Settled};
 use crate::domain::shared::Shared;
@@ -138,7 +138,7 @@ pub(super) fn decide_and_tell(
     let mut failures = Vec::new();
     let again = Again(case.again.as_deref());
     let runs = |unit: &Unit| again.runs(unit);
-    let asked = ask_rules(program, &mut draft, &runs);
+    let asked = ask_rules(program, frame, &mut draft, &runs);
     let changes = ask_about_change(program, &mut draft, &runs);
     let all_changed = changes.iter().all(|(_, work, _)| matches!(work, Work::Changed(..)));
     let first = completes(&draft).then_some(Settled::Never);
@@ -274,6 +274,7 @@ pub(super) enum Work {
 /// What each rule of the event asks for, in order.
 fn ask_rules<'p>(
     program: &'p Program,
+    frame: Frame<'_>,
     draft: &mut Draft,
     runs: &dyn Fn(&Unit) -> bool,
 ) -> Vec<(&'p Unit, Outcome)> {
@@ -286,7 +287,7 @@ fn ask_rules<'p>(
         Occasion::Tick { kind, .. } => RuleEvent::Tick(*kind),
         Occasion::Due { .. } => return Vec::new(),
     };
-    let variable = event_variable(program, draft);
+    let variable = event_variable(program, frame, draft);
     let when = if completes(draft) { Asked::First } else { Asked::Once };
     ask(program, draft, event, variable, runs, when)
 }
@@ -368,8 +369,8 @@ pub(super) fn ask<'p>(
     asked
 }
 
-/// `order`, `refund`, `visit`, `cart`, `session` or `tick`. Of some events the member is all there is to see.
-fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dynamic)> {
+/// `order`, `refund`, `visit`, `cart`, `session`, `event` or `tick`. Of some the member is all there is to see.
+fn event_variable(program: &Program, frame: Frame<'_>, draft: &Draft) -> Option<(&'static str, Dynamic)> {
     let at = Moment::new(draft.at, program.schedule.timezone);
     let input = match &draft.occasion {
         Occasion::Tick { .. } => return Some(("tick", Dynamic::from(Tick { at }))),
@@ -381,6 +382,7 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         let order = draft.order.as_ref().and_then(|record| record.order().cloned());
         ("order", Dynamic::from(order_view(program, draft, id, order)))
     };
+    let told = |data| ("event", Dynamic::from(EventView::new(draft.event(frame, data), at)));
     Some(match &input.event.data {
         SourceData::OrderCreated(new) | SourceData::OrderUpdated(new) | SourceData::OrderCompleted(new) => {
             order(&new.order.order_id)
@@ -401,10 +403,12 @@ fn event_variable(program: &Program, draft: &Draft) -> Option<(&'static str, Dyn
         SourceData::SessionEnded(end) => {
             ("session", Dynamic::from(SessionView::new(&end.session_id, None, location, at)))
         }
-        SourceData::MemberUpdated(_)
-        | SourceData::Signal(_)
-        | SourceData::Command(_)
-        | SourceData::Offering(_) => return None,
+        SourceData::Signal(signal) => told(EventData::SignalReceived(signal.clone())),
+        SourceData::MemberUpdated(_) => {
+            let updated = draft.told().iter().find(|told| told.kind() == EventType::MemberUpdated).cloned();
+            told(updated.unwrap_or_else(|| EventData::MemberUpdated(Box::default())))
+        }
+        SourceData::Command(_) | SourceData::Offering(_) => return None,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::domain::text::Name;
 use super::code::{Code, Unit};
 use super::conditions::false_parts;
 use super::language;
-use super::native::{Answer, Subjects};
+use super::native::{Answer, Deeds, Subjects};
 use super::program::Program;
 use super::requests::{Failure, Page, Requests};
 use super::verdict::{Judged, Telling, Unmet, Why};
@@ -126,10 +126,16 @@ impl<'a> Run<'a> {
     }
 
     /// What was asked for; `None` when the condition did not hold.
-    fn asked(&mut self, unit: &Unit, page: impl FnOnce(Purse) -> Page) -> Result<Option<Page>, RuleFailure> {
+    fn asked(&mut self, unit: &Unit, page: impl Fn(Purse) -> Page) -> Result<Option<Page>, RuleFailure> {
         let guard = self.guard(unit);
         if guard == Answer::Fails {
             return Ok(None);
+        }
+        let holds = guard == Answer::Holds || unit.condition.is_none();
+        if let Some(deeds) = unit.deeds.as_ref().filter(|_| holds)
+            && let Some(page) = self.asked_plainly(deeds, &page)
+        {
+            return Ok(Some(page));
         }
         let (outcome, page) = self.at_work(page, |context| run(context, unit, guard));
         match outcome {
@@ -140,6 +146,16 @@ impl<'a> Run<'a> {
                 Err(RuleFailure::new(&*unit.name, place(&unit.file, unit.position), error))
             }
         }
+    }
+
+    /// What is asked for without the interpreter; `None` when that must say.
+    fn asked_plainly(&mut self, deeds: &Deeds, page: impl FnOnce(Purse) -> Page) -> Option<Page> {
+        let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
+        kept.requests.open(page(std::mem::take(&mut self.purse)));
+        let asked = deeds.ask(&mut self.subjects, &self.scope, (&self.code.engine, &kept.global));
+        let mut page = kept.requests.close();
+        self.purse = std::mem::take(&mut page.purse);
+        asked.map(|()| page)
     }
 
     fn not<T>(&mut self, unit: &Unit) -> Judged<T> {

@@ -12,7 +12,7 @@ use crate::domain::text::Name;
 use super::code::{File, On, SegmentUnit, TierUnit, Unit};
 use super::conditions::{Clause, Excerpt};
 use super::language::{Block, Group, Rung};
-use super::native::{Guard, Sight};
+use super::native::{Deeds, Guard, Sight};
 use super::vocabulary::Type;
 
 /// The words that begin the clauses of a condition.
@@ -135,6 +135,7 @@ impl Maker<'_> {
             guard: block.condition.as_ref().and_then(|condition| Guard::of(condition, sight)),
             condition: block.condition,
             written,
+            deeds: Deeds::of(&block.body, sight),
             body: block.body,
             cause,
             group: named(block.group),

@@ -12,6 +12,7 @@ use crate::domain::member::Member;
 use crate::domain::schedule::{Schedule, TickType};
 use crate::domain::suspension::Suspension;
 use crate::domain::terms::Terms;
+use crate::domain::text::Name;
 
 use super::code::Code;
 use super::conduct::Watch;
@@ -70,6 +71,8 @@ pub struct Program {
     pub schedule: Schedule,
     /// Ticks that some rule starts on, or at which tiers are reviewed: others need no wake-up.
     pub awaited_ticks: Vec<TickType>,
+    /// The tags of endpoints that triggers may forward to.
+    pub tags: Vec<Name>,
     /// Whether an unknown member is enrolled on first sight (default yes).
     pub enrol_on_first_sight: bool,
     pub(super) code: Arc<Code>,
@@ -86,6 +89,7 @@ impl Program {
             terms: Arc::default(),
             schedule: manifest::default_schedule(chain.timezone),
             awaited_ticks: Vec::new(),
+            tags: Vec::new(),
             enrol_on_first_sight: true,
             code: Arc::new(Code::empty()),
             telling: Telling::What,
@@ -119,6 +123,7 @@ impl Program {
             schedule: manifest.schedule(&awaited_ticks),
             terms: manifest.terms.into(),
             awaited_ticks,
+            tags: manifest.endpoints,
             enrol_on_first_sight: manifest.enrol_on_first_sight,
             code: Arc::new(code),
             telling: Telling::What,

@@ -212,6 +212,7 @@ const fn noun(role: Option<Role>) -> Option<&'static str> {
         Some(Role::Counter) => "a counter",
         Some(Role::Achievement) => "an achievement",
         Some(Role::CouponBook) => "a coupon book",
+        Some(Role::Reward) => "a reward",
         Some(Role::Endpoint) => "a tag",
         Some(Role::Category) => "a category",
         Some(Role::Weekday) => "a weekday",

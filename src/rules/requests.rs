@@ -256,6 +256,11 @@ pub(super) fn assign_coupon(context: &NativeCallContext<'_>, book: &str) -> Resu
     ask(context, |_| Ok(Some(Action::AssignCoupon(name("coupon book", book)?))))
 }
 
+/// `give_reward(reward)`
+pub(super) fn give_reward(context: &NativeCallContext<'_>, reward: &str) -> Result<(), Failure> {
+    ask(context, |_| Ok(Some(Action::GiveReward(name("reward", reward)?))))
+}
+
 /// `member.has_coupon(book)`, `member.coupons(book)`: how many the member could use.
 pub(super) fn coupons(context: &NativeCallContext<'_>, book: CouponBookKey) -> Result<i64, Failure> {
     let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());

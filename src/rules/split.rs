@@ -101,6 +101,13 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
     }
 }
 
+/// The words of a text, outside of texts and comments.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut scanner = Scanner::new(text);
+    let tokens = std::iter::from_fn(move || scanner.token().map(|(_, token)| token));
+    tokens.filter(|token| token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+}
+
 /// What follows a word, outside of texts and comments, up to the next of `ends` or the end of `text`.
 pub(super) fn clause<'a>(text: &'a str, word: &str, ends: &[&str]) -> Option<&'a str> {
     let begin = Scanner::new(text).find(&[word])? + word.len();
@@ -132,14 +139,15 @@ impl<'a> Scanner<'a> {
 
     /// Where the first of these tokens begins.
     fn find(mut self, tokens: &[&str]) -> Option<usize> {
-        loop {
-            self.skip_blank();
-            let start = self.at;
-            self.skip_token(self.rest().chars().next()?);
-            if tokens.contains(&&self.text[start..self.at]) {
-                return Some(start);
-            }
-        }
+        std::iter::from_fn(|| self.token()).find(|(_, token)| tokens.contains(token)).map(|(start, _)| start)
+    }
+
+    /// The next token, and where it begins.
+    fn token(&mut self) -> Option<(usize, &'a str)> {
+        self.skip_blank();
+        let start = self.at;
+        self.skip_token(self.rest().chars().next()?);
+        Some((start, &self.text[start..self.at]))
     }
 
     fn first_word(mut self) -> Option<usize> {

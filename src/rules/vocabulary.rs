@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::fmt;
 
-use rhai::{Dynamic, FuncRegistration, Module, RhaiFunc, RhaiNativeFunc, Shared, Variant};
+use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext, RhaiFunc, RhaiNativeFunc, Shared, Variant};
 
 use crate::domain::loyalty_event::EventType;
 
@@ -107,6 +107,7 @@ pub(super) enum Role {
     Counter,
     Achievement,
     CouponBook,
+    Reward,
     Endpoint,
     Category,
     Weekday,
@@ -138,6 +139,8 @@ pub(super) struct Word {
     pub(super) says: &'static str,
     /// What it calls; `None` of what needs the interpreter around it.
     pub(super) native: Option<Native>,
+    /// The same of what needs to know for whom it is called, and nothing else of the interpreter: effects.
+    pub(super) effect: Option<Native>,
 }
 
 /// What a word calls.
@@ -145,13 +148,22 @@ pub(super) struct Word {
 pub(super) struct Native(RhaiFunc);
 
 impl Native {
-    fn of(func: &RhaiFunc) -> Option<Self> {
-        (func.get_native_fn().is_some() && !func.has_context()).then(|| Self(func.clone()))
+    fn of(func: &RhaiFunc, has_context: bool) -> Option<Self> {
+        (func.get_native_fn().is_some() && func.has_context() == has_context).then(|| Self(func.clone()))
     }
 
     /// Calls it with exactly what it takes; `None` when it fails.
     pub(super) fn call(&self, args: &mut [&mut Dynamic]) -> Option<Dynamic> {
         self.0.get_native_fn()?(None, args).ok()
+    }
+
+    /// The same of what needs to know for whom.
+    pub(super) fn call_within(
+        &self,
+        context: NativeCallContext<'_>,
+        args: &mut [&mut Dynamic],
+    ) -> Option<Dynamic> {
+        self.0.get_native_fn()?(Some(context), args).ok()
     }
 }
 
@@ -262,7 +274,7 @@ impl Author {
         let params = Func::param_types();
         // Reads its owner and changes nothing, so that it may be asked of constants.
         let func = func.into_rhai_function(true, false);
-        let native = Native::of(&func);
+        let (native, effect) = (Native::of(&func, false), Native::of(&func, true));
         registration.set_into_module_raw(&mut self.module, params, func);
         Word {
             name,
@@ -275,6 +287,7 @@ impl Author {
             events: &[],
             says: "",
             native,
+            effect,
         }
     }
 

@@ -131,3 +131,75 @@ async fn people_give_tiers_and_take_them_away(app: TestApp) {
     assert_eq!(tiers().await, ["member", "-", "member"]);
     app.stop().await;
 }
+
+mod by_conditions {
+    use super::*;
+
+    on_both_backends! {
+        from super::with_conditions;
+        a_tier_is_reached_at_once_and_reviewed_on_the_first_of_the_month,
+    }
+
+    /// Nothing but the review wakes a member.
+    const PROGRAM: &str = r#"
+name = "Acme"
+timezone = "America/New_York"
+currency = "USD"
+tiers = ["member", "vip"]
+endpoints = ["crm"]
+[celebrations]
+birthdays = false
+anniversaries = false
+"#;
+
+    const RULES: &str = r#"
+tier "vip"
+when member.spend_in(20.days) >= 100
+keep when member.spend_in(20.days) >= 50;
+"#;
+
+    pub(super) async fn with_conditions(backend: Backend) -> TestApp {
+        TestApp::start_with(backend, |config| {
+            std::fs::create_dir(config.rules.join("acme")).unwrap();
+            std::fs::write(config.rules.join("acme/program.toml"), PROGRAM).unwrap();
+            std::fs::write(config.rules.join("acme/tiers.rhai"), RULES).unwrap();
+        })
+        .await
+    }
+
+    async fn a_tier_is_reached_at_once_and_reviewed_on_the_first_of_the_month(app: TestApp) {
+        let program = "/v1/chains/acme/program";
+        assert_eq!(app.get(program).await.expect(200)["unheard_tags"], json!(["crm"]));
+        let crm = Receiver::start().await;
+        let endpoint = json!({ "url": crm.url, "events": ["tier.*"], "tags": ["crm"] });
+        app.post("/v1/chains/acme/endpoints", &endpoint).await.expect(201);
+        assert_eq!(app.get(program).await.expect(200)["unheard_tags"], json!([]));
+
+        spend(&app, "o1", "2026-03-03T18:30:00Z", "99.00").await;
+        let mut next = order("o2", "ana", "0.50");
+        next["occurred_at"] = json!("2026-03-03T18:30:00Z");
+        let forecast = app.post("/v1/chains/acme/events/dry_run", &next).await.expect(200);
+        let because = json!([{
+            "part": "member.spend_in(20.days) >= 100",
+            "values": [{ "of": "member.spend_in(20.days)", "is": "99.50" }],
+        }]);
+        assert_eq!(forecast["tiers"][0]["because"], because, "{forecast}");
+        let receipt = spend(&app, "o3", "2026-03-03T18:30:00Z", "1.00").await;
+        assert_eq!(
+            (&receipt["member"]["tier"], &receipt["effects"][0]["at"]),
+            (&json!("vip"), &json!("tiers.rhai:2"))
+        );
+
+        app.advance(25 * DAY).await; // 28 March
+        spend(&app, "o4", "2026-03-28T18:30:00Z", "50.00").await;
+        app.advance(10 * DAY).await;
+        assert_eq!(crm.kinds(), ["tier.upgraded"], "50 dollars kept it on the first of April");
+        app.advance(20 * DAY).await;
+        assert_eq!(crm.kinds(), ["tier.upgraded"], "nothing happens between two reviews");
+        app.advance(10 * DAY).await;
+        assert_eq!(crm.kinds(), ["tier.upgraded", "tier.downgraded"]);
+        assert_eq!(app.get(ANA).await.expect(200)["tier"], "member");
+        app.verify();
+        app.stop().await;
+    }
+}

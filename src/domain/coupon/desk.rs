@@ -109,6 +109,15 @@ impl Shelf {
 }
 
 impl Desk {
+    /// Whether nothing lies there, and nothing was done.
+    pub fn is_empty(&self) -> bool {
+        self.cards.is_empty()
+            && self.shelves.is_empty()
+            && self.usages.is_empty()
+            && self.held.is_empty()
+            && self.played.is_empty()
+    }
+
     /// How much was done; distinguishes what is derived for each.
     pub fn moves(&self) -> usize {
         self.played.len()

@@ -176,6 +176,9 @@ impl Draft {
             times,
             target: goal.as_ref().map(|goal| Money::new(goal.target)),
         }));
+        if *prize == Prize::default() {
+            return;
+        }
         let cause = frame.engine(&format!("achievement {id}"));
         let brought = self.give_prize(frame, &cause, prize);
         nth.into_iter().for_each(|nth| brought.iter().for_each(|one| self.remember_prize(id, nth, one)));

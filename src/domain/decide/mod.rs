@@ -322,11 +322,13 @@ impl Draft {
     /// Undoes what was done when it could not be done to the end.
     fn all_or_nothing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let (standing, absorbed) = (self.member.standing.clone(), self.member.absorbed.clone());
-        let (order, desk) = (self.order.clone(), self.desk.clone());
+        // For most decisions nothing lies there.
+        let desk = (!self.desk.is_empty()).then(|| self.desk.clone());
+        let order = self.order.clone();
         let marks = [self.transfers.len(), self.told.len(), self.lines.len(), self.notes.len()];
         let outcome = act(self);
         if outcome.is_err() {
-            self.desk = desk;
+            self.desk = desk.unwrap_or_default();
             self.member.absorbed = absorbed;
             self.restore(standing, order, marks);
         }
@@ -383,6 +385,7 @@ impl Draft {
                 self.remember_in_reaction(&Brought::Coupon { coupon });
                 Ok(())
             }
+            Action::GiveReward(reward) => self.give_reward(frame, cause, reward),
             Action::Count { counter, amount } => self.count(frame, cause, (counter, *amount)),
             Action::Reset(counter) => self.reset(frame, cause, counter),
             Action::PutMark(mark) | Action::TakeMark(mark) => self.put_mark(frame, cause, (action, mark)),

@@ -311,6 +311,7 @@ impl Draft {
             | Action::Recommend(_)
             | Action::Achieve(_)
             | Action::AssignCoupon(_)
+            | Action::GiveReward(_)
             | Action::Reset(_)
             | Action::PutMark(_)
             | Action::TakeMark(_)

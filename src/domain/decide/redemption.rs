@@ -18,7 +18,8 @@ use crate::domain::redemption::{
 use crate::domain::refusal::Refused;
 use crate::domain::terms::reward::{Approval, RewardTerms};
 use crate::domain::terms::wallet::WalletTerms;
-use crate::domain::text::Note;
+use crate::domain::text::{Name, Note};
+use crate::domain::wallet::Lot;
 
 impl Draft {
     /// Spends points on a reward.
@@ -28,13 +29,46 @@ impl Draft {
             Refused::new("unknown_reward", problem)
         })?;
         let wallet = frame.wallet(reward.wallet.as_ref())?;
-        self.may_have(reward, wallet)?;
+        self.may_have(reward)?;
+        let balance = self.balance(wallet);
+        if balance < reward.cost {
+            let problem = format!("`{}` costs {}, and the balance is {balance}", reward.id, reward.cost);
+            return Err(Refused::new("insufficient_points", problem));
+        }
         let cause = self.cause_of_command(frame);
         let movement = Movement { cause: &cause, wallet, amount: reward.cost, reason: &reward.title };
         let (moved, drawn) = self.debit(movement, ChainAccount::Redeemed)?;
+        self.hand_out(frame, reward, wallet, Some((moved, drawn)));
+        Ok(())
+    }
+
+    /// `give_reward` of a rule: the guest has it for nothing; its stock and its limit count.
+    pub(super) fn give_reward(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        reward: &Name,
+    ) -> Result<(), Refusal> {
+        let terms = frame.terms.reward(reward);
+        let terms = terms.ok_or_else(|| Refusal::NotDeclared("reward", reward.clone()))?;
+        self.may_have(terms)?;
+        self.hand_out(frame, terms, frame.wallet(terms.wallet.as_ref())?, None);
+        self.line(cause, "give_reward", None, Some(reward.clone()));
+        Ok(())
+    }
+
+    /// A redemption that the member may have, and has paid, or need not.
+    fn hand_out(
+        &mut self,
+        frame: Frame<'_>,
+        reward: &RewardTerms,
+        wallet: &WalletTerms,
+        paid: Option<(PointsMoved, Vec<Lot>)>,
+    ) {
+        let (moved, drawn) = paid.unzip();
         let days = reward.expires_after_days;
         let redemption = Redemption {
-            id: RedemptionId::derived(self.cause_id(), 0),
+            id: self.next_redemption(),
             member: self.member.id,
             reward: RewardFace { id: reward.id.clone(), title: reward.title.clone(), kind: reward.kind },
             status: match reward.approval {
@@ -42,8 +76,8 @@ impl Draft {
                 Approval::ByHand => RedemptionStatus::Pending,
             },
             wallet: wallet.code.clone(),
-            points_spent: reward.cost,
-            drawn,
+            points_spent: moved.as_ref().map_or(Points::ZERO, |moved| moved.amount),
+            drawn: drawn.unwrap_or_default(),
             counted: Counted { stock: reward.stock.is_some(), limit: reward.limit_per_member.is_some() },
             created_at: self.now,
             updated_at: self.now,
@@ -56,38 +90,39 @@ impl Draft {
         }
         self.member.standing.redemptions.opened(&redemption, frame.terms);
         self.told.push(EventData::RedemptionCreated(redemption.told()));
-        self.told.push(EventData::PointsRedeemed(moved));
+        self.told.extend(moved.map(EventData::PointsRedeemed));
         self.tell_status(&redemption);
         self.desk.redemptions.keep(redemption);
-        Ok(())
     }
 
-    /// Whether the member may have the reward now.
-    fn may_have(&mut self, reward: &RewardTerms, wallet: &WalletTerms) -> Result<(), Refused> {
+    /// The id of one more redemption of this decision.
+    fn next_redemption(&self) -> RedemptionId {
+        let derived = (0..).map(|n| RedemptionId::derived(self.cause_id(), n));
+        let mut free = derived.filter(|id| !self.desk.redemptions.known.contains_key(id));
+        free.next().unwrap_or_else(|| unreachable!("a decision makes few redemptions"))
+    }
+
+    /// Whether the member may have the reward now, points aside.
+    fn may_have(&mut self, reward: &RewardTerms) -> Result<(), Refusal> {
         let carried = &self.member.standing.redemptions;
         if let Some(limit) = reward.limit_per_member.filter(|limit| carried.has(&reward.id) >= *limit) {
             let problem = format!("a member may have {limit} of `{}`, and has them", reward.id);
-            return Err(Refused::new("reward_limit_reached", problem));
+            return Err(Refused::new("reward_limit_reached", problem).into());
         }
         if carried.open() >= MAX_OPEN {
             let problem =
                 format!("{MAX_OPEN} redemptions of this member are open; fulfil or cancel one first");
-            return Err(Refused::new("too_many_redemptions", problem));
-        }
-        let balance = self.balance(wallet);
-        if balance < reward.cost {
-            let problem = format!("`{}` costs {}, and the balance is {balance}", reward.id, reward.cost);
-            return Err(Refused::new("insufficient_points", problem));
+            return Err(Refused::new("too_many_redemptions", problem).into());
         }
         match (reward.stock, self.desk.redemptions.taken.get(&reward.id)) {
             (None, _) => Ok(()),
             (Some(_), None) => {
                 self.wanted.redemptions.stock.insert(reward.id.clone());
-                Err(Refusal::Lacks.into())
+                Err(Refusal::Lacks)
             }
             (Some(stock), Some(taken)) if *taken < stock => Ok(()),
             (Some(_), Some(_)) => {
-                Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)))
+                Err(Refused::new("out_of_stock", format!("nothing is left of `{}`", reward.id)).into())
             }
         }
     }

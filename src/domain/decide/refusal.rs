@@ -53,6 +53,9 @@ pub enum Refusal {
     /// A coupon that is not good for that.
     #[error(transparent)]
     Coupon(#[from] Rejection),
+    /// What refuses a command fails a rule.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// Something must be looked up first; the decision says what and is made again.
     #[error("something must be looked up first")]
     Lacks,
@@ -86,6 +89,7 @@ impl Refusal {
             Self::TooMuchCounted => "too_much_counted",
             Self::TooManyEvents => "too_many_events",
             Self::Coupon(rejection) => rejection.code(),
+            Self::Refused(refused) => refused.code,
             Self::Lacks => "lacks",
         }
     }

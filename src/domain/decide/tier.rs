@@ -97,23 +97,29 @@ impl Draft {
         let order_day = self.order.as_ref().and_then(|order| order.day).unwrap_or(self.today);
         let qualifies =
             |wallet: &Name| frame.terms.wallet(Some(wallet)).is_some_and(|wallet| wallet.qualifying);
-        let history = &mut self.member.history;
-        let mut counted = self.counted;
+        let (mut issued, mut taken_back) = (0_i64, 0_i64);
         let new = self.transfers.iter().skip(self.transfers_counted);
         for transfer in new.filter(|transfer| qualifies(&transfer.wallet)) {
             match (transfer.debit, transfer.credit) {
                 (Account::Chain(ChainAccount::Issued), _) => {
-                    history.earn(self.today, transfer.amount.0);
-                    counted = counted.max(Counted::More);
+                    issued = issued.saturating_add(transfer.amount.0);
                 }
                 (_, Account::Chain(ChainAccount::ClawedBack)) => {
-                    history.earn(order_day, -transfer.amount.0);
-                    counted = counted.max(Counted::Less);
+                    taken_back = taken_back.saturating_add(transfer.amount.0);
                 }
                 _ => {}
             }
         }
-        (self.counted, self.transfers_counted) = (counted, self.transfers.len());
+        self.transfers_counted = self.transfers.len();
+        // Each movement is of more than nothing.
+        if issued > 0 {
+            self.member.history.earn(self.today, issued);
+            self.has_counted(Counted::More);
+        }
+        if taken_back > 0 {
+            self.member.history.earn(order_day, -taken_back);
+            self.has_counted(Counted::Less);
+        }
     }
 
     /// Lets the policy move the member, if the program has one.

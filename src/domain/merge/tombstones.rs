@@ -45,6 +45,11 @@ impl From<Member> for Guest {
 }
 
 impl Tombstones {
+    /// Whether nobody was absorbed, and nobody changed.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.changed.is_empty()
+    }
+
     /// These members, as stored.
     pub const fn of(members: Vec<Member>) -> Self {
         Self { members, changed: BTreeSet::new() }

@@ -76,6 +76,11 @@ pub enum StockWay {
 }
 
 impl Desk {
+    /// Whether nothing lies there, and nothing was done.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.taken.is_empty() && self.touched.is_empty() && self.moved.is_empty()
+    }
+
     /// Keeps a redemption as it is now.
     pub fn keep(&mut self, redemption: Redemption) {
         self.touched.insert(redemption.id);

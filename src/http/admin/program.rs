@@ -18,7 +18,7 @@ use crate::http::query::Query;
 use crate::http::{AppState, State};
 use crate::read::backtest::{Backtested, Candidate, Range};
 use crate::read::campaign::CampaignView;
-use crate::read::program::{PublicationView, SuspensionView};
+use crate::read::program::{ProgramView, PublicationView, SuspensionView};
 
 pub(super) const WHAT: &str = "version";
 
@@ -74,6 +74,15 @@ struct TryOut {
     until: Option<Timestamp>,
 }
 
+/// The program in force.
+#[derive(Serialize)]
+struct InForce<'a> {
+    #[serde(flatten)]
+    program: ProgramView<'a>,
+    /// Tags that no endpoint carries: what triggers forward there, nobody gets.
+    unheard_tags: Vec<Name>,
+}
+
 /// What is in force now.
 #[derive(Serialize)]
 struct PublishedView {
@@ -82,6 +91,8 @@ struct PublishedView {
     /// What goes on deciding for some beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<i64>,
+    /// Tags that no endpoint carries.
+    unheard_tags: Vec<Name>,
 }
 
 /// All campaigns: a program has a few dozen at most.
@@ -106,8 +117,8 @@ pub(in crate::http) async fn get(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
     let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
-    let view = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
-    Ok(HttpResponse::Ok().json(view))
+    let program = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
+    Ok(HttpResponse::Ok().json(InForce { program, unheard_tags: chain.unheard_tags() }))
 }
 
 /// `GET /v1/chains/{chain}/program/campaigns`: what each may give and has given.
@@ -251,13 +262,17 @@ pub(in crate::http) async fn resume_rule(
 
 /// 201 for a new version; 200 when these very files are in force already.
 pub(super) fn answer(state: &AppState, chain: &str, published: Published) -> Result<HttpResponse, Problem> {
-    let candidate = state.engine.known_chain(chain)?.candidate.as_ref().map(|tried| tried.roll_out.version);
+    let known = state.engine.known_chain(chain)?;
+    let view = |publication| PublishedView {
+        publication: PublicationView::of(publication),
+        candidate: known.candidate.as_ref().map(|tried| tried.roll_out.version),
+        unheard_tags: known.unheard_tags(),
+    };
     Ok(match published {
         Published::New(publication) => {
             let location = format!("/v1/chains/{chain}/program/versions/{}", publication.version);
-            created(location, &PublishedView { publication: PublicationView::of(publication), candidate })
+            created(location, &view(publication))
         }
-        Published::Unchanged(publication) => HttpResponse::Ok()
-            .json(PublishedView { publication: PublicationView::of(publication), candidate }),
+        Published::Unchanged(publication) => HttpResponse::Ok().json(view(publication)),
     })
 }

@@ -93,6 +93,7 @@ pub(super) fn words(author: &mut Author) {
     author
         .property("reward", Type::Text, |e: &mut EventView| Text::from(e.reward()))
         .events(REDEMPTIONS)
+        .role(Role::Reward)
         .says("Which reward.");
     author
         .property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason()))

@@ -178,9 +178,7 @@ impl<'a> Checker<'a> {
         if let Some((name, kind)) = event.variable() {
             self.variable(name, kind);
         }
-        if let RuleEvent::Told(kind) = event {
-            self.here.event = Some(kind);
-        }
+        self.here.event = event.seen_as();
         self.joined(block);
         self.block(block);
         self.endless(block);

@@ -69,6 +69,7 @@ impl Checker<'_> {
             Role::Tier
                 | Role::Wallet
                 | Role::CouponBook
+                | Role::Reward
                 | Role::Achievement
                 | Role::Endpoint
                 | Role::Category
@@ -115,6 +116,10 @@ impl Checker<'_> {
             Role::CouponBook => {
                 let ids = manifest.terms.coupon_books.iter().filter_map(|book| book.id.as_ref());
                 ("coupon book", ids.map(ToString::to_string).collect())
+            }
+            Role::Reward => {
+                let all = manifest.terms.rewards.iter();
+                ("reward", all.map(|reward| reward.id.to_string()).collect())
             }
             Role::Achievement => {
                 let all = manifest.terms.achievements.iter();

@@ -107,7 +107,7 @@ impl Sight<'_> {
     }
 
     /// What is written out, or a constant.
-    fn constant(self, expr: &Expr) -> Option<Dynamic> {
+    pub(super) fn constant(self, expr: &Expr) -> Option<Dynamic> {
         match expr {
             Expr::IntegerConstant(number, _) => Some((*number).into()),
             Expr::StringConstant(text, _) => Some(text.clone().into()),
@@ -131,7 +131,7 @@ impl Sight<'_> {
     }
 
     /// A chain of properties that begins with a variable, and the type of what it ends with.
-    fn reading(self, expr: &Expr) -> Option<(Reading, Type)> {
+    pub(super) fn reading(self, expr: &Expr) -> Option<(Reading, Type)> {
         let Expr::Dot(pair, ..) = expr else { return None };
         let Expr::Variable(variable, ..) = &pair.lhs else { return None };
         let (subject, mut kind) = match (variable.1.as_str(), self.event) {
@@ -191,14 +191,14 @@ fn step(word: &Word, argument: Option<Dynamic>) -> Option<(Step, Type)> {
 }
 
 /// The word that takes exactly these.
-fn word(name: &str, params: &[Type], is_property: bool) -> Option<&'static Word> {
+pub(super) fn word(name: &str, params: &[Type], is_property: bool) -> Option<&'static Word> {
     VOCABULARY
         .words
         .iter()
         .find(|word| word.is_property == is_property && word.name == name && word.params == params)
 }
 
-fn type_of(value: &Dynamic) -> Option<Type> {
+pub(super) fn type_of(value: &Dynamic) -> Option<Type> {
     match value {
         value if value.is_int() => Some(Type::Whole),
         value if value.is_decimal() => Some(Type::Decimal),

@@ -1,4 +1,4 @@
-//! Conditions made of plain comparisons, answered without the interpreter.
+//! Conditions made of plain comparisons, answered without the interpreter; and bodies that only ask for effects.
 //!
 //! `member.tier == "gold" && order.total >= 50` reads two properties and compares them. Most rules of an event do not
 //! fire, and of those nothing more is needed, so their cost is that of the reading. A guard calls the very functions
@@ -6,6 +6,7 @@
 //! has one meaning, and its errors one wording and one place.
 
 mod compile;
+mod deeds;
 
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use super::sign::Sign;
 use super::vocabulary::Native;
 
 pub(super) use compile::Sight;
+pub(super) use deeds::Deeds;
 
 /// What is known of a condition, or of the parts of an `and` that it begins with, without the interpreter.
 #[derive(Debug)]

@@ -284,3 +284,24 @@ fn reasons_default_to_the_rules_name() {
     assert_eq!(reasons, [("Just so", 1), ("Because", 2), ("Just so", 1)]);
     assert!(matches!(&commit.events[2].data, EventData::PointsEarned(moved) if &*moved.reason == "Just so"));
 }
+
+#[test]
+fn rules_on_signals_and_profiles_see_what_was_said() {
+    let rules = "rule \"Tap\" on signal when event.name == \"nfc_tap\" and event.data.strength > 2 { award(1); }\n\
+                 rule \"Speaks\" on member.updated when event.changed.contains(\"language\") { award(10); }";
+    let mut life = Life::new(program(rules));
+    let signal = |key: &str, strength: u8| {
+        format!(
+            r#"{{"key":"{key}","type":"signal","data":{{"name":"nfc_tap","data":{{"strength":{strength}}}}}}}"#
+        )
+    };
+    life.send(&signal("s1", 2));
+    assert_eq!(life.member.standing.points().0, 0);
+    life.send(&signal("s2", 3));
+    assert_eq!(life.member.standing.points().0, 1);
+    life.send(r#"{"key":"u1","type":"member.updated","data":{"first_name":"Ana"}}"#);
+    assert_eq!(life.member.standing.points().0, 1);
+    life.send(r#"{"key":"u2","type":"member.updated","data":{"language":"pt"}}"#);
+    life.send(r#"{"key":"u3","type":"member.updated","data":{"language":"pt"}}"#);
+    assert_eq!(life.member.standing.points().0, 11, "what stays as it is is no change");
+}

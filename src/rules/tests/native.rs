@@ -43,6 +43,26 @@ const IN_PART: [&str; 2] =
 const NOT_AT_ALL: [&str; 3] =
     ["order.total * 2 > 20", "later(order) && order.total > 5", "order.total > 50 || later(order)"];
 
+/// Bodies that only ask for effects; some of them fail, always or at times.
+const PLAIN_BODIES: [&str; 9] = [
+    "award(order.total);",
+    "award(FROM); deduct(2.5, \"why\");",
+    "award(order.items.len, DAY);",
+    "award(1, order.channel);",
+    "award(order.at.hour); award(1, order.status);",
+    "set_tier(\"gold\");",
+    "achieve(\"regular\"); award_to(2, \"why\", \"points\");",
+    "mark(\"at_risk\", \"HIGH\");",
+    "award(member.spend_in(12.months));",
+];
+
+const OTHER_BODIES: [&str; 4] = [
+    "award(order.total * 2);",
+    "let a = 1; award(a);",
+    "if order.total > 5 { award(1); }",
+    "award(1); award(later(order));",
+];
+
 /// Every condition twice: as it stands, and so that the interpreter must look at it.
 fn twice() -> Program {
     let mut rules =
@@ -55,6 +75,23 @@ fn twice() -> Program {
         );
     }
     program(&rules)
+}
+
+fn bodies() -> Program {
+    let mut rules =
+        "const FROM = 80;\nconst DAY = \"Friday\";\nfn later(order) { order.at.hour }\n".to_owned();
+    for (nth, body) in PLAIN_BODIES.iter().chain(&OTHER_BODIES).enumerate() {
+        rules += &format!("rule \"{nth}\" on order.completed {{ {body} }}\n");
+    }
+    program(&rules)
+}
+
+#[test]
+fn effects_that_are_plainly_asked_for_need_no_interpreter() {
+    let program = bodies();
+    let rules = &program.code.rules[&RuleEvent::Source(SourceType::OrderCompleted)];
+    let plain: Vec<_> = rules.iter().map(|rule| rule.deeds.is_some()).collect();
+    assert_eq!(plain, [[true].repeat(PLAIN_BODIES.len()), [false].repeat(OTHER_BODIES.len())].concat());
 }
 
 fn guards(program: &Program, kind: &str) -> Vec<Option<bool>> {
@@ -90,6 +127,19 @@ proptest! {
                 prop_assert_eq!(&receipt["errors"], &serde_json::json!([]));
                 prop_assert_eq!(rules_of(&receipt, "plain "), rules_of(&receipt, "asked "));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_plainly_asked_for_is_what_the_interpreter_asks_for(steps in prop::collection::vec(step(), 1..20)) {
+        let mut interpreted = bodies();
+        for unit in Arc::get_mut(&mut interpreted.code).unwrap().rules.values_mut().flatten() {
+            unit.deeds = None;
+        }
+        let (mut life, mut other) = (Life::new(bodies()), Life::new(interpreted));
+        for (n, step) in steps.iter().enumerate() {
+            let (commit, asked) = (perform(&mut life, n, step), perform(&mut other, n, step));
+            prop_assert_eq!(commit, asked);
         }
     }
 }

@@ -49,7 +49,11 @@ struct Counter {
 
 impl Counter {
     fn open(terms: &str) -> Self {
-        let mut sources = sources(RULES);
+        Self::under(RULES, terms)
+    }
+
+    fn under(rules: &str, terms: &str) -> Self {
+        let mut sources = sources(rules);
         let manifest = sources.files.iter_mut().find(|(name, _)| name == "program.toml").unwrap();
         manifest.1.push_str(terms);
         let program = Program::load(&sources, &chain(), 1).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -154,6 +158,54 @@ fn a_reward_that_needs_no_approval_is_approved_at_once_and_then_fulfilled() {
     assert_eq!(counter.step("fulfill", id).unwrap(), ["redemption.fulfilled"]);
     assert_eq!(counter.step("cancel", id), Err("redemption_not_open"));
     assert_eq!((counter.points(), counter.life.member.standing.redemptions.open()), (20, 0));
+}
+
+#[test]
+fn a_rule_gives_a_reward_for_nothing_and_its_stock_and_limit_count() {
+    let rules = "rule \"Points\" on order.completed { award(order.total); }\n\
+                 rule \"A mug\" on order.completed when order.total >= 50 { give_reward(\"mug\"); give_reward(\"coffee\"); }";
+    let mut counter = Counter::under(rules, REWARDS);
+    let told = counter.order(50);
+    let given = ["redemption.created", "redemption.pending", "redemption.created", "redemption.approved"];
+    assert_eq!(told[told.len() - 4..], given, "{told:?}");
+    assert_eq!((counter.points(), counter.taken, counter.store.len()), (50, 1, 2));
+    assert!(counter.store.values().all(|made| made.points_spent == Points::ZERO && made.drawn.is_empty()));
+    let mug = counter.store.values().find(|made| &*made.reward.id == "mug").unwrap().id;
+    assert_eq!(counter.step("reject", mug).unwrap(), ["redemption.rejected"], "no points come back");
+    assert_eq!((counter.points(), counter.taken), (50, 0));
+    counter.order(50);
+    counter.order(60);
+    assert_eq!((counter.taken, counter.life.member.standing.redemptions.open()), (2, 5));
+    let told = counter.order(70);
+    assert!(!told.contains(&"redemption.created"), "a member may have two: {told:?}");
+    assert_eq!(counter.points(), 230, "the other rule stands");
+}
+
+#[test]
+fn a_rule_that_gives_what_is_not_left_fails_and_says_so() {
+    let mut counter = Counter::under("rule \"A mug\" on visit { give_reward(\"mug\"); }", REWARDS);
+    counter.taken = 3;
+    let mut case = counter.life.case(
+        Occasion::Source(SourceInput {
+            id: SourceId::new(Ulid(1 << 64)),
+            event: Arc::new(
+                SourceEvent::parse(
+                    br#"{"key":"v","type":"visit"}"#,
+                    &counter.life.chain.currency,
+                    counter.life.now,
+                )
+                .unwrap(),
+            ),
+            received_at: counter.life.now,
+            from: SourceOrigin::Outside,
+        }),
+        None,
+    );
+    case.desk.redemptions.taken.insert(Name::parse("mug").unwrap(), 3);
+    let commit = decide(&counter.life.program, &counter.life.chain.id, &[], case).unwrap();
+    let failed = &receipt(&commit)["errors"][0];
+    assert_eq!(failed["rule"], "A mug");
+    assert!(failed["error"].as_str().unwrap().contains("nothing is left of `mug`"), "{failed}");
 }
 
 #[test]
