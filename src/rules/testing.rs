@@ -238,6 +238,7 @@ pub(super) fn words(author: &mut Author) {
     author
         .function("redeem", Type::Nothing, |c: Context<'_>, reward: Text| with(&c, |w| w.redeem(&reward)))
         .place(Place::Test)
+        .role(Role::Reward)
         .says("Spends the member's points on a reward of `program.toml`, as at the counter. The test fails when they may not.");
     author
         .function("awarded", Type::Whole, |c: Context<'_>| with(&c, |w| Ok(w.awarded())))

@@ -99,21 +99,17 @@ fn a_test_redeems_a_reward_as_at_the_counter() {
     let lines = "given_member(#{ points: 12 }); redeem(\"coffee\"); \
         expect told(\"redemption.created\") && fired(\"Thank you\") && member.points == 2 && member.balance(\"stars\") == 1;";
     assert_eq!(says(lines), None);
-    for (lines, problem) in [
-        ("redeem(\"coffee\"); expect points() == 0;", "10"),
-        ("redeem(\"tea\"); expect points() == 0;", "tea"),
-    ] {
-        let said = says(lines).unwrap();
-        assert!(said.contains(problem), "{said}");
-    }
+    let said = says("redeem(\"coffee\"); expect points() == 0;").unwrap();
+    assert!(said.contains("10"), "what it costs: {said}");
 }
 
 #[test]
-fn what_is_asked_of_the_member_says_so_where_it_stands_alone() {
+fn what_a_test_cannot_say_is_answered_with_what_it_can() {
     for (lines, help) in [
         ("expect balance(\"stars\") == 1;", "write member.balance(…)"),
         ("expect has_coupon(\"slice\");", "write member.has_coupon(…)"),
         ("expect visits_in(30.days) == 1;", "write member.visits_in(…)"),
+        ("redeem(\"tea\"); expect points() == 0;", "there is `coffee`"),
     ] {
         let rules = format!("{RULES}\ntest \"t\" {{ {lines} }}");
         let files = [("program.toml", TERMS), ("a.rhai", &rules)];
