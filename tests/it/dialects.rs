@@ -78,6 +78,7 @@ fn printed(dialect: &str, language: &str) -> String {
 }
 
 /// What the printed code says of a request; `None` where the language is not there.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must hear of what was not tested")]
 fn ask(program: &str, code: &str, given: &Value) -> Option<bool> {
     let flag = if program == "node" { "-e" } else { "-c" };
     let started = Command::new(program)
