@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
-use crate::domain::chain::ChainId;
+use crate::domain::chain::{Chain, ChainId};
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{Occasion, SourceInput, Undecided, keep};
 use crate::domain::desk::{Desk, Wanted};
@@ -28,7 +28,7 @@ use super::coupons::{Clerk, CouponLocks};
 use super::engine::{Engine, EngineError};
 use super::member::MAX_TRIES;
 use super::programs::blocking;
-use super::publish::{Proposal, PublishError};
+use super::publish::{Diagnostic, Proposal, PublishError};
 use super::snapshot::ChainSnapshot;
 
 /// The program that an event is tried with.
@@ -146,13 +146,16 @@ impl Engine {
     ) -> Result<Tried, PublishError> {
         let chain = snapshot.chain.clone();
         let in_force = snapshot.program.as_ref().map_or(0, |program| program.version);
-        let (sources, version): (Sources, _) = match candidate {
+        type Load = fn(&Sources, &Chain, i64) -> Result<Program, Vec<Diagnostic>>;
+        let (sources, version, load): (Sources, _, Load) = match candidate {
             Candidate::InForce => return Ok(Tried::Running(snapshot.clone())),
-            Candidate::Version(version) => (self.sources_of(&chain.id, version).await?, version),
-            Candidate::Files(proposal) => (proposal.sources, in_force + 1),
+            Candidate::Version(version) => {
+                (self.sources_of(&chain.id, version).await?, version, Program::load_published)
+            }
+            Candidate::Files(proposal) => (proposal.sources, in_force + 1, Program::load),
         };
         let _few_at_a_time = self.0.checking.acquire().await;
-        let loaded = blocking(move || Program::load(&sources, &chain, version)).await;
+        let loaded = blocking(move || load(&sources, &chain, version)).await;
         Ok(Tried::Asked(Arc::new(loaded.map_err(PublishError::DoesNotCheck)?)))
     }
 

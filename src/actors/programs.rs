@@ -191,7 +191,7 @@ impl Engine {
         };
         let version = stored.publication.version;
         let loaded = match Sources::read(&stored.files_json) {
-            Ok(sources) => blocking(move || Program::load(&sources, &chain, version)).await,
+            Ok(sources) => blocking(move || Program::load_published(&sources, &chain, version)).await,
             Err(why) => Err(vec![Diagnostic::of_file(
                 Mistake::UnreadableFile,
                 manifest::FILE,

@@ -220,7 +220,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        match blocking(move || Program::load(&sources, &chain, version)).await {
+        match blocking(move || Program::load_published(&sources, &chain, version)).await {
             Ok(program) => Ok(Some(Arc::new(program.suspending(self.suspensions(&of).await?)))),
             Err(problems) => {
                 for problem in &problems {

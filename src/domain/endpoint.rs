@@ -161,6 +161,9 @@ pub enum BadSecret {
     /// Its receivers take it as it is.
     #[error("must be 16 to 200 visible ASCII characters")]
     NoText,
+    /// RFC 7518 §3.2: libraries refuse to verify a token under a shorter key.
+    #[error("must be at least 32 characters: it is the key of tokens under HS256")]
+    TooShortForTokens,
 }
 
 impl Secret {
@@ -172,10 +175,13 @@ impl Secret {
     /// # Errors
     /// When those who speak the dialect could not use it.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, BadSecret> {
+        const TOKEN_KEY: usize = 32;
         let secret = Self::of_text(text);
-        match dialect.is_keyed_by_text() {
-            true => secret,
-            false => secret.ok().filter(|secret| secret.bytes().is_some()).ok_or(BadSecret::NoBytes),
+        match dialect {
+            Dialect::Bubblehouse if text.len() < TOKEN_KEY => Err(BadSecret::TooShortForTokens),
+            // Whoever verifies the standard headers beside it would decode what looks like a secret of ours.
+            _ if dialect.is_keyed_by_text() && !text.starts_with(Self::PREFIX) => secret,
+            _ => secret.ok().filter(|secret| secret.bytes().is_some()).ok_or(BadSecret::NoBytes),
         }
     }
 
@@ -290,10 +296,13 @@ mod tests {
 
     #[test]
     fn where_receivers_take_the_text_as_it_is_any_text_will_do() {
-        for text in ["my-own-secret-of-old", "whsec_c2hvcnQgc2VjcmV0"] {
-            assert_eq!(Secret::parse(text, Dialect::Guestiq).unwrap().key(), text.as_bytes());
-            assert_eq!(Secret::parse(text, Dialect::EventsWebhook), Err(BadSecret::NoBytes));
-        }
+        let text = "my-own-secret-of-old";
+        assert_eq!(Secret::parse(text, Dialect::Guestiq).unwrap().key(), text.as_bytes());
+        assert_eq!(Secret::parse(text, Dialect::EventsWebhook), Err(BadSecret::NoBytes));
+        assert_eq!(Secret::parse("whsec_c2hvcnQgc2VjcmV0", Dialect::Guestiq), Err(BadSecret::NoBytes));
+        assert_eq!(Secret::parse(text, Dialect::Bubblehouse), Err(BadSecret::TooShortForTokens));
+        let long = "a-key-of-32-characters-or-more-is-it";
+        assert_eq!(Secret::parse(long, Dialect::Bubblehouse).unwrap().key(), long.as_bytes());
         for wrong in ["short", "with a blank in between", "mit-Umläuten-geschrieben", &"a".repeat(201)] {
             assert_eq!(Secret::parse(wrong, Dialect::Guestiq), Err(BadSecret::NoText), "{wrong}");
         }

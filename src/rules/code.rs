@@ -221,6 +221,7 @@ impl Code {
         sources: &Sources,
         manifest: &Manifest,
         version: i64,
+        care: Care,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut builder = Builder::new(manifest, version);
         let mut files: Vec<_> = sources.files.iter().filter(|(name, _)| name.ends_with(".rhai")).collect();
@@ -228,7 +229,7 @@ impl Code {
         for (file, text) in files {
             builder.read(file, text.strip_prefix('\u{feff}').unwrap_or(text));
         }
-        builder.finish()
+        builder.finish(care)
     }
 
     /// Whether anything is to be judged when this tick is due.
@@ -365,10 +366,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Code, Vec<Diagnostic>> {
+    fn finish(mut self, care: Care) -> Result<Code, Vec<Diagnostic>> {
         let (constants, failed) = self.constants();
+        let is_read = self.problems.is_empty() && failed.is_empty();
         let checked = self.check(&constants, failed);
-        if !self.problems.is_empty() {
+        let is_in_the_way = self.problems.iter().any(|problem| problem.code.is_in_the_way());
+        let is_whole = is_read && checked.is_whole(&self) && !is_in_the_way;
+        if !self.problems.is_empty() && !(care == Care::Published && is_whole) {
             self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             return Err(self.problems);
         }
@@ -477,12 +481,30 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// How a program is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// It may be put in force only if nothing is wrong with it.
+    New,
+    /// It was in force already. What the checker has learned since then keeps nobody from going on as before.
+    Published,
+}
+
 /// What the checker made of the declarations, each list in the order of its own.
 struct Checked {
     rule_events: Vec<On<RuleEvent>>,
     trigger_events: Vec<On<EventType>>,
     segments: Vec<Segment>,
     ranks: Vec<usize>,
+}
+
+impl Checked {
+    /// Whether something was made of each of them.
+    fn is_whole(&self, builder: &Builder<'_>) -> bool {
+        let Builder { rules, triggers, segments, tiers, .. } = builder;
+        let made = [self.rule_events.len(), self.trigger_events.len(), self.segments.len(), self.ranks.len()];
+        made == [rules.len(), triggers.len(), segments.len(), tiers.len()]
+    }
 }
 
 fn evaluate_constant(engine: &Engine, scope: &mut Scope<'static>, value: &Expr) -> Result<Dynamic, String> {

@@ -26,6 +26,11 @@ macro_rules! mistakes {
                 match self { $(Self::$variant => $code,)* }
             }
 
+            /// Whether it is in the way of running at all: what bounds the interpreter, and what nobody could read.
+            pub(super) const fn is_in_the_way(self) -> bool {
+                matches!(self, Self::Syntax | Self::TooDeep | Self::TooMany | Self::Internal)
+            }
+
             /// What it means, in one sentence.
             pub const fn says(self) -> &'static str {
                 match self { $(Self::$variant => $says,)* }

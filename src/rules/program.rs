@@ -14,7 +14,7 @@ use crate::domain::suspension::Suspension;
 use crate::domain::terms::Terms;
 use crate::domain::text::Name;
 
-use super::code::Code;
+use super::code::{Care, Code};
 use super::conduct::Watch;
 use super::diagnostic::{Diagnostic, Mistake};
 use super::manifest::{self, Manifest};
@@ -104,17 +104,44 @@ impl Program {
     /// # Errors
     /// Every problem found.
     pub fn load(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_with(Care::New, sources, chain, version)
+    }
+
+    /// [`Self::load`], of a version that was published. What the checker has learned since is no reason to stop a chain
+    /// whose rules ran until now; what it says of them is logged, and refuses the next edit.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn load_published(sources: &Sources, chain: &Chain, version: i64) -> Result<Self, Vec<Diagnostic>> {
+        let problems = match Self::load(sources, chain, version) {
+            Ok(program) => return Ok(program),
+            Err(problems) => problems,
+        };
+        let program = Self::read_with(Care::Published, sources, chain, version)?;
+        let (chain, number) = (&chain.id, problems.len());
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%chain, version, number, first, "a published version goes on, and would not be published today");
+        Ok(program)
+    }
+
+    fn read_with(
+        care: Care,
+        sources: &Sources,
+        chain: &Chain,
+        version: i64,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let (manifest, mut problems) = Manifest::readable(sources);
         if problems.is_empty() {
             problems = manifest.agree(chain);
         }
-        let compiled = on_big_stack(|| Code::compile(sources, &manifest, version)).unwrap_or_else(|why| {
-            Err(vec![Diagnostic::of_file(
-                Mistake::Internal,
-                manifest::FILE,
-                format!("cannot load the rules: {why}"),
-            )])
-        });
+        let compiled =
+            on_big_stack(|| Code::compile(sources, &manifest, version, care)).unwrap_or_else(|why| {
+                Err(vec![Diagnostic::of_file(
+                    Mistake::Internal,
+                    manifest::FILE,
+                    format!("cannot load the rules: {why}"),
+                )])
+            });
         let code = match compiled {
             Ok(code) if problems.is_empty() => code,
             Ok(_) => return Err(problems),

@@ -71,15 +71,19 @@ impl Speaks for Bubblehouse {
         struct Said {
             outcome: String,
         }
-        let verdict = standard::judge(answer, now);
-        if verdict != Verdict::Accepted {
-            return verdict;
-        }
-        match serde_json::from_slice::<Said>(&answer.body).as_ref().map(|said| &*said.outcome) {
-            Ok("sent" | "skipped") => Verdict::Accepted,
-            Ok("invalid_data") => Verdict::Rejected { why: "invalid_data" },
-            Ok("unsubscribed") => Verdict::Rejected { why: "unsubscribed" },
-            Ok(_) | Err(_) => Verdict::Refused { retry_after: None },
+        // A list would be read as an object without names.
+        let is_object = answer.body.trim_ascii_start().starts_with(b"{");
+        let said = serde_json::from_slice::<Said>(&answer.body).ok().filter(|_| is_object);
+        let outcome = said.as_ref().map(|said| &*said.outcome);
+        match (standard::judge(answer, now), outcome) {
+            (Verdict::Gone { accepted }, _) => {
+                Verdict::Gone { accepted: accepted && matches!(outcome, Some("sent" | "skipped")) }
+            }
+            (Verdict::Accepted, Some("sent" | "skipped")) => Verdict::Accepted,
+            (Verdict::Accepted, Some("invalid_data")) => Verdict::Rejected { why: "invalid_data" },
+            (Verdict::Accepted, Some("unsubscribed")) => Verdict::Rejected { why: "unsubscribed" },
+            (Verdict::Accepted, _) => Verdict::Refused { retry_after: standard::retry_after(answer, now) },
+            (verdict, _) => verdict,
         }
     }
 

@@ -128,7 +128,9 @@ const ID_BITS: u32 = 31;
 /// keeps theirs; of any other the FNV-1a hash, which is the same for ever. Never 0.
 fn number(text: &str, bits: u32) -> u64 {
     let most = (1_u64 << bits) - 1;
-    if let Some(said) = text.parse().ok().filter(|said| (1..=most).contains(said)) {
+    // `01` is another name than `1`.
+    let is_written_so = |said: &u64| (1..=most).contains(said) && said.to_string() == text;
+    if let Some(said) = text.parse().ok().filter(is_written_so) {
         return said;
     }
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

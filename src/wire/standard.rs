@@ -31,15 +31,13 @@ pub(super) fn judge(answer: &Answer, now: Timestamp) -> Verdict {
         _ if asks("disable") => Verdict::Gone { accepted },
         _ if accepted => Verdict::Accepted,
         _ if asks("abort-message") => Verdict::Rejected { why: "abort-message" },
-        _ => Verdict::Refused {
-            retry_after: answer.retry_after.as_deref().and_then(|text| retry_after(text, now)),
-        },
+        _ => Verdict::Refused { retry_after: retry_after(answer, now) },
     }
 }
 
 /// RFC 9110 §10.2.3: whole seconds, or a date in any of the three HTTP formats. Anything else is no promise.
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
+pub(super) fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    let text = answer.retry_after.as_deref()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }

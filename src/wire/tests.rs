@@ -302,6 +302,7 @@ fn the_outcome_says_what_became_of_it() {
         (200, r#"{"outcome":"failure"}"#, refused.clone()),
         (200, r#"{"outcome":"SENT"}"#, refused.clone()),
         (200, r#"{"outcome":7}"#, refused.clone()),
+        (200, r#"["sent"]"#, refused.clone()),
         (200, r#"{"ok":true}"#, refused.clone()),
         (200, r#"{"outcome":"sent""#, refused.clone()),
         (204, "", refused.clone()),
@@ -312,6 +313,12 @@ fn the_outcome_says_what_became_of_it() {
         let answer = Answer { status, body: body.into(), ..Answer::default() };
         assert_eq!(judge(Dialect::Bubblehouse, &answer, now()), verdict, "{status} {body}");
     }
+    let failure = Answer { status: 200, body: br#"{"outcome":"failure"}"#.into(), ..Answer::default() };
+    let later = Answer { retry_after: Some("600".to_owned()), ..failure.clone() };
+    let after = Verdict::Refused { retry_after: Some(std::time::Duration::from_secs(600)) };
+    assert_eq!(judge(Dialect::Bubblehouse, &later, now()), after);
+    let enough = Answer { webhook_delivery: Some("disable".to_owned()), ..failure };
+    assert_eq!(judge(Dialect::Bubblehouse, &enough, now()), Verdict::Gone { accepted: false });
     let answer = Answer { status: 200, ..Answer::default() };
     assert_eq!(judge(Dialect::Loyali, &answer, now()), Verdict::Accepted, "elsewhere the status is enough");
 }

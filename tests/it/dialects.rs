@@ -23,6 +23,7 @@ on_both_backends! {
 
 /// A secret of the receiver's own, for the dialects that take the text as it is.
 const OWN: &str = "my-own-secret-of-old";
+const OWN_KEY_OF_TOKENS: &str = "my-own-secret-of-old-for-HS256-tokens";
 
 async fn endpoint(app: &TestApp, url: &str, dialect: &str, events: &[&str], secret: Option<&str>) -> Value {
     let body = json!({ "url": url, "dialect": dialect, "events": events, "secret": secret });
@@ -190,7 +191,7 @@ async fn whoever_asks_for_new_orders_of_gustaio_gets_those_that_are_told_when_pa
 }
 
 async fn bubblehouse_is_verified_by_the_printed_code(app: TestApp) {
-    let (arrivals, secret) = told(&app, "bubblehouse", Some(OWN)).await;
+    let (arrivals, secret) = told(&app, "bubblehouse", Some(OWN_KEY_OF_TOKENS)).await;
     let arrival = one(&app, "bubblehouse", &arrivals, "/name", "Points Updated").await;
     assert!(arrival.path.ends_with("/hook/SendEvent1"), "{}", arrival.path);
     assert_eq!(arrival.json()["customer"]["shopid"], "ana");

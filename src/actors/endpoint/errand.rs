@@ -61,15 +61,17 @@ impl Errand {
         let (delivery, number, created_at) = (due.id, due.attempts.saturating_add(1), due.created_at);
         let tried = AssertUnwindSafe(self.exchange(due, began)).catch_unwind().await;
         let now = self.clock.now();
-        let (exchange, error) = match tried {
-            Ok(Ok(exchange)) => (Some(exchange), None),
-            Ok(Err(unsigned)) => (None, Some(unsigned.to_string())),
-            Err(_) => (None, Some("an internal error; the log of the process has more".to_owned())),
+        let again = Verdict::Refused { retry_after: None };
+        let (exchange, error, unanswered) = match tried {
+            Ok(Ok(exchange)) => (Some(exchange), None, again),
+            // Trying again could not help: it takes somebody who changes something, and then a retry by hand.
+            Ok(Err(unsendable)) => {
+                (None, Some(unsendable.to_string()), Verdict::Rejected { why: "unsendable" })
+            }
+            Err(_) => (None, Some("an internal error; the log of the process has more".to_owned()), again),
         };
         let answer = exchange.as_ref().and_then(|exchange| exchange.outcome.as_ref().ok());
-        let verdict = answer.map_or(Verdict::Refused { retry_after: None }, |answer| {
-            wire::judge(self.endpoint.dialect, answer, now)
-        });
+        let verdict = answer.map_or(unanswered, |answer| wire::judge(self.endpoint.dialect, answer, now));
         let error = error.or_else(|| complaint(exchange.as_ref()?, &verdict));
         let attempt = Attempt {
             id: AttemptId::new(Ulid::from_parts(now.timestamp_millis().max(0) as u64, random_bits(delivery))),
@@ -83,7 +85,8 @@ impl Errand {
         };
         let next = self.retry.after(number, &verdict, now, luck(delivery, number));
         Report {
-            keeps_up: keeps_up(attempt.status_code, answer.is_some()),
+            // What was not sent says nothing of the receiver.
+            keeps_up: exchange.is_none() || keeps_up(attempt.status_code, answer.is_some()),
             outcome: AttemptOutcome {
                 chain: self.endpoint.chain.clone(),
                 endpoint: self.endpoint.id,

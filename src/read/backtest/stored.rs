@@ -122,16 +122,17 @@ impl Stored {
     }
 
     fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Arc<Program>, BacktestFailure> {
-        let sources = match candidate {
-            Candidate::Files(sources) => sources,
+        let program = match candidate {
+            Candidate::Files(sources) => Program::load(&sources, chain, 0),
             Candidate::Version(version) => {
                 let stored = self.read(|conn| store::program::get(conn, &chain.id, version))?;
                 let stored = stored.ok_or(BacktestFailure::NoVersion(version))?;
-                Sources::read(&stored.files_json).map_err(|_| BacktestFailure::NoVersion(version))?
+                let sources = Sources::read(&stored.files_json);
+                let sources = sources.map_err(|_| BacktestFailure::NoVersion(version))?;
+                Program::load_published(&sources, chain, 0)
             }
         };
-        let program = Program::load(&sources, chain, 0).map_err(BacktestFailure::DoesNotCheck)?;
-        Ok(Arc::new(program))
+        Ok(Arc::new(program.map_err(BacktestFailure::DoesNotCheck)?))
     }
 
     fn endpoints(&self) -> Result<Vec<Arc<Endpoint>>, StoreError> {
@@ -222,7 +223,7 @@ pub(super) fn load(store: &Store, chain: &Chain, version: i64) -> Result<Program
     let stored = store.read_now_for_outsiders(|conn| store::program::get(conn, &chain.id, version));
     let stored = stored.map_err(|error| error.to_string())?.ok_or("its files are not stored")?;
     let sources = Sources::read(&stored.files_json).map_err(|error| error.to_string())?;
-    Program::load(&sources, chain, version)
+    Program::load_published(&sources, chain, version)
         .map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))
 }
 

@@ -221,3 +221,20 @@ fn a_program_for_another_calendar_or_currency_is_refused() {
         problems[0].message.contains("America/New_York") && problems[0].message.contains("Europe/Berlin")
     );
 }
+
+#[test]
+fn what_was_published_goes_on_though_the_checker_has_learned_to_refuse_it() {
+    let rules = "rule \"Less than nothing\" on visit when member.visits < 0 { award(1); }\n\
+                 rule \"A point\" on visit { award(1); }\ntier \"gold\" when member.visits >= 1;";
+    let load = |rules: &str| Program::load_published(&sources(rules), &chain(), 7);
+    assert!(Program::load(&sources(rules), &chain(), 7).is_err());
+    let mut life = Life::new(load(rules).unwrap());
+    life.send(r#"{"type":"visit"}"#);
+    assert_eq!((life.program.version, life.member.standing.points().0), (7, 1));
+    assert_eq!(life.member.standing.tier.as_ref().unwrap().as_str(), "gold");
+    for unreadable in
+        ["rule \"a\" on vist { award(1); }", "rule \"a\" on visit { award(1; }", "const A = 1 / 0;"]
+    {
+        assert!(load(&format!("{rules}\n{unreadable}")).is_err(), "{unreadable}");
+    }
+}
