@@ -34,6 +34,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Settled};
+use crate::domain::schedule::TickType;
 use crate::domain::shared::Shared;
 use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
@@ -166,10 +167,12 @@ pub(super) fn decide_and_tell(
     draft.settle_achievements(frame);
     draft.settle_referral(frame);
     let mut cascade = Cascade::new(program, again, minutes);
+    let mut reviews = matches!(draft.occasion, Occasion::Tick { kind: TickType::TierReview, .. });
     let (unjudged, unsorted) = loop {
         cascade.run(frame, &mut draft)?;
         draft.settle_tier(frame);
-        let unjudged = tiers::judge(program, chain, &mut draft, &mut cascade.minutes)?;
+        let reviewed = std::mem::take(&mut reviews);
+        let unjudged = tiers::judge(program, chain, &mut draft, (reviewed, &mut cascade.minutes))?;
         let unsorted = segments::sort(program, chain, &mut draft)?;
         if !cascade.goes_on(&draft) {
             break (unjudged, unsorted);

@@ -83,7 +83,7 @@ pub(super) struct Rung {
 
 /// What the parser reads instead of `tier` at the begin of a declaration: elsewhere `tier` is a property and a function,
 /// which a word of its own could not be. As long as `tier`, so that positions stay.
-const TIER: &str = "Tier";
+const TIER: &str = "t__r";
 
 /// Teaches the parser our words.
 pub(super) fn register(engine: &mut Engine) {

@@ -106,7 +106,9 @@ fn interpreter(program: &Program) -> Engine {
     let mut engine = sandbox(Some(program.code.constants.clone()));
     #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
     engine.on_var(|name, _, context| {
-        let bench = context.tag().read_lock::<Bench>().filter(|_| name == MEMBER);
+        // A parameter may be called so, too.
+        let is_asked = name == MEMBER && !context.scope().contains(MEMBER);
+        let bench = context.tag().read_lock::<Bench>().filter(|_| is_asked);
         Ok(bench.map(|bench| Dynamic::from(bench.lock().member())))
     });
     engine

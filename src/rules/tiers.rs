@@ -4,9 +4,8 @@
 //! or kept. Whoever reaches a tier keeps it, so nobody goes up and down in one decision.
 
 use crate::domain::chain::ChainId;
-use crate::domain::decide::{Draft, Occasion, Undecided};
+use crate::domain::decide::{Draft, Undecided};
 use crate::domain::effect::RuleFailure;
-use crate::domain::schedule::TickType;
 
 use super::code::{TierUnit, Unit};
 use super::evaluate::Run;
@@ -17,6 +16,8 @@ use super::verdict::Minutes;
 /// Judges the conditions of tiers, as far as they could move the member. One that fails moves nobody: it lifts nobody up,
 /// and whoever is in its tier stays.
 ///
+/// Reviewed is once in a decision: what rules do about it may lift somebody again, and take no tier.
+///
 /// Answers what failed.
 ///
 /// # Errors
@@ -25,13 +26,12 @@ pub(super) fn judge(
     program: &Program,
     chain: &ChainId,
     draft: &mut Draft,
-    minutes: &mut Minutes,
+    (reviews, minutes): (bool, &mut Minutes),
 ) -> Result<Vec<RuleFailure>, Undecided> {
     let tiers = &program.code.tiers;
     let Some(highest) = tiers.last() else { return Ok(Vec::new()) };
     let frame = program.frame(chain);
     let rank = draft.system_rank(frame);
-    let reviews = matches!(draft.occasion, Occasion::Tick { kind: TickType::TierReview, .. });
     if rank.is_some_and(|rank| rank >= highest.rank) && !reviews {
         return Ok(Vec::new()); // there is nothing higher to reach
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::coupon::CouponCode;
 use super::history::{History, Sums};
+use super::ids::RedemptionId;
 use super::money::Points;
 use super::terms::achievement::{Counts, Goal, Measure, Period, Unit};
 use super::text::Name;
@@ -46,6 +47,11 @@ pub enum Brought {
     Coupon {
         /// Its code.
         coupon: CouponCode,
+    },
+    /// A reward.
+    Reward {
+        /// Its redemption.
+        redemption: RedemptionId,
     },
 }
 

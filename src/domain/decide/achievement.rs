@@ -247,6 +247,7 @@ impl Draft {
                     }
                     other => other,
                 },
+                Brought::Reward { redemption } => self.revoke_reward(frame, cause, redemption),
             };
             if let Err(refusal) = taken
                 && refusal != Refusal::Lacks

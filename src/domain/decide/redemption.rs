@@ -6,6 +6,7 @@ use chrono::Duration;
 
 use super::points::Movement;
 use super::{Draft, Frame, Refusal};
+use crate::domain::achievement::Brought;
 use crate::domain::command::{RedemptionOrder, Wish};
 use crate::domain::effect::Cause;
 use crate::domain::ids::RedemptionId;
@@ -52,7 +53,8 @@ impl Draft {
         let terms = frame.terms.reward(reward);
         let terms = terms.ok_or_else(|| Refusal::NotDeclared("reward", reward.clone()))?;
         self.may_have(terms)?;
-        self.hand_out(frame, terms, frame.wallet(terms.wallet.as_ref())?, None);
+        let redemption = self.hand_out(frame, terms, frame.wallet(terms.wallet.as_ref())?, None);
+        self.remember_in_reaction(&Brought::Reward { redemption });
         self.line(cause, "give_reward", None, Some(reward.clone()));
         Ok(())
     }
@@ -64,7 +66,7 @@ impl Draft {
         reward: &RewardTerms,
         wallet: &WalletTerms,
         paid: Option<(PointsMoved, Vec<Lot>)>,
-    ) {
+    ) -> RedemptionId {
         let (moved, drawn) = paid.unzip();
         let days = reward.expires_after_days;
         let redemption = Redemption {
@@ -92,7 +94,32 @@ impl Draft {
         self.told.push(EventData::RedemptionCreated(redemption.told()));
         self.told.extend(moved.map(EventData::PointsRedeemed));
         self.tell_status(&redemption);
+        let id = redemption.id;
         self.desk.redemptions.keep(redemption);
+        id
+    }
+
+    /// Takes a reward back that was given for nothing, unless the guest has it already.
+    pub(super) fn revoke_reward(
+        &mut self,
+        frame: Frame<'_>,
+        cause: &Cause,
+        id: RedemptionId,
+    ) -> Result<(), Refusal> {
+        let Some(known) = self.desk.redemptions.known.get(&id).cloned() else {
+            self.wanted.redemptions.named.insert(id);
+            return Err(Refusal::Lacks);
+        };
+        let mut redemption = match known {
+            Some(open) if open.status.is_open() => open,
+            // It came to nothing already, or the guest has it.
+            Some(_) | None => return Ok(()),
+        };
+        redemption.status = RedemptionStatus::Cancelled;
+        redemption.reason = Note::parse(&cause.rule).ok();
+        self.tell_status(&redemption);
+        self.keep_redemption(frame, cause, redemption);
+        Ok(())
     }
 
     /// The id of one more redemption of this decision.

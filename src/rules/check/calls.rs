@@ -12,16 +12,13 @@ use crate::rules::engine::MAX_CALL_LEVELS;
 /// The most ways of calling functions that are looked at in one program.
 const MAX_CALLS: usize = 200;
 
-/// Whether a mistake is one whatever else a function is for.
-pub(super) const fn is_certain(mistake: Mistake) -> bool {
-    matches!(
-        mistake,
-        Mistake::IntegerDivision
-            | Mistake::UnknownName
-            | Mistake::UnknownProperty
-            | Mistake::WrongArgument
-            | Mistake::OutOfRange
-    )
+/// Whether a mistake is one whatever else a function is for. What is in a branch may be for values of another type.
+pub(super) const fn is_certain(mistake: Mistake, branches: usize) -> bool {
+    match mistake {
+        Mistake::IntegerDivision | Mistake::WrongArgument | Mistake::OutOfRange => true,
+        Mistake::UnknownName | Mistake::UnknownProperty => branches == 0,
+        _ => false,
+    }
 }
 
 impl Checker<'_> {

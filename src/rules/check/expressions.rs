@@ -261,7 +261,11 @@ impl Checker<'_> {
             self.effects_of(&call.name, position);
             let takes = |at: &usize| self.functions[*at].params.len();
             if let Some(at) = own.iter().find(|at| takes(at) == args.len()) {
-                return self.called(*at, &known, position);
+                let given = args.iter().zip(&known).map(|(arg, known)| {
+                    let is_written = matches!(arg, Expr::StringConstant(..));
+                    Known { is_written, ..*known }
+                });
+                return self.called(*at, &given.collect::<Vec<_>>(), position);
             }
             let message =
                 format!("`{}` takes {} arguments, but here are {}", call.name, takes(first), args.len());

@@ -59,13 +59,15 @@ struct Known {
     bounds: Option<Bounds>,
     /// Whether it may be nothing after all: no case of a `switch` may fit.
     may_be_missing: bool,
+    /// Whether it was handed to a function as a text that is written out: one of few that the function is made for.
+    is_written: bool,
 }
 
 impl Known {
     const ANY: Self = Self::of(Type::Any);
 
     const fn of(kind: Type) -> Self {
-        Self { kind, role: None, bounds: None, may_be_missing: false }
+        Self { kind, role: None, bounds: None, may_be_missing: false, is_written: false }
     }
 }
 
@@ -142,6 +144,8 @@ struct Here {
     held: Vec<Claim>,
     /// What the function at hand returns, as far as it was seen.
     returned: Option<Known>,
+    /// How many branches it is in that need not be taken.
+    branches: usize,
     /// The calls that led here, and where the first of them is.
     called: Option<(usize, String)>,
     depth: usize,
@@ -158,6 +162,7 @@ impl Here {
             assigned: BTreeSet::new(),
             held: Vec::new(),
             returned: None,
+            branches: 0,
             called: None,
             depth: 0,
         }
@@ -350,7 +355,7 @@ impl<'a> Checker<'a> {
         }
         let help = match &self.here.called {
             None => help,
-            Some(_) if !calls::is_certain(mistake) => return,
+            Some(_) if !calls::is_certain(mistake, self.here.branches) => return,
             Some((_, at)) => {
                 help.map(|help| format!("{help}; called at {at}")).or(Some(format!("called at {at}")))
             }

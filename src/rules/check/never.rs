@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::claims::{Claim, MAX_WAYS, Standing, Subject, exclude};
 use super::literals::Literal;
-use super::{Checker, Known, Mistake, Type};
+use super::{Checker, Known, Mistake, Origin, Place, Type};
 use crate::rules::sign::Sign;
 
 /// The most characters of a condition that are shown.
@@ -300,7 +300,9 @@ impl Checker<'_> {
             Expr::Dot(pair, ..) => format!("{name}.{}", self.steps(&pair.rhs)?),
             _ => name.to_owned(),
         };
-        Some(Subject { root, path, lasts: !self.here.assigned.contains(name) })
+        // In a test it is another one after each event.
+        let changes = self.here.place == Place::Test && self.here.variables[root].origin == Origin::Given;
+        Some(Subject { root, path, lasts: !changes && !self.here.assigned.contains(name) })
     }
 
     /// What is written behind a dot.

@@ -34,7 +34,8 @@ impl Checker<'_> {
     }
 
     fn listed_value(&mut self, value: &Known, part: &Expr) {
-        if let Some(role) = value.role {
+        // A function may be asked of several kinds of names.
+        if let Some(role) = value.role.filter(|_| self.here.called.is_none()) {
             self.named_or_empty(role, part);
         }
         let Some(literal) = self.literal(part) else { return };

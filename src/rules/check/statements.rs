@@ -75,13 +75,18 @@ impl Checker<'_> {
             Stmt::If(flow, _) => {
                 self.condition(&flow.expr, "the condition after `if`");
                 let held = self.here.held.len();
+                self.here.branches += 1;
                 self.hold(&flow.expr, true, Standing::Around);
                 let yes = self.statements(&flow.body);
                 self.here.held.truncate(held);
                 self.hold(&flow.expr, false, Standing::Before);
                 let no = self.statements(&flow.branch);
                 self.here.held.truncate(held);
-                return either(yes, no);
+                self.here.branches -= 1;
+                // The branches of an else-if chain may well be all that there can be.
+                let is_chain = flow.branch.statements().iter().any(|branch| matches!(branch, Stmt::If(..)));
+                let value = either(yes, no);
+                return Known { may_be_missing: value.may_be_missing && !is_chain, ..value };
             }
             Stmt::Switch(parts, position) => return self.switch(&parts.0, &parts.1, *position),
             Stmt::For(parts, _) => {

@@ -8,6 +8,7 @@ use super::statements::either;
 use super::{Checker, Known, Mistake, Type};
 use crate::rules::sign::Sign;
 use crate::rules::split::{Arm, arms};
+use crate::rules::vocabulary::Bounds;
 
 /// A case as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +30,13 @@ impl Checker<'_> {
         let known = self.expression(value);
         let missing = self.cases(value, known, cases, position);
         let mut result = None;
+        self.here.branches += 1;
         for case in cases.expressions.iter() {
             self.condition(&case.lhs, "the condition of a case");
             let value = self.expression(&case.rhs);
             result = Some(result.map_or(value, |known| either(known, value)));
         }
+        self.here.branches -= 1;
         match result {
             Some(known) if missing => either(known, Known::of(Type::Nothing)),
             result => result.unwrap_or(Known::ANY),
@@ -64,7 +67,8 @@ impl Checker<'_> {
         let changes = self.changes(value);
         for arm in &arms {
             let case = Case::read(arm.case);
-            self.case(&what, if changes { Known::of(known.kind) } else { known }, &case, arm);
+            let is_sure = is_property(value) && !changes;
+            self.case((&what, is_sure), if changes { Known::of(known.kind) } else { known }, &case, arm);
             if seen.contains(&case) && case != Case::Other {
                 let message = "there is such a case already, which is taken before this one";
                 self.problem(Mistake::Unreachable, arm.position, message, None);
@@ -73,11 +77,18 @@ impl Checker<'_> {
                 seen.push(case);
             }
         }
-        cases.def_case.is_none() && !self.is_complete(known, &seen)
+        cases.def_case.is_none() && self.may_be_another(value, known, &seen)
+    }
+
+    /// Whether it may be that no case fits. Quiet of what is reckoned, and of what something said of it here narrows down.
+    fn may_be_another(&self, value: &Expr, known: Known, seen: &[Case]) -> bool {
+        let Some(subject) = self.path(value) else { return false };
+        let is_narrowed = self.here.held.iter().any(|claim| claim.subject == subject);
+        !known.kind.is_open() && !known.is_written && !is_narrowed && !self.is_complete(known, seen)
     }
 
     /// Checks one case against what it is compared with.
-    fn case(&mut self, what: &str, known: Known, case: &Case, arm: &Arm<'_>) {
+    fn case(&mut self, (what, is_sure): (&str, bool), known: Known, case: &Case, arm: &Arm<'_>) {
         let at = arm.position;
         let is_open = known.kind.is_open();
         match case {
@@ -88,6 +99,9 @@ impl Checker<'_> {
                 }
             }
             Case::Value(Literal::Number(number), kind) if known.kind.is_number() => {
+                if *kind != known.kind && !is_sure {
+                    return; // whether it has decimals shows when it runs
+                }
                 if *kind != known.kind {
                     let (message, other) = match known.kind {
                         Type::Decimal => (
@@ -138,8 +152,20 @@ impl Checker<'_> {
                 .names_of(role)
                 .is_none_or(|(_, names)| names.into_iter().all(|name| has(Literal::Text(name)))),
             // What lies in ranges may be all there is.
-            _ => seen.iter().any(|case| matches!(case, Case::Range(..))),
+            _ if seen.iter().any(|case| matches!(case, Case::Range(..))) => true,
+            _ => known.bounds.is_some_and(|Bounds { low, high }| {
+                high.and_then(|high| usize::try_from(high - low).ok()).is_some_and(|more| seen.len() > more)
+            }),
         }
+    }
+}
+
+/// Whether a value is read of something, and so always of one type.
+fn is_property(value: &Expr) -> bool {
+    match value {
+        Expr::Property(..) => true,
+        Expr::Dot(pair, ..) => is_property(&pair.rhs),
+        _ => false,
     }
 }
 

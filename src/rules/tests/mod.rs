@@ -186,6 +186,12 @@ impl Life {
     pub(super) fn decide(&mut self, occasion: Occasion, again: Option<Vec<RuleFailure>>) -> Commit {
         let case = self.case(occasion, again);
         let commit = decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap();
+        self.keep(&commit);
+        commit
+    }
+
+    /// Keeps the member and the order, as a store would.
+    pub(super) fn keep(&mut self, commit: &Commit) {
         if let Some(member) = &commit.member {
             self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
@@ -193,7 +199,6 @@ impl Life {
             self.orders.retain(|known| known.order_id != order.order_id);
             self.orders.push(order.clone());
         }
-        commit
     }
 }
 

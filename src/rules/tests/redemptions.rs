@@ -55,6 +55,9 @@ impl Counter {
     fn under(rules: &str, terms: &str) -> Self {
         let mut sources = sources(rules);
         let manifest = sources.files.iter_mut().find(|(name, _)| name == "program.toml").unwrap();
+        if terms.contains("[[achievements]]") {
+            manifest.1 = manifest.1.replace("achievements = [\"regular\"]\n", "");
+        }
         manifest.1.push_str(terms);
         let program = Program::load(&sources, &chain(), 1).unwrap_or_else(|problems| panic!("{problems:#?}"));
         Self { life: Life::new(program), store: BTreeMap::new(), taken: 0, booked: 0 }
@@ -99,8 +102,7 @@ impl Counter {
                 }
             }
         };
-        let member = Member::clone(commit.member.as_ref().unwrap());
-        self.life.member = Member { version: member.version + 1, ..member };
+        self.life.keep(&commit);
         Ok(self.keep(&commit))
     }
 
@@ -179,6 +181,28 @@ fn a_rule_gives_a_reward_for_nothing_and_its_stock_and_limit_count() {
     let told = counter.order(70);
     assert!(!told.contains(&"redemption.created"), "a member may have two: {told:?}");
     assert_eq!(counter.points(), 230, "the other rule stands");
+}
+
+#[test]
+fn a_reward_goes_with_the_achievement_that_brought_it_unless_the_guest_has_it() {
+    let rules = "rule \"Thanks\" on achievement.earned { give_reward(\"mug\"); }";
+    let achievement = "[[achievements]]\nid = \"each\"\ncounts = \"orders\"\ntarget = 1\nrecurrence = \"each_time\"\nrevoke_on_refund = true\n";
+    let mut counter = Counter::under(rules, &format!("{REWARDS}{achievement}"));
+    counter.order(10);
+    assert_eq!(counter.taken, 1);
+    let told = counter.send("order.refunded", r#"{"order_id":"o0","amount":10}"#).unwrap();
+    assert!(told.contains(&"redemption.cancelled"), "{told:?}");
+    assert_eq!((counter.taken, counter.life.member.standing.redemptions.open()), (0, 0));
+
+    counter.order(10);
+    let given = *counter.store.keys().next_back().unwrap();
+    counter.step("approve", given).unwrap();
+    counter.step("fulfill", given).unwrap();
+    let order = counter.life.events - 3;
+    let refund = format!(r#"{{"order_id":"o{order}","amount":10}}"#);
+    let told = counter.send("order.refunded", &refund).unwrap();
+    assert!(told.contains(&"achievement.revoked") && !told.contains(&"redemption.cancelled"), "{told:?}");
+    assert_eq!(counter.store[&given].status, RedemptionStatus::Fulfilled);
 }
 
 #[test]

@@ -169,6 +169,25 @@ fn rules_react_to_a_tier_and_what_they_do_may_reach_the_next() {
 }
 
 #[test]
+fn a_review_happens_once_so_nobody_goes_up_and_down_in_it() {
+    let rules = "tier \"silver\" when member.points >= 50;\n\
+        rule \"A present\" on tier.review { award(60); }\n\
+        rule \"Its price\" on tier.upgraded { deduct(40); }";
+    let mut life = Life::new(program(rules));
+    visit(&mut life);
+    assert_eq!((moves(&life.tick(TickType::TierReview)), tier(&life)), (vec!["tier.upgraded"], "silver"));
+    assert_eq!(life.member.standing.points().0, 20);
+}
+
+#[test]
+fn what_somebody_else_calls_tier_is_no_word_of_ours() {
+    let rules = "const Tier = 3;\nrule \"a\" on signal when event.data.Tier == Tier { award(1); }\n\
+        fn is_big(member) { member > 5 }\ntest \"t\" { expect is_big(7) && !is_big(5); }";
+    let outcomes = testing::run(&program(rules), &sources(rules), &chain());
+    assert!(outcomes[0].failure.is_none(), "{outcomes:#?}");
+}
+
+#[test]
 fn a_tier_given_by_people_hides_the_one_that_conditions_give() {
     let mut life = Life::new(program(LADDER));
     life.send(r#"{"key":"set","type":"tier.set","data":{"tier":"gold","reason":"a friend"}}"#);
