@@ -1,7 +1,7 @@
 //! Moves the member to the tier whose condition holds, after everything else that an event or a tick changed.
 //!
 //! Upwards at once, to the highest that is reached; downwards only when tiers are reviewed, to the highest that is reached
-//! or kept. Whoever reaches a tier keeps it, so nobody goes up and down in one decision.
+//! or kept. Whoever reaches a tier keeps it, and a decision reviews once: nobody goes up and down again in it.
 
 use crate::domain::chain::ChainId;
 use crate::domain::decide::{Draft, Undecided};

@@ -135,8 +135,7 @@ impl<'a> Frame<'a> {
         self.terms.wallet(code).ok_or_else(|| Refusal::NoSuchWallet(code.cloned()))
     }
 
-    /// What the engine does by itself, for the ledger.
-    /// The engine itself, for this reason.
+    /// What the engine does by itself, for this reason, as the ledger names it.
     pub fn engine(self, reason: &str) -> Cause {
         Cause {
             rule: reason.into(),

@@ -132,18 +132,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_planted_mistake_is_found_where_it_stands() {
-    let mut missed = Vec::new();
-    for (rules, place, says) in MISTAKES {
-        let problems = load(rules).err().unwrap_or_default();
-        let found = problems.iter().any(|problem| {
-            let text = format!("{} {}", problem.message, problem.help.as_deref().unwrap_or_default());
-            format!("{}:{}", problem.line, problem.column) == *place && text.contains(says)
-        });
-        if !found || problems.len() > 2 {
-            missed.push(format!("{rules}\n  wanted {place} {says}\n  found {problems:#?}"));
-        }
-    }
-    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+    assert_found(MISTAKES);
 }
 
 /// Right, however unusual.

@@ -94,6 +94,22 @@ pub(super) fn program(rules: &str) -> Program {
     load(rules).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
+/// Each of these is found: `(rules, line:column, what the message or the help says)`, and little else.
+pub(super) fn assert_found(mistakes: &[(&str, &str, &str)]) {
+    let mut missed = Vec::new();
+    for (rules, place, says) in mistakes {
+        let problems = load(rules).err().unwrap_or_default();
+        let found = problems.iter().any(|problem| {
+            let text = format!("{} {}", problem.message, problem.help.as_deref().unwrap_or_default());
+            format!("{}:{}", problem.line, problem.column) == *place && text.contains(says)
+        });
+        if !found || problems.len() > 2 {
+            missed.push(format!("{rules}\n  wanted {place} {says}\n  found {problems:#?}"));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
 pub(super) fn harvest() -> Sources {
     folder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/harvest")).unwrap()
 }
