@@ -17,7 +17,6 @@ use crate::config::Config;
 use crate::config::master_key::{self, MasterKeyError};
 use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::{ApiKey, KeyText};
-use crate::domain::delivery::RetryPolicy;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
@@ -197,14 +196,11 @@ fn start_engine(
     let threads = config.workers.get();
     let nudges = Nudges::default();
     let journal = Journal::start(store, metrics.clone(), &nudges)?;
-    let retry = RetryPolicy::default();
     let endpoints = EndpointsParts {
         store: store.clone(),
         journal: journal.clone(),
         clock: clock.clone(),
         policy: policy.clone(),
-        // Under the test clock a pause ends exactly when the ladder says.
-        retry: if clock.is_test() { retry.without_jitter() } else { retry },
         metrics: metrics.clone(),
         timeout: config.attempt_timeout,
         threads,

@@ -9,7 +9,6 @@ use actix_rt::{Arbiter, ArbiterHandle};
 
 use crate::clock::Clock;
 use crate::domain::address::AddressPolicy;
-use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::store::Store;
@@ -29,8 +28,6 @@ pub struct EndpointsParts {
     pub clock: Clock,
     /// Which addresses may be dialled.
     pub policy: Arc<AddressPolicy>,
-    /// When to try again.
-    pub retry: RetryPolicy,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// How long one attempt may take, body included.
@@ -91,7 +88,6 @@ impl Endpoints {
             journal: self.parts.journal.clone(),
             clock: self.parts.clock.clone(),
             policy: self.parts.policy.clone(),
-            retry: self.parts.retry.clone(),
             metrics: self.parts.metrics.clone(),
             on_gone,
             timeout: self.parts.timeout,
@@ -149,7 +145,7 @@ impl Endpoints {
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
-    use crate::domain::endpoint::{EndpointState, Secret};
+    use crate::domain::endpoint::EndpointState;
     use crate::domain::text::Note;
     use crate::store::vault::Vault;
 
@@ -164,23 +160,6 @@ mod tests {
         fn handle(&mut self, _: DisableEndpoint, _: &mut Self::Context) {}
     }
 
-    fn endpoint(url: &str) -> Endpoint {
-        Endpoint {
-            id: EndpointId::new(ulid::Ulid(1)),
-            chain: "harvest".parse().unwrap(),
-            url: url.parse().unwrap(),
-            description: None,
-            dialect: Default::default(),
-            events: Vec::new(),
-            tags: Vec::new(),
-            headers: Default::default(),
-            state: EndpointState::Enabled,
-            secret: Secret::of(&[1; 32]),
-            created_at: Default::default(),
-            updated_at: Default::default(),
-        }
-    }
-
     #[actix_web::test]
     async fn a_courier_that_died_comes_back_as_it_was_configured_last_and_only_while_it_is_wanted() {
         let dir = tempfile::tempdir().unwrap();
@@ -193,7 +172,6 @@ mod tests {
             store,
             clock: Clock::test(Timestamp::UNIX_EPOCH),
             policy: Arc::default(),
-            retry: RetryPolicy::default(),
             metrics,
             timeout: Duration::from_secs(1),
             threads: 1,
@@ -214,8 +192,8 @@ mod tests {
                 actix_rt::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        endpoints.apply(&Arc::new(endpoint("https://old.example/")));
-        let new = endpoint("https://new.example/");
+        endpoints.apply(&Arc::new(Endpoint::sample("https://old.example/")));
+        let new = Endpoint::sample("https://new.example/");
         endpoints.apply(&Arc::new(new.clone()));
         assert_eq!(runs().as_ref(), Some(&new.url));
         kill().await;

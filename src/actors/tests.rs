@@ -17,8 +17,7 @@ use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
-use crate::domain::delivery::RetryPolicy;
-use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
+use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::{EndpointId, MemberId, SourceId};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::receipt::SourceStatus;
@@ -94,7 +93,6 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         journal: journal.clone(),
         clock: clock.clone(),
         policy: Arc::default(),
-        retry: RetryPolicy::default(),
         metrics: metrics.clone(),
         timeout: Duration::from_secs(1),
         threads: 1,
@@ -282,16 +280,9 @@ fn endpoint(engine: &Engine, chain: &ChainId) -> Endpoint {
     Endpoint {
         id: EndpointId::new(fresh_ulid(now)),
         chain: chain.clone(),
-        url: "https://crm.example/hook".parse().unwrap(),
-        description: None,
-        dialect: Default::default(),
         events: vec!["*".parse().unwrap()],
-        tags: Vec::new(),
-        headers: Default::default(),
         state: EndpointState::Disabled { reason: Note::parse("not yet").unwrap(), at: now },
-        secret: Secret::of(&[1; 32]),
-        created_at: now,
-        updated_at: now,
+        ..Endpoint::sample("https://crm.example/hook")
     }
 }
 

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::endpoint::{Bounded, Seconds};
 use super::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
 
 /// Where a delivery stands.
@@ -127,22 +128,63 @@ pub struct AttemptOutcome {
     pub next: NextStep,
 }
 
+/// Seconds between two tries: up to a week.
+type PauseS = Bounded<1, 604_800>;
+type Percent = Bounded<0, 100>;
+
 /// When to try again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
-    /// Pauses after the first, second, … failed attempt.
-    pub pauses: Vec<Duration>,
+    /// Pauses after the first, second, … failed attempt, in seconds.
+    pub pauses_s: Pauses,
     /// The largest part of a pause that is added to it at random, in percent. Only ever added: a receiver that was
     /// promised a pause gets it.
-    pub jitter_percent: u32,
+    pub jitter_percent: Percent,
+    /// With it, the last pause is repeated until the delivery is so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub give_up_after_s: Option<Seconds>,
+}
+
+/// The pauses of a ladder, at most 20.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<PauseS>")]
+pub struct Pauses(Vec<PauseS>);
+
+impl Pauses {
+    const MOST: usize = 20;
+
+    fn after(&self, number: u32) -> Option<PauseS> {
+        (number as usize).checked_sub(1).and_then(|n| self.0.get(n)).copied()
+    }
+}
+
+impl TryFrom<Vec<PauseS>> for Pauses {
+    type Error = &'static str;
+    fn try_from(pauses: Vec<PauseS>) -> Result<Self, &'static str> {
+        if pauses.len() <= Self::MOST { Ok(Self(pauses)) } else { Err("must have at most 20 entries") }
+    }
 }
 
 impl Default for RetryPolicy {
     /// At once, then after 1 minute, 5 minutes, 30 minutes and 2 hours.
     fn default() -> Self {
-        let minutes = |m: u64| Duration::from_secs(60 * m);
-        Self { pauses: vec![minutes(1), minutes(5), minutes(30), minutes(120)], jitter_percent: 10 }
+        let pauses = [60, 300, 1_800, 7_200].map(PauseS::of);
+        Self { pauses_s: Pauses(pauses.to_vec()), jitter_percent: Percent::of(10), give_up_after_s: None }
     }
+}
+
+/// A try that ended: what the policy goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried {
+    /// 1 for the first of the ladder.
+    pub number: u32,
+    /// When the delivery was made.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub now: Timestamp,
+    /// Any number: it picks the jitter.
+    pub luck: u64,
 }
 
 impl RetryPolicy {
@@ -151,24 +193,32 @@ impl RetryPolicy {
 
     /// The same ladder without jitter, for the test clock.
     pub fn without_jitter(self) -> Self {
-        Self { jitter_percent: 0, ..self }
+        Self { jitter_percent: Percent::of(0), ..self }
     }
 
-    /// What follows an attempt that ended at `now`. `luck` is any number: it picks the jitter.
-    pub fn after(&self, number: u32, verdict: &Verdict, now: Timestamp, luck: u64) -> NextStep {
+    /// What follows an attempt.
+    pub fn after(&self, tried: Tried, verdict: &Verdict) -> NextStep {
         let retry_after = match verdict {
             Verdict::Accepted | Verdict::Gone { accepted: true } => return NextStep::Delivered,
             Verdict::Rejected { .. } | Verdict::Gone { accepted: false } => return NextStep::Failed,
             Verdict::Refused { retry_after } => retry_after.map(|d| d.min(Self::LONGEST_RETRY_AFTER)),
         };
-        let Some(pause) = (number as usize).checked_sub(1).and_then(|n| self.pauses.get(n)) else {
+        let Some(pause) = self.pauses_s.after(tried.number).or_else(|| self.last_again(tried)) else {
             return NextStep::Failed;
         };
-        let floor = retry_after.unwrap_or_default().max(*pause);
-        let spread_ms = floor.as_millis() as u64 * u64::from(self.jitter_percent) / 100;
-        let jitter_ms = if spread_ms == 0 { 0 } else { luck % (spread_ms + 1) };
+        let pause = Duration::from_secs(pause.get().into());
+        let floor = retry_after.unwrap_or_default().max(pause);
+        let spread_ms = floor.as_millis() as u64 * u64::from(self.jitter_percent.get()) / 100;
+        let jitter_ms = if spread_ms == 0 { 0 } else { tried.luck % (spread_ms + 1) };
         let wait = floor + Duration::from_millis(jitter_ms);
-        NextStep::RetryAt(now + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::MAX))
+        NextStep::RetryAt(tried.now + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::MAX))
+    }
+
+    /// The last pause, while the delivery is young enough.
+    fn last_again(&self, tried: Tried) -> Option<PauseS> {
+        let patience = chrono::Duration::seconds(self.give_up_after_s?.get().into());
+        let last = self.pauses_s.0.last().copied()?;
+        (tried.now - tried.created_at < patience).then_some(last)
     }
 }
 
@@ -177,35 +227,52 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn refused(seconds: Option<u64>) -> Verdict {
         Verdict::Refused { retry_after: seconds.map(Duration::from_secs) }
+    }
+
+    fn tried(number: u32) -> Tried {
+        Tried { number, created_at: NOW, now: NOW, luck: 9 }
     }
 
     #[test]
     fn the_ladder_is_walked_and_ends() {
         let policy = RetryPolicy::default().without_jitter();
-        let now = Timestamp::UNIX_EPOCH;
         for (number, pause_s) in [(1, 60), (2, 300), (3, 1800), (4, 7200)] {
-            let then = now + chrono::Duration::seconds(pause_s);
-            assert_eq!(policy.after(number, &refused(None), now, 9), NextStep::RetryAt(then));
+            let then = NOW + chrono::Duration::seconds(pause_s);
+            assert_eq!(policy.after(tried(number), &refused(None)), NextStep::RetryAt(then));
         }
-        assert_eq!(policy.after(5, &refused(Some(10)), now, 9), NextStep::Failed);
-        assert_eq!(policy.after(1, &Verdict::Gone { accepted: false }, now, 9), NextStep::Failed);
-        assert_eq!(policy.after(1, &Verdict::Gone { accepted: true }, now, 9), NextStep::Delivered);
-        assert_eq!(policy.after(1, &Verdict::Rejected { why: "invalid_data" }, now, 9), NextStep::Failed);
-        assert_eq!(policy.after(5, &Verdict::Accepted, now, 9), NextStep::Delivered);
+        assert_eq!(policy.after(tried(5), &refused(Some(10))), NextStep::Failed);
+        assert_eq!(policy.after(tried(1), &Verdict::Gone { accepted: false }), NextStep::Failed);
+        assert_eq!(policy.after(tried(1), &Verdict::Gone { accepted: true }), NextStep::Delivered);
+        assert_eq!(policy.after(tried(1), &Verdict::Rejected { why: "invalid_data" }), NextStep::Failed);
+        assert_eq!(policy.after(tried(5), &Verdict::Accepted), NextStep::Delivered);
+    }
+
+    #[test]
+    fn the_last_pause_is_repeated_until_the_delivery_is_too_old() {
+        let ladder = RetryPolicy::default().without_jitter();
+        let policy = RetryPolicy { give_up_after_s: Some(Seconds::of(86_400)), ..ladder };
+        let after = |age_s| {
+            let now = NOW + chrono::Duration::seconds(age_s);
+            policy.after(Tried { now, ..tried(5) }, &refused(None))
+        };
+        assert_eq!(after(86_399), NextStep::RetryAt(NOW + chrono::Duration::seconds(86_399 + 7_200)));
+        assert_eq!(after(86_400), NextStep::Failed);
     }
 
     proptest! {
         #[test]
         fn a_retry_is_never_earlier_than_ladder_and_retry_after(number in 1_u32..5, hint in 0_u64..2_000_000, luck: u64) {
             let policy = RetryPolicy::default();
-            let now = Timestamp::UNIX_EPOCH;
-            let NextStep::RetryAt(at) = policy.after(number, &refused(Some(hint)), now, luck) else {
+            let NextStep::RetryAt(at) = policy.after(Tried { luck, ..tried(number) }, &refused(Some(hint))) else {
                 panic!("tries are left")
             };
-            let floor = policy.pauses[number as usize - 1].as_secs().max(hint.min(24 * 3600)) as i64;
-            let wait_ms = (at - now).num_milliseconds();
+            let pause = policy.pauses_s.after(number).unwrap();
+            let floor = u64::from(pause.get()).max(hint.min(24 * 3600)) as i64;
+            let wait_ms = (at - NOW).num_milliseconds();
             prop_assert!(wait_ms >= floor * 1000);
             prop_assert!(wait_ms <= floor * 1100);
         }

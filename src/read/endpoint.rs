@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::Timestamp;
-use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern};
+use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern, Settings};
 use crate::domain::ids::EndpointId;
 use crate::domain::text::{Name, Note};
 
@@ -25,6 +25,9 @@ pub struct EndpointView {
     pub tags: Vec<Name>,
     /// The names of its extra headers.
     pub headers: Vec<String>,
+    /// How deliveries leave.
+    #[serde(flatten)]
+    pub settings: Settings,
     /// `status`, and when disabled also since when and why.
     #[serde(flatten)]
     pub state: EndpointState,
@@ -44,6 +47,7 @@ impl From<&Endpoint> for EndpointView {
             events: endpoint.events.clone(),
             tags: endpoint.tags.clone(),
             headers: endpoint.headers.keys().cloned().collect(),
+            settings: endpoint.settings.clone(),
             state: endpoint.state.clone(),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
@@ -54,26 +58,17 @@ impl From<&Endpoint> for EndpointView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::endpoint::Secret;
 
     #[test]
     fn a_view_shows_neither_the_secret_nor_the_values_of_headers() {
         let endpoint = Endpoint {
-            id: EndpointId::new(ulid::Ulid(1)),
-            chain: "harvest".parse().unwrap(),
-            url: "https://crm.example/hook".parse().unwrap(),
-            description: None,
-            dialect: Dialect::Standard,
             events: vec!["points.*".parse().unwrap()],
-            tags: vec![],
             headers: [("x-api-key".to_owned(), "hunter2".to_owned())].into(),
             state: EndpointState::Disabled {
                 reason: Note::parse("gone").unwrap(),
                 at: Timestamp::UNIX_EPOCH,
             },
-            secret: Secret::of(&[7; 32]),
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
+            ..Endpoint::sample("https://crm.example/hook")
         };
         let json = serde_json::to_string(&EndpointView::from(&endpoint)).unwrap();
         assert!(!json.contains("whsec_") && !json.contains("hunter2"), "{json}");

@@ -136,6 +136,7 @@ diesel::table! {
         events -> Text,
         tags -> Text,
         credentials -> Binary,
+        settings -> Text,
         disabled_reason -> Nullable<Text>,
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,

@@ -8,9 +8,8 @@ use ulid::Ulid;
 
 use super::*;
 use crate::domain::delivery::Verdict;
-use crate::domain::endpoint::EndpointState;
 use crate::domain::erasure::message_without_person;
-use crate::domain::ids::{EndpointId, MemberId};
+use crate::domain::ids::MemberId;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const AT: i64 = 1_772_562_600;
@@ -272,20 +271,7 @@ fn a_hook_is_named_in_path_and_query_and_nowhere_else() {
         (Dialect::Bubblehouse, "https://a.example/in", "https://a.example/in"),
         (Dialect::Guestiq, "https://a.example/hooks/:name", "https://a.example/hooks/:name"),
     ] {
-        let endpoint = Endpoint {
-            id: EndpointId::new(Ulid(1)),
-            chain: "harvest".parse().unwrap(),
-            url: url.parse().unwrap(),
-            description: None,
-            dialect,
-            events: Vec::new(),
-            tags: Vec::new(),
-            headers: Default::default(),
-            state: EndpointState::Enabled,
-            secret: secret(),
-            created_at: now(),
-            updated_at: now(),
-        };
+        let endpoint = Endpoint { dialect, ..Endpoint::sample(url) };
         assert_eq!(address(&endpoint).as_str(), expected);
     }
 }

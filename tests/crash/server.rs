@@ -114,7 +114,7 @@ pub(crate) async fn send(
 }
 
 pub(crate) async fn make_endpoint(base: &str, url: &str) -> String {
-    let body = json!({ "url": url, "events": ["points.earned"] });
+    let body = json!({ "url": url, "events": ["points.earned"], "rate_limit": null });
     let (status, made) =
         call(base, Method::POST, "/v1/chains/harvest/endpoints", &body).await.expect("an answer");
     assert_eq!(status, 201, "{made}");

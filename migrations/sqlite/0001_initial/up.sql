@@ -143,6 +143,7 @@ CREATE TABLE endpoints (
     events TEXT NOT NULL,
     tags TEXT NOT NULL,
     credentials BLOB NOT NULL,
+    settings TEXT NOT NULL,
     disabled_reason TEXT,
     disabled_at BIGINT,
     created_at BIGINT NOT NULL,

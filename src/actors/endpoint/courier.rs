@@ -83,6 +83,7 @@ impl<D: Depot + 'static> Courier<D> {
         warn: Warn,
     ) -> Self {
         let now = Instant::now();
+        let window = Window::of(errand.endpoint.settings.concurrency);
         Self {
             depot: Rc::new(depot),
             errand: Rc::new(errand),
@@ -91,7 +92,7 @@ impl<D: Depot + 'static> Courier<D> {
             tally,
             warn,
             backlog: Backlog::default(),
-            window: Window::new(),
+            window,
             reading: None.into(),
             sending: FuturesUnordered::new(),
             writing: FuturesUnordered::new(),
@@ -289,11 +290,7 @@ impl<D: Depot + 'static> Courier<D> {
             self.paused_until = Instant::now();
         }
         let old = &self.errand;
-        self.errand = Rc::new(Errand::new(
-            Rc::clone(&old.outbound),
-            orders.endpoint,
-            old.clock.clone(),
-            old.retry.clone(),
-        ));
+        self.errand = Rc::new(Errand::new(Rc::clone(&old.outbound), orders.endpoint, old.clock.clone()));
+        self.window.bound(self.errand.endpoint.settings.concurrency);
     }
 }

@@ -13,7 +13,7 @@ use ulid::Ulid;
 use crate::actors::outbound::{AttemptError, Exchange, Outbound, Target};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::delivery::{Attempt, AttemptOutcome, RetryPolicy, Verdict};
+use crate::domain::delivery::{Attempt, AttemptOutcome, RetryPolicy, Tried, Verdict};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{AttemptId, DeliveryId};
 use crate::store::delivery::DueDelivery;
@@ -45,13 +45,11 @@ pub(super) struct Report {
 
 impl Errand {
     /// Prepares for one configuration.
-    pub(super) fn new(
-        outbound: Rc<Outbound>,
-        endpoint: Arc<Endpoint>,
-        clock: Clock,
-        retry: RetryPolicy,
-    ) -> Self {
+    pub(super) fn new(outbound: Rc<Outbound>, endpoint: Arc<Endpoint>, clock: Clock) -> Self {
         let target = outbound.target(&endpoint);
+        let retry = endpoint.settings.retry.clone();
+        // Under the test clock a pause ends exactly when the ladder says.
+        let retry = if clock.is_test() { retry.without_jitter() } else { retry };
         Self { outbound, endpoint, target, clock, retry }
     }
 
@@ -83,7 +81,8 @@ impl Errand {
             response_body: exchange.as_ref().and_then(Exchange::body_start),
             error,
         };
-        let next = self.retry.after(number, &verdict, now, luck(delivery, number));
+        let tried = Tried { number, created_at, now, luck: luck(delivery, number) };
+        let next = self.retry.after(tried, &verdict);
         Report {
             // What was not sent says nothing of the receiver.
             keeps_up: exchange.is_none() || keeps_up(attempt.status_code, answer.is_some()),

@@ -31,7 +31,6 @@ use super::journal::Journal;
 use super::outbound::Outbound;
 use crate::clock::Clock;
 use crate::domain::address::AddressPolicy;
-use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -67,8 +66,6 @@ pub struct EndpointParts {
     pub clock: Clock,
     /// Where deliveries may go.
     pub policy: Arc<AddressPolicy>,
-    /// When to try again.
-    pub retry: RetryPolicy,
     /// The process's metrics.
     pub metrics: Arc<Metrics>,
     /// Who disables endpoints.
@@ -155,13 +152,13 @@ impl EndpointActor {
     }
 
     fn courier(&self, orders: watch::Receiver<Orders>) -> Courier<StoreDepot> {
-        let EndpointParts { endpoint, store, journal, clock, policy, retry, metrics, on_gone, timeout } =
+        let EndpointParts { endpoint, store, journal, clock, policy, metrics, on_gone, timeout } =
             self.parts.clone();
         let outbound = Outbound::shared(&policy, timeout);
         let (chain, id) = (endpoint.chain.clone(), endpoint.id);
         Courier::new(
             StoreDepot { store, journal, chain, endpoint: id },
-            Errand::new(outbound, Arc::clone(&endpoint), clock, retry),
+            Errand::new(outbound, Arc::clone(&endpoint), clock),
             orders,
             Rc::clone(&self.nudge),
             Tally::new(metrics, &endpoint),

@@ -11,8 +11,8 @@ use super::*;
 use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, AttemptOutcome, NextStep};
-use crate::domain::endpoint::{Dialect, EndpointState, Secret};
-use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
+use crate::domain::endpoint::EndpointState;
+use crate::domain::ids::{DeliveryId, EventId, MemberId};
 use crate::domain::text::Note;
 use crate::store::delivery::DueDelivery;
 
@@ -105,23 +105,6 @@ impl Handler<DisableEndpoint> for Desk {
     }
 }
 
-fn endpoint(url: &str) -> Endpoint {
-    Endpoint {
-        id: EndpointId::new(Ulid(1)),
-        chain: "harvest".parse().unwrap(),
-        url: url.parse().unwrap(),
-        description: None,
-        dialect: Dialect::Standard,
-        events: Vec::new(),
-        tags: Vec::new(),
-        headers: Default::default(),
-        state: EndpointState::Enabled,
-        secret: Secret::of(&[1; 32]),
-        created_at: Default::default(),
-        updated_at: Default::default(),
-    }
-}
-
 fn disabled(mut endpoint: Endpoint) -> Endpoint {
     let reason = Note::parse("maintenance").unwrap();
     endpoint.state = EndpointState::Disabled { reason, at: Default::default() };
@@ -148,7 +131,7 @@ fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let warn = Warn(Desk(Rc::clone(&disabled)).start().recipient());
     let courier = Courier::new(
         Rc::clone(rows),
-        Errand::new(outbound, Arc::clone(&endpoint), clock.clone(), RetryPolicy::default().without_jitter()),
+        Errand::new(outbound, Arc::clone(&endpoint), clock.clone()),
         receiver,
         Rc::clone(&nudge),
         Tally::new(Arc::clone(&metrics), &endpoint),
@@ -181,7 +164,7 @@ async fn every_delivery_is_sent_exactly_once_however_often_it_is_nudged() {
     })
     .await;
     let rows = Rows::of(3000);
-    let run = run(&rows, endpoint(&url));
+    let run = run(&rows, Endpoint::sample(&url));
     while rows.attempts.borrow().len() < 3000 {
         run.nudge.notify_one();
         tokio::task::yield_now().await;
@@ -198,7 +181,7 @@ async fn every_delivery_is_sent_exactly_once_however_often_it_is_nudged() {
 async fn the_ladder_is_walked_as_the_clock_moves_and_every_try_is_written() {
     let (url, _) = answering(b"HTTP/1.1 500 Oops\r\ncontent-length: 6\r\n\r\nsorry!").await;
     let rows = Rows::of(1);
-    let run = run(&rows, endpoint(&url));
+    let run = run(&rows, Endpoint::sample(&url));
     for tries in 1..=5 {
         rows.attempts(tries).await;
         run.clock.move_to(run.clock.now() + chrono::Duration::hours(2));
@@ -218,7 +201,7 @@ async fn a_delivery_whose_attempt_could_not_be_written_is_sent_again() {
     let (url, _) = answering(OK).await;
     let rows = Rows::of(3);
     rows.failing_writes.set(3);
-    let run = run(&rows, endpoint(&url));
+    let run = run(&rows, Endpoint::sample(&url));
     rows.attempts(3).await;
     run.drain().await;
     assert_eq!(rows.settled.borrow().len(), 3);
@@ -228,7 +211,7 @@ async fn a_delivery_whose_attempt_could_not_be_written_is_sent_again() {
 async fn a_receiver_that_is_gone_is_reported_and_gets_nothing_more() {
     let (url, _) = answering(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
     let rows = Rows::of(2000);
-    let run = run(&rows, endpoint(&url));
+    let run = run(&rows, Endpoint::sample(&url));
     rows.attempts(1).await;
     let disabled = Rc::clone(&run.disabled);
     run.drain().await;
@@ -254,11 +237,11 @@ async fn a_late_goodbye_of_the_former_receiver_neither_blames_nor_holds_up_the_n
     })
     .await;
     let rows = Rows::of(1);
-    let former = endpoint(&former);
+    let former = Endpoint::sample(&former);
     let run = run(&rows, former.clone());
     held.notified().await;
     let (url, _) = answering(OK).await;
-    run.orders.send_modify(|orders| orders.endpoint = Arc::new(endpoint(&url)));
+    run.orders.send_modify(|orders| orders.endpoint = Arc::new(Endpoint::sample(&url)));
     for _ in 0..20 {
         tokio::task::yield_now().await; // the courier takes the new orders
     }
@@ -281,12 +264,11 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
     store.migrate().unwrap();
     let metrics = Arc::new(Metrics::new());
     let parts = EndpointParts {
-        endpoint: Arc::new(endpoint("http://127.0.0.1:9/")),
+        endpoint: Arc::new(Endpoint::sample("http://127.0.0.1:9/")),
         journal: Journal::start(&store, metrics.clone(), &crate::actors::journal::Nudges::default()).unwrap(),
         store,
         clock: Clock::test(Timestamp::UNIX_EPOCH),
         policy: Arc::default(),
-        retry: RetryPolicy::default(),
         metrics,
         on_gone: Desk::default().start().recipient(),
         timeout: Duration::from_secs(5),
@@ -305,13 +287,13 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
 async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
     let (url, connections) = answering(OK).await;
     let rows = Rows::of(10);
-    let run = run(&rows, disabled(endpoint(&url)));
+    let run = run(&rows, disabled(Endpoint::sample(&url)));
     run.nudge.notify_one();
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
     assert_eq!((rows.attempts.borrow().len(), connections.get()), (0, 0));
-    run.orders.send_modify(|orders| orders.endpoint = Arc::new(endpoint(&url)));
+    run.orders.send_modify(|orders| orders.endpoint = Arc::new(Endpoint::sample(&url)));
     rows.attempts(10).await;
     run.drain().await;
 }
@@ -319,7 +301,7 @@ async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
 #[actix::test]
 async fn a_url_that_cannot_be_reached_any_more_fails_in_the_log() {
     let rows = Rows::of(1);
-    let run = run(&rows, endpoint("http://10.0.0.1/"));
+    let run = run(&rows, Endpoint::sample("http://10.0.0.1/"));
     rows.attempts(1).await;
     run.drain().await;
     let error = rows.attempts.borrow()[0].error.clone().unwrap();
@@ -331,7 +313,7 @@ async fn a_url_that_cannot_be_reached_any_more_fails_in_the_log() {
 async fn draining_cuts_off_what_does_not_finish_and_keeps_it_due() {
     let (url, connections) = receiver(|mut tcp| async move { while take_request(&mut tcp).await {} }).await;
     let rows = Rows::of(3);
-    let run = run(&rows, endpoint(&url));
+    let run = run(&rows, Endpoint::sample(&url));
     while connections.get() < 3 {
         tokio::task::yield_now().await;
     }
@@ -345,7 +327,7 @@ async fn draining_cuts_off_what_does_not_finish_and_keeps_it_due() {
 #[actix::test]
 async fn the_courier_ends_when_nobody_gives_orders() {
     let rows = Rows::of(0);
-    let run = run(&rows, endpoint("http://127.0.0.1:9/"));
+    let run = run(&rows, Endpoint::sample("http://127.0.0.1:9/"));
     drop(run.orders);
     run.task.await.unwrap();
 }

@@ -49,6 +49,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct Target {
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
+    timeout: Duration,
 }
 
 /// How an attempt went.
@@ -137,7 +138,9 @@ impl Outbound {
             .map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)))
             .collect::<Option<_>>()
             .ok_or(AttemptError::Unsendable("headers"))?;
-        Ok(Target { uri, headers })
+        // The connections' own limits go by ours.
+        let timeout = endpoint.settings.timeout().min(self.timeout);
+        Ok(Target { uri, headers, timeout })
     }
 
     /// Sends one request and reads the answer, within the deadline.
@@ -146,9 +149,9 @@ impl Outbound {
         let status = Cell::new(None);
         let trace = Rc::new(Trace::default());
         let exchange = trace.follow(self.exchange(target, request, &trace, &status));
-        let outcome = match tokio::time::timeout(self.timeout, exchange).await {
+        let outcome = match tokio::time::timeout(target.timeout, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(AttemptError::TimedOut(self.timeout)),
+            Err(_) => Err(AttemptError::TimedOut(target.timeout)),
         };
         Exchange { outcome, status: status.get(), duration: started.elapsed() }
     }

@@ -8,8 +8,6 @@ use tokio::net::TcpListener;
 
 use super::receiver::{OK, answering, receiver, take_request};
 use super::*;
-use crate::domain::endpoint::{Dialect, EndpointState, Secret};
-use crate::domain::ids::EndpointId;
 
 /// Short, so that the tests are quick; long enough for a busy machine to answer over loopback.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -19,29 +17,12 @@ fn outbound(allow: &str) -> Outbound {
     Outbound::new(Arc::new(policy), TIMEOUT)
 }
 
-fn endpoint(url: &str) -> Endpoint {
-    Endpoint {
-        id: EndpointId::new(ulid::Ulid(1)),
-        chain: "harvest".parse().unwrap(),
-        url: url.parse().unwrap(),
-        description: None,
-        dialect: Dialect::Standard,
-        events: Vec::new(),
-        tags: Vec::new(),
-        headers: Default::default(),
-        state: EndpointState::Enabled,
-        secret: Secret::of(&[1; 32]),
-        created_at: Default::default(),
-        updated_at: Default::default(),
-    }
-}
-
 fn request() -> SignedRequest {
     SignedRequest { headers: vec![("content-type", "application/json".into())], body: "{}".into() }
 }
 
 async fn send(outbound: &Outbound, url: &str) -> Exchange {
-    outbound.attempt(&outbound.target(&endpoint(url)).unwrap(), &request()).await
+    outbound.attempt(&outbound.target(&Endpoint::sample(url)).unwrap(), &request()).await
 }
 
 /// A receiver that takes one request, writes `head`, then `bytes` again and again, pausing in between.
@@ -226,7 +207,7 @@ async fn redirects_are_not_followed() {
 #[actix::test]
 async fn every_dial_obeys_the_policy_whatever_the_host_looks_like() {
     let (url, visits) = answering(OK).await;
-    let port = endpoint(&url).url.port().unwrap();
+    let port = Endpoint::sample(&url).url.port().unwrap();
     let strict = outbound("198.51.100.0/24");
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]"] {
         let exchange = send(&strict, &format!("http://{host}:{port}/")).await;
@@ -244,7 +225,7 @@ async fn every_dial_obeys_the_policy_whatever_the_host_looks_like() {
 #[actix::test]
 async fn plain_http_is_refused_once_the_flag_is_gone() {
     let outbound = Outbound::new(Arc::default(), TIMEOUT);
-    let error = outbound.target(&endpoint("http://example.com/")).unwrap_err();
+    let error = outbound.target(&Endpoint::sample("http://example.com/")).unwrap_err();
     assert!(error.to_string().contains("--allow-http"), "{error}");
 }
 
@@ -289,7 +270,7 @@ async fn idle_connections_are_hung_up() {
 async fn headers_and_body_arrive_as_signed() {
     let (url, seen) = echo().await;
     let outbound = outbound("127.0.0.0/8");
-    let mut endpoint = endpoint(&url);
+    let mut endpoint = Endpoint::sample(&url);
     endpoint.headers = [("X-Tenant".into(), "harvest".into()), ("Content-Type".into(), "evil".into())].into();
     let target = outbound.target(&endpoint).unwrap();
     assert_eq!(outbound.attempt(&target, &request()).await.status, Some(200));

@@ -140,7 +140,7 @@ impl Client {
         events: &[String],
     ) -> Result<(String, String), CallError> {
         let path = format!("/v1/chains/{chain}/endpoints");
-        let body = serde_json::json!({ "url": url, "events": events });
+        let body = serde_json::json!({ "url": url, "events": events, "rate_limit": null });
         let made = self.call("POST", &path, Some(&body)).await?;
         match (made["id"].as_str(), made["secret"].as_str()) {
             (Some(id), Some(secret)) => Ok((id.to_owned(), secret.to_owned())),

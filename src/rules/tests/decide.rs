@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::effect::RuleFailure;
-use crate::domain::endpoint::{Dialect, EndpointState, Secret};
+use crate::domain::endpoint::EndpointState;
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::money::Points;
@@ -30,16 +30,10 @@ pub(super) fn endpoint(n: u128, events: &[&str], tags: &[&str]) -> Arc<Endpoint>
     Arc::new(Endpoint {
         id: EndpointId::new(Ulid(n)),
         chain: chain().id,
-        url: "https://example.com/".parse().unwrap(),
-        description: None,
-        dialect: Dialect::Standard,
         events: events.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         tags: tags.iter().map(|tag| Name::parse(tag).unwrap()).collect(),
-        headers: Default::default(),
         state: EndpointState::Disabled { reason: Note::parse("paused").unwrap(), at: now },
-        secret: Secret::of(&[1; 32]),
-        created_at: now,
-        updated_at: now,
+        ..Endpoint::sample("https://example.com/")
     })
 }
 

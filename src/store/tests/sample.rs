@@ -10,7 +10,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, PeopleChanges, SourceChange, SourceOrigin, Wake};
 use crate::domain::delivery::{Attempt, AttemptOutcome, NewDelivery, NextStep};
 use crate::domain::effect::Cause;
-use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, Secret};
+use crate::domain::endpoint::{Endpoint, Lane, Settings};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, ChainAccount, Transfer};
@@ -190,16 +190,10 @@ pub(in crate::store) fn endpoint(n: u64) -> Endpoint {
     Endpoint {
         id: endpoint_id(n),
         chain: harvest(),
-        url: "https://crm.example.com/hooks".parse().unwrap(),
-        description: None,
-        dialect: Dialect::Standard,
         events: vec!["points.*".parse().unwrap()],
-        tags: Vec::new(),
         headers: [("X-Api-Key".to_owned(), "k3y".to_owned())].into(),
-        state: EndpointState::Enabled,
-        secret: Secret::of(&[5; 32]),
-        created_at: at(0),
-        updated_at: at(0),
+        settings: Settings { lane: Lane::Member, ..Settings::default() },
+        ..Endpoint::sample("https://crm.example.com/hooks")
     }
 }
 
