@@ -57,16 +57,15 @@ struct Data<'a> {
     source_event: Option<Cow<'a, str>>,
 }
 
-impl Collector {
-    fn order_of(&self, body: &[u8]) -> Option<u64> {
-        let message: Message<'_> = serde_json::from_slice(body).ok()?;
-        self.workload.number_of(&message.data.source_event?)
-    }
+/// The number of the order that a message is about; `None` when it is not about one of this run.
+pub(super) fn order_of(workload: &Workload, body: &[u8]) -> Option<u64> {
+    let message: Message<'_> = serde_json::from_slice(body).ok()?;
+    workload.number_of(&message.data.source_event?)
 }
 
 impl Handler for Collector {
     fn arrived(&mut self, arrival: &Arrival<'_>) {
-        let (Some(order), Some(bit)) = (self.order_of(arrival.body), bit_of(arrival.id())) else {
+        let (Some(order), Some(bit)) = (order_of(&self.workload, arrival.body), bit_of(arrival.id())) else {
             self.counted.foreign += 1;
             return;
         };

@@ -11,7 +11,10 @@
 
 mod book;
 mod collector;
+mod deaf;
+mod deliver;
 mod ndjson;
+mod plain;
 mod process;
 mod report;
 mod run;
@@ -37,6 +40,7 @@ Examples:
   punchcard bench --rate 1000 --seconds 60               open loop: latencies free of coordinated omission
   punchcard bench --target http://127.0.0.1:8080 --key pck_… --chain harvest
   punchcard bench -- --workers 1                         what stands after -- goes to the server
+  punchcard bench deliver --deliveries 1000000           how a backlog of a million drains
 
 Latencies count from the moment an order was due (with --rate) or written (without).
 Exit code 1 when anything was lost or wrongly signed.";
@@ -45,23 +49,12 @@ Exit code 1 when anything was lost or wrongly signed.";
 ///
 /// Starts a server of its own on a throwaway database, or drives a running one with --target.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct Bench {
-    /// Drive this running server instead of starting one; it must be able to reach 127.0.0.1
-    #[arg(long, value_name = "URL", requires = "key", conflicts_with_all = ["database", "rules"])]
-    target: Option<url::Url>,
-    /// An admin key of the running server
-    #[arg(long, value_name = "KEY", requires = "target")]
-    key: Option<String>,
-    /// The chain to send to [default: the first of the rules folder]
-    #[arg(long, value_name = "CHAIN")]
-    chain: Option<ChainId>,
-    /// Keep the data of the started server here [default: a temporary SQLite file]
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-    /// The rules folder of the started server [default: ./rules if it exists, else the sample chain]
-    #[arg(long, value_name = "DIR")]
-    rules: Option<PathBuf>,
+    #[command(subcommand)]
+    only: Option<Only>,
+    #[command(flatten)]
+    which: Which,
     /// How orders travel: many on one streamed request, or one request each
     #[arg(long, value_enum, default_value_t = Mode::Ndjson)]
     mode: Mode,
@@ -101,9 +94,39 @@ pub(super) struct Bench {
     /// Same seed, same orders
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// So many other endpoints want the same, at a receiver that never answers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    hanging: u32,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A part of it alone.
+#[derive(Debug, clap::Subcommand)]
+enum Only {
+    /// Delivering alone: lets deliveries pile up, and measures how they drain
+    Deliver(deliver::Deliver),
+}
+
+/// Which server is measured.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Drive this running server instead of starting one; it must be able to reach 127.0.0.1
+    #[arg(long, value_name = "URL", requires = "key", conflicts_with_all = ["database", "rules"])]
+    target: Option<url::Url>,
+    /// An admin key of the running server
+    #[arg(long, value_name = "KEY", requires = "target")]
+    key: Option<String>,
+    /// The chain to send to [default: the first of the rules folder]
+    #[arg(long, value_name = "CHAIN")]
+    chain: Option<ChainId>,
+    /// Keep the data of the started server here [default: a temporary SQLite file]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The rules folder of the started server [default: ./rules if it exists, else the sample chain]
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// More flags for the started server
     #[arg(last = true, value_name = "SERVE FLAGS", conflicts_with = "target")]
     serve_flags: Vec<String>,
@@ -159,13 +182,22 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(verb: &Bench) -> Result<(), Failure> {
+    if let Some(Only::Deliver(deliver)) = &verb.only {
+        let report = deliver::run(deliver)?;
+        print(deliver.json, &report, || report.to_text());
+        return report.verdict();
+    }
     let report = run::run(verb)?;
-    if verb.json {
+    print(verb.json, &report, || report.to_text());
+    report.verdict()
+}
+
+fn print<R: serde::Serialize>(json: bool, report: &R, to_text: impl FnOnce() -> String) {
+    if json {
         let json =
-            serde_json::to_string_pretty(&report).unwrap_or_else(|_| unreachable!("plain structs serialize"));
+            serde_json::to_string_pretty(report).unwrap_or_else(|_| unreachable!("plain structs serialize"));
         out::line(format_args!("{json}"));
     } else {
-        out::text(&report.to_text());
+        out::text(&to_text());
     }
-    report.verdict()
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 
 use super::book::Book;
 use super::collector::{Collector, Counted};
+use super::deaf::Deaf;
 use super::process::Process;
 use super::report::{Latencies, Report, ServerCost};
 use super::sender::{Load, Plan, Sender, Tally};
@@ -35,7 +36,7 @@ impl From<CallError> for Failure {
 /// Why it could not be run to its end, for people.
 pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
     let runtime = runtime()?;
-    let server = Server::of(bench)?;
+    let server = Server::of(&bench.which)?;
     let mut client = Client::new(server.access.clone());
     runtime.block_on(server.prepare(&mut client))?;
     let rss_idle_mib = server.process().and_then(Process::rss_mib);
@@ -52,6 +53,8 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
         TcpListener::bind("127.0.0.1:0").map_err(|e| Failure::because("cannot listen for webhooks", &e))?;
     client.reconnect(); // the old connection may have been idle for longer than the server keeps it
     let endpoint = runtime.block_on(subscribe(bench, &server, &mut client, &listener))?;
+    let deaf = Deaf::listen()?;
+    let hanging = runtime.block_on(deaf.subscribe(bench.hanging, &bench.events, &server, &mut client))?;
     let cpu = || (server.process().and_then(Process::cpu_s), Process::this().cpu_s());
     let cpu_before = cpu();
     let mut report = measure(bench, &server, workload, listener, endpoint.key)?;
@@ -65,9 +68,11 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
     });
     report.bench_cpu_s = spent(cpu_before.1, cpu_after.1);
     // An endpoint that nobody listens at would be retried for hours in a database that is kept.
-    let path = format!("/v1/chains/{}/endpoints/{}", server.chain, endpoint.id);
     client.reconnect(); // likewise
-    runtime.block_on(client.call("DELETE", &path, None))?;
+    for id in hanging.iter().chain([&endpoint.id]) {
+        let path = format!("/v1/chains/{}/endpoints/{id}", server.chain);
+        runtime.block_on(client.call("DELETE", &path, None))?;
+    }
     Ok(report)
 }
 
@@ -75,7 +80,7 @@ fn spent(before: Option<f64>, after: Option<f64>) -> Option<f64> {
     Some(after? - before?)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,7 +88,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Tells the keys of this run from those of every other.
-fn run_id() -> Result<String, Failure> {
+pub(super) fn run_id() -> Result<String, Failure> {
     let random =
         getrandom::u32().map_err(|e| Failure::Failed(format!("the system gave no random numbers: {e}")))?;
     Ok(format!("bench-{random:08x}"))
@@ -175,7 +180,7 @@ fn measure(
 }
 
 /// Sends a plan's orders on a thread of its own and waits until all are answered.
-fn send(
+pub(super) fn send(
     plan: Plan,
     mode: Mode,
     book: Arc<Book>,

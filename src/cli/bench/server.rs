@@ -14,7 +14,7 @@ use crate::cli::serve::Stops;
 use crate::cli::{Failure, new_key, sample};
 use crate::config::setting::Setting;
 
-use super::Bench;
+use super::Which;
 use super::process::Process;
 
 /// Encrypts secrets in a PostgreSQL database that is used for benchmarks: no secret worth keeping is in it.
@@ -31,9 +31,16 @@ pub(super) struct Server {
     pub(super) access: Access,
     /// The chain to send to.
     pub(super) chain: String,
-    child: Option<Child>,
+    ours: Option<Ours>,
+}
+
+/// A server that we started.
+#[derive(Debug)]
+struct Ours {
+    child: Child,
+    command: Command,
     /// Deleted with everything in it after the child has ended.
-    _folder: Option<TempDir>,
+    folder: TempDir,
 }
 
 impl Server {
@@ -41,14 +48,14 @@ impl Server {
     ///
     /// # Errors
     /// Why there is none, for people.
-    pub(super) fn of(bench: &Bench) -> Result<Self, Failure> {
-        match (&bench.target, &bench.key) {
-            (Some(target), Some(key)) => Self::running(target, key, bench),
-            _ => Self::start(bench),
+    pub(super) fn of(which: &Which) -> Result<Self, Failure> {
+        match (&which.target, &which.key) {
+            (Some(target), Some(key)) => Self::running(target, key, which),
+            _ => Self::start(which),
         }
     }
 
-    fn running(target: &url::Url, key: &str, bench: &Bench) -> Result<Self, Failure> {
+    fn running(target: &url::Url, key: &str, which: &Which) -> Result<Self, Failure> {
         let usage = |problem: &str| Failure::Usage(format!("--target {target}: {problem}"));
         let (Some(host), Some(port)) = (target.host_str(), target.port_or_known_default()) else {
             return Err(usage("has no host; write for example http://127.0.0.1:8080"));
@@ -56,45 +63,58 @@ impl Server {
         if target.scheme() != "http" {
             return Err(usage("only http is spoken here, so that TLS is not what is measured"));
         }
-        let chain = bench.chain.as_ref().map_or(sample::CHAIN, |chain| chain.as_str()).to_owned();
+        let chain = which.chain.as_ref().map_or(sample::CHAIN, |chain| chain.as_str()).to_owned();
         let access = Access { authority: format!("{host}:{port}"), key: key.to_owned() };
-        Ok(Self { access, chain, child: None, _folder: None })
+        Ok(Self { access, chain, ours: None })
     }
 
-    fn start(bench: &Bench) -> Result<Self, Failure> {
+    fn start(which: &Which) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new()
             .prefix("punchcard-bench-")
             .tempdir()
             .map_err(|e| Failure::because("cannot make a temporary folder", &e))?;
-        let rules = rules_folder(bench, folder.path())?;
-        let chain = match &bench.chain {
+        let rules = rules_folder(which, folder.path())?;
+        let chain = match &which.chain {
             Some(chain) => chain.to_string(),
             None => crate::cli::serve::first_chain(&rules).ok_or_else(|| {
                 Failure::Usage(format!("--rules {}: there is no chain in it", rules.display()))
             })?,
         };
         let key = new_key()?.reveal().to_owned();
-        let mut child = command(bench, folder.path(), &rules, &key)?
-            .spawn()
-            .map_err(|e| Failure::because("cannot start the server", &e))?;
+        let mut command = command(which, folder.path(), &rules, &key)?;
+        let access = Access { authority: String::new(), key };
+        let child = spawn(&mut command)?;
         end_with_us(&child, folder.path())?;
         // From here on dropping the server ends the child.
-        let address = address_of(&mut child);
-        let mut server = Self {
-            access: Access { authority: String::new(), key },
-            chain,
-            child: Some(child),
-            _folder: Some(folder),
-        };
-        server.access.authority = address.ok_or_else(|| {
+        let ours = Ours { child, command, folder };
+        let mut server = Self { access, chain, ours: Some(ours) };
+        server.find_address()?;
+        Ok(server)
+    }
+
+    /// Stops it and starts it anew with what it had. `None` when it is not ours.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub(super) fn restart(&mut self) -> Result<Option<()>, Failure> {
+        let Some(ours) = &mut self.ours else { return Ok(None) };
+        ours.stop();
+        ours.child = spawn(&mut ours.command)?;
+        end_with_us(&ours.child, ours.folder.path())?;
+        self.find_address().map(Some)
+    }
+
+    fn find_address(&mut self) -> Result<(), Failure> {
+        let address = self.ours.as_mut().and_then(|ours| address_of(&mut ours.child));
+        self.access.authority = address.ok_or_else(|| {
             Failure::Failed("the server ended before it was ready; its reason is above".to_owned())
         })?;
-        Ok(server)
+        Ok(())
     }
 
     /// The server's process, when it is ours.
     pub(super) fn process(&self) -> Option<Process> {
-        self.child.as_ref().map(|child| Process(child.id()))
+        self.ours.as_ref().map(|ours| Process(ours.child.id()))
     }
 
     /// Waits until the server takes work, and makes the chain if it has none of that name.
@@ -120,9 +140,15 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Ours {
     fn drop(&mut self) {
-        let Some(child) = &mut self.child else { return };
+        self.stop();
+    }
+}
+
+impl Ours {
+    fn stop(&mut self) {
+        let child = &mut self.child;
         let _ = kill_process(Pid::from_child(child), Signal::TERM);
         let (ended, wait) = std::sync::mpsc::channel::<()>();
         let begun = Instant::now();
@@ -135,6 +161,10 @@ impl Drop for Server {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+fn spawn(command: &mut Command) -> Result<Child, Failure> {
+    command.spawn().map_err(|e| Failure::because("cannot start the server", &e))
 }
 
 /// A benchmark that is told to stop takes its server and its files with it.
@@ -153,9 +183,9 @@ fn end_with_us(child: &Child, folder: &Path) -> Result<(), Failure> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(|_| ()).map_err(fail)
 }
 
-fn rules_folder(bench: &Bench, folder: &Path) -> Result<PathBuf, Failure> {
+fn rules_folder(which: &Which, folder: &Path) -> Result<PathBuf, Failure> {
     let here = Path::new(Setting::Rules.default());
-    let given = bench.rules.as_deref().or_else(|| Some(here).filter(|rules| rules.is_dir()));
+    let given = which.rules.as_deref().or_else(|| Some(here).filter(|rules| rules.is_dir()));
     match given {
         // The child has its own working directory.
         Some(rules) => {
@@ -169,9 +199,9 @@ fn rules_folder(bench: &Bench, folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn command(bench: &Bench, folder: &Path, rules: &Path, key: &str) -> Result<Command, Failure> {
+fn command(which: &Which, folder: &Path, rules: &Path, key: &str) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::because("cannot find this program", &e))?;
-    let database = match &bench.database {
+    let database = match &which.database {
         Some(url) => absolute_database(url),
         None => format!("sqlite://{}", folder.join("bench.db").display()),
     };
@@ -187,7 +217,7 @@ fn command(bench: &Bench, folder: &Path, rules: &Path, key: &str) -> Result<Comm
     }
     command.args(["serve", "--bind", "127.0.0.1:0", "--allow-private", "127.0.0.0/8", "--allow-http"]);
     command.args(["--log-level", "warn", "--database", &database, "--rules"]).arg(rules);
-    command.args(&bench.serve_flags).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(&which.serve_flags).stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
 }
 

@@ -33,6 +33,7 @@ pub(in crate::cli) struct Arrival<'a> {
 
 #[derive(Debug)]
 struct Head {
+    path: String,
     id: String,
     timestamp: String,
     signature: String,
@@ -60,6 +61,11 @@ impl Arrival<'_> {
     /// The `webhook-id`.
     pub(in crate::cli) fn id(&self) -> &str {
         &self.head.id
+    }
+
+    /// The path it was sent to.
+    pub(in crate::cli) fn path(&self) -> &str {
+        &self.head.path
     }
 
     /// Whether one of its signatures was made with this key.
@@ -155,6 +161,7 @@ impl Head {
             value(request.headers, name).map(|v| String::from_utf8_lossy(v).into_owned()).unwrap_or_default()
         };
         Self {
+            path: request.path.unwrap_or_default().to_owned(),
             id: text("webhook-id"),
             timestamp: text("webhook-timestamp"),
             signature: text("webhook-signature"),
