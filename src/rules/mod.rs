@@ -53,6 +53,7 @@ pub mod manifest;
 mod native;
 mod payload;
 pub mod program;
+mod reads;
 mod records;
 pub mod reference;
 pub mod report;

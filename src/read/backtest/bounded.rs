@@ -37,8 +37,8 @@ impl Reader {
         candidate: Candidate,
         range: Range,
     ) -> Result<Backtested, BacktestFailure> {
-        let alone = self.1.clone().try_acquire_owned().map_err(|_| BacktestFailure::Busy)?;
-        let store = self.0.clone();
+        let alone = self.backtests.clone().try_acquire_owned().map_err(|_| BacktestFailure::Busy)?;
+        let store = self.store.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _alone = alone; // until it is done, whether or not anybody waits for it
             let (plan, stored) = Stored::open(store, Readers::Outsiders, &chain, candidate, range)?;

@@ -9,6 +9,7 @@
 
 mod bounded;
 mod log;
+mod reading;
 mod stored;
 
 use std::num::NonZeroUsize;
@@ -24,6 +25,7 @@ pub use crate::rules::backtest::{CSV_HEAD, Line, Report};
 pub use crate::rules::diagnostic::Diagnostic;
 pub use bounded::{AT_ONCE, Backtested, MOST_EVENTS, MOST_TIME};
 pub use log::{Current, LogFile};
+pub use reading::{AT_ONCE as LIVES_AT_ONCE, Unread};
 pub use stored::{Candidate, Range, Readers, Stored};
 
 /// Guests in one look.
