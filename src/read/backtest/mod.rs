@@ -21,7 +21,7 @@ use crate::domain::ids::{MemberId, SourceId};
 use crate::rules::backtest::{BacktestError, Outcome, Plan};
 use crate::store::StoreError;
 
-pub use crate::rules::backtest::{CSV_HEAD, Line, Report};
+pub use crate::rules::backtest::{Line, Report, Table};
 pub use crate::rules::diagnostic::Diagnostic;
 pub use bounded::{AT_ONCE, Backtested, MOST_EVENTS, MOST_TIME};
 pub use log::{Current, LogFile};

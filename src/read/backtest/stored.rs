@@ -340,3 +340,26 @@ impl Elsewhere for Archive<'_> {
         self.find(|conn, chain| store::parked::find(conn, chain, code))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_with_the_events_or_with_the_time() {
+        let hour = std::time::Duration::from_secs(3600);
+        let now = Instant::now();
+        let of = |events, ends| Patience { events, ends };
+        for (mut patience, first, second) in [
+            (of(5, None), true, false),
+            (of(6, Some(now + hour)), true, true),
+            (of(2, None), false, false),
+            (of(6, now.checked_sub(hour)), false, false),
+            (Patience::ENDLESS, true, true),
+        ] {
+            let shown = format!("{patience:?}");
+            let spent = [patience.spend(3).is_ok(), patience.spend(3).is_ok()];
+            assert_eq!(spent, [first, second], "{shown}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub use super::records::Elsewhere;
 pub use life::Life;
 pub use report::{Change, Left, Line, Outcome, Report, SelfCheck, Side};
 pub use sought::Sought;
-pub use text::CSV_HEAD;
+pub use text::Table;
 
 /// Why a backtest cannot be done.
 #[derive(Debug, Clone, thiserror::Error)]
