@@ -16,7 +16,7 @@ use crate::config::flags::StoreFlags;
 use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
 use crate::read::backtest::{
-    BacktestFailure, CSV_HEAD, Candidate, Current, Guests, LogFile, Progress, Range, Readers, Stored,
+    BacktestFailure, Candidate, Current, Guests, LogFile, Progress, Range, Readers, Stored, Table,
     run as live,
 };
 use crate::rules::backtest::Plan;
@@ -69,11 +69,14 @@ pub(super) struct Backtest {
     #[arg(long, value_name = "FILE")]
     log_file: Option<PathBuf>,
     /// Print the report as JSON
-    #[arg(long, conflicts_with = "csv")]
+    #[arg(long, conflicts_with_all = ["csv", "ndjson"])]
     json: bool,
     /// Print a table of all members for whom anything differs
     #[arg(long)]
     csv: bool,
+    /// Print all members for whom anything differs as JSON, one a line
+    #[arg(long, conflicts_with = "csv")]
+    ndjson: bool,
     /// Threads to work with [default: the machine's]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -234,13 +237,18 @@ impl Backtest {
             .unwrap_or_else(machine)
             .min(NonZeroUsize::new(MOST_THREADS).unwrap_or(NonZeroUsize::MIN));
         let mut bar = Bar::new();
-        if self.csv {
-            out::text(CSV_HEAD);
+        let table = match (self.csv, self.ndjson) {
+            (true, _) => Some(Table::Csv),
+            (_, true) => Some(Table::Ndjson),
+            _ => None,
+        };
+        if let Some(table) = table {
+            out::text(table.head());
         }
         let report = live(plan, guests, threads, |progress, line| {
-            if let Some(line) = line.filter(|_| self.csv) {
+            if let Some((line, table)) = line.zip(table) {
                 bar.clear();
-                out::text(&line.to_csv());
+                out::text(&table.member(line));
             }
             bar.lived(progress);
             ControlFlow::Continue(())
@@ -251,7 +259,7 @@ impl Backtest {
             let json = serde_json::to_string_pretty(&report)
                 .unwrap_or_else(|_| unreachable!("plain structs serialize"));
             out::line(format_args!("{json}"));
-        } else if !self.csv {
+        } else if table.is_none() {
             out::text(&report.to_text());
         }
         Ok(())

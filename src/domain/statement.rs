@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::Timestamp;
 use super::ledger::{Account, ChainAccount};
@@ -104,13 +105,28 @@ impl Statements {
 
 impl Holding {
     fn undo(&mut self, line: Line<'_>) {
-        for (account, sign) in [(line.credit, -1), (line.debit, 1)] {
+        self.count(Line { debit: line.credit, credit: line.debit, ..line });
+    }
+
+    fn count(&mut self, line: Line<'_>) {
+        for (account, sign) in [(line.credit, 1), (line.debit, -1)] {
             match account {
                 Account::Member(_) => self.balance.0 += sign * line.amount.0,
                 Account::Pending(_) => self.pending.0 += sign * line.amount.0,
                 Account::Chain(_) => {}
             }
         }
+    }
+}
+
+/// What a member's lines add up to, in whatever order they come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Held(BTreeMap<SmolStr, Holding>);
+
+impl Held {
+    /// Adds a line.
+    pub fn add(&mut self, line: Line<'_>) {
+        self.0.entry(line.wallet.into()).or_default().count(line);
     }
 }
 

@@ -45,7 +45,7 @@ impl Reader {
     /// The store failed.
     pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
         // With the engine's connections: nobody is let in or kept out because others list.
-        let found = self.0.read(move |conn| store::key::find_by_hash(conn, &hash)).await?;
+        let found = self.store.read(move |conn| store::key::find_by_hash(conn, &hash)).await?;
         Ok(found.filter(|key| key.revoked_at.is_none()).map(KeyView::of))
     }
 

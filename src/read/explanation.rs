@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::backtest::Unread;
 use super::ledger::TransferView;
 use super::program::PublicationView;
 use super::source_event::SourceDetail;
@@ -11,6 +12,7 @@ use crate::domain::effect::{API, Cause, ENGINE};
 use crate::domain::ids::{MemberId, TransferId};
 use crate::rules::cut;
 use crate::rules::program::Sources;
+use crate::rules::verdict::Value;
 use crate::store::{self, DbConn, at_one_instant};
 
 /// A ledger line with everything that it came of.
@@ -36,6 +38,9 @@ enum Because {
         text: Option<String>,
         /// The constants and functions that it used, as they were in that version.
         uses: Vec<String>,
+        /// What it had read.
+        #[serde(flatten)]
+        reads: Reads,
         /// That version.
         version: Option<PublicationView>,
     },
@@ -55,8 +60,37 @@ enum Because {
     },
 }
 
+/// What a rule had read of the member and of what happened.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Reads {
+    Known {
+        reads: Vec<Value>,
+    },
+    Unknown {
+        /// Always `null`.
+        reads: (),
+        reads_missing: Unread,
+    },
+}
+
+impl From<Result<Vec<Value>, Unread>> for Reads {
+    fn from(read: Result<Vec<Value>, Unread>) -> Self {
+        match read {
+            Ok(reads) => Self::Known { reads },
+            Err(reads_missing) => Self::Unknown { reads: (), reads_missing },
+        }
+    }
+}
+
+/// Whether a rule wrote a line.
+fn is_a_rules(cause: &Cause) -> bool {
+    let who = cause.at.split_once(':').map_or(&*cause.at, |(who, _)| who);
+    who != API && who != ENGINE
+}
+
 impl Because {
-    fn of(cause: &Cause, program: Option<(PublicationView, Sources)>) -> Self {
+    fn of(cause: &Cause, program: Option<(PublicationView, Sources)>, reads: Option<Reads>) -> Self {
         let what = cause.rule.to_string();
         match cause.at.split_once(':') {
             Some((API, key)) => return Self::Person { key: Some(key.to_owned()), what },
@@ -68,9 +102,9 @@ impl Because {
         let uses = uses.into_iter().flatten().map(str::to_owned).collect();
         let text = text.map(str::to_owned);
         let version = program.map(|(version, _)| version);
-        match &*cause.at == ENGINE {
-            true => Self::Engine { what, version },
-            false => Self::Rule { rule: what, at: cause.at.to_string(), text, uses, version },
+        match reads {
+            None => Self::Engine { what, version },
+            Some(reads) => Self::Rule { rule: what, at: cause.at.to_string(), text, uses, reads, version },
         }
     }
 }
@@ -86,6 +120,7 @@ impl Reader {
         member: MemberId,
         line: TransferId,
     ) -> Result<Option<ExplainedTransfer>, ReadError> {
+        let of_chain = chain.clone();
         let look = move |conn: &mut DbConn| {
             let Some(line) = store::ledger::get(conn, &chain, member, line)? else { return Ok(None) };
             let program = store::program::get(conn, &chain, line.cause.program_version)?;
@@ -101,7 +136,13 @@ impl Reader {
                 Ok::<_, ReadError>((PublicationView::of(stored.publication), sources))
             })
             .transpose()?;
-        let because = Because::of(&line.cause, program);
+        let was_replayed = source.as_ref().is_some_and(|source| source.runs > 1);
+        let reads = match is_a_rules(&line.cause) {
+            true if was_replayed => Some(Err(Unread::Replayed)),
+            true => Some(self.what_was_read(of_chain, member, line.clone()).await?),
+            false => None,
+        };
+        let because = Because::of(&line.cause, program, reads.map(Reads::from));
         let input = source.map(SourceDetail::of).transpose()?;
         Ok(Some(ExplainedTransfer { line: line.into(), because, input }))
     }

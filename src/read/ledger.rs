@@ -37,6 +37,12 @@ pub struct TransferView {
     pub at: Timestamp,
 }
 
+/// A line as far as sums care.
+pub(super) fn as_stated(line: &StoredTransfer) -> Line<'_> {
+    let StoredTransfer { wallet, debit, credit, amount, at, .. } = line;
+    Line { wallet, debit: *debit, credit: *credit, amount: *amount, at: *at }
+}
+
 impl From<StoredTransfer> for TransferView {
     fn from(stored: StoredTransfer) -> Self {
         Self {
@@ -89,15 +95,8 @@ impl Reader {
         let state = move |conn: &mut DbConn| {
             let Some(member) = store::member::load(conn, &chain, member)? else { return Ok(None) };
             let mut statements = Statements::new(&member.standing.wallets, span);
-            let is_whole = ledger::walk_back(conn, &chain, &member, |line| {
-                let StoredTransfer { wallet, debit, credit, amount, at, .. } = &line;
-                statements.back_over(Line {
-                    wallet,
-                    debit: *debit,
-                    credit: *credit,
-                    amount: *amount,
-                    at: *at,
-                })
+            let is_whole = ledger::walk_back(conn, &chain, member.latest.transfer, |line| {
+                statements.back_over(as_stated(&line))
             })?;
             let Span { from, to } = span;
             let wallets = statements.finish();

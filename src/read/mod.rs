@@ -41,11 +41,16 @@ pub enum ReadError {
 
 /// Reads for outsiders. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Reader(Store, Arc<Semaphore>);
+pub struct Reader {
+    store: Store,
+    backtests: Arc<Semaphore>,
+    lives: Arc<Semaphore>,
+}
 
 impl From<Store> for Reader {
     fn from(store: Store) -> Self {
-        Self(store, Arc::new(Semaphore::new(backtest::AT_ONCE)))
+        let at_once = |many| Arc::new(Semaphore::new(many));
+        Self { store, backtests: at_once(backtest::AT_ONCE), lives: at_once(backtest::LIVES_AT_ONCE) }
     }
 }
 
@@ -55,7 +60,7 @@ impl Reader {
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), ReadError> {
-        Ok(self.0.read(|conn| crate::store::chain::list(conn).map(drop)).await?)
+        Ok(self.store.read(|conn| crate::store::chain::list(conn).map(drop)).await?)
     }
 
     /// Runs `f` on a connection for outsiders, on a thread that may block.
@@ -63,7 +68,7 @@ impl Reader {
         &self,
         f: impl FnOnce(&mut DbConn) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.0.read_for_outsiders(move |conn| Ok(f(conn))).await?
+        self.store.read_for_outsiders(move |conn| Ok(f(conn))).await?
     }
 }
 

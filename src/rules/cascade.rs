@@ -172,7 +172,7 @@ impl<'p> Cascade<'p> {
     ) {
         let way = reaction.on(&unit.name);
         let does_something = match &outcome {
-            Ok(Judged::Held(actions)) => !actions.is_empty(),
+            Ok(Judged::Held(actions, _)) => !actions.is_empty(),
             Ok(Judged::Not(_)) => false,
             Err(_) => true,
         };
@@ -193,7 +193,7 @@ impl<'p> Cascade<'p> {
         };
         self.minutes.rule(self.program, unit, &settled, draft.effects());
         match settled {
-            Ok(Judged::Held(_)) => {}
+            Ok(Judged::Held(..)) => {}
             Ok(Judged::Not(_)) => return,
             Err(failure) => return self.failures.push(failure.reacting_to(reaction)),
         }

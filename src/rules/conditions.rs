@@ -59,11 +59,23 @@ pub struct Value {
     is_literal: bool,
 }
 
+impl Value {
+    /// Something that is no literal, and what it is.
+    pub(super) fn new(of: String, is: String) -> Self {
+        Self { of: of.into(), is: is.into(), is_literal: false }
+    }
+}
+
 fn read_ones<S: serde::Serializer>(values: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().filter(|value| !value.is_literal))
 }
 
 impl FalsePart {
+    /// What was read for it.
+    pub(super) fn read(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter().filter(|value| !value.is_literal)
+    }
+
     /// What is compared, how, and with what.
     pub(super) fn compared(&self) -> Option<(&Value, &str, &Value)> {
         match &self.values[..] {
@@ -76,12 +88,10 @@ impl FalsePart {
 impl std::fmt::Display for FalsePart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.part)?;
-        let read = self.values.iter().filter(|value| !value.is_literal);
-        for (n, Value { of, is, .. }) in read.enumerate() {
+        for (n, Value { of, is, .. }) in self.read().enumerate() {
             write!(f, "{}{of} is {is}", if n == 0 { " (" } else { ", " })?;
         }
-        let has_read = self.values.iter().any(|value| !value.is_literal);
-        f.write_str(if has_read { ")" } else { "" })
+        f.write_str(if self.read().next().is_some() { ")" } else { "" })
     }
 }
 
@@ -178,7 +188,7 @@ fn compares(call: &FnCallExpr) -> bool {
 }
 
 /// A value as it would be written in a rule; `None` for what cannot be written there.
-fn shown(value: &Dynamic) -> Option<String> {
+pub(super) fn shown(value: &Dynamic) -> Option<String> {
     let plain = |value: &Dynamic| value.is_int() || value.is_decimal() || value.is_bool() || value.is_unit();
     let text = match value.as_immutable_string_ref() {
         Ok(text) => format!("\"{}\"", text.as_str()),

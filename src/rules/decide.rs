@@ -429,33 +429,34 @@ pub(super) fn settle(
 ) -> Result<Judged<Effects>, RuleFailure> {
     let effects = |actions| RuleEffects { cause: unit.cause.clone(), actions };
     let before = draft.effects().len();
-    let (unmet, applied) = match work {
+    let (judged, applied) = match work {
         Work::Done(outcome) => match outcome? {
             Judged::Not(why) => return Ok(Judged::Not(why)),
-            Judged::Held(actions) if actions.is_empty() => (None, Ok(())),
-            Judged::Held(actions) => match gives_nothing(frame, draft, unit, &actions) {
-                Ok(None) => (None, draft.apply(frame, &effects(actions))),
+            Judged::Held(actions, reads) if actions.is_empty() => (Ok(reads), Ok(())),
+            Judged::Held(actions, reads) => match gives_nothing(frame, draft, unit, &actions) {
+                Ok(None) => (Ok(reads), draft.apply(frame, &effects(actions))),
                 Ok(Some(why)) => return Ok(Judged::Not(why)),
-                Err(refusal) => (None, Err(refusal)),
+                Err(refusal) => (Ok(reads), Err(refusal)),
             },
         },
         Work::Changed(was, is) => {
             let was = was.transpose()?.map(Judged::into_actions);
-            let (actions, unmet) = match is? {
-                Judged::Held(actions) => (actions, None),
-                Judged::Not(why) => (Vec::new(), Some(why)),
+            let (actions, judged) = match is? {
+                Judged::Held(actions, reads) => (actions, Ok(reads)),
+                Judged::Not(why) => (Vec::new(), Err(why)),
             };
             match was.is_none().then(|| gives_nothing(frame, draft, unit, &actions)).transpose() {
-                Ok(None | Some(None)) => (unmet, draft.re_earn(frame, was.as_deref(), effects(actions))),
+                Ok(None | Some(None)) => (judged, draft.re_earn(frame, was.as_deref(), effects(actions))),
                 Ok(Some(Some(why))) => return Ok(Judged::Not(why)),
-                Err(refusal) => (unmet, Err(refusal)),
+                Err(refusal) => (judged, Err(refusal)),
             }
         }
     };
-    match applied {
-        Ok(()) => Ok(unmet.map_or_else(|| Judged::Held(before..draft.effects().len()), Judged::Not)),
-        Err(refusal) => Err(unit.failure(refusal)),
-    }
+    applied.map_err(|refusal| unit.failure(refusal))?;
+    Ok(match judged {
+        Ok(reads) => Judged::Held(before..draft.effects().len(), reads),
+        Err(why) => Judged::Not(why),
+    })
 }
 
 /// Why a rule gives nothing of what it asks for the first time: nothing is left of its campaign.
@@ -528,7 +529,7 @@ fn ask_triggers(
             let outcome = run.trigger(unit);
             minutes.trigger(event, unit, &outcome);
             match outcome {
-                Ok(Judged::Held(more)) => tags.extend(more),
+                Ok(Judged::Held(more, _)) => tags.extend(more),
                 Ok(Judged::Not(_)) => {}
                 Err(failure) => failures.push(failure),
             }

@@ -16,8 +16,9 @@ use super::conditions::false_parts;
 use super::language;
 use super::native::{Answer, Deeds, Subjects};
 use super::program::Program;
+use super::reads::reads;
 use super::requests::{Failure, Page, Requests};
-use super::verdict::{Judged, Telling, Unmet, Why};
+use super::verdict::{Judged, Reads, Telling, Unmet, Why};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
 const MAX_KEPT: usize = 64;
@@ -90,7 +91,7 @@ impl<'a> Run<'a> {
             return self.leave_out(unit, suspension);
         }
         let page = self.asked(unit, |purse| Page::of_rule(unit.name.clone(), purse))?;
-        Ok(page.map_or_else(|| self.not(unit), |page| Judged::Held(page.into_actions())))
+        Ok(self.judged(unit, page, Page::into_actions))
     }
 
     /// A suspended rule fails, unless it is plain without the interpreter that it would have done nothing.
@@ -116,13 +117,13 @@ impl<'a> Run<'a> {
     /// The tags that the trigger forwards to.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Judged<Vec<Name>>, RuleFailure> {
         let page = self.asked(unit, Page::of_trigger)?;
-        Ok(page.map_or_else(|| self.not(unit), |page| Judged::Held(page.into_tags())))
+        Ok(self.judged(unit, page, Page::into_tags))
     }
 
     /// Whether the condition of a segment or a tier holds.
     pub(super) fn condition(&mut self, unit: &Unit) -> Result<Judged<()>, RuleFailure> {
         let page = self.asked(unit, Page::of_condition)?;
-        Ok(page.map_or_else(|| self.not(unit), |_| Judged::Held(())))
+        Ok(self.judged(unit, page, drop))
     }
 
     /// What was asked for; `None` when the condition did not hold.
@@ -156,6 +157,22 @@ impl<'a> Run<'a> {
         let mut page = kept.requests.close();
         self.purse = std::mem::take(&mut page.purse);
         asked.map(|()| page)
+    }
+
+    fn judged<T>(&mut self, unit: &Unit, page: Option<Page>, came: impl FnOnce(Page) -> T) -> Judged<T> {
+        match page {
+            Some(page) => Judged::Held(came(page), self.reads(unit)),
+            None => self.not(unit),
+        }
+    }
+
+    /// What a unit read, if somebody wants to know.
+    fn reads(&mut self, unit: &Unit) -> Option<Reads> {
+        if self.telling == Telling::What {
+            return None;
+        }
+        let read = self.at_work(Page::of_condition, |context| reads(context, unit)).0;
+        Some(read.unwrap_or_default().into())
     }
 
     fn not<T>(&mut self, unit: &Unit) -> Judged<T> {

@@ -108,7 +108,7 @@ fn wait_for_failed(group: &RuleGroup, candidates: &mut [&mut (&Unit, Outcome)]) 
 /// Whether a rule has a say in which one counts: it asks for something, or failed.
 fn considers(outcome: &Outcome) -> bool {
     match outcome {
-        Ok(Judged::Held(actions)) => !actions.is_empty(),
+        Ok(Judged::Held(actions, _)) => !actions.is_empty(),
         Ok(Judged::Not(_)) => false,
         Err(_) => true,
     }
@@ -124,7 +124,7 @@ fn winner(
 ) -> Option<Arc<str>> {
     let mut best: Option<(Points, &Unit)> = None;
     for (unit, outcome) in candidates.iter().map(|candidate| &**candidate) {
-        let Ok(Judged::Held(actions)) = outcome else { continue };
+        let Ok(Judged::Held(actions, _)) = outcome else { continue };
         let worth = match group.pick {
             Pick::First => Points::ZERO,
             Pick::MostPoints => worth(terms, draft, unit, actions, when),

@@ -16,6 +16,7 @@
 //!   triggers, deliveries.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
+//! - [`verdict`] says why: how rules were judged. `conditions` takes those apart that did not hold, `reads` finds what was read.
 //! - `conduct` knows which rules keep failing, and which are suspended for it.
 //! - [`backtest`] lives members' lives again under another program. `records` is what it and tests have for a store.
 //!
@@ -23,7 +24,8 @@
 //! rule's effects; the same program, member and event give the same commit.
 //!
 //! The interpreter is Rhai with the `internals` feature, which promises no stability: its version is pinned in
-//! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate` and `testing` touch its trees.
+//! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate`, `conditions`, `reads` and `testing` touch its
+//! trees.
 
 mod again;
 mod api;
@@ -53,6 +55,7 @@ pub mod manifest;
 mod native;
 mod payload;
 pub mod program;
+mod reads;
 mod records;
 pub mod reference;
 pub mod report;

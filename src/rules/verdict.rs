@@ -35,11 +35,14 @@ pub(super) enum Telling {
 /// How a condition was judged.
 #[derive(Debug)]
 pub(super) enum Judged<T> {
-    /// It held, and this came of it.
-    Held(T),
+    /// It held, and this came of it; and what was read, when somebody wants to know.
+    Held(T, Option<Reads>),
     /// It did not, or nothing may come of it.
     Not(Why),
 }
+
+/// What was read of the member and of what happened.
+pub(super) type Reads = Box<[Value]>;
 
 /// Why nothing comes of a rule.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ pub(super) enum Why {
 
 impl<T> Judged<T> {
     pub(super) const fn holds(&self) -> bool {
-        matches!(self, Self::Held(_))
+        matches!(self, Self::Held(..))
     }
 }
 
@@ -62,7 +65,7 @@ impl Judged<Vec<Action>> {
     /// What is asked for: nothing when the condition did not hold.
     pub(super) fn into_actions(self) -> Vec<Action> {
         match self {
-            Self::Held(actions) => actions,
+            Self::Held(actions, _) => actions,
             Self::Not(_) => Vec::new(),
         }
     }
@@ -122,9 +125,9 @@ pub enum Verdict<T> {
 }
 
 impl<T> Verdict<T> {
-    fn of<U>(outcome: &Result<Judged<U>, RuleFailure>, fired: impl FnOnce(&U) -> T) -> Self {
+    fn of<U>(outcome: &Result<Judged<U>, RuleFailure>, fired: impl FnOnce(&U, Reads) -> T) -> Self {
         match outcome {
-            Ok(Judged::Held(came)) => Self::Fired(fired(came)),
+            Ok(Judged::Held(came, reads)) => Self::Fired(fired(came, reads.clone().unwrap_or_default())),
             Ok(Judged::Not(Why::Unmet(why))) => {
                 let nothing = || Unmet { condition: Box::default(), because: Vec::new() };
                 Self::NotFired(why.as_deref().cloned().unwrap_or_else(nothing))
@@ -149,6 +152,8 @@ impl<T> Verdict<T> {
 pub struct Done {
     /// Its effects, as in the receipt.
     pub effects: Vec<EffectLine>,
+    /// What it names of the member and of what happened, and what that was.
+    pub reads: Box<[Value]>,
 }
 
 /// Where a trigger sends an event.
@@ -156,6 +161,8 @@ pub struct Done {
 pub struct Forwarded {
     /// The tags of the endpoints.
     pub forwarded_to: Vec<Name>,
+    /// What it names of the member and of the event, and what that was.
+    pub reads: Box<[Value]>,
 }
 
 /// How a rule was judged.
@@ -170,6 +177,22 @@ pub struct RuleVerdict {
     /// How.
     #[serde(flatten)]
     pub verdict: Verdict<Done>,
+}
+
+impl RuleVerdict {
+    /// What it read, whatever came of it; `None` when it was not asked, or failed.
+    pub(super) fn reads(&self) -> Option<Vec<Value>> {
+        match &self.verdict {
+            Verdict::Fired(done) => Some(done.reads.to_vec()),
+            Verdict::NotFired(unmet) => {
+                Some(unmet.because.iter().flat_map(FalsePart::read).cloned().collect())
+            }
+            Verdict::Excluded(_)
+            | Verdict::Closed(_)
+            | Verdict::Failed { .. }
+            | Verdict::Suspended { .. } => None,
+        }
+    }
 }
 
 /// How a trigger was judged on one loyalty event.
@@ -202,7 +225,10 @@ pub struct TierVerdict {
 
 /// A tier that the member reaches or keeps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reached {}
+pub struct Reached {
+    /// What the condition names of the member, and what that was.
+    pub reads: Box<[Value]>,
+}
 
 /// Takes down how rules and triggers are judged, if somebody wants to know why.
 #[derive(Debug, Default)]
@@ -236,8 +262,10 @@ impl Minutes {
         if self.telling == Telling::What {
             return;
         }
-        let done =
-            |effects: &Effects| Done { effects: lines.get(effects.clone()).unwrap_or_default().to_vec() };
+        let done = |effects: &Effects, reads| {
+            let effects = lines.get(effects.clone()).unwrap_or_default().to_vec();
+            Done { effects, reads }
+        };
         let (rule, at) = (unit.name.clone(), unit.cause.at.clone());
         let on = program.code.event_of(unit);
         let is_suspended = matches!(outcome, Err(failure) if failure.code == FailureCode::Suspended);
@@ -253,7 +281,11 @@ impl Minutes {
         }
         let (tier, at) = (unit.name.clone(), unit.cause.at.clone());
         self.tiers.retain(|known| known.tier != tier);
-        self.tiers.push(TierVerdict { tier, at, verdict: Verdict::of(outcome, |()| Reached {}) });
+        self.tiers.push(TierVerdict {
+            tier,
+            at,
+            verdict: Verdict::of(outcome, |(), reads| Reached { reads }),
+        });
     }
 
     /// A trigger was judged.
@@ -267,7 +299,7 @@ impl Minutes {
             return;
         }
         let (trigger, at) = (unit.name.clone(), unit.cause.at.clone());
-        let verdict = Verdict::of(outcome, |tags| Forwarded { forwarded_to: tags.clone() });
+        let verdict = Verdict::of(outcome, |tags, reads| Forwarded { forwarded_to: tags.clone(), reads });
         self.triggers.push(TriggerVerdict {
             trigger,
             at,

@@ -17,7 +17,6 @@ use crate::domain::chain::ChainId;
 use crate::domain::effect::Cause;
 use crate::domain::ids::{MemberId, SourceId, TransferId};
 use crate::domain::ledger::{Account, Transfer};
-use crate::domain::member::Member;
 use crate::domain::money::Points;
 
 /// Lines of one member in memory at a time.
@@ -171,15 +170,15 @@ pub fn get(
     trail::walk::<TransferRow>(conn, chain, &id, 1)?.pop().map(TransferRow::read).transpose()
 }
 
-/// Hands out a member and their lines, newest first, as of one instant, until `take` breaks or there are no more.
+/// Hands out a member's line and those before it, newest first, until `take` breaks or there are no more.
 /// Answers whether it came to an end by that: of the longest histories, no more than [`MOST_LINES`] are read.
 pub fn walk_back(
     conn: &mut DbConn,
     chain: &ChainId,
-    member: &Member,
+    latest: Option<TransferId>,
     mut take: impl FnMut(StoredTransfer) -> ControlFlow<()>,
 ) -> Result<bool, StoreError> {
-    let mut next = member.latest.transfer.map(Word::from);
+    let mut next = latest.map(Word::from);
     for _ in 0..MOST_LINES / LINES_AT_ONCE {
         let Some(from) = next else { return Ok(true) };
         let rows = trail::walk::<TransferRow>(conn, chain, &from, LINES_AT_ONCE)?;

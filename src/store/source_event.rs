@@ -317,8 +317,9 @@ pub fn ids_of_member(
     conn: &mut DbConn,
     chain: &ChainId,
     latest: SourceId,
+    most: usize,
 ) -> Result<Vec<SourceId>, StoreError> {
-    let ids = trail::ids::<SourceRow>(conn, chain, &latest.to_string())?;
+    let ids = trail::ids::<SourceRow>(conn, chain, &latest.to_string(), most)?;
     let read = |id: &String| Row { table: "source_events", id }.parse("id", id);
     ids.iter().rev().map(read).collect()
 }

@@ -69,18 +69,22 @@ struct Step {
     previous: Option<String>,
 }
 
-/// The ids of the row called `from`, of the one before it, and so on to the first.
+/// The ids of the row called `from`, of the one before it, and so on to the first. When there are more than `most`, some
+/// more than that.
 pub(super) fn ids<R: Link>(
     conn: &mut DbConn,
     chain: &ChainId,
     from: &str,
+    most: usize,
 ) -> Result<Vec<String>, StoreError> {
     /// Rows in one look.
     const STEPS: i64 = 4_096;
     let table = R::TABLE;
     let text = format!("{} SELECT id, previous FROM trail ORDER BY nth", backwards(table));
     let (mut ids, mut next) = (Vec::new(), Some(from.to_owned()));
-    while let Some(from) = next.take() {
+    while ids.len() <= most
+        && let Some(from) = next.take()
+    {
         let query = diesel::sql_query(&text)
             .bind::<Text, _>(chain.as_str())
             .bind::<Text, _>(&from)

@@ -105,6 +105,23 @@ async fn backtest(app: &TestApp, files: &Value, since: Option<&str>) -> Value {
     app.post(BACKTEST, &json!({ "files": files, "since": since })).await.expect(200)
 }
 
+/// What can be replayed can be explained.
+async fn lines_say_what_their_rules_read(app: &TestApp) {
+    let mut rules = std::collections::BTreeSet::new();
+    for guest in ["ana", "cleo"] {
+        let path = format!("/v1/chains/harvest/members/{guest}/ledger");
+        for line in app.get(&path).await.expect(200)["items"].as_array().unwrap() {
+            let line = app.get(&format!("{path}/{}", line["id"].as_str().unwrap())).await.expect(200);
+            let because = &line["because"];
+            if because["kind"] == "rule" {
+                assert!(because["reads"].is_array(), "{line:#}");
+                rules.insert(because["rule"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(rules.contains("Points per dollar") && rules.contains("Night"), "{rules:?}");
+}
+
 async fn what_happened_replayed_by_the_same_program_is_what_is_stored(app: TestApp) {
     live(&app).await;
     for since in [None, Some("2026-03-10T00:00:00Z")] {
@@ -116,6 +133,7 @@ async fn what_happened_replayed_by_the_same_program_is_what_is_stored(app: TestA
         assert_eq!(report["refused"], json!({ "baseline": 0, "candidate": 0, "difference": 0 }));
         assert_eq!(backtest(&app, &files(&app, ""), since).await, report, "twice the same");
     }
+    lines_say_what_their_rules_read(&app).await;
     let report = backtest(&app, &files(&app, ""), None).await;
     let mut owed = 0;
     for guest in ["ana", "cleo"] {
@@ -149,6 +167,12 @@ async fn another_program_makes_exactly_the_difference_that_it_should(app: TestAp
     let table = app.request(Method::POST, BACKTEST, &csv, body).await;
     assert_eq!((table.status, table.header("content-type")), (200, Some("text/csv; charset=utf-8")));
     assert!(table.text.lines().any(|row| row.contains(",cleo,points,")), "{}", table.text);
+    let ndjson = [("content-type", "application/json"), ("accept", "application/x-ndjson")];
+    let body = json!({ "files": gifts }).to_string().into_bytes();
+    let lines = app.request(Method::POST, BACKTEST, &ndjson, body).await;
+    assert_eq!((lines.status, lines.header("content-type")), (200, Some("application/x-ndjson")));
+    let lines: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(Value::from(lines), always["winners"], "as the report names them");
     app.stop().await;
 }
 
@@ -190,6 +214,8 @@ async fn the_command_line_says_the_same_on_one_thread_and_on_two(app: TestApp) {
     let csv = run(&["--csv"]);
     let rows: Vec<_> = csv.lines().collect();
     assert!(rows.len() == 2 && rows[1].contains(",cleo,points,"), "{csv}");
+    let line: Value = serde_json::from_str(&run(&["--ndjson"])).unwrap();
+    assert_eq!(line, report["winners"][0], "one member, one line");
     std::fs::write(candidate.path().join("gift.rhai"), "rule \"Gift\" on visit { awrd(1); }").unwrap();
     let (code, _, err) = command(&app, candidate.path(), &[]);
     assert!(code == Some(1) && err.contains("gift.rhai:1:24") && err.contains("awrd"), "{err}");

@@ -108,7 +108,9 @@ async fn nothing_is_written_and_the_event_does_afterwards_what_was_said(app: Tes
     let told = try_out(&app, &event).await;
     assert_eq!(told["enrols"], false);
     assert_eq!(verdict(&told, "Points per dollar")["effects"][0]["amount"], 24);
-    assert_eq!(verdict(&told, "Coffee counts three times")["effects"][0]["amount"], 49);
+    let coffee = verdict(&told, "Coffee counts three times");
+    assert_eq!(coffee["effects"][0]["amount"], 49);
+    assert_eq!(coffee["reads"], json!([{ "of": "order.spent_on(\"coffee\")", "is": "24.50" }]));
     let unmet = verdict(&told, "Happy hour doubles");
     assert_eq!((&unmet["verdict"], &unmet["at"]), (&json!("not_fired"), &json!("earning.rhai:22")));
     assert_eq!(unmet["condition"], "order.at.hour >= HAPPY_HOUR_FROM and order.at.hour < HAPPY_HOUR_TO");

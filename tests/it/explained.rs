@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, on_both_backends, order};
+use crate::support::{TestApp, on_both_backends, order, visit};
 
 on_both_backends! {
     each_line_shows_the_rule_as_it_was_when_it_was_decided,
+    what_a_rule_had_read_is_told_as_it_was_then,
+    what_cannot_be_lived_again_says_why_nothing_is_told,
     what_no_rule_did_says_who_asked_for_it_or_what_the_engine_did,
 }
 
@@ -80,6 +82,81 @@ async fn each_line_shows_the_rule_as_it_was_when_it_was_decided(app: TestApp) {
     ] {
         app.get(&path).await.expect(404);
     }
+    app.stop().await;
+}
+
+/// Puts the sample chain in force with one more file.
+async fn publish(app: &TestApp, more: &str) {
+    let mut files = files(app, "", "");
+    files["more.rhai"] = more.into();
+    app.post(&format!("{CHAIN}/program/publish"), &json!({ "files": files })).await.expect(201);
+}
+
+/// What the rule of a line had read.
+fn reads<'l>(lines: &'l [Value], rule: &str) -> &'l Value {
+    let line = lines.iter().find(|line| line["because"]["rule"] == rule);
+    &line.unwrap_or_else(|| panic!("{rule}: {lines:#?}"))["because"]["reads"]
+}
+
+fn read(of: &str, is: &str) -> Value {
+    json!({ "of": of, "is": is })
+}
+
+async fn what_a_rule_had_read_is_told_as_it_was_then(app: TestApp) {
+    let more = r#"
+rule "New friends" on order.completed when member.tier == "bronze" and member.visits_in(30.days) <= 2 {
+    award(order.total, "Welcome");
+}
+rule "Third time" on visit when member.visits == 3 { set_tier("gold"); award(3); }
+rule "Good night" on tick.daily when member.points > 50 { award(1); }
+"#;
+    publish(&app, more).await;
+    app.send(&order("o1", "ana", "34.50")).await.expect(200);
+    app.advance(86_400).await; // a night
+    for (key, at) in [("v1", "2026-03-04T18:00:00Z"), ("v2", "2026-03-04T18:10:00Z")] {
+        app.send(&visit(key, "ana", at)).await.expect(200);
+    }
+    let told = explained(&app, "ana").await;
+    publish(&app, "").await; // the rules are gone
+    app.send(&order("o2", "ana", "9.00")).await.expect(200);
+    let member = app.get(&format!("{CHAIN}/members/ana")).await.expect(200);
+    assert_eq!((&member["tier"], &member["points"]), (&json!("gold"), &json!(81)), "not as it was");
+    let lines = explained(&app, "ana").await;
+    assert_eq!(lines[1..], told);
+    assert_eq!(*reads(&lines[..1], "Points per dollar"), json!([read("order.total", "9.00")]));
+    let first = [
+        read("member.tier", "\"bronze\""),
+        read("member.visits_in(30.days)", "1"),
+        read("order.total", "34.50"),
+    ];
+    assert_eq!(*reads(&lines, "New friends"), json!(first));
+    assert_eq!(*reads(&lines, "Third time"), json!([read("member.visits", "3")]));
+    assert_eq!(
+        *reads(&lines, "Good night"),
+        json!([read("member.points", "68")]),
+        "of an event that nobody sent"
+    );
+    app.verify();
+    app.stop().await;
+}
+
+async fn what_cannot_be_lived_again_says_why_nothing_is_told(app: TestApp) {
+    let rule = "rule \"Share\" on order.completed { award(order.total / order.tip); }";
+    publish(&app, rule).await;
+    let failed = app.send(&order("o1", "ana", "10.00")).await.expect(200);
+    assert_eq!(failed["status"], "failed");
+    publish(&app, &rule.replace("/ order.tip", "* 2")).await;
+    let id = failed["id"].as_str().unwrap();
+    app.post(&format!("{CHAIN}/source_events/{id}/replay"), &json!({})).await.expect(200);
+    let [share, points] = &explained(&app, "ana").await[..] else { panic!("two lines") };
+    for line in [share, points] {
+        let because = &line["because"];
+        assert_eq!((&because["reads"], &because["reads_missing"]), (&Value::Null, &json!("replayed")));
+    }
+    // What comes behind it is told again.
+    app.send(&order("o2", "ana", "4.00")).await.expect(200);
+    let lines = explained(&app, "ana").await;
+    assert_eq!(*reads(&lines[..1], "Share"), json!([read("order.total", "4.00")]));
     app.stop().await;
 }
 

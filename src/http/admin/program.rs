@@ -16,7 +16,7 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
-use crate::read::backtest::{Backtested, Candidate, Range};
+use crate::read::backtest::{Backtested, Candidate, Range, Table};
 use crate::read::campaign::CampaignView;
 use crate::read::program::{ProgramView, PublicationView, SuspensionView};
 
@@ -190,7 +190,7 @@ pub(in crate::http) async fn check(
     Ok(HttpResponse::Ok().json(CheckView { good: report.is_good(), report }))
 }
 
-/// `POST /v1/chains/{chain}/program/backtest`: what it would have made of what happened, as JSON, or as a table of who
+/// `POST /v1/chains/{chain}/program/backtest`: what it would have made of what happened, as JSON, or as a list of who
 /// differs.
 pub(in crate::http) async fn backtest(
     state: State,
@@ -210,12 +210,19 @@ pub(in crate::http) async fn backtest(
         return Err(Problem::field("since", "must be before `until`"));
     }
     let range = Range { since, until, now: state.engine.clock().now() };
-    let Backtested { report, csv } = state.reader.backtest(chain.chain.id.clone(), candidate, range).await?;
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/csv")) {
-        return Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(csv));
-    }
-    Ok(HttpResponse::Ok().json(report))
+    let tables = [
+        (Table::Csv, "text/csv", "text/csv; charset=utf-8"),
+        (Table::Ndjson, "application/x-ndjson", "application/x-ndjson"),
+    ];
+    let wanted = tables.into_iter().find(|(_, name, _)| accept.is_some_and(|accept| accept.contains(name)));
+    let kind = wanted.map(|(kind, ..)| kind);
+    let Backtested { report, table } =
+        state.reader.backtest(chain.chain.id.clone(), candidate, range, kind).await?;
+    Ok(match wanted {
+        Some((.., content_type)) => HttpResponse::Ok().content_type(content_type).body(table),
+        None => HttpResponse::Ok().json(report),
+    })
 }
 
 /// `POST /v1/chains/{chain}/program/publish`: in force when this answers.

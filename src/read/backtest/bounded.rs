@@ -1,11 +1,10 @@
 //! A backtest that somebody waits for: one at a time, beside everything else, and only so long.
 
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::{BacktestFailure, CSV_HEAD, Candidate, Range, Readers, Report, Stored, run};
+use super::{BacktestFailure, Candidate, Range, Readers, Report, Stored, Table, run};
 use crate::domain::chain::ChainId;
 use crate::read::Reader;
 use crate::store::StoreError;
@@ -22,8 +21,8 @@ pub const MOST_TIME: Duration = Duration::from_secs(30);
 pub struct Backtested {
     /// The report.
     pub report: Report,
-    /// What differs for whom, as a table.
-    pub csv: String,
+    /// What differs for whom, if that was asked for.
+    pub table: String,
 }
 
 impl Reader {
@@ -36,23 +35,25 @@ impl Reader {
         chain: ChainId,
         candidate: Candidate,
         range: Range,
+        table: Option<Table>,
     ) -> Result<Backtested, BacktestFailure> {
-        let alone = self.1.clone().try_acquire_owned().map_err(|_| BacktestFailure::Busy)?;
-        let store = self.0.clone();
+        let alone = self.backtests.clone().try_acquire_owned().map_err(|_| BacktestFailure::Busy)?;
+        let store = self.store.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _alone = alone; // until it is done, whether or not anybody waits for it
             let (plan, stored) = Stored::open(store, Readers::Outsiders, &chain, candidate, range)?;
-            let (started, mut csv) = (Instant::now(), String::from(CSV_HEAD));
+            let (started, mut members) =
+                (Instant::now(), table.map_or_else(String::new, |table| table.head().to_owned()));
             let report = run(&plan, &stored, NonZeroUsize::MIN, |progress, line| {
-                if let Some(line) = line {
-                    let _ = write!(csv, "{}", line.to_csv());
+                if let Some((line, table)) = line.zip(table) {
+                    members.push_str(&table.member(line));
                 }
                 if progress.events > MOST_EVENTS || started.elapsed() > MOST_TIME {
                     return ControlFlow::Break(());
                 }
                 ControlFlow::Continue(())
             })?;
-            Ok(Backtested { report, csv })
+            Ok(Backtested { report, table: members })
         });
         task.await.unwrap_or(Err(BacktestFailure::Store(StoreError::Stopped)))
     }

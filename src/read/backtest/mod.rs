@@ -9,6 +9,7 @@
 
 mod bounded;
 mod log;
+mod reading;
 mod stored;
 
 use std::num::NonZeroUsize;
@@ -20,10 +21,11 @@ use crate::domain::ids::{MemberId, SourceId};
 use crate::rules::backtest::{BacktestError, Outcome, Plan};
 use crate::store::StoreError;
 
-pub use crate::rules::backtest::{CSV_HEAD, Line, Report};
+pub use crate::rules::backtest::{Line, Report, Table};
 pub use crate::rules::diagnostic::Diagnostic;
 pub use bounded::{AT_ONCE, Backtested, MOST_EVENTS, MOST_TIME};
 pub use log::{Current, LogFile};
+pub use reading::{AT_ONCE as LIVES_AT_ONCE, Unread};
 pub use stored::{Candidate, Range, Readers, Stored};
 
 /// Guests in one look.

@@ -1,6 +1,7 @@
 //! Guests of the store, with what was decided for them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{BacktestFailure, Guests, Lived};
 use crate::domain::Timestamp;
@@ -9,15 +10,16 @@ use crate::domain::churn::Foresight;
 use crate::domain::claim::Claim;
 use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{CouponBookKey, MemberId, ReferralId};
+use crate::domain::ids::{CouponBookKey, MemberId, ReferralId, SourceId};
 use crate::domain::member::Member;
 use crate::domain::merge::Ended;
 use crate::domain::publication::Origin;
 use crate::domain::referral::{Filed, ReferralCode, Sender};
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Key;
-use crate::rules::backtest::{Elsewhere, Heard, Life, Plan, Versions};
+use crate::rules::backtest::{Elsewhere, Heard, Life, Plan, Sought, Versions};
 use crate::rules::program::{Program, Sources};
+use crate::rules::verdict::Value;
 use crate::store::source_event::DecidedSource;
 use crate::store::{self, DbConn, Store, StoreError};
 
@@ -55,7 +57,29 @@ pub enum Readers {
     Outsiders,
 }
 
-/// What is stored of a chain.
+/// How much may be lived until somebody has waited long enough.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// Events.
+    pub(super) events: usize,
+    /// How long.
+    pub(super) ends: Option<Instant>,
+}
+
+impl Patience {
+    const ENDLESS: Self = Self { events: usize::MAX, ends: None };
+
+    fn spend(&mut self, events: usize) -> Result<(), BacktestFailure> {
+        let is_late = self.ends.is_some_and(|ends| Instant::now() > ends);
+        match self.events.checked_sub(events).filter(|_| !is_late) {
+            Some(left) => self.events = left,
+            None => return Err(BacktestFailure::Stopped { events: events as u64 }),
+        }
+        Ok(())
+    }
+}
+
+/// What is stored of a chain. No connection is held while a life is lived: it may need others.
 #[derive(Debug)]
 pub struct Stored {
     store: Store,
@@ -77,19 +101,29 @@ impl Stored {
         candidate: Candidate,
         range: Range,
     ) -> Result<(Plan, Self), BacktestFailure> {
+        let (plan, this) = Self::again(store, readers, chain, range.now)?;
         let is_current = range.until.is_none_or(|until| until >= range.now);
-        let this = Self { store, readers, chain: chain.clone(), is_current };
-        let found = this.read(|conn| Ok(store::chain::get(conn, chain)?.ok_or(BacktestFailure::NoChain)))?;
-        let chain = found?;
         let plan = Plan {
-            versions: this.versions(&chain)?,
-            candidate: this.candidate(&chain, candidate)?,
+            candidate: this.candidate(&plan.chain, candidate)?,
             since: range.since,
             until: range.until.unwrap_or(range.now).min(range.now),
             endpoints: this.endpoints()?,
-            foresight: this.foresight()?,
-            chain,
+            ..plan
         };
+        Ok((plan, Self { is_current, ..this }))
+    }
+
+    /// The guests of a chain, whose lives are lived again up to some time.
+    pub(super) fn again(
+        store: Store,
+        readers: Readers,
+        chain: &ChainId,
+        until: Timestamp,
+    ) -> Result<(Plan, Self), BacktestFailure> {
+        let this = Self { store, readers, chain: chain.clone(), is_current: false };
+        let found = this.read(|conn| store::chain::get(conn, chain))?;
+        let chain = found.ok_or(BacktestFailure::NoChain)?;
+        let plan = Plan::again(chain.clone(), this.versions(&chain)?, this.foresight()?, until);
         Ok((plan, this))
     }
 
@@ -146,53 +180,70 @@ impl Stored {
         Ok(model.map_or(Foresight::Nothing, |model| Foresight::Model(model.into())))
     }
 
-    /// Has a life hear what was decided for a member.
+    /// Has a life hear what was decided for a member, up to the event `last`.
     fn tell(
         &self,
-        conn: &mut DbConn,
         life: &mut Life<'_>,
+        (member, last): (MemberId, Option<SourceId>),
         plan: &Plan,
-        member: &Member,
+        patience: &mut Patience,
     ) -> Result<(), BacktestFailure> {
-        let Some(latest) = member.latest.source else { return Ok(()) };
-        let ids = store::source_event::ids_of_member(conn, &self.chain, latest)?;
+        let Some(last) = last else { return Ok(()) };
+        let most = patience.events;
+        let ids = self.read(|conn| store::source_event::ids_of_member(conn, &self.chain, last, most))?;
+        patience.spend(ids.len())?;
         for ids in ids.chunks(EVENTS) {
-            for source in store::source_event::decided(conn, &self.chain, ids)? {
+            for source in self.read(|conn| store::source_event::decided(conn, &self.chain, ids))? {
+                patience.spend(0)?;
                 let heard = heard(source, plan)?;
-                self.with_archive(conn, |archive| Ok(life.hear(member.id, &heard, archive)?))?;
+                self.with_archive(|archive| Ok(life.hear(member, &heard, archive)?))?;
             }
         }
         Ok(())
     }
 
+    /// Has a life hear what was decided for those whom a member absorbed.
+    fn tell_of_absorbed(
+        &self,
+        life: &mut Life<'_>,
+        member: &Member,
+        plan: &Plan,
+        patience: &mut Patience,
+    ) -> Result<(), BacktestFailure> {
+        // Whom somebody had absorbed before stands behind them.
+        for absorbed in member.absorbed.ids().iter().rev() {
+            if let Some(absorbed) = self.read(|conn| store::member::load(conn, &self.chain, *absorbed))? {
+                self.tell(life, (absorbed.id, absorbed.latest.source), plan, patience)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something that may ask the store.
     fn with_archive<T>(
         &self,
-        conn: &mut DbConn,
         f: impl FnOnce(&mut Archive<'_>) -> Result<T, BacktestFailure>,
     ) -> Result<T, BacktestFailure> {
-        let mut archive = Archive { conn, chain: &self.chain, failed: None };
+        let mut archive = Archive { stored: self, failed: None };
         let done = f(&mut archive)?;
         archive.failed.map_or(Ok(done), |error| Err(error.into()))
     }
 
-    fn live_on(&self, conn: &mut DbConn, plan: &Plan, guest: MemberId) -> Result<Lived, BacktestFailure> {
-        let Some(member) = store::member::load(conn, &self.chain, guest)? else { return Ok(Lived::LeftOut) };
-        match &member.ended {
-            Some(Ended::Merged(_)) => return Ok(Lived::WithAnother),
-            Some(Ended::Erased(_)) => return Ok(Lived::LeftOut),
-            None => {}
-        }
-        let mut life = Life::new(plan);
-        // Whom somebody had absorbed before stands behind them.
-        for absorbed in member.absorbed.ids().iter().rev() {
-            if let Some(absorbed) = store::member::load(conn, &self.chain, *absorbed)? {
-                self.tell(conn, &mut life, plan, &absorbed)?;
-            }
-        }
-        self.tell(conn, &mut life, plan, &member)?;
-        let stored = self.is_current.then_some(&member);
-        let outcome = self.with_archive(conn, |archive| Ok(life.end(guest, stored, archive)?))?;
-        Ok(Lived::Whole(outcome.into()))
+    /// What was read for a line of a member's ledger; `None` when their life, lived again, does not come to it.
+    pub(super) fn search(
+        &self,
+        plan: &Plan,
+        sought: Sought,
+        patience: &mut Patience,
+    ) -> Result<Option<Vec<Value>>, BacktestFailure> {
+        let Some(member) = self.read(|conn| store::member::load(conn, &self.chain, sought.member))? else {
+            return Ok(None);
+        };
+        let last = sought.source.or(member.latest.source);
+        let mut life = Life::searched_for(plan, sought);
+        self.tell_of_absorbed(&mut life, &member, plan, patience)?;
+        self.tell(&mut life, (member.id, last), plan, patience)?;
+        self.with_archive(|archive| Ok(life.found(archive)?))
     }
 }
 
@@ -206,7 +257,19 @@ impl Guests for Stored {
     }
 
     fn live(&self, plan: &Plan, guest: MemberId) -> Result<Lived, BacktestFailure> {
-        self.read(|conn| Ok(self.live_on(conn, plan, guest)))?
+        let found = self.read(|conn| store::member::load(conn, &self.chain, guest))?;
+        let Some(member) = found else { return Ok(Lived::LeftOut) };
+        match &member.ended {
+            Some(Ended::Merged(_)) => return Ok(Lived::WithAnother),
+            Some(Ended::Erased(_)) => return Ok(Lived::LeftOut),
+            None => {}
+        }
+        let (mut life, mut patience) = (Life::new(plan), Patience::ENDLESS);
+        self.tell_of_absorbed(&mut life, &member, plan, &mut patience)?;
+        self.tell(&mut life, (member.id, member.latest.source), plan, &mut patience)?;
+        let stored = self.is_current.then_some(&member);
+        let outcome = self.with_archive(|archive| Ok(life.end(guest, stored, archive)?))?;
+        Ok(Lived::Whole(outcome.into()))
     }
 
     fn is_checked(&self, _: &Plan) -> bool {
@@ -219,7 +282,6 @@ pub(super) fn load(store: &Store, chain: &Chain, version: i64) -> Result<Program
     if version == 0 {
         return Ok(Program::empty(chain));
     }
-    // Not of the connections on which lives are lived: those may all be in use, by threads that wait for this.
     let stored = store.read_now_for_outsiders(|conn| store::program::get(conn, &chain.id, version));
     let stored = stored.map_err(|error| error.to_string())?.ok_or("its files are not stored")?;
     let sources = Sources::read(&stored.files_json).map_err(|error| error.to_string())?;
@@ -240,8 +302,7 @@ fn heard(source: DecidedSource, plan: &Plan) -> Result<Heard, BacktestFailure> {
 /// What the store knows of things that nobody in a life made. It is asked in the middle of a decision, which cannot
 /// fail: what went wrong is said afterwards.
 struct Archive<'a> {
-    conn: &'a mut DbConn,
-    chain: &'a ChainId,
+    stored: &'a Stored,
     failed: Option<StoreError>,
 }
 
@@ -250,7 +311,7 @@ impl Archive<'_> {
         &mut self,
         f: impl FnOnce(&mut DbConn, &ChainId) -> Result<Option<T>, StoreError>,
     ) -> Option<T> {
-        f(self.conn, self.chain).unwrap_or_else(|error| {
+        self.stored.read(|conn| f(conn, &self.stored.chain)).unwrap_or_else(|error| {
             self.failed.get_or_insert(error);
             None
         })
@@ -277,5 +338,28 @@ impl Elsewhere for Archive<'_> {
 
     fn claim(&mut self, code: &Key) -> Option<Claim> {
         self.find(|conn, chain| store::parked::find(conn, chain, code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_with_the_events_or_with_the_time() {
+        let hour = std::time::Duration::from_secs(3600);
+        let now = Instant::now();
+        let of = |events, ends| Patience { events, ends };
+        for (mut patience, first, second) in [
+            (of(5, None), true, false),
+            (of(6, Some(now + hour)), true, true),
+            (of(2, None), false, false),
+            (of(6, now.checked_sub(hour)), false, false),
+            (Patience::ENDLESS, true, true),
+        ] {
+            let shown = format!("{patience:?}");
+            let spent = [patience.spend(3).is_ok(), patience.spend(3).is_ok()];
+            assert_eq!(spent, [first, second], "{shown}");
+        }
     }
 }

@@ -5,8 +5,10 @@ use chrono::Duration;
 use crate::domain::Timestamp;
 use crate::domain::ids::MemberId;
 use crate::domain::member::Member;
+use crate::rules::verdict::Value;
 
 use super::report::{Anomaly, Outcome};
+use super::sought::Sought;
 use super::world::{World, is_kept_tick};
 use super::{BacktestError, Elsewhere, Heard, Plan};
 
@@ -25,6 +27,20 @@ impl<'a> Life<'a> {
     /// Nobody yet.
     pub fn new(plan: &'a Plan) -> Self {
         Self { plan, baseline: World::new(), candidate: None, now: None, events: 0 }
+    }
+
+    /// Nobody yet; in this life a line of the ledger is looked for.
+    pub fn searched_for(plan: &'a Plan, sought: Sought) -> Self {
+        Self { baseline: World::searched_for(sought), ..Self::new(plan) }
+    }
+
+    /// What was read for the line that was looked for; `None` when this life has no such line.
+    ///
+    /// # Errors
+    /// A version that was in force is not to be had.
+    pub fn found(mut self, elsewhere: &mut dyn Elsewhere) -> Result<Option<Vec<Value>>, BacktestError> {
+        self.advance(None, self.plan.until, elsewhere)?;
+        Ok(self.baseline.found())
     }
 
     /// The next event of a member. All of one member's events come together, in the order in which they were decided;

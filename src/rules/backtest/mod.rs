@@ -15,6 +15,7 @@
 
 mod life;
 mod report;
+mod sought;
 mod text;
 mod world;
 
@@ -34,7 +35,8 @@ use super::program::Program;
 pub use super::records::Elsewhere;
 pub use life::Life;
 pub use report::{Change, Left, Line, Outcome, Report, SelfCheck, Side};
-pub use text::CSV_HEAD;
+pub use sought::Sought;
+pub use text::Table;
 
 /// Why a backtest cannot be done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -143,6 +145,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Nothing is compared: what decided is lived again, up to some time.
+    pub fn again(chain: Chain, versions: Versions, foresight: Foresight, until: Timestamp) -> Self {
+        // Its time never comes.
+        let (candidate, since) = (Program::empty(&chain).into(), Some(Timestamp::MAX_UTC));
+        Self { chain, versions, candidate, since, until, endpoints: Vec::new(), foresight }
+    }
+
     /// Whether what happens then counts.
     fn counts(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since)

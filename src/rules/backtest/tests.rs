@@ -6,7 +6,11 @@ use ulid::Ulid;
 use super::super::program::Sources;
 use super::super::tests::{Life as Reality, MANIFEST, at, chain, program};
 use super::*;
+use crate::domain::commit::{Commit, SourceChange};
 use crate::domain::ids::MemberId;
+use crate::domain::ledger::Transfer;
+use crate::domain::schedule::TickType;
+use crate::domain::statement::{self, Held};
 
 struct Nothing;
 
@@ -243,4 +247,99 @@ fn what_a_spreadsheet_would_reckon_with_stays_text() {
     outcome.known_as = "=1+1,\"x\"".into();
     let row = outcome.difference().unwrap().to_csv();
     assert!(row.contains(",\"'=1+1,\"\"x\"\"\",points,10,20,10,"), "{row}");
+}
+
+const WHY: &str = r#"rule "Points" on order.completed when member.tier == "bronze" or member.visits_in(30.days) > 5 { award(order.total); }
+rule "More" on order.completed when member.visits == 2 { award(10); }
+rule "Night" on tick.daily when member.points > 10 { award(1); }
+rule "Echo" on points.earned when event.amount in [7, 10] { award(3); }
+rule "Up" on tick.daily when member.visits == 2 { set_tier("silver"); }"#;
+
+/// Two orders, nights behind each of them, and the guest is another one by the end.
+fn lived() -> Vec<Commit> {
+    let mut life = Reality::new(program(WHY));
+    let mut commits = vec![life.order(r#""total":10"#)];
+    let night = |life: &mut Reality| {
+        life.now = life.member.next_wake_at.unwrap();
+        life.tick(TickType::Daily)
+    };
+    commits.extend([night(&mut life), night(&mut life)]);
+    commits.push(life.order(r#""total":7"#));
+    commits.extend([night(&mut life), night(&mut life)]);
+    assert_eq!(life.member.standing.tier.as_deref(), Some("silver"));
+    commits
+}
+
+/// The nth line of what was decided, as it is looked for.
+fn line(commits: &[Commit], nth: usize) -> Sought {
+    let mut held = Held::default();
+    let lines: Vec<_> = commits.iter().flat_map(|commit| &commit.transfers).take(nth + 1).collect();
+    for Transfer { wallet, debit, credit, amount, at, .. } in &lines {
+        held.add(statement::Line { wallet, debit: *debit, credit: *credit, amount: *amount, at: *at });
+    }
+    let Transfer { member, source, at, wallet, debit, credit, amount, cause, .. } = lines[nth].clone();
+    Sought { member, source, at, wallet: wallet.to_string(), debit, credit, amount, cause, held }
+}
+
+/// What was read for it in the same life, lived again.
+fn read_for(commits: &[Commit], sought: Sought) -> Option<Vec<String>> {
+    let versions = Versions::only(program(WHY));
+    let plan = Plan::again(chain(), versions, Foresight::Nothing, sought.at);
+    let whose = sought.member;
+    let mut life = Life::searched_for(&plan, sought);
+    for change in commits.iter().filter_map(|commit| commit.source.as_ref()) {
+        let SourceChange { id, event, received_at, .. } = change;
+        let heard = Heard { id: *id, event: event.clone(), received_at: *received_at, version: None };
+        life.hear(whose, &heard, &mut Nothing).unwrap();
+    }
+    let found = life.found(&mut Nothing).unwrap()?;
+    Some(found.iter().map(|read| format!("{} is {}", read.of, read.is)).collect())
+}
+
+#[test]
+fn a_line_is_met_again_with_what_its_rule_read_at_that_time() {
+    let commits = lived();
+    let points = |visits, total| {
+        let tier = "member.tier is \"bronze\"".to_owned();
+        vec![tier, format!("member.visits_in(30.days) is {visits}"), format!("order.total is {total}")]
+    };
+    let one = |read: &str| vec![read.to_owned()];
+    for (nth, (rule, read)) in [
+        ("Points", points(1, 10)),
+        ("Echo", one("event.amount is 10")),
+        ("Night", one("member.points is 13")),
+        ("Night", one("member.points is 14")),
+        ("Points", points(2, 7)),
+        ("More", one("member.visits is 2")),
+        ("Echo", one("event.amount is 7")),
+        ("Echo", one("event.amount is 10")),
+        ("Night", one("member.points is 38")),
+        ("Night", one("member.points is 39")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sought = line(&commits, nth);
+        assert_eq!(&*sought.cause.rule, rule, "line {nth}");
+        assert_eq!(read_for(&commits, sought), Some(read), "line {nth}");
+    }
+}
+
+#[test]
+fn of_a_line_to_which_the_life_does_not_come_nothing_is_said() {
+    let commits = lived();
+    let changed: [fn(&mut Sought); 4] = [
+        |sought| sought.amount.0 += 1,
+        |sought| sought.cause.rule = "Other".into(),
+        |sought| sought.cause.program_version += 1,
+        |sought| sought.source = Some(SourceId::new(Ulid(77))),
+    ];
+    for change in changed {
+        let mut sought = line(&commits, 4);
+        change(&mut sought);
+        assert_eq!(read_for(&commits, sought), None);
+    }
+    // The same line, but something else came before it.
+    let held = line(&commits, 2).held;
+    assert_eq!(read_for(&commits, Sought { held, ..line(&commits, 4) }), None);
 }

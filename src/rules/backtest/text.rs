@@ -3,18 +3,46 @@
 use std::fmt::Write as _;
 
 use crate::domain::Timestamp;
+use crate::domain::json::to_json;
 use crate::domain::text::Name;
 
 use super::report::{Change, Line, Report, hex};
 use crate::rules::report::counted;
 
 /// The first row of the table of members.
-pub const CSV_HEAD: &str = "member,known_as,wallet,points_baseline,points_candidate,points_difference,tier_baseline,tier_candidate,\
+const CSV_HEAD: &str = "member,known_as,wallet,points_baseline,points_candidate,points_difference,tier_baseline,tier_candidate,\
      coupons_baseline,coupons_candidate\n";
+
+/// How all members for whom anything differs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// As rows, the head first.
+    Csv,
+    /// As JSON, one a line.
+    Ndjson,
+}
+
+impl Table {
+    /// What comes before all members.
+    pub const fn head(self) -> &'static str {
+        match self {
+            Self::Csv => CSV_HEAD,
+            Self::Ndjson => "",
+        }
+    }
+
+    /// One member.
+    pub fn member(self, line: &Line) -> String {
+        match self {
+            Self::Csv => line.to_csv(),
+            Self::Ndjson => line.to_ndjson(),
+        }
+    }
+}
 
 impl Line {
     /// As rows of a table: one for each wallet that differs, or one without a wallet.
-    pub fn to_csv(&self) -> String {
+    pub(super) fn to_csv(&self) -> String {
         let mut rows = String::new();
         let tier = |tier: &Option<Name>| tier.as_ref().map_or_else(String::new, |tier| quoted(tier));
         let (was, is) = (tier(&self.tier.0), tier(&self.tier.1));
@@ -36,6 +64,11 @@ impl Line {
             row("", ",,");
         }
         rows
+    }
+
+    /// As a line of JSON.
+    fn to_ndjson(&self) -> String {
+        to_json(self) + "\n"
     }
 
     fn in_words(&self) -> String {

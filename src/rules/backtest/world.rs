@@ -26,7 +26,9 @@ use super::super::decide::Case;
 use super::super::program::Program;
 use super::super::records::{Elsewhere, Records, Setting};
 use super::report::{Left, Side};
+use super::sought::{Search, Sought};
 use super::{BacktestError, Heard, Plan};
+use crate::rules::verdict::Value;
 
 /// Which programs decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub(super) struct World {
     members: BTreeMap<MemberId, Shared<Member>>,
     records: Records,
     coupons: i64,
+    /// What is looked for in it.
+    search: Option<Search>,
     /// What of it counts.
     pub(super) side: Side,
 }
@@ -51,7 +55,17 @@ pub(super) struct World {
 impl World {
     pub(super) fn new() -> Self {
         let (members, records) = Default::default();
-        Self { branch: Branch::Baseline, members, records, coupons: 0, side: Side::default() }
+        Self { branch: Branch::Baseline, members, records, coupons: 0, search: None, side: Side::default() }
+    }
+
+    /// Nobody yet, and somebody looks out for a line of the ledger.
+    pub(super) fn searched_for(sought: Sought) -> Self {
+        Self { search: Some(Search::of(sought)), ..Self::new() }
+    }
+
+    /// What was read for the line that is looked for, if it was met.
+    pub(super) fn found(self) -> Option<Vec<Value>> {
+        self.search.and_then(Search::found)
     }
 
     /// The same so far, and another program from here on.
@@ -270,6 +284,8 @@ impl World {
             Occasion::Tick { .. } | Occasion::Due { .. } => None,
         };
         let desk = self.desk(&member, &occasion, now, elsewhere);
+        let concerned = self.search.as_ref().is_some_and(|search| search.concerns(&occasion));
+        let telling = concerned.then(|| program.telling_why());
         let case = Case {
             member,
             order,
@@ -281,12 +297,16 @@ impl World {
             desk,
             now,
         };
+        let program = telling.as_ref().unwrap_or(program);
         let setting = Setting { program, chain: &plan.chain.id, endpoints: &plan.endpoints };
         let counts = plan.counts(now);
         self.side.decisions += u64::from(counts);
         match self.records.decide(setting, case, elsewhere) {
             Ok(decided) => {
                 self.side.failed += u64::from(counts && !decided.failures.is_empty());
+                if let Some(search) = &mut self.search {
+                    search.look(&decided.commit, &decided.minutes.rules);
+                }
                 if counts {
                     self.count(&decided.commit);
                 }

@@ -95,6 +95,58 @@ fn a_condition_is_taken_apart_into_the_parts_that_are_false_and_the_values_in_th
     }
 }
 
+/// What a rule on the order read that fired.
+fn reads(rest: &str) -> Vec<String> {
+    let rules = format!(
+        "const BIG = 5;\nfn twice(x) {{ x * 2 }}\nfn is_new(m) {{ m.visits <= 1 }}\nrule \"a\" on order.completed {rest}"
+    );
+    let [judged] = &verdicts(&rules)[..] else { panic!("{rest}") };
+    let Verdict::Fired(done) = &judged.verdict else { panic!("{rest}: {judged:?}") };
+    done.reads.iter().map(|read| format!("{} is {}", read.of, read.is)).collect()
+}
+
+#[test]
+fn a_rule_that_fired_says_what_it_read_each_thing_once_and_on_both_branches() {
+    for (rest, read) in [
+        ("{ award(5); }", &[][..]),
+        ("{ award(order.total * 2); }", &["order.total is 10.00"]),
+        (
+            "when member.tier == \"bronze\" and member.visits_in( 30.days ) == 1 { award(order.total); }",
+            &["member.tier is \"bronze\"", "member.visits_in(30.days) is 1", "order.total is 10.00"],
+        ),
+        (
+            "when order.total >= BIG { if member.points > 3 { award(1); } else { award(order.tip + order.total); } }",
+            &["order.total is 10.00", "member.points is 0", "order.tip is 0"],
+        ),
+        (
+            "when order.channel in [\"pos\", \"app\"] or order.at.hour > 22 { award(1); }",
+            &["order.channel is \"pos\"", "order.at.hour is 14"],
+        ),
+        // A function is told with what it is given.
+        (
+            "when is_new(member) { award(twice(order.total)); }",
+            &["is_new(member) is true", "twice(order.total) is 20.00", "order.total is 10.00"],
+        ),
+        // What depends on variables of its own, and what cannot be written down, is not.
+        (
+            "{ let category = \"coffee\"; award(order.spent_on(category)); for item in order.items { award(item.price); } }",
+            &[],
+        ),
+        (
+            "{ let n = 1; n += order.total; award(n + -1 + min(order.tip, BIG)); }",
+            &["order.total is 10.00", "min(order.tip, BIG) is 0", "order.tip is 0"],
+        ),
+        (
+            "when order.tip == 0 or order.total / order.tip > 2 { award(order.count_of(\"coffee\")); }",
+            &["order.tip is 0", "order.total is 10.00", "order.count_of(\"coffee\") is 1"],
+        ),
+    ] {
+        assert_eq!(reads(rest), read, "{rest}");
+    }
+    let many: String = (1..=60).map(|n| format!("award(member.spend_in({n}.days));")).collect();
+    assert_eq!(reads(&format!("{{ {many} }}")).len(), 50, "no rule tells for ever");
+}
+
 #[test]
 fn each_rule_of_an_event_has_a_verdict_in_the_order_in_which_they_are_asked() {
     let verdicts = verdicts(
