@@ -1,10 +1,12 @@
 //! How deliveries to one endpoint leave: in what order, how many, how fast, and until when.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::RetryPolicy;
+use crate::domain::dialect::Dialect;
 
 /// A number between two bounds, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +70,24 @@ pub enum Lane {
     Endpoint,
 }
 
+impl Lane {
+    /// The word used in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Member => "member",
+            Self::Endpoint => "endpoint",
+        }
+    }
+}
+
+impl FromStr for Lane {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::None, Self::Member, Self::Endpoint].into_iter().find(|lane| lane.as_str() == word).ok_or(())
+    }
+}
+
 /// What is done about a receiver that takes nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -118,6 +138,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a new endpoint of this dialect has, unless somebody says otherwise.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            // Its hook answers `failure` to have the whole queue held.
+            Dialect::Bubblehouse => {
+                let give_up_after_s = Some(Seconds::of(7 * 86_400));
+                let retry = RetryPolicy { give_up_after_s, ..RetryPolicy::default() };
+                Self { lane: Lane::Endpoint, retry, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// How long one whole exchange may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_s.get().into())
