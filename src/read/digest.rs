@@ -112,7 +112,10 @@ mod tests {
             status: DeliveryStatus::Delivered,
         };
         let none = Digest::of(Vec::new(), 4, 4);
-        assert_eq!((none.through, &*none.hash), (4, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
+        assert_eq!(
+            (none.through, &*none.hash),
+            (4, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        );
         let two = Digest::of(vec![item(5), item(6)], 4, 9);
         // printf '5 evt_00000000000000000000000005\n6 evt_00000000000000000000000006\n' | sha256sum
         assert_eq!((two.through, two.last_seq), (6, 9));

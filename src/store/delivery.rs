@@ -136,9 +136,13 @@ impl DeliveryRow {
     pub(super) fn numbered(&self, seq: i64, lane: Option<Word>) -> Self {
         let row = Self { seq, ..self.clone() };
         match lane {
-            Some(_) => {
-                Self { lane, status: DeliveryStatus::Waiting.as_str().into(), ready_at: None, due_at: None, ..row }
-            }
+            Some(_) => Self {
+                lane,
+                status: DeliveryStatus::Waiting.as_str().into(),
+                ready_at: None,
+                due_at: None,
+                ..row
+            },
             None => row,
         }
     }
@@ -382,7 +386,8 @@ pub fn discard(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<EndpointId>, StoreError> {
-    let open = [DeliveryStatus::Pending, DeliveryStatus::Waiting, DeliveryStatus::Failed].map(DeliveryStatus::as_str);
+    let open = [DeliveryStatus::Pending, DeliveryStatus::Waiting, DeliveryStatus::Failed]
+        .map(DeliveryStatus::as_str);
     let endpoint: Option<String> = deliveries::table
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))

@@ -160,7 +160,8 @@ impl<'a> Heads<'a> {
                         WHERE owed.chain = $2 AND owed.endpoint = $3 AND owed.lane = $4 \
                         AND owed.settled_at IS NULL AND owed.seq <= $5)",
                 );
-                let query = query.bind::<BigInt, _>(head.at).bind::<Text, _>(place.0).bind::<Text, _>(place.1);
+                let query =
+                    query.bind::<BigInt, _>(head.at).bind::<Text, _>(place.0).bind::<Text, _>(place.1);
                 fixed!(query.bind::<Text, _>(lane).bind::<BigInt, _>(head.laned)).run(c)
             }),
             DbConn::Postgres(c) => {
@@ -222,19 +223,16 @@ pub(super) fn is_behind(
 }
 
 /// Has what is due behind this number wait.
-pub(super) fn hold_back(
-    conn: &mut DbConn,
-    place: Place<'_>,
-    lane: &str,
-    seq: i64,
-) -> Result<(), StoreError> {
-    diesel::update(owed_in!(place, lane).filter(deliveries::seq.gt(seq)).filter(deliveries::due_at.is_not_null()))
-        .set((
-            deliveries::status.eq(DeliveryStatus::Waiting.as_str()),
-            deliveries::ready_at.eq(None::<i64>),
-            deliveries::due_at.eq(None::<i64>),
-        ))
-        .execute(conn)?;
+pub(super) fn hold_back(conn: &mut DbConn, place: Place<'_>, lane: &str, seq: i64) -> Result<(), StoreError> {
+    diesel::update(
+        owed_in!(place, lane).filter(deliveries::seq.gt(seq)).filter(deliveries::due_at.is_not_null()),
+    )
+    .set((
+        deliveries::status.eq(DeliveryStatus::Waiting.as_str()),
+        deliveries::ready_at.eq(None::<i64>),
+        deliveries::due_at.eq(None::<i64>),
+    ))
+    .execute(conn)?;
     Ok(())
 }
 
@@ -379,7 +377,7 @@ pub fn heads(
     let rows: Vec<(DeliveryRow, String)> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(&id))
-        .filter(deliveries::due_at.is_not_null())
+        .filter(deliveries::due_at.ge(i64::MIN)) // not null, and found in the index of what is due
         .filter(deliveries::lane.is_not_null())
         .filter(deliveries::attempts.ge(i64::from(blocked)))
         .filter(number().gt(after))

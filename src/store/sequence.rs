@@ -135,7 +135,9 @@ fn take_all<'a>(
             .set(sequences::last_seq.eq(sequences::last_seq + excluded(sequences::last_seq)))
             .returning(sequences::all_columns)
             .get_results(conn)?;
-        taken.extend(some.into_iter().map(|(chain, endpoint, last, lane, to)| ((chain, endpoint), (last, lane, to))));
+        taken.extend(
+            some.into_iter().map(|(chain, endpoint, last, lane, to)| ((chain, endpoint), (last, lane, to))),
+        );
     }
     let held = wanted.keys().map(|&place| {
         let found = taken.remove(&(place.0.to_owned(), place.1.to_owned()));
@@ -159,7 +161,8 @@ fn leave_laneless(conn: &mut PgConnection, wanted: &mut BTreeMap<Place<'_>, i64>
         .filter(sequences::lane.ne(Lane::None.as_str()).or(sequences::laned_to.is_not_null()))
         .select((sequences::chain, sequences::endpoint))
         .load(conn)?;
-    let has_lanes = |place: &Place<'_>| laned.iter().any(|(chain, endpoint)| *place == (&**chain, &**endpoint));
+    let has_lanes =
+        |place: &Place<'_>| laned.iter().any(|(chain, endpoint)| *place == (&**chain, &**endpoint));
     wanted.retain(|place, count| *count > 0 || has_lanes(place));
     Ok(())
 }
