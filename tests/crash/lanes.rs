@@ -71,7 +71,7 @@ impl Executioner {
                 return;
             }
             let Some((number, body)) = read_request(&mut tcp).await else { return };
-            let member = body["member"]["id"].as_str().expect("a member").to_owned();
+            let member = body["member"]["member_id"].as_str().expect("a member").to_owned();
             let round = self.round.get();
             // It would not be here if the one before it were not recorded.
             let follows = self.seen.borrow().iter().any(|seen| seen.round == round && seen.member == member);
