@@ -92,7 +92,8 @@ impl Engine {
         .await
     }
 
-    /// Replaces an endpoint by what `change` makes of it (patch, enable, disable).
+    /// Replaces an endpoint by what `change` makes of it (patch, enable, disable). When its lanes are others from now on, what it
+    /// is owed already goes by them, too, when this answers.
     ///
     /// # Errors
     /// `NotFound`.
@@ -102,12 +103,19 @@ impl Engine {
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint) + Send + 'static,
     ) -> Result<Arc<Endpoint>, EngineError> {
-        let chain = chain.clone();
-        self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
-            engine.replace_endpoint(&known, change).await
-        })
-        .await
+        let of = chain.clone();
+        let change = self.carry_out(async move |engine| {
+            let known = engine.endpoint(&of, id)?;
+            let changed = engine.replace_endpoint(&known, change).await?;
+            Ok((changed.settings.lane != known.settings.lane, changed))
+        });
+        let (lane_changed, changed) = change.await?;
+        if lane_changed && let Err(error) = self.relane(chain, id).await {
+            // It is changed all the same.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(endpoint = %id, error, "what is owed is left to the scheduler to be put into lanes");
+        }
+        Ok(changed)
     }
 
     /// Disables an endpoint whose receiver wants nothing more. `None` when the endpoint was changed or deleted since it
@@ -178,7 +186,7 @@ impl Engine {
         }
     }
 
-    /// Makes a delivery due now, whatever became of it: the ladder starts anew.
+    /// Makes a delivery due now, whatever became of it: the ladder starts anew. In a lane it has its turn again.
     ///
     /// # Errors
     /// `NotFound`.
@@ -190,14 +198,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Settles a pending or failed delivery without sending it.
+    /// Settles a delivery that is owed or failed without sending it.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it was delivered or discarded before.
     pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
         let (chain, of, now) = (chain.clone(), chain.clone(), self.0.clock.now());
         let change = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &of, id, now));
-        if change.await?.is_some() {
+        if let Some(endpoint) = change.await? {
+            self.0.nudges.nudge(endpoint); // something may have waited for it
             return Ok(());
         }
         let known = self.0.store.read(move |conn| store::delivery::get(conn, &chain, id)).await?;
@@ -231,7 +240,7 @@ impl Engine {
         self.chain(chain.as_str()).ok_or(EngineError::NotFound("chain"))
     }
 
-    fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
+    pub(super) fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
         let snapshot = self.snapshot(chain)?;
         snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
     }

@@ -35,6 +35,7 @@ pub mod error;
 mod forget;
 pub mod journal;
 mod kept;
+mod lanes;
 pub mod member;
 mod news;
 pub mod outbound;

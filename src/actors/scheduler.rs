@@ -59,6 +59,10 @@ impl Engine {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "deliveries of deleted endpoints could not be discarded");
             }
+            if let Err(error) = self.keep_lanes(&snapshot).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "the lanes of endpoints could not be looked after");
+            }
             self.forget_later(chain.clone());
             if let Err(error) = self.decide_claimed(chain, None).await {
                 let error = &error as &dyn std::error::Error;

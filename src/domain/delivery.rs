@@ -16,6 +16,8 @@ use super::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
 pub enum DeliveryStatus {
     /// Owed; due at `due_at`.
     Pending,
+    /// Owed, and behind another one of its lane.
+    Waiting,
     /// A receiver accepted it.
     Delivered,
     /// Every try failed; waits for somebody to send it again.
@@ -26,12 +28,13 @@ pub enum DeliveryStatus {
 
 impl DeliveryStatus {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Failed, Self::Discarded];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Waiting, Self::Delivered, Self::Failed, Self::Discarded];
 
     /// The word used in JSON and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Waiting => "waiting",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Discarded => "discarded",
@@ -46,7 +49,8 @@ impl FromStr for DeliveryStatus {
     }
 }
 
-/// A delivery as it enters the store, in the commit of its loyalty event. Due at once.
+/// A delivery as it enters the store, in the commit of its loyalty event. Due at once, unless it is behind another one of its
+/// lane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDelivery {
     /// Its id.
@@ -141,7 +145,8 @@ pub struct RetryPolicy {
     /// The largest part of a pause that is added to it at random, in percent. Only ever added: a receiver that was
     /// promised a pause gets it.
     pub jitter_percent: Percent,
-    /// With it, the last pause is repeated until the delivery is so many seconds old.
+    /// With it, the last pause is repeated until so many seconds after the delivery could first leave: when it was made,
+    /// when what was before it in its lane was settled, or when somebody sent it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_after_s: Option<Seconds>,
 }
@@ -179,8 +184,8 @@ impl Default for RetryPolicy {
 pub struct Tried {
     /// 1 for the first of the ladder.
     pub number: u32,
-    /// When the delivery was made.
-    pub created_at: Timestamp,
+    /// When it could first leave.
+    pub ready_at: Timestamp,
     /// When it ended.
     pub now: Timestamp,
     /// Any number: it picks the jitter.
@@ -214,11 +219,11 @@ impl RetryPolicy {
         NextStep::RetryAt(tried.now + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::MAX))
     }
 
-    /// The last pause, while the delivery is young enough.
+    /// The last pause, while there is patience left.
     fn last_again(&self, tried: Tried) -> Option<PauseS> {
         let patience = chrono::Duration::seconds(self.give_up_after_s?.get().into());
         let last = self.pauses_s.0.last().copied()?;
-        (tried.now - tried.created_at < patience).then_some(last)
+        (tried.now - tried.ready_at < patience).then_some(last)
     }
 }
 
@@ -234,7 +239,7 @@ mod tests {
     }
 
     fn tried(number: u32) -> Tried {
-        Tried { number, created_at: NOW, now: NOW, luck: 9 }
+        Tried { number, ready_at: NOW, now: NOW, luck: 9 }
     }
 
     #[test]

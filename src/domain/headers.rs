@@ -30,7 +30,8 @@ const RESERVED: [&str; 16] = [
 ];
 
 /// Families of headers that carry signatures or speak to proxies.
-const RESERVED_FAMILIES: [&str; 6] = ["webhook-", "proxy-", "sec-", "x-guestiq-", "x-loyali-", "x-webhook-"];
+const RESERVED_FAMILIES: [&str; 7] =
+    ["punchcard-", "webhook-", "proxy-", "sec-", "x-guestiq-", "x-loyali-", "x-webhook-"];
 
 /// Why extra headers are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -227,6 +227,8 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
     of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
     of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
+    of_chain("/endpoints/{id}/lanes").get(deliveries::lanes).add(service);
+    of_chain("/endpoints/{id}/digest").get(deliveries::digest).add(service);
     of_chain("/deliveries/{id}").get(deliveries::get).add(service);
     of_chain("/deliveries/{id}/retry").post(deliveries::retry).add(service);
     of_chain("/deliveries/{id}/discard").post(deliveries::discard).add(service);

@@ -15,6 +15,8 @@ use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
+    /// Its number among those of its endpoint: 1, 2, 3 and so on in the order of their commits, without a gap.
+    pub sequence: u64,
     /// Where to.
     pub endpoint: EndpointId,
     /// The loyalty event.
@@ -27,7 +29,7 @@ pub struct DeliveryView {
     pub status: DeliveryStatus,
     /// Tries since it was last started, by the engine or by hand.
     pub tries: u32,
-    /// When the next try is due; `null` once settled.
+    /// When the next try is due; `null` behind another one of its lane, and once settled.
     pub due_at: Option<Timestamp>,
     /// When its loyalty event was committed.
     pub created_at: Timestamp,
@@ -68,6 +70,7 @@ impl From<StoredDelivery> for DeliveryView {
     fn from(stored: StoredDelivery) -> Self {
         Self {
             id: stored.id,
+            sequence: stored.seq,
             endpoint: stored.endpoint,
             event: stored.event,
             event_type: stored.event_kind.as_str(),

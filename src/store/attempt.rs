@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::fixed::fixed;
 use super::row::Row;
 use super::schema::{attempts, deliveries, endpoints};
+use super::sequence::Place;
 use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -66,6 +67,14 @@ struct Step {
     settled_at: Option<i64>,
 }
 
+/// What a try settles.
+#[derive(Clone, Copy)]
+pub(super) struct Settles<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) delivery: &'a str,
+    pub(super) at: i64,
+}
+
 impl AttemptChange {
     pub(super) fn of(outcome: &AttemptOutcome) -> Self {
         let attempt = &outcome.attempt;
@@ -93,6 +102,12 @@ impl AttemptChange {
     /// The order in which attempts are written, the same in every transaction.
     pub(super) fn key(&self) -> (&str, &str, &str) {
         (&self.row.chain, &self.row.endpoint, &self.row.delivery)
+    }
+
+    /// Whose delivery it was, when that is to be settled by it.
+    pub(super) fn settles(&self) -> Option<Settles<'_>> {
+        let (chain, endpoint, delivery) = self.key();
+        Some(Settles { place: (chain, endpoint), delivery, at: self.step.settled_at? })
     }
 }
 
@@ -135,9 +150,10 @@ pub(super) fn of_delivery(
 
 /// Writes attempts and what follows of them, no two of one delivery.
 ///
-/// Every try is in the log. Beyond that it changes only a delivery that is still pending: what a person settled in the
+/// Every try is in the log. Beyond that it changes only a delivery that is still owed: what a person settled in the
 /// meantime stays settled. And a failed try only if the ladder is the one it belongs to: when a person started it anew
-/// in the meantime, the new one goes on.
+/// in the meantime, the new one goes on. What was put behind another one of its lane in the meantime stays there, unless
+/// this try settled it.
 pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResult<()> {
     match conn {
         DbConn::Sqlite(c) => changes.iter().try_for_each(|change| fixed!(step(change)).run(c))?,
@@ -154,8 +170,9 @@ fn step(change: &AttemptChange) -> impl QueryFragment<Sqlite> {
     let (row, step) = (&change.row, &change.step);
     let delivered = DeliveryStatus::Delivered.as_str();
     diesel::update(deliveries::table.find((&row.chain, &row.endpoint, &row.delivery)))
-        .filter(deliveries::due_at.is_not_null())
+        .filter(deliveries::settled_at.is_null())
         .filter(step.status.into_sql::<Text>().eq(delivered).or(deliveries::attempts.eq(step.number - 1)))
+        .filter(step.due_at.into_sql::<Nullable<BigInt>>().is_null().or(deliveries::due_at.is_not_null()))
         .set((
             deliveries::attempts.eq(step.number),
             deliveries::status.eq(step.status),
@@ -192,8 +209,9 @@ impl QueryFragment<Pg> for Steps<'_> {
             out.push_sql(")");
         }
         out.push_sql(
-            ") AS v WHERE chain = v.column1 AND endpoint = v.column2 AND id = v.column3 AND due_at IS NOT NULL \
-             AND (v.column5 = 'delivered' OR attempts = v.column4 - 1)",
+            ") AS v WHERE chain = v.column1 AND endpoint = v.column2 AND id = v.column3 AND settled_at IS NULL \
+             AND (v.column5 = 'delivered' OR attempts = v.column4 - 1) \
+             AND (v.column6 IS NULL OR due_at IS NOT NULL)",
         );
         Ok(())
     }

@@ -146,8 +146,7 @@ impl CommitRows {
 pub fn write_told(conn: &mut DbConn, told: &Commit) -> Result<(), StoreError> {
     let rows = CommitRows::of(told);
     loyalty_event::insert(conn, &rows.events.iter().collect::<Vec<_>>())?;
-    delivery::insert(conn, &rows.deliveries.iter().collect::<Vec<_>>())?;
-    Ok(())
+    delivery::insert(conn, &rows.deliveries.iter().collect::<Vec<_>>())
 }
 
 /// What became of a [`Write`].

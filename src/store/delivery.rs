@@ -1,7 +1,8 @@
 //! Deliveries: what is owed to whom, and how it went.
 //!
 //! A delivery is found by (chain, endpoint, id). Who knows only its id asks for each endpoint of the chain: they are
-//! few, and it saves the busiest table an index.
+//! few, and it saves the busiest table an index. What is owed has no `settled_at`: it is due, or waits behind another one of
+//! its lane ([`lane`](super::lane)).
 
 use diesel::dsl::{min, sql};
 use diesel::prelude::*;
@@ -13,7 +14,9 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::{deliveries, endpoints, loyalty_events};
+use super::sequence::{self, Place};
 use super::word::Word;
+use super::{attempt, lane};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, NewDelivery};
@@ -37,6 +40,8 @@ const fn is_failed(conn: &DbConn) -> &'static str {
 pub struct DueDelivery {
     /// Its id.
     pub id: DeliveryId,
+    /// Its number among those of its endpoint.
+    pub seq: u64,
     /// The loyalty event.
     pub event: EventId,
     /// The member it is about, if any.
@@ -45,6 +50,8 @@ pub struct DueDelivery {
     pub attempts: u32,
     /// When its loyalty event was committed.
     pub created_at: Timestamp,
+    /// When it could first leave in the current ladder.
+    pub ready_at: Timestamp,
     /// The canonical JSON of the loyalty event.
     pub body: String,
 }
@@ -54,6 +61,8 @@ pub struct DueDelivery {
 pub struct StoredDelivery {
     /// Its id.
     pub id: DeliveryId,
+    /// Its number among those of its endpoint, in the order of their commits.
+    pub seq: u64,
     /// The loyalty event.
     pub event: EventId,
     /// Its type.
@@ -66,7 +75,7 @@ pub struct StoredDelivery {
     pub status: DeliveryStatus,
     /// Tries of the current ladder so far.
     pub attempts: u32,
-    /// When it is due; `None` once settled.
+    /// When it is due; `None` behind another one of its lane, and once settled.
     pub due_at: Option<Timestamp>,
     /// When its loyalty event was committed.
     pub created_at: Timestamp,
@@ -74,32 +83,39 @@ pub struct StoredDelivery {
     pub settled_at: Option<Timestamp>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = deliveries, treat_none_as_default_value = false)]
 pub(super) struct DeliveryRow {
     chain: Word,
     endpoint: Word,
     id: Word,
+    seq: i64,
     event: Word,
-    member: Option<Word>,
+    pub(super) member: Option<Word>,
+    pub(super) lane: Option<Word>,
     status: Word,
     attempts: i64,
+    pub(super) ready_at: Option<i64>,
     due_at: Option<i64>,
-    created_at: i64,
+    pub(super) created_at: i64,
     settled_at: Option<i64>,
 }
 
 impl DeliveryRow {
+    /// Still without a number, and in no lane.
     pub(super) fn new(chain: &ChainId, delivery: &NewDelivery) -> Self {
         let due_at = delivery.due_at.timestamp_micros();
         Self {
             chain: chain.as_str().into(),
             endpoint: delivery.endpoint.into(),
             id: delivery.id.into(),
+            seq: 0,
             event: delivery.event.into(),
             member: delivery.member.map(Word::from),
+            lane: None,
             status: DeliveryStatus::Pending.as_str().into(),
             attempts: 0,
+            ready_at: Some(due_at),
             due_at: Some(due_at),
             created_at: due_at,
             settled_at: None,
@@ -111,10 +127,31 @@ impl DeliveryRow {
         (&self.chain, &self.endpoint, &self.id)
     }
 
-    fn read(self, event_kind: &str) -> Result<StoredDelivery, StoreError> {
+    /// Whose it is.
+    pub(super) fn place(&self) -> Place<'_> {
+        (&self.chain, &self.endpoint)
+    }
+
+    /// The same with its number. In a lane it waits until it is found to be the head.
+    pub(super) fn numbered(&self, seq: i64, lane: Option<Word>) -> Self {
+        let row = Self { seq, ..self.clone() };
+        match lane {
+            Some(_) => Self {
+                lane,
+                status: DeliveryStatus::Waiting.as_str().into(),
+                ready_at: None,
+                due_at: None,
+                ..row
+            },
+            None => row,
+        }
+    }
+
+    pub(super) fn read(self, event_kind: &str) -> Result<StoredDelivery, StoreError> {
         let row = Row { table: "deliveries", id: &self.id };
         Ok(StoredDelivery {
             id: row.parse("id", &self.id)?,
+            seq: row.number("seq", self.seq)?,
             event: row.parse("event", &self.event)?,
             event_kind: row.parse("event_kind", event_kind)?,
             endpoint: row.parse("endpoint", &self.endpoint)?,
@@ -128,8 +165,13 @@ impl DeliveryRow {
     }
 }
 
-/// Stores new deliveries.
-pub(super) fn insert(conn: &mut DbConn, rows: &[&DeliveryRow]) -> QueryResult<()> {
+/// Stores new deliveries, numbered in the order given, each in its lane.
+pub(super) fn insert(conn: &mut DbConn, rows: &[&DeliveryRow]) -> Result<(), StoreError> {
+    lane::write(conn, rows, &[])
+}
+
+/// Stores rows that have their numbers.
+pub(super) fn insert_numbered(conn: &mut DbConn, rows: &[&DeliveryRow]) -> QueryResult<()> {
     insert_all!(conn, deliveries, rows)
 }
 
@@ -143,6 +185,7 @@ macro_rules! with_event {
         )
     };
 }
+pub(super) use with_event;
 
 /// What is due for an endpoint at `now`, the longest due first.
 pub fn due(
@@ -152,7 +195,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, String, Option<String>, i64, i64, String);
+    type Found = (String, i64, String, Option<String>, i64, i64, Option<i64>, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -161,29 +204,34 @@ pub fn due(
         .limit(limit)
         .select((
             deliveries::id,
+            deliveries::seq,
             deliveries::event,
             deliveries::member,
             deliveries::attempts,
             deliveries::created_at,
+            deliveries::ready_at,
             loyalty_events::body,
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, event, member, attempts, created_at, body)| {
+        .map(|(id, seq, event, member, attempts, created_at, ready_at, body)| {
             let row = Row { table: "deliveries", id: &id };
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
+                seq: row.number("seq", seq)?,
                 event: row.parse("event", &event)?,
                 member: row.parse_opt("member", member.as_deref())?,
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,
+                ready_at: row.time("ready_at", ready_at.unwrap_or(created_at))?,
                 body,
             })
         })
         .collect()
 }
 
-/// When the next delivery to an endpoint is due, be it past or to come; `None` when nothing is owed.
+/// When the next delivery to an endpoint is due, be it past or to come; `None` when nothing is owed: what waits in a lane waits
+/// behind something that is due.
 pub fn next_due(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -198,7 +246,7 @@ pub fn next_due(
     Row { table: "deliveries", id: chain.as_str() }.time_opt("due_at", at)
 }
 
-/// Since when the oldest delivery that is still owed to an endpoint exists. Reads everything owed, from an index alone.
+/// Since when the oldest delivery that is still owed to an endpoint exists. Reads one row, however much is owed.
 pub fn oldest_pending(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -207,9 +255,12 @@ pub fn oldest_pending(
     let at: Option<i64> = deliveries::table
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
-        .filter(deliveries::due_at.is_not_null())
-        .select(min(deliveries::created_at))
-        .get_result(conn)?;
+        .filter(deliveries::settled_at.is_null())
+        .order(deliveries::seq)
+        .limit(1)
+        .select(deliveries::created_at)
+        .get_result(conn)
+        .optional()?;
     Row { table: "deliveries", id: chain.as_str() }.time_opt("created_at", at)
 }
 
@@ -232,6 +283,10 @@ pub fn list(
     query = match status {
         None => query,
         Some(DeliveryStatus::Pending) => query.filter(deliveries::due_at.is_not_null()),
+        Some(DeliveryStatus::Waiting) => query
+            .filter(deliveries::lane.is_not_null())
+            .filter(deliveries::settled_at.is_null())
+            .filter(deliveries::due_at.is_null()),
         Some(DeliveryStatus::Failed) => query.filter(sql::<Bool>(is_failed(conn))),
         Some(settled) => query.filter(deliveries::status.eq(settled.as_str())),
     };
@@ -281,8 +336,9 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, id: DeliveryId) -> Result<Option<
     row.map(|(row, kind)| row.read(&kind)).transpose()
 }
 
-/// Makes a delivery due now, whatever became of it: its ladder starts anew. `None` when there is no such delivery, or
-/// its endpoint is deleted.
+/// Makes a delivery due now, whatever became of it: its ladder starts anew. In a lane it takes the place of its number: it
+/// waits for what is before it, and what is behind it waits. What of that is being sent at this moment is not called back.
+/// `None` when there is no such delivery, or its endpoint is deleted.
 pub fn retry(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -290,48 +346,76 @@ pub fn retry(
     now: Timestamp,
 ) -> Result<Option<EndpointId>, StoreError> {
     let living = endpoints_of!(chain).filter(endpoints::deleted_at.is_null());
-    let endpoint: Option<String> = diesel::update(deliveries::table)
+    let found: Option<(String, i64, Option<Word>)> = deliveries::table
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq_any(living))
         .filter(deliveries::id.eq(id.to_string()))
-        .set((
-            deliveries::status.eq(DeliveryStatus::Pending.as_str()),
-            deliveries::attempts.eq(0),
-            deliveries::due_at.eq(now.timestamp_micros()),
-            deliveries::settled_at.eq(None::<i64>),
-        ))
-        .returning(deliveries::endpoint)
+        .select((deliveries::endpoint, deliveries::seq, deliveries::member))
         .get_result(conn)
         .optional()?;
-    Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
+    let Some((endpoint, seq, member)) = found else { return Ok(None) };
+    let held = sequence::hold(conn, (chain.as_str(), &endpoint))?;
+    let place = (chain.as_str(), &*endpoint);
+    let lane = lane::of(held.lane, member.as_ref());
+    let is_head = match &lane {
+        Some(lane) => seq <= held.laned() && !lane::is_behind(conn, place, lane, seq)?,
+        None => true,
+    };
+    let status = if is_head { DeliveryStatus::Pending } else { DeliveryStatus::Waiting };
+    let ready_at = is_head.then_some(now.timestamp_micros());
+    diesel::update(deliveries::table.find((chain.as_str(), &endpoint, id.to_string())))
+        .set((
+            deliveries::lane.eq(lane.as_deref()),
+            deliveries::status.eq(status.as_str()),
+            deliveries::attempts.eq(0),
+            deliveries::ready_at.eq(ready_at),
+            deliveries::due_at.eq(ready_at),
+            deliveries::settled_at.eq(None::<i64>),
+        ))
+        .execute(conn)?;
+    if let Some(lane) = lane.filter(|_| is_head) {
+        lane::hold_back(conn, place, &lane, seq)?;
+    }
+    Row { table: "deliveries", id: &id.to_string() }.parse("endpoint", &endpoint).map(Some)
 }
 
-/// Settles a pending or failed delivery without sending it. `None` when there is no such delivery, or it was delivered.
+/// Settles a delivery that is owed or failed without sending it. `None` when there is no such delivery, or it was delivered.
 pub fn discard(
     conn: &mut DbConn,
     chain: &ChainId,
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<EndpointId>, StoreError> {
-    let open = [DeliveryStatus::Pending.as_str(), DeliveryStatus::Failed.as_str()];
-    let endpoint: Option<String> = diesel::update(deliveries::table)
+    let open = [DeliveryStatus::Pending, DeliveryStatus::Waiting, DeliveryStatus::Failed]
+        .map(DeliveryStatus::as_str);
+    let endpoint: Option<String> = deliveries::table
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
         .filter(deliveries::id.eq(id.to_string()))
-        .filter(deliveries::status.eq_any(open))
-        .set((
-            deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
-            deliveries::due_at.eq(None::<i64>),
-            deliveries::settled_at.eq(now.timestamp_micros()),
-        ))
-        .returning(deliveries::endpoint)
+        .select(deliveries::endpoint)
         .get_result(conn)
         .optional()?;
-    Row { table: "deliveries", id: &id.to_string() }.parse_opt("endpoint", endpoint.as_deref())
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let held = sequence::hold(conn, (chain.as_str(), &endpoint))?;
+    let discarded: Option<Option<String>> =
+        diesel::update(deliveries::table.find((chain.as_str(), &endpoint, id.to_string())))
+            .filter(deliveries::status.eq_any(open))
+            .set((
+                deliveries::status.eq(DeliveryStatus::Discarded.as_str()),
+                deliveries::due_at.eq(None::<i64>),
+                deliveries::settled_at.eq(now.timestamp_micros()),
+            ))
+            .returning(deliveries::lane)
+            .get_result(conn)
+            .optional()?;
+    let Some(lane) = discarded else { return Ok(None) };
+    lane::move_on(conn, (chain.as_str(), &endpoint), held, lane, now)?;
+    Row { table: "deliveries", id: &id.to_string() }.parse("endpoint", &endpoint).map(Some)
 }
 
-/// Discards some of what an endpoint is still owed, the longest due first. Answers how many; 0 when nothing is owed any
-/// more. There can be millions, and whoever commits waits meanwhile: hence one transaction for each so many.
+/// Discards some of what a deleted endpoint is still owed, the oldest first. Answers how many; 0 when nothing is owed any
+/// more. There can be millions, and whoever commits waits meanwhile: hence one transaction for each so many. Nothing moves
+/// on in its lanes: all of them are emptied, and nobody sends.
 pub fn discard_owed(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -342,13 +426,10 @@ pub fn discard_owed(
         deliveries::table
             .filter(deliveries::chain.eq(chain.as_str()))
             .filter(deliveries::endpoint.eq(endpoint.to_string()))
-            .filter(deliveries::due_at.is_not_null())
+            .filter(deliveries::settled_at.is_null())
     };
-    let ids: Vec<String> = owed()
-        .order((deliveries::due_at, deliveries::id))
-        .limit(DISCARDED_AT_ONCE)
-        .select(deliveries::id)
-        .load(conn)?;
+    let ids: Vec<String> =
+        owed().order(deliveries::seq).limit(DISCARDED_AT_ONCE).select(deliveries::id).load(conn)?;
     if let DbConn::Postgres(c) = conn {
         // An update locks rows as it comes upon them, attempts lock them in the order of their ids.
         owed()
@@ -368,11 +449,30 @@ pub fn discard_owed(
     Ok(ids.len())
 }
 
+/// The deliveries of an endpoint with numbers greater than `since`, in their order.
+pub fn numbered_after(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    since: u64,
+    limit: i64,
+) -> Result<Vec<StoredDelivery>, StoreError> {
+    let rows: Vec<(DeliveryRow, String)> = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::seq.gt(i64::try_from(since).unwrap_or(i64::MAX)))
+        .order(deliveries::seq)
+        .limit(limit)
+        .select((DeliveryRow::as_select(), loyalty_events::kind))
+        .load(conn)?;
+    rows.into_iter().map(|(row, kind)| row.read(&kind)).collect()
+}
+
 /// All tries of a delivery, in order.
 pub fn attempts(
     conn: &mut DbConn,
     chain: &ChainId,
     delivery: DeliveryId,
 ) -> Result<Vec<StoredAttempt>, StoreError> {
-    super::attempt::of_delivery(conn, chain, delivery)
+    attempt::of_delivery(conn, chain, delivery)
 }

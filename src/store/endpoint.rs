@@ -10,6 +10,7 @@ use super::connection::DbConn;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::{deliveries, endpoints};
+use super::sequence;
 use super::vault::Vault;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -116,16 +117,17 @@ pub fn insert(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(
         .values(EndpointRow::of(endpoint, vault)?)
         .execute(conn)
         .map_err(|e| StoreError::taken(e, "endpoint", endpoint.id))?;
-    Ok(())
+    sequence::begin(conn, endpoint)
 }
 
-/// Replaces an endpoint; a deleted one stays as it is.
+/// Replaces an endpoint; a deleted one stays as it is. When other deliveries are to wait for each other from now on, those that
+/// are owed are left to [`lane::relane`](super::lane::relane).
 pub fn update(conn: &mut DbConn, vault: &Vault, endpoint: &Endpoint) -> Result<(), StoreError> {
     diesel::update(endpoints::table.find((endpoint.chain.as_str(), endpoint.id.to_string())))
         .filter(endpoints::deleted_at.is_null())
         .set(EndpointRow::of(endpoint, vault)?)
         .execute(conn)?;
-    Ok(())
+    sequence::change_lane(conn, endpoint)
 }
 
 /// Deletes an endpoint: nobody sees it any more, its log stays. What it is still owed is left to
@@ -144,7 +146,7 @@ pub fn deleted_but_owed(conn: &mut DbConn, chain: &ChainId) -> Result<Vec<Endpoi
     let owed = deliveries::table
         .filter(deliveries::chain.eq(endpoints::chain))
         .filter(deliveries::endpoint.eq(endpoints::id))
-        .filter(deliveries::due_at.is_not_null());
+        .filter(deliveries::settled_at.is_null());
     let ids: Vec<String> = endpoints::table
         .filter(endpoints::chain.eq(chain.as_str()))
         .filter(endpoints::deleted_at.is_not_null())

@@ -5,14 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::attempt::{self, AttemptChange};
+use super::attempt::AttemptChange;
 use super::campaign::{self, BudgetChange};
 use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
-use super::delivery::{self, DeliveryRow};
 use super::erasure;
 use super::error::StoreError;
+use super::lane;
 use super::ledger::{self, TransferRow};
 use super::loyalty_event::{self, EventRow};
 use super::member::{self, IdentityRow, MemberChange};
@@ -265,11 +265,9 @@ impl<'a> Round<'a> {
         ledger::insert(conn, &transfers)?;
         let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);
         loyalty_event::insert(conn, &events)?;
-        let (_, deliveries) = self.ordered_rows(|rows| &rows.deliveries, DeliveryRow::key);
-        delivery::insert(conn, &deliveries)?;
+        let deliveries: Vec<_> = self.commits.iter().flat_map(|(_, _, rows)| &rows.deliveries).collect();
         self.attempts.sort_by_key(|change| change.key());
-        attempt::write(conn, &self.attempts)?;
-        Ok(())
+        lane::write(conn, &deliveries, &self.attempts)
     }
 
     fn sources(&self) -> impl Iterator<Item = (usize, &'a Commit, &'a SourceChange, &'a SourceRow)> + Clone {

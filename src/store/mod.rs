@@ -21,6 +21,7 @@ mod error;
 mod fixed;
 mod group;
 pub mod key;
+pub mod lane;
 pub mod ledger;
 pub mod loyalty_event;
 pub mod member;
@@ -34,6 +35,7 @@ mod row;
 #[cfg(test)]
 pub(crate) mod sabotage;
 mod schema;
+pub mod sequence;
 pub mod source_event;
 pub mod spool;
 pub mod suspension;

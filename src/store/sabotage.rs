@@ -47,8 +47,8 @@ pub(crate) fn owe(store: &Store, chain: &ChainId, endpoint: EndpointId, count: u
         store,
         &format!(
             "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
-             INSERT INTO deliveries (chain, endpoint, id, event, member, status, attempts, due_at, created_at)
-             SELECT '{chain}', '{endpoint}', n, '', '', 'pending', 0, n, n FROM numbers"
+             INSERT INTO deliveries (chain, endpoint, id, seq, event, member, status, attempts, due_at, created_at)
+             SELECT '{chain}', '{endpoint}', n, n, '', '', 'pending', 0, n, n FROM numbers"
         ),
     );
 }

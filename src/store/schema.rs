@@ -150,13 +150,26 @@ diesel::table! {
         chain -> Text,
         endpoint -> Text,
         id -> Text,
+        seq -> BigInt,
         event -> Text,
         member -> Nullable<Text>,
+        lane -> Nullable<Text>,
         status -> Text,
         attempts -> BigInt,
+        ready_at -> Nullable<BigInt>,
         due_at -> Nullable<BigInt>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    endpoint_sequences (chain, endpoint) {
+        chain -> Text,
+        endpoint -> Text,
+        last_seq -> BigInt,
+        lane -> Text,
+        laned_to -> Nullable<BigInt>,
     }
 }
 

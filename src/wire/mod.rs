@@ -41,6 +41,8 @@ pub type Header = (&'static str, String);
 pub struct Letter {
     /// The delivery, the same in every attempt.
     pub delivery: DeliveryId,
+    /// Its number among those of its endpoint.
+    pub sequence: u64,
     /// Which attempt it is.
     pub attempt: u32,
     /// The loyalty event.
@@ -167,7 +169,11 @@ pub fn encode(
     let own = speaker.sign(&sealing);
     // Beside a product's own headers: where its signature says nothing of the time, this one does.
     let standard = sign::standard_headers(&letter.event.to_string(), &timestamp.to_string(), said, secrets);
-    let always = [("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
+    let always = [
+        ("content-type", "application/json".to_owned()),
+        ("user-agent", USER_AGENT.to_owned()),
+        ("punchcard-sequence", letter.sequence.to_string()),
+    ];
     let headers = always.into_iter().chain(standard).chain(about).chain(own).collect();
     Ok(SignedRequest { headers, body: body.unwrap_or(letter.message) })
 }

@@ -21,6 +21,7 @@ fn secret() -> Secret {
 fn letter(message: String) -> Letter {
     Letter {
         delivery: "dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(),
+        sequence: 7,
         attempt: 1,
         event: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
         message,

@@ -12,6 +12,7 @@ mod copy_folder;
 mod counter;
 mod coupons;
 mod erasure;
+mod lanes;
 mod load;
 mod people;
 #[path = "../support/postgres.rs"]

@@ -24,6 +24,7 @@ mod holdings;
 mod hostile;
 mod identity;
 mod ingest;
+mod lanes;
 mod lifecycle;
 mod members;
 mod memo;

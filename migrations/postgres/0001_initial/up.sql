@@ -151,23 +151,39 @@ CREATE TABLE endpoints (
     PRIMARY KEY (chain, id)
 );
 
--- `attempts` counts the tries of the current retry ladder. `due_at` is null once settled, so that
--- the index below holds nothing but what is owed.
+-- The number of the last delivery made for an endpoint. `lane` says which of its deliveries wait for each other; while that
+-- is being changed, `laned_to` is the last delivery that goes by it already. Who makes or settles deliveries locks this row.
+CREATE TABLE endpoint_sequences (
+    chain TEXT COLLATE "C" NOT NULL,
+    endpoint TEXT COLLATE "C" NOT NULL,
+    last_seq BIGINT NOT NULL,
+    lane TEXT COLLATE "C" NOT NULL,
+    laned_to BIGINT,
+    PRIMARY KEY (chain, endpoint)
+);
+
+-- `attempts` counts the tries of the current retry ladder, which began at `ready_at`. `due_at` is null for what waits behind
+-- another one of its `lane`, and once settled: the index by it holds nothing but what may leave.
 CREATE TABLE deliveries (
     chain TEXT COLLATE "C" NOT NULL,
     endpoint TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
+    seq BIGINT NOT NULL,
     event TEXT COLLATE "C" NOT NULL,
     member TEXT COLLATE "C",
+    lane TEXT COLLATE "C",
     status TEXT COLLATE "C" NOT NULL,
     attempts BIGINT NOT NULL,
+    ready_at BIGINT,
     due_at BIGINT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
     PRIMARY KEY (chain, endpoint, id)
 );
--- `created_at` is in it so that the age of the oldest is read from the index alone.
-CREATE INDEX deliveries_due ON deliveries (chain, endpoint, due_at, id, created_at) WHERE due_at IS NOT NULL;
+CREATE UNIQUE INDEX deliveries_by_seq ON deliveries (chain, endpoint, seq);
+CREATE INDEX deliveries_due ON deliveries (chain, endpoint, due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_owed ON deliveries (chain, endpoint, seq) WHERE settled_at IS NULL;
+CREATE INDEX deliveries_in_lane ON deliveries (chain, endpoint, lane, seq) WHERE lane IS NOT NULL AND settled_at IS NULL;
 CREATE INDEX deliveries_failed ON deliveries (chain, endpoint, status, id) WHERE status = 'failed';
 
 CREATE TABLE attempts (

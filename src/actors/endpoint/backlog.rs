@@ -99,10 +99,12 @@ mod tests {
     fn row(n: u128) -> DueDelivery {
         DueDelivery {
             id: DeliveryId::new(Ulid(n)),
+            seq: n as u64,
             event: EventId::new(Ulid(n)),
             member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
             created_at: Default::default(),
+            ready_at: Default::default(),
             body: String::new(),
         }
     }

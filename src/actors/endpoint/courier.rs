@@ -21,7 +21,7 @@ use super::window::Window;
 use super::{Orders, Warn};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{NextStep, Verdict};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, Lane};
 use crate::domain::ids::DeliveryId;
 
 /// Attempts that may wait for the journal; a slow journal slows sending down.
@@ -260,6 +260,8 @@ impl<D: Depot + 'static> Courier<D> {
             // A test clock may have been moved past it while it was written, and that nudge is spent.
             self.wanted |= at <= now;
             self.alarm = self.alarm.min(self.alarm_for(Some(at), now));
+        } else if self.errand.endpoint.settings.lane != Lane::None {
+            self.wanted = true; // what was behind it is due
         }
     }
 

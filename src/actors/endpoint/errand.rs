@@ -56,7 +56,8 @@ impl Errand {
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
         let began = self.clock.now();
-        let (delivery, number, created_at) = (due.id, due.attempts.saturating_add(1), due.created_at);
+        let (delivery, number) = (due.id, due.attempts.saturating_add(1));
+        let (created_at, ready_at) = (due.created_at, due.ready_at);
         let tried = AssertUnwindSafe(self.exchange(due, began)).catch_unwind().await;
         let now = self.clock.now();
         let again = Verdict::Refused { retry_after: None };
@@ -81,7 +82,7 @@ impl Errand {
             response_body: exchange.as_ref().and_then(Exchange::body_start),
             error,
         };
-        let tried = Tried { number, created_at, now, luck: luck(delivery, number) };
+        let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };
         let next = self.retry.after(tried, &verdict);
         Report {
             // What was not sent says nothing of the receiver.
@@ -103,7 +104,8 @@ impl Errand {
         let secrets = std::slice::from_ref(&endpoint.secret);
         let attempt = due.attempts.saturating_add(1);
         let texts = Arc::clone(&endpoint.settings.texts);
-        let letter = wire::Letter { delivery: due.id, attempt, event: due.event, message: due.body, texts };
+        let DueDelivery { id: delivery, seq: sequence, event, body: message, .. } = due;
+        let letter = wire::Letter { delivery, sequence, attempt, event, message, texts };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,

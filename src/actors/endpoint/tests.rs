@@ -52,10 +52,12 @@ impl Depot for Rc<Rows> {
             let due = pending.iter().filter(|(_, (at, _))| *at <= ask.now).take(ask.limit);
             let row = |(id, (_, attempts)): (&DeliveryId, &(Timestamp, u32))| DueDelivery {
                 id: *id,
+                seq: id.ulid().0 as u64,
                 event: EventId::new(id.ulid()),
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
                 created_at: Timestamp::UNIX_EPOCH,
+                ready_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),
             };
             let next_due = pending.values().map(|(at, _)| *at).min();

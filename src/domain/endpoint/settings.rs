@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Wording;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::loyalty_event::EventType;
+use crate::domain::dialect::Dialect;
 
 /// A number between two bounds, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,6 +74,24 @@ pub enum Lane {
     Endpoint,
 }
 
+impl Lane {
+    /// The word used in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Member => "member",
+            Self::Endpoint => "endpoint",
+        }
+    }
+}
+
+impl FromStr for Lane {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::None, Self::Member, Self::Endpoint].into_iter().find(|lane| lane.as_str() == word).ok_or(())
+    }
+}
+
 /// What is done about a receiver that takes nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -133,6 +153,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a new endpoint of this dialect has, unless somebody says otherwise.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            // Its hook answers `failure` to have the whole queue held.
+            Dialect::Bubblehouse => {
+                let give_up_after_s = Some(Seconds::of(7 * 86_400));
+                let retry = RetryPolicy { give_up_after_s, ..RetryPolicy::default() };
+                Self { lane: Lane::Endpoint, retry, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// How long one whole exchange may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_s.get().into())

@@ -5,6 +5,7 @@ mod campaigns;
 mod commits;
 mod coupons;
 mod deliveries;
+mod lanes;
 mod opening;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]

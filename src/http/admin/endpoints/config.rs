@@ -60,6 +60,7 @@ pub(super) fn new(state: &AppState, chain: ChainId, said: EndpointBody) -> Resul
     let url = check_url(state, url)?;
     let secret = secret(said.secret.as_deref(), said.dialect.unwrap_or_default())?;
     let mut endpoint = Endpoint::new(EndpointId::new(fresh_ulid(now)), chain, url, secret, now);
+    endpoint.settings = Settings::of(said.dialect.unwrap_or_default());
     EndpointBody { secret: None, ..said }.read(state, &endpoint)?.apply(&mut endpoint);
     Ok(endpoint)
 }
