@@ -39,6 +39,8 @@ pub struct DueDelivery {
     pub id: DeliveryId,
     /// The loyalty event.
     pub event: EventId,
+    /// Its type.
+    pub kind: EventType,
     /// The member it is about, if any.
     pub member: Option<MemberId>,
     /// Tries of the current ladder so far.
@@ -152,7 +154,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, String, Option<String>, i64, i64, String);
+    type Found = (String, String, String, Option<String>, i64, i64, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -162,6 +164,7 @@ pub fn due(
         .select((
             deliveries::id,
             deliveries::event,
+            loyalty_events::kind,
             deliveries::member,
             deliveries::attempts,
             deliveries::created_at,
@@ -169,11 +172,12 @@ pub fn due(
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, event, member, attempts, created_at, body)| {
+        .map(|(id, event, kind, member, attempts, created_at, body)| {
             let row = Row { table: "deliveries", id: &id };
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
                 event: row.parse("event", &event)?,
+                kind: row.parse("kind", &kind)?,
                 member: row.parse_opt("member", member.as_deref())?,
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,

@@ -19,6 +19,7 @@ mod dialects;
 mod door;
 mod dry_run;
 mod explained;
+mod failing;
 mod holdings;
 mod hostile;
 mod identity;

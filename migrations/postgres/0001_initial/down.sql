@@ -16,6 +16,7 @@ DROP TABLE program_versions;
 DROP TABLE api_keys;
 DROP TABLE attempts;
 DROP TABLE deliveries;
+DROP TABLE endpoint_conditions;
 DROP TABLE endpoints;
 DROP TABLE loyalty_events;
 DROP TABLE transfers;
