@@ -235,10 +235,7 @@ async fn another_url_is_another_receiver_and_any_other_change_is_none(app: TestA
     let (crm, next) = (Receiver::start().await, Receiver::start().await);
     let endpoint = opened(&app, &crm, 12, json!({})).await;
     let patch = async |body: Value| {
-        let json = ("content-type", "application/json");
-        let patched =
-            app.request(awc::http::Method::PATCH, &path(&endpoint), &[json], body.to_string().into());
-        patched.await.expect(200)["condition"]["breaker"].clone()
+        app.patch(&path(&endpoint), &body).await.expect(200)["condition"]["breaker"].clone()
     };
     assert_eq!(patch(json!({ "description": "the CRM" })).await, "open");
     app.advance(29).await;
@@ -293,9 +290,7 @@ async fn no_minute_has_more_than_the_rate_allows(app: TestApp) {
     orders(&app, 0, 13).await;
     assert_eq!(crm.arrivals().len(), 5);
     arrives_after(&app, 60, &crm, 5).await;
-    let json = ("content-type", "application/json");
-    let body = json!({ "rate_limit": null }).to_string().into_bytes();
-    app.request(awc::http::Method::PATCH, &path(&endpoint), &[json], body).await.expect(200);
+    app.patch(&path(&endpoint), &json!({ "rate_limit": null })).await.expect(200);
     app.advance(0).await;
     assert_eq!(crm.arrivals().len(), 13);
     app.stop().await;
