@@ -272,13 +272,13 @@ impl<D: Depot + 'static> Courier<D> {
 
     fn take_report(&mut self, ended: Ended) {
         let Ended { mut report, is_probe } = ended;
+        let end = self.learn(&mut report, is_probe);
         self.desk.tally.count(&report);
         if report.keeps_up {
             self.window.widen();
         } else {
             self.window.narrow();
         }
-        let end = self.learn(&mut report, is_probe);
         if end.is_some() && Arc::ptr_eq(&report.sent_to, &self.errand.endpoint) {
             // Until new orders come, or long enough to notice that the engine missed the message.
             self.pause(LONGEST_SLEEP);

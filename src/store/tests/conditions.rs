@@ -6,6 +6,7 @@ use crate::domain::commit::Commit;
 use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
 use crate::domain::endpoint::EndpointState;
 use crate::domain::gate::{Condition, Hold, Noted, Trouble};
+use crate::domain::ids::AttemptId;
 use crate::domain::loyalty_event::EventType;
 use crate::store::{Store, condition, delivery, endpoint as endpoints, loyalty_event};
 
@@ -31,14 +32,14 @@ fn with_deliveries(store: &Store, count: u64) {
 
 on_both! {
     fn a_condition_is_written_with_the_attempt_that_changed_it_and_the_last_of_a_group_counts(store) {
-        with_deliveries(store, 4);
+        with_deliveries(store, 5);
         assert_eq!(known(store), Noted::default());
         // By their keys the deliveries would be written in another order.
         store.write(&[taught(3, noted(0, 1, 1)).into(), taught(1, noted(0, 2, 2)).into(), taught(2, noted(0, 3, 3)).into()]);
         assert_eq!(known(store), noted(0, 3, 3));
-        for hold in [Hold::Free, Hold::Asked { until: at(9) }] {
+        for (n, hold) in [(4, Hold::Free), (5, Hold::Asked { until: at(9) })] {
             let noted = Noted { epoch: 0, condition: Condition { trouble: None, hold } };
-            store.write(&[taught(4, noted).into()]);
+            store.write(&[taught(n, noted).into()]);
             assert_eq!(known(store), noted);
         }
         let listed = store.look(|c| condition::list(c, &harvest()));
@@ -62,14 +63,17 @@ on_both! {
 
     fn a_try_that_does_not_count_moves_its_delivery_and_uses_up_nothing(store) {
         with_deliveries(store, 1);
-        let probe = |number| attempt(endpoint_id(1), 1, number, NextStep::Spared(at(90)));
-        store.write(&[probe(1).into()]);
+        // Each try has an id of its own.
+        let first = |id, next| {
+            let mut tried = attempt(endpoint_id(1), 1, 1, next);
+            tried.attempt.id = AttemptId::derived(ulid(1), id);
+            store.write(&[tried.into()]);
+        };
+        first(1, NextStep::Spared(at(90)));
         let stored = store.look(|c| delivery::get(c, &harvest(), delivery_id(1))).unwrap();
         assert_eq!((stored.status, stored.attempts, stored.due_at), (DeliveryStatus::Pending, 0, Some(at(90))));
-        store.write(&[attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(160))).into()]);
-        let mut late = probe(1);
-        late.attempt.id = crate::domain::ids::AttemptId::derived(ulid(1), 9);
-        store.write(&[late.into()]);
+        first(2, NextStep::RetryAt(at(160)));
+        first(3, NextStep::Spared(at(90)));
         let stored = store.look(|c| delivery::get(c, &harvest(), delivery_id(1))).unwrap();
         assert_eq!((stored.attempts, stored.due_at), (1, Some(at(160))), "it belonged to an older step");
     }
