@@ -56,8 +56,7 @@ fn reason(report: &Report) -> String {
     let attempt = &report.outcome.attempt;
     match (attempt.status_code, &attempt.error) {
         (Some(status @ 300..=399), _) => format!("the receiver answered {status}, a redirect"),
-        (_, Some(error)) => error.clone(),
-        (_, None) => "nothing".to_owned(),
+        (_, error) => error.clone().unwrap_or_default(),
     }
 }
 
