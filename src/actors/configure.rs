@@ -3,20 +3,31 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message};
+use actix::Actor;
 use tokio::sync::oneshot;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::endpoint::{Endpoint, EndpointState};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
-use crate::domain::text::{Name, Note};
+use crate::domain::loyalty_event::EventData;
+use crate::domain::text::Name;
 use crate::store;
 use crate::telemetry::ChainLabels;
 
-use super::endpoint::DisableEndpoint;
+use super::endpoint::{Tell, Teller};
 use super::engine::{Engine, EngineError, stored_chains};
 use super::snapshot::ChainSnapshot;
+use super::states::Disabler;
+
+/// What a change of an endpoint brings with it.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// What is told of it.
+    pub(super) told: Vec<EventData>,
+    /// Whether what was known of the receiver does not hold any more.
+    pub(super) anew: bool,
+}
 
 impl Engine {
     /// Starts every chain of the store, without programs: [`Engine::follow_rules`] brings them.
@@ -24,10 +35,11 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn load_chains(&self) -> Result<(), EngineError> {
-        self.0.endpoints.on_gone(Disabler(self.clone()).start().recipient());
+        let (tell, disable) = (Arc::new(self.clone()), Disabler(self.clone()).start().recipient());
+        self.0.endpoints.report_to(Teller { tell, disable });
         for (chain, endpoints, learned) in stored_chains(&self.0.store)? {
             let endpoints: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
-            endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint));
+            endpoints.iter().for_each(|endpoint| self.0.endpoints.apply(endpoint, false));
             let without_rules = ChainSnapshot::without_rules(chain, endpoints, Arc::default());
             self.run_chain(ChainSnapshot { learned, ..without_rules });
         }
@@ -87,13 +99,13 @@ impl Engine {
             engine.snapshot(&endpoint.chain)?;
             let row = endpoint.clone();
             engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
-            engine.put_endpoint(endpoint)
+            engine.put_endpoint(endpoint, false)
         })
         .await
     }
 
-    /// Replaces an endpoint by what `change` makes of it (patch, enable, disable). When its lanes are others from now on, what it
-    /// is owed already goes by them, too, when this answers.
+    /// Replaces an endpoint by what `change` makes of it. When its lanes are others from now on, what it is owed already goes
+    /// by them, too, when this answers.
     ///
     /// # Errors
     /// `NotFound`.
@@ -106,7 +118,7 @@ impl Engine {
         let of = chain.clone();
         let change = self.carry_out(async move |engine| {
             let known = engine.endpoint(&of, id)?;
-            let changed = engine.replace_endpoint(&known, change).await?;
+            let changed = engine.replace_endpoint(&known, change, Beside::default()).await?;
             Ok((changed.settings.lane != known.settings.lane, changed))
         });
         let (lane_changed, changed) = change.await?;
@@ -116,25 +128,6 @@ impl Engine {
             tracing::warn!(endpoint = %id, error, "what is owed is left to the scheduler to be put into lanes");
         }
         Ok(changed)
-    }
-
-    /// Disables an endpoint whose receiver wants nothing more. `None` when the endpoint was changed or deleted since it
-    /// was sent to: the answer is not about what it is now.
-    pub(super) async fn disable_gone(
-        &self,
-        sent_to: Arc<Endpoint>,
-        reason: Note,
-    ) -> Result<Option<Arc<Endpoint>>, EngineError> {
-        self.carry_out(async move |engine| {
-            let known = engine.endpoint(&sent_to.chain, sent_to.id).ok();
-            // Every change makes a new one.
-            if !known.is_some_and(|known| Arc::ptr_eq(&known, &sent_to)) {
-                return Ok(None);
-            }
-            let state = EndpointState::Disabled { reason, at: engine.0.clock.now() };
-            engine.replace_endpoint(&sent_to, |endpoint| endpoint.state = state).await.map(Some)
-        })
-        .await
     }
 
     /// Deletes an endpoint; its pending deliveries are discarded. Those that are left, and those of commits that were
@@ -245,26 +238,41 @@ impl Engine {
         snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
     }
 
-    async fn replace_endpoint(
+    /// Replaces an endpoint, and writes with it what that brings with it. Another url is another receiver. Callers hold
+    /// `configuring`.
+    pub(super) async fn replace_endpoint(
         &self,
         known: &Endpoint,
         change: impl FnOnce(&mut Endpoint),
+        beside: Beside,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let mut endpoint = known.clone();
         change(&mut endpoint);
         endpoint.updated_at = self.0.clock.now();
-        let row = endpoint.clone();
-        self.0.journal.run(move |conn, vault| store::endpoint::update(conn, vault, &row)).await?;
-        self.put_endpoint(endpoint)
+        let anew = beside.anew || endpoint.url != known.url;
+        let told = Some(beside.told).filter(|told| !told.is_empty());
+        let told = told.and_then(|told| self.tell(known, told));
+        let (row, written) = (endpoint.clone(), told.clone());
+        let replace = move |conn: &mut _, vault: &_| {
+            store::endpoint::update(conn, vault, &row)?;
+            if anew {
+                store::condition::begin_anew(conn, &row.chain, row.id)?;
+            }
+            written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))
+        };
+        self.0.journal.run(replace).await?;
+        let endpoint = self.put_endpoint(endpoint, anew)?;
+        told.iter().for_each(|told| self.nudge_for(told));
+        Ok(endpoint)
     }
 
-    fn put_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
+    fn put_endpoint(&self, endpoint: Endpoint, anew: bool) -> Result<Arc<Endpoint>, EngineError> {
         let endpoint = Arc::new(endpoint);
         self.reconfigure(&endpoint.chain, |snapshot| {
             let others = snapshot.endpoints.iter().filter(|e| e.id != endpoint.id).cloned();
             snapshot.endpoints = others.chain([endpoint.clone()]).collect();
         })?;
-        self.0.endpoints.apply(&endpoint);
+        self.0.endpoints.apply(&endpoint, anew);
         Ok(endpoint)
     }
 
@@ -304,32 +312,5 @@ impl Engine {
         let labels = ChainLabels { chain: chain.to_string() };
         self.0.metrics.suspended_rules.get_or_create(&labels).set(suspended as i64);
         Ok(snapshot)
-    }
-}
-
-/// Disables endpoints whose receivers answered that they want nothing more.
-struct Disabler(Engine);
-
-impl Actor for Disabler {
-    type Context = Context<Self>;
-}
-
-impl Handler<DisableEndpoint> for Disabler {
-    type Result = actix::ResponseFuture<<DisableEndpoint as Message>::Result>;
-
-    fn handle(&mut self, gone: DisableEndpoint, _: &mut Context<Self>) -> Self::Result {
-        let engine = self.0.clone();
-        Box::pin(async move {
-            let Ok(reason) = Note::parse(gone.reason) else { return };
-            let endpoint = gone.endpoint.id;
-            match engine.disable_gone(gone.endpoint, reason).await {
-                Ok(Some(_)) => {
-                    tracing::warn!(%endpoint, reason = gone.reason, "endpoint disabled: its receiver wants nothing more");
-                }
-                Ok(None) => tracing::info!(%endpoint, "a former receiver wants nothing more"),
-                Err(error) => tracing::error!(%endpoint, error = &error as &dyn std::error::Error,
-                    "endpoint could not be disabled"),
-            }
-        })
     }
 }

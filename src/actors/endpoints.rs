@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use actix::Recipient;
 use actix_rt::{Arbiter, ArbiterHandle};
 
 use crate::clock::Clock;
+use crate::domain::Timestamp;
 use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::store::Store;
 use crate::telemetry::{EndpointLabels, Metrics};
 
-use super::endpoint::{DisableEndpoint, EndpointActor, EndpointParts, Leash};
+use super::endpoint::{EndpointActor, EndpointParts, Leash, Teller};
 use super::journal::{Journal, Nudges};
 
 /// What all endpoint actors share.
@@ -47,7 +47,7 @@ pub struct Endpoints {
 #[derive(Default)]
 struct Running {
     couriers: HashMap<EndpointId, Leash>,
-    on_gone: Option<Recipient<DisableEndpoint>>,
+    teller: Option<Teller>,
     stopped: bool,
 }
 
@@ -58,19 +58,25 @@ impl Endpoints {
         Self { parts, nudges, arbiters, running: Mutex::default() }
     }
 
-    /// Whom to tell that a receiver wants nothing more.
-    pub fn on_gone(&self, recipient: Recipient<DisableEndpoint>) {
-        self.running().on_gone = Some(recipient);
+    /// Whom couriers tell what becomes of their endpoints. None runs before that.
+    pub fn report_to(&self, teller: Teller) {
+        self.running().teller = Some(teller);
     }
 
-    /// Starts, reconfigures or stops the actor of one endpoint, so that it matches `endpoint`.
-    pub fn apply(&self, endpoint: &Arc<Endpoint>) {
+    /// Until when the courier of an endpoint rests although something may be due.
+    pub fn rests_until(&self, endpoint: EndpointId) -> Option<Timestamp> {
+        self.running().couriers.get(&endpoint).and_then(Leash::rests_until)
+    }
+
+    /// Starts, reconfigures or stops the actor of one endpoint, so that it matches `endpoint`; `anew` says that what was
+    /// known of its receiver does not hold any more.
+    pub fn apply(&self, endpoint: &Arc<Endpoint>, anew: bool) {
         if !endpoint.is_enabled() {
             return self.stop(endpoint);
         }
         let mut running = self.running();
         match running.couriers.get(&endpoint.id) {
-            Some(courier) if !courier.has_ended() => courier.configure(endpoint.clone()),
+            Some(courier) if !courier.has_ended() => courier.configure(endpoint.clone(), anew),
             Some(_) => {
                 self.parts.metrics.respawns.inc();
                 self.spawn(&mut running, endpoint.clone());
@@ -80,7 +86,7 @@ impl Endpoints {
     }
 
     fn spawn(&self, running: &mut Running, endpoint: Arc<Endpoint>) {
-        let Some(on_gone) = running.on_gone.clone().filter(|_| !running.stopped) else { return };
+        let Some(teller) = running.teller.clone().filter(|_| !running.stopped) else { return };
         let id = endpoint.id;
         let parts = EndpointParts {
             endpoint,
@@ -89,7 +95,7 @@ impl Endpoints {
             clock: self.parts.clock.clone(),
             policy: self.parts.policy.clone(),
             metrics: self.parts.metrics.clone(),
-            on_gone,
+            teller,
             timeout: self.parts.timeout,
         };
         let arbiter = &self.arbiters[(id.ulid().0 >> 24) as usize % self.arbiters.len()];
@@ -132,7 +138,7 @@ impl Endpoints {
 
     /// Ends the threads that deliver.
     pub fn release(&self) {
-        self.running().on_gone = None;
+        self.running().teller = None;
         self.arbiters.iter().for_each(|arbiter| _ = arbiter.stop());
     }
 
@@ -144,12 +150,20 @@ impl Endpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::actors::endpoint::{DisableEndpoint, Tell};
+    use crate::domain::commit::Commit;
     use crate::domain::endpoint::EndpointState;
+    use crate::domain::loyalty_event::EventData;
     use crate::domain::text::Note;
     use crate::store::vault::Vault;
 
     struct Nobody;
+
+    impl Tell for Nobody {
+        fn tell(&self, _: &Endpoint, _: Vec<EventData>) -> Option<Commit> {
+            None
+        }
+    }
 
     impl actix::Actor for Nobody {
         type Context = actix::Context<Self>;
@@ -177,7 +191,8 @@ mod tests {
             threads: 1,
         };
         let endpoints = Endpoints::new(parts, nudges);
-        endpoints.on_gone(actix::Actor::start(Nobody).recipient());
+        let disable = actix::Actor::start(Nobody).recipient();
+        endpoints.report_to(Teller { tell: Arc::new(Nobody), disable });
         let runs = || {
             let running = endpoints.running();
             running
@@ -192,9 +207,9 @@ mod tests {
                 actix_rt::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        endpoints.apply(&Arc::new(Endpoint::sample("https://old.example/")));
+        endpoints.apply(&Arc::new(Endpoint::sample("https://old.example/")), false);
         let new = Endpoint::sample("https://new.example/");
-        endpoints.apply(&Arc::new(new.clone()));
+        endpoints.apply(&Arc::new(new.clone()), false);
         assert_eq!(runs().as_ref(), Some(&new.url));
         kill().await;
         endpoints.revive();
@@ -202,7 +217,7 @@ mod tests {
         kill().await;
         let reason = Note::parse("enough").unwrap();
         let state = EndpointState::Disabled { reason, at: Default::default() };
-        endpoints.apply(&Arc::new(Endpoint { state, ..new }));
+        endpoints.apply(&Arc::new(Endpoint { state, ..new }), false);
         endpoints.revive();
         assert_eq!(runs(), None);
         endpoints.release();

@@ -259,9 +259,9 @@ impl Lane {
 fn endpoints_of(writes: &[Prepared], written: &[Written]) -> BTreeSet<EndpointId> {
     let done = writes.iter().zip(written).filter(|(_, written)| matches!(written, Written::Done));
     done.filter_map(|(prepared, _)| match prepared.write() {
-        Write::Commit(commit) => Some(commit.deliveries.iter().map(|d| d.endpoint)),
-        Write::Attempt(_) => None,
+        Write::Commit(commit) => Some(&**commit),
+        Write::Attempt(outcome) => outcome.told.as_deref(),
     })
-    .flatten()
+    .flat_map(|commit| commit.deliveries.iter().map(|delivery| delivery.endpoint))
     .collect()
 }

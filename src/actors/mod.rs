@@ -14,6 +14,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `states` | enables, disables and pauses endpoints |
 //! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
@@ -44,6 +45,7 @@ pub mod publish;
 pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;
+mod states;
 mod stored;
 mod suspensions;
 pub mod test_clock;

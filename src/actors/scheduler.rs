@@ -97,6 +97,7 @@ impl Engine {
         snapshot: &ChainSnapshot,
         forgotten_after: Duration,
     ) -> Result<Round, EngineError> {
+        self.end_pauses(snapshot).await?;
         self.decide_forgotten(snapshot, forgotten_after).await?;
         self.wake_due(snapshot).await
     }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
-use crate::store;
+use crate::domain::ids::EndpointId;
+use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::scheduler::Round;
+use super::snapshot::ChainSnapshot;
 
 /// How long to wait before asking the store again whether anything is still due.
 const POLL: Duration = Duration::from_millis(3);
@@ -44,6 +46,7 @@ impl Engine {
         loop {
             for snapshot in self.chains() {
                 while self.wake_due(&snapshot).await? == Round::More {}
+                self.end_pauses(&snapshot).await?;
                 self.refit_if_due(&snapshot.chain.id).await?;
                 self.decide_claimed(&snapshot.chain.id, None).await?;
             }
@@ -72,20 +75,35 @@ impl Engine {
         Ok(kept)
     }
 
-    /// The first instant at which anything is due: a delivery of an enabled endpoint, a member's tick, a fit.
+    /// The first instant at which anything is due: a delivery of an enabled endpoint, the end of a pause, a member's tick,
+    /// a fit.
     async fn next_due(&self) -> Result<Option<Timestamp>, EngineError> {
         let mut next = None;
         for snapshot in self.chains() {
             let wake = self.next_wake(&snapshot).await?;
-            let (chain, endpoints) = (snapshot.chain.id.clone(), snapshot.endpoints.clone());
-            let delivery = self.0.store.read(move |conn| {
-                let enabled = endpoints.iter().filter(|endpoint| endpoint.is_enabled());
-                let due = enabled.map(|endpoint| store::delivery::next_due(conn, &chain, endpoint.id));
-                due.collect::<Result<Vec<_>, _>>()
-            });
-            let delivery = delivery.await?.into_iter().flatten().min();
-            next = [next, wake, delivery, snapshot.next_fit()].into_iter().flatten().min();
+            let delivery = self.next_delivery(&snapshot).await?;
+            let pause = snapshot.endpoints.iter().filter_map(|endpoint| endpoint.paused_until()).min();
+            next = [next, wake, delivery, pause, snapshot.next_fit()].into_iter().flatten().min();
         }
         Ok(next)
+    }
+
+    /// When the next delivery of a chain leaves: when it is due, or when its courier no longer rests.
+    async fn next_delivery(&self, snapshot: &ChainSnapshot) -> Result<Option<Timestamp>, EngineError> {
+        let (chain, endpoints) = (snapshot.chain.id.clone(), snapshot.endpoints.clone());
+        let due = self.0.store.read(move |conn| {
+            let enabled = endpoints.iter().filter(|endpoint| endpoint.is_enabled());
+            let due = enabled
+                .map(|endpoint| Ok((endpoint.id, store::delivery::next_due(conn, &chain, endpoint.id)?)));
+            due.collect::<Result<Vec<_>, StoreError>>()
+        });
+        let due = due.await?;
+        let now = self.0.clock.now();
+        let leaves = |(endpoint, at): (EndpointId, Option<Timestamp>)| {
+            // One that rested until now may not have noticed yet that it is over.
+            let rests = self.0.endpoints.rests_until(endpoint).filter(|until| *until > now);
+            at.max(at.and(rests))
+        };
+        Ok(due.into_iter().filter_map(leaves).min())
     }
 }

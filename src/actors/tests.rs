@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tracing::Instrument as _;
 
 use super::chain::{Find, FindById, FindTooEarly, Residency, Route};
+use super::endpoint::DisableEndpoint;
 use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
@@ -384,13 +385,19 @@ async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
     let former = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
     let enable = |e: &mut Endpoint| e.state = EndpointState::Enabled;
     let changed = engine.update_endpoint(&bench.chain, former.id, enable).await.unwrap();
-    let reason = Note::parse("gone").unwrap();
-    assert_eq!(engine.disable_gone(former.clone(), reason.clone()).await.unwrap(), None);
+    let at = engine.clock().now();
+    let gone = |endpoint: &Arc<Endpoint>| DisableEndpoint {
+        endpoint: endpoint.clone(),
+        reason: "gone".to_owned(),
+        since: None,
+        at,
+    };
+    assert_eq!(engine.disable_gone(gone(&former)).await.unwrap(), None);
     assert!(engine.chain("harvest").unwrap().endpoints[0].is_enabled());
-    assert!(engine.disable_gone(changed.clone(), reason.clone()).await.unwrap().is_some());
+    assert!(engine.disable_gone(gone(&changed)).await.unwrap().is_some());
     assert!(!engine.chain("harvest").unwrap().endpoints[0].is_enabled());
     engine.delete_endpoint(&bench.chain, former.id).await.unwrap();
-    assert_eq!(engine.disable_gone(changed, reason).await.unwrap(), None);
+    assert_eq!(engine.disable_gone(gone(&changed)).await.unwrap(), None);
     bench.engine.release();
 }
 

@@ -1,6 +1,7 @@
 //! The catalogue of loyalty events: for each type its JSON Schema and an example. All of it comes from the types that are
 //! sent, so that it cannot say anything else. Its name in every dialect: [`super::dialect`].
 
+mod operations;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,9 @@ use super::loyalty_event::{
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
+use super::operations::{
+    DeliveryExhausted, EndpointDisabled, EndpointEnabled, EndpointFailing, EndpointRecovered, LaneBlocked,
+};
 use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
@@ -108,6 +112,12 @@ impl EventType {
             }
             Self::RuleSuspended => message_with::<RuleSuspended>(),
             Self::RuleResumed => message_with::<RuleResumed>(),
+            Self::EndpointFailing => message_with::<EndpointFailing>(),
+            Self::EndpointDisabled => message_with::<EndpointDisabled>(),
+            Self::EndpointEnabled => message_with::<EndpointEnabled>(),
+            Self::EndpointRecovered => message_with::<EndpointRecovered>(),
+            Self::DeliveryExhausted => message_with::<DeliveryExhausted>(),
+            Self::LaneBlocked => message_with::<LaneBlocked>(),
         };
         self.settle_member(&mut schema);
         let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
@@ -138,7 +148,7 @@ impl EventType {
             subject: self.is_about_member().then(|| ana(self.shows_segments().then(segments))),
             at: Timestamp::from_timestamp_nanos(1_772_562_600_000_000_000),
             data: self.example_data(),
-            source_key: (!self.is_about_rule()).then(|| literal(Key::parse("ORD-1001"))),
+            source_key: (!self.is_about_engine()).then(|| literal(Key::parse("ORD-1001"))),
             program_version: 1,
         }
     }
@@ -341,6 +351,12 @@ impl EventType {
             Self::RuleResumed => {
                 EventData::RuleResumed(RuleResumed::of(&suspension(), &Ending::Published(4)).into())
             }
+            Self::EndpointFailing
+            | Self::EndpointDisabled
+            | Self::EndpointEnabled
+            | Self::EndpointRecovered
+            | Self::DeliveryExhausted
+            | Self::LaneBlocked => operations::example(self),
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::chain::ChainId;
+use super::commit::Commit;
 use super::endpoint::{Bounded, Seconds};
+use super::gate::Noted;
 use super::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
 
 /// Where a delivery stands.
@@ -93,6 +95,8 @@ pub enum NextStep {
     Delivered,
     /// Try again at this instant.
     RetryAt(Timestamp),
+    /// Try again at this instant; this try did not count. It was made to see whether the receiver is back.
+    Spared(Timestamp),
     /// No tries are left.
     Failed,
 }
@@ -130,6 +134,10 @@ pub struct AttemptOutcome {
     pub attempt: Attempt,
     /// What follows.
     pub next: NextStep,
+    /// What is known of the receiver as a whole after it, when that is something new.
+    pub condition: Option<Noted>,
+    /// What it gave cause to tell.
+    pub told: Option<Box<Commit>>,
 }
 
 /// Seconds between two tries: up to a week.

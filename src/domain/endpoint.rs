@@ -38,6 +38,15 @@ pub enum EndpointState {
         #[serde(rename = "disabled_at")]
         at: Timestamp,
     },
+    /// The same, because somebody wants it so for a while.
+    Paused {
+        /// Since when.
+        #[serde(rename = "paused_at")]
+        at: Timestamp,
+        /// When it is enabled again; without it, when somebody does that.
+        #[serde(rename = "paused_until")]
+        until: Option<Timestamp>,
+    },
 }
 
 /// Where loyalty events go.
@@ -111,5 +120,13 @@ impl Endpoint {
     /// Whether deliveries leave.
     pub const fn is_enabled(&self) -> bool {
         matches!(self.state, EndpointState::Enabled)
+    }
+
+    /// When it is enabled again by itself, if it is paused until then.
+    pub const fn paused_until(&self) -> Option<Timestamp> {
+        match self.state {
+            EndpointState::Paused { until, .. } => until,
+            EndpointState::Enabled | EndpointState::Disabled { .. } => None,
+        }
     }
 }

@@ -24,6 +24,9 @@ use super::json::from_text;
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, Offering, OfferingNews};
+use super::operations::{
+    DeliveryExhausted, EndpointDisabled, EndpointEnabled, EndpointFailing, EndpointRecovered, LaneBlocked,
+};
 use super::order::{Cancellation, OrderTold, RefundTold, Visit};
 use super::people::{Enrolled, Forfeited, ProfileUpdated, Reunion};
 use super::redemption::{RedemptionStatus, RedemptionTold};
@@ -129,6 +132,12 @@ event_types! {
     MenuItemDeleted = "menu_item.deleted": "An item is not on the menu any more.",
     RuleSuspended = "rule.suspended": "A rule failed for one member after the other and is not run until somebody looks at it.",
     RuleResumed = "rule.resumed": "A rule that was suspended is run again.",
+    EndpointFailing = "endpoint.failing": "An endpoint has taken nothing for a while and will be disabled.",
+    EndpointDisabled = "endpoint.disabled": "Nothing leaves to an endpoint any more; what is owed to it waits.",
+    EndpointEnabled = "endpoint.enabled": "An endpoint that was disabled gets its deliveries again.",
+    EndpointRecovered = "endpoint.recovered": "An endpoint that was failing takes its deliveries again.",
+    DeliveryExhausted = "delivery.exhausted": "A delivery was tried for the last time and not taken.",
+    LaneBlocked = "lane.blocked": "A delivery that is not taken holds up those behind it.",
 }
 
 impl EventType {
@@ -145,12 +154,26 @@ impl EventType {
                 | Self::MenuItemDeleted
                 | Self::RuleSuspended
                 | Self::RuleResumed
-        )
+        ) && !self.is_about_delivery()
     }
 
-    /// Whether it tells of a rule, and so of nothing that a source event caused.
-    pub const fn is_about_rule(self) -> bool {
-        matches!(self, Self::RuleSuspended | Self::RuleResumed)
+    /// Whether it tells of the engine's own work, and so of nothing that a source event caused.
+    pub const fn is_about_engine(self) -> bool {
+        self.is_about_delivery() || matches!(self, Self::RuleSuspended | Self::RuleResumed)
+    }
+
+    /// Whether it tells of delivery itself. What becomes of deliveries of these is not told: two endpoints that fail would
+    /// tell each other of it for ever.
+    pub const fn is_about_delivery(self) -> bool {
+        matches!(
+            self,
+            Self::EndpointFailing
+                | Self::EndpointDisabled
+                | Self::EndpointEnabled
+                | Self::EndpointRecovered
+                | Self::DeliveryExhausted
+                | Self::LaneBlocked
+        )
     }
 
     /// Whether a rule can start on it. Of two with the name of a source event or a tick, that one starts the rule; and
@@ -428,6 +451,18 @@ pub enum EventData {
     RuleSuspended(Box<RuleSuspended>),
     /// `rule.resumed`
     RuleResumed(Box<RuleResumed>),
+    /// `endpoint.failing`
+    EndpointFailing(Box<EndpointFailing>),
+    /// `endpoint.disabled`
+    EndpointDisabled(Box<EndpointDisabled>),
+    /// `endpoint.enabled`
+    EndpointEnabled(Box<EndpointEnabled>),
+    /// `endpoint.recovered`
+    EndpointRecovered(Box<EndpointRecovered>),
+    /// `delivery.exhausted`
+    DeliveryExhausted(Box<DeliveryExhausted>),
+    /// `lane.blocked`
+    LaneBlocked(Box<LaneBlocked>),
 }
 
 impl EventData {
@@ -516,6 +551,12 @@ impl EventData {
             Self::CustomEmitted(_) => EventType::CustomEmitted,
             Self::RuleSuspended(_) => EventType::RuleSuspended,
             Self::RuleResumed(_) => EventType::RuleResumed,
+            Self::EndpointFailing(_) => EventType::EndpointFailing,
+            Self::EndpointDisabled(_) => EventType::EndpointDisabled,
+            Self::EndpointEnabled(_) => EventType::EndpointEnabled,
+            Self::EndpointRecovered(_) => EventType::EndpointRecovered,
+            Self::DeliveryExhausted(_) => EventType::DeliveryExhausted,
+            Self::LaneBlocked(_) => EventType::LaneBlocked,
             Self::CampaignExhausted(_) => EventType::CampaignExhausted,
             Self::Offering(news) => match (news.what, news.change) {
                 (Offering::Experience, Change::Created) => EventType::ExperienceCreated,
@@ -553,7 +594,7 @@ pub struct LoyaltyEvent {
     pub at: Timestamp,
     /// What happened.
     pub data: EventData,
-    /// Key of the source event; `None` for a scheduled tick, and for what is told of a rule.
+    /// Key of the source event; `None` for a scheduled tick, and for what is told of the engine itself.
     pub source_key: Option<Key>,
     /// The version of the program that decided. Receivers are not told.
     pub program_version: i64,

@@ -186,7 +186,13 @@ fn read(kind: EventType, data: &RawValue) -> Result<Option<EventData>, serde_jso
         | T::MenuItemUpdated
         | T::MenuItemDeleted
         | T::RuleSuspended
-        | T::RuleResumed => return Ok(None),
+        | T::RuleResumed
+        | T::EndpointFailing
+        | T::EndpointDisabled
+        | T::EndpointEnabled
+        | T::EndpointRecovered
+        | T::DeliveryExhausted
+        | T::LaneBlocked => return Ok(None),
     };
     told.map(Some)
 }

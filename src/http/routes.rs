@@ -226,6 +226,7 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
         .add(service);
     of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
     of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
+    of_chain("/endpoints/{id}/pause").post(endpoints::pause).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
     of_chain("/endpoints/{id}/lanes").get(deliveries::lanes).add(service);
     of_chain("/endpoints/{id}/digest").get(deliveries::digest).add(service);

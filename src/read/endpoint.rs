@@ -1,12 +1,19 @@
 //! Endpoints as outsiders see them: never the secret, and of extra headers only the names, because their values are
 //! often credentials.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::Serialize;
 
+use super::{ReadError, Reader};
 use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern, Settings};
+use crate::domain::gate::{Condition, Hold, Leave};
 use crate::domain::ids::EndpointId;
 use crate::domain::text::{Name, Note};
+use crate::store::condition;
 
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,18 +35,101 @@ pub struct EndpointView {
     /// How deliveries leave.
     #[serde(flatten)]
     pub settings: Settings,
-    /// `status`, and when disabled also since when and why.
+    /// `status`, and when disabled or paused also since when, and why or for how long.
     #[serde(flatten)]
     pub state: EndpointState,
+    /// How its receiver does.
+    pub condition: ConditionView,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-impl From<&Endpoint> for EndpointView {
-    fn from(endpoint: &Endpoint) -> Self {
+/// Whether the circuit breaker lets deliveries leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerView {
+    /// They leave.
+    Closed,
+    /// None leaves.
+    Open,
+    /// The next one decides.
+    HalfOpen,
+}
+
+/// How an endpoint's receiver does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ConditionView {
+    /// Whether the breaker lets deliveries leave.
+    pub breaker: BreakerView,
+    /// Nothing leaves before this; `null` when nothing is held back.
+    pub held_until: Option<Timestamp>,
+    /// Since when it has taken nothing; `null` when it took the last one.
+    pub failing_since: Option<Timestamp>,
+    /// When it was told that the endpoint is failing.
+    pub warned_at: Option<Timestamp>,
+}
+
+impl ConditionView {
+    fn of(condition: &Condition, now: Timestamp) -> Self {
+        let held_until = match condition.leave(now) {
+            Leave::NothingBefore(until) => Some(until),
+            Leave::Freely | Leave::OneProbe => None,
+        };
+        let breaker = match condition.hold {
+            Hold::Free | Hold::Asked { .. } => BreakerView::Closed,
+            Hold::Open { .. } if held_until.is_some() => BreakerView::Open,
+            Hold::Open { .. } => BreakerView::HalfOpen,
+        };
         Self {
+            breaker,
+            held_until,
+            failing_since: condition.trouble.map(|trouble| trouble.since),
+            warned_at: condition.trouble.and_then(|trouble| trouble.warned_at),
+        }
+    }
+}
+
+impl Reader {
+    /// Endpoints of one chain as they are at `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn endpoints(
+        &self,
+        chain: ChainId,
+        endpoints: &[Arc<Endpoint>],
+        now: Timestamp,
+    ) -> Result<Vec<EndpointView>, ReadError> {
+        let read = move |conn: &mut _| Ok(condition::list(conn, &chain)?);
+        let conditions: BTreeMap<_, _> = self.run(read).await?.into_iter().collect();
+        let condition = |id| conditions.get(&id).copied().unwrap_or_default();
+        Ok(endpoints.iter().map(|one| EndpointView::new(one, &condition(one.id), now)).collect())
+    }
+
+    /// An endpoint as it is at `now`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn endpoint(&self, endpoint: &Endpoint, now: Timestamp) -> Result<EndpointView, ReadError> {
+        let (chain, id) = (endpoint.chain.clone(), endpoint.id);
+        let noted = self.run(move |conn| Ok(condition::get(conn, &chain, id)?)).await?;
+        Ok(EndpointView::new(endpoint, &noted.condition, now))
+    }
+}
+
+impl From<&Endpoint> for EndpointView {
+    /// One that was just made: nothing is known of its receiver.
+    fn from(endpoint: &Endpoint) -> Self {
+        Self::new(endpoint, &Condition::default(), endpoint.created_at)
+    }
+}
+
+impl EndpointView {
+    fn new(endpoint: &Endpoint, condition: &Condition, now: Timestamp) -> Self {
+        Self {
+            condition: ConditionView::of(condition, now),
             id: endpoint.id,
             url: endpoint.url.to_string(),
             description: endpoint.description.clone(),
@@ -74,5 +164,21 @@ mod tests {
         assert!(!json.contains("whsec_") && !json.contains("hunter2"), "{json}");
         assert!(json.contains(r#""headers":["x-api-key"]"#), "{json}");
         assert!(json.contains(r#""status":"disabled","disabled_reason":"gone""#), "{json}");
+    }
+
+    #[test]
+    fn a_breaker_is_open_until_its_pause_is_over() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+        for (hold, breaker, held) in [
+            (Hold::Free, "closed", false),
+            (Hold::Asked { until: at(9) }, "closed", true),
+            (Hold::Asked { until: at(8) }, "closed", false),
+            (Hold::Open { until: at(9), trips: 1 }, "open", true),
+            (Hold::Open { until: at(8), trips: 1 }, "half_open", false),
+        ] {
+            let view = ConditionView::of(&Condition { trouble: None, hold }, at(8));
+            assert_eq!(serde_json::to_value(view.breaker).unwrap(), breaker, "{hold:?}");
+            assert_eq!(view.held_until, held.then(|| at(9)), "{hold:?}");
+        }
     }
 }

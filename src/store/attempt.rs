@@ -7,6 +7,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 use super::batch::{ROWS_PER_STATEMENT, insert_all};
+use super::commit::CommitRows;
+use super::condition::ConditionRow;
 use super::connection::DbConn;
 use super::error::StoreError;
 use super::fixed::fixed;
@@ -42,6 +44,10 @@ pub struct StoredAttempt {
 pub(super) struct AttemptChange {
     row: AttemptRow,
     step: Step,
+    /// What it says of the receiver as a whole, when that is something new.
+    pub(super) condition: Option<ConditionRow>,
+    /// What it gave cause to tell.
+    pub(super) told: Option<Box<CommitRows>>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -60,8 +66,10 @@ struct AttemptRow {
 
 /// What a try makes of its delivery.
 struct Step {
-    /// The try of the current ladder that it was.
-    number: i64,
+    /// The tries of the current ladder before it.
+    before: i64,
+    /// Those after it: one more, unless it does not count.
+    after: i64,
     status: &'static str,
     due_at: Option<i64>,
     settled_at: Option<i64>,
@@ -92,11 +100,19 @@ impl AttemptChange {
         };
         let (status, due_at, settled_at) = match outcome.next {
             NextStep::Delivered => (DeliveryStatus::Delivered, None, Some(at)),
-            NextStep::RetryAt(due) => (DeliveryStatus::Pending, Some(due.timestamp_micros()), None),
+            NextStep::RetryAt(due) | NextStep::Spared(due) => {
+                (DeliveryStatus::Pending, Some(due.timestamp_micros()), None)
+            }
             NextStep::Failed => (DeliveryStatus::Failed, None, Some(at)),
         };
-        let step = Step { number: attempt.number.into(), status: status.as_str(), due_at, settled_at };
-        Self { row, step }
+        let number: i64 = attempt.number.into();
+        let counts = !matches!(outcome.next, NextStep::Spared(_));
+        let after = if counts { number } else { number - 1 };
+        let step = Step { before: number - 1, after, status: status.as_str(), due_at, settled_at };
+        let condition = outcome.condition.as_ref();
+        let condition = condition.map(|noted| ConditionRow::of(&outcome.chain, outcome.endpoint, noted));
+        let told = outcome.told.as_ref().map(|told| Box::new(CommitRows::of(told)));
+        Self { row, step, condition, told }
     }
 
     /// The order in which attempts are written, the same in every transaction.
@@ -171,10 +187,10 @@ fn step(change: &AttemptChange) -> impl QueryFragment<Sqlite> {
     let delivered = DeliveryStatus::Delivered.as_str();
     diesel::update(deliveries::table.find((&row.chain, &row.endpoint, &row.delivery)))
         .filter(deliveries::settled_at.is_null())
-        .filter(step.status.into_sql::<Text>().eq(delivered).or(deliveries::attempts.eq(step.number - 1)))
+        .filter(step.status.into_sql::<Text>().eq(delivered).or(deliveries::attempts.eq(step.before)))
         .filter(step.due_at.into_sql::<Nullable<BigInt>>().is_null().or(deliveries::due_at.is_not_null()))
         .set((
-            deliveries::attempts.eq(step.number),
+            deliveries::attempts.eq(step.after),
             deliveries::status.eq(step.status),
             deliveries::due_at.eq(step.due_at),
             deliveries::settled_at.eq(step.settled_at),
@@ -188,10 +204,10 @@ impl QueryFragment<Pg> for Steps<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared(); // the number of rows varies
         out.push_sql(
-            "UPDATE deliveries SET attempts = v.column4, status = v.column5, due_at = v.column6, \
+            "UPDATE deliveries SET attempts = v.column8, status = v.column5, due_at = v.column6, \
              settled_at = v.column7 FROM (VALUES ",
         );
-        for (at, AttemptChange { row, step }) in self.0.iter().enumerate() {
+        for (at, AttemptChange { row, step, .. }) in self.0.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Text, _>(&*row.chain)?;
             out.push_sql(", ");
@@ -199,18 +215,20 @@ impl QueryFragment<Pg> for Steps<'_> {
             out.push_sql(", ");
             out.push_bind_param::<Text, _>(&*row.delivery)?;
             out.push_sql(", ");
-            out.push_bind_param::<BigInt, _>(&step.number)?;
+            out.push_bind_param::<BigInt, _>(&step.before)?;
             out.push_sql(", ");
             out.push_bind_param::<Text, _>(step.status)?;
             out.push_sql(", ");
             out.push_bind_param::<Nullable<BigInt>, _>(&step.due_at)?;
             out.push_sql(", ");
             out.push_bind_param::<Nullable<BigInt>, _>(&step.settled_at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(&step.after)?;
             out.push_sql(")");
         }
         out.push_sql(
             ") AS v WHERE chain = v.column1 AND endpoint = v.column2 AND id = v.column3 AND settled_at IS NULL \
-             AND (v.column5 = 'delivered' OR attempts = v.column4 - 1) \
+             AND (v.column5 = 'delivered' OR attempts = v.column4) \
              AND (v.column6 IS NULL OR due_at IS NOT NULL)",
         );
         Ok(())

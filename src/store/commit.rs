@@ -95,7 +95,7 @@ impl From<Write> for Prepared {
 }
 
 impl CommitRows {
-    fn of(commit: &Commit) -> Self {
+    pub(super) fn of(commit: &Commit) -> Self {
         let chain = &commit.chain;
         let (coupons, redemptions) = (&commit.coupons, &commit.redemptions);
         let member = commit.member.as_ref().map(|member| member.id);

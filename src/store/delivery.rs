@@ -44,6 +44,8 @@ pub struct DueDelivery {
     pub seq: u64,
     /// The loyalty event.
     pub event: EventId,
+    /// Its type.
+    pub kind: EventType,
     /// The member it is about, if any.
     pub member: Option<MemberId>,
     /// Tries of the current ladder so far.
@@ -195,7 +197,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, i64, String, Option<String>, i64, i64, Option<i64>, String);
+    type Found = (String, i64, String, String, Option<String>, i64, i64, Option<i64>, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -206,6 +208,7 @@ pub fn due(
             deliveries::id,
             deliveries::seq,
             deliveries::event,
+            loyalty_events::kind,
             deliveries::member,
             deliveries::attempts,
             deliveries::created_at,
@@ -214,12 +217,13 @@ pub fn due(
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, seq, event, member, attempts, created_at, ready_at, body)| {
+        .map(|(id, seq, event, kind, member, attempts, created_at, ready_at, body)| {
             let row = Row { table: "deliveries", id: &id };
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
                 seq: row.number("seq", seq)?,
                 event: row.parse("event", &event)?,
+                kind: row.parse("kind", &kind)?,
                 member: row.parse_opt("member", member.as_deref())?,
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,

@@ -34,6 +34,8 @@ struct EndpointRow {
     settings: String,
     disabled_reason: Option<String>,
     disabled_at: Option<i64>,
+    paused_at: Option<i64>,
+    paused_until: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }
@@ -47,10 +49,13 @@ struct Credentials {
 
 impl EndpointRow {
     fn of(endpoint: &Endpoint, vault: &Vault) -> Result<Self, StoreError> {
-        let (disabled_reason, disabled_at) = match &endpoint.state {
+        let micros = |at: &Timestamp| at.timestamp_micros();
+        let (disabled, paused) = match &endpoint.state {
             EndpointState::Enabled => (None, None),
-            EndpointState::Disabled { reason, at } => (Some(reason.to_string()), Some(at.timestamp_micros())),
+            EndpointState::Disabled { reason, at } => (Some((reason.to_string(), micros(at))), None),
+            EndpointState::Paused { at, until } => (None, Some((micros(at), until.as_ref().map(micros)))),
         };
+        let (disabled_reason, disabled_at) = disabled.unzip();
         Ok(Self {
             chain: endpoint.chain.to_string(),
             id: endpoint.id.to_string(),
@@ -63,6 +68,8 @@ impl EndpointRow {
             settings: to_json(&endpoint.settings),
             disabled_reason,
             disabled_at,
+            paused_at: paused.map(|(at, _)| at),
+            paused_until: paused.and_then(|(_, until)| until),
             created_at: endpoint.created_at.timestamp_micros(),
             updated_at: endpoint.updated_at.timestamp_micros(),
         })
@@ -72,10 +79,14 @@ impl EndpointRow {
         let row = Row { table: "endpoints", id: &self.id };
         let credentials = vault.open(&sealed_for(&self.chain, &self.id), &self.credentials)?;
         let credentials: Credentials = row.json("credentials", &credentials)?;
-        let state = match (&self.disabled_reason, self.disabled_at) {
-            (Some(reason), Some(at)) => EndpointState::Disabled {
+        let state = match (&self.disabled_reason, self.disabled_at, self.paused_at) {
+            (Some(reason), Some(at), _) => EndpointState::Disabled {
                 reason: row.check("disabled_reason", Note::parse(reason))?,
                 at: row.time("disabled_at", at)?,
+            },
+            (_, _, Some(at)) => EndpointState::Paused {
+                at: row.time("paused_at", at)?,
+                until: row.time_opt("paused_until", self.paused_until)?,
             },
             _ => EndpointState::Enabled,
         };

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::attempt::AttemptChange;
 use super::campaign::{self, BudgetChange};
 use super::commit::{CommitRows, Prepared, Rows, Write, Written};
+use super::condition;
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::erasure;
@@ -25,7 +26,7 @@ use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::coupon::CouponCode;
-use crate::domain::ids::{DeliveryId, MemberId};
+use crate::domain::ids::{DeliveryId, EndpointId, MemberId};
 use crate::domain::text::Key;
 
 /// How a transaction ended.
@@ -43,6 +44,7 @@ enum Claim<'a> {
     Order(&'a ChainId, &'a Key),
     Coupon(&'a ChainId, &'a CouponCode),
     Delivery(&'a ChainId, DeliveryId),
+    Condition(&'a ChainId, EndpointId),
 }
 
 fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
@@ -57,7 +59,11 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
         member.chain(order).chain(coupons)
     });
-    of_commit.chain(attempt.map(|outcome| Claim::Delivery(&outcome.chain, outcome.attempt.delivery)))
+    let of_attempt = attempt.into_iter().flat_map(|outcome| {
+        let condition = outcome.condition.iter().map(|_| Claim::Condition(&outcome.chain, outcome.endpoint));
+        condition.chain([Claim::Delivery(&outcome.chain, outcome.attempt.delivery)])
+    });
+    of_commit.chain(of_attempt)
 }
 
 /// Splits a group into rounds that share nothing within themselves; what shares something keeps its order.
@@ -104,8 +110,13 @@ impl<'a> Round<'a> {
         for &at in round {
             match (group[at].write(), &group[at].rows) {
                 (Write::Commit(commit), Rows::Commit(rows)) => sorted.commits.push((at, commit, rows)),
-                (_, Rows::Attempt(change)) => sorted.attempts.push(change),
-                (Write::Attempt(_), Rows::Commit(_)) => unreachable!("rows are made from their write"),
+                (Write::Attempt(outcome), Rows::Attempt(change)) => {
+                    // What it tells cannot lose: nobody can have written it before.
+                    let told = outcome.told.as_deref().zip(change.told.as_deref());
+                    sorted.commits.extend(told.map(|(told, rows)| (at, told, rows)));
+                    sorted.attempts.push(change);
+                }
+                _ => unreachable!("rows are made from their write"),
             }
         }
         sorted
@@ -267,7 +278,12 @@ impl<'a> Round<'a> {
         loyalty_event::insert(conn, &events)?;
         let deliveries: Vec<_> = self.commits.iter().flat_map(|(_, _, rows)| &rows.deliveries).collect();
         self.attempts.sort_by_key(|change| change.key());
-        lane::write(conn, &deliveries, &self.attempts)
+        lane::write(conn, &deliveries, &self.attempts)?;
+        let mut conditions: Vec<_> =
+            self.attempts.iter().filter_map(|change| change.condition.as_ref()).collect();
+        conditions.sort_by_key(|row| row.key());
+        condition::write(conn, &conditions)?;
+        Ok(())
     }
 
     fn sources(&self) -> impl Iterator<Item = (usize, &'a Commit, &'a SourceChange, &'a SourceRow)> + Clone {

@@ -12,6 +12,7 @@ mod checkpoint;
 pub mod churn;
 pub mod commit;
 pub mod comparison;
+pub mod condition;
 mod connection;
 pub mod coupon;
 pub mod delivery;

@@ -139,9 +139,23 @@ diesel::table! {
         settings -> Text,
         disabled_reason -> Nullable<Text>,
         disabled_at -> Nullable<BigInt>,
+        paused_at -> Nullable<BigInt>,
+        paused_until -> Nullable<BigInt>,
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    endpoint_conditions (chain, endpoint) {
+        chain -> Text,
+        endpoint -> Text,
+        epoch -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        warned_at -> Nullable<BigInt>,
+        trips -> BigInt,
+        held_until -> Nullable<BigInt>,
     }
 }
 

@@ -215,6 +215,7 @@ const GUARDED: &[(Method, &str, &[&str])] = &[
     (Method::DELETE, "/endpoints/ep_x", &["admin"]),
     (Method::POST, "/endpoints/ep_x/enable", &["admin"]),
     (Method::POST, "/endpoints/ep_x/disable", &["admin"]),
+    (Method::POST, "/endpoints/ep_x/pause", &["admin"]),
     (Method::GET, "/endpoints/ep_x/deliveries", &["admin", "manager", "viewer"]),
     (Method::GET, "/deliveries/dlv_x", &["admin", "manager", "viewer"]),
     (Method::POST, "/deliveries/dlv_x/retry", &["admin"]),

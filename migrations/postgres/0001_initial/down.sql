@@ -17,6 +17,7 @@ DROP TABLE api_keys;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE endpoint_sequences;
+DROP TABLE endpoint_conditions;
 DROP TABLE endpoints;
 DROP TABLE loyalty_events;
 DROP TABLE transfers;

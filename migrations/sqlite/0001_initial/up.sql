@@ -146,6 +146,8 @@ CREATE TABLE endpoints (
     settings TEXT NOT NULL,
     disabled_reason TEXT,
     disabled_at BIGINT,
+    paused_at BIGINT,
+    paused_until BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
@@ -160,6 +162,19 @@ CREATE TABLE endpoint_sequences (
     last_seq BIGINT NOT NULL,
     lane TEXT NOT NULL,
     laned_to BIGINT,
+    PRIMARY KEY (chain, endpoint)
+) WITHOUT ROWID;
+
+-- How an endpoint's receiver does, written with the attempt that changed it. `epoch` counts how often people began anew
+-- with it; what was under way before changes nothing.
+CREATE TABLE endpoint_conditions (
+    chain TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    failing_since BIGINT,
+    warned_at BIGINT,
+    trips BIGINT NOT NULL,
+    held_until BIGINT,
     PRIMARY KEY (chain, endpoint)
 ) WITHOUT ROWID;
 

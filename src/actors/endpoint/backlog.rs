@@ -64,6 +64,13 @@ impl Backlog {
         self.waiting.pop_front()
     }
 
+    /// The one that was tried the least, the longest due of these; it stays held. An event that its receiver cannot stand
+    /// says nothing of whether the receiver is back, and has been tried before.
+    pub(super) fn freshest(&mut self) -> Option<DueDelivery> {
+        let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, row)| row.attempts)?;
+        self.waiting.remove(at)
+    }
+
     /// Lets go of a delivery: its attempt is written, or could not be written and it will be read again.
     pub(super) fn release(&mut self, id: DeliveryId) {
         self.held.remove(&id);
@@ -77,6 +84,11 @@ impl Backlog {
         for row in std::mem::take(&mut self.waiting) {
             self.release(row.id);
         }
+    }
+
+    /// Whether none waits to be sent.
+    pub(super) fn is_drained(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// How many are in memory.
@@ -94,6 +106,7 @@ impl Backlog {
 mod tests {
     use super::*;
     use crate::domain::ids::{EventId, MemberId};
+    use crate::domain::loyalty_event::EventType;
     use ulid::Ulid;
 
     fn row(n: u128) -> DueDelivery {
@@ -101,6 +114,7 @@ mod tests {
             id: DeliveryId::new(Ulid(n)),
             seq: n as u64,
             event: EventId::new(Ulid(n)),
+            kind: EventType::PointsEarned,
             member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
             created_at: Default::default(),
@@ -145,6 +159,17 @@ mod tests {
         assert!(!backlog.has_room());
         while backlog.next().is_some() {}
         assert_eq!(backlog.begin_read(), 2 * limit);
+    }
+
+    #[test]
+    fn the_freshest_is_the_longest_due_of_those_that_were_tried_the_least() {
+        let mut backlog = Backlog::default();
+        backlog.begin_read();
+        let tried = |n, attempts| DueDelivery { attempts, ..row(n) };
+        backlog.end_read(vec![tried(1, 4), tried(2, 1), tried(3, 1), tried(4, 2)]);
+        let order: Vec<_> = std::iter::from_fn(|| backlog.freshest()).map(|row| row.id).collect();
+        assert_eq!(order, [2, 3, 4, 1].map(|n| row(n).id));
+        assert_eq!(backlog.held(), 4);
     }
 
     #[test]

@@ -16,12 +16,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::backlog::Backlog;
 use super::depot::{Ask, Depot, Stock};
 use super::errand::{Errand, Report};
+use super::gate::{Gate, Rest};
+use super::news::{self, Teller};
 use super::tally::Tally;
 use super::window::Window;
-use super::{Orders, Warn};
+use super::{DisableEndpoint, Orders};
 use crate::domain::Timestamp;
-use crate::domain::delivery::{NextStep, Verdict};
-use crate::domain::endpoint::{Endpoint, Lane};
+use crate::domain::delivery::NextStep;
+use crate::domain::endpoint::Lane;
+use crate::domain::gate::{Leave, News, Sign};
 use crate::domain::ids::DeliveryId;
 
 /// Attempts that may wait for the journal; a slow journal slows sending down.
@@ -38,13 +41,29 @@ const AGE_EVERY: Duration = Duration::from_secs(5);
 /// The first pause after a failure of the store; it doubles up to the longest sleep.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// An attempt that ended.
+struct Ended {
+    report: Report,
+    /// Whether it was made to see whether the receiver is back.
+    is_probe: bool,
+}
+
 /// An attempt whose outcome the journal took or refused.
 struct Kept {
     id: DeliveryId,
     next: NextStep,
-    /// Which receiver said that it wants no more, and with what status.
-    gone: Option<(Arc<Endpoint>, Option<u16>)>,
+    /// The end of the endpoint, when it is one.
+    end: Option<DisableEndpoint>,
+    /// Whether it was new what it says of the receiver.
+    taught: bool,
     trouble: Option<String>,
+}
+
+/// What a courier reports to.
+pub(super) struct Desk {
+    pub(super) tally: Tally,
+    pub(super) teller: Teller,
+    pub(super) rest: Arc<Rest>,
 }
 
 /// Delivers for one endpoint until it is told to stop.
@@ -53,12 +72,14 @@ pub(super) struct Courier<D: Depot> {
     errand: Rc<Errand>,
     orders: watch::Receiver<Orders>,
     nudge: Rc<Notify>,
-    tally: Tally,
-    warn: Warn,
+    desk: Desk,
     backlog: Backlog,
     window: Window,
+    gate: Gate,
+    /// How often people began anew with the receiver.
+    renewals: u32,
     reading: OptionFuture<LocalBoxFuture<'static, Result<Stock, D::ReadError>>>,
-    sending: FuturesUnordered<LocalBoxFuture<'static, Report>>,
+    sending: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
     writing: FuturesUnordered<LocalBoxFuture<'static, Kept>>,
     /// Something may be due that was not read yet.
     wanted: bool,
@@ -79,20 +100,22 @@ impl<D: Depot + 'static> Courier<D> {
         errand: Errand,
         orders: watch::Receiver<Orders>,
         nudge: Rc<Notify>,
-        tally: Tally,
-        warn: Warn,
+        desk: Desk,
     ) -> Self {
         let now = Instant::now();
-        let window = Window::of(errand.endpoint.settings.concurrency);
+        let settings = &errand.endpoint.settings;
+        let (window, gate) = (Window::of(settings.concurrency), Gate::of(settings));
+        let renewals = orders.borrow().renewals;
         Self {
             depot: Rc::new(depot),
             errand: Rc::new(errand),
             orders,
             nudge,
-            tally,
-            warn,
+            desk,
             backlog: Backlog::default(),
             window,
+            gate,
+            renewals,
             reading: None.into(),
             sending: FuturesUnordered::new(),
             writing: FuturesUnordered::new(),
@@ -116,7 +139,7 @@ impl<D: Depot + 'static> Courier<D> {
                 sleep.as_mut().reset(wake);
             }
             tokio::select! {
-                Some(report) = self.sending.next() => self.take_report(report),
+                Some(ended) = self.sending.next() => self.take_report(ended),
                 Some(kept) = self.writing.next() => self.take_kept(kept),
                 Some(stock) = &mut self.reading => {
                     self.reading = None.into();
@@ -142,8 +165,13 @@ impl<D: Depot + 'static> Courier<D> {
         orders.endpoint.is_enabled() && orders.drain_by.is_none() && Instant::now() >= self.paused_until
     }
 
-    /// When to look up although nothing happened.
-    fn wake_at(&self) -> Instant {
+    /// When to look up although nothing happened. Says until when nothing leaves, once nothing is under way.
+    fn wake_at(&mut self) -> Instant {
+        let now = self.errand.clock.now();
+        let held = self.gate.held_until(now);
+        let idle = self.sending.is_empty() && self.writing.is_empty();
+        self.desk.rest.set(held.filter(|_| idle));
+        let held = held.map(|until| self.alarm_for(Some(until), now));
         let look = if self.wanted && self.backlog.has_room() {
             // Something holds the read back: spacing, or a pause.
             self.read_after.max(self.paused_until)
@@ -151,6 +179,7 @@ impl<D: Depot + 'static> Courier<D> {
             self.alarm
         };
         let look = if look <= Instant::now() { self.alarm } else { look };
+        let look = held.map_or(look, |held| held.min(look));
         self.orders.borrow().drain_by.map_or(look, |deadline| deadline.min(look))
     }
 
@@ -167,6 +196,9 @@ impl<D: Depot + 'static> Courier<D> {
         if !self.wanted || !self.backlog.has_room() || now < self.read_after || !self.may_send() {
             return;
         }
+        if matches!(self.gate.leave(self.errand.clock.now()), Some(Leave::NothingBefore(_))) {
+            return;
+        }
         self.wanted = false;
         let age = now >= self.age_after;
         if age {
@@ -174,7 +206,8 @@ impl<D: Depot + 'static> Courier<D> {
         }
         let spacing = if self.backlog.held() < MANY_HELD { Duration::ZERO } else { SPACING };
         self.read_after = now + spacing;
-        let ask = Ask { now: self.errand.clock.now(), limit: self.backlog.begin_read(), age };
+        let condition = self.gate.is_ignorant();
+        let ask = Ask { now: self.errand.clock.now(), limit: self.backlog.begin_read(), age, condition };
         let depot = Rc::clone(&self.depot);
         let reading: LocalBoxFuture<_> = Box::pin(async move { depot.read(ask).await });
         self.reading = Some(reading).into();
@@ -190,10 +223,11 @@ impl<D: Depot + 'static> Courier<D> {
         };
         let now = self.errand.clock.now();
         if let Some(oldest) = stock.oldest {
-            self.tally.oldest(now - oldest);
+            self.desk.tally.oldest(now - oldest);
         } else if stock.due.is_empty() && stock.next_due.is_none() {
-            self.tally.oldest(chrono::Duration::zero());
+            self.desk.tally.oldest(chrono::Duration::zero());
         }
+        stock.condition.into_iter().for_each(|noted| self.gate.recall(noted));
         if self.backlog.end_read(stock.due) {
             self.wanted = true;
         } else {
@@ -218,44 +252,91 @@ impl<D: Depot + 'static> Courier<D> {
         if !self.may_send() {
             return;
         }
-        let window = if self.troubles > 0 { 1 } else { self.window.size() };
-        while self.sending.len() < window && self.writing.len() < WRITES {
-            let Some(due) = self.backlog.next() else { return };
-            self.sending.push(Box::pin(Rc::clone(&self.errand).run(due)));
+        let now = self.errand.clock.now();
+        let is_probe = match self.gate.leave(now) {
+            None | Some(Leave::NothingBefore(_)) => return,
+            Some(Leave::OneProbe) => true,
+            Some(Leave::Freely) => false,
+        };
+        let window = if self.troubles > 0 || is_probe { 1 } else { self.window.size() };
+        while self.sending.len() < window
+            && self.writing.len() < WRITES
+            && !self.backlog.is_drained()
+            && self.gate.admit(now)
+        {
+            let next = if is_probe { self.backlog.freshest() } else { self.backlog.next() };
+            let Some(due) = next else { return };
+            let errand = Rc::clone(&self.errand);
+            self.sending.push(Box::pin(async move { Ended { report: errand.run(due).await, is_probe } }));
         }
     }
 
-    fn take_report(&mut self, report: Report) {
-        self.tally.count(&report);
+    fn take_report(&mut self, ended: Ended) {
+        let Ended { mut report, is_probe } = ended;
+        let end = self.learn(&mut report, is_probe);
+        self.desk.tally.count(&report);
         if report.keeps_up {
             self.window.widen();
         } else {
             self.window.narrow();
         }
-        let gone = matches!(report.verdict, Verdict::Gone { .. });
-        if gone && Arc::ptr_eq(&report.sent_to, &self.errand.endpoint) {
+        if end.is_some() && Arc::ptr_eq(&report.sent_to, &self.errand.endpoint) {
             // Until new orders come, or long enough to notice that the engine missed the message.
             self.pause(LONGEST_SLEEP);
         }
         let depot = Rc::clone(&self.depot);
         self.writing.push(Box::pin(async move {
             let (id, next) = (report.outcome.attempt.delivery, report.outcome.next.clone());
-            let gone = gone.then_some((report.sent_to, report.outcome.attempt.status_code));
+            let taught = report.outcome.condition.is_some();
             let trouble = depot.write(report.outcome).await.err().map(|error| error.to_string());
-            Kept { id, next, gone, trouble }
+            Kept { id, next, end, taught, trouble }
         }));
+    }
+
+    /// Takes note of what an attempt says of its receiver as a whole, and of what is to be told of it. Answers the end of
+    /// the endpoint, when it is that.
+    fn learn(&mut self, report: &mut Report, is_probe: bool) -> Option<DisableEndpoint> {
+        let now = self.errand.clock.now();
+        let mut told = Vec::new();
+        let mut end = news::gone(report, now);
+        // What a former receiver did says nothing of this one.
+        if let Some(sign) = report.sign.filter(|_| report.sent_to.url == self.errand.endpoint.url) {
+            let (news, noted) = self.gate.learn(sign, is_probe, now, &self.errand.endpoint.settings);
+            report.outcome.condition = noted;
+            if let Some(Leave::NothingBefore(until)) = self.gate.leave(now) {
+                if is_probe && matches!(sign, Sign::Fails { .. }) {
+                    report.outcome.next = NextStep::Spared(until);
+                }
+                self.backlog.release_waiting();
+                self.wanted = true;
+            }
+            match news {
+                Some(News::GivenUp { since }) => {
+                    end = end.or_else(|| Some(news::given_up(report, since, now)))
+                }
+                Some(news) => told.extend(news::of_endpoint(report, news)),
+                None => {}
+            }
+        }
+        told.extend(news::exhausted(report));
+        report.outcome.told = self.desk.teller.tell(&report.sent_to, told);
+        end
     }
 
     fn take_kept(&mut self, kept: Kept) {
         self.backlog.release(kept.id);
-        if let Some((receiver, status)) = kept.gone {
-            self.warn.gone(receiver, status);
+        if let Some(end) = kept.end {
+            self.desk.teller.disable(end);
         }
         if let Some(trouble) = kept.trouble {
+            if kept.taught {
+                // What could not be written did not happen.
+                self.gate.forget();
+            }
             return self.back_off("an attempt could not be written", &trouble);
         }
         self.troubles = 0;
-        if let NextStep::RetryAt(at) = kept.next {
+        if let NextStep::RetryAt(at) | NextStep::Spared(at) = kept.next {
             let now = self.errand.clock.now();
             // A test clock may have been moved past it while it was written, and that nudge is spent.
             self.wanted |= at <= now;
@@ -291,8 +372,16 @@ impl<D: Depot + 'static> Courier<D> {
         if self.troubles == 0 {
             self.paused_until = Instant::now();
         }
+        if orders.renewals != self.renewals {
+            self.renewals = orders.renewals;
+            self.gate.forget();
+            // What is being read may be older than that.
+            self.reading = None.into();
+            self.backlog.abandon_read();
+        }
         let old = &self.errand;
         self.errand = Rc::new(Errand::new(Rc::clone(&old.outbound), orders.endpoint, old.clock.clone()));
         self.window.bound(self.errand.endpoint.settings.concurrency);
+        self.gate.bound(&self.errand.endpoint.settings);
     }
 }

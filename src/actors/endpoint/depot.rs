@@ -6,10 +6,11 @@ use crate::actors::journal::{Journal, JournalError};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::AttemptOutcome;
+use crate::domain::gate::Noted;
 use crate::domain::ids::EndpointId;
 use crate::store::commit::{Write, Written};
 use crate::store::delivery::{self, DueDelivery};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, condition};
 
 /// What a read brings.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Stock {
     pub next_due: Option<Timestamp>,
     /// When the oldest pending delivery was created; asked only when wanted.
     pub oldest: Option<Timestamp>,
+    /// What is known of the receiver; asked only when wanted.
+    pub condition: Option<Noted>,
 }
 
 /// What to read.
@@ -31,6 +34,8 @@ pub(super) struct Ask {
     pub limit: usize,
     /// Whether the age of the backlog is wanted.
     pub age: bool,
+    /// Whether it is wanted what is known of the receiver.
+    pub condition: bool,
 }
 
 /// One endpoint's rows.
@@ -66,7 +71,8 @@ impl Depot for StoreDepot {
             let is_all = due.len() < ask.limit;
             let next_due = if is_all { delivery::next_due(conn, &chain, endpoint)? } else { None };
             let oldest = if ask.age { delivery::oldest_pending(conn, &chain, endpoint)? } else { None };
-            Ok(Stock { due, next_due, oldest })
+            let condition = if ask.condition { Some(condition::get(conn, &chain, endpoint)?) } else { None };
+            Ok(Stock { due, next_due, oldest, condition })
         });
         read.await
     }

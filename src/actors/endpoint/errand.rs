@@ -15,7 +15,9 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, AttemptOutcome, RetryPolicy, Tried, Verdict};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{AttemptId, DeliveryId};
+use crate::domain::gate::Sign;
+use crate::domain::ids::{AttemptId, DeliveryId, EventId};
+use crate::domain::loyalty_event::EventType;
 use crate::store::delivery::DueDelivery;
 use crate::wire;
 
@@ -41,6 +43,10 @@ pub(super) struct Report {
     pub age: Duration,
     /// Whether the receiver keeps up.
     pub keeps_up: bool,
+    /// What it says of the receiver as a whole; nothing when nothing was sent.
+    pub sign: Option<Sign>,
+    /// The loyalty event, its type, and since when it was owed.
+    pub event: (EventId, EventType, Timestamp),
 }
 
 impl Errand {
@@ -58,6 +64,7 @@ impl Errand {
         let began = self.clock.now();
         let (delivery, number) = (due.id, due.attempts.saturating_add(1));
         let (created_at, ready_at) = (due.created_at, due.ready_at);
+        let event = (due.event, due.kind, created_at);
         let tried = AssertUnwindSafe(self.exchange(due, began)).catch_unwind().await;
         let now = self.clock.now();
         let again = Verdict::Refused { retry_after: None };
@@ -92,7 +99,11 @@ impl Errand {
                 endpoint: self.endpoint.id,
                 attempt,
                 next,
+                condition: None,
+                told: None,
             },
+            sign: exchange.is_some().then(|| Sign::of(&verdict, answer.map(|answer| answer.status))),
+            event,
             sent_to: Arc::clone(&self.endpoint),
             verdict,
             age: (now - created_at).to_std().unwrap_or_default(),

@@ -9,6 +9,8 @@ mod backlog;
 mod courier;
 mod depot;
 mod errand;
+mod gate;
+mod news;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -23,13 +25,16 @@ use actix_rt::ArbiterHandle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::courier::Courier;
+use self::courier::{Courier, Desk};
 use self::depot::StoreDepot;
 use self::errand::Errand;
+use self::gate::Rest;
+pub use self::news::{Tell, Teller};
 use self::tally::Tally;
 use super::journal::Journal;
 use super::outbound::Outbound;
 use crate::clock::Clock;
+use crate::domain::Timestamp;
 use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::store::Store;
@@ -43,14 +48,18 @@ const MAILBOX: usize = 16;
 #[rtype(result = "()")]
 pub struct Nudge;
 
-/// A receiver wants no more deliveries: its endpoint must be disabled.
+/// A receiver wants no more deliveries, or has taken none for too long: its endpoint must be disabled.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[rtype(result = "()")]
 pub struct DisableEndpoint {
     /// The endpoint as it was when the receiver was asked. One that was changed since may have another receiver.
     pub endpoint: Arc<Endpoint>,
     /// Why, for people.
-    pub reason: &'static str,
+    pub reason: String,
+    /// Since when it has taken nothing; `None` when that is not why.
+    pub since: Option<Timestamp>,
+    /// When it came to that.
+    pub at: Timestamp,
 }
 
 /// What an endpoint actor is made of.
@@ -68,8 +77,8 @@ pub struct EndpointParts {
     pub policy: Arc<AddressPolicy>,
     /// The process's metrics.
     pub metrics: Arc<Metrics>,
-    /// Who disables endpoints.
-    pub on_gone: Recipient<DisableEndpoint>,
+    /// Whom it tells what becomes of the endpoint.
+    pub teller: Teller,
     /// The deadline of one exchange, body included.
     pub timeout: Duration,
 }
@@ -78,12 +87,14 @@ pub struct EndpointParts {
 #[derive(Debug, Clone)]
 struct Orders {
     endpoint: Arc<Endpoint>,
+    /// How often people began anew with its receiver.
+    renewals: u32,
     drain_by: Option<Instant>,
 }
 
 /// What the parent holds of a running courier. Whatever is ordered reaches it, unless it has ended.
 #[derive(Debug)]
-pub struct Leash(watch::Sender<Orders>);
+pub struct Leash(watch::Sender<Orders>, Arc<Rest>);
 
 impl Leash {
     /// The configuration it goes by.
@@ -91,9 +102,19 @@ impl Leash {
         Arc::clone(&self.0.borrow().endpoint)
     }
 
-    /// Has it go by another configuration from now on.
-    pub fn configure(&self, endpoint: Arc<Endpoint>) {
-        self.0.send_modify(|orders| orders.endpoint = endpoint);
+    /// Has it go by another configuration from now on; with another receiver, when people begin anew.
+    pub fn configure(&self, endpoint: Arc<Endpoint>, anew: bool) {
+        self.0.send_modify(|orders| {
+            orders.endpoint = endpoint;
+            orders.renewals = orders.renewals.wrapping_add(u32::from(anew));
+        });
+        // What held it back may not hold any more.
+        self.1.set(None);
+    }
+
+    /// Until when it rests although something may be due.
+    pub fn rests_until(&self) -> Option<Timestamp> {
+        self.1.until()
     }
 
     /// Has it begin nothing new, let what is under way finish, at most so long, and end. What is cut off stays due and
@@ -113,30 +134,13 @@ impl Leash {
     }
 }
 
-/// Tells the engine that a receiver is gone.
-struct Warn(Recipient<DisableEndpoint>);
-
-impl Warn {
-    /// Does not wait for the engine, which may be waiting for this endpoint to drain. If the message is lost, the next
-    /// delivery is answered the same way.
-    fn gone(&self, endpoint: Arc<Endpoint>, status: Option<u16>) {
-        let reason = match status {
-            Some(410) => "the receiver answered 410 Gone",
-            _ => "the receiver asked for no more deliveries (webhook-delivery: disable)",
-        };
-        let id = endpoint.id;
-        if let Err(error) = self.0.try_send(DisableEndpoint { endpoint, reason }) {
-            tracing::error!(endpoint = %id, %error, "an endpoint that is gone could not be disabled");
-        }
-    }
-}
-
 /// Delivers to one endpoint.
 pub struct EndpointActor {
     parts: EndpointParts,
     /// The courier's orders, until it starts. Our own sender keeps the channel open while the courier of an endpoint
     /// that its parent has let go drains.
     orders: Option<(watch::Sender<Orders>, watch::Receiver<Orders>)>,
+    rest: Arc<Rest>,
     nudge: Rc<Notify>,
 }
 
@@ -144,15 +148,17 @@ impl EndpointActor {
     /// Starts one.
     pub fn start(parts: EndpointParts, on: &ArbiterHandle) -> (Leash, Addr<Self>) {
         let (sender, receiver) =
-            watch::channel(Orders { endpoint: Arc::clone(&parts.endpoint), drain_by: None });
-        let leash = Leash(sender.clone());
+            watch::channel(Orders { endpoint: Arc::clone(&parts.endpoint), renewals: 0, drain_by: None });
+        let rest = Arc::new(Rest::default());
+        let leash = Leash(sender.clone(), Arc::clone(&rest));
         let orders = Some((sender, receiver));
-        let addr = Self::start_in_arbiter(on, move |_| Self { parts, orders, nudge: Rc::new(Notify::new()) });
+        let addr =
+            Self::start_in_arbiter(on, move |_| Self { parts, orders, rest, nudge: Rc::new(Notify::new()) });
         (leash, addr)
     }
 
     fn courier(&self, orders: watch::Receiver<Orders>) -> Courier<StoreDepot> {
-        let EndpointParts { endpoint, store, journal, clock, policy, metrics, on_gone, timeout } =
+        let EndpointParts { endpoint, store, journal, clock, policy, metrics, teller, timeout } =
             self.parts.clone();
         let outbound = Outbound::shared(&policy, timeout);
         let (chain, id) = (endpoint.chain.clone(), endpoint.id);
@@ -161,8 +167,7 @@ impl EndpointActor {
             Errand::new(outbound, Arc::clone(&endpoint), clock),
             orders,
             Rc::clone(&self.nudge),
-            Tally::new(metrics, &endpoint),
-            Warn(on_gone),
+            Desk { tally: Tally::new(metrics, &endpoint), teller, rest: Arc::clone(&self.rest) },
         )
     }
 }

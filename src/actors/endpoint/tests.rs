@@ -10,9 +10,12 @@ use super::depot::{Ask, Depot, Stock};
 use super::*;
 use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
 use crate::domain::Timestamp;
+use crate::domain::commit::Commit;
 use crate::domain::delivery::{Attempt, AttemptOutcome, NextStep};
 use crate::domain::endpoint::EndpointState;
+use crate::domain::gate::Noted;
 use crate::domain::ids::{DeliveryId, EventId, MemberId};
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::text::Note;
 use crate::store::delivery::DueDelivery;
 
@@ -22,6 +25,8 @@ struct Rows {
     pending: RefCell<BTreeMap<DeliveryId, (Timestamp, u32)>>,
     settled: RefCell<BTreeMap<DeliveryId, NextStep>>,
     attempts: RefCell<Vec<Attempt>>,
+    condition: Cell<Noted>,
+    told: RefCell<Vec<EventData>>,
     failing_writes: Cell<usize>,
     written: Notify,
 }
@@ -54,6 +59,7 @@ impl Depot for Rc<Rows> {
                 id: *id,
                 seq: id.ulid().0 as u64,
                 event: EventId::new(id.ulid()),
+                kind: EventType::PointsEarned,
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
                 created_at: Timestamp::UNIX_EPOCH,
@@ -61,7 +67,8 @@ impl Depot for Rc<Rows> {
                 body: "{}".to_owned(),
             };
             let next_due = pending.values().map(|(at, _)| *at).min();
-            Stock { due: due.map(row).collect(), next_due, oldest: None }
+            let condition = ask.condition.then(|| self.condition.get());
+            Stock { due: due.map(row).collect(), next_due, oldest: None, condition }
         };
         for _ in 0..50 {
             tokio::task::yield_now().await;
@@ -80,11 +87,16 @@ impl Depot for Rc<Rows> {
             NextStep::RetryAt(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number));
             }
+            NextStep::Spared(at) => {
+                self.pending.borrow_mut().insert(id, (at, outcome.attempt.number - 1));
+            }
             next => {
                 self.pending.borrow_mut().remove(&id);
                 self.settled.borrow_mut().insert(id, next);
             }
         }
+        outcome.condition.into_iter().for_each(|noted| self.condition.set(noted));
+        self.told.borrow_mut().extend(outcome.told.map(|told| told.events[0].data.clone()));
         self.attempts.borrow_mut().push(outcome.attempt);
         self.written.notify_one();
         tokio::task::yield_now().await;
@@ -92,15 +104,25 @@ impl Depot for Rc<Rows> {
     }
 }
 
+/// Tells nobody in particular.
+struct Told;
+
+impl Tell for Told {
+    fn tell(&self, about: &Endpoint, told: Vec<EventData>) -> Option<Commit> {
+        let (at, id) = (Timestamp::UNIX_EPOCH, Ulid(1));
+        Some(crate::domain::decide::tell((&about.chain, 1), told, id, at))
+    }
+}
+
 /// Remembers which endpoints were to be disabled.
 #[derive(Default)]
-struct Desk(Rc<RefCell<Vec<DisableEndpoint>>>);
+struct Disabler(Rc<RefCell<Vec<DisableEndpoint>>>);
 
-impl Actor for Desk {
+impl Actor for Disabler {
     type Context = Context<Self>;
 }
 
-impl Handler<DisableEndpoint> for Desk {
+impl Handler<DisableEndpoint> for Disabler {
     type Result = ();
     fn handle(&mut self, message: DisableEndpoint, _: &mut Context<Self>) {
         self.0.borrow_mut().push(message);
@@ -120,6 +142,7 @@ struct Run {
     nudge: Rc<Notify>,
     disabled: Rc<RefCell<Vec<DisableEndpoint>>>,
     metrics: Arc<Metrics>,
+    rest: Arc<Rest>,
     task: actix_rt::task::JoinHandle<()>,
 }
 
@@ -128,19 +151,25 @@ fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
     let outbound = Outbound::shared(&Arc::new(policy), Duration::from_secs(5));
     let endpoint = Arc::new(endpoint);
-    let (orders, receiver) = watch::channel(Orders { endpoint: Arc::clone(&endpoint), drain_by: None });
+    let (orders, receiver) =
+        watch::channel(Orders { endpoint: Arc::clone(&endpoint), renewals: 0, drain_by: None });
     let (nudge, disabled, metrics) = (Rc::new(Notify::new()), Rc::default(), Arc::new(Metrics::new()));
-    let warn = Warn(Desk(Rc::clone(&disabled)).start().recipient());
+    let disable = Disabler(Rc::clone(&disabled)).start().recipient();
+    let rest = Arc::new(Rest::default());
+    let desk = Desk {
+        tally: Tally::new(Arc::clone(&metrics), &endpoint),
+        teller: Teller { tell: Arc::new(Told), disable },
+        rest: Arc::clone(&rest),
+    };
     let courier = Courier::new(
         Rc::clone(rows),
         Errand::new(outbound, Arc::clone(&endpoint), clock.clone()),
         receiver,
         Rc::clone(&nudge),
-        Tally::new(Arc::clone(&metrics), &endpoint),
-        warn,
+        desk,
     );
     let task = actix_rt::spawn(courier.run());
-    Run { clock, orders, nudge, disabled, metrics, task }
+    Run { clock, orders, nudge, disabled, metrics, rest, task }
 }
 
 impl Run {
@@ -196,6 +225,8 @@ async fn the_ladder_is_walked_as_the_clock_moves_and_every_try_is_written() {
     let last = attempts.last().unwrap();
     assert_eq!((last.status_code, last.response_body.as_deref()), (Some(500), Some("sorry!")));
     assert_eq!(last.error.as_deref(), Some("the receiver answered 500"));
+    let told = rows.told.borrow();
+    assert_eq!(told.iter().map(EventData::kind).collect::<Vec<_>>(), [EventType::DeliveryExhausted]);
 }
 
 #[actix::test]
@@ -272,7 +303,7 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
         clock: Clock::test(Timestamp::UNIX_EPOCH),
         policy: Arc::default(),
         metrics,
-        on_gone: Desk::default().start().recipient(),
+        teller: Teller { tell: Arc::new(Told), disable: Disabler::default().start().recipient() },
         timeout: Duration::from_secs(5),
     };
     let arbiter = Arbiter::new();
@@ -297,6 +328,57 @@ async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
     assert_eq!((rows.attempts.borrow().len(), connections.get()), (0, 0));
     run.orders.send_modify(|orders| orders.endpoint = Arc::new(Endpoint::sample(&url)));
     rows.attempts(10).await;
+    run.drain().await;
+}
+
+#[actix::test]
+async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_ladder() {
+    let requests = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&requests);
+    let (url, _) = receiver(move |mut tcp| {
+        let counter = Rc::clone(&counter);
+        async move {
+            while take_request(&mut tcp).await {
+                counter.set(counter.get() + 1);
+                let _ = tcp.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let rows = Rows::of(30);
+    let run = run(&rows, Endpoint::sample(&url));
+    rows.attempts(10).await;
+    let resting = async |expected: Timestamp| {
+        while run.rest.until() != Some(expected) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let opened = run.clock.now();
+    resting(opened + chrono::Duration::seconds(30)).await;
+    let before = requests.get();
+    assert!((10..=16).contains(&before), "{before} were under way when it opened");
+    let untried = |rows: &Rows| rows.pending.borrow().values().filter(|(_, attempts)| *attempts == 0).count();
+    let fresh = untried(&rows);
+    for (n, at) in [(1, 30), (2, 90), (3, 210)] {
+        run.clock.move_to(opened + chrono::Duration::seconds(at));
+        run.nudge.notify_one();
+        rows.attempts(before + n).await;
+        resting(opened + chrono::Duration::seconds(at + (30 << n))).await;
+        assert_eq!((requests.get(), untried(&rows)), (before + n, fresh));
+    }
+    assert!(rows.settled.borrow().is_empty() && rows.told.borrow().is_empty());
+    run.drain().await;
+}
+
+#[actix::test]
+async fn what_could_not_be_written_of_a_receiver_did_not_happen() {
+    let (url, _) = answering(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+    let rows = Rows::of(1);
+    rows.failing_writes.set(1);
+    let run = run(&rows, Endpoint::sample(&url));
+    rows.attempts(1).await;
+    let trouble = rows.condition.get().condition.trouble.unwrap();
+    assert_eq!(trouble.since, run.clock.now(), "the attempt that could be written tells of it");
     run.drain().await;
 }
 

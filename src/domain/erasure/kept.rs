@@ -332,7 +332,14 @@ pub(super) const fn of_told(kind: EventType) -> Fields {
             &[("menu_item", Whole), ("source_event", Whole)]
         }
         // About no member, so never asked for.
-        E::RuleSuspended | E::RuleResumed => &[],
+        E::RuleSuspended
+        | E::RuleResumed
+        | E::EndpointFailing
+        | E::EndpointDisabled
+        | E::EndpointEnabled
+        | E::EndpointRecovered
+        | E::DeliveryExhausted
+        | E::LaneBlocked => &[],
     }
 }
 

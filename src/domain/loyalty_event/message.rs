@@ -115,6 +115,12 @@ impl Serialize for DataWithSource<'_> {
             | EventData::MemberReactivated(own) => With { own, source_event }.serialize(serializer),
             EventData::RuleSuspended(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::RuleResumed(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::EndpointFailing(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::EndpointDisabled(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::EndpointEnabled(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::EndpointRecovered(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::DeliveryExhausted(own) => With { own: &**own, source_event }.serialize(serializer),
+            EventData::LaneBlocked(own) => With { own: &**own, source_event }.serialize(serializer),
             EventData::Offering(OfferingNews { what: Offering::Experience, about, .. }) => {
                 With { own: &ExperienceNews { experience: about }, source_event }.serialize(serializer)
             }

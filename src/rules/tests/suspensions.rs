@@ -6,7 +6,7 @@ use super::decide::endpoint;
 use super::orders::life as life_of;
 use super::*;
 use crate::domain::decide::SourceInput;
-use crate::domain::loyalty_event::EventData;
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::suspension::{Ending, RuleResumed, Suspension};
 use crate::domain::terms::failure::FailureTerms;
@@ -281,4 +281,14 @@ fn what_is_told_of_rules_goes_to_subscribers_and_to_whom_triggers_name() {
     };
     assert_eq!((goes(0), goes(1)), (vec![1, 2], vec![1]));
     assert!(commit.member.is_none() && commit.source.is_none() && commit.transfers.is_empty());
+}
+
+#[test]
+fn triggers_start_on_whatever_the_engine_tells_of_its_own_work() {
+    for kind in EventType::ALL.iter().filter(|kind| kind.is_about_engine()) {
+        let program = program(&format!("trigger \"to us\" on {kind} {{ forward(\"crm\"); }}"));
+        let (told, now) = ([kind.example().data], at("2026-03-03T19:00:00Z"));
+        let commit = tell(&program, &chain().id, &[endpoint(2, &[], &["crm"])], told, Ulid(5 << 64), now);
+        assert_eq!(commit.deliveries.len(), 1, "{kind}");
+    }
 }

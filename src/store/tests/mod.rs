@@ -3,6 +3,7 @@
 mod administration;
 mod campaigns;
 mod commits;
+mod conditions;
 mod coupons;
 mod deliveries;
 mod lanes;

@@ -214,6 +214,8 @@ pub(in crate::store) fn attempt(endpoint: EndpointId, n: u64, number: u32, next:
             error: (!delivered).then(|| "the receiver answered 500".to_owned()),
         },
         next,
+        condition: None,
+        told: None,
     }
 }
 

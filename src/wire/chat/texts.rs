@@ -69,6 +69,12 @@ const fn text(kind: EventType) -> Option<&'static str> {
         E::CampaignExhausted => "The campaign {data.name|data.campaign} has given its whole budget of {data.budget}.",
         E::RuleSuspended => "The rule \"{data.rule}\" ({data.at}) is suspended: {data.error}",
         E::RuleResumed => "The rule \"{data.rule}\" ({data.at}) is run again.",
+        E::EndpointFailing => "The endpoint at {data.url_host} ({data.endpoint}) has taken nothing since {data.since}: {data.reason}. It will be disabled on {data.disabled_from}.",
+        E::EndpointDisabled => "The endpoint at {data.url_host} ({data.endpoint}) is disabled: {data.reason}. What is owed to it waits.",
+        E::EndpointEnabled => "The endpoint at {data.url_host} ({data.endpoint}) is enabled again. It was disabled on {data.since}.",
+        E::EndpointRecovered => "The endpoint at {data.url_host} ({data.endpoint}) takes its deliveries again. It had taken nothing since {data.since}.",
+        E::DeliveryExhausted => "The endpoint at {data.url_host} ({data.endpoint}) did not take {data.event_type} in {data.tries} tries: {data.reason}. It can be sent again: {data.delivery}.",
+        E::LaneBlocked => "At the endpoint at {data.url_host} ({data.endpoint}) others wait for {data.event_type}, which is not taken: {data.reason}. It can be discarded: {data.delivery}.",
         _ => return None,
     })
 }

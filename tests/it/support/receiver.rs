@@ -80,6 +80,11 @@ impl Receiver {
         self.shared.script.lock().unwrap().extend(script.into_iter().map(Into::into));
     }
 
+    /// Answers 200 again, whatever it was told.
+    pub(crate) fn recover(&self) {
+        self.shared.script.lock().unwrap().clear();
+    }
+
     /// From now on this is the body of every answer.
     pub(crate) fn says(&self, body: &str) {
         *self.shared.says.lock().unwrap() = Some(body.to_owned());

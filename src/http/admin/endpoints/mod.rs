@@ -1,18 +1,19 @@
 //! Endpoints: where loyalty events go.
 
 mod config;
+mod state;
 
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use self::config::EndpointBody;
-use super::{Nothing, created, found, id};
-use crate::domain::endpoint::{Endpoint, EndpointState};
+pub(in crate::http) use self::state::{disable, enable, pause};
+use super::{created, id};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
-use crate::domain::text::Note;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -21,13 +22,6 @@ use crate::http::{AppState, State};
 use crate::read::endpoint::EndpointView;
 
 const WHAT: &str = "endpoint";
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Disable {
-    #[serde(default)]
-    reason: Option<Note>,
-}
 
 /// The one answer that shows the secret.
 #[derive(Serialize)]
@@ -62,7 +56,8 @@ pub(in crate::http) async fn list(
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let wanted = query.page::<EndpointId>()?;
     query.finish()?;
-    let mut views: Vec<_> = chain.endpoints.iter().map(|endpoint| EndpointView::from(&**endpoint)).collect();
+    let now = state.engine.clock().now();
+    let mut views = state.reader.endpoints(chain.chain.id.clone(), &chain.endpoints, now).await?;
     views.sort_unstable_by_key(|view| std::cmp::Reverse(view.id));
     Ok(HttpResponse::Ok().json(wanted.of_all(views, |view| view.id, |view| view.id.to_string())))
 }
@@ -73,10 +68,7 @@ pub(in crate::http) async fn get(
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Administer, &path.0)?;
-    let wanted: EndpointId = id(&path.1, WHAT)?;
-    let endpoint = chain.endpoints.iter().find(|endpoint| endpoint.id == wanted);
-    found(endpoint.map(|endpoint| EndpointView::from(&**endpoint)), WHAT)
+    show(&state, &*known(&state, &caller, &path)?).await
 }
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description,
@@ -93,33 +85,8 @@ pub(in crate::http) async fn patch(
     if let Some(url) = wanted.url() {
         config::check_name(&state, url).await?;
     }
-    change(&state, &endpoint, move |endpoint| wanted.apply(endpoint)).await
-}
-
-/// `POST /v1/chains/{chain}/endpoints/{id}/enable`: what waits leaves.
-pub(in crate::http) async fn enable(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let endpoint = known(&state, &caller, &path)?;
-    let Nothing {} = body.optional_json().await?;
-    change(&state, &endpoint, |endpoint| endpoint.state = EndpointState::Enabled).await
-}
-
-/// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
-pub(in crate::http) async fn disable(
-    state: State,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    body: Body,
-) -> Result<HttpResponse, Problem> {
-    let endpoint = known(&state, &caller, &path)?;
-    let Disable { reason } = body.optional_json().await?;
-    let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
-    let (reason, at) = (reason.unwrap_or(by_hand), state.engine.clock().now());
-    change(&state, &endpoint, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at }).await
+    let change = move |endpoint: &mut Endpoint| wanted.apply(endpoint);
+    show(&state, &*state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?).await
 }
 
 /// The endpoint that a path names, for somebody who may change it.
@@ -133,13 +100,8 @@ fn known(
     chain.endpoints.iter().find(|known| known.id == wanted).cloned().ok_or(Problem::NotFound(WHAT))
 }
 
-async fn change(
-    state: &AppState,
-    endpoint: &Endpoint,
-    change: impl FnOnce(&mut Endpoint) + Send + 'static,
-) -> Result<HttpResponse, Problem> {
-    let changed = state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?;
-    Ok(HttpResponse::Ok().json(EndpointView::from(&*changed)))
+async fn show(state: &AppState, endpoint: &Endpoint) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(state.reader.endpoint(endpoint, state.engine.clock().now()).await?))
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.

@@ -1,0 +1,68 @@
+//! Whether deliveries leave: enable, disable, pause.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::{known, show};
+use crate::domain::Timestamp;
+use crate::domain::text::Note;
+use crate::http::State;
+use crate::http::admin::Nothing;
+use crate::http::auth::Caller;
+use crate::http::body::Body;
+use crate::http::problem::Problem;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Disable {
+    #[serde(default)]
+    reason: Option<Note>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pause {
+    #[serde(default)]
+    until: Option<Timestamp>,
+}
+
+/// `POST /v1/chains/{chain}/endpoints/{id}/enable`: what waits leaves, and what its receiver did before does not count.
+pub(in crate::http) async fn enable(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let endpoint = known(&state, &caller, &path)?;
+    let Nothing {} = body.optional_json().await?;
+    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id).await?).await
+}
+
+/// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
+pub(in crate::http) async fn disable(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let endpoint = known(&state, &caller, &path)?;
+    let Disable { reason } = body.optional_json().await?;
+    let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
+    let reason = reason.unwrap_or(by_hand);
+    show(&state, &*state.engine.disable_endpoint(&endpoint.chain, endpoint.id, reason).await?).await
+}
+
+/// `POST /v1/chains/{chain}/endpoints/{id}/pause`: deliveries wait until then, or until it is enabled.
+pub(in crate::http) async fn pause(
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let endpoint = known(&state, &caller, &path)?;
+    let Pause { until } = body.optional_json().await?;
+    if until.is_some_and(|until| until <= state.engine.clock().now()) {
+        return Err(Problem::field("until", "must be in the future"));
+    }
+    show(&state, &*state.engine.pause_endpoint(&endpoint.chain, endpoint.id, until).await?).await
+}
