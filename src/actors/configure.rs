@@ -231,7 +231,7 @@ impl Engine {
         self.chain(chain.as_str()).ok_or(EngineError::NotFound("chain"))
     }
 
-    fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
+    pub(super) fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
         let snapshot = self.snapshot(chain)?;
         snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
     }

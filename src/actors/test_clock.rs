@@ -6,6 +6,7 @@ use crate::domain::Timestamp;
 use crate::store;
 
 use super::engine::{Engine, EngineError};
+use super::recovery::{Pace, Waits};
 use super::scheduler::Round;
 
 /// How long to wait before asking the store again whether anything is still due.
@@ -40,7 +41,7 @@ impl Engine {
 
     /// Waits until nothing is due any more.
     async fn settle(&self) -> Result<(), EngineError> {
-        let started = Instant::now();
+        let (started, mut waits) = (Instant::now(), Waits::default());
         loop {
             for snapshot in self.chains() {
                 while self.wake_due(&snapshot).await? == Round::More {}
@@ -49,7 +50,9 @@ impl Engine {
             }
             let kept = self.kept_for_later(started.elapsed() > DECIDED_WITHIN).await?;
             let now = self.0.clock.now();
-            if kept == 0 && self.next_due().await?.is_none_or(|next| next > now) {
+            let is_idle = kept == 0 && self.next_due().await?.is_none_or(|next| next > now);
+            // Asked when nothing is due, so one that waits does not wait for that.
+            if is_idle && self.recover(&mut waits).await? != Pace::Moved {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {

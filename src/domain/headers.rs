@@ -30,7 +30,8 @@ const RESERVED: [&str; 16] = [
 ];
 
 /// Families of headers that carry signatures or speak to proxies.
-const RESERVED_FAMILIES: [&str; 6] = ["webhook-", "proxy-", "sec-", "x-guestiq-", "x-loyali-", "x-webhook-"];
+const RESERVED_FAMILIES: [&str; 7] =
+    ["webhook-", "punchcard-", "proxy-", "sec-", "x-guestiq-", "x-loyali-", "x-webhook-"];
 
 /// Why extra headers are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +126,7 @@ mod tests {
             "CONNECTION",
             "Webhook-Signature",
             "webhook-id",
+            "Punchcard-Replay",
             "Expect",
             "User-Agent",
             "Proxy-Authorization",

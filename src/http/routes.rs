@@ -226,6 +226,12 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
         .add(service);
     of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
     of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
+    of_chain("/endpoints/{id}/test").post(endpoints::test::send).add(service);
+    of_chain("/endpoints/{id}/health").get(endpoints::health::get).add(service);
+    of_chain("/endpoints/{id}/recover").post(endpoints::recover::begin).add(service);
+    of_chain("/endpoints/{id}/recoveries").get(endpoints::recover::list).add(service);
+    of_chain("/endpoints/{id}/recoveries/{recovery}").get(endpoints::recover::get).add(service);
+    of_chain("/endpoints/{id}/recoveries/{recovery}/stop").post(endpoints::recover::stop).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
     of_chain("/deliveries/{id}").get(deliveries::get).add(service);
     of_chain("/deliveries/{id}/retry").post(deliveries::retry).add(service);

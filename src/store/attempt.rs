@@ -16,6 +16,7 @@ use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
+use crate::domain::health::Counted;
 use crate::domain::ids::{AttemptId, DeliveryId};
 
 /// One try of a delivery as stored.
@@ -41,6 +42,7 @@ pub struct StoredAttempt {
 pub(super) struct AttemptChange {
     row: AttemptRow,
     step: Step,
+    counted: Counted,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -86,8 +88,16 @@ impl AttemptChange {
             NextStep::RetryAt(due) => (DeliveryStatus::Pending, Some(due.timestamp_micros()), None),
             NextStep::Failed => (DeliveryStatus::Failed, None, Some(at)),
         };
-        let step = Step { number: attempt.number.into(), status: status.as_str(), due_at, settled_at };
-        Self { row, step }
+        let number = attempt.number.into();
+        let step = Step { number, status: status.as_str(), due_at, settled_at };
+        let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
+        let counted = Counted { number, status, ms: was_sent.then_some(attempt.duration_ms) };
+        Self { row, step, counted }
+    }
+
+    /// Where it is counted: the endpoint, and when it began.
+    pub(super) fn counted(&self) -> ((&str, &str), i64, Counted) {
+        ((&self.row.chain, &self.row.endpoint), self.row.at, self.counted)
     }
 
     /// The order in which attempts are written, the same in every transaction.
@@ -174,7 +184,7 @@ impl QueryFragment<Pg> for Steps<'_> {
             "UPDATE deliveries SET attempts = v.column4, status = v.column5, due_at = v.column6, \
              settled_at = v.column7 FROM (VALUES ",
         );
-        for (at, AttemptChange { row, step }) in self.0.iter().enumerate() {
+        for (at, AttemptChange { row, step, .. }) in self.0.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Text, _>(&*row.chain)?;
             out.push_sql(", ");

@@ -11,6 +11,7 @@ use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
 use super::delivery::{self, DeliveryRow};
+use super::endpoint_minutes;
 use super::erasure;
 use super::error::StoreError;
 use super::ledger::{self, TransferRow};
@@ -269,6 +270,7 @@ impl<'a> Round<'a> {
         delivery::insert(conn, &deliveries)?;
         self.attempts.sort_by_key(|change| change.key());
         attempt::write(conn, &self.attempts)?;
+        endpoint_minutes::count(conn, &self.attempts)?;
         Ok(())
     }
 

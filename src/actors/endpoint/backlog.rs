@@ -102,6 +102,7 @@ mod tests {
             event: EventId::new(Ulid(n)),
             member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
+            mark: None,
             created_at: Default::default(),
             body: String::new(),
         }

@@ -102,17 +102,23 @@ impl Errand {
         let endpoint = &self.endpoint;
         let secrets = std::slice::from_ref(&endpoint.secret);
         let attempt = due.attempts.saturating_add(1);
-        let letter = wire::Letter { delivery: due.id, attempt, event: due.event, message: due.body };
+        let letter = wire::Letter {
+            delivery: due.id,
+            attempt,
+            occasion: due.mark.into(),
+            event: due.event,
+            message: due.body,
+        };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,
-            Err(error) => Exchange { outcome: Err(error.clone()), status: None, duration: Duration::ZERO },
+            Err(error) => Exchange::unsent(error.clone()),
         })
     }
 }
 
 /// What to say in the log; nothing when the delivery was accepted and others are, too.
-fn complaint(exchange: &Exchange, verdict: &Verdict) -> Option<String> {
+pub(super) fn complaint(exchange: &Exchange, verdict: &Verdict) -> Option<String> {
     match (&exchange.outcome, verdict) {
         (Err(error), _) => Some(error.to_string()),
         (Ok(_), Verdict::Accepted) => None,

@@ -12,6 +12,7 @@ mod errand;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod window;
 
 use std::rc::Rc;

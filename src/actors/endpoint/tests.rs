@@ -55,6 +55,7 @@ impl Depot for Rc<Rows> {
                 event: EventId::new(id.ulid()),
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
+                mark: None,
                 created_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),
             };

@@ -1,6 +1,9 @@
 //! Endpoints: where loyalty events go.
 
 mod config;
+pub(in crate::http) mod health;
+pub(in crate::http) mod recover;
+pub(in crate::http) mod test;
 
 use std::sync::Arc;
 
