@@ -237,7 +237,7 @@ async fn who_sends_again_is_said_in_a_header_and_in_the_log(app: TestApp) {
 }
 
 async fn what_cannot_be_recovered_is_refused(app: TestApp) {
-    let (endpoint, _) = app.endpoint("http://127.0.0.1:9/", &["order.completed"]).await;
+    let (endpoint, _) = app.endpoint("http://127.0.0.1:9000/", &["order.completed"]).await;
     let path = format!("{CHAIN}/endpoints/{endpoint}/recover");
     for (body, field) in [
         (json!({}), "since"),
