@@ -26,8 +26,7 @@ fn abort() -> Scripted {
 }
 
 async fn patch(app: &TestApp, endpoint: &str, change: &Value) -> Value {
-    let path = format!("{CHAIN}/endpoints/{endpoint}");
-    app.request(Method::PATCH, &path, &[], change.to_string().into_bytes()).await.expect(200)
+    app.patch(&format!("{CHAIN}/endpoints/{endpoint}"), change).await.expect(200)
 }
 
 async fn switch(app: &TestApp, endpoint: &str, how: &str) {

@@ -108,6 +108,7 @@ impl Errand {
             occasion: due.mark.into(),
             event: due.event,
             message: due.body,
+            texts: Arc::clone(&endpoint.settings.texts),
         };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {

@@ -103,7 +103,9 @@ fn letter(endpoint: &Endpoint, sample: Sample, now: Timestamp) -> Letter {
         }
         Sample::Greeting => (Occasion::Greeting, String::new()),
     };
-    Letter { delivery: DeliveryId::derived(event.ulid(), 0), attempt: 1, occasion, event, message }
+    let delivery = DeliveryId::derived(event.ulid(), 0);
+    let texts = Arc::clone(&endpoint.settings.texts);
+    Letter { delivery, attempt: 1, occasion, event, message, texts }
 }
 
 /// What was sent, without what only the receiver is to know. Extra headers are often keys; the protocol's own replace
