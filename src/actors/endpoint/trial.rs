@@ -149,7 +149,8 @@ mod tests {
                 let letter = letter(&endpoint, Sample::Event(*kind), now);
                 let (id, message) = (letter.event.to_string(), letter.message.clone());
                 assert!(message.contains(&id) && message.contains("2027-01-02T03:04:05Z"), "{message}");
-                let request = wire::encode(*dialect, letter, &[endpoint.secret.clone()], now).unwrap();
+                let request =
+                    wire::encode(*dialect, letter, std::slice::from_ref(&endpoint.secret), now).unwrap();
                 assert!(request.headers.contains(&("punchcard-test", "true".to_owned())));
             }
         }
