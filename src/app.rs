@@ -163,6 +163,7 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_following(follower));
     actix_rt::spawn(engine.clone().keep_schedule());
     actix_rt::spawn(engine.clone().keep_learning());
+    actix_rt::spawn(engine.clone().keep_recovering());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
     door.open(AppState::new(engine.clone(), store, metrics, admin_key, policy));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::domain::Timestamp;
@@ -14,8 +15,14 @@ use crate::domain::ids::EndpointId;
 use crate::store::Store;
 use crate::telemetry::{EndpointLabels, Metrics};
 
+use super::endpoint::trial::{self, Sample, Trial};
 use super::endpoint::{EndpointActor, EndpointParts, Leash, Teller};
+use super::error::EngineError;
 use super::journal::{Journal, Nudges};
+use super::outbound::Outbound;
+
+/// People who try endpoints out at once.
+const TRIALS_AT_ONCE: usize = 16;
 
 /// What all endpoint actors share.
 #[derive(Debug, Clone)]
@@ -42,6 +49,7 @@ pub struct Endpoints {
     nudges: Nudges,
     arbiters: Vec<ArbiterHandle>,
     running: Mutex<Running>,
+    trials: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -55,7 +63,8 @@ impl Endpoints {
     /// None running yet.
     pub fn new(parts: EndpointsParts, nudges: Nudges) -> Self {
         let arbiters = (0..parts.threads.max(1)).map(|_| Arbiter::new().handle()).collect();
-        Self { parts, nudges, arbiters, running: Mutex::default() }
+        let trials = Arc::new(Semaphore::new(TRIALS_AT_ONCE));
+        Self { parts, nudges, arbiters, running: Mutex::default(), trials }
     }
 
     /// Whom couriers tell what becomes of their endpoints. None runs before that.
@@ -98,10 +107,41 @@ impl Endpoints {
             teller,
             timeout: self.parts.timeout,
         };
-        let arbiter = &self.arbiters[(id.ulid().0 >> 24) as usize % self.arbiters.len()];
-        let (courier, addr) = EndpointActor::start(parts, arbiter);
+        let (courier, addr) = EndpointActor::start(parts, self.arbiter(id));
         self.nudges.set(id, Some(addr.recipient()));
         running.couriers.insert(id, courier);
+    }
+
+    /// The thread that delivers to an endpoint.
+    fn arbiter(&self, id: EndpointId) -> &ArbiterHandle {
+        &self.arbiters[(id.ulid().0 >> 24) as usize % self.arbiters.len()]
+    }
+
+    /// Sends an endpoint something made up, now and beside its deliveries: from the thread that delivers to it, so by
+    /// the same client and under the same policy. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`] while too many are under way; `Conflict` when its dialect cannot say it.
+    pub(super) async fn try_out(
+        &self,
+        endpoint: Arc<Endpoint>,
+        sample: Sample,
+    ) -> Result<Trial, EngineError> {
+        let turn = Arc::clone(&self.trials).try_acquire_owned().map_err(|_| EngineError::Overloaded)?;
+        let (policy, timeout) = (self.parts.policy.clone(), self.parts.timeout);
+        let (arbiter, clock) = (self.arbiter(endpoint.id).clone(), self.parts.clock.clone());
+        let (reply, answer) = oneshot::channel();
+        let started = arbiter.spawn_fn(move || {
+            let outbound = Outbound::shared(&policy, timeout);
+            actix_rt::spawn(async move {
+                let trial = trial::send(&outbound, &endpoint, sample, &clock).await;
+                drop(turn);
+                let _ = reply.send(trial);
+            });
+        });
+        let sent = if started { answer.await.ok() } else { None };
+        let trial = sent.ok_or(EngineError::Draining)?;
+        trial.map_err(|unsendable| EngineError::Conflict(unsendable.to_string()))
     }
 
     /// Stops the actor of a disabled or deleted endpoint; its deliveries wait in the store.

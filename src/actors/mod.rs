@@ -11,6 +11,7 @@
 //! | `endpoint`, `outbound` | what is due → sign → send → attempt → schedule |
 //! | `endpoints` | which endpoint actors run; respawns the dead |
 //! | `scheduler` | wakes members whose ticks are due; looks after what was kept undecided |
+//! | `recovery` | feeds endpoints what they missed, page by page |
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
@@ -42,6 +43,7 @@ mod news;
 pub mod outbound;
 pub mod programs;
 pub mod publish;
+pub mod recovery;
 pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;

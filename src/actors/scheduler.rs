@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::health::{self, slot_of};
 use crate::domain::ids::SourceId;
 use crate::store;
 use crate::store::source_event::StoredSource;
@@ -63,12 +64,29 @@ impl Engine {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "the lanes of endpoints could not be looked after");
             }
+            if let Err(error) = self.forget_minutes(chain).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "old counts of attempts could not be forgotten");
+            }
             self.forget_later(chain.clone());
             if let Err(error) = self.decide_claimed(chain, None).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "claimed orders could not be decided");
             }
         }
+    }
+
+    /// Forgets how attempts went a month ago.
+    async fn forget_minutes(&self, chain: &ChainId) -> Result<(), EngineError> {
+        let (of, before) = (chain.clone(), slot_of(self.0.clock.now() - health::KEPT));
+        let old = move |conn: &mut _| store::endpoint_minutes::older_than(conn, &of, before);
+        for endpoint in self.0.store.read(old).await? {
+            let of = chain.clone();
+            let forget =
+                move |conn: &mut _, _: &_| store::endpoint_minutes::forget(conn, &of, endpoint, before);
+            self.0.journal.run(forget).await?;
+        }
+        Ok(())
     }
 
     /// One round for every chain: no chain waits for another one's thousands, and none for another one's trouble.

@@ -7,6 +7,7 @@ use crate::domain::ids::EndpointId;
 use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
+use super::recovery::{Pace, Waits};
 use super::scheduler::Round;
 use super::snapshot::ChainSnapshot;
 
@@ -42,7 +43,7 @@ impl Engine {
 
     /// Waits until nothing is due any more.
     async fn settle(&self) -> Result<(), EngineError> {
-        let started = Instant::now();
+        let (started, mut waits) = (Instant::now(), Waits::default());
         loop {
             for snapshot in self.chains() {
                 while self.wake_due(&snapshot).await? == Round::More {}
@@ -52,7 +53,9 @@ impl Engine {
             }
             let kept = self.kept_for_later(started.elapsed() > DECIDED_WITHIN).await?;
             let now = self.0.clock.now();
-            if kept == 0 && self.next_due().await?.is_none_or(|next| next > now) {
+            let is_idle = kept == 0 && self.next_due().await?.is_none_or(|next| next > now);
+            // Asked when nothing is due, so one that waits does not wait for that.
+            if is_idle && self.recover(&mut waits).await? != Pace::Moved {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {

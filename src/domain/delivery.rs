@@ -1,5 +1,6 @@
 //! Deliveries: one loyalty event owed to one endpoint, and when to try again.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::chain::ChainId;
 use super::commit::Commit;
 use super::endpoint::{Bounded, Seconds};
 use super::gate::Noted;
-use super::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
+use super::ids::{AttemptId, BadId, DeliveryId, EndpointId, EventId, MemberId, RecoveryId};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -48,6 +49,38 @@ impl FromStr for DeliveryStatus {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|s| s.as_str() == word).ok_or(())
+    }
+}
+
+/// Why a delivery is sent although its receiver may have it already, or long ago should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// A person sent it again.
+    Retry,
+    /// This recovery sent it.
+    Recovery(RecoveryId),
+}
+
+/// The word that receivers see.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry => f.write_str("retry"),
+            Self::Recovery(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Mark {
+    type Err = BadId;
+    fn from_str(word: &str) -> Result<Self, BadId> {
+        if word == "retry" { Ok(Self::Retry) } else { word.parse().map(Self::Recovery) }
+    }
+}
+
+impl Serialize for Mark {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -102,6 +102,32 @@ impl Dialect {
         }
     }
 
+    /// The same of an event that was told before, by its canonical message.
+    pub fn message_is_also(self, kind: EventType, message: &str) -> Option<EventType> {
+        #[derive(Deserialize)]
+        struct Message {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            #[serde(default)]
+            told_before: bool,
+        }
+        if (self, kind) != (Self::Gustaio, EventType::OrderCompleted) {
+            return None;
+        }
+        let told: Message = serde_json::from_str(message).ok()?;
+        (!told.data.told_before).then_some(EventType::OrderCreated)
+    }
+
+    /// The hook of its receivers that only asks whether anybody is there.
+    pub const fn greeting(self) -> Option<&'static str> {
+        match self {
+            Self::Bubblehouse => Some("Hello1"),
+            _ => None,
+        }
+    }
+
     /// Whether it has a rendering of events of this type.
     pub fn carries(self, kind: EventType) -> bool {
         self != Self::Bubblehouse || kind.is_about_member()
@@ -309,6 +335,19 @@ mod tests {
                 assert!(name.is_none_or(|name| name.documented == dialect.documents(*kind)));
             }
         }
+    }
+
+    #[test]
+    fn a_message_says_what_else_it_is_as_its_event_does() {
+        for dialect in Dialect::ALL {
+            for event in EventType::ALL.iter().map(|kind| kind.example()) {
+                let said = dialect.message_is_also(event.kind(), &event.to_json());
+                assert_eq!(said, dialect.is_also(&event.data), "{dialect:?} {}", event.kind());
+            }
+        }
+        let first = EventType::OrderCompleted.example().to_json().replace(r#""told_before":true,"#, "");
+        let also = Dialect::Gustaio.message_is_also(EventType::OrderCompleted, &first);
+        assert_eq!(also, Some(EventType::OrderCreated));
     }
 
     #[test]

@@ -110,7 +110,23 @@ impl Endpoint {
 
     /// The parts of its subscription that cover this event.
     pub fn asks_for<'a>(&'a self, event: &EventData) -> impl Iterator<Item = &'a EventPattern> {
-        let (kind, also) = (event.kind(), self.dialect.is_also(event));
+        self.covering(event.kind(), self.dialect.is_also(event))
+    }
+
+    /// Whether its subscription covers an event of this type that was told before, by its canonical message.
+    pub fn asked_for(&self, kind: EventType, message: &str) -> bool {
+        self.covering(kind, self.dialect.message_is_also(kind, message)).next().is_some()
+    }
+
+    /// The type that it is subscribed to first, if it is to any.
+    pub fn first_asked_for(&self) -> Option<EventType> {
+        let of = |pattern: &EventPattern| {
+            EventType::ALL.iter().copied().find(|kind| pattern.covers(*kind, self.dialect))
+        };
+        self.events.iter().find_map(of)
+    }
+
+    fn covering(&self, kind: EventType, also: Option<EventType>) -> impl Iterator<Item = &EventPattern> {
         let covers = move |pattern: &EventPattern, kind: EventType| pattern.covers(kind, self.dialect);
         self.events
             .iter()

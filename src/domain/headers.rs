@@ -126,6 +126,7 @@ mod tests {
             "CONNECTION",
             "Webhook-Signature",
             "webhook-id",
+            "Punchcard-Replay",
             "Expect",
             "User-Agent",
             "Proxy-Authorization",

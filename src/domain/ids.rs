@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use arrayvec::ArrayString;
+use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 /// Why a text is not an id of the wanted kind.
@@ -131,6 +132,9 @@ prefixed_id!(
     /// One try of a delivery.
     AttemptId, "att_");
 prefixed_id!(
+    /// One recovery: what an endpoint missed, sent again.
+    RecoveryId, "rcv_");
+prefixed_id!(
     /// One immutable ledger line.
     TransferId, "trf_");
 prefixed_id!(
@@ -148,6 +152,16 @@ prefixed_id!(
 prefixed_id!(
     /// An API key (not the secret itself).
     KeyId, "key_");
+
+impl DeliveryId {
+    /// That of a delivery that is made long after its loyalty event: always the same, so that it is made once. It sorts
+    /// with the event, and no other endpoint's is the same.
+    pub fn made_late(endpoint: EndpointId, event: EventId) -> Self {
+        let hash = Sha256::new().chain_update(endpoint.0.to_bytes()).chain_update(event.0.to_bytes());
+        let bits = hash.finalize().into_iter().take(10).fold(0, |bits, byte| bits << 8 | u128::from(byte));
+        Self(Ulid::from_parts(event.0.timestamp_ms(), bits))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -167,5 +181,14 @@ mod tests {
         let cause = Ulid(7 << 80);
         assert_eq!(EventId::derived(cause, 3), EventId::derived(cause, 3));
         assert!(EventId::derived(cause, 0) < EventId::derived(cause, 1));
+    }
+
+    #[test]
+    fn a_delivery_that_is_made_late_has_one_id_and_the_time_of_its_event() {
+        let (endpoint, event) = (EndpointId::new(Ulid(1)), EventId::new(Ulid(7 << 80 | 1)));
+        let id = DeliveryId::made_late(endpoint, event);
+        assert_eq!((id, id.ulid().timestamp_ms()), (DeliveryId::made_late(endpoint, event), 7));
+        assert_ne!(id, DeliveryId::made_late(EndpointId::new(Ulid(2)), event));
+        assert_ne!(id, DeliveryId::made_late(endpoint, EventId::new(Ulid(7 << 80 | 2))));
     }
 }

@@ -227,6 +227,12 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
     of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
     of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
     of_chain("/endpoints/{id}/pause").post(endpoints::pause).add(service);
+    of_chain("/endpoints/{id}/test").post(endpoints::test::send).add(service);
+    of_chain("/endpoints/{id}/health").get(endpoints::health::get).add(service);
+    of_chain("/endpoints/{id}/recover").post(endpoints::recover::begin).add(service);
+    of_chain("/endpoints/{id}/recoveries").get(endpoints::recover::list).add(service);
+    of_chain("/endpoints/{id}/recoveries/{recovery}").get(endpoints::recover::get).add(service);
+    of_chain("/endpoints/{id}/recoveries/{recovery}/stop").post(endpoints::recover::stop).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
     of_chain("/endpoints/{id}/lanes").get(deliveries::lanes).add(service);
     of_chain("/endpoints/{id}/digest").get(deliveries::digest).add(service);

@@ -6,7 +6,7 @@ use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::DeliveryStatus;
+use crate::domain::delivery::{DeliveryStatus, Mark};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
 use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 
@@ -35,6 +35,8 @@ pub struct DeliveryView {
     pub created_at: Timestamp,
     /// When it was settled.
     pub settled_at: Option<Timestamp>,
+    /// Who sent it again or late: `retry`, or the id of a recovery.
+    pub mark: Option<Mark>,
 }
 
 /// One try.
@@ -80,6 +82,7 @@ impl From<StoredDelivery> for DeliveryView {
             due_at: stored.due_at,
             created_at: stored.created_at,
             settled_at: stored.settled_at,
+            mark: stored.mark,
         }
     }
 }

@@ -19,6 +19,7 @@ use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
+use crate::domain::health::Counted;
 use crate::domain::ids::{AttemptId, DeliveryId};
 
 /// One try of a delivery as stored.
@@ -48,6 +49,7 @@ pub(super) struct AttemptChange {
     pub(super) condition: Option<ConditionRow>,
     /// What it gave cause to tell.
     pub(super) told: Option<Box<CommitRows>>,
+    counted: Counted,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -112,7 +114,15 @@ impl AttemptChange {
         let condition = outcome.condition.as_ref();
         let condition = condition.map(|noted| ConditionRow::of(&outcome.chain, outcome.endpoint, noted));
         let told = outcome.told.as_ref().map(|told| Box::new(CommitRows::of(told)));
-        Self { row, step, condition, told }
+        let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
+        let ms = was_sent.then_some(attempt.duration_ms);
+        let counted = Counted { number: attempt.number, status, ms };
+        Self { row, step, condition, told, counted }
+    }
+
+    /// Where it is counted: the endpoint, and when it began.
+    pub(super) fn counted(&self) -> ((&str, &str), i64, Counted) {
+        ((&self.row.chain, &self.row.endpoint), self.row.at, self.counted)
     }
 
     /// The order in which attempts are written, the same in every transaction.

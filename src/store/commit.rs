@@ -136,7 +136,7 @@ impl CommitRows {
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             budgets: commit.budgets.iter().map(|moved| BudgetChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
-            events: commit.events.iter().map(EventRow::of).collect(),
+            events: commit.events.iter().map(|event| EventRow::of(event, commit.decided_at)).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),
         }
     }

@@ -19,16 +19,17 @@ use super::word::Word;
 use super::{attempt, lane};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::{DeliveryStatus, NewDelivery};
+use crate::domain::delivery::{DeliveryStatus, Mark, NewDelivery};
 use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
 use crate::domain::loyalty_event::EventType;
+use crate::domain::recovery::Missed;
 
 /// Deliveries that one call of [`discard_owed`] settles.
 const DISCARDED_AT_ONCE: i64 = 1_000;
 
 /// The condition of the index `deliveries_failed`, literally: neither planner trusts a parameter. SQLite keeps no
 /// statistics and has to be told besides that failures are few.
-const fn is_failed(conn: &DbConn) -> &'static str {
+pub(super) const fn is_failed(conn: &DbConn) -> &'static str {
     match conn {
         DbConn::Sqlite(_) => "deliveries.status = 'failed' AND unlikely(deliveries.status = 'failed')",
         DbConn::Postgres(_) => "deliveries.status = 'failed'",
@@ -54,6 +55,8 @@ pub struct DueDelivery {
     pub created_at: Timestamp,
     /// When it could first leave in the current ladder.
     pub ready_at: Timestamp,
+    /// Who sent it again or late, if anybody did.
+    pub mark: Option<Mark>,
     /// The canonical JSON of the loyalty event.
     pub body: String,
 }
@@ -83,6 +86,8 @@ pub struct StoredDelivery {
     pub created_at: Timestamp,
     /// When it was settled: the begin of the attempt that did it, or when a person discarded it.
     pub settled_at: Option<Timestamp>,
+    /// Who sent it again or late, if anybody did.
+    pub mark: Option<Mark>,
 }
 
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -101,6 +106,7 @@ pub(super) struct DeliveryRow {
     due_at: Option<i64>,
     pub(super) created_at: i64,
     settled_at: Option<i64>,
+    mark: Option<Word>,
 }
 
 impl DeliveryRow {
@@ -121,7 +127,17 @@ impl DeliveryRow {
             due_at: Some(due_at),
             created_at: due_at,
             settled_at: None,
+            mark: None,
         }
+    }
+
+    /// One that is made long after its loyalty event.
+    pub(super) fn late(chain: &ChainId, endpoint: EndpointId, missed: &Missed, due: Again) -> Self {
+        let Missed { event, member, at } = *missed;
+        let id = DeliveryId::made_late(endpoint, event);
+        let delivery = NewDelivery { id, endpoint, event, member, due_at: due.at };
+        let mark = Some(Word::shown(due.mark));
+        Self { created_at: at.timestamp_micros(), mark, ..Self::new(chain, &delivery) }
     }
 
     /// The order in which they are written: that of the table.
@@ -163,7 +179,49 @@ impl DeliveryRow {
             due_at: row.time_opt("due_at", self.due_at)?,
             created_at: row.time("created_at", self.created_at)?,
             settled_at: row.time_opt("settled_at", self.settled_at)?,
+            mark: row.parse_opt("mark", self.mark.as_deref())?,
         })
+    }
+}
+
+/// Since when a delivery is due again, and who says so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    pub(super) mark: Mark,
+    pub(super) at: Timestamp,
+}
+
+/// What a delivery becomes that is due again, whatever became of it before: its ladder starts anew.
+#[derive(AsChangeset)]
+#[diesel(table_name = deliveries, treat_none_as_null = true)]
+pub(super) struct DueAgain {
+    lane: Option<Word>,
+    status: &'static str,
+    attempts: i64,
+    ready_at: Option<i64>,
+    due_at: Option<i64>,
+    settled_at: Option<i64>,
+    mark: Option<Word>,
+}
+
+impl DueAgain {
+    /// In no lane.
+    pub(super) fn at_once(again: Again) -> Self {
+        let at = Some(again.at.timestamp_micros());
+        Self {
+            lane: None,
+            status: DeliveryStatus::Pending.as_str(),
+            attempts: 0,
+            ready_at: at,
+            due_at: at,
+            settled_at: None,
+            mark: Some(Word::shown(again.mark)),
+        }
+    }
+
+    /// In a lane, behind others of it.
+    fn waiting(self) -> Self {
+        Self { status: DeliveryStatus::Waiting.as_str(), ready_at: None, due_at: None, ..self }
     }
 }
 
@@ -197,7 +255,7 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, i64, String, String, Option<String>, i64, i64, Option<i64>, String);
+    type Found = (String, i64, String, String, Option<String>, i64, i64, Option<i64>, Option<String>, String);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -213,11 +271,12 @@ pub fn due(
             deliveries::attempts,
             deliveries::created_at,
             deliveries::ready_at,
+            deliveries::mark,
             loyalty_events::body,
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, seq, event, kind, member, attempts, created_at, ready_at, body)| {
+        .map(|(id, seq, event, kind, member, attempts, created_at, ready_at, mark, body)| {
             let row = Row { table: "deliveries", id: &id };
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
@@ -228,6 +287,7 @@ pub fn due(
                 attempts: row.number("attempts", attempts)?,
                 created_at: row.time("created_at", created_at)?,
                 ready_at: row.time("ready_at", ready_at.unwrap_or(created_at))?,
+                mark: row.parse_opt("mark", mark.as_deref())?,
                 body,
             })
         })
@@ -308,24 +368,38 @@ macro_rules! endpoints_of {
     };
 }
 
-/// The deliveries of one loyalty event. Their ids follow on that of its cause, as its own does.
+/// The ids of the deliveries of events whose own lie between two: they follow on that of their cause, as those do.
+pub(super) fn ids_near(first: EventId, last: EventId) -> [String; 2] {
+    const STRETCH: u128 = 1 << 20;
+    let id = |ulid: u128| DeliveryId::new(ulid::Ulid(ulid)).to_string();
+    [id(first.ulid().0.saturating_sub(STRETCH)), id(last.ulid().0.saturating_add(STRETCH))]
+}
+
+/// The deliveries of one loyalty event: those of its commit, and those that were made late.
 pub fn of_event(
     conn: &mut DbConn,
     chain: &ChainId,
     event: EventId,
 ) -> Result<Vec<StoredDelivery>, StoreError> {
-    const STRETCH: u128 = 1 << 20;
-    let id = |ulid: u128| DeliveryId::new(ulid::Ulid(ulid)).to_string();
-    let at = event.ulid().0;
-    let rows: Vec<(DeliveryRow, String)> = with_event!()
+    let [from, to] = ids_near(event, event);
+    let near: Vec<(DeliveryRow, String)> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq_any(endpoints_of!(chain)))
-        .filter(deliveries::id.between(id(at.saturating_sub(STRETCH)), id(at.saturating_add(STRETCH))))
+        .filter(deliveries::id.between(from, to))
         .filter(deliveries::event.eq(event.to_string()))
         .select((DeliveryRow::as_select(), loyalty_events::kind))
         .order(deliveries::id)
         .load(conn)?;
-    rows.into_iter().map(|(row, kind)| row.read(&kind)).collect()
+    let endpoints: Vec<String> = endpoints_of!(chain).load(conn)?;
+    let made_late = |id: &String| Some(DeliveryId::made_late(id.parse().ok()?, event).to_string());
+    let late: Vec<(DeliveryRow, String)> = with_event!()
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq_any(&endpoints))
+        .filter(deliveries::id.eq_any(endpoints.iter().filter_map(made_late)))
+        .select((DeliveryRow::as_select(), loyalty_events::kind))
+        .order(deliveries::id)
+        .load(conn)?;
+    near.into_iter().chain(late).map(|(row, kind)| row.read(&kind)).collect()
 }
 
 /// One delivery.
@@ -358,29 +432,34 @@ pub fn retry(
         .get_result(conn)
         .optional()?;
     let Some((endpoint, seq, member)) = found else { return Ok(None) };
-    let held = sequence::hold(conn, (chain.as_str(), &endpoint))?;
     let place = (chain.as_str(), &*endpoint);
-    let lane = lane::of(held.lane, member.as_ref());
+    let held = sequence::hold(conn, place)?;
+    let again = Again { mark: Mark::Retry, at: now };
+    reopen(conn, place, &held, (&id.to_string(), seq, member.as_ref()), again)?;
+    Row { table: "deliveries", id: &id.to_string() }.parse("endpoint", &endpoint).map(Some)
+}
+
+/// Makes a delivery owed again. In a lane it takes the place of its number.
+pub(super) fn reopen(
+    conn: &mut DbConn,
+    place: Place<'_>,
+    held: &sequence::Held,
+    (id, seq, member): (&str, i64, Option<&Word>),
+    again: Again,
+) -> Result<(), StoreError> {
+    let lane = lane::of(held.lane, member);
     let is_head = match &lane {
         Some(lane) => seq <= held.laned() && !lane::is_behind(conn, place, lane, seq)?,
         None => true,
     };
-    let status = if is_head { DeliveryStatus::Pending } else { DeliveryStatus::Waiting };
-    let ready_at = is_head.then_some(now.timestamp_micros());
-    diesel::update(deliveries::table.find((chain.as_str(), &endpoint, id.to_string())))
-        .set((
-            deliveries::lane.eq(lane.as_deref()),
-            deliveries::status.eq(status.as_str()),
-            deliveries::attempts.eq(0),
-            deliveries::ready_at.eq(ready_at),
-            deliveries::due_at.eq(ready_at),
-            deliveries::settled_at.eq(None::<i64>),
-        ))
+    let due = DueAgain { lane: lane.clone(), ..DueAgain::at_once(again) };
+    diesel::update(deliveries::table.find((place.0, place.1, id)))
+        .set(if is_head { due } else { due.waiting() })
         .execute(conn)?;
     if let Some(lane) = lane.filter(|_| is_head) {
         lane::hold_back(conn, place, &lane, seq)?;
     }
-    Row { table: "deliveries", id: &id.to_string() }.parse("endpoint", &endpoint).map(Some)
+    Ok(())
 }
 
 /// Settles a delivery that is owed or failed without sending it. `None` when there is no such delivery, or it was delivered.

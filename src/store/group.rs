@@ -11,6 +11,7 @@ use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::condition;
 use super::connection::{DbConn, begin, commit, rollback};
 use super::coupon::{self, CouponRow, HoldingRow, TallyRow, UsageRow};
+use super::endpoint_minutes;
 use super::erasure;
 use super::error::StoreError;
 use super::lane;
@@ -283,6 +284,7 @@ impl<'a> Round<'a> {
             self.attempts.iter().filter_map(|change| change.condition.as_ref()).collect();
         conditions.sort_by_key(|row| row.key());
         condition::write(conn, &conditions)?;
+        endpoint_minutes::count(conn, &self.attempts)?;
         Ok(())
     }
 

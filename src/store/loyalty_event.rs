@@ -14,6 +14,9 @@ use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
 use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
 
+/// An event that is committed so long after its id was made is late: it was kept, and decided later, or again.
+pub(super) const LATE: chrono::Duration = chrono::Duration::seconds(1);
+
 /// A loyalty event as stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
@@ -60,11 +63,15 @@ pub(super) struct EventRow {
     member: Option<Word>,
     at: i64,
     program_version: i64,
+    late_at: Option<i64>,
     body: String,
 }
 
 impl EventRow {
-    pub(super) fn of(event: &LoyaltyEvent) -> Self {
+    /// An event that is committed at that instant.
+    pub(super) fn of(event: &LoyaltyEvent, at: Timestamp) -> Self {
+        let made = Timestamp::from_timestamp_millis(event.id.ulid().timestamp_ms() as i64);
+        let is_late = made.is_none_or(|made| at - made > LATE);
         Self {
             chain: event.chain.as_str().into(),
             id: event.id.into(),
@@ -73,6 +80,7 @@ impl EventRow {
             member: event.member().map(Word::from),
             at: event.at.timestamp_micros(),
             program_version: event.program_version,
+            late_at: is_late.then(|| at.timestamp_micros()),
             body: event.to_json(),
         }
     }

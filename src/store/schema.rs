@@ -122,6 +122,7 @@ diesel::table! {
         member -> Nullable<Text>,
         at -> BigInt,
         program_version -> BigInt,
+        late_at -> Nullable<BigInt>,
         body -> Text,
     }
 }
@@ -174,6 +175,7 @@ diesel::table! {
         due_at -> Nullable<BigInt>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
+        mark -> Nullable<Text>,
     }
 }
 
@@ -198,6 +200,38 @@ diesel::table! {
         status_code -> Nullable<BigInt>,
         response_body -> Nullable<Text>,
         error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    endpoint_minutes (chain, endpoint, slot) {
+        chain -> Text,
+        endpoint -> Text,
+        slot -> BigInt,
+        first_tries -> BigInt,
+        retries -> BigInt,
+        delivered -> BigInt,
+        failed -> BigInt,
+        latency -> Binary,
+    }
+}
+
+diesel::table! {
+    recoveries (chain, endpoint, id) {
+        chain -> Text,
+        endpoint -> Text,
+        id -> Text,
+        which -> Text,
+        since -> BigInt,
+        until -> BigInt,
+        state -> Text,
+        position -> Nullable<Text>,
+        requeued -> BigInt,
+        created -> BigInt,
+        waiting -> BigInt,
+        asked_by -> Text,
+        begun_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
     }
 }
 
@@ -393,6 +427,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
+diesel::allow_tables_to_appear_in_same_query!(endpoint_minutes, endpoints);
 diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);
 
 // To sum up each side of the ledger by account and wallet.

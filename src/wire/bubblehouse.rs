@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::told::{Face, Millis, Raw, Told};
-use super::{Answer, Header, Letter, Rendered, Sealing, Speaks, Unsendable, name_of, sign, standard};
+use super::{
+    Answer, Header, Letter, Occasion, Rendered, Sealing, Speaks, Unsendable, name_of, sign, standard,
+};
 use crate::domain::Timestamp;
 use crate::domain::delivery::Verdict;
 use crate::domain::endpoint::Dialect;
@@ -26,6 +28,9 @@ pub(super) struct Bubblehouse;
 
 impl Speaks for Bubblehouse {
     fn render(&self, letter: &Letter) -> Result<Option<Rendered>, Unsendable> {
+        if letter.occasion == Occasion::Greeting {
+            return Ok(Some(Rendered { body: "{}".to_owned(), headers: Vec::new() }));
+        }
         let told = Told::read(&letter.message)?;
         let unspeakable = Unsendable::Unspeakable { dialect: Dialect::Bubblehouse, kind: told.kind };
         let face = told.member.as_ref().ok_or(unspeakable)?;
@@ -59,7 +64,7 @@ impl Speaks for Bubblehouse {
             iat,
             exp: iat + GOOD_FOR,
             jti: format!("{}.{}", sealing.letter.delivery, sealing.letter.attempt),
-            sub: HOOK,
+            sub: hook(sealing.letter.occasion),
             body_sha256: sign::hex(&Sha256::digest(sealing.body)),
         };
         vec![("authorization", format!("Bearer {}", sign::jwt_hs256(sealing.newest, &to_json(&claims))))]
@@ -87,13 +92,17 @@ impl Speaks for Bubblehouse {
         }
     }
 
-    fn address(&self, url: &Url) -> Option<Url> {
+    fn address(&self, url: &Url, occasion: Occasion) -> Option<Url> {
         const PLACE: &str = ":name";
-        let mut named = url.clone();
-        named.set_path(&url.path().replace(PLACE, HOOK));
-        named.set_query(url.query().map(|query| query.replace(PLACE, HOOK)).as_deref());
+        let (mut named, hook) = (url.clone(), hook(occasion));
+        named.set_path(&url.path().replace(PLACE, hook));
+        named.set_query(url.query().map(|query| query.replace(PLACE, hook)).as_deref());
         Some(named)
     }
+}
+
+fn hook(occasion: Occasion) -> &'static str {
+    Dialect::Bubblehouse.greeting().filter(|_| occasion == Occasion::Greeting).unwrap_or(HOOK)
 }
 
 /// Their ids are hexadecimal. All bits of ours: receivers drop what they have seen, so none may be cut off.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::domain::Timestamp;
-use crate::domain::delivery::Verdict;
+use crate::domain::delivery::{Mark, Verdict};
 use crate::domain::endpoint::{Dialect, Endpoint, Secret, Texts};
 use crate::domain::ids::{DeliveryId, EventId};
 use crate::domain::loyalty_event::EventType;
@@ -36,6 +36,35 @@ pub const USER_AGENT: &str = concat!("punchcard/", env!("CARGO_PKG_VERSION"));
 /// A header's name, in lower case, and its value.
 pub type Header = (&'static str, String);
 
+/// Why a letter is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Something happened.
+    News,
+    /// It did before, and this is sent again or late.
+    Again(Mark),
+    /// Nothing happened: somebody tries out the receiver.
+    Test,
+    /// The same, and nothing is told: is anybody there?
+    Greeting,
+}
+
+impl Occasion {
+    fn header(self) -> Option<Header> {
+        match self {
+            Self::News => None,
+            Self::Again(mark) => Some(("punchcard-replay", mark.to_string())),
+            Self::Test | Self::Greeting => Some(("punchcard-test", "true".to_owned())),
+        }
+    }
+}
+
+impl From<Option<Mark>> for Occasion {
+    fn from(mark: Option<Mark>) -> Self {
+        mark.map_or(Self::News, Self::Again)
+    }
+}
+
 /// What is to be told to one receiver.
 #[derive(Debug, Clone)]
 pub struct Letter {
@@ -45,6 +74,8 @@ pub struct Letter {
     pub sequence: u64,
     /// Which attempt it is.
     pub attempt: u32,
+    /// Why it is sent.
+    pub occasion: Occasion,
     /// The loyalty event.
     pub event: EventId,
     /// Its canonical message.
@@ -127,7 +158,7 @@ trait Speaks: Sync {
     }
 
     /// Where to, when that is not the endpoint's url as it is.
-    fn address(&self, _url: &Url) -> Option<Url> {
+    fn address(&self, _url: &Url, _occasion: Occasion) -> Option<Url> {
         None
     }
 }
@@ -174,7 +205,8 @@ pub fn encode(
         ("user-agent", USER_AGENT.to_owned()),
         ("punchcard-sequence", letter.sequence.to_string()),
     ];
-    let headers = always.into_iter().chain(standard).chain(about).chain(own).collect();
+    let occasion = letter.occasion.header();
+    let headers = always.into_iter().chain(standard).chain(occasion).chain(about).chain(own).collect();
     Ok(SignedRequest { headers, body: body.unwrap_or(letter.message) })
 }
 
@@ -183,9 +215,14 @@ pub fn judge(dialect: Dialect, answer: &Answer, now: Timestamp) -> Verdict {
     speaker(dialect).judge(answer, now)
 }
 
+/// Judges the answer to a greeting, of which no product says more than HTTP does.
+pub fn judge_greeting(answer: &Answer, now: Timestamp) -> Verdict {
+    standard::judge(answer, now)
+}
+
 /// Where requests for an endpoint go.
-pub fn address(endpoint: &Endpoint) -> Url {
-    speaker(endpoint.dialect).address(&endpoint.url).unwrap_or_else(|| endpoint.url.clone())
+pub fn address(endpoint: &Endpoint, occasion: Occasion) -> Url {
+    speaker(endpoint.dialect).address(&endpoint.url, occasion).unwrap_or_else(|| endpoint.url.clone())
 }
 
 /// What receivers of a dialect that carries this type know it by.

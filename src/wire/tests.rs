@@ -2,6 +2,8 @@
 
 mod samples;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use ulid::Ulid;
@@ -23,6 +25,7 @@ fn letter(message: String) -> Letter {
         delivery: "dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(),
         sequence: 7,
         attempt: 1,
+        occasion: Occasion::News,
         event: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
         message,
         texts: Arc::default(),
@@ -275,8 +278,45 @@ fn a_hook_is_named_in_path_and_query_and_nowhere_else() {
         (Dialect::Guestiq, "https://a.example/hooks/:name", "https://a.example/hooks/:name"),
     ] {
         let endpoint = Endpoint { dialect, ..Endpoint::sample(url) };
-        assert_eq!(address(&endpoint).as_str(), expected);
+        assert_eq!(address(&endpoint, Occasion::News).as_str(), expected);
     }
+}
+
+#[test]
+fn why_it_is_sent_stands_in_a_header_and_never_in_the_body() {
+    let recovery = "rcv_0CKPWHJ8YG0000000000000001";
+    let replay = |word: &str| Some(("punchcard-replay", word.to_owned()));
+    for (occasion, expected) in [
+        (Occasion::News, None),
+        (Occasion::Again(Mark::Retry), replay("retry")),
+        (Occasion::Again(recovery.parse().unwrap()), replay(recovery)),
+        (Occasion::Test, Some(("punchcard-test", "true".to_owned()))),
+    ] {
+        for dialect in Dialect::ALL {
+            let news = letter(EventType::PointsEarned.example().to_json());
+            let sent = |letter| encode(*dialect, letter, &[secret()], now()).unwrap();
+            let (usual, request) = (sent(news.clone()), sent(Letter { occasion, ..news }));
+            assert_eq!(request.body, usual.body);
+            let more: Vec<_> =
+                request.headers.into_iter().filter(|header| !usual.headers.contains(header)).collect();
+            assert_eq!(more, Vec::from_iter(expected.clone()), "{dialect:?}");
+        }
+    }
+}
+
+#[test]
+fn a_greeting_says_nothing_to_a_hook_of_its_own() {
+    let greeting = Letter { occasion: Occasion::Greeting, ..letter(String::new()) };
+    let request = encode(Dialect::Bubblehouse, greeting, &[secret()], now()).unwrap();
+    assert_eq!((&*request.body, &*header(&request, "punchcard-test")), ("{}", "true"));
+    let token = header(&request, "authorization");
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    assert!(String::from_utf8(claims).unwrap().contains(r#""sub":"Hello1""#));
+    let endpoint =
+        Endpoint { dialect: Dialect::Bubblehouse, ..Endpoint::sample("https://crm.example/h/:name") };
+    assert_eq!(address(&endpoint, Occasion::Greeting).path(), "/h/Hello1");
+    let accepted = judge_greeting(&Answer { status: 204, ..Answer::default() }, now());
+    assert_eq!(accepted, Verdict::Accepted);
 }
 
 #[test]

@@ -120,6 +120,7 @@ CREATE TABLE transfers (
 );
 
 -- Each names the member's event before it; the member's state names the last. An event of no member names neither.
+-- `late_at` is when it was committed, if that was long after the instant in its id.
 CREATE TABLE loyalty_events (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -128,9 +129,11 @@ CREATE TABLE loyalty_events (
     member TEXT COLLATE "C",
     at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
+    late_at BIGINT,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
+CREATE INDEX loyalty_events_late ON loyalty_events (chain, late_at, id) WHERE late_at IS NOT NULL;
 
 -- Credentials (signing secret and headers) are sealed. A deleted endpoint keeps its row, because its deliveries stay.
 CREATE TABLE endpoints (
@@ -178,7 +181,8 @@ CREATE TABLE endpoint_conditions (
 );
 
 -- `attempts` counts the tries of the current retry ladder, which began at `ready_at`. `due_at` is null for what waits behind
--- another one of its `lane`, and once settled: the index by it holds nothing but what may leave.
+-- another one of its `lane`, and once settled: the index by it holds nothing but what may leave. `mark` says who sent it
+-- again or late: `retry`, or a recovery.
 CREATE TABLE deliveries (
     chain TEXT COLLATE "C" NOT NULL,
     endpoint TEXT COLLATE "C" NOT NULL,
@@ -193,6 +197,7 @@ CREATE TABLE deliveries (
     due_at BIGINT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    mark TEXT COLLATE "C",
     PRIMARY KEY (chain, endpoint, id)
 );
 CREATE UNIQUE INDEX deliveries_by_seq ON deliveries (chain, endpoint, seq);
@@ -213,6 +218,40 @@ CREATE TABLE attempts (
     error TEXT,
     PRIMARY KEY (chain, endpoint, delivery, id)
 );
+
+-- How attempts went, counted beside them in slots of five minutes. `latency` is packed.
+CREATE TABLE endpoint_minutes (
+    chain TEXT COLLATE "C" NOT NULL,
+    endpoint TEXT COLLATE "C" NOT NULL,
+    slot BIGINT NOT NULL,
+    first_tries BIGINT NOT NULL,
+    retries BIGINT NOT NULL,
+    delivered BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    latency BYTEA NOT NULL,
+    PRIMARY KEY (chain, endpoint, slot)
+);
+
+-- What endpoints missed and get sent. `position` is where a running one goes on.
+CREATE TABLE recoveries (
+    chain TEXT COLLATE "C" NOT NULL,
+    endpoint TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    which TEXT COLLATE "C" NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    state TEXT COLLATE "C" NOT NULL,
+    position TEXT COLLATE "C",
+    requeued BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    waiting BIGINT NOT NULL,
+    asked_by TEXT COLLATE "C" NOT NULL,
+    begun_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    PRIMARY KEY (chain, endpoint, id)
+);
+-- One at a time for each endpoint, whichever node begins it.
+CREATE UNIQUE INDEX recoveries_running ON recoveries (chain, endpoint) WHERE ended_at IS NULL;
 
 -- Only the hash of a key is kept. A key without a chain is for all of them.
 CREATE TABLE api_keys (

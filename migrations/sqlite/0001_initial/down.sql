@@ -14,6 +14,8 @@ DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE api_keys;
+DROP TABLE recoveries;
+DROP TABLE endpoint_minutes;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE endpoint_sequences;

@@ -121,6 +121,7 @@ CREATE TABLE transfers (
 ) WITHOUT ROWID;
 
 -- Each names the member's event before it; the member's state names the last. An event of no member names neither.
+-- `late_at` is when it was committed, if that was long after the instant in its id.
 CREATE TABLE loyalty_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -129,9 +130,11 @@ CREATE TABLE loyalty_events (
     member TEXT,
     at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
+    late_at BIGINT,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
+CREATE INDEX loyalty_events_late ON loyalty_events (chain, late_at, id) WHERE late_at IS NOT NULL;
 
 -- Credentials (signing secret and headers) are sealed. A deleted endpoint keeps its row, because its deliveries stay.
 CREATE TABLE endpoints (
@@ -179,7 +182,8 @@ CREATE TABLE endpoint_conditions (
 ) WITHOUT ROWID;
 
 -- `attempts` counts the tries of the current retry ladder, which began at `ready_at`. `due_at` is null for what waits behind
--- another one of its `lane`, and once settled: the index by it holds nothing but what may leave.
+-- another one of its `lane`, and once settled: the index by it holds nothing but what may leave. `mark` says who sent it
+-- again or late: `retry`, or a recovery.
 CREATE TABLE deliveries (
     chain TEXT NOT NULL,
     endpoint TEXT NOT NULL,
@@ -194,6 +198,7 @@ CREATE TABLE deliveries (
     due_at BIGINT,
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
+    mark TEXT,
     PRIMARY KEY (chain, endpoint, id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX deliveries_by_seq ON deliveries (chain, endpoint, seq);
@@ -214,6 +219,40 @@ CREATE TABLE attempts (
     error TEXT,
     PRIMARY KEY (chain, endpoint, delivery, id)
 ) WITHOUT ROWID;
+
+-- How attempts went, counted beside them in slots of five minutes. `latency` is packed.
+CREATE TABLE endpoint_minutes (
+    chain TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    slot BIGINT NOT NULL,
+    first_tries BIGINT NOT NULL,
+    retries BIGINT NOT NULL,
+    delivered BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    latency BLOB NOT NULL,
+    PRIMARY KEY (chain, endpoint, slot)
+) WITHOUT ROWID;
+
+-- What endpoints missed and get sent. `position` is where a running one goes on.
+CREATE TABLE recoveries (
+    chain TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    id TEXT NOT NULL,
+    which TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    position TEXT,
+    requeued BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    waiting BIGINT NOT NULL,
+    asked_by TEXT NOT NULL,
+    begun_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    PRIMARY KEY (chain, endpoint, id)
+) WITHOUT ROWID;
+-- One at a time for each endpoint, whichever node begins it.
+CREATE UNIQUE INDEX recoveries_running ON recoveries (chain, endpoint) WHERE ended_at IS NULL;
 
 -- Only the hash of a key is kept. A key without a chain is for all of them.
 CREATE TABLE api_keys (

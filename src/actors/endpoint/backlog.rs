@@ -117,6 +117,7 @@ mod tests {
             kind: EventType::PointsEarned,
             member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
+            mark: None,
             created_at: Default::default(),
             ready_at: Default::default(),
             body: String::new(),

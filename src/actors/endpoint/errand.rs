@@ -115,18 +115,19 @@ impl Errand {
         let secrets = std::slice::from_ref(&endpoint.secret);
         let attempt = due.attempts.saturating_add(1);
         let texts = Arc::clone(&endpoint.settings.texts);
-        let DueDelivery { id: delivery, seq: sequence, event, body: message, .. } = due;
-        let letter = wire::Letter { delivery, sequence, attempt, event, message, texts };
+        let DueDelivery { id: delivery, seq: sequence, event, body: message, mark, .. } = due;
+        let occasion = mark.into();
+        let letter = wire::Letter { delivery, sequence, attempt, occasion, event, message, texts };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,
-            Err(error) => Exchange { outcome: Err(error.clone()), status: None, duration: Duration::ZERO },
+            Err(error) => Exchange::unsent(error.clone()),
         })
     }
 }
 
 /// What to say in the log; nothing when the delivery was accepted and others are, too.
-fn complaint(exchange: &Exchange, verdict: &Verdict) -> Option<String> {
+pub(super) fn complaint(exchange: &Exchange, verdict: &Verdict) -> Option<String> {
     match (&exchange.outcome, verdict) {
         (Err(error), _) => Some(error.to_string()),
         (Ok(_), Verdict::Accepted) => None,

@@ -14,6 +14,7 @@ mod news;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod window;
 
 use std::rc::Rc;

@@ -62,6 +62,7 @@ impl Depot for Rc<Rows> {
                 kind: EventType::PointsEarned,
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
+                mark: None,
                 created_at: Timestamp::UNIX_EPOCH,
                 ready_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),

@@ -30,7 +30,7 @@ pub use self::error::AttemptError;
 use self::line::Trace;
 use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
-use crate::wire::{self, Answer, SignedRequest};
+use crate::wire::{self, Answer, Occasion, SignedRequest};
 
 /// At most so many bytes of an answer's body are read; then the connection is closed.
 pub const BODY_CAP: usize = 64 * 1024;
@@ -64,6 +64,11 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// One that could not begin.
+    pub const fn unsent(error: AttemptError) -> Self {
+        Self { outcome: Err(error), status: None, duration: Duration::ZERO }
+    }
+
     /// The first characters of the answer's body, for the log; `None` when it was empty.
     pub fn body_start(&self) -> Option<String> {
         let body = &self.outcome.as_ref().ok()?.body;
@@ -130,8 +135,16 @@ impl Outbound {
 
     /// Prepares an endpoint's url and extra headers.
     pub fn target(&self, endpoint: &Endpoint) -> Result<Target, AttemptError> {
+        self.target_for(endpoint, Occasion::News)
+    }
+
+    /// The same for a request that may go elsewhere.
+    pub fn target_for(&self, endpoint: &Endpoint, occasion: Occasion) -> Result<Target, AttemptError> {
         self.policy.check_scheme(&endpoint.url)?;
-        let uri = wire::address(endpoint).as_str().parse().map_err(|_| AttemptError::Unsendable("url"))?;
+        let uri = wire::address(endpoint, occasion)
+            .as_str()
+            .parse()
+            .map_err(|_| AttemptError::Unsendable("url"))?;
         let headers = endpoint
             .headers
             .iter()

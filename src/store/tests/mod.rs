@@ -11,6 +11,7 @@ mod opening;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
+mod recoveries;
 pub(super) mod sample;
 mod sources;
 

@@ -9,11 +9,13 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
 use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::CouponBookKey;
+use crate::domain::ids::{CouponBookKey, EventId};
 use crate::domain::receipt::SourceStatus;
+use crate::domain::recovery::{Period, Position};
 use crate::domain::text::Key;
 use crate::store::{
-    DbConn, Store, StoreError, coupon, delivery, lane, ledger, loyalty_event, member, source_event,
+    DbConn, Store, StoreError, coupon, delivery, endpoint_minutes, lane, ledger, loyalty_event, member, recovery,
+    source_event,
 };
 
 /// Remembers the text of what is run.
@@ -117,6 +119,20 @@ on_both! {
         assert!(all.contains("PRIMARY KEY") || all.contains("deliveries_pkey"), "{all}");
         let one = plan(store, |c| delivery::get(c, &harvest(), delivery_id(1)));
         assert!(one.contains("PRIMARY KEY (chain=? AND endpoint=? AND id=?)") || one.contains("deliveries_pkey"), "{one}");
+    }
+
+    fn the_past_of_an_endpoint_is_read_from_indexes_in_order(store) {
+        let period = Period::new(at(0), None, at(60)).unwrap();
+        let page = |position| plan(store, |c| recovery::page(c, &endpoint(1), &period, position));
+        assert_reads(&page(Position::Failed(Some(delivery_id(1)))), "deliveries_failed");
+        let late = Position::LateEvents(Some((at(0), EventId::new(ulid(1)))));
+        assert_reads(&page(late), "loyalty_events_late");
+        let events = page(Position::Events(None));
+        assert_reads(&events, if events.contains("pkey") { "loyalty_events_pkey" } else { "sqlite_autoindex_loyalty_events_1" });
+        let due = plan(store, |c| recovery::due_count(c, &harvest(), endpoint_id(1), at(0), 10));
+        assert_reads(&due, "deliveries_due");
+        let owed = plan(store, |c| endpoint_minutes::owed(c, &harvest(), endpoint_id(1), 10));
+        assert!(owed.contains("deliveries_due") && !owed.contains("Sort") && !owed.contains("TEMP"), "{owed}");
     }
 
     fn open_source_events_are_read_from_their_index_in_order(store) {

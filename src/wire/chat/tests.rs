@@ -1,11 +1,12 @@
 use super::*;
 use crate::domain::endpoint::{Dialect, Texts};
-use crate::wire::speaker;
+use crate::wire::{Occasion, speaker};
 
 fn letter(message: String, texts: Texts) -> Letter {
     let (delivery, event) =
         ("dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(), EventType::PointsEarned.example().id);
-    Letter { delivery, sequence: 1, attempt: 1, event, message, texts: texts.into() }
+    let occasion = Occasion::News;
+    Letter { delivery, sequence: 1, attempt: 1, occasion, event, message, texts: texts.into() }
 }
 
 fn said(dialect: Dialect, message: String, own: Option<&str>) -> serde_json::Value {

@@ -1,7 +1,10 @@
 //! Endpoints: where loyalty events go.
 
 mod config;
+pub(in crate::http) mod health;
+pub(in crate::http) mod recover;
 mod state;
+pub(in crate::http) mod test;
 
 use std::sync::Arc;
 
