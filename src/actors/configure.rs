@@ -6,9 +6,10 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message};
 use tokio::sync::oneshot;
 
+use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::endpoint::{Endpoint, EndpointState};
+use crate::domain::endpoint::{Endpoint, EndpointState, Keys};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::text::{Name, Note};
 use crate::store;
@@ -106,6 +107,26 @@ impl Engine {
         self.carry_out(async move |engine| {
             let known = engine.endpoint(&chain, id)?;
             engine.replace_endpoint(&known, change).await
+        })
+        .await
+    }
+
+    /// Changes the keys of an endpoint, if `change` can.
+    ///
+    /// # Errors
+    /// `NotFound`; what `change` says.
+    pub async fn change_keys(
+        &self,
+        chain: &ChainId,
+        id: EndpointId,
+        change: impl FnOnce(&mut Keys, Timestamp) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<Arc<Endpoint>, EngineError> {
+        let chain = chain.clone();
+        self.carry_out(async move |engine| {
+            let known = engine.endpoint(&chain, id)?;
+            let mut keys = known.keys.clone();
+            change(&mut keys, engine.0.clock.now())?;
+            engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys).await
         })
         .await
     }
@@ -244,6 +265,7 @@ impl Engine {
         let mut endpoint = known.clone();
         change(&mut endpoint);
         endpoint.updated_at = self.0.clock.now();
+        endpoint.keys.drop_expired(endpoint.updated_at);
         let row = endpoint.clone();
         self.0.journal.run(move |conn, vault| store::endpoint::update(conn, vault, &row)).await?;
         self.put_endpoint(endpoint)

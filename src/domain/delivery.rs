@@ -124,6 +124,9 @@ pub struct AttemptOutcome {
     pub endpoint: EndpointId,
     /// The attempt.
     pub attempt: Attempt,
+    /// The one right before it, under another key, which the receiver did not take. It is in the log, and no step of the
+    /// ladder.
+    pub under_other_key: Option<Box<Attempt>>,
     /// What follows.
     pub next: NextStep,
 }

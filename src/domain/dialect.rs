@@ -111,6 +111,14 @@ impl Dialect {
         }
     }
 
+    /// Whether its own signature stands in a header that has room for one: that of one key.
+    pub const fn has_one_signature(self) -> bool {
+        match self {
+            Self::Guestiq | Self::Gustaio | Self::Bubblehouse => true,
+            Self::Standard | Self::Loyali | Self::EventsWebhook => false,
+        }
+    }
+
     const fn documented_name(self, kind: EventType) -> Option<&'static str> {
         match self {
             Self::Standard => Some(kind.as_str()),

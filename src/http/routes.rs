@@ -226,6 +226,8 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
         .add(service);
     of_chain("/endpoints/{id}/enable").post(endpoints::enable).add(service);
     of_chain("/endpoints/{id}/disable").post(endpoints::disable).add(service);
+    of_chain("/endpoints/{id}/rotate_secret").post(endpoints::rotate_secret).add(service);
+    of_chain("/endpoints/{id}/secrets/{key}").delete(endpoints::end_key).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
     of_chain("/deliveries/{id}").get(deliveries::get).add(service);
     of_chain("/deliveries/{id}/retry").post(deliveries::retry).add(service);

@@ -15,7 +15,7 @@ use super::schema::{attempts, deliveries, endpoints};
 use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
+use crate::domain::delivery::{Attempt, AttemptOutcome, DeliveryStatus, NextStep};
 use crate::domain::ids::{AttemptId, DeliveryId};
 
 /// One try of a delivery as stored.
@@ -40,6 +40,8 @@ pub struct StoredAttempt {
 /// A try of a delivery, to be written.
 pub(super) struct AttemptChange {
     row: AttemptRow,
+    /// The try before it that is no step.
+    before: Option<Box<AttemptRow>>,
     step: Step,
 }
 
@@ -70,24 +72,16 @@ impl AttemptChange {
     pub(super) fn of(outcome: &AttemptOutcome) -> Self {
         let attempt = &outcome.attempt;
         let at = attempt.at.timestamp_micros();
-        let row = AttemptRow {
-            chain: outcome.chain.as_str().into(),
-            endpoint: outcome.endpoint.into(),
-            delivery: attempt.delivery.into(),
-            id: attempt.id.into(),
-            at,
-            duration_ms: attempt.duration_ms.try_into().unwrap_or(i64::MAX),
-            status_code: attempt.status_code.map(i64::from),
-            response_body: attempt.response_body.as_deref().map(without_nul),
-            error: attempt.error.as_deref().map(without_nul),
-        };
+        let row = AttemptRow::of(outcome, attempt);
+        let before = outcome.under_other_key.as_deref();
+        let before = before.map(|before| Box::new(AttemptRow::of(outcome, before)));
         let (status, due_at, settled_at) = match outcome.next {
             NextStep::Delivered => (DeliveryStatus::Delivered, None, Some(at)),
             NextStep::RetryAt(due) => (DeliveryStatus::Pending, Some(due.timestamp_micros()), None),
             NextStep::Failed => (DeliveryStatus::Failed, None, Some(at)),
         };
         let step = Step { number: attempt.number.into(), status: status.as_str(), due_at, settled_at };
-        Self { row, step }
+        Self { row, before, step }
     }
 
     /// The order in which attempts are written, the same in every transaction.
@@ -97,6 +91,20 @@ impl AttemptChange {
 }
 
 impl AttemptRow {
+    fn of(outcome: &AttemptOutcome, attempt: &Attempt) -> Self {
+        Self {
+            chain: outcome.chain.as_str().into(),
+            endpoint: outcome.endpoint.into(),
+            delivery: attempt.delivery.into(),
+            id: attempt.id.into(),
+            at: attempt.at.timestamp_micros(),
+            duration_ms: attempt.duration_ms.try_into().unwrap_or(i64::MAX),
+            status_code: attempt.status_code.map(i64::from),
+            response_body: attempt.response_body.as_deref().map(without_nul),
+            error: attempt.error.as_deref().map(without_nul),
+        }
+    }
+
     fn read(self, number: u32) -> Result<StoredAttempt, StoreError> {
         let row = Row { table: "attempts", id: &self.id };
         Ok(StoredAttempt {
@@ -145,7 +153,8 @@ pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResul
             changes.chunks(ROWS_PER_STATEMENT).try_for_each(|changes| Steps(changes).execute(c).map(drop))?
         }
     }
-    let rows: Vec<&AttemptRow> = changes.iter().map(|change| &change.row).collect();
+    let rows = changes.iter().flat_map(|change| change.before.as_deref().into_iter().chain([&change.row]));
+    let rows: Vec<&AttemptRow> = rows.collect();
     insert_all!(conn, attempts, rows)
 }
 
@@ -174,7 +183,7 @@ impl QueryFragment<Pg> for Steps<'_> {
             "UPDATE deliveries SET attempts = v.column4, status = v.column5, due_at = v.column6, \
              settled_at = v.column7 FROM (VALUES ",
         );
-        for (at, AttemptChange { row, step }) in self.0.iter().enumerate() {
+        for (at, AttemptChange { row, step, .. }) in self.0.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Text, _>(&*row.chain)?;
             out.push_sql(", ");

@@ -289,8 +289,7 @@ impl<D: Depot + 'static> Courier<D> {
         if self.troubles == 0 {
             self.paused_until = Instant::now();
         }
-        let old = &self.errand;
-        self.errand = Rc::new(Errand::new(Rc::clone(&old.outbound), orders.endpoint, old.clock.clone()));
+        self.errand = Rc::new(self.errand.under(orders.endpoint));
         self.window.bound(self.errand.endpoint.settings.concurrency);
     }
 }
