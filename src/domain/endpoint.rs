@@ -6,6 +6,7 @@ mod pair;
 mod pattern;
 mod secret;
 mod settings;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,8 +27,9 @@ pub use self::pair::{BadPair, SigningPair};
 pub use self::pattern::{BadPattern, EventPattern};
 pub use self::secret::{BadSecret, Secret};
 pub use self::settings::{
-    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, TimeoutS,
+    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, Texts, TimeoutS,
 };
+pub use self::wording::{BadWording, Choice, Part, Wording};
 pub use super::dialect::Dialect;
 
 /// Whether deliveries leave.

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 use crate::domain::endpoint::{
-    Auth, ClientCredentials, Dialect, Endpoint, EndpointState, EventPattern, Identity, KeyNumber, Keys, Settings,
-    Signatures, SigningKey, SigningPair,
+    Auth, ClientCredentials, Dialect, Endpoint, EndpointState, EventPattern, Identity, KeyNumber, Keys,
+    Settings, Signatures, SigningKey, SigningPair,
 };
 use crate::domain::ids::EndpointId;
 use crate::domain::text::{Name, Note};

@@ -14,7 +14,8 @@ use super::vault::Vault;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::{
-    Auth, BadKeys, Endpoint, EndpointState, KeyNumber, Keys, OlderKey, Secret, Signatures, SigningKey, SigningPair,
+    Auth, BadKeys, Endpoint, EndpointState, KeyNumber, Keys, OlderKey, Secret, Signatures, SigningKey,
+    SigningPair,
 };
 use crate::domain::ids::EndpointId;
 use crate::domain::json::to_json;

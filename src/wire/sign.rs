@@ -49,11 +49,7 @@ pub(super) fn standard_headers(id: &str, timestamp: i64, body: &str, signers: &S
         let message = signed.concat();
         pairs.for_each(|pair| signatures.add("v1a", pair.sign(message.as_bytes()).as_ref()));
     }
-    [
-        ("webhook-id", id.to_owned()),
-        ("webhook-timestamp", timestamp),
-        ("webhook-signature", signatures.0),
-    ]
+    [("webhook-id", id.to_owned()), ("webhook-timestamp", timestamp), ("webhook-signature", signatures.0)]
 }
 
 /// The list of signatures of Standard Webhooks. Verifiers split it at spaces and choke on an empty entry.

@@ -82,8 +82,9 @@ impl Errand {
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
         let (created_at, number) = (due.created_at, due.attempts.saturating_add(1));
+        let texts = Arc::clone(&self.endpoint.settings.texts);
         let letter =
-            wire::Letter { delivery: due.id, attempt: number, event: due.event, message: due.body };
+            wire::Letter { delivery: due.id, attempt: number, event: due.event, message: due.body, texts };
         let (refused, trial) = self.try_keys(letter).await;
         let now = self.clock.now();
         let Trial { attempt, verdict, keeps_up } = trial;
@@ -118,7 +119,8 @@ impl Errand {
         if trial.is_unauthorized() {
             self.taken.set(self.two_keys().map(|(_, next)| next));
         }
-        refused.attempt.error = refused.attempt.error.map(|error| format!("{error}; tried again with key {other}"));
+        refused.attempt.error =
+            refused.attempt.error.map(|error| format!("{error}; tried again with key {other}"));
         // In the order in which they were made, though they may have begun at the same instant.
         trial.attempt.id = AttemptId::new(Ulid(refused.attempt.id.ulid().0.wrapping_add(1)));
         (Some(refused), trial)

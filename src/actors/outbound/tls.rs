@@ -43,9 +43,7 @@ pub fn check_identity(identity: &Identity) -> Result<(), BadAuth> {
     tls(&Arc::new(RootCertStore::empty()), Some(identity)).map(drop)
 }
 
-fn read(
-    identity: &Identity,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), BadAuth> {
+fn read(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), BadAuth> {
     let unreadable = || BadAuth { field: "certificate", problem: "must be a certificate, or a few, as PEM" };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
         .take(CHAIN)

@@ -123,7 +123,10 @@ impl Tokens {
     /// RFC 6749 has everybody know the header; many know the form alone, and refuse who says it in both.
     async fn fetch(&self, outbound: &Outbound) -> Result<Token, NoToken> {
         let answered = |error| NoToken::Unanswered(Box::new(error));
-        outbound.policy.check_scheme(&self.credentials.token_url).map_err(|refusal| answered(refusal.into()))?;
+        outbound
+            .policy
+            .check_scheme(&self.credentials.token_url)
+            .map_err(|refusal| answered(refusal.into()))?;
         let mut refused = NoToken::Unreadable;
         for in_header in [true, false] {
             let (fetched, form, status) = (Instant::now(), self.form(in_header), Cell::default());

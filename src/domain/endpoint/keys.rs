@@ -154,11 +154,7 @@ impl Keys {
     ///
     /// # Errors
     /// When they cannot have been kept so.
-    pub fn kept(
-        signatures: Signatures,
-        newest: SigningKey,
-        older: Vec<OlderKey>,
-    ) -> Result<Self, BadKeys> {
+    pub fn kept(signatures: Signatures, newest: SigningKey, older: Vec<OlderKey>) -> Result<Self, BadKeys> {
         let has_pair = newest.pair.is_some() || !signatures.have(Scheme::V1a);
         let ids = std::iter::once(newest.id).chain(older.iter().map(|older| older.key.id));
         let fits = has_pair && older.len() < MOST && ids.is_sorted_by(|newer, older| newer > older);

@@ -1,6 +1,7 @@
 //! What people say of an endpoint, read and checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,11 +12,12 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{
-    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Keys, Lane, PerMinute, Secret, Settings, Signatures,
-    TimeoutS,
+    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Keys, Lane, PerMinute, Secret, Settings,
+    Signatures, Texts, TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
+use crate::domain::loyalty_event::EventType;
 use crate::domain::text::{Name, Note};
 use crate::http::admin::clearable;
 use crate::http::problem::Problem;
@@ -46,6 +48,7 @@ pub(super) struct EndpointBody {
     signatures: Option<Signatures>,
     #[serde(deserialize_with = "clearable")]
     auth: Option<Option<Auth>>,
+    texts: Option<Texts>,
 }
 
 /// What is to be changed about an endpoint, checked.
@@ -86,6 +89,7 @@ impl EndpointBody {
         if self.failing.is_some_and(|failing| failing.disable_after_s <= failing.warn_after_s) {
             return Err(Problem::field("failing.disable_after_s", "must be greater than `warn_after_s`"));
         }
+        self.texts.iter().flatten().try_for_each(|(kind, text)| check_text(*kind, text, dialect))?;
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
         Ok(Change { url, events, seed: random_bytes()?, rest: self })
     }
@@ -110,13 +114,15 @@ impl Change {
         if let Some(signatures) = rest.signatures {
             endpoint.keys.sign_with(signatures, seed);
         }
-        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing } = &mut endpoint.settings;
+        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
+            &mut endpoint.settings;
         replace(lane, rest.lane);
         replace(retry, rest.retry);
         replace(rate_limit, rest.rate_limit);
         replace(concurrency, rest.concurrency);
         replace(timeout_s, rest.timeout_s);
         replace(failing, rest.failing);
+        replace(texts, rest.texts.map(Arc::new));
     }
 }
 
@@ -170,7 +176,10 @@ fn check_auth(state: &AppState, auth: Option<&Auth>, dialect: Dialect) -> Result
         Auth::Basic { .. } | Auth::Bearer { .. } => {}
     }
     if is_token && auth.is_header() {
-        return Err(Problem::field("auth", "must be `mtls`: the token of this dialect stands in `authorization`"));
+        return Err(Problem::field(
+            "auth",
+            "must be `mtls`: the token of this dialect stands in `authorization`",
+        ));
     }
     Ok(is_token || auth.is_header())
 }
@@ -214,6 +223,15 @@ fn check_dialect(
             Err(Problem::field("dialect", unusable))
         }
     }
+}
+
+/// Refuses a text that nobody would be told, or that asks for what is not told.
+fn check_text(kind: EventType, text: &Wording, dialect: Dialect) -> Result<(), Problem> {
+    let field = || format!("texts.{kind}");
+    if !dialect.is_worded() {
+        return Err(Problem::field("texts", "are for the dialects slack, google_chat and discord"));
+    }
+    text.check_for(kind).map_err(|bad| Problem::field(field(), bad))
 }
 
 fn check_lists(events: Option<&[String]>, tags: Option<&[Name]>) -> Result<(), Problem> {
