@@ -6,6 +6,7 @@
 mod support;
 
 mod achievements;
+mod auth;
 mod backtest;
 mod books;
 mod campaigns;
@@ -35,6 +36,7 @@ mod program;
 mod redemptions;
 mod referrals;
 mod repeats;
+mod rotation;
 mod segments;
 mod surface;
 mod suspensions;

@@ -11,6 +11,8 @@ use crate::domain::endpoint::{BadAuth, Identity};
 
 /// The most certificates of one chain.
 const CHAIN: usize = 10;
+const UNREADABLE: BadAuth =
+    BadAuth { field: "certificate", problem: "must be a certificate, or a few, as PEM" };
 
 /// How TLS is spoken with receivers whose certificates these roots vouch for.
 pub(super) fn tls(
@@ -26,8 +28,10 @@ pub(super) fn tls(
         None => config.with_no_client_auth(),
         Some(identity) => {
             let (chain, key) = read(identity)?;
-            let problem = "does not belong to the certificate";
-            config.with_client_auth_cert(chain, key).map_err(|_| BadAuth { field: "key", problem })?
+            config.with_client_auth_cert(chain, key).map_err(|error| match error {
+                rustls::Error::InvalidCertificate(_) => UNREADABLE,
+                _ => BadAuth { field: "key", problem: "does not belong to the certificate" },
+            })?
         }
     };
     // HTTP/2 would carry many exchanges over one connection, and one rude answer could end them all.
@@ -44,13 +48,12 @@ pub fn check_identity(identity: &Identity) -> Result<(), BadAuth> {
 }
 
 fn read(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), BadAuth> {
-    let unreadable = || BadAuth { field: "certificate", problem: "must be a certificate, or a few, as PEM" };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
         .take(CHAIN)
         .collect::<Result<_, _>>()
-        .map_err(|_| unreadable())?;
+        .map_err(|_| UNREADABLE)?;
     if chain.is_empty() {
-        return Err(unreadable());
+        return Err(UNREADABLE);
     }
     let key = PrivateKeyDer::from_pem_slice(identity.key.reveal().as_bytes());
     let problem = "must be a private key without a password, as PEM";
