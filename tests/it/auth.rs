@@ -33,8 +33,9 @@ fn oauth2(issuer: &Receiver) -> Value {
             "scope": "events.write", "audience": "crm" })
 }
 
+/// The first order of a guest.
 async fn send(app: &TestApp, key: &str) {
-    app.send(&order(key, "ana", "24.50")).await.expect(200);
+    app.send(&order(key, key, "24.50")).await.expect(200);
     app.advance(0).await;
 }
 
@@ -68,7 +69,8 @@ async fn a_token_is_fetched_once_for_many_deliveries_and_anew_when_it_is_refused
     let path = format!("{ENDPOINTS}/{}", endpoint(&app, &crm.url, oauth2(&issuer)).await);
     app.post(&format!("{path}/disable"), &json!({})).await.expect(200);
     for n in 0..20 {
-        app.send(&order(&format!("o{n}"), "ana", "1.00")).await.expect(200);
+        let key = format!("o{n}");
+        app.send(&order(&key, &key, "24.50")).await.expect(200);
     }
     app.post(&format!("{path}/enable"), &json!({})).await.expect(200);
     app.advance(0).await;
@@ -185,7 +187,7 @@ async fn ways_that_cannot_be_are_refused(app: TestApp) {
         let mut wanted = json!({ "url": "http://127.0.0.1:9000/", "events": ["*"] });
         wanted.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
         let refused = app.post(ENDPOINTS, &wanted).await.expect(422);
-        assert_eq!(refused["field"], field, "{refused}");
+        assert!(refused["field"].as_str().unwrap().starts_with(field), "{refused}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
     // What is there already counts, too.
@@ -242,12 +244,11 @@ async fn no_secret_is_seen_in_logs_answers_metrics_or_the_database() {
     assert!(answers.contains("whpk_"), "{answers}");
     let log = String::from_utf8_lossy(&read("log")).into_owned();
     assert!(log.contains("TRACE"), "it is talkative: {log}");
-    let places = [
-        ("an answer", answers.into_bytes()),
-        ("the log", log.into_bytes()),
-        ("the database", read("punchcard.db")),
-        ("the database's log", read("punchcard.db-wal")),
-    ];
+    let stored = [read("punchcard.db"), read("punchcard.db-wal")].concat();
+    let is_stored = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(is_stored(&crm.url), "the endpoints are in the files");
+    let places =
+        [("an answer", answers.into_bytes()), ("the log", log.into_bytes()), ("the database", stored)];
     let basic = BASE64_STANDARD.encode(format!("us:{}", PLANTED[3]));
     for (place, bytes) in &places {
         for secret in PLANTED.iter().copied().chain([&*basic, "whsk_"]) {
@@ -303,7 +304,7 @@ async fn exercise(
             "secret": PLANTED[0], "headers": { "x-api-key": PLANTED[2] }, "signatures": ["v1", "v1a"] });
         let made = ask("POST", ENDPOINTS, body).await?;
         let path = format!("{ENDPOINTS}/{}", made["id"].as_str().ok_or("no id")?);
-        let event = |m: usize| order(&format!("o{n}-{m}"), "ana", "24.50");
+        let event = |m: usize| order(&format!("o{n}-{m}"), &format!("guest-{n}-{m}"), "24.50");
         ask("POST", &format!("{path}/rotate_secret"), json!({ "secret": PLANTED[1] })).await?;
         // A receiver that is unhappy in all ways.
         crm.answer([401_u16, 500]);

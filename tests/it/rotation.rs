@@ -46,10 +46,10 @@ async fn rotate(app: &TestApp, id: &str, body: Value) -> String {
     rotated["secret"].as_str().unwrap().to_owned()
 }
 
-/// What an order of so many dollars brings to a receiver: the arrivals since the last look.
+/// What the first order of a guest brings to a receiver.
 async fn told(app: &TestApp, receiver: &Receiver, key: &str) -> Vec<Arrival> {
     let before = receiver.arrivals().len();
-    app.send(&order(key, "ana", "24.50")).await.expect(200);
+    app.send(&order(key, key, "24.50")).await.expect(200);
     app.advance(0).await;
     receiver.arrivals().split_off(before)
 }
