@@ -6,9 +6,10 @@ use std::sync::Arc;
 use actix::Actor;
 use tokio::sync::oneshot;
 
+use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, Keys};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::text::Name;
@@ -130,6 +131,26 @@ impl Engine {
         Ok(changed)
     }
 
+    /// Changes the keys of an endpoint, if `change` can.
+    ///
+    /// # Errors
+    /// `NotFound`; what `change` says.
+    pub async fn change_keys(
+        &self,
+        chain: &ChainId,
+        id: EndpointId,
+        change: impl FnOnce(&mut Keys, Timestamp) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<Arc<Endpoint>, EngineError> {
+        let chain = chain.clone();
+        self.carry_out(async move |engine| {
+            let known = engine.endpoint(&chain, id)?;
+            let mut keys = known.keys.clone();
+            change(&mut keys, engine.0.clock.now())?;
+            engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, Beside::default()).await
+        })
+        .await
+    }
+
     /// Deletes an endpoint; its pending deliveries are discarded. Those that are left, and those of commits that were
     /// decided before and are written after, are discarded by [`Engine::discard_orphans`].
     ///
@@ -249,6 +270,7 @@ impl Engine {
         let mut endpoint = known.clone();
         change(&mut endpoint);
         endpoint.updated_at = self.0.clock.now();
+        endpoint.keys.drop_expired(endpoint.updated_at);
         let anew = beside.anew || endpoint.url != known.url;
         let told = Some(beside.told).filter(|told| !told.is_empty());
         let told = told.and_then(|told| self.tell(known, told));

@@ -165,6 +165,9 @@ pub struct AttemptOutcome {
     pub endpoint: EndpointId,
     /// The attempt.
     pub attempt: Attempt,
+    /// The one right before it, under another key, which the receiver did not take. It is in the log, and no step of the
+    /// ladder.
+    pub under_other_key: Option<Box<Attempt>>,
     /// What follows.
     pub next: NextStep,
     /// What is known of the receiver as a whole after it, when that is something new.

@@ -148,6 +148,11 @@ impl Dialect {
         matches!(self, Self::Guestiq | Self::Loyali | Self::Gustaio | Self::Bubblehouse)
     }
 
+    /// Whether its own signature stands in a header that has room for one: that of one key.
+    pub const fn has_one_signature(self) -> bool {
+        matches!(self, Self::Guestiq | Self::Gustaio | Self::Bubblehouse)
+    }
+
     const fn documented_name(self, kind: EventType) -> Option<&'static str> {
         match self {
             Self::Standard | Self::Slack | Self::GoogleChat | Self::Discord | Self::Flat => {

@@ -1,11 +1,15 @@
 //! Endpoints: where loyalty events go, which of them, and how they leave.
 
+mod auth;
+mod keys;
+mod pair;
 mod pattern;
 mod secret;
 mod settings;
 mod wording;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -15,6 +19,11 @@ use super::ids::EndpointId;
 use super::loyalty_event::{EventData, EventType};
 use super::text::{Name, Note};
 
+pub use self::auth::{Auth, BadAuth, ClientCredentials, Credential, Identity};
+pub use self::keys::{
+    BadKeys, CannotEnd, KeyNumber, Keys, NoRotation, OlderKey, Scheme, Signatures, Signers, SigningKey,
+};
+pub use self::pair::{BadPair, SigningPair};
 pub use self::pattern::{BadPattern, EventPattern};
 pub use self::secret::{BadSecret, Secret};
 pub use self::settings::{
@@ -50,7 +59,7 @@ pub enum EndpointState {
 }
 
 /// Where loyalty events go.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
@@ -72,8 +81,10 @@ pub struct Endpoint {
     pub state: EndpointState,
     /// How deliveries leave.
     pub settings: Settings,
-    /// The signing secret.
-    pub secret: Secret,
+    /// What signs.
+    pub keys: Keys,
+    /// How we say who we are, to a receiver that wants more than signatures.
+    pub auth: Option<Auth>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -94,7 +105,8 @@ impl Endpoint {
             headers: BTreeMap::new(),
             state: EndpointState::Enabled,
             settings: Settings::default(),
-            secret,
+            keys: Keys::new(secret, now),
+            auth: None,
             created_at: now,
             updated_at: now,
         }
@@ -144,5 +156,12 @@ impl Endpoint {
             EndpointState::Paused { until, .. } => until,
             EndpointState::Enabled | EndpointState::Disabled { .. } => None,
         }
+    }
+}
+
+/// Headers, addresses and keys are often secrets, so none of them is shown.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("chain", &self.chain).field("id", &self.id).finish_non_exhaustive()
     }
 }

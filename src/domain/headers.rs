@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::dialect::Dialect;
-
 /// The most extra headers.
 const MAX_HEADERS: usize = 20;
 /// The most bytes of all names and values together.
@@ -56,8 +54,8 @@ pub enum HeaderRefusal {
     BadValue(String),
 }
 
-/// Checks the extra headers of an endpoint that speaks `dialect` before it is stored.
-pub fn validate_headers(headers: &BTreeMap<String, String>, dialect: Dialect) -> Result<(), HeaderRefusal> {
+/// Checks the extra headers of an endpoint before it is stored. When we `sign_in` there ourselves, `authorization` is not free.
+pub fn validate_headers(headers: &BTreeMap<String, String>, sign_in: bool) -> Result<(), HeaderRefusal> {
     if headers.len() > MAX_HEADERS {
         return Err(HeaderRefusal::TooMany);
     }
@@ -70,7 +68,7 @@ pub fn validate_headers(headers: &BTreeMap<String, String>, dialect: Dialect) ->
         if !is_token(name) {
             return Err(HeaderRefusal::BadName(name.clone()));
         }
-        if is_reserved(&lower) || (lower == "authorization" && dialect == Dialect::Bubblehouse) {
+        if is_reserved(&lower) || (lower == "authorization" && sign_in) {
             return Err(HeaderRefusal::Reserved(name.clone()));
         }
         if !is_visible(value) {
@@ -105,7 +103,7 @@ mod tests {
     }
 
     fn validate(headers: &BTreeMap<String, String>) -> Result<(), HeaderRefusal> {
-        validate_headers(headers, Dialect::Standard)
+        validate_headers(headers, false)
     }
 
     #[test]
@@ -136,10 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn where_the_dialect_signs_in_the_endpoint_cannot() {
+    fn where_we_sign_in_nobody_else_does() {
         let headers = one("Authorization", "Bearer abc");
         let refused = Err(HeaderRefusal::Reserved("Authorization".to_owned()));
-        assert_eq!(validate_headers(&headers, Dialect::Bubblehouse), refused);
+        assert_eq!(validate_headers(&headers, true), refused);
     }
 
     #[test]

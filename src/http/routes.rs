@@ -233,6 +233,8 @@ fn of_deliveries(service: &mut web::ServiceConfig) {
     of_chain("/endpoints/{id}/recoveries").get(endpoints::recover::list).add(service);
     of_chain("/endpoints/{id}/recoveries/{recovery}").get(endpoints::recover::get).add(service);
     of_chain("/endpoints/{id}/recoveries/{recovery}/stop").post(endpoints::recover::stop).add(service);
+    of_chain("/endpoints/{id}/rotate_secret").post(endpoints::rotate_secret).add(service);
+    of_chain("/endpoints/{id}/secrets/{key}").delete(endpoints::end_key).add(service);
     of_chain("/endpoints/{id}/deliveries").get(deliveries::list).add(service);
     of_chain("/endpoints/{id}/lanes").get(deliveries::lanes).add(service);
     of_chain("/endpoints/{id}/digest").get(deliveries::digest).add(service);

@@ -1,4 +1,4 @@
-//! Endpoints as outsiders see them: never the secret, and of extra headers only the names, because their values are
+//! Endpoints as outsiders see them: never a secret, and of extra headers only the names, because their values are
 //! often credentials.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,10 @@ use serde::Serialize;
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern, Settings};
+use crate::domain::endpoint::{
+    Auth, ClientCredentials, Dialect, Endpoint, EndpointState, EventPattern, Identity, KeyNumber, Keys,
+    Settings, Signatures, SigningKey, SigningPair,
+};
 use crate::domain::gate::{Condition, Hold, Leave};
 use crate::domain::ids::EndpointId;
 use crate::domain::text::{Name, Note};
@@ -32,6 +35,12 @@ pub struct EndpointView {
     pub tags: Vec<Name>,
     /// The names of its extra headers.
     pub headers: Vec<String>,
+    /// How we say who we are.
+    pub auth: Option<AuthView>,
+    /// What `webhook-signature` holds.
+    pub signatures: Signatures,
+    /// The keys that sign, the newest first.
+    pub keys: Vec<KeyView>,
     /// How deliveries leave.
     #[serde(flatten)]
     pub settings: Settings,
@@ -44,6 +53,76 @@ pub struct EndpointView {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// A key, without what is secret of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeyView {
+    /// Which one.
+    pub id: KeyNumber,
+    /// Since when it signs.
+    pub since: Timestamp,
+    /// Until when; null while no other has followed it.
+    pub until: Option<Timestamp>,
+    /// What verifies its `v1a`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+impl KeyView {
+    /// Those that sign at `now`, the newest first.
+    pub fn all(keys: &Keys, now: Timestamp) -> Vec<Self> {
+        let view = |(key, until): (&SigningKey, _)| Self {
+            id: key.id,
+            since: key.since,
+            until,
+            public_key: key.pair.as_ref().map(SigningPair::public_key),
+        };
+        keys.live(now).map(view).collect()
+    }
+}
+
+/// How we say who we are, without what is secret of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AuthView {
+    /// With a name and a password.
+    Basic {
+        /// The name.
+        username: String,
+    },
+    /// With a token.
+    Bearer,
+    /// With tokens that somebody else gives out.
+    #[serde(rename = "oauth2")]
+    OAuth2 {
+        /// Who does.
+        token_url: String,
+        /// Who we are there.
+        client_id: String,
+        /// What they are to be good for.
+        scope: Option<String>,
+        /// Whom they are for.
+        audience: Option<String>,
+    },
+    /// With a certificate.
+    Mtls {
+        /// The certificate.
+        certificate: String,
+    },
+}
+
+impl From<&Auth> for AuthView {
+    fn from(auth: &Auth) -> Self {
+        match auth.clone() {
+            Auth::Basic { username, password: _ } => Self::Basic { username },
+            Auth::Bearer { token: _ } => Self::Bearer,
+            Auth::OAuth2(ClientCredentials { token_url, client_id, client_secret: _, scope, audience }) => {
+                Self::OAuth2 { token_url: token_url.into(), client_id, scope, audience }
+            }
+            Auth::Mtls(Identity { certificate, key: _ }) => Self::Mtls { certificate },
+        }
+    }
 }
 
 /// Whether the circuit breaker lets deliveries leave.
@@ -137,6 +216,9 @@ impl EndpointView {
             events: endpoint.events.clone(),
             tags: endpoint.tags.clone(),
             headers: endpoint.headers.keys().cloned().collect(),
+            auth: endpoint.auth.as_ref().map(AuthView::from),
+            signatures: endpoint.keys.signatures(),
+            keys: KeyView::all(&endpoint.keys, now),
             settings: endpoint.settings.clone(),
             state: endpoint.state.clone(),
             created_at: endpoint.created_at,
@@ -148,10 +230,11 @@ impl EndpointView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::endpoint::Secret;
 
     #[test]
-    fn a_view_shows_neither_the_secret_nor_the_values_of_headers() {
-        let endpoint = Endpoint {
+    fn a_view_shows_no_secret() {
+        let mut endpoint = Endpoint {
             events: vec!["points.*".parse().unwrap()],
             headers: [("x-api-key".to_owned(), "hunter2".to_owned())].into(),
             state: EndpointState::Disabled {
@@ -160,10 +243,35 @@ mod tests {
             },
             ..Endpoint::sample("https://crm.example/hook")
         };
-        let json = serde_json::to_string(&EndpointView::from(&endpoint)).unwrap();
-        assert!(!json.contains("whsec_") && !json.contains("hunter2"), "{json}");
-        assert!(json.contains(r#""headers":["x-api-key"]"#), "{json}");
-        assert!(json.contains(r#""status":"disabled","disabled_reason":"gone""#), "{json}");
+        endpoint.keys.sign_with(Signatures::Both, [7; 32]);
+        for auth in [
+            r#"{"type":"basic","username":"us","password":"hunter2"}"#,
+            r#"{"type":"bearer","token":"hunter2"}"#,
+            r#"{"type":"oauth2","token_url":"https://id.example/","client_id":"us","client_secret":"hunter2"}"#,
+            r#"{"type":"mtls","certificate":"us","key":"hunter2"}"#,
+        ] {
+            endpoint.auth = serde_json::from_str(auth).unwrap();
+            let json = serde_json::to_string(&EndpointView::new(&endpoint, &Condition::default(), Timestamp::UNIX_EPOCH)).unwrap();
+            for secret in ["whsec_", "whsk_", "hunter2"] {
+                assert!(!json.contains(secret), "{json}");
+            }
+            assert!(json.contains(r#""headers":["x-api-key"]"#), "{json}");
+            assert!(json.contains(r#""status":"disabled","disabled_reason":"gone""#), "{json}");
+            assert!(json.contains(r#""public_key":"whpk_"#), "{json}");
+            assert!(json.contains(&auth[1..14]), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_over_is_not_shown() {
+        let mut endpoint = Endpoint::sample("https://crm.example/hook");
+        let minute = std::time::Duration::from_secs(60);
+        endpoint.keys.rotate(Secret::of(&[2; 32]), [2; 32], Timestamp::UNIX_EPOCH, minute).unwrap();
+        let shown = |seconds| {
+            let at = Timestamp::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+            EndpointView::new(&endpoint, &Condition::default(), at).keys.len()
+        };
+        assert_eq!([shown(59), shown(60)], [2, 1]);
     }
 
     #[test]

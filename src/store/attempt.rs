@@ -18,7 +18,7 @@ use super::sequence::Place;
 use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
+use crate::domain::delivery::{Attempt, AttemptOutcome, DeliveryStatus, NextStep};
 use crate::domain::health::Counted;
 use crate::domain::ids::{AttemptId, DeliveryId};
 
@@ -44,6 +44,8 @@ pub struct StoredAttempt {
 /// A try of a delivery, to be written.
 pub(super) struct AttemptChange {
     row: AttemptRow,
+    /// The try before it that is no step.
+    before: Option<Box<AttemptRow>>,
     step: Step,
     /// What it says of the receiver as a whole, when that is something new.
     pub(super) condition: Option<ConditionRow>,
@@ -89,17 +91,9 @@ impl AttemptChange {
     pub(super) fn of(outcome: &AttemptOutcome) -> Self {
         let attempt = &outcome.attempt;
         let at = attempt.at.timestamp_micros();
-        let row = AttemptRow {
-            chain: outcome.chain.as_str().into(),
-            endpoint: outcome.endpoint.into(),
-            delivery: attempt.delivery.into(),
-            id: attempt.id.into(),
-            at,
-            duration_ms: attempt.duration_ms.try_into().unwrap_or(i64::MAX),
-            status_code: attempt.status_code.map(i64::from),
-            response_body: attempt.response_body.as_deref().map(without_nul),
-            error: attempt.error.as_deref().map(without_nul),
-        };
+        let row = AttemptRow::of(outcome, attempt);
+        let before = outcome.under_other_key.as_deref();
+        let before = before.map(|before| Box::new(AttemptRow::of(outcome, before)));
         let (status, due_at, settled_at) = match outcome.next {
             NextStep::Delivered => (DeliveryStatus::Delivered, None, Some(at)),
             NextStep::RetryAt(due) | NextStep::Spared(due) => {
@@ -117,7 +111,7 @@ impl AttemptChange {
         let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
         let ms = was_sent.then_some(attempt.duration_ms);
         let counted = Counted { number: attempt.number, status, ms };
-        Self { row, step, condition, told, counted }
+        Self { row, before, step, condition, told, counted }
     }
 
     /// Where it is counted: the endpoint, and when it began.
@@ -138,6 +132,20 @@ impl AttemptChange {
 }
 
 impl AttemptRow {
+    fn of(outcome: &AttemptOutcome, attempt: &Attempt) -> Self {
+        Self {
+            chain: outcome.chain.as_str().into(),
+            endpoint: outcome.endpoint.into(),
+            delivery: attempt.delivery.into(),
+            id: attempt.id.into(),
+            at: attempt.at.timestamp_micros(),
+            duration_ms: attempt.duration_ms.try_into().unwrap_or(i64::MAX),
+            status_code: attempt.status_code.map(i64::from),
+            response_body: attempt.response_body.as_deref().map(without_nul),
+            error: attempt.error.as_deref().map(without_nul),
+        }
+    }
+
     fn read(self, number: u32) -> Result<StoredAttempt, StoreError> {
         let row = Row { table: "attempts", id: &self.id };
         Ok(StoredAttempt {
@@ -187,7 +195,8 @@ pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResul
             changes.chunks(ROWS_PER_STATEMENT).try_for_each(|changes| Steps(changes).execute(c).map(drop))?
         }
     }
-    let rows: Vec<&AttemptRow> = changes.iter().map(|change| &change.row).collect();
+    let rows = changes.iter().flat_map(|change| change.before.as_deref().into_iter().chain([&change.row]));
+    let rows: Vec<&AttemptRow> = rows.collect();
     insert_all!(conn, attempts, rows)
 }
 

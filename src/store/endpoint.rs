@@ -1,4 +1,4 @@
-//! Endpoints. Their credentials (signing secret and headers) are sealed by the vault.
+//! Endpoints. Their credentials (keys, headers, and how we say who we are) are sealed by the vault.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,10 @@ use super::sequence;
 use super::vault::Vault;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::endpoint::{Endpoint, EndpointState, Secret};
+use crate::domain::endpoint::{
+    Auth, BadKeys, Endpoint, EndpointState, KeyNumber, Keys, OlderKey, Secret, Signatures, SigningKey,
+    SigningPair,
+};
 use crate::domain::ids::EndpointId;
 use crate::domain::json::to_json;
 use crate::domain::text::Note;
@@ -43,8 +46,71 @@ struct EndpointRow {
 /// What is sealed: receivers' own keys often travel in headers.
 #[derive(Serialize, Deserialize)]
 struct Credentials {
-    secret: String,
+    signatures: Signatures,
+    /// The newest first.
+    keys: Vec<SealedKey>,
     headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth: Option<Auth>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedKey {
+    id: KeyNumber,
+    secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ed25519: Option<String>,
+    since: Timestamp,
+    /// Of the newest there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+}
+
+impl SealedKey {
+    fn of(key: &SigningKey, until: Option<Timestamp>) -> Self {
+        Self {
+            id: key.id,
+            secret: key.secret.reveal().to_owned(),
+            ed25519: key.pair.as_ref().map(SigningPair::reveal),
+            since: key.since,
+            until,
+        }
+    }
+
+    fn read(self, row: Row<'_>) -> Result<(SigningKey, Option<Timestamp>), StoreError> {
+        let pair = self.ed25519.as_deref().map(SigningPair::of_text).transpose();
+        let key = SigningKey {
+            id: self.id,
+            secret: row.check("credentials", Secret::of_text(&self.secret))?,
+            pair: row.check("credentials", pair)?,
+            since: self.since,
+        };
+        Ok((key, self.until))
+    }
+}
+
+impl Credentials {
+    fn of(endpoint: &Endpoint) -> Self {
+        let keys = &endpoint.keys;
+        let older = keys.older().iter().map(|older| SealedKey::of(&older.key, Some(older.until)));
+        Self {
+            signatures: keys.signatures(),
+            keys: std::iter::once(SealedKey::of(keys.newest(), None)).chain(older).collect(),
+            headers: endpoint.headers.clone(),
+            auth: endpoint.auth.clone(),
+        }
+    }
+
+    /// The keys among them; the rest stays.
+    fn take_keys(&mut self, row: Row<'_>) -> Result<Keys, StoreError> {
+        let kept: Vec<_> =
+            std::mem::take(&mut self.keys).into_iter().map(|key| key.read(row)).collect::<Result<_, _>>()?;
+        let mut kept = kept.into_iter();
+        let newest = row.check("credentials", kept.next().ok_or(BadKeys))?;
+        let older = kept.map(|(key, until)| Some(OlderKey { key, until: until? }));
+        let older = row.check("credentials", older.collect::<Option<_>>().ok_or(BadKeys))?;
+        row.check("credentials", Keys::kept(self.signatures, newest.0, older))
+    }
 }
 
 impl EndpointRow {
@@ -78,7 +144,9 @@ impl EndpointRow {
     fn read(self, vault: &Vault) -> Result<Endpoint, StoreError> {
         let row = Row { table: "endpoints", id: &self.id };
         let credentials = vault.open(&sealed_for(&self.chain, &self.id), &self.credentials)?;
-        let credentials: Credentials = row.json("credentials", &credentials)?;
+        // What does not fit is not quoted.
+        let mut credentials: Credentials = row.check("credentials", serde_json::from_str(&credentials))?;
+        let keys = credentials.take_keys(row)?;
         let state = match (&self.disabled_reason, self.disabled_at, self.paused_at) {
             (Some(reason), Some(at), _) => EndpointState::Disabled {
                 reason: row.check("disabled_reason", Note::parse(reason))?,
@@ -102,7 +170,8 @@ impl EndpointRow {
             headers: credentials.headers,
             state,
             settings: row.json("settings", &self.settings)?,
-            secret: row.check("credentials", Secret::of_text(&credentials.secret))?,
+            keys,
+            auth: credentials.auth,
             created_at: row.time("created_at", self.created_at)?,
             updated_at: row.time("updated_at", self.updated_at)?,
         })
@@ -116,10 +185,8 @@ fn sealed_for(chain: &str, id: &str) -> String {
 fn seal(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>, StoreError> {
     let mut nonce = [0; 24];
     getrandom::fill(&mut nonce).map_err(StoreError::Random)?;
-    let credentials =
-        Credentials { secret: endpoint.secret.reveal().to_owned(), headers: endpoint.headers.clone() };
     let aad = sealed_for(endpoint.chain.as_str(), &endpoint.id.to_string());
-    Ok(vault.seal(&aad, &to_json(&credentials), nonce))
+    Ok(vault.seal(&aad, &to_json(&Credentials::of(endpoint)), nonce))
 }
 
 /// Stores a new endpoint.

@@ -59,15 +59,17 @@ impl Speaks for Bubblehouse {
             sub: &'static str,
             body_sha256: String,
         }
-        let iat = sealing.timestamp - ISSUED_BEFORE;
+        let iat = sealing.timestamp() - ISSUED_BEFORE;
+        let Letter { delivery, attempt, .. } = sealing.letter;
         let claims = Claims {
             iat,
             exp: iat + GOOD_FOR,
-            jti: format!("{}.{}", sealing.letter.delivery, sealing.letter.attempt),
+            // When somebody sends it again by hand, the attempts are counted anew.
+            jti: format!("{delivery}.{attempt}.{}", sealing.now.timestamp_micros()),
             sub: hook(sealing.letter.occasion),
             body_sha256: sign::hex(&Sha256::digest(sealing.body)),
         };
-        vec![("authorization", format!("Bearer {}", sign::jwt_hs256(sealing.newest, &to_json(&claims))))]
+        vec![("authorization", format!("Bearer {}", sign::jwt_hs256(sealing.secret(), &to_json(&claims))))]
     }
 
     /// The answer's `outcome` says what became of the event; a success without one does not.

@@ -42,7 +42,7 @@ impl Speaks for Guestiq {
     }
 
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
-        let signature = sign::hex_hmac(sealing.newest, &[sealing.body]);
+        let signature = sign::hex_hmac(sealing.secret(), &[sealing.body]);
         vec![("x-guestiq-signature", format!("sha256={signature}"))]
     }
 }

@@ -43,8 +43,8 @@ impl Speaks for Gustaio {
     }
 
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
-        let timestamp = sealing.timestamp.to_string();
-        let signature = sign::hex_hmac(sealing.newest, &[&timestamp, ".", sealing.body]);
+        let timestamp = sealing.timestamp().to_string();
+        let signature = sign::hex_hmac(sealing.secret(), &[&timestamp, ".", sealing.body]);
         vec![("x-webhook-timestamp", timestamp), ("x-webhook-signature", signature)]
     }
 }

@@ -53,9 +53,9 @@ impl Speaks for Loyali {
 
     /// As long as there are several secrets, verifiers accept any of the signatures.
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
-        let timestamp = sealing.timestamp.to_string();
+        let timestamp = sealing.timestamp().to_string();
         let signature = |secret| format!(",v1={}", sign::hex_hmac(secret, &[&timestamp, ".", sealing.body]));
-        let signatures: String = sealing.secrets.iter().map(signature).collect();
+        let signatures: String = sealing.signers.secrets().map(signature).collect();
         vec![("x-loyali-signature", format!("t={timestamp}{signatures}"))]
     }
 }

@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Mark, Verdict};
-use crate::domain::endpoint::{Dialect, Endpoint, Secret, Texts};
+use crate::domain::endpoint::{Dialect, Endpoint, Secret, Signers, Texts};
 use crate::domain::ids::{DeliveryId, EventId};
 use crate::domain::loyalty_event::EventType;
 use told::Told;
@@ -109,9 +109,6 @@ pub struct Answer {
 /// Why an event cannot be sent. Nothing was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// There is nothing to sign with.
-    #[error("the endpoint has no signing secret; make a new endpoint")]
-    NoSecret,
     /// The endpoint's dialect was changed after the event was addressed to it.
     #[error("the dialect `{}` cannot say `{kind}`; discard the delivery, or change the endpoint's dialect", .dialect.as_str())]
     Unspeakable {
@@ -136,12 +133,21 @@ struct Rendered {
 struct Sealing<'a> {
     letter: &'a Letter,
     body: &'a str,
-    /// The newest first; at least one.
-    secrets: &'a [Secret],
-    /// Where a header has room for one signature, it is made with this.
-    newest: &'a Secret,
+    signers: &'a Signers<'a>,
+    /// The instant of the attempt.
+    now: Timestamp,
+}
+
+impl Sealing<'_> {
     /// The instant of the attempt, in seconds since the epoch.
-    timestamp: i64,
+    const fn timestamp(&self) -> i64 {
+        self.now.timestamp()
+    }
+
+    /// Where a header has room for one signature, it is made with this.
+    fn secret(&self) -> &Secret {
+        &self.signers.lead().secret
+    }
 }
 
 /// What a dialect is.
@@ -178,28 +184,26 @@ fn speaker(dialect: Dialect) -> &'static dyn Speaks {
     }
 }
 
-/// Says and signs one event for a receiver. `secrets` are the current one and, during a rotation, older ones.
+/// Says and signs one event for a receiver. During a rotation there are several signers.
 ///
 /// # Errors
 /// See [`Unsendable`].
 pub fn encode(
     dialect: Dialect,
     letter: Letter,
-    secrets: &[Secret],
+    signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<SignedRequest, Unsendable> {
-    let newest = secrets.first().ok_or(Unsendable::NoSecret)?;
     let speaker = speaker(dialect);
     let (body, about) = match speaker.render(&letter)? {
         Some(Rendered { body, headers }) => (Some(body), headers),
         None => (None, Vec::new()),
     };
-    let timestamp = now.timestamp();
     let said = body.as_deref().unwrap_or(&letter.message);
-    let sealing = Sealing { letter: &letter, body: said, secrets, newest, timestamp };
+    let sealing = Sealing { letter: &letter, body: said, signers, now };
     let own = speaker.sign(&sealing);
     // Beside a product's own headers: where its signature says nothing of the time, this one does.
-    let standard = sign::standard_headers(&letter.event.to_string(), &timestamp.to_string(), said, secrets);
+    let standard = sign::standard_headers(&letter.event.to_string(), sealing.timestamp(), said, signers);
     let always = [
         ("content-type", "application/json".to_owned()),
         ("user-agent", USER_AGENT.to_owned()),

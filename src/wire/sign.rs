@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::Header;
-use crate::domain::endpoint::Secret;
+use crate::domain::endpoint::{Secret, Signers};
 
 /// HMAC-SHA256 of all the parts, one after the other.
 pub(super) fn hmac(key: &[u8], parts: &[&str]) -> [u8; 32] {
@@ -36,21 +36,33 @@ pub(super) fn jwt_hs256(secret: &Secret, claims: &str) -> String {
     format!("{signed}.{signature}")
 }
 
-/// The headers of Standard Webhooks: `id.timestamp.body`, signed once for every secret.
-pub(super) fn standard_headers(id: &str, timestamp: &str, body: &str, secrets: &[Secret]) -> [Header; 3] {
-    let mut signatures = String::with_capacity(48 * secrets.len());
-    for secret in secrets {
-        // Verifiers split the list at spaces and choke on an empty token.
-        if !signatures.is_empty() {
-            signatures.push(' ');
-        }
-        signatures.push_str("v1,");
-        let signature = hmac(&secret.key(), &[id, ".", timestamp, ".", body]);
-        BASE64_STANDARD.encode_string(signature, &mut signatures);
+/// The headers of Standard Webhooks: `id.timestamp.body`, signed once by every key.
+pub(super) fn standard_headers(id: &str, timestamp: i64, body: &str, signers: &Signers<'_>) -> [Header; 3] {
+    let timestamp = timestamp.to_string();
+    let signed = [id, ".", &timestamp, ".", body];
+    let mut signatures = Signatures::default();
+    for secret in signers.v1() {
+        signatures.add("v1", &hmac(&secret.key(), &signed));
     }
-    [
-        ("webhook-id", id.to_owned()),
-        ("webhook-timestamp", timestamp.to_owned()),
-        ("webhook-signature", signatures),
-    ]
+    let mut pairs = signers.v1a().peekable();
+    if pairs.peek().is_some() {
+        let message = signed.concat();
+        pairs.for_each(|pair| signatures.add("v1a", pair.sign(message.as_bytes()).as_ref()));
+    }
+    [("webhook-id", id.to_owned()), ("webhook-timestamp", timestamp), ("webhook-signature", signatures.0)]
+}
+
+/// The list of signatures of Standard Webhooks. Verifiers split it at spaces and choke on an empty entry.
+#[derive(Default)]
+struct Signatures(String);
+
+impl Signatures {
+    fn add(&mut self, scheme: &str, signature: &[u8]) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(scheme);
+        self.0.push(',');
+        BASE64_STANDARD.encode_string(signature, &mut self.0);
+    }
 }

@@ -10,14 +10,31 @@ use ulid::Ulid;
 
 use super::*;
 use crate::domain::delivery::Verdict;
+use crate::domain::endpoint::{Keys, Signatures, SigningKey, SigningPair};
 use crate::domain::erasure::message_without_person;
 use crate::domain::ids::MemberId;
 
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const AT: i64 = 1_772_562_600;
 
 fn secret() -> Secret {
     Secret::of_text(SECRET).unwrap()
+}
+
+/// The keys with these secrets, the newest first.
+fn keys(secrets: &[Secret]) -> Keys {
+    let (first, others) = secrets.split_last().unwrap();
+    let mut keys = Keys::new(first.clone(), now());
+    for secret in others.iter().rev() {
+        keys.rotate(secret.clone(), [0; 32], now(), DAY).unwrap();
+    }
+    keys
+}
+
+/// What a receiver with the sample's secret gets.
+fn encoded(dialect: Dialect, message: String) -> Result<SignedRequest, Unsendable> {
+    encode(dialect, letter(message), &keys(&[secret()]).signers(now()), now())
 }
 
 fn letter(message: String) -> Letter {
@@ -37,7 +54,7 @@ fn now() -> Timestamp {
 }
 
 fn said(dialect: Dialect, message: String) -> Value {
-    let request = encode(dialect, letter(message), &[secret()], now()).unwrap();
+    let request = encoded(dialect, message).unwrap();
     serde_json::from_str(&request.body).unwrap()
 }
 
@@ -50,9 +67,9 @@ fn header(request: &SignedRequest, name: &str) -> String {
 
 /// The headers that a dialect makes for this body.
 fn sealed(dialect: Dialect, body: &str, secrets: &[Secret]) -> Vec<Header> {
-    let letter = letter(String::new());
-    let newest = &secrets[0];
-    speaker(dialect).sign(&Sealing { letter: &letter, body, secrets, newest, timestamp: AT })
+    let (letter, keys) = (letter(String::new()), keys(secrets));
+    let signers = &keys.signers(now());
+    speaker(dialect).sign(&Sealing { letter: &letter, body, signers, now: now() })
 }
 
 #[test]
@@ -61,9 +78,10 @@ fn the_golden_vectors_are_reproduced() {
     // libraries for tokens.
     let body = r#"{"test": 2432232314}"#;
     let over_time = "b39f770f79240ee9f99d5612b9f2e6b7bcb1e0994f5939815160412cc3d545de";
-    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3NzI1NjI1NzAsImV4cCI6MTc3MjU2Mjg3MCwianRpIjoiZGx2XzBDS1BXSEo4\
-        WUcwMDAwMDAwMDAwMDAwMDAxLjEiLCJzdWIiOiJTZW5kRXZlbnQxIiwiYm9keV9zaGEyNTYiOiJhZTg1ODkzMWY2Nzg4N2U4MTUwZDZmOTZjOWZlMDMwNjJjMWRm\
-        MzZiNDQ2NGM0ZGRjOGUwMDJjMDg0ZDVkMTk4In0.DfV-EViiKdJasIxLlJHcrHd7oTIVJaZn-5lTjwzve4g";
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3NzI1NjI1NzAsImV4cCI6MTc3MjU2Mjg3MCwianRpIjoiZGx\
+        2XzBDS1BXSEo4WUcwMDAwMDAwMDAwMDAwMDAxLjEuMTc3MjU2MjYwMDAwMDAwMCIsInN1YiI6IlNlbmRFdmVudDEiLCJib2R5X3NoYTI1NiI6ImFlODU4OTM\
+        xZjY3ODg3ZTgxNTBkNmY5NmM5ZmUwMzA2MmMxZGYzNmI0NDY0YzRkZGM4ZTAwMmMwODRkNWQxOTgifQ.8kz4IP09rWEeFL95bp-67y1iHCCa7PfAeR7hkxt9\
+        U0I";
     for (dialect, expected) in [
         (Dialect::Standard, vec![]),
         (Dialect::EventsWebhook, vec![]),
@@ -91,30 +109,62 @@ fn the_published_vectors_of_standard_webhooks_are_reproduced() {
         (
             SECRET,
             "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
-            "1649367553",
+            1_649_367_553,
             r#"{"email":"test@example.com","username":"test_user"}"#,
             "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
         ),
         (
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
-            "1614265330",
+            1_614_265_330,
             r#"{"test": 2432232314}"#,
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
         ),
     ] {
+        let keys = keys(&[Secret::of_text(secret).unwrap()]);
         let [id_header, timestamp_header, signed] =
-            sign::standard_headers(id, timestamp, body, &[Secret::of_text(secret).unwrap()]);
+            sign::standard_headers(id, timestamp, body, &keys.signers(now()));
         assert_eq!(signed, ("webhook-signature", signature.to_owned()));
-        assert_eq!((&*id_header.1, &*timestamp_header.1), (id, timestamp));
+        assert_eq!((id_header.1, timestamp_header.1), (id.to_owned(), timestamp.to_string()));
     }
+}
+
+#[test]
+fn the_published_vector_of_v1a_is_reproduced() {
+    let pair = "6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    let pair = SigningPair::of_text(&format!("whsk_{pair}")).unwrap();
+    let newest = SigningKey { pair: Some(pair), ..keys(&[secret()]).newest().clone() };
+    let keys = Keys::kept(Signatures::V1a, newest, Vec::new()).unwrap();
+    let (id, body) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", r#"{"test": 2432232314}"#);
+    let [.., signed] = sign::standard_headers(id, 1_614_265_330, body, &keys.signers(now()));
+    let expected =
+        "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
+    assert_eq!(signed, ("webhook-signature", expected.to_owned()));
+}
+
+#[test]
+fn v1a_stands_behind_v1_and_every_live_key_signs_both() {
+    let mut keys = keys(&[secret()]);
+    keys.sign_with(Signatures::Both, [5; 32]);
+    keys.rotate(Secret::of(&[2; 32]), [6; 32], now(), DAY).unwrap();
+    let message = EventType::PointsEarned.example().to_json();
+    let signed = |keys: &Keys, dialect| {
+        let sent = encode(dialect, letter(message.clone()), &keys.signers(now()), now()).unwrap();
+        let signed = header(&sent, "webhook-signature");
+        signed.split(' ').map(|token| token.split_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    for dialect in Dialect::ALL {
+        assert_eq!(signed(&keys, *dialect), ["v1", "v1", "v1a", "v1a"], "{dialect:?}");
+    }
+    keys.sign_with(Signatures::V1a, [7; 32]);
+    assert_eq!(signed(&keys, Dialect::Standard), ["v1a", "v1a"]);
 }
 
 #[test]
 fn during_a_rotation_each_verifier_finds_the_signature_of_its_secret() {
     let secrets = [Secret::of(&[1; 32]), Secret::of(&[2; 32])];
     let message = EventType::PointsEarned.example().to_json();
-    let request = encode(Dialect::Standard, letter(message), &secrets, now()).unwrap();
+    let request = encode(Dialect::Standard, letter(message), &keys(&secrets).signers(now()), now()).unwrap();
     let ours = header(&request, "webhook-signature");
     assert_eq!(ours.split(' ').count(), 2);
     for secret in &secrets {
@@ -131,18 +181,10 @@ fn during_a_rotation_each_verifier_finds_the_signature_of_its_secret() {
 }
 
 #[test]
-fn without_a_secret_nothing_is_sent() {
-    let message = EventType::PointsEarned.example().to_json();
-    for dialect in Dialect::ALL {
-        assert_eq!(encode(*dialect, letter(message.clone()), &[], now()), Err(Unsendable::NoSecret));
-    }
-}
-
-#[test]
 fn standard_sends_what_was_told_as_it_is() {
     for kind in EventType::ALL {
         let message = kind.example().to_json();
-        let request = encode(Dialect::Standard, letter(message.clone()), &[secret()], now()).unwrap();
+        let request = encoded(Dialect::Standard, message.clone()).unwrap();
         assert_eq!(request.body, message);
         let names: Vec<_> = request.headers.iter().map(|(name, _)| *name).collect();
         assert_eq!(
@@ -174,7 +216,7 @@ fn every_event_is_said_in_each_dialect_that_carries_it_and_verified_by_the_offic
         for (dialect, message) in Dialect::ALL.iter().flat_map(|dialect| {
             [Some(told.clone()), erased.clone()].into_iter().flatten().map(|message| (*dialect, message))
         }) {
-            let sent = encode(dialect, letter(message.clone()), &[secret()], now());
+            let sent = encoded(dialect, message.clone());
             let Some(name) = dialect.name_of(*kind) else {
                 assert_eq!(sent, Err(Unsendable::Unspeakable { dialect, kind: *kind }));
                 continue;
@@ -190,7 +232,7 @@ fn every_event_is_said_in_each_dialect_that_carries_it_and_verified_by_the_offic
             assert!(request.headers.iter().all(|(name, value)| {
                 *name == name.to_lowercase() && value.bytes().all(|b| (b' '..=b'~').contains(&b))
             }));
-            assert_eq!(encode(dialect, letter(message), &[secret()], now()).unwrap(), request);
+            assert_eq!(encoded(dialect, message).unwrap(), request);
         }
     }
 }
@@ -207,7 +249,7 @@ fn amounts_are_said_to_the_digit() {
         (Dialect::Loyali, r#""total":90071992547409.9300"#),
         (Dialect::EventsWebhook, r#""total":90071992547409.9300"#),
     ] {
-        let body = encode(dialect, letter(order.clone()), &[secret()], now()).unwrap().body;
+        let body = encoded(dialect, order.clone()).unwrap().body;
         assert!(body.contains(expected), "{dialect:?} {body}");
     }
 }
@@ -216,10 +258,10 @@ fn amounts_are_said_to_the_digit() {
 fn what_somebody_else_wrote_is_handed_on_to_the_byte() {
     let item = r#"{ "id": "dish_001", "name": "Power Bowl", "category": "food", "price": 14.50, "available": true }"#;
     let message = EventType::MenuItemUpdated.example().to_json();
-    let body = encode(Dialect::Gustaio, letter(message), &[secret()], now()).unwrap().body;
+    let body = encoded(Dialect::Gustaio, message).unwrap().body;
     assert!(body.contains(&format!(r#""data":{item}"#)), "{body}");
     let booking = EventType::OrderUpdated.example().to_json();
-    let body = encode(Dialect::Gustaio, letter(booking), &[secret()], now()).unwrap().body;
+    let body = encoded(Dialect::Gustaio, booking).unwrap().body;
     assert!(body.contains(r#""experienceDetails":{"experience_id":"exp_7","guests":2}"#), "{body}");
 }
 

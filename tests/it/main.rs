@@ -6,6 +6,7 @@
 mod support;
 
 mod achievements;
+mod auth;
 mod backtest;
 mod books;
 mod campaigns;
@@ -39,6 +40,7 @@ mod recovery;
 mod redemptions;
 mod referrals;
 mod repeats;
+mod rotation;
 mod segments;
 mod surface;
 mod suspensions;

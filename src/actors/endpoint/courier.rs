@@ -379,8 +379,7 @@ impl<D: Depot + 'static> Courier<D> {
             self.reading = None.into();
             self.backlog.abandon_read();
         }
-        let old = &self.errand;
-        self.errand = Rc::new(Errand::new(Rc::clone(&old.outbound), orders.endpoint, old.clock.clone()));
+        self.errand = Rc::new(self.errand.under(orders.endpoint));
         self.window.bound(self.errand.endpoint.settings.concurrency);
         self.gate.bound(&self.errand.endpoint.settings);
     }

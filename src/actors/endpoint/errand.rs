@@ -1,5 +1,6 @@
 //! One attempt, from signing to verdict.
 
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
@@ -14,7 +15,7 @@ use crate::actors::outbound::{AttemptError, Exchange, Outbound, Target};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, AttemptOutcome, RetryPolicy, Tried, Verdict};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, KeyNumber};
 use crate::domain::gate::Sign;
 use crate::domain::ids::{AttemptId, DeliveryId, EventId};
 use crate::domain::loyalty_event::EventType;
@@ -28,6 +29,8 @@ pub(super) struct Errand {
     pub(super) target: Result<Target, AttemptError>,
     pub(super) clock: Clock,
     pub(super) retry: RetryPolicy,
+    /// The key that the receiver takes, where a request has room for one signature and the newest is not known there yet.
+    taken: Cell<Option<KeyNumber>>,
 }
 
 /// How an errand ended.
@@ -49,6 +52,22 @@ pub(super) struct Report {
     pub event: (EventId, EventType, Timestamp),
 }
 
+/// One request and what became of it.
+struct OneTry {
+    attempt: Attempt,
+    verdict: Verdict,
+    keeps_up: bool,
+    sign: Option<Sign>,
+}
+
+impl OneTry {
+    /// Whether the receiver may not know the key that signed, and asks for no pause.
+    fn is_unauthorized(&self) -> bool {
+        let is_refused = self.verdict == Verdict::Refused { retry_after: None };
+        is_refused && matches!(self.attempt.status_code, Some(401 | 403))
+    }
+}
+
 impl Errand {
     /// Prepares for one configuration.
     pub(super) fn new(outbound: Rc<Outbound>, endpoint: Arc<Endpoint>, clock: Clock) -> Self {
@@ -56,16 +75,87 @@ impl Errand {
         let retry = endpoint.settings.retry.clone();
         // Under the test clock a pause ends exactly when the ladder says.
         let retry = if clock.is_test() { retry.without_jitter() } else { retry };
-        Self { outbound, endpoint, target, clock, retry }
+        Self { outbound, endpoint, target, clock, retry, taken: Cell::default() }
+    }
+
+    /// Prepares for another configuration. What is known of the receiver is forgotten when there is a new key.
+    pub(super) fn under(&self, endpoint: Arc<Endpoint>) -> Self {
+        let has_new_key = endpoint.keys.newest().id != self.endpoint.keys.newest().id;
+        let new = Self::new(Rc::clone(&self.outbound), endpoint, self.clock.clone());
+        new.taken.set(self.taken.get().filter(|_| !has_new_key));
+        new
     }
 
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
+        let DueDelivery { id: delivery, seq: sequence, event, kind, created_at, ready_at, mark, .. } = due;
+        let number = due.attempts.saturating_add(1);
+        let letter = wire::Letter {
+            delivery,
+            sequence,
+            attempt: number,
+            occasion: mark.into(),
+            event,
+            message: due.body,
+            texts: Arc::clone(&self.endpoint.settings.texts),
+        };
+        let (refused, last) = self.try_keys(letter).await;
+        let now = self.clock.now();
+        let OneTry { attempt, verdict, keeps_up, sign } = last;
+        let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };
+        let next = self.retry.after(tried, &verdict);
+        Report {
+            outcome: AttemptOutcome {
+                chain: self.endpoint.chain.clone(),
+                endpoint: self.endpoint.id,
+                attempt,
+                under_other_key: refused.map(|refused| Box::new(refused.attempt)),
+                next,
+                condition: None,
+                told: None,
+            },
+            sign,
+            event: (event, kind, created_at),
+            sent_to: Arc::clone(&self.endpoint),
+            verdict,
+            age: (now - created_at).to_std().unwrap_or_default(),
+            keeps_up,
+        }
+    }
+
+    /// Tries a letter; where it has room for one signature and the receiver seems to know another key, at once under that
+    /// one, too. Answers the trial that was refused so, and the one that counts.
+    async fn try_keys(&self, letter: wire::Letter) -> (Option<OneTry>, OneTry) {
+        let Some((key, other)) = self.two_keys() else { return (None, self.attempt(letter, None).await) };
+        let mut refused = self.attempt(letter.clone(), Some(key)).await;
+        if !refused.is_unauthorized() {
+            return (None, refused);
+        }
+        let mut trial = self.attempt(letter, Some(other)).await;
+        // The next attempt begins with the key that was taken, or else with the one whose turn it is.
+        self.taken.set(Some(other));
+        if trial.is_unauthorized() {
+            self.taken.set(self.two_keys().map(|(_, next)| next));
+        }
+        refused.attempt.error =
+            refused.attempt.error.map(|error| format!("{error}; tried again with key {other}"));
+        // In the order in which they were made, though they may have begun at the same instant.
+        trial.attempt.id = AttemptId::new(Ulid(refused.attempt.id.ulid().0.wrapping_add(1)));
+        (Some(refused), trial)
+    }
+
+    /// The key to sign with and the one to try after it, where a request has room for one signature and several sign.
+    fn two_keys(&self) -> Option<(KeyNumber, KeyNumber)> {
+        let signers = self.endpoint.keys.signers(self.clock.now()).led_by(self.taken.get());
+        let follower = signers.follower().filter(|_| self.endpoint.dialect.has_one_signature())?;
+        Some((signers.lead().id, follower))
+    }
+
+    /// One request. `key` signs where there is room for one signature; without it, the newest does.
+    async fn attempt(&self, letter: wire::Letter, key: Option<KeyNumber>) -> OneTry {
         let began = self.clock.now();
-        let (delivery, number) = (due.id, due.attempts.saturating_add(1));
-        let (created_at, ready_at) = (due.created_at, due.ready_at);
-        let event = (due.event, due.kind, created_at);
-        let tried = AssertUnwindSafe(self.exchange(due, began)).catch_unwind().await;
+        let (delivery, number) = (letter.delivery, letter.attempt);
+        let tried = AssertUnwindSafe(self.exchange(letter, key, began)).catch_unwind().await;
         let now = self.clock.now();
         let again = Verdict::Refused { retry_after: None };
         let (exchange, error, unanswered) = match tried {
@@ -89,36 +179,20 @@ impl Errand {
             response_body: exchange.as_ref().and_then(Exchange::body_start),
             error,
         };
-        let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };
-        let next = self.retry.after(tried, &verdict);
-        Report {
-            // What was not sent says nothing of the receiver.
-            keeps_up: exchange.is_none() || keeps_up(attempt.status_code, answer.is_some()),
-            outcome: AttemptOutcome {
-                chain: self.endpoint.chain.clone(),
-                endpoint: self.endpoint.id,
-                attempt,
-                next,
-                condition: None,
-                told: None,
-            },
-            sign: exchange.is_some().then(|| Sign::of(&verdict, answer.map(|answer| answer.status))),
-            event,
-            sent_to: Arc::clone(&self.endpoint),
-            verdict,
-            age: (now - created_at).to_std().unwrap_or_default(),
-        }
+        // What was not sent says nothing of the receiver.
+        let keeps_up = exchange.is_none() || keeps_up(attempt.status_code, answer.is_some());
+        let sign = exchange.is_some().then(|| Sign::of(&verdict, answer.map(|answer| answer.status)));
+        OneTry { attempt, verdict, keeps_up, sign }
     }
 
-    async fn exchange(&self, due: DueDelivery, now: Timestamp) -> Result<Exchange, wire::Unsendable> {
-        let endpoint = &self.endpoint;
-        let secrets = std::slice::from_ref(&endpoint.secret);
-        let attempt = due.attempts.saturating_add(1);
-        let texts = Arc::clone(&endpoint.settings.texts);
-        let DueDelivery { id: delivery, seq: sequence, event, body: message, mark, .. } = due;
-        let occasion = mark.into();
-        let letter = wire::Letter { delivery, sequence, attempt, occasion, event, message, texts };
-        let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
+    async fn exchange(
+        &self,
+        letter: wire::Letter,
+        key: Option<KeyNumber>,
+        now: Timestamp,
+    ) -> Result<Exchange, wire::Unsendable> {
+        let signers = self.endpoint.keys.signers(now).led_by(key);
+        let request = wire::encode(self.endpoint.dialect, letter, &signers, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,
             Err(error) => Exchange::unsent(error.clone()),

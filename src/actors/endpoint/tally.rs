@@ -30,8 +30,11 @@ impl Tally {
         Self { metrics, labels, oldest, delivered, retry, failed, gone }
     }
 
-    /// Counts one attempt.
+    /// Counts one attempt, and the one before it if it was tried under two keys.
     pub(super) fn count(&self, report: &Report) {
+        if report.outcome.under_other_key.is_some() {
+            self.retry.inc();
+        }
         match (&report.verdict, &report.outcome.next) {
             (Verdict::Gone { .. }, _) => self.gone.inc(),
             (_, NextStep::RetryAt(_) | NextStep::Spared(_)) => self.retry.inc(),

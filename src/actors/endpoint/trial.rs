@@ -9,7 +9,7 @@ use crate::actors::outbound::{Exchange, Outbound};
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::Timestamp;
 use crate::domain::delivery::Verdict;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Auth, Endpoint};
 use crate::domain::ids::{DeliveryId, EventId};
 use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
 use crate::wire::{self, Letter, Occasion};
@@ -69,8 +69,7 @@ pub(in crate::actors) async fn send(
     let at = clock.now();
     let letter = letter(endpoint, sample, at);
     let occasion = letter.occasion;
-    let secrets = std::slice::from_ref(&endpoint.secret);
-    let request = wire::encode(endpoint.dialect, letter, secrets, at)?;
+    let request = wire::encode(endpoint.dialect, letter, &endpoint.keys.signers(at), at)?;
     let exchange = match outbound.target_for(endpoint, occasion) {
         Ok(target) => outbound.attempt(&target, &request).await,
         Err(error) => Exchange::unsent(error),
@@ -105,7 +104,7 @@ fn letter(endpoint: &Endpoint, sample: Sample, now: Timestamp) -> Letter {
     };
     let delivery = DeliveryId::derived(event.ulid(), 0);
     let texts = Arc::clone(&endpoint.settings.texts);
-    Letter { delivery, attempt: 1, occasion, event, message, texts }
+    Letter { delivery, sequence: 0, attempt: 1, occasion, event, message, texts }
 }
 
 /// What was sent, without what only the receiver is to know. Extra headers are often keys; the protocol's own replace
@@ -119,7 +118,9 @@ fn shown(endpoint: &Endpoint, protocol: &[wire::Header]) -> BTreeMap<String, Str
         }
         _ => ((*name).to_owned(), value.clone()),
     });
-    extra.chain(own).collect()
+    let says_who = endpoint.auth.as_ref().filter(|auth| !matches!(auth, Auth::Mtls(_)));
+    let auth = says_who.map(|_| ("authorization".to_owned(), MASK.to_owned()));
+    extra.chain(auth).chain(own).collect()
 }
 
 #[cfg(test)]
@@ -149,8 +150,7 @@ mod tests {
                 let letter = letter(&endpoint, Sample::Event(*kind), now);
                 let (id, message) = (letter.event.to_string(), letter.message.clone());
                 assert!(message.contains(&id) && message.contains("2027-01-02T03:04:05Z"), "{message}");
-                let request =
-                    wire::encode(*dialect, letter, std::slice::from_ref(&endpoint.secret), now).unwrap();
+                let request = wire::encode(*dialect, letter, &endpoint.keys.signers(now), now).unwrap();
                 assert!(request.headers.contains(&("punchcard-test", "true".to_owned())));
             }
         }

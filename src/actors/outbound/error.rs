@@ -9,6 +9,7 @@ use std::time::Duration;
 use awc::error::{ConnectError, SendRequestError};
 use rustls::CertificateError;
 
+use super::token::NoToken;
 use crate::domain::address::{AddrRefusal, UrlRefusal};
 
 /// Why there is no answer to judge.
@@ -26,6 +27,9 @@ pub enum AttemptError {
     /// The URL or an extra header cannot be sent.
     #[error("the endpoint's {0} cannot be sent; change it")]
     Unsendable(&'static str),
+    /// The receiver wants an access token, and there is none.
+    #[error("there is no access token: {0}")]
+    NoToken(#[from] NoToken),
     /// DNS has no address for the name.
     #[error("the host name does not resolve")]
     UnknownHost,

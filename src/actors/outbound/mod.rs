@@ -2,7 +2,8 @@
 //!
 //! Every attempt has one deadline over everything, body included; at most [`BODY_CAP`] bytes of an answer are read;
 //! redirects are not followed; every connection goes to an address that the [`AddressPolicy`] allows at that moment.
-//! Connections are kept and shared by all endpoints of the thread, which is safe because one policy vetted them all.
+//! Connections are kept and shared by all endpoints of the thread, which is safe because one policy vetted them all; those
+//! that are made with a certificate of an endpoint's own, by nobody else.
 
 mod connect;
 mod error;
@@ -11,8 +12,11 @@ mod line;
 pub(crate) mod receiver;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod token;
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,16 +24,19 @@ use std::time::{Duration, Instant};
 use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
 use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{StatusCode, Uri};
-use awc::{Client, ClientResponse, Connector};
+use awc::{Client, ClientRequest, ClientResponse, Connector};
 use futures_util::StreamExt as _;
-use rustls::ClientConfig;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, RootCertStore};
 
 use self::connect::{Dialer, Lines};
 pub use self::error::AttemptError;
 use self::line::Trace;
+pub use self::tls::check_identity;
+use self::tls::tls;
+pub use self::token::NoToken;
+use self::token::{Token, Tokens, basic, bearer, hidden};
 use crate::domain::address::AddressPolicy;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Auth, ClientCredentials, Endpoint, Identity};
 use crate::wire::{self, Answer, Occasion, SignedRequest};
 
 /// At most so many bytes of an answer's body are read; then the connection is closed.
@@ -44,12 +51,22 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Where an endpoint's requests go, parsed once.
-#[derive(Debug, Clone)]
+/// Where an endpoint's requests go, and who we are there, parsed once.
 pub struct Target {
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     timeout: Duration,
+    /// Where access tokens come from, if the receiver wants some.
+    tokens: Option<Rc<Tokens>>,
+    /// Makes connections with the endpoint's own certificate, if it has one.
+    client: Option<Client>,
+}
+
+/// Headers and addresses are often secrets.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Target(…)")
+    }
 }
 
 /// How an attempt went.
@@ -86,8 +103,12 @@ impl Exchange {
 /// The HTTP client of one thread.
 pub struct Outbound {
     client: Client,
+    dialer: Dialer,
+    roots: Arc<RootCertStore>,
     policy: Arc<AddressPolicy>,
     timeout: Duration,
+    /// Those that targets hold.
+    tokens: RefCell<Vec<Weak<Tokens>>>,
 }
 
 thread_local! {
@@ -97,24 +118,15 @@ thread_local! {
 impl Outbound {
     /// A client that obeys `policy` and gives every attempt `timeout`. Needs a running actix system or tokio local set.
     pub fn new(policy: Arc<AddressPolicy>, timeout: Duration) -> Self {
-        let dialer = Dialer::new(Arc::clone(&policy));
+        Self::trusting(webpki_roots_cert_store(), policy, timeout)
+    }
+
+    fn trusting(roots: RootCertStore, policy: Arc<AddressPolicy>, timeout: Duration) -> Self {
+        let (dialer, roots) = (Dialer::new(Arc::clone(&policy)), Arc::new(roots));
         sweep(Rc::downgrade(dialer.lines()), timeout);
-        let connector = Connector::new()
-            .connector(dialer)
-            .rustls_0_23(tls())
-            // Each endpoint bounds its own; a common limit would let slow receivers starve the others.
-            .limit(0)
-            .timeout(timeout)
-            .handshake_timeout(timeout)
-            .conn_keep_alive(KEEP_ALIVE)
-            .conn_lifetime(LIFETIME);
-        let client = Client::builder()
-            .connector(connector)
-            .no_default_headers()
-            .disable_redirects()
-            .disable_timeout() // it would end at the head; `attempt` has a deadline over everything
-            .finish();
-        Self { client, policy, timeout }
+        let tls = tls(&roots, None).unwrap_or_else(|_| unreachable!("only a certificate can be wrong"));
+        let client = client(dialer.clone(), tls, timeout);
+        Self { client, dialer, roots, policy, timeout, tokens: RefCell::default() }
     }
 
     /// This thread's client for that policy and timeout.
@@ -133,7 +145,7 @@ impl Outbound {
         })
     }
 
-    /// Prepares an endpoint's url and extra headers.
+    /// Prepares an endpoint's url and extra headers, and how we say who we are.
     pub fn target(&self, endpoint: &Endpoint) -> Result<Target, AttemptError> {
         self.target_for(endpoint, Occasion::News)
     }
@@ -145,23 +157,52 @@ impl Outbound {
             .as_str()
             .parse()
             .map_err(|_| AttemptError::Unsendable("url"))?;
-        let headers = endpoint
-            .headers
-            .iter()
-            .map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)))
-            .collect::<Option<_>>()
-            .ok_or(AttemptError::Unsendable("headers"))?;
+        let headers = endpoint.headers.iter().map(|(name, value)| Some((name.parse().ok()?, hidden(value)?)));
+        let headers = headers.collect::<Option<_>>().ok_or(AttemptError::Unsendable("headers"))?;
         // The connections' own limits go by ours.
         let timeout = endpoint.settings.timeout().min(self.timeout);
-        Ok(Target { uri, headers, timeout })
+        let mut target = Target { uri, headers, timeout, tokens: None, client: None };
+        let authorization = match &endpoint.auth {
+            None => return Ok(target),
+            Some(Auth::OAuth2(credentials)) => {
+                target.tokens = Some(self.tokens(credentials)?);
+                return Ok(target);
+            }
+            Some(Auth::Mtls(identity)) => {
+                target.client = Some(self.client_as(identity)?);
+                return Ok(target);
+            }
+            Some(Auth::Basic { username, password }) => hidden(&basic(username, password.reveal())),
+            Some(Auth::Bearer { token }) => bearer(token.reveal()),
+        };
+        let authorization = authorization.ok_or(AttemptError::Unsendable("auth"))?;
+        target.headers.push((header::AUTHORIZATION, authorization));
+        Ok(target)
+    }
+
+    /// The tokens of these credentials, shared by all who have the same, and by an endpoint that is configured anew.
+    fn tokens(&self, credentials: &ClientCredentials) -> Result<Rc<Tokens>, AttemptError> {
+        let mut held = self.tokens.borrow_mut();
+        held.retain(|tokens| tokens.strong_count() > 0);
+        if let Some(known) = held.iter().filter_map(Weak::upgrade).find(|known| known.are_of(credentials)) {
+            return Ok(known);
+        }
+        let new = Rc::new(Tokens::of(credentials)?);
+        held.push(Rc::downgrade(&new));
+        Ok(new)
+    }
+
+    /// A client whose connections are made with a certificate, and shared with nobody.
+    fn client_as(&self, identity: &Identity) -> Result<Client, AttemptError> {
+        let tls = tls(&self.roots, Some(identity)).map_err(|_| AttemptError::Unsendable("certificate"))?;
+        Ok(client(self.dialer.clone(), tls, self.timeout))
     }
 
     /// Sends one request and reads the answer, within the deadline.
     pub async fn attempt(&self, target: &Target, request: &SignedRequest) -> Exchange {
         let started = Instant::now();
         let status = Cell::new(None);
-        let trace = Rc::new(Trace::default());
-        let exchange = trace.follow(self.exchange(target, request, &trace, &status));
+        let exchange = self.exchange(target, request, &status);
         let outcome = match tokio::time::timeout(target.timeout, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(AttemptError::TimedOut(target.timeout)),
@@ -169,53 +210,98 @@ impl Outbound {
         Exchange { outcome, status: status.get(), duration: started.elapsed() }
     }
 
+    /// Sends it, with a token if one is wanted. A receiver that does not take a kept one gets a fresh one, once.
     async fn exchange(
         &self,
         target: &Target,
         request: &SignedRequest,
-        trace: &Trace,
         status: &Cell<Option<u16>>,
     ) -> Result<Answer, AttemptError> {
-        let mut response = self.send(target, request).await;
-        if matches!(response, Err(AttemptError::Disconnected)) && !trace.dialled() {
-            // A kept connection that the receiver was just closing: that says nothing about the receiver.
-            response = self.send(target, request).await;
+        let Some(tokens) = &target.tokens else { return self.send(target, request, None, status).await };
+        let began = Instant::now();
+        // Whoever gives them out may be slow: that must not look like a receiver that is.
+        let within = target.timeout / 2;
+        let token = tokens.get(self, within).await?;
+        let answer = self.send(target, request, Some(&token), status).await?;
+        if answer.status != StatusCode::UNAUTHORIZED || token.is_newer_than(began) {
+            return Ok(answer);
         }
-        let response = response?;
-        status.set(Some(response.status().as_u16()));
-        if response.status().is_informational() {
-            trace.hang_up();
-            return Err(AttemptError::Interim(response.status().as_u16()));
-        }
-        if let Some(to) = redirect(response.status(), response.headers()) {
-            return Err(AttemptError::Redirect { status: response.status().as_u16(), to });
-        }
-        Ok(read(response).await)
+        tokens.drop_refused(&token);
+        status.set(None);
+        let token = tokens.get(self, within).await?;
+        self.send(target, request, Some(&token), status).await
     }
 
-    async fn send(&self, target: &Target, request: &SignedRequest) -> Result<ClientResponse, AttemptError> {
-        let mut post = self.client.post(&target.uri).no_decompress();
-        for (name, value) in &target.headers {
-            post = post.insert_header((name, value));
-        }
-        // Last, so that nothing an endpoint asks for can replace what the protocol says.
-        for (name, value) in &request.headers {
-            post = post.insert_header((HeaderName::from_static(name), value.as_str()));
-        }
-        Ok(post.send_body(request.body.clone()).await?)
+    async fn send(
+        &self,
+        target: &Target,
+        request: &SignedRequest,
+        token: Option<&Token>,
+        status: &Cell<Option<u16>>,
+    ) -> Result<Answer, AttemptError> {
+        let client = target.client.as_ref().unwrap_or(&self.client);
+        let ask = || {
+            let mut post = client.post(&target.uri).no_decompress();
+            for (name, value) in &target.headers {
+                post = post.insert_header((name, value));
+            }
+            if let Some(token) = token {
+                post = post.insert_header((header::AUTHORIZATION, token.header().clone()));
+            }
+            // Last, so that nothing an endpoint asks for can replace what the protocol says.
+            for (name, value) in &request.headers {
+                post = post.insert_header((HeaderName::from_static(name), value.as_str()));
+            }
+            post
+        };
+        self.answer(ask, &request.body, status).await
+    }
+
+    /// Sends what `ask` makes and reads the answer. The caller has a deadline.
+    async fn answer(
+        &self,
+        ask: impl Fn() -> ClientRequest,
+        body: &str,
+        status: &Cell<Option<u16>>,
+    ) -> Result<Answer, AttemptError> {
+        let trace = Rc::new(Trace::default());
+        let exchange = async {
+            let mut response = ask().send_body(body.to_owned()).await.map_err(AttemptError::from);
+            if matches!(response, Err(AttemptError::Disconnected)) && !trace.dialled() {
+                // A kept connection that the receiver was just closing: that says nothing about the receiver.
+                response = ask().send_body(body.to_owned()).await.map_err(AttemptError::from);
+            }
+            let response = response?;
+            status.set(Some(response.status().as_u16()));
+            if response.status().is_informational() {
+                trace.hang_up();
+                return Err(AttemptError::Interim(response.status().as_u16()));
+            }
+            if let Some(to) = redirect(response.status(), response.headers()) {
+                return Err(AttemptError::Redirect { status: response.status().as_u16(), to });
+            }
+            Ok(read(response).await)
+        };
+        trace.follow(exchange).await
     }
 }
 
-fn tls() -> Arc<ClientConfig> {
-    // awc builds a configuration of its own before it takes ours, and that needs a process-wide provider.
-    if CryptoProvider::get_default().is_none() {
-        let _ = ring::default_provider().install_default();
-    }
-    let mut config =
-        ClientConfig::builder().with_root_certificates(webpki_roots_cert_store()).with_no_client_auth();
-    // HTTP/2 would carry many exchanges over one connection, and one rude answer could end them all.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
+fn client(dialer: Dialer, tls: Arc<ClientConfig>, timeout: Duration) -> Client {
+    let connector = Connector::new()
+        .connector(dialer)
+        .rustls_0_23(tls)
+        // Each endpoint bounds its own; a common limit would let slow receivers starve the others.
+        .limit(0)
+        .timeout(timeout)
+        .handshake_timeout(timeout)
+        .conn_keep_alive(KEEP_ALIVE)
+        .conn_lifetime(LIFETIME);
+    Client::builder()
+        .connector(connector)
+        .no_default_headers()
+        .disable_redirects()
+        .disable_timeout() // it would end at the head; `attempt` has a deadline over everything
+        .finish()
 }
 
 /// Closes idle connections for as long as the client lives. No exchange lasts longer than `timeout`, so a line on which

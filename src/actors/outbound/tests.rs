@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -319,15 +320,16 @@ fn self_signed() -> String {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let pem = include_bytes!("testdata/self_signed.pem");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(pem).unwrap()],
-            PrivateKeyDer::from_pem_slice(pem).unwrap(),
-        )
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(pem).unwrap()],
+                PrivateKeyDer::from_pem_slice(pem).unwrap(),
+            )
+            .unwrap();
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -347,4 +349,103 @@ fn the_log_keeps_the_first_500_characters() {
     assert_eq!(of(Vec::new()), None);
     assert_eq!(of("ä".repeat(600).into_bytes()), Some("ä".repeat(500)));
     assert_eq!(of(b"a\0\xff".to_vec()).unwrap(), "a\u{FFFD}\u{FFFD}");
+}
+
+/// A TLS receiver that takes those who show the certificate of the client; counts its connections.
+fn exclusive(server: &'static [u8], client: &[u8]) -> (String, Arc<AtomicUsize>) {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(client).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(server).unwrap()],
+            PrivateKeyDer::from_pem_slice(server).unwrap(),
+        )
+        .unwrap();
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let (config, count) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for tcp in listener.incoming().map_while(Result::ok) {
+            let (config, counter) = (Arc::clone(&config), Arc::clone(&counter));
+            std::thread::spawn(move || {
+                let tls = rustls::ServerConnection::new(config).unwrap();
+                let mut stream = rustls::StreamOwned::new(tls, tcp);
+                let (mut seen, mut byte) = (Vec::new(), [0]);
+                while std::io::Read::read(&mut stream, &mut byte).is_ok_and(|n| n == 1) {
+                    seen.push(byte[0]);
+                    if seen.ends_with(b"\r\n\r\n{}") {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        seen.clear();
+                        let _ = std::io::Write::write_all(&mut stream, OK);
+                    }
+                }
+            });
+        }
+    });
+    (url, count)
+}
+
+#[actix::test]
+async fn a_connection_with_a_certificate_is_shared_with_nobody() {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let (server, pem) = (include_bytes!("testdata/server.pem"), include_bytes!("testdata/client.pem"));
+    let (url, taken) = exclusive(server, pem);
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(server).unwrap()).unwrap();
+    let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
+    let outbound = Outbound::trusting(roots, Arc::new(policy), Duration::from_secs(5));
+    let text = std::str::from_utf8(pem).unwrap().to_owned();
+    let identity = serde_json::json!({ "type": "mtls", "certificate": text, "key": text });
+    let mut known = Endpoint::sample(&url);
+    known.auth = serde_json::from_value(identity).unwrap();
+    let known = outbound.target(&known).unwrap();
+    let stranger = outbound.target(&Endpoint::sample(&url)).unwrap();
+    for n in 1..=3 {
+        assert_eq!(outbound.attempt(&known, &request()).await.status, Some(200));
+        assert_eq!(taken.load(Ordering::SeqCst), n);
+        let refused = outbound.attempt(&stranger, &request()).await;
+        assert!(refused.outcome.is_err() && refused.status.is_none(), "{refused:?}");
+    }
+    assert_eq!(taken.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_certificate_is_checked_before_it_is_stored() {
+    let [server, client] =
+        [&include_bytes!("testdata/server.pem")[..], include_bytes!("testdata/client.pem")];
+    let [server, client] = [server, client].map(|pem| std::str::from_utf8(pem).unwrap());
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (certificate, key, field) in [
+        (client, client, None),
+        (client, server, Some("key")),
+        (client, nonsense, Some("key")),
+        (nonsense, client, Some("certificate")),
+        ("", client, Some("certificate")),
+        ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", client, Some("certificate")),
+    ] {
+        let identity = serde_json::json!({ "certificate": certificate, "key": key });
+        let refused = check_identity(&serde_json::from_value(identity).unwrap());
+        assert_eq!(refused.err().map(|bad| bad.field), field, "{certificate} {key}");
+    }
+}
+
+#[actix::test]
+async fn headers_of_ours_are_hidden_from_whoever_logs() {
+    let mut endpoint = Endpoint::sample("http://127.0.0.1:9/");
+    endpoint.headers = [("x-api-key".into(), "hunter2".into())].into();
+    endpoint.auth = serde_json::from_str(r#"{"type":"bearer","token":"hunter2"}"#).unwrap();
+    let target = outbound("127.0.0.0/8").target(&endpoint).unwrap();
+    assert_eq!(target.headers.len(), 2);
+    let shown = format!("{:?} {target:?} {endpoint:?}", target.headers);
+    assert!(!shown.contains("hunter2"), "{shown}");
 }

@@ -8,7 +8,7 @@ use super::sample::*;
 use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::Chain;
 use crate::domain::churn::ChurnModel;
-use crate::domain::endpoint::EndpointState;
+use crate::domain::endpoint::{EndpointState, Secret, Signatures};
 use crate::domain::ids::{EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::publication::{Origin, Publication};
@@ -47,6 +47,15 @@ on_both! {
     fn an_endpoint_keeps_everything_and_hides_its_credentials(store) {
         let mut stored = endpoint(1);
         stored.description = Some(Note::parse("the CRM").unwrap());
+        stored.auth = serde_json::from_str(
+            r#"{"type":"oauth2","token_url":"https://id.example/token","client_id":"us","client_secret":"hunter2","scope":"a b"}"#,
+        )
+        .unwrap();
+        stored.keys.sign_with(Signatures::Both, [5; 32]);
+        for n in [6, 7] {
+            let overlap = std::time::Duration::from_secs(60);
+            stored.keys.rotate(Secret::of(&[n; 32]), [n; 32], at(n.into()), overlap).unwrap();
+        }
         store.change(|c| endpoints::insert(c, store.vault(), &stored));
         assert_eq!(store.look(|c| endpoints::get(c, store.vault(), &harvest(), stored.id)), Some(stored.clone()));
         stored.description = None;

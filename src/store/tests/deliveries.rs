@@ -77,6 +77,18 @@ on_both! {
         assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
     }
 
+    fn a_try_under_another_key_is_in_the_log_and_no_step_of_the_ladder(store) {
+        with_deliveries(store, 1);
+        let mut outcome = attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60)));
+        let mut refused = outcome.attempt.clone();
+        (refused.id, refused.status_code) = (crate::domain::ids::AttemptId::new(ulid(1)), Some(401));
+        outcome.under_other_key = Some(Box::new(refused));
+        store.write(&[outcome.into()]);
+        let tries = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1)));
+        assert_eq!(tries.iter().map(|t| t.status_code).collect::<Vec<_>>(), [Some(401), Some(500)]);
+        assert_eq!(stored(store, 1).attempts, 1);
+    }
+
     fn what_a_person_discarded_is_never_revived(store) {
         with_deliveries(store, 2);
         for n in [1, 2] {

@@ -213,6 +213,7 @@ pub(in crate::store) fn attempt(endpoint: EndpointId, n: u64, number: u32, next:
             response_body: Some("to\0o bad".to_owned()),
             error: (!delivered).then(|| "the receiver answered 500".to_owned()),
         },
+        under_other_key: None,
         next,
         condition: None,
         told: None,

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::actors::outbound::check_identity;
 use crate::clock::fresh_ulid;
+use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{
-    Concurrency, Dialect, Endpoint, EventPattern, Failing, Lane, PerMinute, Secret, Settings, Texts,
-    TimeoutS, Wording,
+    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Keys, Lane, PerMinute, Secret, Settings,
+    Signatures, Texts, TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
@@ -43,6 +45,9 @@ pub(super) struct EndpointBody {
     concurrency: Option<Concurrency>,
     timeout_s: Option<TimeoutS>,
     failing: Option<Failing>,
+    signatures: Option<Signatures>,
+    #[serde(deserialize_with = "clearable")]
+    auth: Option<Option<Auth>>,
     texts: Option<Texts>,
 }
 
@@ -50,6 +55,8 @@ pub(super) struct EndpointBody {
 pub(super) struct Change {
     url: Option<url::Url>,
     events: Option<Vec<EventPattern>>,
+    /// A pair of keys is made of it, if one is wanted.
+    seed: [u8; 32],
     rest: EndpointBody,
 }
 
@@ -76,14 +83,16 @@ impl EndpointBody {
         let events = self.events.as_deref().map(|events| patterns(events, dialect)).transpose()?;
         let wanted = events.as_deref().unwrap_or(&endpoint.events);
         check_wants_any(wanted, self.tags.as_deref().unwrap_or(&endpoint.tags))?;
-        check_dialect(dialect, wanted, &endpoint.secret)?;
-        check_headers(self.headers.as_ref().unwrap_or(&endpoint.headers), dialect)?;
+        check_dialect(dialect, wanted, &endpoint.keys, state.engine.clock().now())?;
+        let auth = self.auth.as_ref().unwrap_or(&endpoint.auth).as_ref();
+        let signs_in = check_auth(state, auth, dialect)?;
+        check_headers(self.headers.as_ref().unwrap_or(&endpoint.headers), signs_in)?;
         if self.failing.is_some_and(|failing| failing.disable_after_s <= failing.warn_after_s) {
             return Err(Problem::field("failing.disable_after_s", "must be greater than `warn_after_s`"));
         }
         self.texts.iter().flatten().try_for_each(|(kind, text)| check_text(*kind, text, dialect))?;
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
-        Ok(Change { url, events, rest: self })
+        Ok(Change { url, events, seed: random_bytes()?, rest: self })
     }
 }
 
@@ -95,13 +104,17 @@ impl Change {
 
     /// Makes the change.
     pub(super) fn apply(self, endpoint: &mut Endpoint) {
-        let Self { url, events, rest } = self;
+        let Self { url, events, seed, rest } = self;
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, events);
         replace(&mut endpoint.dialect, rest.dialect);
         replace(&mut endpoint.description, rest.description);
         replace(&mut endpoint.headers, rest.headers);
         replace(&mut endpoint.tags, rest.tags);
+        replace(&mut endpoint.auth, rest.auth);
+        if let Some(signatures) = rest.signatures {
+            endpoint.keys.sign_with(signatures, seed);
+        }
         let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
             &mut endpoint.settings;
         replace(lane, rest.lane);
@@ -120,7 +133,8 @@ fn replace<T>(field: &mut T, new: Option<T>) {
     }
 }
 
-fn secret(given: Option<&str>, dialect: Dialect) -> Result<Secret, Problem> {
+/// A secret that somebody brings, or a new one.
+pub(super) fn secret(given: Option<&str>, dialect: Dialect) -> Result<Secret, Problem> {
     match given {
         Some(text) => Secret::parse(text, dialect).map_err(|error| Problem::field("secret", error)),
         None => Ok(Secret::of(&random_bytes()?)),
@@ -146,8 +160,33 @@ pub(super) async fn check_name(state: &AppState, url: &url::Url) -> Result<(), P
         .map_err(|refusal| Problem::field("url", format!("its host leads to a private address: {refusal}")))
 }
 
-fn check_headers(headers: &BTreeMap<String, String>, dialect: Dialect) -> Result<(), Problem> {
-    validate_headers(headers, dialect).map_err(|refusal| Problem::field("headers", refusal))
+/// Checks how we are to say who we are. Answers whether that stands in `authorization`.
+fn check_auth(state: &AppState, auth: Option<&Auth>, dialect: Dialect) -> Result<bool, Problem> {
+    let is_token = dialect == Dialect::Bubblehouse;
+    let Some(auth) = auth else { return Ok(is_token) };
+    let field = |name: &str| format!("auth.{name}");
+    auth.check().map_err(|bad| Problem::field(field(bad.field), bad.problem))?;
+    match auth {
+        Auth::OAuth2(credentials) => {
+            let url = state.policy.check_url(credentials.token_url.as_str());
+            url.map_err(|refusal| Problem::field(field("token_url"), refusal))?;
+        }
+        Auth::Mtls(identity) => {
+            check_identity(identity).map_err(|bad| Problem::field(field(bad.field), bad.problem))?;
+        }
+        Auth::Basic { .. } | Auth::Bearer { .. } => {}
+    }
+    if is_token && auth.is_header() {
+        return Err(Problem::field(
+            "auth",
+            "must be `mtls`: the token of this dialect stands in `authorization`",
+        ));
+    }
+    Ok(is_token || auth.is_header())
+}
+
+fn check_headers(headers: &BTreeMap<String, String>, signs_in: bool) -> Result<(), Problem> {
+    validate_headers(headers, signs_in).map_err(|refusal| Problem::field("headers", refusal))
 }
 
 /// What somebody asked for, be it by our names or by those of the dialect.
@@ -164,20 +203,27 @@ fn patterns(events: &[String], dialect: Dialect) -> Result<Vec<EventPattern>, Pr
     Ok(patterns)
 }
 
-/// Refuses a dialect that could not say what the endpoint wants, or whose receivers could not use its secret.
-fn check_dialect(dialect: Dialect, events: &[EventPattern], secret: &Secret) -> Result<(), Problem> {
+/// Refuses a dialect that could not say what the endpoint wants, or whose receivers could not use one of its secrets.
+fn check_dialect(
+    dialect: Dialect,
+    events: &[EventPattern],
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<(), Problem> {
     events
         .iter()
         .try_for_each(|pattern| pattern.check_in(dialect))
         .map_err(|bad| Problem::field("dialect", bad))?;
-    let unusable = |_| {
-        Problem::field(
-            "dialect",
-            "the endpoint's secret is a text, and this dialect needs bytes; make a new endpoint",
-        )
-    };
-    Secret::parse(secret.reveal(), dialect).map_err(unusable)?;
-    Ok(())
+    match keys.live(now).find(|(key, _)| Secret::parse(key.secret.reveal(), dialect).is_err()) {
+        None => Ok(()),
+        Some((key, _)) => {
+            let id = key.id;
+            let unusable = format!(
+                "cannot use the secret of key {id}; rotate it with `\"overlap_seconds\": 0`, and change the dialect then"
+            );
+            Err(Problem::field("dialect", unusable))
+        }
+    }
 }
 
 /// Refuses a text that nobody would be told, or that asks for what is not told.

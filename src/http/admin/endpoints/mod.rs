@@ -3,6 +3,7 @@
 mod config;
 pub(in crate::http) mod health;
 pub(in crate::http) mod recover;
+mod secrets;
 mod state;
 pub(in crate::http) mod test;
 
@@ -12,6 +13,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use self::config::EndpointBody;
+pub(in crate::http) use self::secrets::{end_key, rotate_secret};
 pub(in crate::http) use self::state::{disable, enable, pause};
 use super::{created, id};
 use crate::domain::endpoint::Endpoint;
@@ -46,7 +48,8 @@ pub(in crate::http) async fn create(
     config::check_name(&state, &endpoint.url).await?;
     let made = state.engine.create_endpoint(endpoint).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
-    Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret: made.secret.reveal() }))
+    let secret = made.keys.newest().secret.reveal();
+    Ok(created(location, &NewEndpointView { view: view(&state, &made), secret }))
 }
 
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
@@ -75,7 +78,7 @@ pub(in crate::http) async fn get(
 }
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description,
-/// and the rate limit.
+/// the rate limit and `auth`.
 pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
