@@ -28,6 +28,9 @@ pub struct EndpointView {
     /// How deliveries leave.
     #[serde(flatten)]
     pub settings: Settings,
+    /// Why its filter cannot be asked about all that it is for; that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_problem: Option<String>,
     /// `status`, and when disabled also since when and why.
     #[serde(flatten)]
     pub state: EndpointState,
@@ -48,6 +51,7 @@ impl From<&Endpoint> for EndpointView {
             tags: endpoint.tags.clone(),
             headers: endpoint.headers.keys().cloned().collect(),
             settings: endpoint.settings.clone(),
+            filter_problem: None,
             state: endpoint.state.clone(),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,

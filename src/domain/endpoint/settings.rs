@@ -1,9 +1,10 @@
-//! How deliveries to one endpoint leave: in what order, how many, how fast, and until when.
+//! How deliveries to one endpoint leave: which, in what order, how many, how fast, and until when.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Filter;
 use crate::domain::delivery::RetryPolicy;
 
 /// A number between two bounds, both included.
@@ -90,6 +91,8 @@ impl Default for Failing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Which of the events that would go there do.
+    pub filter: Option<Filter>,
     /// Which deliveries wait for each other.
     pub lane: Lane,
     /// When a failed one is tried again.
@@ -107,6 +110,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            filter: None,
             lane: Lane::None,
             retry: RetryPolicy::default(),
             rate_limit: Some(PerMinute::of(10_000)),

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::filter::FilterBody;
 use crate::clock::fresh_ulid;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{
-    Concurrency, Dialect, Endpoint, EventPattern, Failing, Lane, PerMinute, Secret, Settings, TimeoutS,
+    Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Lane, PerMinute, Secret, Settings,
+    TimeoutS,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
@@ -33,6 +35,8 @@ pub(super) struct EndpointBody {
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
     tags: Option<Vec<Name>>,
+    #[serde(deserialize_with = "clearable")]
+    filter: Option<Option<FilterBody>>,
     lane: Option<Lane>,
     retry: Option<RetryPolicy>,
     #[serde(deserialize_with = "clearable")]
@@ -46,6 +50,7 @@ pub(super) struct EndpointBody {
 pub(super) struct Change {
     url: Option<url::Url>,
     events: Option<Vec<EventPattern>>,
+    filter: Option<Option<Filter>>,
     rest: EndpointBody,
 }
 
@@ -62,7 +67,7 @@ pub(super) fn new(state: &AppState, chain: ChainId, said: EndpointBody) -> Resul
 
 impl EndpointBody {
     /// Checks what is to be changed about this endpoint.
-    pub(super) fn read(self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
+    pub(super) fn read(mut self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
         if self.secret.is_some() {
             return Err(Problem::field("secret", "is changed by `POST …/rotate_secret`"));
         }
@@ -77,7 +82,9 @@ impl EndpointBody {
             return Err(Problem::field("failing.disable_after_s", "must be greater than `warn_after_s`"));
         }
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
-        Ok(Change { url, events, rest: self })
+        let read = |said: Option<FilterBody>| said.map(|said| said.read(dialect)).transpose();
+        let filter = self.filter.take().map(read).transpose()?;
+        Ok(Change { url, events, filter, rest: self })
     }
 }
 
@@ -89,14 +96,16 @@ impl Change {
 
     /// Makes the change.
     pub(super) fn apply(self, endpoint: &mut Endpoint) {
-        let Self { url, events, rest } = self;
+        let Self { url, events, filter: wanted, rest } = self;
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, events);
         replace(&mut endpoint.dialect, rest.dialect);
         replace(&mut endpoint.description, rest.description);
         replace(&mut endpoint.headers, rest.headers);
         replace(&mut endpoint.tags, rest.tags);
-        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing } = &mut endpoint.settings;
+        let Settings { filter, lane, retry, rate_limit, concurrency, timeout_s, failing } =
+            &mut endpoint.settings;
+        replace(filter, wanted);
         replace(lane, rest.lane);
         replace(retry, rest.retry);
         replace(rate_limit, rest.rate_limit);

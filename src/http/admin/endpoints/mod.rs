@@ -1,6 +1,7 @@
 //! Endpoints: where loyalty events go.
 
 mod config;
+mod filter;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use self::config::EndpointBody;
 use super::{Nothing, created, found, id};
+use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
@@ -49,7 +51,8 @@ pub(in crate::http) async fn create(
     config::check_name(&state, &endpoint.url).await?;
     let made = state.engine.create_endpoint(endpoint).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
-    Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret: made.secret.reveal() }))
+    let view = EndpointView::from(&*made);
+    Ok(created(location, &NewEndpointView { view, secret: made.secret.reveal() }))
 }
 
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
@@ -62,7 +65,7 @@ pub(in crate::http) async fn list(
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let wanted = query.page::<EndpointId>()?;
     query.finish()?;
-    let mut views: Vec<_> = chain.endpoints.iter().map(|endpoint| EndpointView::from(&**endpoint)).collect();
+    let mut views: Vec<_> = chain.endpoints.iter().map(|endpoint| view(&chain, endpoint)).collect();
     views.sort_unstable_by_key(|view| std::cmp::Reverse(view.id));
     Ok(HttpResponse::Ok().json(wanted.of_all(views, |view| view.id, |view| view.id.to_string())))
 }
@@ -76,11 +79,11 @@ pub(in crate::http) async fn get(
     let chain = state.chain(&caller, Right::Administer, &path.0)?;
     let wanted: EndpointId = id(&path.1, WHAT)?;
     let endpoint = chain.endpoints.iter().find(|endpoint| endpoint.id == wanted);
-    found(endpoint.map(|endpoint| EndpointView::from(&**endpoint)), WHAT)
+    found(endpoint.map(|endpoint| view(&chain, endpoint)), WHAT)
 }
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description,
-/// and the rate limit.
+/// the filter and the rate limit.
 pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
@@ -122,6 +125,11 @@ pub(in crate::http) async fn disable(
     change(&state, &endpoint, move |endpoint| endpoint.state = EndpointState::Disabled { reason, at }).await
 }
 
+/// An endpoint, and what is wrong with its filter by now.
+fn view(chain: &ChainSnapshot, endpoint: &Endpoint) -> EndpointView {
+    EndpointView { filter_problem: chain.filter_problem(endpoint.id), ..EndpointView::from(endpoint) }
+}
+
 /// The endpoint that a path names, for somebody who may change it.
 fn known(
     state: &AppState,
@@ -139,7 +147,7 @@ async fn change(
     change: impl FnOnce(&mut Endpoint) + Send + 'static,
 ) -> Result<HttpResponse, Problem> {
     let changed = state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?;
-    Ok(HttpResponse::Ok().json(EndpointView::from(&*changed)))
+    Ok(HttpResponse::Ok().json(view(&*state.engine.known_chain(changed.chain.as_str())?, &changed)))
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.
