@@ -4,6 +4,7 @@ mod filter;
 mod pattern;
 mod secret;
 mod settings;
+mod wording;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,9 @@ pub use self::filter::{BadCondition, Condition, Filter, FilterPart};
 pub use self::pattern::{BadPattern, EventPattern};
 pub use self::secret::{BadSecret, Secret};
 pub use self::settings::{
-    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, TimeoutS,
+    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, Texts, TimeoutS,
 };
+pub use self::wording::{BadWording, Choice, Part, Wording};
 pub use super::dialect::Dialect;
 
 /// Whether deliveries leave.

@@ -102,7 +102,8 @@ impl Errand {
         let endpoint = &self.endpoint;
         let secrets = std::slice::from_ref(&endpoint.secret);
         let attempt = due.attempts.saturating_add(1);
-        let letter = wire::Letter { delivery: due.id, attempt, event: due.event, message: due.body };
+        let texts = Arc::clone(&endpoint.settings.texts);
+        let letter = wire::Letter { delivery: due.id, attempt, event: due.event, message: due.body, texts };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,

@@ -293,7 +293,7 @@ fn a_dry_run_says_which_filters_let_what_pass() {
 fn a_filter_that_asks_about_coupons_lacks_them_first() {
     let endpoints = vec![asking(&["visit.*"], "member.has_coupon(\"welcome\")")];
     let mut sources = sources("");
-    let book = "\n[coupon_books.welcome]\ntype = \"generated\"\ndiscount_type = \"free_item\"\n";
+    let book = "\n[[coupon_books]]\nid = \"welcome\"\ndiscount_type = \"percentage\"\ndiscount_amount = 20\n";
     sources.files[1].1.push_str(book);
     let program = Program::load(&sources, &chain(), 1).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let life = Life::telling(program, endpoints);
