@@ -115,7 +115,17 @@ impl ChainSnapshot {
 
     /// Has both programs ask what the endpoints ask by now.
     pub(super) fn filter(&mut self) {
-        let filtering = |program: &Program| program.filtering(&self.endpoints).map(Arc::new);
+        let filtering = |program: &Program| {
+            let filtering = program.filtering(&self.endpoints)?;
+            for endpoint in self.endpoints.iter().map(|endpoint| endpoint.id) {
+                let (was, is) = (program.filter_problem(endpoint), filtering.filter_problem(endpoint));
+                if let Some(problem) = is.filter(|_| was != is) {
+                    let (chain, version) = (&self.chain.id, program.version);
+                    tracing::warn!(%chain, %endpoint, version, %problem, "what a filter cannot be asked about passes");
+                }
+            }
+            Some(Arc::new(filtering))
+        };
         if let Some(filtering) = self.program.as_deref().and_then(filtering) {
             self.program = Some(filtering);
         }

@@ -79,16 +79,16 @@ impl Program {
         if new.is_empty() && wanted().count() == self.filters.len() {
             return None;
         }
-        let compiled = self.compile(&new);
-        for Asked { by, problem, .. } in &compiled {
-            if let Some(problem) = problem {
-                let (chain, endpoint, version) = (&by.chain, by.id, self.version);
-                tracing::warn!(%chain, %endpoint, version, %problem, "a filter does not check; what it cannot be asked about passes");
-            }
-        }
         let kept = wanted().filter_map(|endpoint| known(endpoint));
-        let filters = kept.chain(compiled.into_iter().map(Arc::new)).map(|asked| (asked.by.id, asked));
+        let compiled = self.compile(&new).into_iter().map(Arc::new);
+        let filters = kept.chain(compiled).map(|asked| (asked.by.id, asked));
         Some(Self { filters: Arc::new(filters.collect()), ..self.clone() })
+    }
+
+    /// [`Self::filtering`], for a program that nobody else has yet.
+    #[must_use]
+    pub fn asking(self, endpoints: &[Arc<Endpoint>]) -> Self {
+        self.filtering(endpoints).unwrap_or(self)
     }
 
     /// Checks the filter of an endpoint that is not there yet.

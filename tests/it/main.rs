@@ -20,6 +20,7 @@ mod door;
 mod dry_run;
 mod endpoints;
 mod explained;
+mod filters;
 mod holdings;
 mod hostile;
 mod identity;

@@ -81,12 +81,13 @@ impl Stored {
         let this = Self { store, readers, chain: chain.clone(), is_current };
         let found = this.read(|conn| Ok(store::chain::get(conn, chain)?.ok_or(BacktestFailure::NoChain)))?;
         let chain = found?;
+        let endpoints = this.endpoints()?;
         let plan = Plan {
-            versions: this.versions(&chain)?,
-            candidate: this.candidate(&chain, candidate)?,
+            versions: this.versions(&chain, endpoints.clone())?,
+            candidate: Arc::new(this.candidate(&chain, candidate)?.asking(&endpoints)),
             since: range.since,
             until: range.until.unwrap_or(range.now).min(range.now),
-            endpoints: this.endpoints()?,
+            endpoints,
             foresight: this.foresight()?,
             chain,
         };
@@ -100,7 +101,7 @@ impl Stored {
         }
     }
 
-    fn versions(&self, chain: &Chain) -> Result<Versions, StoreError> {
+    fn versions(&self, chain: &Chain, endpoints: Vec<Arc<Endpoint>>) -> Result<Versions, StoreError> {
         let mut published = Vec::new();
         let mut before = None;
         loop {
@@ -118,10 +119,11 @@ impl Stored {
             roll_outs.extend(page);
         }
         let (store, chain) = (self.store.clone(), chain.clone());
-        Ok(Versions::new(published, move |version| load(&store, &chain, version)).beside(roll_outs))
+        let load = move |version| load(&store, &chain, version).map(|program| program.asking(&endpoints));
+        Ok(Versions::new(published, load).beside(roll_outs))
     }
 
-    fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Arc<Program>, BacktestFailure> {
+    fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Program, BacktestFailure> {
         let program = match candidate {
             Candidate::Files(sources) => Program::load(&sources, chain, 0),
             Candidate::Version(version) => {
@@ -132,7 +134,7 @@ impl Stored {
                 Program::load_published(&sources, chain, 0)
             }
         };
-        Ok(Arc::new(program.map_err(BacktestFailure::DoesNotCheck)?))
+        program.map_err(BacktestFailure::DoesNotCheck)
     }
 
     fn endpoints(&self) -> Result<Vec<Arc<Endpoint>>, StoreError> {

@@ -158,7 +158,10 @@ fn what_cannot_be_asked_is_refused_with_its_place_and_what_would_do() {
         (&["menu_item.*"], "member.points > 5", "1:1", "there is nothing called `member` here"),
         (&["*"], "event.total > 50", "1:7", "member.enrolled has no `total`"),
     ] {
-        let problem = refused(&program, &asking(events, condition));
+        let Err(problem) = program.check_filter(&asking(events, condition)) else {
+            missed.push(format!("{condition}: not refused"));
+            continue;
+        };
         let first = &problem.problems[0];
         if format!("{}:{}", first.line, first.column) != place || !problem.to_string().contains(says) {
             missed.push(format!("{condition}: wanted {place} {says}, found {problem}"));
@@ -308,4 +311,27 @@ fn a_filter_that_asks_about_coupons_lacks_them_first() {
     let decided = decide(&life.program, &life.chain.id, &life.endpoints, case);
     let Err(Undecided::Lacks(wanted)) = decided else { panic!("{decided:?}") };
     assert_eq!(wanted.coupons.held.len(), 1);
+}
+
+#[test]
+fn the_filters_on_the_page_about_them_check() {
+    #[derive(serde::Deserialize)]
+    struct Example {
+        events: Vec<String>,
+        filter: Filter,
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/filters.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let chain = Chain { id: "harvest".parse().unwrap(), ..chain() };
+    let program = Program::load(&harvest(), &chain, 1).unwrap();
+    let examples: Vec<_> = page.lines().filter(|line| line.starts_with("{ \"events\"")).collect();
+    assert!(examples.len() >= 8, "{examples:?}");
+    for example in examples {
+        let Example { events, filter } = serde_json::from_str(example).unwrap();
+        let events: Vec<_> = events.iter().map(String::as_str).collect();
+        let endpoint = filtered(1, &events, &[], &serde_json::to_string(&filter).unwrap());
+        assert_eq!(program.check_filter(&endpoint), Ok(()), "{example}");
+    }
+    let misspelt = refused(&program, &asking(&["order.*"], "event.totl > 50"));
+    assert!(page.contains(&format!("> `{}`: {misspelt}\n", misspelt.field)), "{misspelt}");
 }
