@@ -1,5 +1,6 @@
 //! What rules cost: a decision with five rules that fire, less one without rules; and each further rule of the same
-//! event that does not fire, with a condition of plain comparisons and with one that needs the interpreter.
+//! event that does not fire, with a condition of plain comparisons and with one that needs the interpreter. And what a hundred
+//! endpoints cost, without a filter and with one.
 //!
 //! `cargo bench --bench rules`. Wanted: five rules in at most 10 microseconds, one that does not fire in at most 200
 //! nanoseconds. `in Rust` is what the five rules reckon, written in Rust. `five effects` is what becomes of what they ask
@@ -30,6 +31,15 @@ fn decisions(criterion: &mut Criterion) {
         ("five effects", till(EFFECTS, 0, "")),
         ("and 200 that do not, of plain comparisons", till(FIVE, 200, PLAIN)),
         ("and 200 that do not, with arithmetic", till(FIVE, 200, ASKED)),
+        ("no rules, 100 endpoints", till("", 0, "").telling(100, None)),
+        (
+            "no rules, 100 endpoints of which no filter holds",
+            till("", 0, "").telling(100, Some("event.total >= 1000")),
+        ),
+        (
+            "no rules, 100 endpoints of which each filter holds",
+            till("", 0, "").telling(100, Some("event.total >= 10")),
+        ),
     ];
     let mut group = criterion.benchmark_group("decide");
     for (name, till) in &programs {

@@ -14,8 +14,9 @@ use punchcard::domain::churn::Foresight;
 use punchcard::domain::commit::{Commit, SourceOrigin};
 use punchcard::domain::decide::{Occasion, SourceInput};
 use punchcard::domain::desk::Desk;
+use punchcard::domain::endpoint::{Endpoint, Filter, Secret};
 use punchcard::domain::identity::{Identity, IdentityKind};
-use punchcard::domain::ids::{MemberId, SourceId};
+use punchcard::domain::ids::{EndpointId, MemberId, SourceId};
 use punchcard::domain::member::Member;
 use punchcard::domain::source_event::SourceEvent;
 use punchcard::domain::text::Name;
@@ -28,6 +29,7 @@ use ulid::Ulid;
 pub(crate) struct Till {
     pub(crate) program: Program,
     pub(crate) chain: Chain,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Till {
@@ -48,7 +50,23 @@ impl Till {
             currency: "USD".parse().unwrap(),
             created_at: "2000-01-01T00:00:00Z".parse().unwrap(),
         };
-        Self { program: Program::load(sources, &chain, 1).unwrap(), chain }
+        Self { program: Program::load(sources, &chain, 1).unwrap(), chain, endpoints: Vec::new() }
+    }
+
+    /// The same, telling so many endpoints of completed orders, as their filter says.
+    pub(crate) fn telling(self, endpoints: u128, filter: Option<&str>) -> Self {
+        let filter = filter.map(|text| Filter::All(text.to_owned().try_into().unwrap()));
+        let secret = Secret::of(&[1; 32]);
+        let endpoint = |n| {
+            let (id, url) = (EndpointId::new(Ulid(n)), "https://crm.example/".parse().unwrap());
+            let mut new =
+                Endpoint::new(id, self.chain.id.clone(), url, secret.clone(), self.chain.created_at);
+            new.events = vec!["order.completed".parse().unwrap()];
+            new.settings.filter = filter.clone();
+            Arc::new(new)
+        };
+        let endpoints: Vec<_> = (0..endpoints).map(endpoint).collect();
+        Self { program: self.program.asking(&endpoints), endpoints, ..self }
     }
 
     /// The `n`-th order of a guest who comes every day at lunch.
@@ -87,7 +105,7 @@ impl Till {
     }
 
     pub(crate) fn decide(&self, case: Case) -> Commit {
-        decide(&self.program, &self.chain.id, &[], case).unwrap()
+        decide(&self.program, &self.chain.id, &self.endpoints, case).unwrap()
     }
 
     /// A guest after so many orders.

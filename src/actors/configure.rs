@@ -94,10 +94,10 @@ impl Engine {
     /// Stores a new endpoint and starts delivering to it.
     ///
     /// # Errors
-    /// `NotFound` for an unknown chain.
+    /// `NotFound` for an unknown chain; `BadFilter`.
     pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
         self.carry_out(async move |engine| {
-            engine.snapshot(&endpoint.chain)?;
+            engine.check_filter(&endpoint)?;
             let row = endpoint.clone();
             engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
             engine.put_endpoint(endpoint, false)
@@ -109,7 +109,7 @@ impl Engine {
     /// by them, too, when this answers.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `BadFilter`.
     pub async fn update_endpoint(
         &self,
         chain: &ChainId,
@@ -270,6 +270,9 @@ impl Engine {
         let mut endpoint = known.clone();
         change(&mut endpoint);
         endpoint.updated_at = self.0.clock.now();
+        if !endpoint.filters_like(known) {
+            self.check_filter(&endpoint)?;
+        }
         endpoint.keys.drop_expired(endpoint.updated_at);
         let anew = beside.anew || endpoint.url != known.url;
         let told = Some(beside.told).filter(|told| !told.is_empty());
@@ -286,6 +289,16 @@ impl Engine {
         let endpoint = self.put_endpoint(endpoint, anew)?;
         told.iter().for_each(|told| self.nudge_for(told));
         Ok(endpoint)
+    }
+
+    /// Refuses a filter that cannot be asked, by the program in force, about all that it is for.
+    fn check_filter(&self, endpoint: &Endpoint) -> Result<(), EngineError> {
+        let snapshot = self.snapshot(&endpoint.chain)?;
+        if endpoint.settings.filter.is_none() {
+            return Ok(());
+        }
+        let problem = |problem| EngineError::BadFilter(Box::new(problem));
+        snapshot.program()?.check_filter(endpoint).map_err(problem)
     }
 
     fn put_endpoint(&self, endpoint: Endpoint, anew: bool) -> Result<Arc<Endpoint>, EngineError> {
@@ -328,6 +341,7 @@ impl Engine {
         let handle = chains.get(chain).ok_or(EngineError::NotFound("chain"))?;
         let mut snapshot = ChainSnapshot::clone(&handle.snapshot.load());
         change(&mut snapshot);
+        snapshot.filter();
         let snapshot = Arc::new(snapshot);
         handle.snapshot.store(snapshot.clone());
         let suspended: usize = snapshot.programs().map(|program| program.suspended().len()).sum();

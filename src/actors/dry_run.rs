@@ -155,7 +155,9 @@ impl Engine {
             Candidate::Files(proposal) => (proposal.sources, in_force + 1, Program::load),
         };
         let _few_at_a_time = self.0.checking.acquire().await;
-        let loaded = blocking(move || load(&sources, &chain, version)).await;
+        let endpoints = snapshot.endpoints.clone();
+        let load = move || load(&sources, &chain, version).map(|program| program.asking(&endpoints));
+        let loaded = blocking(load).await;
         Ok(Tried::Asked(Arc::new(loaded.map_err(PublishError::DoesNotCheck)?)))
     }
 

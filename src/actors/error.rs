@@ -5,6 +5,7 @@ use crate::domain::decide::SourceInput;
 use crate::domain::ids::SourceId;
 use crate::domain::refusal::Refused;
 use crate::domain::text::Key;
+pub use crate::rules::filter::FilterProblem;
 use crate::store::StoreError;
 
 use super::journal::JournalError;
@@ -27,6 +28,9 @@ pub enum EngineError {
     /// What was asked for cannot be done; nothing was stored.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// An endpoint's filter that does not check. Nothing was stored.
+    #[error("the filter {0}")]
+    BadFilter(Box<FilterProblem>),
     /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
     #[error("no rules of this chain are in force: {0}")]
     NoRules(String),

@@ -6,7 +6,7 @@ use crate::domain::chain::Chain;
 use crate::domain::churn::Learned;
 use crate::domain::coupon::CouponBook;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::MemberId;
+use crate::domain::ids::{EndpointId, MemberId};
 use crate::domain::publication::Origin;
 use crate::domain::roll_out::RollOut;
 use crate::domain::suspension::Suspension;
@@ -111,6 +111,41 @@ impl ChainSnapshot {
                 roll_out: roll_out.clone(),
             })
         });
+    }
+
+    /// Has both programs ask what the endpoints ask by now.
+    pub(super) fn filter(&mut self) {
+        let filtering = |program: &Program| {
+            let filtering = program.filtering(&self.endpoints)?;
+            for endpoint in self.endpoints.iter().map(|endpoint| endpoint.id) {
+                let (was, is) = (program.filter_problem(endpoint), filtering.filter_problem(endpoint));
+                if let Some(problem) = is.filter(|_| was != is) {
+                    let (chain, version) = (&self.chain.id, program.version);
+                    tracing::warn!(%chain, %endpoint, version, %problem, "what a filter cannot be asked about passes");
+                }
+            }
+            Some(Arc::new(filtering))
+        };
+        if let Some(filtering) = self.program.as_deref().and_then(filtering) {
+            self.program = Some(filtering);
+        }
+        if let Some(candidate) = &self.candidate
+            && let Some(program) = filtering(&candidate.program)
+        {
+            let roll_out = candidate.roll_out.clone();
+            self.candidate = Some(Arc::new(Candidate { program, roll_out }));
+        }
+    }
+
+    /// Why an endpoint's filter cannot be asked about all that it is for: by the program in force, or the candidate.
+    pub fn filter_problem(&self, endpoint: EndpointId) -> Option<String> {
+        self.programs().find_map(|program| program.filter_problem(endpoint)).map(ToString::to_string)
+    }
+
+    /// The endpoints whose filters cannot be asked about all that they are for.
+    pub fn broken_filters(&self) -> Vec<EndpointId> {
+        let ids = self.endpoints.iter().map(|endpoint| endpoint.id);
+        ids.filter(|id| self.filter_problem(*id).is_some()).collect()
     }
 
     /// Whether members are to be woken at all.

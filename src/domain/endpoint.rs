@@ -1,6 +1,7 @@
 //! Endpoints: where loyalty events go, which of them, and how they leave.
 
 mod auth;
+mod filter;
 mod keys;
 mod pair;
 mod pattern;
@@ -20,6 +21,7 @@ use super::loyalty_event::{EventData, EventType};
 use super::text::{Name, Note};
 
 pub use self::auth::{Auth, BadAuth, ClientCredentials, Credential, Identity};
+pub use self::filter::{BadCondition, Condition, Filter, FilterPart};
 pub use self::keys::{
     BadKeys, CannotEnd, KeyNumber, Keys, NoRotation, OlderKey, Scheme, Signatures, Signers, SigningKey,
 };
@@ -143,6 +145,18 @@ impl Endpoint {
         self.events
             .iter()
             .filter(move |pattern| covers(pattern, kind) || also.is_some_and(|also| covers(pattern, also)))
+    }
+
+    /// Whether its subscription covers this type, as it stands.
+    pub fn subscribes_to(&self, kind: EventType) -> bool {
+        self.events.iter().any(|pattern| pattern.covers(kind, self.dialect))
+    }
+
+    /// Whether its filter means what it meant before.
+    pub fn filters_like(&self, before: &Self) -> bool {
+        self.settings.filter == before.settings.filter
+            && (self.settings.filter.is_none()
+                || self.dialect == before.dialect && self.events == before.events)
     }
 
     /// Whether deliveries leave.

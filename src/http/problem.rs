@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::actors::engine::{EngineError, EventRef};
+use crate::actors::engine::{EngineError, EventRef, FilterProblem};
 use crate::actors::publish::{Diagnostic, PublishError};
 use crate::domain::json::BadJson;
 use crate::domain::refusal::Refused;
@@ -103,6 +103,16 @@ pub enum Problem {
     /// A program that does not check, or whose tests fail. Nothing was published.
     #[error("{} of the program; what is in force stays", counted(.0.len()))]
     DoesNotCheck(Vec<Diagnostic>),
+    /// An endpoint's filter that does not check.
+    #[error("`{field}`: {problem}")]
+    BadFilter {
+        /// Which condition of it.
+        field: String,
+        /// What is wrong and what would be right.
+        problem: String,
+        /// The same at its places.
+        problems: Vec<Diagnostic>,
+    },
     /// One backtest after the other.
     #[error("another backtest is running on this node")]
     BacktestRunning,
@@ -220,6 +230,8 @@ impl Problem {
                 "Correct the body and send the request again."),
             Self::DoesNotCheck(_) => Class::new(S::UNPROCESSABLE_ENTITY, "program_does_not_check",
                 "The program does not check", "Mend each of the problems at its place and send the files again."),
+            Self::BadFilter { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "filter_does_not_check",
+                "The filter does not check", "Correct the condition at its place and send the request again."),
             Self::BacktestRunning => Class::new(S::TOO_MANY_REQUESTS, "backtest_running", "A backtest is running",
                 "Send the same request again after the pause of Retry-After."),
             Self::BacktestTooLarge { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "backtest_too_large",
@@ -255,14 +267,14 @@ impl Problem {
 
     fn at_field(&self) -> Option<&str> {
         match self {
-            Self::InvalidField { field, .. } => Some(field),
+            Self::InvalidField { field, .. } | Self::BadFilter { field, .. } => Some(field),
             _ => None,
         }
     }
 
     fn diagnostics(&self) -> &[Diagnostic] {
         match self {
-            Self::DoesNotCheck(problems) => problems,
+            Self::DoesNotCheck(problems) | Self::BadFilter { problems, .. } => problems,
             _ => &[],
         }
     }
@@ -352,6 +364,11 @@ impl From<EngineError> for Problem {
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
             EngineError::Refused(refused) => Self::Refused(refused),
+            EngineError::BadFilter(bad) => {
+                let problem = bad.to_string();
+                let FilterProblem { field, problems, .. } = *bad;
+                Self::BadFilter { field, problem, problems }
+            }
             EngineError::NoRules(why) => Self::NoRules(why),
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,

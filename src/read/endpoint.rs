@@ -44,6 +44,9 @@ pub struct EndpointView {
     /// How deliveries leave.
     #[serde(flatten)]
     pub settings: Settings,
+    /// Why its filter cannot be asked about all that it is for; that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_problem: Option<String>,
     /// `status`, and when disabled or paused also since when, and why or for how long.
     #[serde(flatten)]
     pub state: EndpointState,
@@ -220,6 +223,7 @@ impl EndpointView {
             signatures: endpoint.keys.signatures(),
             keys: KeyView::all(&endpoint.keys, now),
             settings: endpoint.settings.clone(),
+            filter_problem: None,
             state: endpoint.state.clone(),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,

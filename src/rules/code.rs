@@ -174,7 +174,8 @@ pub(super) struct Code {
     /// The file of each function, for the place of a failure.
     pub(super) function_files: BTreeMap<String, Arc<str>>,
     pub(super) rules: BTreeMap<RuleEvent, Vec<Unit>>,
-    pub(super) heard: Heard,
+    /// The loyalty events on which rules start.
+    pub(super) heard: Kinds,
     pub(super) triggers: BTreeMap<EventType, Vec<Unit>>,
     /// In the order in which they are judged: compound ones last, else by file and line.
     pub(super) segments: Vec<SegmentUnit>,
@@ -182,6 +183,18 @@ pub(super) struct Code {
     pub(super) tiers: Vec<TierUnit>,
     pub(super) tests: Vec<Unit>,
     pub(super) next_tick: NextTick,
+    pub(super) declared: Declared,
+}
+
+/// What the files declare that conditions from elsewhere may mention, as the checker reads it.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// The names of the files.
+    pub(super) files: Vec<Arc<str>>,
+    /// Each with its file and where it begins.
+    pub(super) functions: Vec<(usize, AST, Position)>,
+    /// Those of items that may be mentioned. Empty = any.
+    pub(super) categories: Vec<Name>,
 }
 
 impl Code {
@@ -207,12 +220,13 @@ impl Code {
             functions: Module::new().into(),
             function_files: BTreeMap::new(),
             rules: BTreeMap::new(),
-            heard: Heard::default(),
+            heard: Kinds::default(),
             triggers: BTreeMap::new(),
             segments: Vec::new(),
             tiers: Vec::new(),
             tests: Vec::new(),
             next_tick: NextTick::default(),
+            declared: Declared::default(),
         }
     }
 
@@ -249,26 +263,31 @@ impl Code {
     }
 }
 
-/// The loyalty events on which rules start: most programs have few, and each thing told is looked up here first.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Heard(u128);
+/// Types of loyalty events. Most programs have few rules that start on them, and each thing told is looked up here first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Kinds(u128);
 
-impl Heard {
-    fn by(rules: &BTreeMap<RuleEvent, Vec<Unit>>) -> Self {
+impl FromIterator<EventType> for Kinds {
+    fn from_iter<I: IntoIterator<Item = EventType>>(kinds: I) -> Self {
         const { assert!(EventType::ALL.len() <= u128::BITS as usize) };
-        let bit = |event: &RuleEvent| match event {
-            RuleEvent::Told(kind) => 1 << *kind as u32,
-            RuleEvent::Source(_) | RuleEvent::Tick(_) => 0,
+        Self(kinds.into_iter().fold(0, |all, kind| all | 1 << kind as u32))
+    }
+}
+
+impl Kinds {
+    /// Those on which rules start.
+    fn heard_by(rules: &BTreeMap<RuleEvent, Vec<Unit>>) -> Self {
+        let told = |event: &RuleEvent| match event {
+            RuleEvent::Told(kind) => Some(*kind),
+            RuleEvent::Source(_) | RuleEvent::Tick(_) => None,
         };
-        Self(rules.keys().map(bit).fold(0, |all, bit: u128| all | bit))
+        rules.keys().filter_map(told).collect()
     }
 
-    /// Whether no rule starts on any.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether a rule starts on this.
     pub(super) const fn contains(self, kind: EventType) -> bool {
         self.0 & (1 << kind as u32) != 0
     }
@@ -402,13 +421,18 @@ impl<'a> Builder<'a> {
             constants: module,
             functions: functions.into(),
             function_files,
-            heard: Heard::by(&rules),
+            heard: Kinds::heard_by(&rules),
             rules,
             triggers: maker.grouped(self.triggers, trigger_events, |_| Some(("event", Type::Event))),
             segments: maker.segments(self.segments, segments),
             tiers: maker.tiers(self.tiers, ranks),
             tests: maker.tests(self.tests),
             next_tick: NextTick::default(),
+            declared: Declared {
+                files: self.files.iter().map(|file| file.name.clone()).collect(),
+                functions: self.functions,
+                categories: self.manifest.categories.clone(),
+            },
         })
     }
 

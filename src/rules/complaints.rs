@@ -3,14 +3,14 @@
 use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 
 use super::diagnostic::{Diagnostic, Mistake, Spot};
-use super::split::{KEYWORDS, Piece};
+use super::split::KEYWORDS;
 use super::suggest;
 use super::vocabulary::Type;
 
-/// The parser's complaint in our words.
-pub(super) fn syntax_error(file: &str, text: &str, piece: Piece<'_>, error: &ParseError) -> Diagnostic {
+/// The parser's complaint in our words, about what begins at this byte of the text.
+pub(super) fn syntax_error(file: &str, text: &str, start: usize, error: &ParseError) -> Diagnostic {
     let spot = match error.position() {
-        position if position.is_none() => Spot::of_offset(text, piece.start),
+        position if position.is_none() => Spot::of_offset(text, start),
         position => Spot::of_position(text, position),
     };
     let context = Context::of(&spot);
@@ -106,7 +106,7 @@ fn instead_of(word: &str) -> Option<&'static str> {
         "<>" | "=/=" | "≠" => "write `!=`",
         "=>" | "≥" => "write `>=`",
         "=<" | "≤" => "write `<=`",
-        "===" | "is" | "equals" | "Is" | "IS" => "to compare, write `==`",
+        "=" | "===" | "is" | "equals" | "Is" | "IS" => "to compare, write `==`",
         "!==" => "write `!=`",
         "elseif" | "elsif" | "elif" => "write `else if`",
         "If" | "IF" => "write `if`, in small letters",

@@ -237,6 +237,11 @@ impl Excerpt {
         find().map_or_else(Self::default, |text| Self::of(file, text))
     }
 
+    /// A file that is nothing but a condition.
+    pub(super) fn of_all(file: &str) -> Self {
+        Self::of(file, file)
+    }
+
     /// A part of a file.
     fn of(file: &str, text: &str) -> Self {
         let begin = text.as_ptr().addr() - file.as_ptr().addr();

@@ -11,7 +11,8 @@
 //!
 //! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
 //! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
-//! again could not bring the forward back, because its loyalty events are already told.
+//! again could not bring the forward back, because its loyalty events are already told. Filters of endpoints see the same;
+//! one that fails lets the event pass ([`super::filter`]).
 
 use std::sync::Arc;
 
@@ -201,12 +202,13 @@ fn finish(
     let mut purse = draft.purse(&program.terms, draft.coupon_time());
     let mut commit = draft.finish(frame);
     let (forwards, failures) = ask_triggers(program, &commit, &foresight, &mut purse, minutes);
+    let unasked = address(program, endpoints, (&mut commit, &forwards), (&foresight, &mut purse), minutes);
     let coupons = purse.lacks();
     if !coupons.is_empty() {
         return Err(Undecided::Lacks(Wanted { coupons, ..Wanted::default() }.into()));
     }
-    address(endpoints, &mut commit, &forwards);
-    report(&mut commit, failures);
+    report(&mut commit, TRIGGER, failures);
+    report(&mut commit, FILTER, unasked);
     Ok((commit, forwards))
 }
 
@@ -257,10 +259,11 @@ fn send_out(
     minutes: &mut Minutes,
 ) -> Vec<Vec<Name>> {
     // Without a member there is nothing that would have to be looked up.
-    let mut purse = Purse::default();
-    let (forwards, failures) = ask_triggers(program, commit, &Foresight::Nothing, &mut purse, minutes);
-    address(endpoints, commit, &forwards);
-    report(commit, failures);
+    let (mut purse, foresight) = (Purse::default(), Foresight::Nothing);
+    let (forwards, failures) = ask_triggers(program, commit, &foresight, &mut purse, minutes);
+    let unasked = address(program, endpoints, (commit, &forwards), (&foresight, &mut purse), minutes);
+    report(commit, TRIGGER, failures);
+    report(commit, FILTER, unasked);
     forwards
 }
 
@@ -476,14 +479,29 @@ fn gives_nothing(
     }))
 }
 
-/// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to.
-/// Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
-fn address(endpoints: &[Arc<Endpoint>], commit: &mut Commit, forwards: &[Vec<Name>]) {
-    let Some(first) = commit.events.first() else { return };
+/// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to, unless
+/// its filter says otherwise. Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
+/// Answers which filters failed.
+fn address(
+    program: &Program,
+    endpoints: &[Arc<Endpoint>],
+    (commit, forwards): (&mut Commit, &[Vec<Name>]),
+    (foresight, purse): (&Foresight, &mut Purse),
+    minutes: &mut Minutes,
+) -> Vec<RuleFailure> {
+    let Some(first) = commit.events.first() else { return Vec::new() };
     let cause = first.id.ulid();
-    let mut deliveries = Vec::new();
+    let (mut deliveries, mut failures) = (Vec::new(), Vec::new());
     for (event, tags) in commit.events.iter().zip(forwards) {
+        let mut run = None;
         for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event, tags)) {
+            if let Some(filter) = program.filter(endpoint, event.kind()) {
+                let look = || seen(program, commit, event, foresight);
+                let run = run.get_or_insert_with(|| Run::new(program, look(), std::mem::take(purse)));
+                if !passes(run, (endpoint, filter), event, minutes, &mut failures) {
+                    continue;
+                }
+            }
             deliveries.push(NewDelivery {
                 id: DeliveryId::derived(cause, deliveries.len() as u32),
                 endpoint: endpoint.id,
@@ -492,8 +510,48 @@ fn address(endpoints: &[Arc<Endpoint>], commit: &mut Commit, forwards: &[Vec<Nam
                 due_at: commit.decided_at,
             });
         }
+        if let Some(run) = run {
+            *purse = run.end();
+        }
     }
     commit.deliveries = deliveries;
+    failures
+}
+
+/// Whether an endpoint's filter lets an event pass. One that fails does, and is noted once.
+fn passes(
+    run: &mut Run<'_>,
+    (endpoint, filter): (&Endpoint, &Unit),
+    event: &LoyaltyEvent,
+    minutes: &mut Minutes,
+    failures: &mut Vec<RuleFailure>,
+) -> bool {
+    let outcome = run.condition(filter);
+    minutes.filter(event, (endpoint.id, filter), &outcome);
+    match outcome {
+        Ok(judged) => judged.holds(),
+        Err(failure) => {
+            if failures.iter().all(|known| known.rule != failure.rule) {
+                failures.push(failure);
+            }
+            true
+        }
+    }
+}
+
+/// What triggers and filters see of a loyalty event.
+fn seen(
+    program: &Program,
+    commit: &Commit,
+    event: &LoyaltyEvent,
+    foresight: &Foresight,
+) -> impl Iterator<Item = (&'static str, Dynamic)> + use<> {
+    let zone = program.schedule.timezone;
+    let today = event.at.with_timezone(&zone).date_naive();
+    let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
+    let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
+    let view = EventView::new(event.clone(), Moment::new(event.at, zone));
+    member.into_iter().chain([("event", Dynamic::from(view))])
 }
 
 fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bool {
@@ -516,14 +574,9 @@ fn ask_triggers(
     if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
         return (forwards, failures);
     }
-    let zone = program.schedule.timezone;
     for (event, tags) in commit.events.iter().zip(&mut forwards) {
         let Some(units) = triggers.get(&event.kind()) else { continue };
-        let today = event.at.with_timezone(&zone).date_naive();
-        let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
-        let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
-        let view = EventView::new(event.clone(), Moment::new(event.at, zone));
-        let variables = member.into_iter().chain([("event", Dynamic::from(view))]);
+        let variables = seen(program, commit, event, foresight);
         let mut run = Run::new(program, variables, std::mem::take(purse));
         for unit in units.iter().filter(|unit| unit.starts_on(&event.data)) {
             let outcome = run.trigger(unit);
@@ -539,15 +592,20 @@ fn ask_triggers(
     (forwards, failures)
 }
 
-fn report(commit: &mut Commit, failures: Vec<RuleFailure>) {
+/// What failed, and what was done then.
+type Failed = (&'static str, &'static str);
+const TRIGGER: Failed = ("trigger", "nothing was forwarded");
+const FILTER: Failed = ("the filter of", "it was delivered");
+
+fn report(commit: &mut Commit, (what, so): Failed, failures: Vec<RuleFailure>) {
     let chain = &commit.chain;
-    for RuleFailure { rule, at, error, .. } in failures {
+    for RuleFailure { rule: name, at, error, .. } in failures {
         let Some(change) = &mut commit.source else {
-            tracing::warn!(%chain, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
+            tracing::warn!(%chain, at, error, "{what} {name} failed; {so}");
             continue;
         };
         let (source, key) = (change.id, &change.event.key);
-        tracing::warn!(%chain, %source, %key, trigger = rule, at, error, "a trigger failed; nothing was forwarded");
-        change.receipt.notes.push(format!("trigger \"{rule}\" failed at {at}: {error}").into());
+        tracing::warn!(%chain, %source, %key, at, error, "{what} {name} failed; {so}");
+        change.receipt.notes.push(format!("{what} \"{name}\" failed at {at}: {error}; {so}").into());
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::text::{Name, Note};
 
 use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
 use super::program::Program;
-use super::verdict::{RuleVerdict, TierVerdict, TriggerVerdict, Verdict};
+use super::verdict::{FilterVerdict, RuleVerdict, TierVerdict, TriggerVerdict, Verdict};
 
 /// What would happen. Ids in it are made up: nothing of that name is stored.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,8 @@ pub struct Forecast {
     tiers: Vec<TierVerdict>,
     /// Every trigger on each of the loyalty events.
     triggers: Vec<TriggerVerdict>,
+    /// Every filter of an endpoint that was asked about one of them.
+    filters: Vec<FilterVerdict>,
     /// The loyalty events.
     events: Vec<Box<RawValue>>,
     /// What would be sent, and to whom.
@@ -114,6 +116,7 @@ impl Forecast {
             rules: minutes.rules,
             tiers: minutes.tiers,
             triggers: minutes.triggers,
+            filters: minutes.filters,
         }
     }
 
@@ -141,6 +144,7 @@ impl Forecast {
             rules: Vec::new(),
             tiers: Vec::new(),
             triggers: Vec::new(),
+            filters: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),
         }

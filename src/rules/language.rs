@@ -23,7 +23,7 @@ use crate::domain::segment::SegmentType;
 pub(super) use super::complaints::failure;
 use super::complaints::{instead_of_clause, stray, syntax_error};
 use super::diagnostic::{Diagnostic, Mistake, Spot};
-use super::split::{Keyword, ONLY_DECLARATIONS, Piece};
+use super::split::{self, Keyword, ONLY_DECLARATIONS, Piece};
 use super::testing;
 
 /// A declaration as parsed.
@@ -287,13 +287,31 @@ pub(super) fn parse(
         _ => ("", piece.text),
     };
     let padded = format!("{}{}{word}{rest}", "\n".repeat(lines_before), " ".repeat(columns_before));
-    let ast = engine.compile(padded).map_err(|error| syntax_error(file, text, piece, &error))?;
+    let ast = engine.compile(padded).map_err(|error| syntax_error(file, text, piece.start, &error))?;
     let start = Position::new(lines_before as u16 + 1, columns_before as u16 + 1);
     declaration(ast, piece.keyword, start).map_err(|position| {
         let spot = Spot::of_position(text, position.or_else(start));
         let help = stray(&spot);
         Diagnostic::new(Mistake::Syntax, file, spot, ONLY_DECLARATIONS).help(help)
     })
+}
+
+/// Parses what is nothing but a condition.
+pub(super) fn condition(engine: &Engine, file: &str, text: &str) -> Result<Expr, Diagnostic> {
+    split::readable(file, text)?;
+    let ast = engine.compile_expression(text).map_err(|error| {
+        let problem = syntax_error(file, text, 0, &error);
+        let usual = "write one condition; what takes more can be a function of the program".to_owned();
+        let help = problem.help.clone().or(Some(usual));
+        problem.maybe_help(help)
+    })?;
+    match ast.statements() {
+        [Stmt::Expr(condition)] => Ok(Expr::clone(condition)),
+        _ => {
+            let message = "this is no condition";
+            Err(Diagnostic::new(Mistake::Syntax, file, Spot::of_offset(text, 0), message))
+        }
+    }
 }
 
 /// The one declaration of a parsed piece, or the position of what is not part of it.

@@ -59,7 +59,7 @@ impl Maker<'_> {
         let unit = |(file, group): (usize, Group)| {
             let Group { position, name, condition, .. } = group;
             let written = self.excerpt((file, position), &[(WHEN, &[";"])]);
-            self.condition((file, position), name, condition, written)
+            self.condition((file, position), name, condition, written, None)
         };
         let units = groups.into_iter().map(unit).zip(segments);
         let (alone, compound): (Vec<_>, Vec<_>) = units
@@ -76,9 +76,9 @@ impl Maker<'_> {
             let written = self.excerpt(at, &[(WHEN, &[KEEP, ";"])]);
             let keep = keep.map(|keep| {
                 let written = self.excerpt(at, &[(KEEP, &[";"]), (WHEN, &[])]);
-                self.condition(at, name.clone(), keep, written)
+                self.condition(at, name.clone(), keep, written, None)
             });
-            TierUnit { rank, reach: self.condition(at, name, reach, written), keep }
+            TierUnit { rank, reach: self.condition(at, name, reach, written, None), keep }
         };
         let mut tiers: Vec<_> = rungs.into_iter().zip(ranks).map(unit).collect();
         tiers.sort_by_key(|tier| tier.rank);
@@ -89,17 +89,25 @@ impl Maker<'_> {
         blocks.into_iter().map(|(file, block)| self.unit(file, block, None)).collect()
     }
 
+    /// The filter of an endpoint, which has a file for itself.
+    pub(super) fn filter(&self, file: usize, name: Arc<str>, condition: Expr) -> Unit {
+        let written = Excerpt::of_all(&self.files[file].text);
+        let sees = Some(("event", Type::Event));
+        self.condition((file, Position::new(1, 1)), name, condition, written, sees)
+    }
+
     fn excerpt(&self, (file, position): (usize, Position), clauses: &[Clause<'_>]) -> Excerpt {
         Excerpt::of_clause(&self.files[file].text, position, clauses)
     }
 
-    /// A condition that nothing but itself depends on: it does nothing, and reads the member alone.
+    /// A condition that nothing but itself depends on: it does nothing, and reads the member and what else it `sees`.
     fn condition(
         &self,
         (file, position): (usize, Position),
         name: Arc<str>,
         condition: Expr,
         written: Excerpt,
+        sees: Variable,
     ) -> Unit {
         let block = Block {
             position,
@@ -113,7 +121,7 @@ impl Maker<'_> {
             group: None,
             body: Expr::Unit(position),
         };
-        Unit { written, ..self.unit(file, block, None) }
+        Unit { written, ..self.unit(file, block, sees) }
     }
 
     fn unit(&self, file: usize, block: Block, event: Variable) -> Unit {

@@ -13,7 +13,7 @@
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
 //!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
-//!   triggers, deliveries.
+//!   triggers, deliveries. [`filter`] says which of these an endpoint wants.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
 //! - [`verdict`] says why: how rules were judged. `conditions` takes those apart that did not hold, `reads` finds what was read.
@@ -46,6 +46,7 @@ mod emit;
 mod engine;
 mod evaluate;
 mod expectation;
+pub mod filter;
 pub mod folder;
 mod groups;
 mod language;

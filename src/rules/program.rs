@@ -17,6 +17,7 @@ use crate::domain::text::Name;
 use super::code::{Care, Code};
 use super::conduct::Watch;
 use super::diagnostic::{Diagnostic, Mistake};
+use super::filter::Filters;
 use super::manifest::{self, Manifest};
 use super::verdict::Telling;
 
@@ -78,6 +79,8 @@ pub struct Program {
     pub(super) code: Arc<Code>,
     pub(super) telling: Telling,
     pub(super) suspended: Arc<[Suspension]>,
+    /// What endpoints ask about what would go there.
+    pub(super) filters: Arc<Filters>,
     pub(super) watch: Arc<Watch>,
 }
 
@@ -94,6 +97,7 @@ impl Program {
             code: Arc::new(Code::empty()),
             telling: Telling::What,
             suspended: Arc::default(),
+            filters: Arc::default(),
             watch: Arc::default(),
         }
     }
@@ -161,6 +165,7 @@ impl Program {
             code: Arc::new(code),
             telling: Telling::What,
             suspended: Arc::default(),
+            filters: Arc::default(),
             watch: Arc::default(),
         })
     }

@@ -76,10 +76,7 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
             Diagnostic::new(Mistake::TooMany, file, at(0), message).help("split it into several files")
         );
     }
-    if let Some((start, c)) = text.char_indices().find(|(_, c)| is_hidden(*c)) {
-        let message = format!("there is an invisible character here (U+{:04X})", c as u32);
-        return Err(Diagnostic::new(Mistake::Syntax, file, at(start), message).help("delete it"));
-    }
+    readable(file, text)?;
     if text.lines().count() > MAX_LINES {
         let message = format!("the file has more than {MAX_LINES} lines");
         return Err(
@@ -112,6 +109,14 @@ pub(super) fn pieces<'a>(file: &str, text: &'a str) -> Result<Vec<Piece<'a>>, Di
             Err(Diagnostic::new(Mistake::TooMany, file, at(piece.start), message).help("make several of it"))
         }
     }
+}
+
+/// Refuses a text that does not say what it seems to say.
+pub(super) fn readable(file: &str, text: &str) -> Result<(), Diagnostic> {
+    let Some((start, c)) = text.char_indices().find(|(_, c)| is_hidden(*c)) else { return Ok(()) };
+    let message = format!("there is an invisible character here (U+{:04X})", c as u32);
+    let spot = Spot::of_offset(text, start);
+    Err(Diagnostic::new(Mistake::Syntax, file, spot, message).help("delete it"))
 }
 
 /// A case of a `switch` as it is written.

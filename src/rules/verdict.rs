@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::domain::Timestamp;
 use crate::domain::campaign::Closed;
 use crate::domain::effect::{Action, FailureCode, RuleFailure};
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::loyalty_event::LoyaltyEvent;
 use crate::domain::receipt::EffectLine;
 use crate::domain::suspension::Suspension;
@@ -230,6 +230,26 @@ pub struct Reached {
     pub reads: Box<[Value]>,
 }
 
+/// How the filter of an endpoint was judged on one loyalty event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FilterVerdict {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Where its condition stands: `filter`, or `filter["order.*"]`.
+    pub at: Arc<str>,
+    /// The event's type.
+    pub on: &'static str,
+    /// The event.
+    pub event: EventId,
+    /// How.
+    #[serde(flatten)]
+    pub verdict: Verdict<Passed>,
+}
+
+/// An event that an endpoint gets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Passed {}
+
 /// Takes down how rules and triggers are judged, if somebody wants to know why.
 #[derive(Debug, Default)]
 pub(super) struct Minutes {
@@ -241,6 +261,7 @@ pub(super) struct Minutes {
     pub(super) rules: Vec<RuleVerdict>,
     pub(super) triggers: Vec<TriggerVerdict>,
     pub(super) tiers: Vec<TierVerdict>,
+    pub(super) filters: Vec<FilterVerdict>,
 }
 
 impl Minutes {
@@ -285,6 +306,25 @@ impl Minutes {
             tier,
             at,
             verdict: Verdict::of(outcome, |(), reads| Reached { reads }),
+        });
+    }
+
+    /// A filter was judged.
+    pub(super) fn filter(
+        &mut self,
+        event: &LoyaltyEvent,
+        (endpoint, unit): (EndpointId, &Unit),
+        outcome: &Result<Judged<()>, RuleFailure>,
+    ) {
+        if self.telling == Telling::What {
+            return;
+        }
+        self.filters.push(FilterVerdict {
+            endpoint,
+            at: unit.file.clone(),
+            on: event.kind().as_str(),
+            event: event.id,
+            verdict: Verdict::of(outcome, |()| Passed {}),
         });
     }
 

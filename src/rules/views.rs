@@ -20,7 +20,7 @@ use crate::domain::loyalty_event::{
     Absence, EventData, LoyaltyEvent, PointsMoved, SegmentChange, TierInDanger, TierMoved,
 };
 use crate::domain::member::{Member, RiskLevel};
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Points};
 use crate::domain::order::{Back, Order, OrderRecord, Refund, Visit};
 use crate::domain::profile::Attribute;
 use crate::domain::referral::ReferralTold;
@@ -390,6 +390,15 @@ impl EventView {
             | EventData::PointsRedeemed(moved)
             | EventData::PointsReturned(moved) => Some(moved),
             _ => None,
+        }
+    }
+
+    /// How many points it is about, and of which wallet, also where none moved.
+    pub(super) fn amount(&self) -> Option<(Points, &Name)> {
+        match &self.event.data {
+            EventData::PointsPending(waiting) => Some((waiting.amount, &waiting.wallet)),
+            EventData::PointsExpiringSoon(soon) => Some((soon.amount, &soon.wallet)),
+            _ => self.points().map(|moved| (moved.amount, &moved.wallet)),
         }
     }
 

@@ -93,6 +93,8 @@ pub(super) enum Place {
     Trigger,
     Segment,
     Tier,
+    /// What an endpoint asks of the events that would go there.
+    Filter,
     Test,
 }
 

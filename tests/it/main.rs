@@ -22,6 +22,7 @@ mod dry_run;
 mod endpoints;
 mod explained;
 mod failing;
+mod filters;
 mod health;
 mod holdings;
 mod hostile;

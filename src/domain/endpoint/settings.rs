@@ -1,4 +1,4 @@
-//! How deliveries to one endpoint leave: in what order, how many, how fast, and until when.
+//! How deliveries to one endpoint leave: which, in what order, how many, how fast, and until when.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Wording;
+use super::{Filter, Wording};
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::dialect::Dialect;
@@ -121,6 +121,8 @@ fn no_texts(texts: &Arc<Texts>) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Which of the events that would go there do.
+    pub filter: Option<Filter>,
     /// Which deliveries wait for each other.
     pub lane: Lane,
     /// When a failed one is tried again.
@@ -141,6 +143,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            filter: None,
             lane: Lane::None,
             retry: RetryPolicy::default(),
             rate_limit: Some(PerMinute::of(10_000)),

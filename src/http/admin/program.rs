@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{created, found};
 use crate::actors::publish::{ChainReport, Proposal, Published};
 use crate::domain::Timestamp;
+use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
 use crate::domain::text::{Name, Note};
 use crate::http::auth::Caller;
@@ -81,6 +82,8 @@ struct InForce<'a> {
     program: ProgramView<'a>,
     /// Tags that no endpoint carries: what triggers forward there, nobody gets.
     unheard_tags: Vec<Name>,
+    /// Endpoints whose filters do not check with it.
+    broken_filters: Vec<EndpointId>,
 }
 
 /// What is in force now.
@@ -93,6 +96,8 @@ struct PublishedView {
     candidate: Option<i64>,
     /// Tags that no endpoint carries.
     unheard_tags: Vec<Name>,
+    /// Endpoints whose filters do not check with it.
+    broken_filters: Vec<EndpointId>,
 }
 
 /// All campaigns: a program has a few dozen at most.
@@ -118,7 +123,11 @@ pub(in crate::http) async fn get(
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
     let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
     let program = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
-    Ok(HttpResponse::Ok().json(InForce { program, unheard_tags: chain.unheard_tags() }))
+    Ok(HttpResponse::Ok().json(InForce {
+        program,
+        unheard_tags: chain.unheard_tags(),
+        broken_filters: chain.broken_filters(),
+    }))
 }
 
 /// `GET /v1/chains/{chain}/program/campaigns`: what each may give and has given.
@@ -274,6 +283,7 @@ pub(super) fn answer(state: &AppState, chain: &str, published: Published) -> Res
         publication: PublicationView::of(publication),
         candidate: known.candidate.as_ref().map(|tried| tried.roll_out.version),
         unheard_tags: known.unheard_tags(),
+        broken_filters: known.broken_filters(),
     };
     Ok(match published {
         Published::New(publication) => {

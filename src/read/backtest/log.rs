@@ -97,8 +97,8 @@ impl LogFile {
     pub fn plan(&self, chain: Chain, current: Current, candidate: Arc<Program>, range: Range) -> Plan {
         Plan {
             chain,
-            versions: Versions::only(current.program),
-            candidate,
+            versions: Versions::only(current.program.asking(&current.endpoints)),
+            candidate: Arc::new(Program::clone(&candidate).asking(&current.endpoints)),
             since: range.since,
             until: range.until.or(self.last).unwrap_or(range.now).min(range.now),
             endpoints: current.endpoints,

@@ -101,14 +101,17 @@ impl Stored {
         candidate: Candidate,
         range: Range,
     ) -> Result<(Plan, Self), BacktestFailure> {
-        let (plan, this) = Self::again(store, readers, chain, range.now)?;
+        let (chain, this) = Self::begin(store, readers, chain)?;
         let is_current = range.until.is_none_or(|until| until >= range.now);
+        let endpoints = this.endpoints()?;
         let plan = Plan {
-            candidate: this.candidate(&plan.chain, candidate)?,
+            versions: this.versions(&chain, endpoints.clone())?,
+            candidate: Arc::new(this.candidate(&chain, candidate)?.asking(&endpoints)),
             since: range.since,
             until: range.until.unwrap_or(range.now).min(range.now),
-            endpoints: this.endpoints()?,
-            ..plan
+            endpoints,
+            foresight: this.foresight()?,
+            chain,
         };
         Ok((plan, Self { is_current, ..this }))
     }
@@ -120,11 +123,17 @@ impl Stored {
         chain: &ChainId,
         until: Timestamp,
     ) -> Result<(Plan, Self), BacktestFailure> {
+        let (chain, this) = Self::begin(store, readers, chain)?;
+        // Nobody is to be told anything.
+        let versions = this.versions(&chain, Vec::new())?;
+        let plan = Plan::again(chain, versions, this.foresight()?, until);
+        Ok((plan, this))
+    }
+
+    fn begin(store: Store, readers: Readers, chain: &ChainId) -> Result<(Chain, Self), BacktestFailure> {
         let this = Self { store, readers, chain: chain.clone(), is_current: false };
         let found = this.read(|conn| store::chain::get(conn, chain))?;
-        let chain = found.ok_or(BacktestFailure::NoChain)?;
-        let plan = Plan::again(chain.clone(), this.versions(&chain)?, this.foresight()?, until);
-        Ok((plan, this))
+        Ok((found.ok_or(BacktestFailure::NoChain)?, this))
     }
 
     fn read<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -134,7 +143,7 @@ impl Stored {
         }
     }
 
-    fn versions(&self, chain: &Chain) -> Result<Versions, StoreError> {
+    fn versions(&self, chain: &Chain, endpoints: Vec<Arc<Endpoint>>) -> Result<Versions, StoreError> {
         let mut published = Vec::new();
         let mut before = None;
         loop {
@@ -152,10 +161,11 @@ impl Stored {
             roll_outs.extend(page);
         }
         let (store, chain) = (self.store.clone(), chain.clone());
-        Ok(Versions::new(published, move |version| load(&store, &chain, version)).beside(roll_outs))
+        let load = move |version| load(&store, &chain, version).map(|program| program.asking(&endpoints));
+        Ok(Versions::new(published, load).beside(roll_outs))
     }
 
-    fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Arc<Program>, BacktestFailure> {
+    fn candidate(&self, chain: &Chain, candidate: Candidate) -> Result<Program, BacktestFailure> {
         let program = match candidate {
             Candidate::Files(sources) => Program::load(&sources, chain, 0),
             Candidate::Version(version) => {
@@ -166,7 +176,7 @@ impl Stored {
                 Program::load_published(&sources, chain, 0)
             }
         };
-        Ok(Arc::new(program.map_err(BacktestFailure::DoesNotCheck)?))
+        program.map_err(BacktestFailure::DoesNotCheck)
     }
 
     fn endpoints(&self) -> Result<Vec<Arc<Endpoint>>, StoreError> {

@@ -18,6 +18,18 @@ const POINTS: &[EventType] = &[
     PointsRedeemed,
     PointsReturned,
 ];
+/// Also those of which none moved.
+const AMOUNTS: &[EventType] = &[
+    PointsEarned,
+    PointsDeducted,
+    PointsClawedBack,
+    PointsPending,
+    PointsExpired,
+    PointsExpiringSoon,
+    PointsAdjusted,
+    PointsRedeemed,
+    PointsReturned,
+];
 const COUPONS: &[EventType] =
     &[CouponAssigned, CouponReserved, CouponReleased, CouponUsed, CouponReverted, CouponWithdrawn];
 const REDEMPTIONS: &[EventType] = &[
@@ -69,8 +81,8 @@ pub(super) fn words(author: &mut Author) {
         .says("Its type, such as `points.earned`.");
     author.property("at", Type::Moment, |e: &mut EventView| e.at).says("When it happened.");
     author
-        .property("amount", Type::Whole, |e: &mut EventView| e.points().map_or(0, |moved| moved.amount.0))
-        .events(POINTS)
+        .property("amount", Type::Whole, |e: &mut EventView| e.amount().map_or(0, |(amount, _)| amount.0))
+        .events(AMOUNTS)
         .never_negative()
         .says("How many points, always a positive number.");
     author
@@ -81,11 +93,11 @@ pub(super) fn words(author: &mut Author) {
         .says("The wallet's balance after it.");
     author
         .property("wallet", Type::Text, |e: &mut EventView| {
-            Text::from(e.points().map_or("", |moved| &moved.wallet))
+            Text::from(e.amount().map_or("", |(_, wallet)| wallet))
         })
         .role(Role::Wallet)
-        .events(POINTS)
-        .says("The wallet that they moved in.");
+        .events(AMOUNTS)
+        .says("The wallet that they are in.");
     author
         .property("coupon_book", Type::Text, |e: &mut EventView| Text::from(e.coupon_book()))
         .role(Role::CouponBook)

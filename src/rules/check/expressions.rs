@@ -441,6 +441,7 @@ pub(super) const fn in_words(place: Place) -> &'static str {
         Place::Trigger => "a `trigger`",
         Place::Segment => "a `segment`",
         Place::Tier => "a `tier`",
+        Place::Filter => "a filter",
         Place::Test => "a `test`",
     }
 }

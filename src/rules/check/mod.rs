@@ -302,6 +302,26 @@ impl<'a> Checker<'a> {
         self.block(block);
     }
 
+    /// Checks a filter, asked about loyalty events of this type; gives what is wrong with it. What is wrong with the rest
+    /// is not said.
+    pub(super) fn filter(&mut self, file: usize, condition: &Expr, event: EventType) -> Vec<Diagnostic> {
+        // What was said of one type may hold for the next.
+        self.problems.clear();
+        self.calls.clear();
+        self.enter(file, Place::Filter, Some(event));
+        if event.is_about_member() {
+            self.variable("member", Type::Member);
+        }
+        self.variable("event", Type::Event);
+        self.condition(condition, "the filter");
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Takes note of segments that were checked before.
+    pub(super) fn know_segments(&mut self, names: Vec<String>) {
+        self.segment_names = names;
+    }
+
     /// Checks the bodies of functions. Their parameters can be anything.
     pub(super) fn functions(&mut self) {
         for at in 0..self.functions.len() {

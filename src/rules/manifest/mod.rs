@@ -123,6 +123,11 @@ impl Manifest {
         (manifest, problems)
     }
 
+    /// What a program declares that is in force, to check by what is not of its files.
+    pub(super) fn declaring(terms: Terms, endpoints: Vec<Name>, categories: Vec<Name>) -> Self {
+        Self { terms, endpoints, categories, is_whole: true, ..Self::readable_of("").0 }
+    }
+
     /// Complains when the manifest belongs to a chain with another calendar or currency: balances and windows depend
     /// on them, so neither can change under a running chain.
     pub(super) fn agree(&self, chain: &Chain) -> Vec<Diagnostic> {

@@ -10,6 +10,7 @@ mod check;
 mod coupons;
 mod decide;
 mod documents;
+mod filters;
 mod harvest;
 mod hostile;
 mod lifecycle;

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::filter::FilterBody;
 use crate::actors::outbound::check_identity;
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{
-    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Keys, Lane, PerMinute, Secret, Settings,
-    Signatures, Texts, TimeoutS, Wording,
+    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Keys, Lane, PerMinute, Secret,
+    Settings, Signatures, Texts, TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
@@ -38,6 +39,8 @@ pub(super) struct EndpointBody {
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
     tags: Option<Vec<Name>>,
+    #[serde(deserialize_with = "clearable")]
+    filter: Option<Option<FilterBody>>,
     lane: Option<Lane>,
     retry: Option<RetryPolicy>,
     #[serde(deserialize_with = "clearable")]
@@ -57,6 +60,7 @@ pub(super) struct Change {
     events: Option<Vec<EventPattern>>,
     /// A pair of keys is made of it, if one is wanted.
     seed: [u8; 32],
+    filter: Option<Option<Filter>>,
     rest: EndpointBody,
 }
 
@@ -74,7 +78,7 @@ pub(super) fn new(state: &AppState, chain: ChainId, said: EndpointBody) -> Resul
 
 impl EndpointBody {
     /// Checks what is to be changed about this endpoint.
-    pub(super) fn read(self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
+    pub(super) fn read(mut self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
         if self.secret.is_some() {
             return Err(Problem::field("secret", "is changed by `POST …/rotate_secret`"));
         }
@@ -92,7 +96,9 @@ impl EndpointBody {
         }
         self.texts.iter().flatten().try_for_each(|(kind, text)| check_text(*kind, text, dialect))?;
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
-        Ok(Change { url, events, seed: random_bytes()?, rest: self })
+        let read = |said: Option<FilterBody>| said.map(|said| said.read(dialect)).transpose();
+        let filter = self.filter.take().map(read).transpose()?;
+        Ok(Change { url, events, filter, seed: random_bytes()?, rest: self })
     }
 }
 
@@ -104,7 +110,7 @@ impl Change {
 
     /// Makes the change.
     pub(super) fn apply(self, endpoint: &mut Endpoint) {
-        let Self { url, events, seed, rest } = self;
+        let Self { url, events, filter: wanted, seed, rest } = self;
         replace(&mut endpoint.url, url);
         replace(&mut endpoint.events, events);
         replace(&mut endpoint.dialect, rest.dialect);
@@ -115,8 +121,9 @@ impl Change {
         if let Some(signatures) = rest.signatures {
             endpoint.keys.sign_with(signatures, seed);
         }
-        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
+        let Settings { filter, lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
             &mut endpoint.settings;
+        replace(filter, wanted);
         replace(lane, rest.lane);
         replace(retry, rest.retry);
         replace(rate_limit, rest.rate_limit);

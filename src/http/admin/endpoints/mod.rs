@@ -1,6 +1,7 @@
 //! Endpoints: where loyalty events go.
 
 mod config;
+mod filter;
 pub(in crate::http) mod health;
 pub(in crate::http) mod recover;
 mod secrets;
@@ -49,7 +50,7 @@ pub(in crate::http) async fn create(
     let made = state.engine.create_endpoint(endpoint).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
     let secret = made.keys.newest().secret.reveal();
-    Ok(created(location, &NewEndpointView { view: view(&state, &made), secret }))
+    Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret }))
 }
 
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
@@ -64,6 +65,7 @@ pub(in crate::http) async fn list(
     query.finish()?;
     let now = state.engine.clock().now();
     let mut views = state.reader.endpoints(chain.chain.id.clone(), &chain.endpoints, now).await?;
+    views.iter_mut().for_each(|view| view.filter_problem = chain.filter_problem(view.id));
     views.sort_unstable_by_key(|view| std::cmp::Reverse(view.id));
     Ok(HttpResponse::Ok().json(wanted.of_all(views, |view| view.id, |view| view.id.to_string())))
 }
@@ -78,7 +80,7 @@ pub(in crate::http) async fn get(
 }
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description,
-/// the rate limit and `auth`.
+/// the rate limit, the filter and `auth`.
 pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
@@ -106,8 +108,12 @@ fn known(
     chain.endpoints.iter().find(|known| known.id == wanted).cloned().ok_or(Problem::NotFound(WHAT))
 }
 
+/// An endpoint, how its receiver does, and what is wrong with its filter by now.
 async fn show(state: &AppState, endpoint: &Endpoint) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(state.reader.endpoint(endpoint, state.engine.clock().now()).await?))
+    let chain = state.engine.known_chain(endpoint.chain.as_str())?;
+    let view = state.reader.endpoint(endpoint, state.engine.clock().now()).await?;
+    let view = EndpointView { filter_problem: chain.filter_problem(endpoint.id), ..view };
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.

@@ -7,6 +7,7 @@ mod files;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::domain::endpoint::{Condition, Filter};
 use bodies::{BODIES, HARMLESS};
 use files::files;
 
@@ -80,6 +81,40 @@ fn every_hostile_file_ends_in_bounded_time() {
     assert!(files.len() >= 300);
     for (name, text) in files {
         survive(&name, &text);
+    }
+}
+
+/// Checks a condition as an endpoint's filter, and if it checks, asks it. Says whether it let everything pass.
+fn filter(text: &str) -> bool {
+    let mut hostile = Endpoint::clone(&decide::endpoint(1, &["visit.*"], &[]));
+    let Ok(condition) = Condition::try_from(text.to_owned()) else { return true };
+    hostile.settings.filter = Some(Filter::All(condition));
+    let endpoints = vec![Arc::new(hostile)];
+    let begun = Instant::now();
+    let program = program("const N = 1;\nfn f(x) { x }").filtering(&endpoints).unwrap();
+    assert!(begun.elapsed() < LOAD_LIMIT, "{text}: checking took {:?}", begun.elapsed());
+    if let Some(problem) = program.filter_problem(endpoints[0].id) {
+        assert!(problem.problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1), "{problem}");
+    }
+    let begun = Instant::now();
+    let mut life = Life { endpoints, ..Life::new(program) };
+    let commit = life.send(r#"{"type":"visit","data":{"channel":"x"}}"#);
+    assert!(begun.elapsed() < RUN_LIMIT, "{text}: asking took {:?}", begun.elapsed());
+    commit.deliveries.len() == 1
+}
+
+#[test]
+fn every_hostile_filter_ends_as_a_problem_or_fails_and_lets_everything_pass() {
+    for text in BODIES {
+        let bare = text.trim_end_matches(';');
+        let forms = [text.to_string(), bare.to_owned(), format!("{{ {text} }}"), format!("({bare}) == 1")];
+        for form in forms {
+            assert!(filter(&form), "{form}");
+        }
+    }
+    for (_, text) in files() {
+        let end = (0..=Condition::MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        assert!(filter(&text[..end.unwrap()]), "{text}");
     }
 }
 
