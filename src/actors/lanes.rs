@@ -29,7 +29,7 @@ impl Engine {
         let of = chain.clone();
         self.carry_out(async move |engine| {
             let endpoint = engine.endpoint(&of, id)?;
-            engine.0.endpoints.apply(&endpoint);
+            engine.0.endpoints.apply(&endpoint, false);
             Ok(())
         })
         .await

@@ -278,7 +278,11 @@ impl Feed {
             Past::Owed { delivery, status } if which.reopens().contains(&status) => {
                 self.reopen.push(delivery);
             }
-            Past::Owed { status: DeliveryStatus::Pending | DeliveryStatus::Waiting, .. } if which.makes_new() => self.waiting += 1,
+            Past::Owed { status: DeliveryStatus::Pending | DeliveryStatus::Waiting, .. }
+                if which.makes_new() =>
+            {
+                self.waiting += 1
+            }
             Past::Owed { .. } => {}
             Past::NeverOwed { event, kind, member, message } => {
                 if which.makes_new() && endpoint.asked_for(kind, &message) {

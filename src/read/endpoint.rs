@@ -255,7 +255,12 @@ mod tests {
             r#"{"type":"mtls","certificate":"us","key":"hunter2"}"#,
         ] {
             endpoint.auth = serde_json::from_str(auth).unwrap();
-            let json = serde_json::to_string(&EndpointView::new(&endpoint, &Condition::default(), Timestamp::UNIX_EPOCH)).unwrap();
+            let json = serde_json::to_string(&EndpointView::new(
+                &endpoint,
+                &Condition::default(),
+                Timestamp::UNIX_EPOCH,
+            ))
+            .unwrap();
             for secret in ["whsec_", "whsk_", "hunter2"] {
                 assert!(!json.contains(secret), "{json}");
             }

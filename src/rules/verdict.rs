@@ -324,7 +324,7 @@ impl Minutes {
             at: unit.file.clone(),
             on: event.kind().as_str(),
             event: event.id,
-            verdict: Verdict::of(outcome, |()| Passed {}),
+            verdict: Verdict::of(outcome, |(), _| Passed {}),
         });
     }
 

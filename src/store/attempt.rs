@@ -110,7 +110,7 @@ impl AttemptChange {
         let told = outcome.told.as_ref().map(|told| Box::new(CommitRows::of(told)));
         let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
         let ms = was_sent.then_some(attempt.duration_ms);
-        let counted = Counted { number: attempt.number, status, ms };
+        let counted = Counted { number, status, ms };
         Self { row, before, step, condition, told, counted }
     }
 

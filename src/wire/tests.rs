@@ -34,7 +34,11 @@ fn keys(secrets: &[Secret]) -> Keys {
 
 /// What a receiver with the sample's secret gets.
 fn encoded(dialect: Dialect, message: String) -> Result<SignedRequest, Unsendable> {
-    encode(dialect, letter(message), &keys(&[secret()]).signers(now()), now())
+    encoded_letter(dialect, letter(message))
+}
+
+fn encoded_letter(dialect: Dialect, letter: Letter) -> Result<SignedRequest, Unsendable> {
+    encode(dialect, letter, &keys(&[secret()]).signers(now()), now())
 }
 
 fn letter(message: String) -> Letter {
@@ -336,7 +340,7 @@ fn why_it_is_sent_stands_in_a_header_and_never_in_the_body() {
     ] {
         for dialect in Dialect::ALL {
             let news = letter(EventType::PointsEarned.example().to_json());
-            let sent = |letter| encode(*dialect, letter, &[secret()], now()).unwrap();
+            let sent = |letter| encoded_letter(*dialect, letter).unwrap();
             let (usual, request) = (sent(news.clone()), sent(Letter { occasion, ..news }));
             assert_eq!(request.body, usual.body);
             let more: Vec<_> =
@@ -349,7 +353,7 @@ fn why_it_is_sent_stands_in_a_header_and_never_in_the_body() {
 #[test]
 fn a_greeting_says_nothing_to_a_hook_of_its_own() {
     let greeting = Letter { occasion: Occasion::Greeting, ..letter(String::new()) };
-    let request = encode(Dialect::Bubblehouse, greeting, &[secret()], now()).unwrap();
+    let request = encoded_letter(Dialect::Bubblehouse, greeting).unwrap();
     assert_eq!((&*request.body, &*header(&request, "punchcard-test")), ("{}", "true"));
     let token = header(&request, "authorization");
     let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();

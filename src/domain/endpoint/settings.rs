@@ -1,16 +1,16 @@
 //! How deliveries to one endpoint leave: which, in what order, how many, how fast, and until when.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Filter, Wording};
 use crate::domain::delivery::RetryPolicy;
-use crate::domain::loyalty_event::EventType;
 use crate::domain::dialect::Dialect;
+use crate::domain::loyalty_event::EventType;
 
 /// A number between two bounds, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use crate::domain::receipt::SourceStatus;
 use crate::domain::recovery::{Period, Position};
 use crate::domain::text::Key;
 use crate::store::{
-    DbConn, Store, StoreError, coupon, delivery, endpoint_minutes, lane, ledger, loyalty_event, member, recovery,
-    source_event,
+    DbConn, Store, StoreError, coupon, delivery, endpoint_minutes, lane, ledger, loyalty_event, member,
+    recovery, source_event,
 };
 
 /// Remembers the text of what is run.
