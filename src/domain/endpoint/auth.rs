@@ -122,6 +122,10 @@ impl Auth {
             }
             Self::Mtls(Identity { certificate, key }) => {
                 check_pem("certificate", certificate)?;
+                // It is shown.
+                if certificate.contains("PRIVATE KEY") {
+                    return Err(BadAuth { field: "certificate", problem: "must not hold the key as well" });
+                }
                 check_pem("key", &key.0)
             }
         }
@@ -171,6 +175,16 @@ mod tests {
                 Some("scope"),
             ),
             (r#"{"type":"mtls","certificate":"x","key":"-----BEGIN PRIVATE KEY-----"}"#.to_owned(), Some("certificate")),
+            (
+                r#"{"type":"mtls","certificate":"-----BEGIN PRIVATE KEY-----","key":"-----BEGIN PRIVATE KEY-----"}"#
+                    .to_owned(),
+                Some("certificate"),
+            ),
+            (
+                r#"{"type":"mtls","certificate":"-----BEGIN CERTIFICATE-----","key":"-----BEGIN PRIVATE KEY-----"}"#
+                    .to_owned(),
+                None,
+            ),
         ] {
             let auth: Auth = serde_json::from_str(&said).unwrap();
             assert_eq!(auth.check().err().map(|bad| bad.field), field, "{said}");
