@@ -149,15 +149,19 @@ pub fn list(
     query.load(conn)?.into_iter().map(RecoveryRow::read).collect()
 }
 
-/// Those of a chain that run.
-pub fn running(conn: &mut DbConn, chain: &ChainId) -> Result<Vec<Recovery>, StoreError> {
+/// Those that run, of all chains.
+pub fn running(conn: &mut DbConn) -> Result<Vec<(ChainId, Recovery)>, StoreError> {
     let rows = recoveries::table
-        .filter(recoveries::chain.eq(chain.as_str()))
         .filter(recoveries::ended_at.is_null())
         .select(RecoveryRow::as_select())
-        .order(recoveries::endpoint)
+        .order((recoveries::chain, recoveries::endpoint))
         .load(conn)?;
-    rows.into_iter().map(RecoveryRow::read).collect()
+    rows.into_iter()
+        .map(|row| {
+            let chain = Row { table: "recoveries", id: &row.id }.parse("chain", &row.chain)?;
+            Ok((chain, row.read()?))
+        })
+        .collect()
 }
 
 /// Stops one, if it runs.
@@ -417,7 +421,8 @@ fn events(
     after: Option<EventId>,
 ) -> Result<Page, StoreError> {
     // Right before the first that may have been committed in the period.
-    let before = || EventId::new(Ulid(ulid_at(period.since() - LATE).0.saturating_sub(1)));
+    let since = period.since().checked_sub_signed(LATE).unwrap_or_default();
+    let before = || EventId::new(Ulid(ulid_at(since).0.saturating_sub(1)));
     let rows: Vec<EventRow> = loyalty_events::table
         .filter(loyalty_events::chain.eq(endpoint.chain.as_str()))
         .filter(loyalty_events::id.gt(after.unwrap_or_else(before).to_string()))
