@@ -123,7 +123,8 @@ impl Engine {
         id: RecoveryId,
     ) -> Result<Recovery, EngineError> {
         let (of, now) = (chain.clone(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::recovery::stop(conn, &of, endpoint, id, now)).await?;
+        let stop = move |conn: &mut _, _: &_| store::recovery::stop(conn, &of, endpoint, Some(id), now);
+        self.0.journal.run(stop).await?;
         self.known_recovery(chain, endpoint, id).await
     }
 
@@ -162,7 +163,7 @@ impl Engine {
             let went = self.go_on(&chain, &recovery, waits).await.unwrap_or_else(|error| {
                 let (recovery, error) = (recovery.id, &error as &dyn std::error::Error);
                 tracing::error!(%chain, %recovery, error, "a recovery does not go on; it is tried again");
-                Pace::Waiting
+                Pace::Idle
             });
             pace = pace.max(went);
         }
@@ -179,13 +180,9 @@ impl Engine {
         waits: &mut Waits,
     ) -> Result<Pace, EngineError> {
         let Progress::Running(position) = recovery.progress else { return Ok(Pace::Idle) };
-        let Ok(endpoint) = self.endpoint(chain, recovery.endpoint) else {
-            self.stop_recovery(chain, recovery.endpoint, recovery.id).await?;
-            return Ok(Pace::Moved);
-        };
-        if !endpoint.is_enabled() {
-            return Ok(Pace::Idle);
-        }
+        // Another node may know an endpoint that this one does not know yet.
+        let endpoint = self.endpoint(chain, recovery.endpoint).ok().filter(|known| known.is_enabled());
+        let Some(endpoint) = endpoint else { return Ok(Pace::Idle) };
         let now = self.0.clock.now();
         let Some(room) = self.room(&endpoint, now, (recovery.id, waits)).await? else {
             return Ok(Pace::Waiting);

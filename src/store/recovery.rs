@@ -164,22 +164,30 @@ pub fn running(conn: &mut DbConn) -> Result<Vec<(ChainId, Recovery)>, StoreError
         .collect()
 }
 
-/// Stops one, if it runs.
+/// Stops the one of an endpoint that runs; with an id, if it is that one.
 pub fn stop(
     conn: &mut DbConn,
     chain: &ChainId,
     endpoint: EndpointId,
-    id: RecoveryId,
+    id: Option<RecoveryId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    diesel::update(recoveries::table.find((chain.as_str(), endpoint.to_string(), id.to_string())))
-        .filter(recoveries::ended_at.is_null())
-        .set((
-            recoveries::state.eq(STOPPED),
-            recoveries::position.eq(None::<String>),
-            recoveries::ended_at.eq(now.timestamp_micros()),
-        ))
-        .execute(conn)?;
+    let running = recoveries::table
+        .filter(recoveries::chain.eq(chain.as_str()))
+        .filter(recoveries::endpoint.eq(endpoint.to_string()))
+        .filter(recoveries::ended_at.is_null());
+    let ids: Vec<String> = running.select(recoveries::id).load(conn)?;
+    let these = ids.into_iter().filter(|known| id.is_none_or(|id| id.to_string() == *known));
+    for known in these {
+        diesel::update(recoveries::table.find((chain.as_str(), endpoint.to_string(), known)))
+            .filter(recoveries::ended_at.is_null())
+            .set((
+                recoveries::state.eq(STOPPED),
+                recoveries::position.eq(None::<String>),
+                recoveries::ended_at.eq(now.timestamp_micros()),
+            ))
+            .execute(conn)?;
+    }
     Ok(())
 }
 
