@@ -171,7 +171,11 @@ impl Engine {
     async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
         let endpoint = self.endpoint(chain, id)?;
         let (of, now) = (chain.clone(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::endpoint::delete(conn, &of, id, now)).await?;
+        let delete = move |conn: &mut _, _: &_| {
+            store::endpoint::delete(conn, &of, id, now)?;
+            store::recovery::stop(conn, &of, id, None, now)
+        };
+        self.0.journal.run(delete).await?;
         self.reconfigure(chain, |snapshot| {
             snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
         })?;

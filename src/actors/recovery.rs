@@ -35,9 +35,9 @@ const LEAST_FED: usize = 16;
 /// What became of a look at the recoveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pace {
-    /// None runs.
+    /// None runs, but perhaps of endpoints that are disabled.
     Idle,
-    /// They wait until their endpoints have less to do, or are enabled.
+    /// They wait until their endpoints have less to do.
     Waiting,
     /// At least one went on.
     Moved,
@@ -123,7 +123,8 @@ impl Engine {
         id: RecoveryId,
     ) -> Result<Recovery, EngineError> {
         let (of, now) = (chain.clone(), self.0.clock.now());
-        self.0.journal.run(move |conn, _| store::recovery::stop(conn, &of, endpoint, id, now)).await?;
+        let stop = move |conn: &mut _, _: &_| store::recovery::stop(conn, &of, endpoint, Some(id), now);
+        self.0.journal.run(stop).await?;
         self.known_recovery(chain, endpoint, id).await
     }
 
@@ -158,16 +159,13 @@ impl Engine {
     /// Has every recovery go on by one feed, if its endpoint has little to do.
     pub(super) async fn recover(&self, waits: &mut Waits) -> Result<Pace, EngineError> {
         let mut pace = Pace::Idle;
-        for snapshot in self.chains() {
-            let (of, chain) = (snapshot.chain.id.clone(), &snapshot.chain.id);
-            for recovery in self.0.store.read(move |conn| store::recovery::running(conn, &of)).await? {
-                let went = self.go_on(chain, &recovery, waits).await.unwrap_or_else(|error| {
-                    let (recovery, error) = (recovery.id, &error as &dyn std::error::Error);
-                    tracing::error!(%chain, %recovery, error, "a recovery does not go on; it is tried again");
-                    Pace::Waiting
-                });
-                pace = pace.max(went);
-            }
+        for (chain, recovery) in self.0.store.read(|conn| store::recovery::running(conn)).await? {
+            let went = self.go_on(&chain, &recovery, waits).await.unwrap_or_else(|error| {
+                let (recovery, error) = (recovery.id, &error as &dyn std::error::Error);
+                tracing::error!(%chain, %recovery, error, "a recovery does not go on; it is tried again");
+                Pace::Idle
+            });
+            pace = pace.max(went);
         }
         if pace == Pace::Idle {
             waits.clear();
@@ -182,10 +180,9 @@ impl Engine {
         waits: &mut Waits,
     ) -> Result<Pace, EngineError> {
         let Progress::Running(position) = recovery.progress else { return Ok(Pace::Idle) };
-        let Ok(endpoint) = self.endpoint(chain, recovery.endpoint) else {
-            self.stop_recovery(chain, recovery.endpoint, recovery.id).await?;
-            return Ok(Pace::Moved);
-        };
+        // Another node may know an endpoint that this one does not know yet.
+        let endpoint = self.endpoint(chain, recovery.endpoint).ok().filter(|known| known.is_enabled());
+        let Some(endpoint) = endpoint else { return Ok(Pace::Idle) };
         let now = self.0.clock.now();
         let Some(room) = self.room(&endpoint, now, (recovery.id, waits)).await? else {
             return Ok(Pace::Waiting);
@@ -206,9 +203,6 @@ impl Engine {
         now: Timestamp,
         (id, waits): (RecoveryId, &mut Waits),
     ) -> Result<Option<usize>, EngineError> {
-        if !endpoint.is_enabled() {
-            return Ok(None);
-        }
         let (of, most) = (endpoint.clone(), most_due(endpoint));
         let count = move |conn: &mut _| store::recovery::due_count(conn, &of.chain, of.id, now, most);
         let due = self.0.store.read(count).await?;

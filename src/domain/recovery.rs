@@ -275,15 +275,13 @@ impl Feed {
 
     fn take(&mut self, at: Timestamp, what: Past, endpoint: &Endpoint, which: Which) {
         match what {
-            Past::Owed { delivery, status } if which.reopens().contains(&status) => {
-                self.reopen.push(delivery);
-            }
-            Past::Owed { status: DeliveryStatus::Pending | DeliveryStatus::Waiting, .. }
-                if which.makes_new() =>
-            {
-                self.waiting += 1
-            }
-            Past::Owed { .. } => {}
+            Past::Owed { delivery, status } => match status {
+                DeliveryStatus::Pending | DeliveryStatus::Waiting => self.waiting += u64::from(which.makes_new()),
+                DeliveryStatus::Delivered | DeliveryStatus::Failed if which.reopens().contains(&status) => {
+                    self.reopen.push(delivery);
+                }
+                DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Discarded => {}
+            },
             Past::NeverOwed { event, kind, member, message } => {
                 if which.makes_new() && endpoint.asked_for(kind, &message) {
                     self.create.push(Missed { event, member, at });

@@ -151,33 +151,45 @@ pub fn list(
     query.load(conn)?.into_iter().map(RecoveryRow::read).collect()
 }
 
-/// Those of a chain that run.
-pub fn running(conn: &mut DbConn, chain: &ChainId) -> Result<Vec<Recovery>, StoreError> {
+/// Those that run, of all chains.
+pub fn running(conn: &mut DbConn) -> Result<Vec<(ChainId, Recovery)>, StoreError> {
     let rows = recoveries::table
-        .filter(recoveries::chain.eq(chain.as_str()))
         .filter(recoveries::ended_at.is_null())
         .select(RecoveryRow::as_select())
-        .order(recoveries::endpoint)
+        .order((recoveries::chain, recoveries::endpoint))
         .load(conn)?;
-    rows.into_iter().map(RecoveryRow::read).collect()
+    rows.into_iter()
+        .map(|row| {
+            let chain = Row { table: "recoveries", id: &row.id }.parse("chain", &row.chain)?;
+            Ok((chain, row.read()?))
+        })
+        .collect()
 }
 
-/// Stops one, if it runs.
+/// Stops the one of an endpoint that runs; with an id, if it is that one.
 pub fn stop(
     conn: &mut DbConn,
     chain: &ChainId,
     endpoint: EndpointId,
-    id: RecoveryId,
+    id: Option<RecoveryId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    diesel::update(recoveries::table.find((chain.as_str(), endpoint.to_string(), id.to_string())))
-        .filter(recoveries::ended_at.is_null())
-        .set((
-            recoveries::state.eq(STOPPED),
-            recoveries::position.eq(None::<String>),
-            recoveries::ended_at.eq(now.timestamp_micros()),
-        ))
-        .execute(conn)?;
+    let running = recoveries::table
+        .filter(recoveries::chain.eq(chain.as_str()))
+        .filter(recoveries::endpoint.eq(endpoint.to_string()))
+        .filter(recoveries::ended_at.is_null());
+    let ids: Vec<String> = running.select(recoveries::id).load(conn)?;
+    let these = ids.into_iter().filter(|known| id.is_none_or(|id| id.to_string() == *known));
+    for known in these {
+        diesel::update(recoveries::table.find((chain.as_str(), endpoint.to_string(), known)))
+            .filter(recoveries::ended_at.is_null())
+            .set((
+                recoveries::state.eq(STOPPED),
+                recoveries::position.eq(None::<String>),
+                recoveries::ended_at.eq(now.timestamp_micros()),
+            ))
+            .execute(conn)?;
+    }
     Ok(())
 }
 
@@ -430,7 +442,8 @@ fn events(
     after: Option<EventId>,
 ) -> Result<Page, StoreError> {
     // Right before the first that may have been committed in the period.
-    let before = || EventId::new(Ulid(ulid_at(period.since() - LATE).0.saturating_sub(1)));
+    let since = period.since().checked_sub_signed(LATE).unwrap_or_default();
+    let before = || EventId::new(Ulid(ulid_at(since).0.saturating_sub(1)));
     let rows: Vec<EventRow> = loyalty_events::table
         .filter(loyalty_events::chain.eq(endpoint.chain.as_str()))
         .filter(loyalty_events::id.gt(after.unwrap_or_else(before).to_string()))

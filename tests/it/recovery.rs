@@ -12,6 +12,7 @@ use crate::support::{Backend, Receiver, TestApp, on_both_backends, order, visit}
 on_both_backends! {
     a_dry_run_counts_what_the_run_does_and_what_arrives_each_once,
     what_was_fed_before_a_restart_is_not_fed_again_and_nothing_is_left_out,
+    live_traffic_goes_first,
     a_recovery_waits_while_its_endpoint_is_disabled_runs_alone_and_can_be_stopped,
     what_was_committed_late_belongs_to_the_time_of_its_commit,
     who_sends_again_is_said_in_a_header_and_in_the_log,
@@ -152,6 +153,22 @@ async fn what_was_fed_before_a_restart_is_not_fed_again_and_nothing_is_left_out(
     app.stop().await;
 }
 
+async fn live_traffic_goes_first(app: TestApp) {
+    let crm = Receiver::start().await;
+    let (endpoint, _) = app.endpoint(&crm.url, &["order.completed"]).await;
+    crm.answer(vec![abort(); 400]);
+    send_many(&app, "failed", 400, a_meal).await;
+    patch(&app, &endpoint, &json!({ "concurrency": 1 })).await;
+    recover(&app, &endpoint, &json!({ "since": START })).await;
+    app.send(&order("live", "ana", "5.00")).await.expect(200);
+    app.advance(0).await;
+    let arrivals = crm.arrivals().split_off(400);
+    assert_eq!(arrivals.len(), 401);
+    let live = arrivals.iter().position(|a| a.json()["data"]["order_id"] == "live").unwrap();
+    assert!(live < 100, "{live} were sent before it");
+    app.stop().await;
+}
+
 async fn a_recovery_waits_while_its_endpoint_is_disabled_runs_alone_and_can_be_stopped(app: TestApp) {
     let crm = Receiver::start().await;
     let (endpoint, _) = app.endpoint(&crm.url, &["order.completed"]).await;
@@ -250,6 +267,8 @@ async fn what_cannot_be_recovered_is_refused(app: TestApp) {
         let refused = app.post(&path, &body).await.expect(422);
         assert_eq!(refused["field"], field, "{body}: {refused}");
     }
+    let ever = json!({ "since": "-262143-01-01T00:00:00Z", "status": "all", "dry_run": true });
+    assert_eq!(counts(&recover(&app, &endpoint, &ever).await), [0; 4]);
     let nowhere = format!("{CHAIN}/endpoints/{}/recover", "ep_0CKPWHJ8YG0000000000000001");
     app.post(&nowhere, &json!({ "since": START })).await.expect(404);
     let unknown = format!("{CHAIN}/endpoints/{endpoint}/recoveries/rcv_0CKPWHJ8YG0000000000000001");

@@ -86,7 +86,7 @@ on_both! {
         assert_eq!((rest.counts(), rest.next), (Counts::default(), None));
         assert!(store.change(|c| recovery::feed(c, &harvest(), &after, &rest, at(1_003))));
         assert_eq!(of(store, &begun).progress, Progress::Done(at(1_003)));
-        assert_eq!(store.look(|c| recovery::running(c, &harvest())), []);
+        assert_eq!(store.look(|c| recovery::running(c)), []);
     }
 
     fn a_feed_that_a_crash_undoes_leaves_nothing_behind(store) {
@@ -116,8 +116,10 @@ on_both! {
         let taken = store.writer().unwrap().run(|c, _| recovery::insert(c, &harvest(), &other));
         assert!(matches!(taken, Err(StoreError::Taken { .. })), "{taken:?}");
         let stop = |second| {
-            store.change(|c| recovery::stop(c, &harvest(), begun.endpoint, begun.id, at(second)));
+            store.change(|c| recovery::stop(c, &harvest(), begun.endpoint, Some(begun.id), at(second)));
         };
+        store.change(|c| recovery::stop(c, &harvest(), begun.endpoint, Some(other.id), at(1_000)));
+        assert_eq!(of(store, &begun), begun, "it was another one");
         stop(1_001);
         stop(1_002);
         assert_eq!(of(store, &begun).progress, Progress::Stopped(at(1_001)));
@@ -126,6 +128,8 @@ on_both! {
         assert_eq!(listed.iter().map(|one| one.id).collect::<Vec<_>>(), [other.id, begun.id]);
         let feed = found(store, &begun);
         assert!(!store.change(|c| recovery::feed(c, &harvest(), &begun, &feed, at(1_003))), "it was stopped");
+        store.change(|c| recovery::stop(c, &harvest(), endpoint_id(1), None, at(1_004)));
+        assert_eq!(of(store, &other).progress, Progress::Stopped(at(1_004)), "as when its endpoint is deleted");
     }
 
     fn what_is_due_is_counted_so_far(store) {
