@@ -14,6 +14,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |

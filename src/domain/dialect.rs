@@ -44,6 +44,14 @@ dialects! {
     Gustaio = "gustaio",
     /// Bubblehouse's hook `SendEvent1`.
     Bubblehouse = "bubblehouse",
+    /// Sentences in a Slack channel.
+    Slack = "slack",
+    /// Sentences in a Google Chat space.
+    GoogleChat = "google_chat",
+    /// Sentences in a Discord channel.
+    Discord = "discord",
+    /// Our own names and values, without nesting, for automation tools.
+    Flat = "flat",
 }
 
 /// What receivers of a dialect know a loyalty event by.
@@ -65,7 +73,8 @@ impl Dialect {
         let extension = |said: String| Some(SpokenName { said: said.into(), documented: false });
         let word = kind.as_str();
         match self {
-            Self::Standard => None, // documents all
+            // They know all of ours.
+            Self::Standard | Self::Slack | Self::GoogleChat | Self::Discord | Self::Flat => None,
             Self::Guestiq => extension(person(word, "guest").replace('.', "_").to_uppercase()),
             Self::Loyali => extension(person(word, "customer")),
             Self::EventsWebhook => extension(word.replace(['.', '_'], "-")),
@@ -103,17 +112,21 @@ impl Dialect {
         self.documented_name(kind).is_some()
     }
 
+    /// Whether it tells people sentences, which an endpoint may word itself.
+    pub const fn is_worded(self) -> bool {
+        matches!(self, Self::Slack | Self::GoogleChat | Self::Discord)
+    }
+
     /// Whether its receivers take the secret's text for the key, as it is. The others decode it.
     pub const fn is_keyed_by_text(self) -> bool {
-        match self {
-            Self::Standard | Self::EventsWebhook => false,
-            Self::Guestiq | Self::Loyali | Self::Gustaio | Self::Bubblehouse => true,
-        }
+        matches!(self, Self::Guestiq | Self::Loyali | Self::Gustaio | Self::Bubblehouse)
     }
 
     const fn documented_name(self, kind: EventType) -> Option<&'static str> {
         match self {
-            Self::Standard => Some(kind.as_str()),
+            Self::Standard | Self::Slack | Self::GoogleChat | Self::Discord | Self::Flat => {
+                Some(kind.as_str())
+            }
             Self::Guestiq => guestiq(kind),
             Self::Loyali => loyali(kind),
             Self::EventsWebhook => events_webhook(kind),
@@ -285,7 +298,10 @@ mod tests {
             all.filter(|kind| dialect.documents(*kind)).count()
         };
         let all = EventType::ALL.len();
-        assert_eq!(Dialect::ALL.iter().map(documented).collect::<Vec<_>>(), [all, 13, 15, 3, 11, 15]);
+        assert_eq!(
+            Dialect::ALL.iter().map(documented).collect::<Vec<_>>(),
+            [all, 13, 15, 3, 11, 15, all, all, all, all]
+        );
         for dialect in Dialect::ALL {
             for kind in EventType::ALL {
                 let name = dialect.name_of(*kind);

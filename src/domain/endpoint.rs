@@ -3,6 +3,7 @@
 mod pattern;
 mod secret;
 mod settings;
+mod wording;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,9 @@ use super::text::{Name, Note};
 pub use self::pattern::{BadPattern, EventPattern};
 pub use self::secret::{BadSecret, Secret};
 pub use self::settings::{
-    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, TimeoutS,
+    Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, Texts, TimeoutS,
 };
+pub use self::wording::{BadWording, Choice, Part, Wording};
 pub use super::dialect::Dialect;
 
 /// Whether deliveries leave.

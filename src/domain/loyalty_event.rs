@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::Timestamp;
@@ -20,6 +20,7 @@ use super::chain::ChainId;
 use super::coupon::{CouponMoved, UsageKind};
 use super::custom::Emitted;
 use super::ids::{EventId, MemberId};
+use super::json::from_text;
 use super::member::{MemberFace, RiskLevel};
 use super::money::{Money, Points};
 use super::offering::{Change, Offering, OfferingNews};
@@ -181,6 +182,18 @@ impl FromStr for EventType {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or(())
+    }
+}
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a type of loyalty event")
     }
 }
 

@@ -7,7 +7,9 @@
 //! [`crate::domain::dialect`].
 
 mod bubblehouse;
+mod chat;
 mod events_webhook;
+mod flat;
 mod guestiq;
 mod gustaio;
 mod loyali;
@@ -17,11 +19,13 @@ mod standard;
 mod tests;
 mod told;
 
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::domain::Timestamp;
 use crate::domain::delivery::Verdict;
-use crate::domain::endpoint::{Dialect, Endpoint, Secret};
+use crate::domain::endpoint::{Dialect, Endpoint, Secret, Texts};
 use crate::domain::ids::{DeliveryId, EventId};
 use crate::domain::loyalty_event::EventType;
 use told::Told;
@@ -45,6 +49,8 @@ pub struct Letter {
     pub event: EventId,
     /// Its canonical message.
     pub message: String,
+    /// The endpoint's own texts.
+    pub texts: Arc<Texts>,
 }
 
 /// A request that is ready to leave: what is sent is byte for byte what was signed.
@@ -134,6 +140,10 @@ fn speaker(dialect: Dialect) -> &'static dyn Speaks {
         Dialect::EventsWebhook => &events_webhook::EventsWebhook,
         Dialect::Gustaio => &gustaio::Gustaio,
         Dialect::Bubblehouse => &bubblehouse::Bubblehouse,
+        Dialect::Slack => &chat::SLACK,
+        Dialect::GoogleChat => &chat::GOOGLE_CHAT,
+        Dialect::Discord => &chat::DISCORD,
+        Dialect::Flat => &flat::Flat,
     }
 }
 

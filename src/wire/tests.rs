@@ -25,6 +25,7 @@ fn letter(message: String) -> Letter {
         attempt: 1,
         event: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
         message,
+        texts: Arc::default(),
     }
 }
 
@@ -148,15 +149,16 @@ fn standard_sends_what_was_told_as_it_is() {
     }
 }
 
-/// Where a message of the dialect says what it is about.
-fn name_in(dialect: Dialect, body: &Value) -> &Value {
-    match dialect {
-        Dialect::Standard | Dialect::Guestiq => &body["type"],
+/// Where a message of the dialect says what it is about. Nowhere in a sentence.
+fn name_in(dialect: Dialect, body: &Value) -> Option<&Value> {
+    Some(match dialect {
+        Dialect::Slack | Dialect::GoogleChat | Dialect::Discord => return None,
+        Dialect::Standard | Dialect::Guestiq | Dialect::Flat => &body["type"],
         Dialect::Loyali => &body["event_type"],
         Dialect::EventsWebhook => &body["event"]["eventType"],
         Dialect::Gustaio => &body["event"],
         Dialect::Bubblehouse => &body["name"],
-    }
+    })
 }
 
 #[test]
@@ -176,7 +178,7 @@ fn every_event_is_said_in_each_dialect_that_carries_it_and_verified_by_the_offic
             };
             let request = sent.unwrap_or_else(|error| panic!("{dialect:?} {message}: {error}"));
             let body: Value = serde_json::from_str(&request.body).unwrap();
-            assert_eq!(*name_in(dialect, &body), *name.said, "{}", request.body);
+            assert!(name_in(dialect, &body).is_none_or(|said| *said == *name.said), "{}", request.body);
             let theirs = Webhook::new(SECRET)
                 .unwrap()
                 .sign(&header(&request, "webhook-id"), AT, request.body.as_bytes())

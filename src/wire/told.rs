@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use chrono::SecondsFormat;
 use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Unsendable;
 use crate::domain::Timestamp;
 use crate::domain::ids::{EventId, MemberId};
-use crate::domain::json::from_text;
 use crate::domain::loyalty_event::EventType;
 
 /// A value as it stands in the canonical message; `null` when it is not there.
@@ -26,7 +25,7 @@ pub(super) type List<'a> = Vec<&'a RawValue>;
 #[derive(Debug, Deserialize)]
 pub(super) struct Told<'a> {
     pub(super) id: EventId,
-    #[serde(rename = "type", deserialize_with = "kind")]
+    #[serde(rename = "type")]
     pub(super) kind: EventType,
     pub(super) timestamp: Timestamp,
     pub(super) chain: String,
@@ -110,10 +109,6 @@ impl<'a> Told<'a> {
 
 fn unreadable(error: serde_json::Error) -> Unsendable {
     Unsendable::Unreadable(error.to_string())
-}
-
-fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventType, D::Error> {
-    from_text(deserializer, "a type of loyalty event")
 }
 
 /// An instant, written with milliseconds.

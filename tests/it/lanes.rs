@@ -168,14 +168,7 @@ async fn a_backlog_goes_by_the_lanes_that_its_endpoint_is_given(app: TestApp) {
         [("member", by_member), ("endpoint", by_endpoint), ("none", ["pending"; 5]), ("member", by_member)]
     {
         let lane = json!({ "lane": lane });
-        app.request(
-            awc::http::Method::PATCH,
-            &path,
-            &[("content-type", "application/json")],
-            lane.to_string().into(),
-        )
-        .await
-        .expect(200);
+        app.patch(&path, &lane).await.expect(200);
         assert_eq!(statuses(&app, &endpoint).await, expected, "{lane}");
     }
     crm.answer([500_u16]);

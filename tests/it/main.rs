@@ -18,6 +18,7 @@ mod delivery;
 mod dialects;
 mod door;
 mod dry_run;
+mod endpoints;
 mod explained;
 mod holdings;
 mod hostile;

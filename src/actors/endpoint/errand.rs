@@ -103,8 +103,9 @@ impl Errand {
         let endpoint = &self.endpoint;
         let secrets = std::slice::from_ref(&endpoint.secret);
         let attempt = due.attempts.saturating_add(1);
+        let texts = Arc::clone(&endpoint.settings.texts);
         let DueDelivery { id: delivery, seq: sequence, event, body: message, .. } = due;
-        let letter = wire::Letter { delivery, sequence, attempt, event, message };
+        let letter = wire::Letter { delivery, sequence, attempt, event, message, texts };
         let request = wire::encode(endpoint.dialect, letter, secrets, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,

@@ -1,12 +1,16 @@
 //! How deliveries to one endpoint leave: in what order, how many, how fast, and until when.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Wording;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::dialect::Dialect;
+use crate::domain::loyalty_event::EventType;
 
 /// A number between two bounds, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,6 +110,13 @@ impl Default for Failing {
     }
 }
 
+/// Sentences by the type of event.
+pub type Texts = BTreeMap<EventType, Wording>;
+
+fn no_texts(texts: &Arc<Texts>) -> bool {
+    texts.is_empty()
+}
+
 /// How deliveries leave. What is not given is as it is by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -122,6 +133,9 @@ pub struct Settings {
     pub timeout_s: TimeoutS,
     /// What is done when nothing is taken any more.
     pub failing: Failing,
+    /// What is said of an event to people, where it is not what we would say.
+    #[serde(skip_serializing_if = "no_texts")]
+    pub texts: Arc<Texts>,
 }
 
 impl Default for Settings {
@@ -133,6 +147,7 @@ impl Default for Settings {
             concurrency: Concurrency::of(64),
             timeout_s: TimeoutS::of(30),
             failing: Failing::default(),
+            texts: Arc::default(),
         }
     }
 }
@@ -163,7 +178,8 @@ mod tests {
 
     #[test]
     fn what_is_not_given_is_as_it_is_by_default() {
-        let settings: Settings = serde_json::from_str(r#"{"lane":"member","rate_limit":null}"#).unwrap();
+        let settings: Settings =
+            serde_json::from_str(r#"{"lane":"member","rate_limit":null,"texts":{}}"#).unwrap();
         assert_eq!(settings, Settings { lane: Lane::Member, rate_limit: None, ..Settings::default() });
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);

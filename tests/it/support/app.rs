@@ -155,8 +155,16 @@ impl TestApp {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.with_body(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.with_body(Method::PATCH, path, body).await
+    }
+
+    async fn with_body(&self, method: Method, path: &str, body: &Value) -> Reply {
         let json = ("content-type", "application/json");
-        self.request(Method::POST, path, &[json], body.to_string().into_bytes()).await
+        self.request(method, path, &[json], body.to_string().into_bytes()).await
     }
 
     /// Sends one source event of the sample chain.

@@ -1,6 +1,7 @@
 //! What people say of an endpoint, read and checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,10 +10,12 @@ use crate::clock::fresh_ulid;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::endpoint::{
-    Concurrency, Dialect, Endpoint, EventPattern, Failing, Lane, PerMinute, Secret, Settings, TimeoutS,
+    Concurrency, Dialect, Endpoint, EventPattern, Failing, Lane, PerMinute, Secret, Settings, Texts,
+    TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
+use crate::domain::loyalty_event::EventType;
 use crate::domain::text::{Name, Note};
 use crate::http::admin::clearable;
 use crate::http::problem::Problem;
@@ -40,6 +43,7 @@ pub(super) struct EndpointBody {
     concurrency: Option<Concurrency>,
     timeout_s: Option<TimeoutS>,
     failing: Option<Failing>,
+    texts: Option<Texts>,
 }
 
 /// What is to be changed about an endpoint, checked.
@@ -77,6 +81,7 @@ impl EndpointBody {
         if self.failing.is_some_and(|failing| failing.disable_after_s <= failing.warn_after_s) {
             return Err(Problem::field("failing.disable_after_s", "must be greater than `warn_after_s`"));
         }
+        self.texts.iter().flatten().try_for_each(|(kind, text)| check_text(*kind, text, dialect))?;
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
         Ok(Change { url, events, rest: self })
     }
@@ -97,13 +102,15 @@ impl Change {
         replace(&mut endpoint.description, rest.description);
         replace(&mut endpoint.headers, rest.headers);
         replace(&mut endpoint.tags, rest.tags);
-        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing } = &mut endpoint.settings;
+        let Settings { lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
+            &mut endpoint.settings;
         replace(lane, rest.lane);
         replace(retry, rest.retry);
         replace(rate_limit, rest.rate_limit);
         replace(concurrency, rest.concurrency);
         replace(timeout_s, rest.timeout_s);
         replace(failing, rest.failing);
+        replace(texts, rest.texts.map(Arc::new));
     }
 }
 
@@ -171,6 +178,15 @@ fn check_dialect(dialect: Dialect, events: &[EventPattern], secret: &Secret) -> 
     };
     Secret::parse(secret.reveal(), dialect).map_err(unusable)?;
     Ok(())
+}
+
+/// Refuses a text that nobody would be told, or that asks for what is not told.
+fn check_text(kind: EventType, text: &Wording, dialect: Dialect) -> Result<(), Problem> {
+    let field = || format!("texts.{kind}");
+    if !dialect.is_worded() {
+        return Err(Problem::field("texts", "are for the dialects slack, google_chat and discord"));
+    }
+    text.check_for(kind).map_err(|bad| Problem::field(field(), bad))
 }
 
 fn check_lists(events: Option<&[String]>, tags: Option<&[Name]>) -> Result<(), Problem> {

@@ -1,0 +1,132 @@
+//! Messages for people in a chat room: Slack, Google Chat, Discord. Each event is a sentence, an endpoint's own or ours.
+//!
+//! What guests and tills wrote may say anything, so it is cleaned before it is filled in: nobody is called to the room
+//! by the name of a guest.
+
+mod texts;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::told::Told;
+use super::{Header, Letter, Rendered, Sealing, Speaks, Unsendable};
+use crate::domain::endpoint::{Choice, Part, Wording};
+use crate::domain::json::to_json;
+use crate::domain::loyalty_event::EventType;
+
+/// A room's incoming webhook.
+pub(super) struct Chat {
+    /// What a value is made of before it is filled in.
+    clean: fn(&str) -> String,
+    /// The most characters that a message may have there.
+    longest: usize,
+    body: fn(&str) -> String,
+}
+
+/// Slack: `{"text"}` (<https://api.slack.com/messaging/webhooks>); `&`, `<` and `>` are its control characters.
+pub(super) const SLACK: Chat = Chat {
+    clean: |value| value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+    longest: 40_000,
+    body: text,
+};
+
+/// Google Chat: `{"text"}` (<https://developers.google.com/workspace/chat/quickstart/webhooks>). It knows no escape for
+/// the angle bracket of `<users/all>`; one with a space of no width after it means nothing.
+pub(super) const GOOGLE_CHAT: Chat =
+    Chat { clean: |value| value.replace('<', "<\u{200b}"), longest: 4_000, body: text };
+
+/// Discord: `{"content"}` of 2,000 characters, with mentions switched off
+/// (<https://discord.com/developers/docs/resources/webhook#execute-webhook>).
+pub(super) const DISCORD: Chat = Chat {
+    clean: str::to_owned,
+    longest: 2_000,
+    body: |content| {
+        #[derive(Serialize)]
+        struct Mentions {
+            parse: [&'static str; 0],
+        }
+        #[derive(Serialize)]
+        struct Message<'a> {
+            content: &'a str,
+            allowed_mentions: Mentions,
+        }
+        to_json(&Message { content, allowed_mentions: Mentions { parse: [] } })
+    },
+};
+
+fn text(text: &str) -> String {
+    #[derive(Serialize)]
+    struct Message<'a> {
+        text: &'a str,
+    }
+    to_json(&Message { text })
+}
+
+impl Speaks for Chat {
+    fn render(&self, letter: &Letter) -> Result<Option<Rendered>, Unsendable> {
+        let told = Told::read(&letter.message)?;
+        let own = letter.texts.get(&told.kind);
+        let wording = own.map_or_else(|| texts::built_in(told.kind), |own| Ok(Cow::Borrowed(own)))?;
+        let said = self.fill(&wording, &letter.message)?;
+        Ok(Some(Rendered { body: (self.body)(&shortened(said, self.longest)), headers: Vec::new() }))
+    }
+
+    /// A room verifies nothing: its url is the secret.
+    fn sign(&self, _: &Sealing<'_>) -> Vec<Header> {
+        Vec::new()
+    }
+}
+
+impl Chat {
+    fn fill(&self, wording: &Wording, message: &str) -> Result<String, Unsendable> {
+        let mut said = String::new();
+        for part in wording.parts() {
+            match part {
+                Part::Said(text) => said.push_str(text),
+                Part::Place(choices) => {
+                    for choice in choices {
+                        let found = match choice {
+                            Choice::Text(text) => Some(text.to_string()),
+                            Choice::Path(path) => value(message, path)?.map(|value| (self.clean)(&value)),
+                        };
+                        if let Some(found) = found {
+                            said.push_str(&found);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// What stands at this path of a JSON text, in words; `None` when nothing does. Numbers stay the digits that they are.
+fn value(json: &str, path: &[Box<str>]) -> Result<Option<String>, Unsendable> {
+    let unreadable = |error: serde_json::Error| Unsendable::Unreadable(error.to_string());
+    let Some((name, rest)) = path.split_first() else {
+        return match json.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(json).map(Some).map_err(unreadable),
+            _ if json == "null" => Ok(None),
+            _ => Ok(Some(json.to_owned())),
+        };
+    };
+    if !json.starts_with('{') {
+        return Ok(None);
+    }
+    let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
+    fields.get(&**name).map_or(Ok(None), |field| value(field.get(), rest))
+}
+
+fn shortened(text: String, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text,
+        Some(_) => text.chars().take(longest - 1).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
