@@ -126,6 +126,7 @@ mod tests {
             "CONNECTION",
             "Webhook-Signature",
             "webhook-id",
+            "Punchcard-Sequence",
             "Expect",
             "User-Agent",
             "Proxy-Authorization",
