@@ -5,7 +5,7 @@ use crate::wire::speaker;
 fn letter(message: String, texts: Texts) -> Letter {
     let (delivery, event) =
         ("dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(), EventType::PointsEarned.example().id);
-    Letter { delivery, attempt: 1, event, message, texts: texts.into() }
+    Letter { delivery, sequence: 1, attempt: 1, event, message, texts: texts.into() }
 }
 
 fn said(dialect: Dialect, message: String, own: Option<&str>) -> serde_json::Value {
