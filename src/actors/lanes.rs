@@ -28,8 +28,10 @@ impl Engine {
     async fn reread(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
         let of = chain.clone();
         self.carry_out(async move |engine| {
-            let endpoint = engine.endpoint(&of, id)?;
-            engine.0.endpoints.apply(&endpoint, false);
+            // It may be deleted.
+            if let Ok(endpoint) = engine.endpoint(&of, id) {
+                engine.0.endpoints.apply(&endpoint, false);
+            }
             Ok(())
         })
         .await

@@ -16,6 +16,7 @@
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
 //! | `states` | enables, disables and pauses endpoints |
+//! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |

@@ -125,6 +125,7 @@ mod tests {
             "Webhook-Signature",
             "webhook-id",
             "Punchcard-Replay",
+            "Punchcard-Sequence",
             "Expect",
             "User-Agent",
             "Proxy-Authorization",

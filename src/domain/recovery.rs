@@ -276,7 +276,9 @@ impl Feed {
     fn take(&mut self, at: Timestamp, what: Past, endpoint: &Endpoint, which: Which) {
         match what {
             Past::Owed { delivery, status } => match status {
-                DeliveryStatus::Pending | DeliveryStatus::Waiting => self.waiting += u64::from(which.makes_new()),
+                DeliveryStatus::Pending | DeliveryStatus::Waiting => {
+                    self.waiting += u64::from(which.makes_new())
+                }
                 DeliveryStatus::Delivered | DeliveryStatus::Failed if which.reopens().contains(&status) => {
                     self.reopen.push(delivery);
                 }

@@ -193,7 +193,14 @@ fn standard_sends_what_was_told_as_it_is() {
         let names: Vec<_> = request.headers.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"]
+            [
+                "content-type",
+                "user-agent",
+                "punchcard-sequence",
+                "webhook-id",
+                "webhook-timestamp",
+                "webhook-signature"
+            ]
         );
     }
 }
@@ -233,6 +240,7 @@ fn every_event_is_said_in_each_dialect_that_carries_it_and_verified_by_the_offic
                 .sign(&header(&request, "webhook-id"), AT, request.body.as_bytes())
                 .unwrap();
             assert_eq!(header(&request, "webhook-signature"), theirs);
+            assert_eq!(header(&request, "punchcard-sequence"), "7");
             assert!(request.headers.iter().all(|(name, value)| {
                 *name == name.to_lowercase() && value.bytes().all(|b| (b' '..=b'~').contains(&b))
             }));

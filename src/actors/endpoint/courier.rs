@@ -273,6 +273,10 @@ impl<D: Depot + 'static> Courier<D> {
 
     fn take_report(&mut self, ended: Ended) {
         let Ended { mut report, is_probe } = ended;
+        if report.outcome.under_other_key.is_some() {
+            // It was two requests.
+            self.gate.admit(self.errand.clock.now());
+        }
         let end = self.learn(&mut report, is_probe);
         self.desk.tally.count(&report);
         if report.keeps_up {

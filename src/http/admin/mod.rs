@@ -51,6 +51,15 @@ fn created(location: String, view: &impl Serialize) -> HttpResponse {
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(view)
 }
 
+/// A field that may be left out, and not be `null`.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A field of a patch that `null` clears: absent is `None`, `null` is `Some(None)`.
 fn clearable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where

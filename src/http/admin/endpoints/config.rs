@@ -20,7 +20,7 @@ use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::text::{Name, Note};
-use crate::http::admin::clearable;
+use crate::http::admin::{clearable, given};
 use crate::http::problem::Problem;
 use crate::http::{AppState, random_bytes};
 
@@ -33,24 +33,34 @@ const MOST_ENTRIES: usize = 100;
 pub(super) struct EndpointBody {
     url: Option<String>,
     events: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     dialect: Option<Dialect>,
     #[serde(deserialize_with = "clearable")]
     description: Option<Option<Note>>,
+    #[serde(deserialize_with = "given")]
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
+    #[serde(deserialize_with = "given")]
     tags: Option<Vec<Name>>,
     #[serde(deserialize_with = "clearable")]
     filter: Option<Option<FilterBody>>,
+    #[serde(deserialize_with = "given")]
     lane: Option<Lane>,
+    #[serde(deserialize_with = "given")]
     retry: Option<RetryPolicy>,
     #[serde(deserialize_with = "clearable")]
     rate_limit: Option<Option<PerMinute>>,
+    #[serde(deserialize_with = "given")]
     concurrency: Option<Concurrency>,
+    #[serde(deserialize_with = "given")]
     timeout_s: Option<TimeoutS>,
+    #[serde(deserialize_with = "given")]
     failing: Option<Failing>,
+    #[serde(deserialize_with = "given")]
     signatures: Option<Signatures>,
     #[serde(deserialize_with = "clearable")]
     auth: Option<Option<Auth>>,
+    #[serde(deserialize_with = "given")]
     texts: Option<Texts>,
 }
 
