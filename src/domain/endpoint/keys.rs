@@ -344,7 +344,7 @@ mod tests {
             assert_eq!(live(&keys, second), expected, "at {second}");
             assert_eq!(keys.signers(at(second)).secrets().count(), expected.len());
         }
-        let mut stored = keys.clone();
+        let mut stored = keys;
         stored.drop_expired(at(86_401));
         assert_eq!(stored.older().len(), 1);
     }
