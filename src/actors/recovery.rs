@@ -159,7 +159,7 @@ impl Engine {
     /// Has every recovery go on by one feed, if its endpoint has little to do.
     pub(super) async fn recover(&self, waits: &mut Waits) -> Result<Pace, EngineError> {
         let mut pace = Pace::Idle;
-        for (chain, recovery) in self.0.store.read(|conn| store::recovery::running(conn)).await? {
+        for (chain, recovery) in self.0.store.read(store::recovery::running).await? {
             let went = self.go_on(&chain, &recovery, waits).await.unwrap_or_else(|error| {
                 let (recovery, error) = (recovery.id, &error as &dyn std::error::Error);
                 tracing::error!(%chain, %recovery, error, "a recovery does not go on; it is tried again");

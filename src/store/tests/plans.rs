@@ -111,7 +111,7 @@ on_both! {
         assert_reads(&page(late), "loyalty_events_late");
         let events = page(Position::Events(None));
         assert_reads(&events, if events.contains("pkey") { "loyalty_events_pkey" } else { "sqlite_autoindex_loyalty_events_1" });
-        assert_reads(&plan(store, |c| recovery::running(c)), "recoveries_running");
+        assert_reads(&plan(store, recovery::running), "recoveries_running");
         let due = plan(store, |c| recovery::due_count(c, &harvest(), endpoint_id(1), at(0), 10));
         assert_reads(&due, "deliveries_due");
         let owed = plan(store, |c| endpoint_minutes::owed(c, &harvest(), endpoint_id(1), 10));

@@ -86,7 +86,7 @@ on_both! {
         assert_eq!((rest.counts(), rest.next), (Counts::default(), None));
         assert!(store.change(|c| recovery::feed(c, &harvest(), &after, &rest, at(1_003))));
         assert_eq!(of(store, &begun).progress, Progress::Done(at(1_003)));
-        assert_eq!(store.look(|c| recovery::running(c)), []);
+        assert_eq!(store.look(recovery::running), []);
     }
 
     fn a_feed_that_a_crash_undoes_leaves_nothing_behind(store) {
