@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, Lane};
 use crate::domain::ids::{EndpointId, RecoveryId};
 use crate::domain::recovery::{Counts, Feed, Period, Position, Progress, Recovery, Which, most_due};
 use crate::domain::text::Name;
@@ -204,7 +204,16 @@ impl Engine {
         (id, waits): (RecoveryId, &mut Waits),
     ) -> Result<Option<usize>, EngineError> {
         let (of, most) = (endpoint.clone(), most_due(endpoint));
-        let count = move |conn: &mut _| store::recovery::due_count(conn, &of.chain, of.id, now, most);
+        let count = move |conn: &mut _| {
+            let due = store::recovery::due_count(conn, &of.chain, of.id, now, most)?;
+            let waiting = match of.settings.lane {
+                Lane::None => 0,
+                Lane::Member | Lane::Endpoint => {
+                    store::recovery::waiting_count(conn, &of.chain, of.id, most - due)?
+                }
+            };
+            Ok(due + waiting)
+        };
         let due = self.0.store.read(count).await?;
         let has_waited = waits.entry(id).or_insert_with(Instant::now).elapsed() >= PATIENCE;
         let room = if due <= most / 2 { Some(most - due) } else { has_waited.then_some(LEAST_FED.min(most)) };

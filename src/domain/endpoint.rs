@@ -127,9 +127,12 @@ impl Endpoint {
         self.covering(event.kind(), self.dialect.is_also(event))
     }
 
-    /// Whether its subscription covers an event of this type that was told before, by its canonical message.
+    /// Whether it should have got an event of this type that was told before, by its canonical message. What its filter would have
+    /// said of the member as they were cannot be asked any more, and what is told of delivery is of no use later.
     pub fn asked_for(&self, kind: EventType, message: &str) -> bool {
-        self.covering(kind, self.dialect.message_is_also(kind, message)).next().is_some()
+        let can_be_made_up_for = self.settings.filter.is_none() && !kind.is_about_delivery();
+        can_be_made_up_for
+            && self.covering(kind, self.dialect.message_is_also(kind, message)).next().is_some()
     }
 
     /// The type that it is subscribed to first, if it is to any.

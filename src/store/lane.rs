@@ -82,8 +82,10 @@ pub(super) fn write(
     attempt::write(conn, attempts)?;
 
     let mut heads = Heads::default();
-    for (row, lane) in rows.iter().filter_map(|row| Some((row, row.lane.as_deref()?))) {
-        heads.look(row.place(), &held, lane.to_owned(), row.created_at);
+    for row in new {
+        let lane = held.get(&row.place()).and_then(|held| of(held.lane, row.member.as_ref()));
+        let ready_at = row.ready_at.unwrap_or(row.created_at);
+        lane.into_iter().for_each(|lane| heads.look(row.place(), &held, (*lane).to_owned(), ready_at));
     }
     for (lane, settles) in settled_lanes(conn, attempts, &held)? {
         heads.look(settles.place, &held, lane, settles.at);

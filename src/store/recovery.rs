@@ -293,6 +293,26 @@ fn make_late(
     Ok(rows.len())
 }
 
+/// How many deliveries of an endpoint wait behind others of their lanes; `most` stands for that many and more. In an endpoint
+/// without lanes it would have to look at all that is owed to find that none does.
+pub fn waiting_count(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    most: usize,
+) -> Result<usize, StoreError> {
+    let waiting: Vec<i64> = deliveries::table
+        .filter(deliveries::chain.eq(chain.as_str()))
+        .filter(deliveries::endpoint.eq(endpoint.to_string()))
+        .filter(deliveries::settled_at.is_null())
+        .filter(deliveries::due_at.is_null())
+        .order(deliveries::seq)
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .select(deliveries::seq)
+        .load(conn)?;
+    Ok(waiting.len())
+}
+
 /// How many deliveries of an endpoint are due at `now`; `most` stands for that many and more.
 pub fn due_count(
     conn: &mut DbConn,

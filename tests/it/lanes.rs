@@ -15,6 +15,7 @@ on_both_backends! {
     a_lane_goes_on_when_its_head_is_discarded_by_hand,
     what_is_sent_again_takes_the_place_of_its_number,
     a_backlog_goes_by_the_lanes_that_its_endpoint_is_given,
+    whoever_wants_to_know_hears_once_that_a_lane_is_blocked,
     a_receiver_finds_what_it_dropped_and_pulls_only_that,
     a_bubblehouse_endpoint_holds_its_queue_for_a_week_unless_told_otherwise,
     lanes_and_digests_of_unknown_endpoints_and_wrong_questions_are_refused,
@@ -62,6 +63,23 @@ async fn delivery(app: &TestApp, endpoint: &str, number: u64) -> String {
 async fn lanes(app: &TestApp, endpoint: &str, query: &str) -> Vec<Value> {
     let page = app.get(&format!("{ENDPOINTS}/{endpoint}/lanes{query}")).await.expect(200);
     page["items"].as_array().unwrap().clone()
+}
+
+async fn whoever_wants_to_know_hears_once_that_a_lane_is_blocked(app: TestApp) {
+    let (crm, desk) = (Receiver::start().await, Receiver::start().await);
+    app.endpoint(&desk.url, &["lane.blocked"]).await;
+    crm.answer([500_u16; 4]);
+    let endpoint = laned(&app, &crm, json!({ "lane": "member" })).await;
+    orders(&app, 1, &["ana", "ana"]).await;
+    for (seconds, heard) in [(0, 0), (60, 0), (300, 1), (1_800, 1), (7_200, 1)] {
+        app.advance(seconds).await;
+        assert_eq!(desk.arrivals().len(), heard, "{seconds} s later");
+    }
+    let told = desk.arrivals()[0].json()["data"].clone();
+    assert_eq!((&told["endpoint"], &told["tries"]), (&json!(endpoint), &json!(3)), "{told}");
+    assert!(told["member_id"].as_str().unwrap().starts_with("mem_"), "{told}");
+    assert_eq!(statuses(&app, &endpoint).await, ["delivered", "delivered"]);
+    app.stop().await;
 }
 
 async fn in_the_lane_of_an_endpoint_everything_waits_for_what_is_before_it(app: TestApp) {

@@ -323,6 +323,7 @@ impl<D: Depot + 'static> Courier<D> {
             }
         }
         told.extend(news::exhausted(report));
+        told.extend(news::lane_blocked(report));
         report.outcome.told = self.desk.teller.tell(&report.sent_to, told);
         end
     }

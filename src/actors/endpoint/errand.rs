@@ -17,7 +17,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, AttemptOutcome, RetryPolicy, Tried, Verdict};
 use crate::domain::endpoint::{Endpoint, KeyNumber};
 use crate::domain::gate::Sign;
-use crate::domain::ids::{AttemptId, DeliveryId, EventId};
+use crate::domain::ids::{AttemptId, DeliveryId, EventId, MemberId};
 use crate::domain::loyalty_event::EventType;
 use crate::store::delivery::DueDelivery;
 use crate::wire;
@@ -50,6 +50,8 @@ pub(super) struct Report {
     pub sign: Option<Sign>,
     /// The loyalty event, its type, and since when it was owed.
     pub event: (EventId, EventType, Timestamp),
+    /// Whom it is about.
+    pub member: Option<MemberId>,
 }
 
 /// One request and what became of it.
@@ -88,7 +90,9 @@ impl Errand {
 
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
-        let DueDelivery { id: delivery, seq: sequence, event, kind, created_at, ready_at, mark, .. } = due;
+        let DueDelivery {
+            id: delivery, seq: sequence, event, kind, member, created_at, ready_at, mark, ..
+        } = due;
         let number = due.attempts.saturating_add(1);
         let letter = wire::Letter {
             delivery,
@@ -116,6 +120,7 @@ impl Errand {
             },
             sign,
             event: (event, kind, created_at),
+            member,
             sent_to: Arc::clone(&self.endpoint),
             verdict,
             age: (now - created_at).to_std().unwrap_or_default(),

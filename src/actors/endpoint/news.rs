@@ -10,11 +10,12 @@ use super::errand::Report;
 use crate::domain::Timestamp;
 use crate::domain::commit::Commit;
 use crate::domain::delivery::{NextStep, Verdict};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, Lane};
 use crate::domain::gate::News;
-use crate::domain::loyalty_event::EventData;
+use crate::domain::ids::EventId;
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::operations::{
-    DeliveryExhausted, EndpointFailing, EndpointRecovered, Untaken, reason as tellable,
+    DeliveryExhausted, EndpointFailing, EndpointRecovered, LaneBlocked, Untaken, reason as tellable,
 };
 
 /// Knows who wants to hear of endpoints.
@@ -100,18 +101,47 @@ pub(super) fn exhausted(report: &Report) -> Option<EventData> {
     if report.outcome.next != NextStep::Failed || kind.is_about_delivery() {
         return None;
     }
-    let attempt = &report.outcome.attempt;
+    let untaken = untaken(report, event, kind, since);
     Some(EventData::DeliveryExhausted(Box::new(DeliveryExhausted {
         endpoint: (&*report.sent_to).into(),
-        untaken: Untaken {
-            delivery: attempt.delivery,
-            event,
-            event_type: kind.as_str().into(),
-            tries: attempt.number,
-            reason: tellable(&reason(report)),
-            since,
-        },
+        untaken,
     })))
+}
+
+/// One or two tries may fail by chance.
+const BLOCKED_AFTER: u32 = 3;
+
+/// What is told of a delivery that holds up its lane: once in its ladder.
+pub(super) fn lane_blocked(report: &Report) -> Option<EventData> {
+    let (event, kind, since) = report.event;
+    let member_id = match report.sent_to.settings.lane {
+        Lane::None => return None,
+        Lane::Member => Some(report.member?),
+        Lane::Endpoint => None,
+    };
+    let attempt = &report.outcome.attempt;
+    let is_blocked = attempt.number == BLOCKED_AFTER && matches!(report.outcome.next, NextStep::RetryAt(_));
+    if !is_blocked || kind.is_about_delivery() {
+        return None;
+    }
+    let untaken = untaken(report, event, kind, since);
+    Some(EventData::LaneBlocked(Box::new(LaneBlocked {
+        endpoint: (&*report.sent_to).into(),
+        member_id,
+        untaken,
+    })))
+}
+
+fn untaken(report: &Report, event: EventId, kind: EventType, since: Timestamp) -> Untaken {
+    let attempt = &report.outcome.attempt;
+    Untaken {
+        delivery: attempt.delivery,
+        event,
+        event_type: kind.as_str().into(),
+        tries: attempt.number,
+        reason: tellable(&reason(report)),
+        since,
+    }
 }
 
 /// A span of time for people.
