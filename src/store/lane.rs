@@ -150,13 +150,14 @@ impl<'a> Heads<'a> {
         head.at = head.at.max(at);
     }
 
-    /// A head that is due already is left alone. Others have been due since they were made: what is the oldest still
-    /// leaves first.
+    /// A head that is due already is left alone. Others have been due since they were made, so what is the oldest still leaves
+    /// first; but what is sent again or late is due from now on.
     fn make_due(&self, conn: &mut DbConn) -> QueryResult<()> {
         match conn {
             DbConn::Sqlite(c) => self.0.iter().try_for_each(|((place, lane), head)| {
                 let query = diesel::sql_query(
-                    "UPDATE deliveries SET status = 'pending', due_at = created_at, ready_at = $1 \
+                    "UPDATE deliveries SET status = 'pending', ready_at = $1, \
+                     due_at = CASE WHEN mark IS NULL THEN created_at ELSE $1 END \
                      WHERE chain = $2 AND endpoint = $3 AND status = 'waiting' AND seq = (
                         SELECT min(owed.seq) FROM deliveries AS owed \
                         WHERE owed.chain = $2 AND owed.endpoint = $3 AND owed.lane = $4 \
@@ -182,7 +183,8 @@ fn make_due(conn: &mut PgConnection, heads: &[(&(Place<'_>, String), &Head)]) ->
     let lanes: Vec<_> = keys().map(|(_, lane)| &**lane).collect();
     let (since, laned): (Vec<_>, Vec<_>) = heads.iter().map(|(_, head)| (head.at, head.laned)).unzip();
     diesel::sql_query(
-        "UPDATE deliveries SET status = 'pending', due_at = created_at, ready_at = lanes.since \
+        "UPDATE deliveries SET status = 'pending', ready_at = lanes.since, \
+            due_at = CASE WHEN mark IS NULL THEN created_at ELSE lanes.since END \
          FROM unnest($1, $2, $3, $4, $5) AS lanes(since, chain, endpoint, lane, laned), LATERAL (
             SELECT owed.id, owed.status FROM deliveries AS owed \
             WHERE owed.chain = lanes.chain AND owed.endpoint = lanes.endpoint AND owed.lane = lanes.lane \
@@ -297,7 +299,8 @@ fn sort_out(
          AND settled_at IS NULL AND due_at IS NOT NULL AND {BEFORE}"
     );
     let forth = format!(
-        "UPDATE deliveries SET status = 'pending', due_at = created_at, ready_at = $1 \
+        "UPDATE deliveries SET status = 'pending', ready_at = $1, \
+         due_at = CASE WHEN mark IS NULL THEN created_at ELSE $1 END \
          WHERE chain = $2 AND endpoint = $3 AND seq > $4 AND seq <= $5 \
          AND settled_at IS NULL AND due_at IS NULL AND NOT {BEFORE}"
     );

@@ -42,7 +42,7 @@ fn each_kind_takes_what_it_says() {
         ])
         .collect();
     for (which, requeued, created, waiting) in
-        [(Which::Failed, 1, 0, 0), (Which::Unsent, 0, 1, 1), (Which::All, 2, 1, 1)]
+        [(Which::Failed, 1, 0, 0), (Which::Unsent, 0, 1, 2), (Which::All, 2, 1, 2)]
     {
         let page = Page { candidates: candidates.clone(), next: None };
         let feed = Feed::of(page, &endpoint("points.*"), which, &period(), 500);

@@ -60,7 +60,10 @@ fn explain(conn: &mut DbConn, text: &str) -> diesel::QueryResult<String> {
         }
         DbConn::Postgres(c) => {
             let parameters = (1..).take_while(|n| text.contains(&format!("${n}"))).count();
-            let nulls = vec!["NULL"; parameters].join(", ");
+            let nulls = match parameters {
+                0 => String::new(),
+                _ => format!(" ({})", vec!["NULL"; parameters].join(", ")),
+            };
             // A table of a few rows is read whole, unless that is forbidden; a plan with parameters in it is wanted.
             for setting in
                 ["enable_seqscan = off", "enable_bitmapscan = off", "plan_cache_mode = force_generic_plan"]
@@ -69,7 +72,7 @@ fn explain(conn: &mut DbConn, text: &str) -> diesel::QueryResult<String> {
             }
             sql_query(format!("PREPARE explained AS {text}")).execute(c)?;
             let lines: Vec<PostgresPlan> =
-                sql_query(format!("EXPLAIN EXECUTE explained ({nulls})")).load(c)?;
+                sql_query(format!("EXPLAIN EXECUTE explained{nulls}")).load(c)?;
             Ok(lines.into_iter().map(|l| l.line).collect::<Vec<_>>().join("\n"))
         }
     }
@@ -129,11 +132,12 @@ on_both! {
         assert_reads(&page(late), "loyalty_events_late");
         let events = page(Position::Events(None));
         assert_reads(&events, if events.contains("pkey") { "loyalty_events_pkey" } else { "sqlite_autoindex_loyalty_events_1" });
-        assert_reads(&plan(store, recovery::running), "recoveries_running");
+        let running = plan(store, recovery::running); // all of its index, which holds no others
+        assert!(running.contains("recoveries_running") && !running.contains("Seq Scan"), "{running}");
         let due = plan(store, |c| recovery::due_count(c, &harvest(), endpoint_id(1), at(0), 10));
         assert_reads(&due, "deliveries_due");
         let owed = plan(store, |c| endpoint_minutes::owed(c, &harvest(), endpoint_id(1), 10));
-        assert!(owed.contains("deliveries_due") && !owed.contains("Sort") && !owed.contains("TEMP"), "{owed}");
+        assert!(owed.contains("deliveries_owed") && !owed.contains("Sort") && !owed.contains("TEMP"), "{owed}");
     }
 
     fn open_source_events_are_read_from_their_index_in_order(store) {
