@@ -261,6 +261,10 @@ async fn what_cannot_be_recovered_is_refused(app: TestApp) {
         (json!({ "since": "yesterday" }), "since"),
         (json!({ "since": "2026-03-03T18:30:01Z" }), "since"),
         (json!({ "since": START, "until": START }), "since"),
+        (
+            json!({ "since": "2026-03-03T00:00:00.0000001Z", "until": "2026-03-03T00:00:00.0000009Z" }),
+            "since",
+        ),
         (json!({ "since": START, "until": "later" }), "until"),
         (json!({ "since": START, "status": "some" }), "status"),
         (json!({ "since": START, "really": true }), "really"),
