@@ -53,6 +53,7 @@ pub(super) type Resolver = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Se
 
 type Answers = Result<Vec<SocketAddr>, AttemptError>;
 type LookUp = LocalBoxFuture<'static, Answers>;
+type LookUps = HashMap<(String, u16), WeakShared<LookUp>>;
 
 /// Opens connections to vetted addresses.
 #[derive(Clone)]
@@ -61,7 +62,7 @@ pub(super) struct Dialer {
     resolver: Arc<Resolver>,
     lookups: Arc<Semaphore>,
     /// The look-ups under way.
-    asked: Rc<RefCell<HashMap<(String, u16), WeakShared<LookUp>>>>,
+    asked: Rc<RefCell<LookUps>>,
     lines: Rc<Lines>,
 }
 
