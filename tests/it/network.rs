@@ -1,6 +1,6 @@
 //! Receivers whose certificates were signed by an authority of the operator's own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 
