@@ -12,6 +12,7 @@ use crate::actors::chain::Residency;
 use crate::actors::endpoints::{Endpoints, EndpointsParts};
 use crate::actors::engine::{Engine, EngineError, EngineParts};
 use crate::actors::journal::{Journal, Nudges};
+use crate::actors::outbound::{Reach, Trust, TrustError};
 use crate::clock::{Clock, fresh_ulid};
 use crate::config::Config;
 use crate::config::master_key::{self, MasterKeyError};
@@ -38,6 +39,9 @@ pub enum StartError {
     /// No master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// It is not clear who vouches for receivers.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Another process serves the database.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -90,6 +94,7 @@ impl App {
             std::fs::read_dir(&config.rules)
                 .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
         }
+        let trust = Trust::of(config.tls_roots, config.extra_ca.as_deref())?;
         let lock = match &config.database {
             DatabaseUrl::Sqlite(file) => Some(DatabaseLock::take(file)?),
             DatabaseUrl::Postgres(_) => None,
@@ -97,7 +102,7 @@ impl App {
         let clock = config.test_clock.map_or(Clock::System, Clock::test);
         let door = Data::new(Door::new(clock.clone()));
         let (address, server) = listen(config, &door)?;
-        match start_behind(&door, config, clock).await {
+        match start_behind(&door, config, clock, trust).await {
             Ok((engine, first_admin_key)) => {
                 Ok(Self { engine, address, first_admin_key, server, _lock: lock })
             }
@@ -147,6 +152,7 @@ async fn start_behind(
     door: &Door,
     config: &Config,
     clock: Clock,
+    trust: Trust,
 ) -> Result<(Engine, Option<KeyText>), StartError> {
     let (store, first_admin_key) = off_thread({
         let (config, clock) = (config.clone(), clock.clone());
@@ -157,7 +163,8 @@ async fn start_behind(
         Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
     let metrics = Arc::new(Metrics::new());
 
-    let engine = start_engine(config, &store, &clock, &policy, &metrics)?;
+    let reach = Reach { policy: Arc::clone(&policy), trust, timeout: config.attempt_timeout };
+    let engine = start_engine(config, &store, &clock, reach, &metrics)?;
     engine.load_chains()?;
     let follower = engine.follow_rules(&config.rules).await;
     actix_rt::spawn(engine.clone().keep_following(follower));
@@ -191,7 +198,7 @@ fn start_engine(
     config: &Config,
     store: &Store,
     clock: &Clock,
-    policy: &Arc<AddressPolicy>,
+    reach: Reach,
     metrics: &Arc<Metrics>,
 ) -> Result<Engine, StoreError> {
     let threads = config.workers.get();
@@ -201,9 +208,8 @@ fn start_engine(
         store: store.clone(),
         journal: journal.clone(),
         clock: clock.clone(),
-        policy: policy.clone(),
+        reach,
         metrics: metrics.clone(),
-        timeout: config.attempt_timeout,
         threads,
     };
     let parts = EngineParts {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::actors::outbound::TlsRoots;
 use crate::domain::Timestamp;
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
@@ -64,6 +65,10 @@ pub struct Config {
     pub allow_private: Vec<IpNet>,
     /// Whether an endpoint's url may be plain http.
     pub allow_http: bool,
+    /// The authorities that vouch for receivers.
+    pub tls_roots: TlsRoots,
+    /// A file with the certificates of further ones.
+    pub extra_ca: Option<PathBuf>,
     /// Where the test clock starts; `None` = the system's clock.
     pub test_clock: Option<Timestamp>,
     /// How log lines look.
@@ -155,6 +160,8 @@ impl Config {
             master_key: layered.parse_optional(Setting::MasterKey, master_key::parse)?,
             allow_private: layered.parse(Setting::AllowPrivate, value::networks)?,
             allow_http: layered.parse(Setting::AllowHttp, value::switch)?,
+            tls_roots: layered.parse(Setting::TlsRoots, value::tls_roots)?,
+            extra_ca: layered.parse_optional(Setting::ExtraCa, |text| Ok(PathBuf::from(text)))?,
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
@@ -179,6 +186,10 @@ impl Config {
                 self.allow_private.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
             Setting::AllowHttp => self.allow_http.to_string(),
+            Setting::TlsRoots => self.tls_roots.as_str().to_owned(),
+            Setting::ExtraCa => {
+                self.extra_ca.as_ref().map_or_else(|| "(none)".to_owned(), |path| path.display().to_string())
+            }
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
@@ -318,6 +329,12 @@ mod tests {
                 vec![],
                 vec![(Setting::AttemptTimeoutS, "121")],
                 "flag --attempt-timeout-s: attempt_timeout_s `121` must be a whole number of seconds",
+            ),
+            (
+                "tls_roots = \"all\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: tls_roots `all` is neither bundled nor system",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),

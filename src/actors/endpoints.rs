@@ -9,7 +9,6 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::store::Store;
@@ -19,7 +18,7 @@ use super::endpoint::trial::{self, Sample, Trial};
 use super::endpoint::{EndpointActor, EndpointParts, Leash, Teller};
 use super::error::EngineError;
 use super::journal::{Journal, Nudges};
-use super::outbound::Outbound;
+use super::outbound::{Outbound, Reach};
 
 /// People who try endpoints out at once.
 const TRIALS_AT_ONCE: usize = 16;
@@ -33,12 +32,10 @@ pub struct EndpointsParts {
     pub journal: Journal,
     /// The engine's clock.
     pub clock: Clock,
-    /// Which addresses may be dialled.
-    pub policy: Arc<AddressPolicy>,
+    /// How far deliveries go.
+    pub reach: Reach,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// How long one attempt may take, body included.
-    pub timeout: Duration,
     /// Threads that deliver.
     pub threads: usize,
 }
@@ -102,10 +99,9 @@ impl Endpoints {
             store: self.parts.store.clone(),
             journal: self.parts.journal.clone(),
             clock: self.parts.clock.clone(),
-            policy: self.parts.policy.clone(),
+            reach: self.parts.reach.clone(),
             metrics: self.parts.metrics.clone(),
             teller,
-            timeout: self.parts.timeout,
         };
         let (courier, addr) = EndpointActor::start(parts, self.arbiter(id));
         self.nudges.set(id, Some(addr.recipient()));
@@ -128,11 +124,11 @@ impl Endpoints {
         sample: Sample,
     ) -> Result<Trial, EngineError> {
         let turn = Arc::clone(&self.trials).try_acquire_owned().map_err(|_| EngineError::Overloaded)?;
-        let (policy, timeout) = (self.parts.policy.clone(), self.parts.timeout);
+        let reach = self.parts.reach.clone();
         let (arbiter, clock) = (self.arbiter(endpoint.id).clone(), self.parts.clock.clone());
         let (reply, answer) = oneshot::channel();
         let started = arbiter.spawn_fn(move || {
-            let outbound = Outbound::shared(&policy, timeout);
+            let outbound = Outbound::shared(&reach);
             actix_rt::spawn(async move {
                 let trial = trial::send(&outbound, &endpoint, sample, &clock).await;
                 drop(turn);
@@ -150,7 +146,7 @@ impl Endpoints {
         let labels = EndpointLabels { chain: endpoint.chain.to_string(), endpoint: endpoint.id.to_string() };
         self.parts.metrics.oldest_pending_seconds.remove(&labels);
         if let Some(courier) = self.running().couriers.remove(&endpoint.id) {
-            courier.drain(self.parts.timeout); // what is under way may end
+            courier.drain(self.parts.reach.timeout); // what is under way may end
         }
     }
 
@@ -225,9 +221,8 @@ mod tests {
             journal: Journal::start(&store, metrics.clone(), &nudges).unwrap(),
             store,
             clock: Clock::test(Timestamp::UNIX_EPOCH),
-            policy: Arc::default(),
+            reach: Reach::to_the_public(Duration::from_secs(1)),
             metrics,
-            timeout: Duration::from_secs(1),
             threads: 1,
         };
         let endpoints = Endpoints::new(parts, nudges);

@@ -14,6 +14,7 @@ use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
 use super::member::{Apply, Busy, Panic};
+use super::outbound::Reach;
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
@@ -93,9 +94,8 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         store: store.clone(),
         journal: journal.clone(),
         clock: clock.clone(),
-        policy: Arc::default(),
+        reach: Reach::to_the_public(Duration::from_secs(1)),
         metrics: metrics.clone(),
-        timeout: Duration::from_secs(1),
         threads: 1,
     };
     let parts = EngineParts {

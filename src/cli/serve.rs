@@ -96,7 +96,9 @@ impl Stops {
 /// What the operator configured wrongly is said to be so; everything else failed.
 fn not_started(error: StartError) -> Failure {
     match error {
-        StartError::MasterKey(_) | StartError::Rules { .. } => Failure::Usage(error.to_string()),
+        StartError::MasterKey(_) | StartError::Trust(_) | StartError::Rules { .. } => {
+            Failure::Usage(error.to_string())
+        }
         StartError::Lock(_)
         | StartError::Store(_)
         | StartError::Stopped

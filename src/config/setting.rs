@@ -39,6 +39,10 @@ pub enum Setting {
     AllowPrivate,
     /// Plain http endpoints.
     AllowHttp,
+    /// The authorities that vouch for receivers.
+    TlsRoots,
+    /// Further authorities.
+    ExtraCa,
     /// Where the test clock starts.
     TestClock,
     /// The look of log lines.
@@ -75,6 +79,8 @@ impl Setting {
         Self::MasterKey,
         Self::AllowPrivate,
         Self::AllowHttp,
+        Self::TlsRoots,
+        Self::ExtraCa,
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
@@ -190,6 +196,24 @@ impl Setting {
                 shape: Shape::Switch,
                 scope: Scope::Engine,
                 help: "Let endpoint urls be plain http",
+            },
+            Self::TlsRoots => Row {
+                name: "tls_roots",
+                flag: "tls-roots",
+                environment: "PUNCHCARD_TLS_ROOTS",
+                default: "bundled",
+                shape: Shape::Value("ROOTS"),
+                scope: Scope::Engine,
+                help: "The authorities that vouch for receivers: bundled with this program, or those of the system",
+            },
+            Self::ExtraCa => Row {
+                name: "extra_ca",
+                flag: "extra-ca",
+                environment: "PUNCHCARD_EXTRA_CA",
+                default: "",
+                shape: Shape::Value("FILE"),
+                scope: Scope::Engine,
+                help: "Certificates of further authorities that vouch for receivers, as PEM [default: none]",
             },
             Self::TestClock => Row {
                 name: "test_clock",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use ipnet::IpNet;
 
+use crate::actors::outbound::TlsRoots;
 use crate::domain::Timestamp;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
@@ -46,6 +47,10 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err("must be true or false".to_owned()),
     }
+}
+
+pub(super) fn tls_roots(text: &str) -> Result<TlsRoots, String> {
+    text.parse().map_err(|()| "is neither bundled nor system; write one of them".to_owned())
 }
 
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {

@@ -3,6 +3,7 @@
 //! One policy is asked twice. [`AddressPolicy::check_url`] refuses a bad URL while a person looks at it;
 //! [`AddressPolicy::check_all`] judges every address on every dial, because a name can change its mind.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -135,17 +136,22 @@ impl AddressPolicy {
         if name.len() > MAX_HOST || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
             return Err(UrlRefusal::BadHost);
         }
-        let is_under = |suffix: &str| {
-            name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        let allowed = if is_under("localhost") {
+        let allowed = if is_under(name, "localhost") {
             self.allows(Ipv4Addr::LOCALHOST.into()) || self.allows(Ipv6Addr::LOCALHOST.into())
-        } else if !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| is_under(suffix)) {
-            !self.allow.is_empty()
         } else {
-            true
+            !is_local(name) || !self.allow.is_empty()
         };
         if allowed { Ok(()) } else { Err(UrlRefusal::LocalName(name.to_owned())) }
+    }
+
+    /// The name as a resolver must be asked for it. One without a dot at its end may be completed with the domains that
+    /// this machine searches, and an event would go to a host that nobody named. Whoever lists private networks may
+    /// mean that, or have names in the hosts file, which knows none with that dot; so their names stay as they are.
+    pub fn absolute<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match name.ends_with('.') || is_local(name) || !self.allow.is_empty() {
+            true => name.into(),
+            false => format!("{name}.").into(),
+        }
     }
 
     /// Whether this address may be reached.
@@ -167,6 +173,15 @@ impl AddressPolicy {
     fn allows(&self, addr: IpAddr) -> bool {
         self.allow.iter().any(|network| network.contains(&addr))
     }
+}
+
+fn is_under(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Whether the public internet cannot know this name.
+fn is_local(name: &str) -> bool {
+    !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| is_under(name, suffix))
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> IpNet {
@@ -412,6 +427,21 @@ mod tests {
             ("2002:7f00:1::", false),
         ] {
             assert_eq!(policy.check_addr(addr.parse().unwrap()).is_ok(), reachable, "{addr}");
+        }
+    }
+
+    #[test]
+    fn public_names_are_asked_for_as_they_stand() {
+        for (name, allow, asked) in [
+            ("shop.example", &[][..], "shop.example."),
+            ("shop.example.", &[], "shop.example."),
+            ("hooks.prod", &[], "hooks.prod."),
+            ("hooks.prod", &["10.0.0.0/8"], "hooks.prod"),
+            ("localhost", &[], "localhost"),
+            ("db", &[], "db"),
+            ("metadata.google.internal", &[], "metadata.google.internal"),
+        ] {
+            assert_eq!(policy(allow, false).absolute(name), asked, "{name}");
         }
     }
 

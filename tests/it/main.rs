@@ -33,6 +33,7 @@ mod lifecycle;
 mod members;
 mod memo;
 mod model;
+mod network;
 mod nodes;
 mod orders;
 mod points;

@@ -33,10 +33,9 @@ use self::gate::Rest;
 pub use self::news::{Tell, Teller};
 use self::tally::Tally;
 use super::journal::Journal;
-use super::outbound::Outbound;
+use super::outbound::{Outbound, Reach};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::Endpoint;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -74,14 +73,12 @@ pub struct EndpointParts {
     pub journal: Journal,
     /// The engine's clock.
     pub clock: Clock,
-    /// Where deliveries may go.
-    pub policy: Arc<AddressPolicy>,
+    /// How far deliveries go.
+    pub reach: Reach,
     /// The process's metrics.
     pub metrics: Arc<Metrics>,
     /// Whom it tells what becomes of the endpoint.
     pub teller: Teller,
-    /// The deadline of one exchange, body included.
-    pub timeout: Duration,
 }
 
 /// What the courier is told.
@@ -159,9 +156,8 @@ impl EndpointActor {
     }
 
     fn courier(&self, orders: watch::Receiver<Orders>) -> Courier<StoreDepot> {
-        let EndpointParts { endpoint, store, journal, clock, policy, metrics, teller, timeout } =
-            self.parts.clone();
-        let outbound = Outbound::shared(&policy, timeout);
+        let EndpointParts { endpoint, store, journal, clock, reach, metrics, teller } = self.parts.clone();
+        let outbound = Outbound::shared(&reach);
         let (chain, id) = (endpoint.chain.clone(), endpoint.id);
         Courier::new(
             StoreDepot { store, journal, chain, endpoint: id },

@@ -8,8 +8,10 @@ use ulid::Ulid;
 
 use super::depot::{Ask, Depot, Stock};
 use super::*;
+use crate::actors::outbound::Trust;
 use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
 use crate::domain::Timestamp;
+use crate::domain::address::AddressPolicy;
 use crate::domain::commit::Commit;
 use crate::domain::delivery::{Attempt, AttemptOutcome, NextStep};
 use crate::domain::endpoint::EndpointState;
@@ -150,7 +152,8 @@ struct Run {
 fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let clock = Clock::test(Timestamp::UNIX_EPOCH + chrono::Duration::days(1));
     let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
-    let outbound = Outbound::shared(&Arc::new(policy), Duration::from_secs(5));
+    let timeout = Duration::from_secs(5);
+    let outbound = Outbound::shared(&Reach { policy: Arc::new(policy), trust: Trust::bundled(), timeout });
     let endpoint = Arc::new(endpoint);
     let (orders, receiver) =
         watch::channel(Orders { endpoint: Arc::clone(&endpoint), renewals: 0, drain_by: None });
@@ -302,10 +305,9 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
         journal: Journal::start(&store, metrics.clone(), &crate::actors::journal::Nudges::default()).unwrap(),
         store,
         clock: Clock::test(Timestamp::UNIX_EPOCH),
-        policy: Arc::default(),
+        reach: Reach::to_the_public(Duration::from_secs(5)),
         metrics,
         teller: Teller { tell: Arc::new(Told), disable: Disabler::default().start().recipient() },
-        timeout: Duration::from_secs(5),
     };
     let arbiter = Arbiter::new();
     let (leash, addr) = EndpointActor::start(parts, &arbiter.handle());

@@ -4,6 +4,7 @@
 //! whole: every dial, whatever the host looks like, passes through [`Dialer::dial`].
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::rc::{Rc, Weak};
@@ -14,7 +15,8 @@ use actix_rt::net::TcpStream;
 use actix_service::{Service, always_ready};
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
-use futures_util::future::LocalBoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared, WeakShared};
 use tokio::sync::Semaphore;
 
 use super::error::AttemptError;
@@ -46,17 +48,34 @@ impl Lines {
     }
 }
 
+/// Says which addresses a name has, and blocks until it knows.
+pub(super) type Resolver = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+type Answers = Result<Vec<SocketAddr>, AttemptError>;
+type LookUp = LocalBoxFuture<'static, Answers>;
+type LookUps = HashMap<(String, u16), WeakShared<LookUp>>;
+
 /// Opens connections to vetted addresses.
 #[derive(Clone)]
 pub(super) struct Dialer {
     policy: Arc<AddressPolicy>,
+    resolver: Arc<Resolver>,
     lookups: Arc<Semaphore>,
+    /// The look-ups under way.
+    asked: Rc<RefCell<LookUps>>,
     lines: Rc<Lines>,
 }
 
 impl Dialer {
+    /// One that asks the system for the addresses of names.
     pub(super) fn new(policy: Arc<AddressPolicy>) -> Self {
-        Self { policy, lookups: Arc::new(Semaphore::new(LOOKUPS)), lines: Rc::default() }
+        Self::asking(Arc::new(|name, port| (name, port).to_socket_addrs().map(Vec::from_iter)), policy)
+    }
+
+    /// One that asks `resolver`.
+    pub(super) fn asking(resolver: Arc<Resolver>, policy: Arc<AddressPolicy>) -> Self {
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        Self { policy, resolver, lookups, asked: Rc::default(), lines: Rc::default() }
     }
 
     /// What it has opened.
@@ -76,23 +95,42 @@ impl Dialer {
         Ok(line)
     }
 
-    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AttemptError> {
+    async fn resolve(&self, host: &str, port: u16) -> Answers {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(addr) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(addr, port)]);
         }
-        let permit =
-            Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| AttemptError::UnknownHost)?;
-        let name = bare.to_owned();
-        let answers = actix_rt::task::spawn_blocking(move || {
-            // Held by the thread, not by the attempt, which may give up long before the resolver does.
-            let _permit = permit;
-            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)
-        });
-        match answers.await {
-            Ok(Ok(addrs)) if !addrs.is_empty() => Ok(addrs),
-            _ => Err(AttemptError::UnknownHost),
+        self.look_up(self.policy.absolute(bare).into_owned(), port).await
+    }
+
+    /// Asks for a name, or waits with whoever does: requests to a name that nobody answers for must not take the turns
+    /// of all others.
+    fn look_up(&self, name: String, port: u16) -> Shared<LookUp> {
+        let mut asked = self.asked.borrow_mut();
+        asked.retain(|_, look_up| look_up.upgrade().is_some_and(|look_up| look_up.peek().is_none()));
+        let key = (name, port);
+        if let Some(under_way) = asked.get(&key).and_then(WeakShared::upgrade) {
+            return under_way;
         }
+        let (resolver, lookups) = (Arc::clone(&self.resolver), Arc::clone(&self.lookups));
+        let look_up = ask(resolver, lookups, key.clone()).boxed_local().shared();
+        if let Some(under_way) = look_up.downgrade() {
+            asked.insert(key, under_way);
+        }
+        look_up
+    }
+}
+
+async fn ask(resolver: Arc<Resolver>, lookups: Arc<Semaphore>, (name, port): (String, u16)) -> Answers {
+    let permit = lookups.acquire_owned().await.map_err(|_| AttemptError::UnknownHost)?;
+    let answers = actix_rt::task::spawn_blocking(move || {
+        // Held by the thread, not by the attempt, which may give up long before the resolver does.
+        let _permit = permit;
+        resolver(&name, port)
+    });
+    match answers.await {
+        Ok(Ok(addrs)) if !addrs.is_empty() => Ok(addrs),
+        _ => Err(AttemptError::UnknownHost),
     }
 }
 

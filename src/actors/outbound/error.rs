@@ -119,8 +119,17 @@ fn of_certificate(why: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "is for another host name"
         }
-        CertificateError::UnknownIssuer => "is not signed by a known authority",
+        CertificateError::UnknownIssuer => "is not signed by a known authority; --extra-ca adds one",
         CertificateError::Revoked => "was revoked",
+        CertificateError::BadEncoding => "cannot be read",
+        CertificateError::BadSignature => "was not signed by whom it names",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not meant for a server"
+        }
+        // The library has no other name for it.
+        CertificateError::Other(why) if why.to_string() == "CaUsedAsEndEntity" => {
+            "is an authority's own; the receiver needs one that the authority signed"
+        }
         _ => "is not valid",
     }
 }

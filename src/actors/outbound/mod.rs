@@ -14,6 +14,7 @@ pub(crate) mod receiver;
 mod tests;
 mod tls;
 mod token;
+mod trust;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,12 +22,11 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
 use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{StatusCode, Uri};
 use awc::{Client, ClientRequest, ClientResponse, Connector};
 use futures_util::StreamExt as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use self::connect::{Dialer, Lines};
 pub use self::error::AttemptError;
@@ -35,6 +35,7 @@ pub use self::tls::check_identity;
 use self::tls::tls;
 pub use self::token::NoToken;
 use self::token::{Token, Tokens, basic, bearer, hidden};
+pub use self::trust::{TlsRoots, Trust, TrustError};
 use crate::domain::address::AddressPolicy;
 use crate::domain::endpoint::{Auth, ClientCredentials, Endpoint, Identity};
 use crate::wire::{self, Answer, Occasion, SignedRequest};
@@ -50,6 +51,29 @@ const KEEP_ALIVE: Duration = Duration::from_millis(1500);
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How far the requests of a process go.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// Which addresses may be dialled.
+    pub policy: Arc<AddressPolicy>,
+    /// Who vouches for receivers.
+    pub trust: Trust,
+    /// How long one attempt may take, body included.
+    pub timeout: Duration,
+}
+
+impl Reach {
+    /// What an operator has who allows nothing.
+    #[cfg(test)]
+    pub(crate) fn to_the_public(timeout: Duration) -> Self {
+        Self { policy: Arc::default(), trust: Trust::bundled(), timeout }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.timeout == other.timeout && *self.policy == *other.policy && self.trust.is(&other.trust)
+    }
+}
 
 /// Where an endpoint's requests go, and who we are there, parsed once.
 pub struct Target {
@@ -104,9 +128,7 @@ impl Exchange {
 pub struct Outbound {
     client: Client,
     dialer: Dialer,
-    roots: Arc<RootCertStore>,
-    policy: Arc<AddressPolicy>,
-    timeout: Duration,
+    reach: Reach,
     /// Those that targets hold.
     tokens: RefCell<Vec<Weak<Tokens>>>,
 }
@@ -116,29 +138,26 @@ thread_local! {
 }
 
 impl Outbound {
-    /// A client that obeys `policy` and gives every attempt `timeout`. Needs a running actix system or tokio local set.
-    pub fn new(policy: Arc<AddressPolicy>, timeout: Duration) -> Self {
-        Self::trusting(webpki_roots_cert_store(), policy, timeout)
+    /// A client that goes no farther than that. Needs a running actix system or tokio local set.
+    pub fn new(reach: Reach) -> Self {
+        Self::dialling(Dialer::new(Arc::clone(&reach.policy)), reach)
     }
 
-    fn trusting(roots: RootCertStore, policy: Arc<AddressPolicy>, timeout: Duration) -> Self {
-        let (dialer, roots) = (Dialer::new(Arc::clone(&policy)), Arc::new(roots));
-        sweep(Rc::downgrade(dialer.lines()), timeout);
-        let tls = tls(&roots, None).unwrap_or_else(|_| unreachable!("only a certificate can be wrong"));
-        let client = client(dialer.clone(), tls, timeout);
-        Self { client, dialer, roots, policy, timeout, tokens: RefCell::default() }
+    fn dialling(dialer: Dialer, reach: Reach) -> Self {
+        sweep(Rc::downgrade(dialer.lines()), reach.timeout);
+        let tls = tls(reach.trust.roots(), None)
+            .unwrap_or_else(|_| unreachable!("only a certificate can be wrong"));
+        let client = client(dialer.clone(), tls, reach.timeout);
+        Self { client, dialer, reach, tokens: RefCell::default() }
     }
 
-    /// This thread's client for that policy and timeout.
-    pub fn shared(policy: &Arc<AddressPolicy>, timeout: Duration) -> Rc<Self> {
+    /// This thread's client for that.
+    pub fn shared(reach: &Reach) -> Rc<Self> {
         SHARED.with_borrow_mut(|shared| {
             shared.retain(|one| one.strong_count() > 0);
-            let known = shared
-                .iter()
-                .filter_map(Weak::upgrade)
-                .find(|one| one.timeout == timeout && *one.policy == **policy);
+            let known = shared.iter().filter_map(Weak::upgrade).find(|one| one.reach.is(reach));
             known.unwrap_or_else(|| {
-                let one = Rc::new(Self::new(Arc::clone(policy), timeout));
+                let one = Rc::new(Self::new(reach.clone()));
                 shared.push(Rc::downgrade(&one));
                 one
             })
@@ -152,7 +171,7 @@ impl Outbound {
 
     /// The same for a request that may go elsewhere.
     pub fn target_for(&self, endpoint: &Endpoint, occasion: Occasion) -> Result<Target, AttemptError> {
-        self.policy.check_scheme(&endpoint.url)?;
+        self.reach.policy.check_scheme(&endpoint.url)?;
         let uri = wire::address(endpoint, occasion)
             .as_str()
             .parse()
@@ -160,7 +179,7 @@ impl Outbound {
         let headers = endpoint.headers.iter().map(|(name, value)| Some((name.parse().ok()?, hidden(value)?)));
         let headers = headers.collect::<Option<_>>().ok_or(AttemptError::Unsendable("headers"))?;
         // The connections' own limits go by ours.
-        let timeout = endpoint.settings.timeout().min(self.timeout);
+        let timeout = endpoint.settings.timeout().min(self.reach.timeout);
         let mut target = Target { uri, headers, timeout, tokens: None, client: None };
         let authorization = match &endpoint.auth {
             None => return Ok(target),
@@ -194,8 +213,9 @@ impl Outbound {
 
     /// A client whose connections are made with a certificate, and shared with nobody.
     fn client_as(&self, identity: &Identity) -> Result<Client, AttemptError> {
-        let tls = tls(&self.roots, Some(identity)).map_err(|_| AttemptError::Unsendable("certificate"))?;
-        Ok(client(self.dialer.clone(), tls, self.timeout))
+        let tls = tls(self.reach.trust.roots(), Some(identity));
+        let tls = tls.map_err(|_| AttemptError::Unsendable("certificate"))?;
+        Ok(client(self.dialer.clone(), tls, self.reach.timeout))
     }
 
     /// Sends one request and reads the answer, within the deadline.
@@ -296,8 +316,9 @@ fn client(dialer: Dialer, tls: Arc<ClientConfig>, timeout: Duration) -> Client {
         .rustls_0_23(tls)
         // Each endpoint bounds its own; a common limit would let slow receivers starve the others.
         .limit(0)
-        .timeout(timeout)
-        .handshake_timeout(timeout)
+        // The deadline of the attempt comes first, so that a slow receiver is called that wherever it is slow.
+        .timeout(2 * timeout)
+        .handshake_timeout(2 * timeout)
         .conn_keep_alive(KEEP_ALIVE)
         .conn_lifetime(LIFETIME);
     Client::builder()

@@ -1,7 +1,7 @@
 //! Receivers for tests, as rude as raw TCP allows.
 
 use std::cell::Cell;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -27,7 +27,15 @@ pub(crate) async fn take_request(tcp: &mut TcpStream) -> bool {
 pub(crate) async fn receiver<F: Future<Output = ()> + 'static>(
     rude: impl Fn(TcpStream) -> F + 'static,
 ) -> (String, Rc<Cell<usize>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    receiver_at((Ipv4Addr::LOCALHOST.into(), 0), rude).await
+}
+
+/// The same at an address.
+pub(crate) async fn receiver_at<F: Future<Output = ()> + 'static>(
+    at: (IpAddr, u16),
+    rude: impl Fn(TcpStream) -> F + 'static,
+) -> (String, Rc<Cell<usize>>) {
+    let listener = TcpListener::bind(at).await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let count = Rc::new(Cell::new(0));
     let counter = Rc::clone(&count);

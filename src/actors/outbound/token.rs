@@ -140,6 +140,7 @@ impl Tokens {
     async fn fetch(&self, outbound: &Outbound) -> Result<Token, NoToken> {
         let answered = |error| NoToken::Unanswered(Box::new(error));
         outbound
+            .reach
             .policy
             .check_scheme(&self.credentials.token_url)
             .map_err(|refusal| answered(refusal.into()))?;
