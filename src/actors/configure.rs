@@ -209,11 +209,9 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (chain, now) = (chain.clone(), self.0.clock.now());
-        let endpoint =
-            self.0.journal.run(move |conn, _| store::delivery::retry(conn, &chain, id, now)).await?;
-        self.0.nudges.nudge(endpoint.ok_or(EngineError::NotFound("delivery"))?);
-        Ok(())
+        let (of, now) = (chain.clone(), self.0.clock.now());
+        let endpoint = self.0.journal.run(move |conn, _| store::delivery::retry(conn, &of, id, now)).await?;
+        self.reorder(chain, endpoint.ok_or(EngineError::NotFound("delivery"))?).await
     }
 
     /// Settles a delivery that is owed or failed without sending it.
@@ -221,13 +219,13 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Conflict` when it was delivered or discarded before.
     pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (chain, of, now) = (chain.clone(), chain.clone(), self.0.clock.now());
+        let (of, now) = (chain.clone(), self.0.clock.now());
         let change = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &of, id, now));
         if let Some(endpoint) = change.await? {
-            self.0.nudges.nudge(endpoint); // something may have waited for it
-            return Ok(());
+            return self.reorder(chain, endpoint).await; // something may have waited for it
         }
-        let known = self.0.store.read(move |conn| store::delivery::get(conn, &chain, id)).await?;
+        let of = chain.clone();
+        let known = self.0.store.read(move |conn| store::delivery::get(conn, &of, id)).await?;
         Err(match known {
             Some(settled) => {
                 EngineError::Conflict(format!("the delivery is {} already", settled.status.as_str()))
@@ -284,10 +282,9 @@ impl Engine {
         let (row, written) = (endpoint.clone(), told.clone());
         let replace = move |conn: &mut _, vault: &_| {
             store::endpoint::update(conn, vault, &row)?;
-            if anew {
-                store::condition::begin_anew(conn, &row.chain, row.id)?;
-            }
-            written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))
+            // Conditions come after deliveries in every transaction, so that no two wait for each other in a circle.
+            written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))?;
+            if anew { store::condition::begin_anew(conn, &row.chain, row.id) } else { Ok(()) }
         };
         self.0.journal.run(replace).await?;
         let endpoint = self.put_endpoint(endpoint, anew)?;

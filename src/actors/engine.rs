@@ -109,6 +109,8 @@ pub(super) struct Inner {
     pub(super) configuring: tokio::sync::Mutex<()>,
     /// Few programs are checked at a time: it takes a processor each.
     pub(super) checking: Semaphore,
+    /// One look ahead at a recovery at a time: it may read the whole log.
+    pub(super) foreseeing: Semaphore,
     /// One merge at a time: two that concern the same members would wait for each other.
     merging: tokio::sync::Mutex<()>,
     /// One look through what was claimed at a time: two would decide the same.
@@ -150,6 +152,7 @@ impl Engine {
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
             checking: Semaphore::new(MAX_CHECKS),
+            foreseeing: Semaphore::new(1),
             merging: tokio::sync::Mutex::new(()),
             claiming: tokio::sync::Mutex::new(()),
             forgetting: tokio::sync::Mutex::new(()),

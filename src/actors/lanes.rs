@@ -24,6 +24,17 @@ impl Engine {
         self.reread(chain, id).await
     }
 
+    /// Something in what an endpoint is owed has its turn now. In lanes, what has been read may have to wait for it.
+    pub(super) async fn reorder(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+        match self.endpoint(chain, id) {
+            Ok(endpoint) if endpoint.settings.lane != Lane::None => self.reread(chain, id).await,
+            _ => {
+                self.0.nudges.nudge(id);
+                Ok(())
+            }
+        }
+    }
+
     /// Has the courier of an endpoint forget what it has read and not sent yet, which may have to wait now.
     async fn reread(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
         let of = chain.clone();

@@ -50,7 +50,7 @@ impl Engine {
     /// What a recovery would come to, if it were begun now. Writes nothing.
     ///
     /// # Errors
-    /// `NotFound`, or the store failed.
+    /// `NotFound`; `Overloaded` while somebody else asks; the store failed.
     pub async fn foresee_recovery(
         &self,
         chain: &ChainId,
@@ -59,6 +59,8 @@ impl Engine {
         period: Period,
     ) -> Result<Counts, EngineError> {
         let endpoint = self.endpoint(chain, endpoint)?;
+        // It may take long, and others want to read, too.
+        let _one_at_a_time = self.0.foreseeing.try_acquire().map_err(|_| EngineError::Overloaded)?;
         let (mut counts, mut next) = (Counts::default(), Some(Position::first(which)));
         while let Some(position) = next {
             let of = endpoint.clone();
@@ -192,7 +194,7 @@ impl Engine {
         let feed = move |conn: &mut _, _: &_| store::recovery::feed(conn, &of, &recovery, &feed, now);
         // When somebody else fed it meanwhile, it moved as well.
         self.0.journal.run(feed).await?;
-        self.0.nudges.nudge(endpoint.id);
+        self.reorder(chain, endpoint.id).await?;
         Ok(Pace::Moved)
     }
 

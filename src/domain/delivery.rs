@@ -177,8 +177,9 @@ pub struct AttemptOutcome {
 }
 
 /// Seconds between two tries: up to a week.
-type PauseS = Bounded<1, 604_800>;
-type Percent = Bounded<0, 100>;
+pub type PauseS = Bounded<1, 604_800>;
+/// Parts of a hundred.
+pub type Percent = Bounded<0, 100>;
 
 /// When to try again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

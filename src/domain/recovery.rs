@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::delivery::DeliveryStatus;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Lane};
 use super::ids::{DeliveryId, EndpointId, EventId, MemberId, RecoveryId};
 use super::loyalty_event::EventType;
 use super::text::Name;
@@ -77,8 +77,10 @@ impl Period {
         Self::stored(since, until)
     }
 
-    /// Both ends.
+    /// Both ends, to the microsecond, as they are stored.
     pub fn stored(since: Timestamp, until: Timestamp) -> Option<Self> {
+        let stored = |at: Timestamp| Timestamp::from_timestamp_micros(at.timestamp_micros());
+        let (since, until) = (stored(since)?, stored(until)?);
         (since < until).then_some(Self { since, until })
     }
 
@@ -316,7 +318,11 @@ impl Feed {
 /// eight rounds of requests at most, and never longer than for a quarter of a minute's worth of a rate limit.
 pub fn most_due(endpoint: &Endpoint) -> usize {
     let settings = &endpoint.settings;
-    let rounds = 8 * settings.concurrency.get();
+    let at_once = match settings.lane {
+        Lane::Endpoint => 1,
+        Lane::None | Lane::Member => settings.concurrency.get(),
+    };
+    let rounds = 8 * at_once;
     let of_limit = settings.rate_limit.map_or(u32::MAX, |limit| limit.get() / 4);
     rounds.min(of_limit).max(1) as usize
 }

@@ -1,6 +1,8 @@
 //! How the receivers of endpoints do: written with the attempt that changed it, beside the endpoints themselves, so that a
 //! change of one never undoes the other.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 
 use super::connection::{DbConn, on_backend};
@@ -45,7 +47,7 @@ impl ConditionRow {
     }
 
     /// The order in which they are written, the same in every transaction.
-    pub(super) fn key(&self) -> (&str, &str) {
+    fn key(&self) -> (&str, &str) {
         (&self.chain, &self.endpoint)
     }
 
@@ -62,6 +64,18 @@ impl ConditionRow {
         let trouble = since.map(|since| Trouble { since, warned_at });
         Ok(Noted { epoch: self.epoch, condition: Condition { trouble, hold } })
     }
+}
+
+/// Of what is known of each endpoint, one after the other: the last of the newest epoch, in the order of their keys.
+pub(super) fn last_of_each<'a>(rows: impl Iterator<Item = &'a ConditionRow>) -> Vec<&'a ConditionRow> {
+    let mut last = BTreeMap::new();
+    for row in rows {
+        let known = last.entry(row.key()).or_insert(row);
+        if row.epoch >= known.epoch {
+            *known = row;
+        }
+    }
+    last.into_values().collect()
 }
 
 /// Writes conditions, no two of one endpoint. One of a former epoch changes nothing.

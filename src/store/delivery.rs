@@ -511,6 +511,8 @@ pub fn discard_owed(
             .filter(deliveries::endpoint.eq(endpoint.to_string()))
             .filter(deliveries::settled_at.is_null())
     };
+    let id = endpoint.to_string();
+    sequence::hold(conn, (chain.as_str(), &id))?;
     let ids: Vec<String> =
         owed().order(deliveries::seq).limit(DISCARDED_AT_ONCE).select(deliveries::id).load(conn)?;
     if let DbConn::Postgres(c) = conn {

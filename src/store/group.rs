@@ -27,7 +27,7 @@ use super::source_event::{self, SourceRow};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::{Commit, SourceChange, SourceOrigin};
 use crate::domain::coupon::CouponCode;
-use crate::domain::ids::{DeliveryId, EndpointId, MemberId};
+use crate::domain::ids::{DeliveryId, MemberId};
 use crate::domain::text::Key;
 
 /// How a transaction ended.
@@ -45,7 +45,6 @@ enum Claim<'a> {
     Order(&'a ChainId, &'a Key),
     Coupon(&'a ChainId, &'a CouponCode),
     Delivery(&'a ChainId, DeliveryId),
-    Condition(&'a ChainId, EndpointId),
 }
 
 fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
@@ -60,11 +59,7 @@ fn claims(write: &Write) -> impl Iterator<Item = Claim<'_>> {
         let coupons = commit.coupons.cards.iter().map(|c| Claim::Coupon(&commit.chain, &c.coupon.code));
         member.chain(order).chain(coupons)
     });
-    let of_attempt = attempt.into_iter().flat_map(|outcome| {
-        let condition = outcome.condition.iter().map(|_| Claim::Condition(&outcome.chain, outcome.endpoint));
-        condition.chain([Claim::Delivery(&outcome.chain, outcome.attempt.delivery)])
-    });
-    of_commit.chain(of_attempt)
+    of_commit.chain(attempt.map(|outcome| Claim::Delivery(&outcome.chain, outcome.attempt.delivery)))
 }
 
 /// Splits a group into rounds that share nothing within themselves; what shares something keeps its order.
@@ -278,11 +273,11 @@ impl<'a> Round<'a> {
         let (_, events) = self.ordered_rows(|rows| &rows.events, EventRow::key);
         loyalty_event::insert(conn, &events)?;
         let deliveries: Vec<_> = self.commits.iter().flat_map(|(_, _, rows)| &rows.deliveries).collect();
+        // Of each endpoint the last one stands.
+        let conditions = self.attempts.iter().filter_map(|change| change.condition.as_ref());
+        let conditions = condition::last_of_each(conditions);
         self.attempts.sort_by_key(|change| change.key());
         lane::write(conn, &deliveries, &self.attempts)?;
-        let mut conditions: Vec<_> =
-            self.attempts.iter().filter_map(|change| change.condition.as_ref()).collect();
-        conditions.sort_by_key(|row| row.key());
         condition::write(conn, &conditions)?;
         endpoint_minutes::count(conn, &self.attempts)?;
         Ok(())

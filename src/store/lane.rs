@@ -73,8 +73,10 @@ pub(super) fn write(
 ) -> Result<(), StoreError> {
     let mut wanted = BTreeMap::new();
     new.iter().for_each(|row| *wanted.entry(row.place()).or_insert(0) += 1);
-    attempts.iter().filter_map(|change| change.settles()).for_each(|settles| {
-        wanted.entry(settles.place).or_insert(0);
+    // All of them, though only what is settled has others move on: whoever changes what is in a lane holds its sequence.
+    attempts.iter().for_each(|change| {
+        let (chain, endpoint, _) = change.key();
+        wanted.entry((chain, endpoint)).or_insert(0);
     });
     let held = sequence::take(conn, wanted)?;
     let rows = numbered(new, &held)?;
@@ -226,10 +228,13 @@ pub(super) fn is_behind(
     Ok(diesel::select(exists(before)).get_result(conn)?)
 }
 
-/// Has what is due behind this number wait.
+/// Has what is due behind this number wait: that can only be the next one of its lane.
 pub(super) fn hold_back(conn: &mut DbConn, place: Place<'_>, lane: &str, seq: i64) -> Result<(), StoreError> {
+    let behind = owed_in!(place, lane).filter(deliveries::seq.gt(seq));
+    let next: Option<i64> = behind.select(min(deliveries::seq)).get_result(conn)?;
+    let Some(next) = next else { return Ok(()) };
     diesel::update(
-        owed_in!(place, lane).filter(deliveries::seq.gt(seq)).filter(deliveries::due_at.is_not_null()),
+        owed_in!(place, lane).filter(deliveries::seq.eq(next)).filter(deliveries::due_at.is_not_null()),
     )
     .set((
         deliveries::status.eq(DeliveryStatus::Waiting.as_str()),
@@ -328,16 +333,8 @@ pub fn stuck(
             .filter(deliveries::chain.eq(chain.as_str()))
             .filter(deliveries::endpoint.eq(endpoint.to_string()))
     };
-    let heads: Vec<(Option<String>, Option<i64>)> = of_endpoint()
-        .filter(deliveries::lane.is_not_null())
-        .filter(deliveries::lane.gt(after.unwrap_or_default()))
-        .filter(deliveries::settled_at.is_null())
-        .group_by(deliveries::lane)
-        .select((deliveries::lane, min(deliveries::seq)))
-        .order(deliveries::lane)
-        .limit(LANES_AT_ONCE)
-        .load(conn)?;
-    let numbers: Vec<i64> = heads.iter().filter_map(|(_, number)| *number).collect();
+    let heads = heads_after(conn, (chain.as_str(), &endpoint.to_string()), after.unwrap_or_default())?;
+    let numbers: Vec<i64> = heads.iter().map(|head| head.seq).collect();
     let stuck: Vec<Option<String>> = of_endpoint()
         .filter(deliveries::seq.eq_any(numbers))
         .filter(deliveries::due_at.is_null())
@@ -345,8 +342,43 @@ pub fn stuck(
         .select(deliveries::lane)
         .load(conn)?;
     let is_full = heads.len() as i64 == LANES_AT_ONCE;
-    let last = heads.into_iter().next_back().and_then(|(lane, _)| lane).filter(|_| is_full);
+    let last = heads.into_iter().next_back().map(|head| head.lane).filter(|_| is_full);
     Ok((stuck.into_iter().flatten().collect(), last))
+}
+
+/// A lane, and the first number that is owed in it.
+#[derive(QueryableByName)]
+struct FirstOf {
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// The next lanes in which something is owed. From one to the next by the index: all that is owed may be in one of them.
+fn heads_after(
+    conn: &mut DbConn,
+    (chain, endpoint): Place<'_>,
+    after: &str,
+) -> Result<Vec<FirstOf>, StoreError> {
+    let query = diesel::sql_query(
+        "WITH RECURSIVE lanes(lane) AS ( \
+            SELECT min(lane) FROM deliveries \
+            WHERE chain = $1 AND endpoint = $2 AND lane > $3 AND settled_at IS NULL \
+            UNION ALL SELECT ( \
+                SELECT min(d.lane) FROM deliveries AS d WHERE d.chain = $1 AND d.endpoint = $2 \
+                AND d.lane > lanes.lane AND d.settled_at IS NULL) \
+            FROM lanes WHERE lanes.lane IS NOT NULL) \
+         SELECT lanes.lane, ( \
+            SELECT min(d.seq) FROM deliveries AS d WHERE d.chain = $1 AND d.endpoint = $2 \
+            AND d.lane = lanes.lane AND d.settled_at IS NULL) AS seq \
+         FROM lanes WHERE lanes.lane IS NOT NULL LIMIT $4",
+    )
+    .bind::<Text, _>(chain)
+    .bind::<Text, _>(endpoint)
+    .bind::<Text, _>(after)
+    .bind::<BigInt, _>(LANES_AT_ONCE);
+    Ok(on_backend!(conn, |c| query.get_results(c))?)
 }
 
 /// Makes the heads of these lanes due.

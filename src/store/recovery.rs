@@ -293,24 +293,24 @@ fn make_late(
     Ok(rows.len())
 }
 
-/// How many deliveries of an endpoint wait behind others of their lanes; `most` stands for that many and more. In an endpoint
-/// without lanes it would have to look at all that is owed to find that none does.
+/// How many of the deliveries that an endpoint has been owed for longest wait behind others of their lanes; `most` stands for
+/// that many and more.
 pub fn waiting_count(
     conn: &mut DbConn,
     chain: &ChainId,
     endpoint: EndpointId,
     most: usize,
 ) -> Result<usize, StoreError> {
-    let waiting: Vec<i64> = deliveries::table
+    const LOOKED_AT: i64 = 1_000;
+    let due: Vec<Option<i64>> = deliveries::table
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
         .filter(deliveries::settled_at.is_null())
-        .filter(deliveries::due_at.is_null())
         .order(deliveries::seq)
-        .limit(i64::try_from(most).unwrap_or(i64::MAX))
-        .select(deliveries::seq)
+        .limit(LOOKED_AT)
+        .select(deliveries::due_at)
         .load(conn)?;
-    Ok(waiting.len())
+    Ok(due.iter().filter(|at| at.is_none()).count().min(most))
 }
 
 /// How many deliveries of an endpoint are due at `now`; `most` stands for that many and more.

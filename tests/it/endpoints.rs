@@ -33,11 +33,14 @@ async fn an_endpoint_shows_what_was_set_and_keeps_it_over_a_restart(mut app: Tes
         }
     };
     holds(&made, &set);
-    app.patch(&path, &json!({ "concurrency": 4, "rate_limit": 90 })).await.expect(200);
+    let change = json!({ "concurrency": 4, "rate_limit": 90, "retry": { "jitter_percent": 5 }, "failing": { "warn_after_s": 61 } });
+    app.patch(&path, &change).await.expect(200);
     app.restart_with(|_| ()).await;
     let mut changed = set;
     changed["concurrency"] = json!(4);
     changed["rate_limit"] = json!(90);
+    changed["retry"]["jitter_percent"] = json!(5);
+    changed["failing"]["warn_after_s"] = json!(61);
     holds(&app.get(&path).await.expect(200), &changed);
     app.stop().await;
 }
@@ -50,6 +53,7 @@ async fn settings_that_cannot_be_are_refused_by_name(app: TestApp) {
         (json!({ "lane": "row" }), "lane"),
         (json!({ "retry": { "pauses_s": [60, 0] } }), "retry.pauses_s"),
         (json!({ "failing": { "warn_after_s": 9, "disable_after_s": 9 } }), "failing.disable_after_s"),
+        (json!({ "lane": "endpoint", "retry": { "give_up_after_s": 432_000 } }), "retry.give_up_after_s"),
         (json!({ "texts": { "points.earned": "+{data.amount}" } }), "texts"),
         (
             json!({ "dialect": "slack", "texts": { "points.earned": "+{data.amonut}" } }),

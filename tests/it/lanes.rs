@@ -16,6 +16,7 @@ on_both_backends! {
     what_is_sent_again_takes_the_place_of_its_number,
     a_backlog_goes_by_the_lanes_that_its_endpoint_is_given,
     whoever_wants_to_know_hears_once_that_a_lane_is_blocked,
+    what_its_receiver_fails_of_holds_a_lane_no_longer_than_it_may_though_the_breaker_is_open,
     a_receiver_finds_what_it_dropped_and_pulls_only_that,
     a_bubblehouse_endpoint_holds_its_queue_for_a_week_unless_told_otherwise,
     lanes_and_digests_of_unknown_endpoints_and_wrong_questions_are_refused,
@@ -79,6 +80,23 @@ async fn whoever_wants_to_know_hears_once_that_a_lane_is_blocked(app: TestApp) {
     assert_eq!((&told["endpoint"], &told["tries"]), (&json!(endpoint), &json!(3)), "{told}");
     assert!(told["member_id"].as_str().unwrap().starts_with("mem_"), "{told}");
     assert_eq!(statuses(&app, &endpoint).await, ["delivered", "delivered"]);
+    app.stop().await;
+}
+
+async fn what_its_receiver_fails_of_holds_a_lane_no_longer_than_it_may_though_the_breaker_is_open(
+    app: TestApp,
+) {
+    let crm = Receiver::start().await;
+    crm.answer([500_u16; 200]);
+    let retry = json!({ "pauses_s": [60], "jitter_percent": 0, "give_up_after_s": 3_600 });
+    let endpoint = laned(&app, &crm, json!({ "lane": "endpoint", "retry": retry })).await;
+    orders(&app, 1, &["ana", "ben"]).await;
+    app.advance(1_800).await;
+    assert_eq!(statuses(&app, &endpoint).await, ["pending", "waiting"]);
+    let view = app.get(&format!("{ENDPOINTS}/{endpoint}")).await.expect(200);
+    assert_eq!(view["condition"]["breaker"], "open", "{view}");
+    app.advance(1_800 + 600).await;
+    assert_eq!(statuses(&app, &endpoint).await, ["failed", "pending"]);
     app.stop().await;
 }
 

@@ -308,7 +308,7 @@ impl<D: Depot + 'static> Courier<D> {
             let (news, noted) = self.gate.learn(sign, is_probe, now, &self.errand.endpoint.settings);
             report.outcome.condition = noted;
             if let Some(Leave::NothingBefore(until)) = self.gate.leave(now) {
-                if is_probe && matches!(sign, Sign::Fails { .. }) {
+                if is_probe && matches!(sign, Sign::Fails { .. }) && !self.is_given_up(report) {
                     report.outcome.next = NextStep::Spared(until);
                 }
                 self.backlog.release_waiting();
@@ -326,6 +326,12 @@ impl<D: Depot + 'static> Courier<D> {
         told.extend(news::lane_blocked(report));
         report.outcome.told = self.desk.teller.tell(&report.sent_to, told);
         end
+    }
+
+    /// Whether what all others wait for has had its time. Were it spared for ever, its lane would never go on: it may be what
+    /// the receiver fails of.
+    fn is_given_up(&self, report: &Report) -> bool {
+        self.errand.endpoint.settings.lane == Lane::Endpoint && report.outcome.next == NextStep::Failed
     }
 
     fn take_kept(&mut self, kept: Kept) {
@@ -377,12 +383,12 @@ impl<D: Depot + 'static> Courier<D> {
         if self.troubles == 0 {
             self.paused_until = Instant::now();
         }
+        // What is being read may be older than what these orders follow of: another order of things, or a new begin.
+        self.reading = None.into();
+        self.backlog.abandon_read();
         if orders.renewals != self.renewals {
             self.renewals = orders.renewals;
             self.gate.forget();
-            // What is being read may be older than that.
-            self.reading = None.into();
-            self.backlog.abandon_read();
         }
         self.errand = Rc::new(self.errand.under(orders.endpoint));
         self.window.bound(self.errand.endpoint.settings.concurrency);

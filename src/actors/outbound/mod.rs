@@ -223,13 +223,17 @@ impl Outbound {
         let within = target.timeout / 2;
         let token = tokens.get(self, within).await?;
         let answer = self.send(target, request, Some(&token), status).await?;
-        if answer.status != StatusCode::UNAUTHORIZED || token.is_newer_than(began) {
+        if answer.status != StatusCode::UNAUTHORIZED || token.is_newer_than(began) || tokens.are_refused() {
             return Ok(answer);
         }
         tokens.drop_refused(&token);
         status.set(None);
         let token = tokens.get(self, within).await?;
-        self.send(target, request, Some(&token), status).await
+        let answer = self.send(target, request, Some(&token), status).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            tokens.note_new_refused();
+        }
+        Ok(answer)
     }
 
     async fn send(

@@ -23,7 +23,7 @@ const MARGIN: u64 = 60;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
     /// Nobody answered.
-    #[error(transparent)]
+    #[error("at its url: {0}")]
     Unanswered(Box<AttemptError>),
     /// The answer is no.
     #[error("its url answered {status}{}", .why.map(|why| format!(", {why}")).unwrap_or_default())]
@@ -69,9 +69,14 @@ pub(super) struct Tokens {
     /// How often one was fetched, or tried to be.
     fetches: Cell<u64>,
     fetching: Mutex<()>,
+    /// When a receiver refused one that was new.
+    new_refused: Cell<Option<Instant>>,
 }
 
 impl Tokens {
+    /// After a receiver refused a new token, no other is fetched for its sake for so long.
+    const REST: Duration = Duration::from_secs(60);
+
     pub(super) fn of(credentials: &ClientCredentials) -> Result<Self, AttemptError> {
         let uri = credentials.token_url.as_str().parse();
         Ok(Self {
@@ -80,6 +85,7 @@ impl Tokens {
             kept: RefCell::default(),
             fetches: Cell::default(),
             fetching: Mutex::default(),
+            new_refused: Cell::default(),
         })
     }
 
@@ -109,6 +115,16 @@ impl Tokens {
         fetched
     }
 
+    /// Takes note that a receiver does not take a new one either.
+    pub(super) fn note_new_refused(&self) {
+        self.new_refused.set(Some(Instant::now()));
+    }
+
+    /// Whether another token would be refused as well, as far as is known.
+    pub(super) fn are_refused(&self) -> bool {
+        self.new_refused.get().is_some_and(|then| then.elapsed() < Self::REST)
+    }
+
     /// Keeps a token no longer that a receiver does not take.
     pub(super) fn drop_refused(&self, refused: &Token) {
         let is_kept =
@@ -136,7 +152,13 @@ impl Tokens {
                 let post = post.insert_header((header::ACCEPT, "application/json"));
                 if in_header { post.insert_header((header::AUTHORIZATION, self.header())) } else { post }
             };
-            let answer = outbound.answer(ask, &form, &status).await.map_err(answered)?;
+            let answer = match outbound.answer(ask, &form, &status).await {
+                // Where to is nobody's business who hears of it.
+                Err(AttemptError::Redirect { status, .. }) => {
+                    return Err(NoToken::Refused { status, why: None });
+                }
+                answer => answer.map_err(answered)?,
+            };
             match answer.status {
                 200..=299 => return read(&answer.body, fetched).ok_or(NoToken::Unreadable),
                 status => refused = NoToken::Refused { status, why: reason(&answer.body) },

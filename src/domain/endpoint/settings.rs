@@ -163,7 +163,10 @@ impl Settings {
             Dialect::Bubblehouse => {
                 let give_up_after_s = Some(Seconds::of(7 * 86_400));
                 let retry = RetryPolicy { give_up_after_s, ..RetryPolicy::default() };
-                Self { lane: Lane::Endpoint, retry, ..Self::default() }
+                // What holds the queue has its time before the endpoint ends.
+                let disable_after_s = Seconds::of(10 * 86_400);
+                let failing = Failing { disable_after_s, ..Failing::default() };
+                Self { lane: Lane::Endpoint, retry, failing, ..Self::default() }
             }
             _ => Self::default(),
         }

@@ -68,9 +68,15 @@ fn text(text: &str) -> String {
 impl Speaks for Chat {
     fn render(&self, letter: &Letter) -> Result<Option<Rendered>, Unsendable> {
         let told = Told::read(&letter.message)?;
-        let own = letter.texts.get(&told.kind);
-        let wording = own.map_or_else(|| texts::built_in(told.kind), |own| Ok(Cow::Borrowed(own)))?;
-        let said = self.fill(&wording, &letter.message)?;
+        let said = match letter.texts.get(&told.kind) {
+            Some(own) => self.fill(own, &letter.message)?,
+            None => String::new(),
+        };
+        // Rooms refuse what is empty.
+        let said = match said.trim().is_empty() {
+            true => self.fill(&texts::built_in(told.kind)?, &letter.message)?,
+            false => said,
+        };
         Ok(Some(Rendered { body: (self.body)(&shortened(said, self.longest)), headers: Vec::new() }))
     }
 
@@ -84,6 +90,10 @@ impl Chat {
     fn fill(&self, wording: &Wording, message: &str) -> Result<String, Unsendable> {
         let mut said = String::new();
         for part in wording.parts() {
+            // It will be cut.
+            if said.len() > 4 * self.longest {
+                break;
+            }
             match part {
                 Part::Said(text) => said.push_str(text),
                 Part::Place(choices) => {

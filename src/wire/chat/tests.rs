@@ -56,6 +56,13 @@ fn what_somebody_else_wrote_calls_nobody_and_an_admins_own_text_may() {
 }
 
 #[test]
+fn a_text_of_which_nothing_is_left_is_said_in_our_words() {
+    let message = EventType::PointsEarned.example().to_json();
+    let said = said(Dialect::Slack, message, Some("{member.phone} "))["text"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("Ana just earned"), "{said}");
+}
+
+#[test]
 fn amounts_are_said_to_the_digit() {
     assert_eq!(
         value(r#"{"data":{"total":24.50}}"#, &["data".into(), "total".into()]).unwrap().as_deref(),

@@ -1,7 +1,5 @@
 //! What is said of each event where an endpoint has no text of its own.
 
-use std::borrow::Cow;
-
 use super::{EventType, Unsendable, Wording};
 
 macro_rules! about {
@@ -11,7 +9,7 @@ macro_rules! about {
 }
 
 /// Our own wording. One that could not be read would be found by the test that fills them all in.
-pub(super) fn built_in(kind: EventType) -> Result<Cow<'static, Wording>, Unsendable> {
+pub(super) fn built_in(kind: EventType) -> Result<Wording, Unsendable> {
     let wording = match text(kind) {
         Some(text) => text.parse(),
         None if kind.is_about_member() => {
@@ -20,7 +18,7 @@ pub(super) fn built_in(kind: EventType) -> Result<Cow<'static, Wording>, Unsenda
         None => kind.description().trim().parse(),
     };
     let unreadable = |bad| Unsendable::Unreadable(format!("the text of {kind} {bad}"));
-    wording.map(Cow::Owned).map_err(unreadable)
+    wording.map_err(unreadable)
 }
 
 #[rustfmt::skip]

@@ -11,10 +11,10 @@ use crate::actors::outbound::check_identity;
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::RetryPolicy;
+use crate::domain::delivery::{Pauses, Percent, RetryPolicy};
 use crate::domain::endpoint::{
-    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Keys, Lane, PerMinute, Secret,
-    Settings, Signatures, Texts, TimeoutS, Wording,
+    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Keys, Lane, PerMinute, Seconds,
+    Secret, Settings, Signatures, Texts, TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
@@ -31,7 +31,9 @@ const MOST_ENTRIES: usize = 100;
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct EndpointBody {
+    #[serde(deserialize_with = "given")]
     url: Option<String>,
+    #[serde(deserialize_with = "given")]
     events: Option<Vec<String>>,
     #[serde(deserialize_with = "given")]
     dialect: Option<Dialect>,
@@ -47,7 +49,7 @@ pub(super) struct EndpointBody {
     #[serde(deserialize_with = "given")]
     lane: Option<Lane>,
     #[serde(deserialize_with = "given")]
-    retry: Option<RetryPolicy>,
+    retry: Option<RetryBody>,
     #[serde(deserialize_with = "clearable")]
     rate_limit: Option<Option<PerMinute>>,
     #[serde(deserialize_with = "given")]
@@ -55,13 +57,50 @@ pub(super) struct EndpointBody {
     #[serde(deserialize_with = "given")]
     timeout_s: Option<TimeoutS>,
     #[serde(deserialize_with = "given")]
-    failing: Option<Failing>,
+    failing: Option<FailingBody>,
     #[serde(deserialize_with = "given")]
     signatures: Option<Signatures>,
     #[serde(deserialize_with = "clearable")]
     auth: Option<Option<Auth>>,
     #[serde(deserialize_with = "given")]
     texts: Option<Texts>,
+}
+
+/// What is to be changed about a ladder.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RetryBody {
+    #[serde(deserialize_with = "given")]
+    pauses_s: Option<Pauses>,
+    #[serde(deserialize_with = "given")]
+    jitter_percent: Option<Percent>,
+    #[serde(deserialize_with = "clearable")]
+    give_up_after_s: Option<Option<Seconds>>,
+}
+
+impl RetryBody {
+    fn apply(self, retry: &mut RetryPolicy) {
+        replace(&mut retry.pauses_s, self.pauses_s);
+        replace(&mut retry.jitter_percent, self.jitter_percent);
+        replace(&mut retry.give_up_after_s, self.give_up_after_s);
+    }
+}
+
+/// What is to be changed about what is done with a receiver that takes nothing.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FailingBody {
+    #[serde(deserialize_with = "given")]
+    warn_after_s: Option<Seconds>,
+    #[serde(deserialize_with = "given")]
+    disable_after_s: Option<Seconds>,
+}
+
+impl FailingBody {
+    fn apply(self, failing: &mut Failing) {
+        replace(&mut failing.warn_after_s, self.warn_after_s);
+        replace(&mut failing.disable_after_s, self.disable_after_s);
+    }
 }
 
 /// What is to be changed about an endpoint, checked.
@@ -101,8 +140,19 @@ impl EndpointBody {
         let auth = self.auth.as_ref().unwrap_or(&endpoint.auth).as_ref();
         let signs_in = check_auth(state, auth, dialect)?;
         check_headers(self.headers.as_ref().unwrap_or(&endpoint.headers), signs_in)?;
-        if self.failing.is_some_and(|failing| failing.disable_after_s <= failing.warn_after_s) {
+        let mut failing = endpoint.settings.failing;
+        self.failing.unwrap_or_default().apply(&mut failing);
+        if failing.disable_after_s <= failing.warn_after_s {
             return Err(Problem::field("failing.disable_after_s", "must be greater than `warn_after_s`"));
+        }
+        let patience = match self.retry.as_ref().and_then(|retry| retry.give_up_after_s) {
+            Some(said) => said,
+            None => endpoint.settings.retry.give_up_after_s,
+        };
+        let holds_all = self.lane.unwrap_or(endpoint.settings.lane) == Lane::Endpoint;
+        if holds_all && patience.is_some_and(|patience| patience >= failing.disable_after_s) {
+            let problem = "must be less than `failing.disable_after_s`, or the endpoint is disabled before its lane goes on";
+            return Err(Problem::field("retry.give_up_after_s", problem));
         }
         self.texts.iter().flatten().try_for_each(|(kind, text)| check_text(*kind, text, dialect))?;
         let url = self.url.as_deref().map(|url| check_url(state, url)).transpose()?;
@@ -135,11 +185,11 @@ impl Change {
             &mut endpoint.settings;
         replace(filter, wanted);
         replace(lane, rest.lane);
-        replace(retry, rest.retry);
+        rest.retry.unwrap_or_default().apply(retry);
         replace(rate_limit, rest.rate_limit);
         replace(concurrency, rest.concurrency);
         replace(timeout_s, rest.timeout_s);
-        replace(failing, rest.failing);
+        rest.failing.unwrap_or_default().apply(failing);
         replace(texts, rest.texts.map(Arc::new));
     }
 }
