@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use standardwebhooks::Webhook;
 
-use crate::dialects::Printed;
+use crate::support::printed::Printed;
 use crate::support::receiver::{Arrival, Scripted};
 use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
@@ -126,7 +126,7 @@ async fn loyali_gets_a_signature_of_each_key_in_one_header(app: TestApp) {
     let [ours, theirs] = [&*new, own].map(|secret| hex_hmac(secret, &[at.as_bytes(), b".", &arrival.body]));
     assert_eq!(arrival.headers["x-loyali-signature"], format!("t={at},v1={ours},v1={theirs}"));
     for secret in [&*new, own] {
-        Printed::of("docs/dialects.md", "loyali").holds(&arrival, secret);
+        Printed::of("docs/dialects.md", "X-Loyali-Signature").holds(&arrival, secret);
     }
     app.stop().await;
 }
@@ -240,7 +240,7 @@ async fn v1a_is_verified_by_the_printed_code_and_rotates_as_well(app: TestApp) {
     let old = public_keys().await.remove(0);
     let arrival = told(&app, &crm, "o1").await.remove(0);
     Printed::of("docs/secrets.md", "Verifying v1a").verifies(&arrival, &old, true);
-    Printed::of("docs/dialects.md", "standard").verifies(&arrival, &secret, true);
+    Printed::of("docs/dialects.md", "webhook-signature").verifies(&arrival, &secret, true);
     rotate(&app, &id, json!({ "overlap_seconds": 60 })).await;
     let keys = public_keys().await;
     assert_eq!((keys.len(), &keys[1]), (2, &old));

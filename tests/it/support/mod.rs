@@ -7,8 +7,10 @@ mod catalogue;
 pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
+pub(crate) mod interpreters;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod printed;
 pub(crate) mod receiver;
 pub(crate) mod rude;
 

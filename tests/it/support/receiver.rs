@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::Value;
-use standardwebhooks::Webhook;
+use standardwebhooks::{Webhook, WebhookError};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -23,6 +23,16 @@ pub(crate) struct Arrival {
 impl Arrival {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("bodies are JSON")
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("bodies are text")
+    }
+
+    /// What the official verifier says of this body under the headers that arrived.
+    pub(crate) fn judged_by(&self, verifier: &Webhook, body: &[u8]) -> Result<(), WebhookError> {
+        let headers: HashMap<_, _> = self.headers.clone().into_iter().collect();
+        verifier.verify(body, &(&headers).try_into().expect("they arrived as headers"))
     }
 
     pub(crate) fn kind(&self) -> String {
@@ -114,15 +124,17 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
     let header = |name: &str| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
-    shared.arrivals.lock().unwrap().push(Arrival {
+    let arrival = Arrival {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
         path: request.path().to_owned(),
         headers: request.headers().keys().map(|name| (name.to_string(), header(name.as_str()))).collect(),
         body: body.to_vec(),
-    });
-    if let Some(Err(refusal)) = shared.verifier.lock().unwrap().as_ref().map(|v| verify(v, &request, &body)) {
-        shared.refusals.lock().unwrap().push(refusal);
+    };
+    shared.arrivals.lock().unwrap().push(arrival.clone());
+    let verdict = shared.verifier.lock().unwrap().as_ref().map(|verifier| arrival.judged_by(verifier, &body));
+    if let Some(Err(refusal)) = verdict {
+        shared.refusals.lock().unwrap().push(refusal.to_string());
         return HttpResponse::Unauthorized().finish();
     }
     let scripted = shared.script.lock().unwrap().pop_front().unwrap_or_else(|| 200.into());
@@ -131,14 +143,4 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
         answer.insert_header(header);
     }
     answer.body(shared.says.lock().unwrap().clone().unwrap_or_else(|| "seen".to_owned()))
-}
-
-fn verify(verifier: &Webhook, request: &HttpRequest, body: &[u8]) -> Result<(), String> {
-    let headers: HashMap<String, String> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
-        .collect();
-    let headers = (&headers).try_into().map_err(|_| "the headers are no headers".to_owned())?;
-    verifier.verify(body, &headers).map_err(|refusal| refusal.to_string())
 }
