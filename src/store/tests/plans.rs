@@ -71,8 +71,7 @@ fn explain(conn: &mut DbConn, text: &str) -> diesel::QueryResult<String> {
                 sql_query(format!("SET LOCAL {setting}")).execute(c)?;
             }
             sql_query(format!("PREPARE explained AS {text}")).execute(c)?;
-            let lines: Vec<PostgresPlan> =
-                sql_query(format!("EXPLAIN EXECUTE explained{nulls}")).load(c)?;
+            let lines: Vec<PostgresPlan> = sql_query(format!("EXPLAIN EXECUTE explained{nulls}")).load(c)?;
             Ok(lines.into_iter().map(|l| l.line).collect::<Vec<_>>().join("\n"))
         }
     }
