@@ -215,6 +215,7 @@ fn no_function(signature: &str) -> String {
 fn no_property(said: &str) -> String {
     let mut quoted = said.split('\'').skip(1).step_by(2);
     match (quoted.next(), quoted.next()) {
+        (Some(name), Some("()")) => format!("what is not there has no `{name}`"),
         (Some(name), Some(kind)) => format!("{} has nothing called `{name}`", in_words(kind)),
         (Some(name), None) => format!("there is nothing called `{name}` here"),
         _ => "this has no such property".to_owned(),

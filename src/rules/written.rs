@@ -2,6 +2,7 @@
 
 use rhai::{Array, Dynamic, Map};
 
+use super::complaints::in_words;
 use super::message;
 
 /// How a value is written.
@@ -80,7 +81,7 @@ impl Writing {
         } else if let Some(raw) = message::raw(value) {
             self.push(&raw, text)
         } else {
-            Err(format!("{} cannot hold a value of type {}", self.what, value.type_name()))
+            Err(format!("{} cannot hold {}", self.what, in_words(value.type_name())))
         }
     }
 

@@ -69,7 +69,7 @@ fn what_goes_wrong_is_told_with_its_place() {
         ("#{\n  a: bdy.id\n}", "transform:2:6: "),
         ("fn f() { 1 }\n#{}", "transform:1:1: "),
         ("import \"x\"; #{}", "transform:1:1: "),
-        ("#{ a: body.guest.email }", "transform:1:17: nothing has nothing called `email`"),
+        ("#{ a: body.guest.email }", "transform:1:17: what is not there has no `email`"),
         ("#{ a: body.id * 2 }", "transform:1:15: `*` cannot be used with (a text, a number)"),
         ("#{ a: 1 / (body.data.points - 24) }", "transform:1:9: "),
         ("body.id = 5; #{}", "transform:1:9: "),
@@ -80,7 +80,7 @@ fn what_goes_wrong_is_told_with_its_place() {
         ),
         ("let a = 1;", "but this is nothing"),
         ("body.data.items", "but this is a list"),
-        ("#{ a: 0..5 }", "transform:1:1: what is sent cannot hold a value of type "),
+        ("#{ a: 0..5 }", "transform:1:1: what is sent cannot hold a range"),
         ("for i in 0..99999 { }\n#{}", "transform:1:1: ran for too many steps"),
         ("let a = body.data.items; #{ a: a.push(1) }", "transform:1:34: `push` cannot be used with (a list"),
     ] {
@@ -101,7 +101,6 @@ fn what_a_transform_makes_is_bounded_as_a_whole() {
         ("let s = \"0123456789abcdef\"; for i in 0..20 { s += s; } #{ s: s }", "string"),
         ("let l = []; for i in 0..999 { l.push(i); } #{ l: l }", "array"),
         ("let l = [[]]; for i in 0..999 { l[0].push(i); } #{ l: l }", "array"),
-        ("let m = #{ a: [], b: [] }; for i in 0..400 { m.a.push(i); m.b.push(i); } m", "array"),
         ("let m = #{}; for i in 0..999 { m[i.to_string()] = i; } m", "map"),
         ("let m = #{}; for i in 0..40 { m = #{ m: m }; } m", "nested too deeply; 32 levels are taken"),
     ] {
