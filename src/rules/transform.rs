@@ -135,8 +135,12 @@ impl Transform {
 
     /// A problem with what it ends with.
     fn at_end(&self, message: String) -> Diagnostic {
-        let last = self.ast.statements().last();
-        self.at(last.map_or(Position::NONE, Stmt::position), message)
+        let position = match self.ast.statements().last() {
+            Some(Stmt::Expr(value)) => value.start_position(),
+            Some(other) => other.position(),
+            None => Position::NONE,
+        };
+        self.at(position, message)
     }
 
     fn at(&self, position: Position, message: String) -> Diagnostic {
