@@ -13,6 +13,7 @@ use crate::domain::endpoint::{Endpoint, Keys};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::text::Name;
+use crate::rules::transform::Transform;
 use crate::store;
 use crate::telemetry::ChainLabels;
 
@@ -94,10 +95,11 @@ impl Engine {
     /// Stores a new endpoint and starts delivering to it.
     ///
     /// # Errors
-    /// `NotFound` for an unknown chain; `BadFilter`.
+    /// `NotFound` for an unknown chain; `BadFilter`; `BadTransform`.
     pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
         self.carry_out(async move |engine| {
             engine.check_filter(&endpoint)?;
+            check_transform(&endpoint)?;
             let row = endpoint.clone();
             engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
             engine.put_endpoint(endpoint, false)
@@ -109,7 +111,7 @@ impl Engine {
     /// by them, too, when this answers.
     ///
     /// # Errors
-    /// `NotFound`; `BadFilter`.
+    /// `NotFound`; `BadFilter`; `BadTransform`.
     pub async fn update_endpoint(
         &self,
         chain: &ChainId,
@@ -275,6 +277,9 @@ impl Engine {
         if !endpoint.filters_like(known) {
             self.check_filter(&endpoint)?;
         }
+        if !endpoint.transforms_like(known) {
+            check_transform(&endpoint)?;
+        }
         endpoint.keys.drop_expired(endpoint.updated_at);
         let anew = beside.anew || endpoint.url != known.url;
         let told = Some(beside.told).filter(|told| !told.is_empty());
@@ -350,4 +355,9 @@ impl Engine {
         self.0.metrics.suspended_rules.get_or_create(&labels).set(suspended as i64);
         Ok(snapshot)
     }
+}
+
+/// Refuses a transform that makes nothing of what the endpoint gets.
+fn check_transform(endpoint: &Endpoint) -> Result<(), EngineError> {
+    Transform::check(endpoint).map_err(|problem| EngineError::BadTransform(Box::new(problem)))
 }

@@ -117,7 +117,7 @@ impl Endpoints {
     /// the same client and under the same policy. Nothing is stored.
     ///
     /// # Errors
-    /// [`EngineError::Overloaded`] while too many are under way; `Conflict` when its dialect cannot say it.
+    /// [`EngineError::Overloaded`] while too many are under way; `Conflict` when its dialect cannot say it; `BadTransform`.
     pub(super) async fn try_out(
         &self,
         endpoint: Arc<Endpoint>,
@@ -136,8 +136,7 @@ impl Endpoints {
             });
         });
         let sent = if started { answer.await.ok() } else { None };
-        let trial = sent.ok_or(EngineError::Draining)?;
-        trial.map_err(|unsendable| EngineError::Conflict(unsendable.to_string()))
+        sent.ok_or(EngineError::Draining)?
     }
 
     /// Stops the actor of a disabled or deleted endpoint; its deliveries wait in the store.

@@ -34,7 +34,7 @@ use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Resid
 use super::churn::recall;
 use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
-pub use super::error::{EngineError, EventRef, FilterProblem};
+pub use super::error::{EngineError, EventRef, FilterProblem, TransformProblem};
 use super::journal::{Committed, Journal, Nudges};
 use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};

@@ -6,6 +6,7 @@ use crate::domain::ids::SourceId;
 use crate::domain::refusal::Refused;
 use crate::domain::text::Key;
 pub use crate::rules::filter::FilterProblem;
+pub use crate::rules::transform::TransformProblem;
 use crate::store::StoreError;
 
 use super::journal::JournalError;
@@ -31,6 +32,9 @@ pub enum EngineError {
     /// An endpoint's filter that does not check. Nothing was stored.
     #[error("the filter {0}")]
     BadFilter(Box<FilterProblem>),
+    /// An endpoint's transform that does not check. Nothing was stored or sent.
+    #[error("the transform {0}")]
+    BadTransform(Box<TransformProblem>),
     /// No version of the chain's rules could be put in force. Nothing was accepted; mend them and send again.
     #[error("no rules of this chain are in force: {0}")]
     NoRules(String),

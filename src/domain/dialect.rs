@@ -143,6 +143,11 @@ impl Dialect {
         matches!(self, Self::Slack | Self::GoogleChat | Self::Discord)
     }
 
+    /// Whether what is told in it is our own message, of which an endpoint may want something else.
+    pub const fn is_transformable(self) -> bool {
+        matches!(self, Self::Standard | Self::Flat)
+    }
+
     /// Whether its receivers take the secret's text for the key, as it is. The others decode it.
     pub const fn is_keyed_by_text(self) -> bool {
         matches!(self, Self::Guestiq | Self::Loyali | Self::Gustaio | Self::Bubblehouse)

@@ -5,6 +5,7 @@ mod filter;
 mod keys;
 mod pair;
 mod pattern;
+mod script;
 mod secret;
 mod settings;
 mod wording;
@@ -27,6 +28,7 @@ pub use self::keys::{
 };
 pub use self::pair::{BadPair, SigningPair};
 pub use self::pattern::{BadPattern, EventPattern};
+pub use self::script::{BadScript, Script};
 pub use self::secret::{BadSecret, Secret};
 pub use self::settings::{
     Bounded, Concurrency, Failing, Lane, OutOfBounds, PerMinute, Seconds, Settings, Texts, TimeoutS,
@@ -159,6 +161,13 @@ impl Endpoint {
     pub fn filters_like(&self, before: &Self) -> bool {
         self.settings.filter == before.settings.filter
             && (self.settings.filter.is_none()
+                || self.dialect == before.dialect && self.events == before.events)
+    }
+
+    /// Whether its transform makes of every event what it made before.
+    pub fn transforms_like(&self, before: &Self) -> bool {
+        self.settings.transform == before.settings.transform
+            && (self.settings.transform.is_none()
                 || self.dialect == before.dialect && self.events == before.events)
     }
 

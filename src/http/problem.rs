@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::actors::engine::{EngineError, EventRef, FilterProblem};
+use crate::actors::engine::{EngineError, EventRef, FilterProblem, TransformProblem};
 use crate::actors::publish::{Diagnostic, PublishError};
 use crate::domain::json::BadJson;
 use crate::domain::refusal::Refused;
@@ -113,6 +113,9 @@ pub enum Problem {
         /// The same at its places.
         problems: Vec<Diagnostic>,
     },
+    /// An endpoint's transform that does not check.
+    #[error("`transform`: {0}")]
+    BadTransform(Box<TransformProblem>),
     /// One backtest after the other.
     #[error("another backtest is running on this node")]
     BacktestRunning,
@@ -232,6 +235,8 @@ impl Problem {
                 "The program does not check", "Mend each of the problems at its place and send the files again."),
             Self::BadFilter { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "filter_does_not_check",
                 "The filter does not check", "Correct the condition at its place and send the request again."),
+            Self::BadTransform(_) => Class::new(S::UNPROCESSABLE_ENTITY, "transform_does_not_check",
+                "The transform does not check", "Correct it at its place and send the request again."),
             Self::BacktestRunning => Class::new(S::TOO_MANY_REQUESTS, "backtest_running", "A backtest is running",
                 "Send the same request again after the pause of Retry-After."),
             Self::BacktestTooLarge { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "backtest_too_large",
@@ -268,6 +273,7 @@ impl Problem {
     fn at_field(&self) -> Option<&str> {
         match self {
             Self::InvalidField { field, .. } | Self::BadFilter { field, .. } => Some(field),
+            Self::BadTransform(_) => Some("transform"),
             _ => None,
         }
     }
@@ -275,6 +281,7 @@ impl Problem {
     fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::DoesNotCheck(problems) | Self::BadFilter { problems, .. } => problems,
+            Self::BadTransform(bad) => std::slice::from_ref(&bad.problem),
             _ => &[],
         }
     }
@@ -369,6 +376,7 @@ impl From<EngineError> for Problem {
                 let FilterProblem { field, problems, .. } = *bad;
                 Self::BadFilter { field, problem, problems }
             }
+            EngineError::BadTransform(bad) => Self::BadTransform(bad),
             EngineError::NoRules(why) => Self::NoRules(why),
             EngineError::Overloaded => Self::Overloaded,
             EngineError::Draining => Self::Draining,

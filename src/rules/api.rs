@@ -10,7 +10,7 @@ use std::any::TypeId;
 use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext, Variant};
+use rhai::{Array, Dynamic, ImmutableString, Map, Module, NativeCallContext, Shared, Variant};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
@@ -39,6 +39,13 @@ pub(super) static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     testing::words(&mut author);
     author.finish()
 });
+
+/// The words about numbers, texts and lists, for what is no rule.
+pub(super) fn plain_words() -> Shared<Module> {
+    let mut author = Author::new(types());
+    plain::values(&mut author);
+    author.finish().module
+}
 
 fn types() -> Vec<(TypeId, Type)> {
     vec![

@@ -215,6 +215,7 @@ fn no_function(signature: &str) -> String {
 fn no_property(said: &str) -> String {
     let mut quoted = said.split('\'').skip(1).step_by(2);
     match (quoted.next(), quoted.next()) {
+        (Some(name), Some("()")) => format!("what is not there has no `{name}`"),
         (Some(name), Some(kind)) => format!("{} has nothing called `{name}`", in_words(kind)),
         (Some(name), None) => format!("there is nothing called `{name}` here"),
         _ => "this has no such property".to_owned(),
@@ -222,7 +223,7 @@ fn no_property(said: &str) -> String {
 }
 
 /// A type of Rust, or of the interpreter, as people know it.
-fn in_words(kind: &str) -> &'static str {
+pub(super) fn in_words(kind: &str) -> &'static str {
     let first = kind.split(['|', '<']).next().unwrap_or_default();
     let kind = match first.rsplit("::").next().unwrap_or_default().trim() {
         "()" => Type::Nothing,
@@ -230,7 +231,7 @@ fn in_words(kind: &str) -> &'static str {
         "i64" | "INT" => Type::Whole,
         "Decimal" | "decimal" => Type::Decimal,
         "&str" | "ImmutableString" | "String" | "string" | "char" => Type::Text,
-        "Array" | "array" => Type::List,
+        "Array" | "array" | "List" => Type::List,
         "Map" | "map" => Type::Map,
         "Fields" => Type::Json,
         "Range" | "RangeInclusive" | "range" | "range=" => Type::Range,
@@ -246,6 +247,8 @@ fn in_words(kind: &str) -> &'static str {
         "Tick" => Type::Tick,
         "MemberView" => Type::Member,
         "EventView" => Type::Event,
+        "Object" => return "an object of the message",
+        "Verbatim" => return "a value that can only be handed on",
         _ => return "something else",
     };
     kind.as_str()

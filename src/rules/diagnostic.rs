@@ -75,6 +75,7 @@ mistakes! {
     AlwaysFails = "always_fails": "An effect that fails whenever it is asked for.",
     TestFailed = "test_failed": "An expectation of a test that does not hold.",
     TestNotRun = "test_not_run": "A test that could not run.",
+    TransformFails = "transform_fails": "A transform of an endpoint that makes nothing of an event.",
     Internal = "internal": "A fault of ours.",
 }
 

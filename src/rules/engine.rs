@@ -46,15 +46,17 @@ pub(super) const MAX_FUNCTION_DEPTH: usize = 20;
 
 /// Everything that all chains share; built once.
 static SHARED: LazyLock<[Shared<Module>; 3]> = LazyLock::new(|| {
-    [
-        ArithmeticPackage::new().as_shared_module(),
-        LogicPackage::new().as_shared_module(),
-        api::VOCABULARY.module.clone(),
-    ]
+    let [arithmetic, logic] = operators();
+    [arithmetic, logic, api::VOCABULARY.module.clone()]
 });
 
-/// Words and signs of Rhai that rules do without.
-const DISABLED: [&str; 37] = [
+/// Arithmetic and comparisons.
+pub(super) fn operators() -> [Shared<Module>; 2] {
+    [ArithmeticPackage::new().as_shared_module(), LogicPackage::new().as_shared_module()]
+}
+
+/// Words and signs of Rhai that everybody does without.
+const DISABLED: [&str; 35] = [
     "eval",
     "import",
     "export",
@@ -90,24 +92,33 @@ const DISABLED: [&str; 37] = [
     "&=",
     "|=",
     "^=",
-    "??",
-    "?.",
 ];
+/// Signs that the checker does not know.
+const UNCHECKED: [&str; 2] = ["??", "?."];
 
 /// An interpreter for one program; `constants` holds what its files declare with `const`.
 pub(super) fn sandbox(constants: Option<Shared<Module>>) -> Engine {
-    let mut engine = Engine::new_raw();
-    for module in SHARED.iter() {
-        engine.register_global_module(module.clone());
-    }
+    let mut engine = bare(&*SHARED);
     if let Some(constants) = constants {
         engine.register_global_module(constants);
+    }
+    for sign in UNCHECKED {
+        engine.disable_symbol(sign);
+    }
+    language::register(&mut engine);
+    engine
+}
+
+/// An interpreter with its limits that knows no words but these.
+pub(super) fn bare(words: &[Shared<Module>]) -> Engine {
+    let mut engine = Engine::new_raw();
+    for module in words {
+        engine.register_global_module(module.clone());
     }
     for word in DISABLED {
         engine.disable_symbol(word);
     }
     limit(&mut engine);
-    language::register(&mut engine);
     #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
     engine.on_parse_token(|token, _, _| match token {
         Token::Identifier(word) if *word == "and" => Token::And,

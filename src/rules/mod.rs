@@ -13,7 +13,7 @@
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
 //!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
-//!   triggers, deliveries. [`filter`] says which of these an endpoint wants.
+//!   triggers, deliveries. [`filter`] says which of these an endpoint wants, [`transform`] what it is sent of them.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
 //! - [`verdict`] says why: how rules were judged. `conditions` takes those apart that did not hold, `reads` finds what was read.
@@ -24,8 +24,8 @@
 //! rule's effects; the same program, member and event give the same commit.
 //!
 //! The interpreter is Rhai with the `internals` feature, which promises no stability: its version is pinned in
-//! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate`, `conditions`, `reads` and `testing` touch its
-//! trees.
+//! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate`, `conditions`, `reads`, `testing` and `transform`
+//! touch its trees.
 
 mod again;
 mod api;
@@ -53,6 +53,7 @@ mod language;
 mod lines;
 mod maker;
 pub mod manifest;
+mod message;
 mod native;
 mod payload;
 pub mod program;
@@ -67,9 +68,11 @@ mod split;
 mod suggest;
 pub mod testing;
 mod tiers;
+pub mod transform;
 pub mod verdict;
 mod views;
 mod vocabulary;
+mod written;
 
 pub use report::check_folder;
 

@@ -49,6 +49,7 @@ mod segments;
 mod surface;
 mod suspensions;
 mod tiers;
+mod transforms;
 mod trial;
 mod versions;
 mod world;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ulid::Ulid;
 
+use super::scribe::{Scribe, Unwritten};
 use crate::actors::outbound::{AttemptError, Exchange, Outbound, Target};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
@@ -29,6 +30,7 @@ pub(super) struct Errand {
     pub(super) target: Result<Target, AttemptError>,
     pub(super) clock: Clock,
     pub(super) retry: RetryPolicy,
+    scribe: Scribe,
     /// The key that the receiver takes, where a request has room for one signature and the newest is not known there yet.
     taken: Cell<Option<KeyNumber>>,
 }
@@ -77,7 +79,8 @@ impl Errand {
         let retry = endpoint.settings.retry.clone();
         // Under the test clock a pause ends exactly when the ladder says.
         let retry = if clock.is_test() { retry.without_jitter() } else { retry };
-        Self { outbound, endpoint, target, clock, retry, taken: Cell::default() }
+        let scribe = Scribe::of(&endpoint);
+        Self { outbound, endpoint, target, clock, retry, scribe, taken: Cell::default() }
     }
 
     /// Prepares for another configuration. What is known of the receiver is forgotten when there is a new key.
@@ -165,10 +168,7 @@ impl Errand {
         let again = Verdict::Refused { retry_after: None };
         let (exchange, error, unanswered) = match tried {
             Ok(Ok(exchange)) => (Some(exchange), None, again),
-            // Trying again could not help: it takes somebody who changes something, and then a retry by hand.
-            Ok(Err(unsendable)) => {
-                (None, Some(unsendable.to_string()), Verdict::Rejected { why: "unsendable" })
-            }
+            Ok(Err(unwritten)) => (None, Some(unwritten.to_string()), unwritten.verdict()),
             Err(_) => (None, Some("an internal error; the log of the process has more".to_owned()), again),
         };
         let answer = exchange.as_ref().and_then(|exchange| exchange.outcome.as_ref().ok());
@@ -195,9 +195,9 @@ impl Errand {
         letter: wire::Letter,
         key: Option<KeyNumber>,
         now: Timestamp,
-    ) -> Result<Exchange, wire::Unsendable> {
+    ) -> Result<Exchange, Unwritten> {
         let signers = self.endpoint.keys.signers(now).led_by(key);
-        let request = wire::encode(self.endpoint.dialect, letter, &signers, now)?;
+        let request = self.scribe.write(letter, &signers, now)?;
         Ok(match &self.target {
             Ok(target) => self.outbound.attempt(target, &request).await,
             Err(error) => Exchange::unsent(error.clone()),

@@ -11,6 +11,7 @@ mod depot;
 mod errand;
 mod gate;
 mod news;
+mod scribe;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::errand::complaint;
+use super::scribe::Scribe;
 use crate::actors::engine::{Engine, EngineError};
 use crate::actors::outbound::{Exchange, Outbound};
 use crate::clock::{Clock, fresh_ulid};
@@ -24,6 +25,15 @@ pub enum Sample {
     Event(EventType),
     /// Nothing, to the hook that asks for nothing.
     Greeting,
+}
+
+impl Sample {
+    const fn kind(self) -> Option<EventType> {
+        match self {
+            Self::Event(kind) => Some(kind),
+            Self::Greeting => None,
+        }
+    }
 }
 
 /// How it went.
@@ -53,7 +63,7 @@ impl Engine {
     /// Sends a sample to an endpoint, whether or not deliveries leave. Nothing is stored.
     ///
     /// # Errors
-    /// `Overloaded` while too many people do; `Conflict` when the endpoint's dialect cannot say it.
+    /// `Overloaded` while too many people do; `Conflict` when the endpoint's dialect cannot say it; `BadTransform`.
     pub async fn try_out(&self, endpoint: Arc<Endpoint>, sample: Sample) -> Result<Trial, EngineError> {
         self.0.endpoints.try_out(endpoint, sample).await
     }
@@ -65,11 +75,12 @@ pub(in crate::actors) async fn send(
     endpoint: &Endpoint,
     sample: Sample,
     clock: &Clock,
-) -> Result<Trial, wire::Unsendable> {
+) -> Result<Trial, EngineError> {
     let at = clock.now();
     let letter = letter(endpoint, sample, at);
     let occasion = letter.occasion;
-    let request = wire::encode(endpoint.dialect, letter, &endpoint.keys.signers(at), at)?;
+    let written = Scribe::of(endpoint).write(letter, &endpoint.keys.signers(at), at);
+    let request = written.map_err(|unwritten| unwritten.of_sample(sample.kind()))?;
     let exchange = match outbound.target_for(endpoint, occasion) {
         Ok(target) => outbound.attempt(&target, &request).await,
         Err(error) => Exchange::unsent(error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, Wording};
+use super::{Filter, Script, Wording};
 use crate::domain::delivery::RetryPolicy;
 use crate::domain::dialect::Dialect;
 use crate::domain::loyalty_event::EventType;
@@ -123,6 +123,8 @@ fn no_texts(texts: &Arc<Texts>) -> bool {
 pub struct Settings {
     /// Which of the events that would go there do.
     pub filter: Option<Filter>,
+    /// What is sent of these, where it is not the whole message.
+    pub transform: Option<Script>,
     /// Which deliveries wait for each other.
     pub lane: Lane,
     /// When a failed one is tried again.
@@ -144,6 +146,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             filter: None,
+            transform: None,
             lane: Lane::None,
             retry: RetryPolicy::default(),
             rate_limit: Some(PerMinute::of(10_000)),

@@ -14,6 +14,11 @@ use crate::rules::vocabulary::{Author, Role, Type};
 
 pub(super) fn words(author: &mut Author) {
     moments_and_windows(author);
+    values(author);
+}
+
+/// Those that depend on no calendar.
+pub(super) fn values(author: &mut Author) {
     numbers(author);
     texts_and_lists(author);
 }

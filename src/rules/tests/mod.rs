@@ -26,6 +26,7 @@ mod segments;
 mod suspensions;
 mod tier;
 mod tier_conditions;
+mod transforms;
 mod verdicts;
 mod wallets;
 

@@ -13,8 +13,8 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{Pauses, Percent, RetryPolicy};
 use crate::domain::endpoint::{
-    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Keys, Lane, PerMinute, Seconds,
-    Secret, Settings, Signatures, Texts, TimeoutS, Wording,
+    Auth, Concurrency, Dialect, Endpoint, EventPattern, Failing, Filter, Keys, Lane, PerMinute, Script,
+    Seconds, Secret, Settings, Signatures, Texts, TimeoutS, Wording,
 };
 use crate::domain::headers::validate_headers;
 use crate::domain::ids::EndpointId;
@@ -46,6 +46,8 @@ pub(super) struct EndpointBody {
     tags: Option<Vec<Name>>,
     #[serde(deserialize_with = "clearable")]
     filter: Option<Option<FilterBody>>,
+    #[serde(deserialize_with = "clearable")]
+    transform: Option<Option<Script>>,
     #[serde(deserialize_with = "given")]
     lane: Option<Lane>,
     #[serde(deserialize_with = "given")]
@@ -137,6 +139,11 @@ impl EndpointBody {
         let wanted = events.as_deref().unwrap_or(&endpoint.events);
         check_wants_any(wanted, self.tags.as_deref().unwrap_or(&endpoint.tags))?;
         check_dialect(dialect, wanted, &endpoint.keys, state.engine.clock().now())?;
+        let transform = self.transform.as_ref().unwrap_or(&endpoint.settings.transform);
+        if transform.is_some() && !dialect.is_transformable() {
+            let unfit = "is for the dialects standard and flat; null takes the transform away";
+            return Err(Problem::field("transform", unfit));
+        }
         let auth = self.auth.as_ref().unwrap_or(&endpoint.auth).as_ref();
         let signs_in = check_auth(state, auth, dialect)?;
         check_headers(self.headers.as_ref().unwrap_or(&endpoint.headers), signs_in)?;
@@ -181,9 +188,10 @@ impl Change {
         if let Some(signatures) = rest.signatures {
             endpoint.keys.sign_with(signatures, seed);
         }
-        let Settings { filter, lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
+        let Settings { filter, transform, lane, retry, rate_limit, concurrency, timeout_s, failing, texts } =
             &mut endpoint.settings;
         replace(filter, wanted);
+        replace(transform, rest.transform);
         replace(lane, rest.lane);
         rest.retry.unwrap_or_default().apply(retry);
         replace(rate_limit, rest.rate_limit);

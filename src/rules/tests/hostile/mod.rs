@@ -7,7 +7,9 @@ mod files;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::domain::endpoint::{Condition, Filter};
+use crate::domain::endpoint::{Condition, Filter, Script};
+use crate::domain::loyalty_event::EventType;
+use crate::rules::transform::Transform;
 use bodies::{BODIES, HARMLESS};
 use files::files;
 
@@ -115,6 +117,60 @@ fn every_hostile_filter_ends_as_a_problem_or_fails_and_lets_everything_pass() {
     for (_, text) in files() {
         let end = (0..=Condition::MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
         assert!(filter(&text[..end.unwrap()]), "{text}");
+    }
+}
+
+/// Compiles a script as an endpoint's transform, and if it compiles, asks what it makes of an event.
+fn transform(text: &str, message: &str) {
+    let Ok(script) = Script::try_from(text.to_owned()) else { return };
+    let begun = Instant::now();
+    let made = Transform::compile(&script).and_then(|transform| transform.apply(message));
+    assert!(begun.elapsed() < RUN_LIMIT, "{text}: it took {:?}", begun.elapsed());
+    match made {
+        Ok(json) => {
+            let is_object =
+                serde_json::from_str::<serde_json::Value>(&json).is_ok_and(|json| json.is_object());
+            assert!(is_object && json.len() <= 64 * 1024, "{text}: {json:.100}");
+        }
+        Err(problem) => assert!(problem.line >= 1 && problem.column >= 1, "{text}: {problem}"),
+    }
+}
+
+#[test]
+fn every_hostile_transform_ends_as_a_problem_or_as_a_small_object_in_bounded_time() {
+    let message = EventType::OrderCompleted.example().to_json();
+    for text in BODIES {
+        let asked = text.replace("member", "body.member").replace("order.", "body.data.");
+        for form in [text.to_string(), format!("{text};\n#{{ a: body }}"), format!("#{{ a: {text} }}"), asked]
+        {
+            transform(&form, &message);
+        }
+    }
+    for (_, text) in files() {
+        let end = (0..=Script::MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        transform(&text[..end.unwrap()], &message);
+    }
+}
+
+/// The dearest steps of transforms, without end.
+#[test]
+fn a_transform_that_runs_away_is_stopped_by_its_steps() {
+    let message = EventType::OrderCompleted.example().to_json();
+    let items = "1,".repeat(490);
+    for text in [
+        "let _b = a;",
+        "let _b = s + \"y\";",
+        "a.contains(10);",
+        "s.contains(\"xxy\");",
+        "body.to_map();",
+        "a[3] = 7;",
+    ] {
+        let text = format!(
+            "let a = [{items}]; let s = \"x\"; for i in 0..13 {{ s += s; }} for i in 0..99999 {{ {text} }} #{{}}"
+        );
+        transform(&text, &message);
+        let made = Transform::compile(&Script::try_from(text.clone()).unwrap()).unwrap().apply(&message);
+        assert_eq!(made.unwrap_err().message, "ran for too many steps", "{text:.0}{}", &text[1_000..]);
     }
 }
 
