@@ -82,7 +82,7 @@ fn what_goes_wrong_is_told_with_its_place() {
         ("let a = 1;", "but this is nothing"),
         ("body.data.items", "but this is a list"),
         ("#{ a: 0..5 }", "transform:1:1: what is sent cannot hold a range"),
-        ("for i in 0..99999 { }\n#{}", "transform:1:1: ran for too many steps"),
+        ("for i in 0..99999 { }\n#{}", "transform:1:19: ran for too many steps"),
         ("let a = body.data.items; #{ a: a.push(1) }", "transform:1:34: `push` cannot be used with (a list"),
     ] {
         match made(text) {
@@ -107,7 +107,6 @@ fn what_a_transform_makes_is_bounded_as_a_whole() {
         ("let l = []; for i in 0..999 { l.push(i); } #{ l: l }", "a list has 500 elements at most"),
         ("let l = [[]]; for i in 0..999 { l[0].push(i); } #{ l: l }", "a list has 500 elements at most"),
         ("let l = []; for i in 0..400 { l.push([i]); } #{ l: l }", "array"),
-        ("let m = #{}; for i in 0..999 { m[i.to_string()] = i; } m", "map"),
         ("let m = #{}; for i in 0..40 { m = #{ m: m }; } m", "nested too deeply; 32 levels are taken"),
     ] {
         match made(text) {
