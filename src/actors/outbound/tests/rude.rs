@@ -83,8 +83,8 @@ async fn a_handshake_without_end_is_cut_off_and_a_broken_one_is_named() {
     let late = AttemptError::TimedOut(TIMEOUT);
     for (what, bytes, again, expected) in [
         ("silence", &b""[..], &b""[..], late.clone()),
-        ("half a record, dripping", b"\x16\x03\x03\x40\x00", b"\x02", late),
-        ("records without end", b"", b"\x16\x03\x03\x00\x04\x02\x00\xff\xff", AttemptError::Tls),
+        ("half a record, dripping", b"\x16\x03\x03\x40\x00", b"\x02", late.clone()),
+        ("a message without end", b"", b"\x16\x03\x03\x00\x04\x02\x00\xff\xff", late),
         ("plain text", b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", AttemptError::Tls),
         ("an alert", b"\x15\x03\x03\x00\x02\x02\x28", b"", AttemptError::Tls),
         ("no version in common", b"\x15\x03\x01\x00\x02\x02\x46", b"", AttemptError::Tls),
