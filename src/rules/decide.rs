@@ -9,10 +9,7 @@
 //! Then the member moves to the tier that is theirs, and is sorted into segments, as they will be stored. A tier or segment
 //! whose condition fails leaves everything as it was; it is logged and noted like a trigger that fails.
 //!
-//! Triggers come last, when the commit is complete, and see the member as it will be stored. A trigger that fails
-//! forwards nothing; it is logged and noted in the receipt, but it does not make the event `failed`: running the event
-//! again could not bring the forward back, because its loyalty events are already told. Filters of endpoints see the same;
-//! one that fails lets the event pass ([`super::filter`]).
+//! Last, when the commit is complete, comes who hears of it ([`super::address`]).
 
 use std::sync::Arc;
 
@@ -26,13 +23,11 @@ use crate::domain::command::Command;
 use crate::domain::commit::Commit;
 use crate::domain::coupon::Purse;
 use crate::domain::decide::{self, Draft, Frame, Occasion, Refusal, SourceInput, Undecided};
-use crate::domain::delivery::NewDelivery;
 use crate::domain::desk::{Desk, Wanted};
 use crate::domain::effect::{Action, RuleEffects, RuleFailure};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
-use crate::domain::ids::DeliveryId;
-use crate::domain::loyalty_event::{EventData, EventType, LoyaltyEvent};
+use crate::domain::loyalty_event::{EventData, EventType};
 use crate::domain::member::Member;
 use crate::domain::order::{Order, OrderRecord, Settled};
 use crate::domain::schedule::TickType;
@@ -41,6 +36,7 @@ use crate::domain::source_event::{SourceData, SourceType};
 use crate::domain::text::{Key, Name};
 use crate::domain::tick::KeptTick;
 
+use super::address::address;
 use super::again::Again;
 use super::cascade::Cascade;
 use super::code::{RuleEvent, Unit};
@@ -201,14 +197,12 @@ fn finish(
     let foresight = std::mem::take(&mut draft.foresight);
     let mut purse = draft.purse(&program.terms, draft.coupon_time());
     let mut commit = draft.finish(frame);
-    let (forwards, failures) = ask_triggers(program, &commit, &foresight, &mut purse, minutes);
-    let unasked = address(program, endpoints, (&mut commit, &forwards), (&foresight, &mut purse), minutes);
+    let addressed = address(program, endpoints, &mut commit, (&foresight, &mut purse), minutes);
     let coupons = purse.lacks();
     if !coupons.is_empty() {
         return Err(Undecided::Lacks(Wanted { coupons, ..Wanted::default() }.into()));
     }
-    report(&mut commit, TRIGGER, failures);
-    report(&mut commit, FILTER, unasked);
+    let forwards = addressed.note_failures(&mut commit);
     Ok((commit, forwards))
 }
 
@@ -259,12 +253,8 @@ fn send_out(
     minutes: &mut Minutes,
 ) -> Vec<Vec<Name>> {
     // Without a member there is nothing that would have to be looked up.
-    let (mut purse, foresight) = (Purse::default(), Foresight::Nothing);
-    let (forwards, failures) = ask_triggers(program, commit, &foresight, &mut purse, minutes);
-    let unasked = address(program, endpoints, (commit, &forwards), (&foresight, &mut purse), minutes);
-    report(commit, TRIGGER, failures);
-    report(commit, FILTER, unasked);
-    forwards
+    let known = (&Foresight::Nothing, &mut Purse::default());
+    address(program, endpoints, commit, known, minutes).note_failures(commit)
 }
 
 /// What a rule asks for.
@@ -477,135 +467,4 @@ fn gives_nothing(
         draft.note(format!("\"{}\" gave nothing: {}", unit.name, closed.in_words()));
         Why::Closed(closed.into())
     }))
-}
-
-/// Adds one delivery for every loyalty event and endpoint that subscribes to it or that a trigger forwards it to, unless
-/// its filter says otherwise. Endpoints that are disabled get theirs too: they leave when the endpoint is enabled again.
-/// Answers which filters failed.
-fn address(
-    program: &Program,
-    endpoints: &[Arc<Endpoint>],
-    (commit, forwards): (&mut Commit, &[Vec<Name>]),
-    (foresight, purse): (&Foresight, &mut Purse),
-    minutes: &mut Minutes,
-) -> Vec<RuleFailure> {
-    let Some(first) = commit.events.first() else { return Vec::new() };
-    let cause = first.id.ulid();
-    let (mut deliveries, mut failures) = (Vec::new(), Vec::new());
-    for (event, tags) in commit.events.iter().zip(forwards) {
-        let mut run = None;
-        for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, event, tags)) {
-            if let Some(filter) = program.filter(endpoint, event.kind()) {
-                let look = || seen(program, commit, event, foresight);
-                let run = run.get_or_insert_with(|| Run::new(program, look(), std::mem::take(purse)));
-                if !passes(run, (endpoint, filter), event, minutes, &mut failures) {
-                    continue;
-                }
-            }
-            deliveries.push(NewDelivery {
-                id: DeliveryId::derived(cause, deliveries.len() as u32),
-                endpoint: endpoint.id,
-                event: event.id,
-                member: event.member(),
-                due_at: commit.decided_at,
-            });
-        }
-        if let Some(run) = run {
-            *purse = run.end();
-        }
-    }
-    commit.deliveries = deliveries;
-    failures
-}
-
-/// Whether an endpoint's filter lets an event pass. One that fails does, and is noted once.
-fn passes(
-    run: &mut Run<'_>,
-    (endpoint, filter): (&Endpoint, &Unit),
-    event: &LoyaltyEvent,
-    minutes: &mut Minutes,
-    failures: &mut Vec<RuleFailure>,
-) -> bool {
-    let outcome = run.condition(filter);
-    minutes.filter(event, (endpoint.id, filter), &outcome);
-    match outcome {
-        Ok(judged) => judged.holds(),
-        Err(failure) => {
-            if failures.iter().all(|known| known.rule != failure.rule) {
-                failures.push(failure);
-            }
-            true
-        }
-    }
-}
-
-/// What triggers and filters see of a loyalty event.
-fn seen(
-    program: &Program,
-    commit: &Commit,
-    event: &LoyaltyEvent,
-    foresight: &Foresight,
-) -> impl Iterator<Item = (&'static str, Dynamic)> + use<> {
-    let zone = program.schedule.timezone;
-    let today = event.at.with_timezone(&zone).date_naive();
-    let look = |member| MemberView::new(member, today, program, foresight, commit.decided_at);
-    let member = commit.member.clone().map(|member| ("member", Dynamic::from(look(member))));
-    let view = EventView::new(event.clone(), Moment::new(event.at, zone));
-    member.into_iter().chain([("event", Dynamic::from(view))])
-}
-
-fn wants(endpoint: &Endpoint, event: &LoyaltyEvent, forwarded_to: &[Name]) -> bool {
-    endpoint.asks_for(&event.data).next().is_some()
-        || endpoint.dialect.carries(event.kind())
-            && endpoint.tags.iter().any(|tag| forwarded_to.contains(tag))
-}
-
-/// The tags that each loyalty event is forwarded to.
-fn ask_triggers(
-    program: &Program,
-    commit: &Commit,
-    foresight: &Foresight,
-    purse: &mut Purse,
-    minutes: &mut Minutes,
-) -> (Vec<Vec<Name>>, Vec<RuleFailure>) {
-    let mut forwards = vec![Vec::new(); commit.events.len()];
-    let mut failures = Vec::new();
-    let triggers = &program.code.triggers;
-    if triggers.is_empty() || !commit.events.iter().any(|event| triggers.contains_key(&event.kind())) {
-        return (forwards, failures);
-    }
-    for (event, tags) in commit.events.iter().zip(&mut forwards) {
-        let Some(units) = triggers.get(&event.kind()) else { continue };
-        let variables = seen(program, commit, event, foresight);
-        let mut run = Run::new(program, variables, std::mem::take(purse));
-        for unit in units.iter().filter(|unit| unit.starts_on(&event.data)) {
-            let outcome = run.trigger(unit);
-            minutes.trigger(event, unit, &outcome);
-            match outcome {
-                Ok(Judged::Held(more, _)) => tags.extend(more),
-                Ok(Judged::Not(_)) => {}
-                Err(failure) => failures.push(failure),
-            }
-        }
-        *purse = run.end();
-    }
-    (forwards, failures)
-}
-
-/// What failed, and what was done then.
-type Failed = (&'static str, &'static str);
-const TRIGGER: Failed = ("trigger", "nothing was forwarded");
-const FILTER: Failed = ("the filter of", "it was delivered");
-
-fn report(commit: &mut Commit, (what, so): Failed, failures: Vec<RuleFailure>) {
-    let chain = &commit.chain;
-    for RuleFailure { rule: name, at, error, .. } in failures {
-        let Some(change) = &mut commit.source else {
-            tracing::warn!(%chain, at, error, "{what} {name} failed; {so}");
-            continue;
-        };
-        let (source, key) = (change.id, &change.event.key);
-        tracing::warn!(%chain, %source, %key, at, error, "{what} {name} failed; {so}");
-        change.receipt.notes.push(format!("{what} \"{name}\" failed at {at}: {error}; {so}").into());
-    }
 }

@@ -12,8 +12,8 @@
 //!   which they run, as `maker` made them.
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
 //!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
-//! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments,
-//!   triggers, deliveries. [`filter`] says which of these an endpoint wants, [`transform`] what it is sent of them.
+//! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments;
+//!   `address` then says who hears of it. [`filter`] says which of these an endpoint wants, [`transform`] what it is sent of them.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
 //!   what changed between two versions. [`reference`] is the page of all words.
 //! - [`verdict`] says why: how rules were judged. `conditions` takes those apart that did not hold, `reads` finds what was read.
@@ -27,6 +27,7 @@
 //! `Cargo.toml`, and only `language`, `check`, `code`, `native`, `evaluate`, `conditions`, `reads`, `testing` and `transform`
 //! touch its trees.
 
+mod address;
 mod again;
 mod api;
 pub mod backtest;

@@ -80,7 +80,7 @@ pub(in crate::http) async fn get(
 }
 
 /// `PATCH /v1/chains/{chain}/endpoints/{id}`: only what is given changes; `null` clears the description,
-/// the rate limit, the filter and `auth`.
+/// the rate limit, the filter, the transform and `auth`.
 pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
