@@ -163,7 +163,8 @@ async fn start_behind(
         Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
     let metrics = Arc::new(Metrics::new());
 
-    let reach = Reach { policy: Arc::clone(&policy), trust, timeout: config.attempt_timeout };
+    let proxy = config.proxy.clone().map(Arc::new);
+    let reach = Reach { policy: Arc::clone(&policy), trust, proxy, timeout: config.attempt_timeout };
     let engine = start_engine(config, &store, &clock, reach, &metrics)?;
     engine.load_chains()?;
     let follower = engine.follow_rules(&config.rules).await;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::actors::outbound::TlsRoots;
+use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
@@ -69,6 +69,8 @@ pub struct Config {
     pub tls_roots: TlsRoots,
     /// A file with the certificates of further ones.
     pub extra_ca: Option<PathBuf>,
+    /// What deliveries go through.
+    pub proxy: Option<Proxy>,
     /// Where the test clock starts; `None` = the system's clock.
     pub test_clock: Option<Timestamp>,
     /// How log lines look.
@@ -162,6 +164,7 @@ impl Config {
             allow_http: layered.parse(Setting::AllowHttp, value::switch)?,
             tls_roots: layered.parse(Setting::TlsRoots, value::tls_roots)?,
             extra_ca: layered.parse_optional(Setting::ExtraCa, |text| Ok(PathBuf::from(text)))?,
+            proxy: proxy(layered)?,
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
@@ -190,6 +193,8 @@ impl Config {
             Setting::ExtraCa => {
                 self.extra_ca.as_ref().map_or_else(|| "(none)".to_owned(), |path| path.display().to_string())
             }
+            Setting::Proxy => self.proxy.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string),
+            Setting::ProxyResolves => self.proxy.as_ref().is_some_and(Proxy::resolves).to_string(),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
@@ -199,6 +204,16 @@ impl Config {
             Setting::Workers => self.workers.to_string(),
         }
     }
+}
+
+/// The proxy, and what it does about names.
+fn proxy(layered: &Layered) -> Result<Option<Proxy>, ConfigError> {
+    let proxy = layered.parse_optional(Setting::Proxy, value::proxy)?;
+    let resolves = layered.parse(Setting::ProxyResolves, |text| match value::switch(text)? {
+        true if proxy.is_none() => Err("says what a proxy does; name one with --proxy, too".to_owned()),
+        resolves => Ok(resolves),
+    })?;
+    Ok(proxy.map(|proxy| proxy.resolving(resolves)))
 }
 
 impl Loaded {
@@ -277,13 +292,16 @@ mod tests {
     fn secrets_and_passwords_are_never_shown() {
         let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         let file = format!(
-            "admin_key = \"pck_tell-nobody\"\nmaster_key = \"{key}\"\ndatabase = \"postgres://u:hunter2@h/d\""
+            "admin_key = \"pck_tell-nobody\"\nmaster_key = \"{key}\"\ndatabase = \"postgres://u:hunter2@h/d\"\n\
+             proxy = \"http://u:hunter3@h:1\"\nproxy_resolves = true"
         );
         let loaded = load(&file, &[], &[]).unwrap();
         let shown = format!("{}{:?}", loaded.describe(), loaded.config);
-        for secret in ["tell-nobody", key, "hunter2"] {
+        for secret in ["tell-nobody", key, "hunter2", "hunter3", "dTpodW50ZXIz"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+        assert!(shown.contains("http://u:(hidden)@h:1"), "{shown}");
+        assert!(loaded.config.proxy.unwrap().resolves());
     }
 
     #[test]
@@ -335,6 +353,24 @@ mod tests {
                 vec![],
                 vec![],
                 "punchcard.toml:1: tls_roots `all` is neither bundled nor system",
+            ),
+            (
+                "proxy = \"socks5://proxy:1080\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: proxy `socks5://proxy:1080` must begin with http://",
+            ),
+            (
+                "",
+                vec![("PUNCHCARD_PROXY", "https://we:hunter2@proxy:1")],
+                vec![],
+                "environment PUNCHCARD_PROXY: proxy (hidden) must begin with http://",
+            ),
+            (
+                "proxy_resolves = true",
+                vec![],
+                vec![],
+                "punchcard.toml:1: proxy_resolves `true` says what a proxy does; name one with --proxy",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),

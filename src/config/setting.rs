@@ -43,6 +43,10 @@ pub enum Setting {
     TlsRoots,
     /// Further authorities.
     ExtraCa,
+    /// What deliveries go through.
+    Proxy,
+    /// Whether names are the proxy's affair.
+    ProxyResolves,
     /// Where the test clock starts.
     TestClock,
     /// The look of log lines.
@@ -81,6 +85,8 @@ impl Setting {
         Self::AllowHttp,
         Self::TlsRoots,
         Self::ExtraCa,
+        Self::Proxy,
+        Self::ProxyResolves,
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
@@ -214,6 +220,25 @@ impl Setting {
                 shape: Shape::Value("FILE"),
                 scope: Scope::Engine,
                 help: "Certificates of further authorities that vouch for receivers, as PEM [default: none]",
+            },
+            Self::Proxy => Row {
+                name: "proxy",
+                flag: "proxy",
+                environment: "PUNCHCARD_PROXY",
+                default: "",
+                shape: Shape::Value("URL"),
+                scope: Scope::Engine,
+                help: "An HTTP proxy that all deliveries go through: http://[NAME:PASSWORD@]HOST:PORT; with a password, \
+                       prefer the environment [default: none]",
+            },
+            Self::ProxyResolves => Row {
+                name: "proxy_resolves",
+                flag: "proxy-resolves",
+                environment: "PUNCHCARD_PROXY_RESOLVES",
+                default: "false",
+                shape: Shape::Switch,
+                scope: Scope::Engine,
+                help: "Give the proxy names instead of addresses: then it alone decides where they may lead",
             },
             Self::TestClock => Row {
                 name: "test_clock",

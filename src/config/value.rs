@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use ipnet::IpNet;
 
-use crate::actors::outbound::TlsRoots;
+use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
@@ -51,6 +51,10 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 
 pub(super) fn tls_roots(text: &str) -> Result<TlsRoots, String> {
     text.parse().map_err(|()| "is neither bundled nor system; write one of them".to_owned())
+}
+
+pub(super) fn proxy(text: &str) -> Result<Proxy, String> {
+    text.parse().map_err(|bad| format!("{bad}; write for example http://proxy.internal:3128"))
 }
 
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {

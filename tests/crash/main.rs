@@ -19,6 +19,7 @@ mod people;
 mod postgres;
 mod receiver;
 mod reconcile;
+mod recovery;
 mod redemptions;
 mod referrals;
 mod server;

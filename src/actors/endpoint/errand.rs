@@ -48,12 +48,23 @@ pub(super) struct Report {
     pub age: Duration,
     /// Whether the receiver keeps up.
     pub keeps_up: bool,
-    /// What it says of the receiver as a whole; nothing when nothing was sent.
-    pub sign: Option<Sign>,
+    /// What it teaches beyond this delivery.
+    pub lesson: Lesson,
     /// The loyalty event, its type, and since when it was owed.
     pub event: (EventId, EventType, Timestamp),
     /// Whom it is about.
     pub member: Option<MemberId>,
+}
+
+/// What an attempt teaches beyond its delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// Nothing: there was nothing to send.
+    Nothing,
+    /// How the receiver is as a whole.
+    Receiver(Sign),
+    /// That nothing leaves our own network, whoever it is for.
+    NoWayOut,
 }
 
 /// One request and what became of it.
@@ -61,7 +72,7 @@ struct OneTry {
     attempt: Attempt,
     verdict: Verdict,
     keeps_up: bool,
-    sign: Option<Sign>,
+    lesson: Lesson,
 }
 
 impl OneTry {
@@ -108,7 +119,7 @@ impl Errand {
         };
         let (refused, last) = self.try_keys(letter).await;
         let now = self.clock.now();
-        let OneTry { attempt, verdict, keeps_up, sign } = last;
+        let OneTry { attempt, verdict, keeps_up, lesson } = last;
         let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };
         let next = self.retry.after(tried, &verdict);
         Report {
@@ -121,7 +132,7 @@ impl Errand {
                 condition: None,
                 told: None,
             },
-            sign,
+            lesson,
             event: (event, kind, created_at),
             member,
             sent_to: Arc::clone(&self.endpoint),
@@ -185,9 +196,15 @@ impl Errand {
             error,
         };
         // What was not sent says nothing of the receiver.
-        let keeps_up = exchange.is_none() || keeps_up(attempt.status_code, answer.is_some());
-        let sign = exchange.is_some().then(|| Sign::of(&verdict, answer.map(|answer| answer.status)));
-        OneTry { attempt, verdict, keeps_up, sign }
+        let (lesson, keeps_up) = match exchange.as_ref().map(|exchange| &exchange.outcome) {
+            None => (Lesson::Nothing, true),
+            Some(Err(error)) if error.is_ours() => (Lesson::NoWayOut, true),
+            Some(_) => {
+                let sign = Sign::of(&verdict, answer.map(|answer| answer.status));
+                (Lesson::Receiver(sign), keeps_up(attempt.status_code, answer.is_some()))
+            }
+        };
+        OneTry { attempt, verdict, keeps_up, lesson }
     }
 
     async fn exchange(

@@ -8,8 +8,8 @@ use ulid::Ulid;
 
 use super::depot::{Ask, Depot, Stock};
 use super::*;
-use crate::actors::outbound::Trust;
-use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
+use crate::actors::outbound::receiver::{OK, OPEN, answering, pass_on, receiver, take_head, take_request};
+use crate::actors::outbound::{Proxy, Trust};
 use crate::domain::Timestamp;
 use crate::domain::address::AddressPolicy;
 use crate::domain::commit::Commit;
@@ -150,10 +150,19 @@ struct Run {
 }
 
 fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
+    run_through(None, rows, endpoint)
+}
+
+fn run_through(proxy: Option<Arc<Proxy>>, rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let clock = Clock::test(Timestamp::UNIX_EPOCH + chrono::Duration::days(1));
     let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
     let timeout = Duration::from_secs(5);
-    let outbound = Outbound::shared(&Reach { policy: Arc::new(policy), trust: Trust::bundled(), timeout });
+    let outbound = Outbound::shared(&Reach {
+        policy: Arc::new(policy),
+        trust: Trust::bundled(),
+        proxy,
+        timeout,
+    });
     let endpoint = Arc::new(endpoint);
     let (orders, receiver) =
         watch::channel(Orders { endpoint: Arc::clone(&endpoint), renewals: 0, drain_by: None });
@@ -370,6 +379,55 @@ async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_l
         assert_eq!((requests.get(), untried(&rows)), (before + n, fresh));
     }
     assert!(rows.settled.borrow().is_empty() && rows.told.borrow().is_empty());
+    run.drain().await;
+}
+
+#[actix::test]
+async fn while_our_own_proxy_is_away_nothing_is_held_against_any_receiver() {
+    let place = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let proxy = Arc::new(format!("http://{place}").parse::<Proxy>().unwrap());
+    let (url, _) = answering(OK).await;
+    let rows = Rows::of(30);
+    let run = run_through(Some(proxy), &rows, Endpoint::sample(&url));
+    rows.attempts(1).await;
+    let mut now = run.clock.now();
+    let mut tried = 0;
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        now += chrono::Duration::seconds(pause);
+        while run.rest.until() != Some(now) {
+            tokio::task::yield_now().await;
+        }
+        tried += 1;
+        let attempts = rows.attempts.borrow().len();
+        assert!((tried..tried + 16).contains(&attempts), "{attempts} attempts at {tried} times");
+        run.clock.move_to(now);
+        run.nudge.notify_one();
+    }
+    assert!(rows.pending.borrow().values().all(|(_, attempts)| *attempts == 0), "no ladder is used up");
+    assert_eq!(rows.condition.get(), Noted::default());
+    let error = rows.attempts.borrow()[0].error.clone().unwrap();
+    assert!(error.starts_with("nothing was sent, our proxy is in the way: it cannot be reached"), "{error}");
+
+    while run.rest.until() != Some(now + chrono::Duration::seconds(60)) {
+        tokio::task::yield_now().await;
+    }
+    let back = tokio::net::TcpListener::bind(place).await.unwrap();
+    actix_rt::spawn(async move {
+        while let Ok((mut tcp, _)) = back.accept().await {
+            actix_rt::spawn(async move {
+                let Some(head) = take_head(&mut tcp).await else { return };
+                let _ = tcp.write_all(OPEN).await;
+                pass_on(tcp, head.split(' ').nth(1).unwrap().parse().unwrap()).await;
+            });
+        }
+    });
+    run.clock.move_to(now + chrono::Duration::seconds(60));
+    run.nudge.notify_one();
+    while rows.settled.borrow().len() < 30 {
+        rows.written.notified().await;
+    }
+    assert!(rows.settled.borrow().values().all(|next| *next == NextStep::Delivered));
+    assert!(rows.told.borrow().is_empty());
     run.drain().await;
 }
 

@@ -1,6 +1,7 @@
 //! Receivers that are slow, huge, endless, rude or lying: each costs bounded time and memory.
 
 mod elsewhere;
+mod proxy;
 mod rude;
 mod trust;
 
@@ -24,7 +25,7 @@ fn outbound(allow: &str) -> Outbound {
 }
 
 fn reach(policy: AddressPolicy) -> Reach {
-    Reach { policy: Arc::new(policy), trust: Trust::bundled(), timeout: TIMEOUT }
+    Reach { policy: Arc::new(policy), trust: Trust::bundled(), proxy: None, timeout: TIMEOUT }
 }
 
 fn request() -> SignedRequest {
