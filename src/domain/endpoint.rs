@@ -157,6 +157,12 @@ impl Endpoint {
         self.events.iter().any(|pattern| pattern.covers(kind, self.dialect))
     }
 
+    /// The name by which it asks for events of this type, where that is not the usual one.
+    pub fn asks_by_name(&self, kind: EventType) -> Option<&'static str> {
+        let name = self.dialect.other_name_of(kind)?;
+        self.events.contains(&EventPattern::Called(self.dialect, kind)).then_some(name)
+    }
+
     /// Whether its filter means what it meant before.
     pub fn filters_like(&self, before: &Self) -> bool {
         self.settings.filter == before.settings.filter

@@ -80,6 +80,8 @@ pub struct Letter {
     pub event: EventId,
     /// Its canonical message.
     pub message: String,
+    /// The name by which the endpoint asks for it, where that is not the usual one.
+    pub name: Option<&'static str>,
     /// The endpoint's own texts.
     pub texts: Arc<Texts>,
 }

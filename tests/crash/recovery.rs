@@ -77,7 +77,8 @@ async fn a_recovery_that_is_killed_again_and_again_ends_with_exact_counts(databa
     let (rounds, (url, crm)) = (rounds(ROUNDS), Crm::open());
     let mut server = Server::start(database, &[]);
     // One refusal is enough.
-    let body = json!({ "url": url, "events": ["points.earned"], "rate_limit": null, "retry": { "pauses_s": [] } });
+    let body =
+        json!({ "url": url, "events": ["points.earned"], "rate_limit": null, "retry": { "pauses_s": [] } });
     let made = call(&server.base, Method::POST, "/v1/chains/harvest/endpoints", &body).await.unwrap().1;
     let endpoint = format!("endpoints/{}", made["id"].as_str().expect("an id"));
     let counter = Counter::open(&server.base);

@@ -240,8 +240,16 @@ const DAMAGES_TO_DELIVERIES: &[(&str, &str, &str)] = &[
         "UPDATE deliveries SET chain = 'harvest' WHERE seq = 4",
         "there are 3 deliveries to endpoint ep_",
     ),
-    ("UPDATE deliveries SET seq = 9 WHERE seq = 4", "UPDATE deliveries SET seq = 4 WHERE seq = 9", "have gaps"),
-    ("UPDATE deliveries SET seq = 0 WHERE seq = 3", "UPDATE deliveries SET seq = 3 WHERE seq = 0", "have gaps"),
+    (
+        "UPDATE deliveries SET seq = 9 WHERE seq = 4",
+        "UPDATE deliveries SET seq = 4 WHERE seq = 9",
+        "have gaps",
+    ),
+    (
+        "UPDATE deliveries SET seq = 0 WHERE seq = 3",
+        "UPDATE deliveries SET seq = 3 WHERE seq = 0",
+        "have gaps",
+    ),
     (
         "UPDATE deliveries SET settled_at = due_at WHERE seq = 1",
         "UPDATE deliveries SET settled_at = NULL WHERE seq = 1",

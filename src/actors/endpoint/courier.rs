@@ -338,7 +338,7 @@ impl<D: Depot + 'static> Courier<D> {
                 (report.sent_to.url == self.errand.endpoint.url).then_some(sign)
             }
             Lesson::NoWayOut => {
-                report.outcome.next = NextStep::Spared(self.gate.block(self.errand.clock.now()));
+                report.outcome.next = NextStep::Hindered(self.gate.block(self.errand.clock.now()));
                 self.backlog.release_waiting();
                 self.wanted = true;
                 None
@@ -365,7 +365,7 @@ impl<D: Depot + 'static> Courier<D> {
             return self.back_off("an attempt could not be written", &trouble);
         }
         self.troubles = 0;
-        if let NextStep::RetryAt(at) | NextStep::Spared(at) = kept.next {
+        if let NextStep::RetryAt(at) | NextStep::Spared(at) | NextStep::Hindered(at) = kept.next {
             let now = self.errand.clock.now();
             // A test clock may have been moved past it while it was written, and that nudge is spent.
             self.wanted |= at <= now;

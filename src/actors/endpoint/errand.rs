@@ -115,6 +115,7 @@ impl Errand {
             occasion: mark.into(),
             event,
             message: due.body,
+            name: self.endpoint.asks_by_name(kind),
             texts: Arc::clone(&self.endpoint.settings.texts),
         };
         let (refused, last) = self.try_keys(letter).await;

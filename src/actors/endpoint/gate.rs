@@ -87,7 +87,9 @@ impl Gate {
     pub(super) fn leave(&self, now: Timestamp) -> Option<Leave> {
         let leave = self.known.as_ref()?.breaker.condition().leave(now);
         Some(match (self.blocked, leave) {
-            (Some(Blocked { until, .. }), Leave::NothingBefore(held)) => Leave::NothingBefore(held.max(until)),
+            (Some(Blocked { until, .. }), Leave::NothingBefore(held)) => {
+                Leave::NothingBefore(held.max(until))
+            }
             (Some(Blocked { until, .. }), _) if now < until => Leave::NothingBefore(until),
             (Some(_), _) => Leave::OneProbe,
             (None, leave) => leave,

@@ -90,7 +90,7 @@ impl Depot for Rc<Rows> {
             NextStep::RetryAt(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number));
             }
-            NextStep::Spared(at) => {
+            NextStep::Spared(at) | NextStep::Hindered(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number - 1));
             }
             next => {
@@ -157,12 +157,8 @@ fn run_through(proxy: Option<Arc<Proxy>>, rows: &Rc<Rows>, endpoint: Endpoint) -
     let clock = Clock::test(Timestamp::UNIX_EPOCH + chrono::Duration::days(1));
     let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
     let timeout = Duration::from_secs(5);
-    let outbound = Outbound::shared(&Reach {
-        policy: Arc::new(policy),
-        trust: Trust::bundled(),
-        proxy,
-        timeout,
-    });
+    let outbound =
+        Outbound::shared(&Reach { policy: Arc::new(policy), trust: Trust::bundled(), proxy, timeout });
     let endpoint = Arc::new(endpoint);
     let (orders, receiver) =
         watch::channel(Orders { endpoint: Arc::clone(&endpoint), renewals: 0, drain_by: None });

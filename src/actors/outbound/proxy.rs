@@ -40,7 +40,9 @@ pub enum BadProxy {
     #[error("is not a URL")]
     NotAUrl,
     /// Another protocol.
-    #[error("must begin with http://, which is how the proxy is spoken to; what goes through it stays encrypted")]
+    #[error(
+        "must begin with http://, which is how the proxy is spoken to; what goes through it stays encrypted"
+    )]
     Scheme,
     /// More than where it is.
     #[error("must end after the port")]
@@ -257,7 +259,8 @@ mod tests {
             Ok(false) => "more".to_owned(),
             Err(error) => format!("{}: {error}", if error.is_ours() { "ours" } else { "theirs" }),
         };
-        const NOT_HTTP: &str = "ours: nothing was sent, our proxy is in the way: its answer is not HTTP, or has no end";
+        const NOT_HTTP: &str =
+            "ours: nothing was sent, our proxy is in the way: its answer is not HTTP, or has no end";
         for (answer, meaning) in [
             ("HTTP/1.1 200 Connection established\r\n\r\n", "open"),
             ("HTTP/1.0 200 OK\r\nvia: x\r\n\r\n", "open"),
@@ -271,9 +274,18 @@ mod tests {
                 "ours: nothing was sent, our proxy is in the way: it wants a name and a password that it knows",
             ),
             ("HTTP/1.1 407 X\r\n\r\n", "theirs: the proxy answered 407: it does not let us connect there"),
-            ("HTTP/1.1 403 X\r\n\r\n<html>", "theirs: the proxy answered 403: it does not let us connect there"),
-            ("HTTP/1.1 502 X\r\n\r\n", "theirs: the proxy answered 502: it could not connect to the receiver"),
-            ("HTTP/1.1 302 X\r\nlocation: x\r\n\r\n", "theirs: the proxy answered 302: it did not connect to the receiver"),
+            (
+                "HTTP/1.1 403 X\r\n\r\n<html>",
+                "theirs: the proxy answered 403: it does not let us connect there",
+            ),
+            (
+                "HTTP/1.1 502 X\r\n\r\n",
+                "theirs: the proxy answered 502: it could not connect to the receiver",
+            ),
+            (
+                "HTTP/1.1 302 X\r\nlocation: x\r\n\r\n",
+                "theirs: the proxy answered 302: it did not connect to the receiver",
+            ),
         ] {
             assert_eq!(of(answer), meaning, "{answer}");
         }

@@ -108,7 +108,10 @@ async fn what_is_sent_says_the_name_and_nothing_of_the_proxy() {
     assert_eq!(send(&outbound, &format!("http://shop.example:{port}/hook")).await.status, Some(200));
     let seen = seen.take().to_ascii_lowercase();
     assert!(seen.starts_with("post /hook http/1.1\r\n"), "{seen}");
-    assert!(seen.contains(&format!("\r\nhost: shop.example:{port}\r\n")) && !seen.contains("proxy"), "{seen}");
+    assert!(
+        seen.contains(&format!("\r\nhost: shop.example:{port}\r\n")) && !seen.contains("proxy"),
+        "{seen}"
+    );
 }
 
 #[actix::test]
@@ -197,10 +200,8 @@ async fn what_a_proxy_does_instead_is_said_and_it_is_said_whose_fault_that_is() 
 
 #[actix::test]
 async fn a_proxy_that_connects_for_ever_may_have_a_silent_receiver_behind_it() {
-    let (url, _) = receiver(|mut tcp: TcpStream| async move {
-        while take_head(&mut tcp).await.is_some() {}
-    })
-    .await;
+    let (url, _) =
+        receiver(|mut tcp: TcpStream| async move { while take_head(&mut tcp).await.is_some() {} }).await;
     let proxy = url.strip_suffix("/hook").unwrap().parse().unwrap();
     let exchange = send(&behind(proxy, Trust::bundled(), knows(&[PUBLIC])), "https://shop.example/").await;
     assert_eq!(exchange.outcome, Err(AttemptError::TimedOut(TIMEOUT)));
@@ -250,7 +251,8 @@ async fn tokens_are_fetched_through_the_proxy_too_and_it_is_to_blame_for_none() 
     .await;
     let (port, _) = taker().await;
     let mut endpoint = Endpoint::sample(&format!("http://shop.example:{port}/"));
-    let auth = serde_json::json!({ "type": "oauth2", "token_url": issuer, "client_id": "us", "client_secret": "s" });
+    let auth =
+        serde_json::json!({ "type": "oauth2", "token_url": issuer, "client_id": "us", "client_secret": "s" });
     endpoint.auth = serde_json::from_value(auth).unwrap();
     let (works, log) = proxy(obeys).await;
     let outbound = behind(works, Trust::bundled(), knows(&[PUBLIC]));
