@@ -53,3 +53,4 @@ mod transforms;
 mod trial;
 mod versions;
 mod world;
+mod year;
