@@ -186,17 +186,20 @@ async fn a_move_of_points_is_told_once_by_the_name_that_was_asked_for(app: TestA
     app.stop().await;
 }
 
+const TWO_WALLETS: &str = "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n\
+     [[wallets]]\ncode = \"points\"\n[[wallets]]\ncode = \"stars\"\n";
+const EARN_BOTH: &str = "rule \"Points\" on order.completed { award(order.total); }\n\
+     rule \"A star\" on order.completed { award_to(1, \"stars\"); }\n";
+
 /// A receiver that knows one balance is told of one wallet.
 #[actix_web::test]
 async fn of_several_wallets_a_filter_tells_of_one() {
     let app = TestApp::start_with(Backend::Sqlite, |config| {
-        let append = |file: &str, more: &str| {
-            let file = config.rules.join("harvest").join(file);
-            let text = std::fs::read_to_string(&file).unwrap();
-            std::fs::write(file, text + more).unwrap();
-        };
-        append("program.toml", "[[wallets]]\ncode = \"points\"\n[[wallets]]\ncode = \"stars\"\n");
-        append("earning.rhai", "rule \"A star\" on order.completed { award_to(1, \"stars\"); }\n");
+        let folder = config.rules.join("harvest");
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("program.toml"), TWO_WALLETS).unwrap();
+        std::fs::write(folder.join("a.rhai"), EARN_BOTH).unwrap();
     })
     .await;
     let mut told = Vec::new();

@@ -182,6 +182,17 @@ fn run_through(proxy: Option<Arc<Proxy>>, rows: &Rc<Rows>, endpoint: Endpoint) -
 }
 
 impl Run {
+    /// Waits until nothing is under way, and nothing will be before this.
+    async fn rests_until(&self, expected: Timestamp) {
+        let rests = async {
+            while self.rest.until() != Some(expected) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let rested = tokio::time::timeout(Duration::from_secs(20), rests).await;
+        assert!(rested.is_ok(), "it rests until {:?}, not until {expected}", self.rest.until());
+    }
+
     /// Drains and waits for the end.
     async fn drain(self) {
         self.orders.send_modify(|orders| orders.drain_by = Some(Instant::now() + Duration::from_secs(5)));
@@ -356,13 +367,8 @@ async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_l
     let rows = Rows::of(30);
     let run = run(&rows, Endpoint::sample(&url));
     rows.attempts(10).await;
-    let resting = async |expected: Timestamp| {
-        while run.rest.until() != Some(expected) {
-            tokio::task::yield_now().await;
-        }
-    };
     let opened = run.clock.now();
-    resting(opened + chrono::Duration::seconds(30)).await;
+    run.rests_until(opened + chrono::Duration::seconds(30)).await;
     let before = requests.get();
     assert!((10..=16).contains(&before), "{before} were under way when it opened");
     let untried = |rows: &Rows| rows.pending.borrow().values().filter(|(_, attempts)| *attempts == 0).count();
@@ -371,7 +377,7 @@ async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_l
         run.clock.move_to(opened + chrono::Duration::seconds(at));
         run.nudge.notify_one();
         rows.attempts(before + n).await;
-        resting(opened + chrono::Duration::seconds(at + (30 << n))).await;
+        run.rests_until(opened + chrono::Duration::seconds(at + (30 << n))).await;
         assert_eq!((requests.get(), untried(&rows)), (before + n, fresh));
     }
     assert!(rows.settled.borrow().is_empty() && rows.told.borrow().is_empty());
@@ -390,9 +396,7 @@ async fn while_our_own_proxy_is_away_nothing_is_held_against_any_receiver() {
     let mut tried = 0;
     for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
         now += chrono::Duration::seconds(pause);
-        while run.rest.until() != Some(now) {
-            tokio::task::yield_now().await;
-        }
+        run.rests_until(now).await;
         tried += 1;
         let attempts = rows.attempts.borrow().len();
         assert!((tried..tried + 16).contains(&attempts), "{attempts} attempts at {tried} times");
@@ -404,9 +408,7 @@ async fn while_our_own_proxy_is_away_nothing_is_held_against_any_receiver() {
     let error = rows.attempts.borrow()[0].error.clone().unwrap();
     assert!(error.starts_with("nothing was sent, our proxy is in the way: it cannot be reached"), "{error}");
 
-    while run.rest.until() != Some(now + chrono::Duration::seconds(60)) {
-        tokio::task::yield_now().await;
-    }
+    run.rests_until(now + chrono::Duration::seconds(60)).await;
     let back = tokio::net::TcpListener::bind(place).await.unwrap();
     actix_rt::spawn(async move {
         while let Ok((mut tcp, _)) = back.accept().await {

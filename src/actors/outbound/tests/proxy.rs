@@ -265,3 +265,13 @@ async fn tokens_are_fetched_through_the_proxy_too_and_it_is_to_blame_for_none() 
     let error = exchange.outcome.unwrap_err();
     assert!(matches!(error, AttemptError::NoToken(_)) && error.is_ours(), "{error}");
 }
+
+#[actix::test]
+async fn a_client_is_shared_by_those_who_go_the_same_way() {
+    let directly = reach(AddressPolicy::default());
+    let through = |proxy: &str| Reach { proxy: Some(Arc::new(proxy.parse().unwrap())), ..directly.clone() };
+    let [one, again, other] = ["http://a:1", "http://a:1", "http://a:b@a:1"].map(through);
+    let [one, again, other, directly] = [&one, &again, &other, &directly].map(Outbound::shared);
+    assert!(Rc::ptr_eq(&one, &again));
+    assert!(!Rc::ptr_eq(&one, &other) && !Rc::ptr_eq(&one, &directly));
+}
