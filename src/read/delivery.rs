@@ -1,5 +1,6 @@
 //! The delivery log as outsiders see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -11,7 +12,8 @@ use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
 use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 
 /// A delivery in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
@@ -40,7 +42,8 @@ pub struct DeliveryView {
 }
 
 /// One try.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub struct AttemptView {
     /// Its id.
     pub id: AttemptId,
@@ -59,7 +62,7 @@ pub struct AttemptView {
 }
 
 /// A delivery with its tries.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeliveryDetail {
     /// As in a list.
     #[serde(flatten)]
