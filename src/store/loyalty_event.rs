@@ -163,22 +163,35 @@ fn list_of_chain(
     if let Some(since) = filter.since {
         query = query.filter(loyalty_events::at.ge(since.timestamp_micros()));
     }
-    if let Some(until) = filter.until {
-        query = query.filter(loyalty_events::at.lt(until.timestamp_micros()));
-    }
-    if let Some(after) = after {
-        let id = after.to_string();
-        let at = loyalty_events::table
-            .find((chain.as_str(), &id))
-            .select(loyalty_events::at)
-            .get_result::<i64>(conn)
-            .optional()?;
+    let until = filter.until.map(|until| until.timestamp_micros());
+    let place = match after {
+        None => None,
         // One that is gone was cut off at the end of the list, together with all before it.
-        let Some(at) = at else { return Ok(Vec::new()) };
-        let before = sql::<Bool>("(at, id) < (").bind::<BigInt, _>(at).sql(", ").bind::<Text, _>(id);
-        query = query.filter(before.sql(")"));
+        Some(after) => match place(conn, chain, after)? {
+            Some(place) => Some(place),
+            None => return Ok(Vec::new()),
+        },
+    };
+    // One bound, not two: SQLite would go to either of them, and through whatever lies between.
+    match (place, until) {
+        (Some((at, id)), until) if until.is_none_or(|until| at < until) => {
+            let before = sql::<Bool>("(at, id) < (").bind::<BigInt, _>(at).sql(", ").bind::<Text, _>(id);
+            query = query.filter(before.sql(")"));
+        }
+        (_, Some(until)) => query = query.filter(loyalty_events::at.lt(until)),
+        (_, None) => {}
     }
     query.load(conn)?.into_iter().map(EventRow::read).collect()
+}
+
+/// Where an event stands in the lists of its chain.
+fn place(conn: &mut DbConn, chain: &ChainId, id: EventId) -> QueryResult<Option<(i64, String)>> {
+    let at = loyalty_events::table
+        .find((chain.as_str(), id.to_string()))
+        .select(loyalty_events::at)
+        .get_result(conn)
+        .optional()?;
+    Ok(at.map(|at| (at, id.to_string())))
 }
 
 /// Follows the member's events back until enough of them pass the filter.
