@@ -200,7 +200,7 @@ pub struct TierOrder {
 }
 
 /// Nothing: to ask is all there is to say.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Nothing")]
 pub struct NothingMore {}

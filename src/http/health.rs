@@ -15,7 +15,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the process is, in a word.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Status")]
+#[schemars(rename = "ProcessStatus")]
 pub(super) struct StatusView {
     /// `alive` or `ready`.
     status: &'static str,

@@ -106,7 +106,7 @@ struct AverageView {
 
 /// Points that members got, and that they lost or spent.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[schemars(rename = "Moved{T}")]
+#[schemars(inline)]
 struct Moved<T> {
     given: T,
     taken: T,

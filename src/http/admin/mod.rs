@@ -27,15 +27,11 @@ use std::str::FromStr;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-
 /// A body that says nothing.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
+pub(in crate::http) use crate::domain::command::NothingMore as Nothing;
 
 /// An id in a path. What cannot be an id names nothing.
 fn id<I: FromStr>(text: &str, what: &'static str) -> Result<I, Problem> {
