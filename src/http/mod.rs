@@ -8,7 +8,9 @@ pub mod problem;
 mod admin;
 mod auth;
 mod body;
+mod client;
 mod clock;
+mod cors;
 mod door;
 mod edge;
 mod health;
@@ -34,7 +36,8 @@ use self::problem::Problem;
 
 pub use self::door::Door;
 pub use self::routes::configure;
-pub use self::server::{ServerLimits, serve};
+pub use self::cors::WebOrigin;
+pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
 
 /// What every handler may use.
 pub struct AppState {

@@ -1,6 +1,8 @@
 //! All routes, with the methods that each knows.
 
+use actix_cors::Cors;
 use actix_web::http::Method;
+use actix_web::middleware::Condition;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use super::admin::commands::about_member;
@@ -10,6 +12,7 @@ use super::admin::{
     candidate, chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints,
     event_types, export, keys, loyalty_events, members, program, redemptions, referrals, source_events,
 };
+use super::cors::{self, WebOrigin};
 use super::ingest::{batch, single};
 use super::problem::Problem;
 use super::{clock, edge, health};
@@ -92,7 +95,18 @@ impl Routes {
 /// Adds everything that the engine says over HTTP. The application's data must hold an
 /// [`Door`](super::Door).
 pub fn configure(service: &mut web::ServiceConfig) {
+    configure_for(&[])(service);
+}
+
+/// The same, and pages of these origins may talk to it.
+pub(super) fn configure_for(origins: &[WebOrigin]) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+    let cors = cors::of(origins);
+    move |service| everything(service, cors)
+}
+
+fn everything(service: &mut web::ServiceConfig, cors: Condition<Cors>) {
     let everything = web::scope("")
+        .wrap(cors)
         .wrap(actix_web::middleware::from_fn(edge::every_request))
         .configure(of_the_process)
         .configure(of_events)
