@@ -185,7 +185,8 @@ impl Config {
     /// A value as people may see it: secrets and passwords hidden.
     fn shown(&self, setting: Setting) -> String {
         let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
-        let file = |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
+        let file =
+            |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
         match setting {
             Setting::Bind => self.bind.to_string(),
             Setting::TlsCert => file(self.tls.as_ref().map(|tls| &tls.certificate)),
@@ -368,8 +369,18 @@ mod tests {
                 vec![],
                 "punchcard.toml:1: tls_roots `all` is neither bundled nor system",
             ),
-            ("", vec![], vec![(Setting::TlsCert, "a")], "flag --tls-cert: tls_cert `a` is of no use without tls_key"),
-            ("tls_key = \"b\"", vec![], vec![], "punchcard.toml:1: tls_key `b` is of no use without tls_cert"),
+            (
+                "",
+                vec![],
+                vec![(Setting::TlsCert, "a")],
+                "flag --tls-cert: tls_cert `a` is of no use without tls_key",
+            ),
+            (
+                "tls_key = \"b\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: tls_key `b` is of no use without tls_cert",
+            ),
             (
                 "",
                 vec![("PUNCHCARD_CORS_ORIGINS", "https://a.example.com,*")],

@@ -48,7 +48,12 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_a_browser_sends() {
-        for right in ["https://a.example.com", "http://localhost:3000", "https://a.example.com:8443", "http://[::1]:3000"] {
+        for right in [
+            "https://a.example.com",
+            "http://localhost:3000",
+            "https://a.example.com:8443",
+            "http://[::1]:3000",
+        ] {
             assert_eq!(right.parse::<WebOrigin>().unwrap().to_string(), right);
         }
         for wrong in [

@@ -34,9 +34,9 @@ use self::auth::{Caller, Keys};
 use self::door::State;
 use self::problem::Problem;
 
+pub use self::cors::WebOrigin;
 pub use self::door::Door;
 pub use self::routes::configure;
-pub use self::cors::WebOrigin;
 pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
 
 /// What every handler may use.

@@ -97,10 +97,7 @@ impl MessageBody for Sent {
         self.body.size()
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.body).poll_next(cx)
     }
 }
@@ -151,7 +148,11 @@ impl<IO> Line<IO> {
     }
 
     /// Waits on, or gives the client up. Whoever waits for it is woken now and then to ask again.
-    fn wait<T>(&mut self, cx: &mut Context<'_>, is_over: impl FnOnce(&mut Self, Instant) -> bool) -> Poll<io::Result<T>> {
+    fn wait<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_over: impl FnOnce(&mut Self, Instant) -> bool,
+    ) -> Poll<io::Result<T>> {
         while self.look.as_mut().poll(cx).is_ready() {
             let next = Instant::now() + self.patience.look;
             self.look.as_mut().reset(next);

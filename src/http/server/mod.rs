@@ -15,7 +15,9 @@ use std::time::Duration;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_server::{GracefulShutdownSignal, Server};
-use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
 use ipnet::IpNet;
@@ -166,3 +168,6 @@ impl Gate {
         Ok((Line::new(stream, self.patience, place), Protocol::Http1, Some(peer)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,8 @@ impl TlsFiles {
             why => CertificateError::Unreadable { path: path(), flag: "--tls-key", why },
         })?;
         let key = provider.key_provider.load_private_key(key);
-        let pair = CertifiedKey::new(chain, key.map_err(|why| CertificateError::BadKey { path: path(), why })?);
+        let pair =
+            CertifiedKey::new(chain, key.map_err(|why| CertificateError::BadKey { path: path(), why })?);
         match pair.keys_match() {
             Ok(()) => Ok(pair),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(pair),
@@ -112,8 +113,7 @@ impl TlsFiles {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let unreadable =
-        |why| CertificateError::Unreadable { path: path.to_owned(), flag: "--tls-cert", why };
+    let unreadable = |why| CertificateError::Unreadable { path: path.to_owned(), flag: "--tls-cert", why };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect();
     let chain = chain.map_err(unreadable)?;
     if chain.is_empty() { Err(CertificateError::NoCertificate { path: path.to_owned() }) } else { Ok(chain) }
@@ -216,7 +216,8 @@ mod tests {
     /// A certificate and its key, as PEM.
     fn pair() -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate =
+            CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 
@@ -265,7 +266,7 @@ mod tests {
         let mut at = Instant::now();
         let mut leaf = || {
             at += LOOK_AGAIN;
-            shown.pair(at).end_entity_cert().unwrap().clone()
+            shown.pair(at).cert[0].clone()
         };
         let old = leaf();
         // Half of a renewal: the new certificate is there, its key is not.
