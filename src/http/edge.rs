@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 use super::server::Exposure;
 use super::server::line::Pulse;
-use super::{Door, client};
+use super::{Door, client, trace};
 
 /// What every answer says, whatever it is about.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -44,7 +44,9 @@ pub(super) async fn every_request(
     let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
     let client = client::address(request.request()).map(display);
-    let span = tracing::info_span!("request", id = %id, method = %request.method(), client, key = Empty);
+    let trace = trace::of(request.headers()).map(|(trace, _)| display(trace.id()));
+    let span =
+        tracing::info_span!("request", id = %id, method = %request.method(), client, trace, key = Empty);
     let mut answer = match acceptable(request.headers()) {
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
         Err(problem) => {

@@ -19,6 +19,7 @@ mod query;
 mod request_id;
 mod routes;
 mod server;
+mod trace;
 
 use std::sync::Arc;
 

@@ -50,6 +50,7 @@ fn letter(message: String) -> Letter {
         event: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
         message,
         texts: Arc::default(),
+        trace: None,
     }
 }
 

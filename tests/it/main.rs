@@ -51,6 +51,7 @@ mod segments;
 mod surface;
 mod suspensions;
 mod tiers;
+mod tracing;
 mod transforms;
 mod trial;
 mod versions;

@@ -158,7 +158,7 @@ async fn an_answer_that_is_taken_in_sips_is_cut_and_one_in_mouthfuls_is_not() {
         answer: Duration::from_millis(150),
         look: Duration::from_millis(5),
     };
-    for (sip, arrives) in [(1, false), (64 * 1024, true)] {
+    for (sip, arrives) in [(256, false), (64 * 1024, true)] {
         let (ours, mut theirs) = tokio::io::duplex(16 * 1024);
         let mut line = Line::new(ours, patience, None);
         let reading = rt::spawn(async move {
