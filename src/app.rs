@@ -21,7 +21,7 @@ use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
-use crate::http::{self, AppState, Door, ServerLimits};
+use crate::http::{self, AppState, Certificate, CertificateError, Door, Exposure, ServerLimits};
 use crate::lock::{DatabaseLock, LockError};
 use crate::store::vault::Vault;
 use crate::store::{self, DatabaseUrl, Store, StoreError};
@@ -42,6 +42,9 @@ pub enum StartError {
     /// It is not clear who vouches for receivers.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// There is no certificate to show.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// Another process serves the database.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -78,6 +81,7 @@ pub enum StartError {
 pub struct App {
     engine: Engine,
     address: SocketAddr,
+    is_tls: bool,
     first_admin_key: Option<KeyText>,
     server: ServerHandle,
     _lock: Option<DatabaseLock>,
@@ -95,16 +99,18 @@ impl App {
                 .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
         }
         let trust = Trust::of(config.tls_roots, config.extra_ca.as_deref())?;
+        let certificate = config.tls.clone().map(Certificate::of).transpose()?;
         let lock = match &config.database {
             DatabaseUrl::Sqlite(file) => Some(DatabaseLock::take(file)?),
             DatabaseUrl::Postgres(_) => None,
         };
         let clock = config.test_clock.map_or(Clock::System, Clock::test);
         let door = Data::new(Door::new(clock.clone()));
-        let (address, server) = listen(config, &door)?;
+        let (address, server) = listen(config, &door, certificate)?;
         match start_behind(&door, config, clock, trust).await {
             Ok((engine, first_admin_key)) => {
-                Ok(Self { engine, address, first_admin_key, server, _lock: lock })
+                let is_tls = config.tls.is_some();
+                Ok(Self { engine, address, is_tls, first_admin_key, server, _lock: lock })
             }
             Err(error) => {
                 server.stop(false).await;
@@ -116,6 +122,12 @@ impl App {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The beginning of its URLs, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The admin key that the very first start made. Shown once, stored as a hash.
@@ -136,12 +148,21 @@ impl App {
     }
 }
 
-fn listen(config: &Config, door: &Data<Door>) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn listen(
+    config: &Config,
+    door: &Data<Door>,
+    certificate: Option<Certificate>,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |why| StartError::Listen { address: config.bind, why };
     let listener = TcpListener::bind(config.bind).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
-    let server = http::serve(door.clone(), listener, limits).map_err(failed)?;
+    let exposure = Exposure {
+        certificate,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.clone(),
+    };
+    let server = http::serve(door.clone(), listener, limits, exposure).map_err(failed)?;
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok((address, handle))

@@ -19,6 +19,7 @@ use ipnet::IpNet;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
+use crate::http::{TlsFiles, WebOrigin};
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
 
@@ -53,6 +54,12 @@ impl<T> fmt::Debug for Hidden<T> {
 pub struct Config {
     /// Where HTTP listens. Port 0 = any free port.
     pub bind: SocketAddr,
+    /// The certificate to listen with; `None` = plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word counts for who a client is.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may talk to the API.
+    pub cors_origins: Vec<WebOrigin>,
     /// Where the data lives.
     pub database: DatabaseUrl,
     /// The folder with one folder per chain.
@@ -156,6 +163,9 @@ impl Config {
     fn of(layered: &Layered) -> Result<Self, ConfigError> {
         Ok(Self {
             bind: layered.parse(Setting::Bind, value::bind)?,
+            tls: tls(layered)?,
+            trusted_proxies: layered.parse(Setting::TrustedProxies, value::networks)?,
+            cors_origins: layered.parse(Setting::CorsOrigins, value::origins)?,
             database: layered.parse(Setting::Database, value::database)?,
             rules: layered.parse(Setting::Rules, |text| Ok(PathBuf::from(text)))?,
             admin_key: layered.parse_optional(Setting::AdminKey, value::admin_key)?,
@@ -178,23 +188,24 @@ impl Config {
     /// A value as people may see it: secrets and passwords hidden.
     fn shown(&self, setting: Setting) -> String {
         let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
+        let file =
+            |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
         match setting {
             Setting::Bind => self.bind.to_string(),
+            Setting::TlsCert => file(self.tls.as_ref().map(|tls| &tls.certificate)),
+            Setting::TlsKey => file(self.tls.as_ref().map(|tls| &tls.key)),
+            Setting::TrustedProxies => list(&self.trusted_proxies),
+            Setting::CorsOrigins => list(&self.cors_origins),
             Setting::Database => self.database.to_string(),
             Setting::Rules => self.rules.display().to_string(),
             Setting::AdminKey => hidden(self.admin_key.is_some()),
             Setting::MasterKey => hidden(self.master_key.is_some()),
-            Setting::AllowPrivate if self.allow_private.is_empty() => hidden(false),
-            Setting::AllowPrivate => {
-                self.allow_private.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            }
+            Setting::AllowPrivate => list(&self.allow_private),
             Setting::AllowHttp => self.allow_http.to_string(),
             Setting::TlsRoots => self.tls_roots.as_str().to_owned(),
-            Setting::ExtraCa => {
-                self.extra_ca.as_ref().map_or_else(|| "(none)".to_owned(), |path| path.display().to_string())
-            }
             Setting::Proxy => self.proxy.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string),
             Setting::ProxyResolves => self.proxy.as_ref().is_some_and(Proxy::resolves).to_string(),
+            Setting::ExtraCa => file(self.extra_ca.as_ref()),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
@@ -224,7 +235,7 @@ impl Loaded {
             .map(|s| (s.name(), self.config.shown(*s), self.layered.origin(*s).to_string()))
             .collect();
         let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
-        rows.iter().map(|(name, value, origin)| format!("{name:<14} {value:<width$}  {origin}\n")).collect()
+        rows.iter().map(|(name, value, origin)| format!("{name:<15} {value:<width$}  {origin}\n")).collect()
     }
 
     /// Refuses a rules folder that was asked for and is not there. The default folder may be missing: chains
@@ -240,6 +251,28 @@ impl Loaded {
         let problem = "is not a folder; name the folder that holds one folder per chain".to_owned();
         let given = format!("`{}`", self.config.rules.display());
         Err(ConfigError::Value { setting: Setting::Rules, origin: origin.clone(), given, problem })
+    }
+}
+
+/// The two files of a certificate: one is useless without the other.
+fn tls(layered: &Layered) -> Result<Option<TlsFiles>, ConfigError> {
+    let path = |setting| layered.parse_optional(setting, |text| Ok(PathBuf::from(text)));
+    let alone = |given: Setting, missing: Setting| {
+        let problem = format!("is of no use without {missing}; give both, or neither");
+        layered.parse(given, |_| Err::<Option<TlsFiles>, _>(problem))
+    };
+    match (path(Setting::TlsCert)?, path(Setting::TlsKey)?) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => alone(Setting::TlsCert, Setting::TlsKey),
+        (None, Some(_)) => alone(Setting::TlsKey, Setting::TlsCert),
+    }
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    match items {
+        [] => "(none)".to_owned(),
+        items => items.iter().map(T::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -371,6 +404,28 @@ mod tests {
                 vec![],
                 vec![],
                 "punchcard.toml:1: proxy_resolves `true` says what a proxy does; name one with --proxy",
+                "",
+                vec![],
+                vec![(Setting::TlsCert, "a")],
+                "flag --tls-cert: tls_cert `a` is of no use without tls_key",
+            ),
+            (
+                "tls_key = \"b\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: tls_key `b` is of no use without tls_cert",
+            ),
+            (
+                "",
+                vec![("PUNCHCARD_CORS_ORIGINS", "https://a.example.com,*")],
+                vec![],
+                "environment PUNCHCARD_CORS_ORIGINS: cors_origins `https://a.example.com,*` holds `*`, which is not an origin",
+            ),
+            (
+                "",
+                vec![],
+                vec![(Setting::TrustedProxies, "proxy.local")],
+                "flag --trusted-proxies: trusted_proxies `proxy.local` holds `proxy.local`, which is not a network",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),

@@ -27,6 +27,14 @@ pub enum Shape {
 pub enum Setting {
     /// Where HTTP listens.
     Bind,
+    /// The certificate to listen with.
+    TlsCert,
+    /// Its private key.
+    TlsKey,
+    /// Proxies that say who a client is.
+    TrustedProxies,
+    /// Origins whose pages may talk to the API.
+    CorsOrigins,
     /// Where the data lives.
     Database,
     /// The rules folder.
@@ -77,6 +85,10 @@ impl Setting {
     /// All of them, in the order of the documentation.
     pub const ALL: &'static [Self] = &[
         Self::Bind,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::TrustedProxies,
+        Self::CorsOrigins,
         Self::Database,
         Self::Rules,
         Self::AdminKey,
@@ -146,6 +158,43 @@ impl Setting {
                 shape: Shape::Value("ADDRESS:PORT"),
                 scope: Scope::Engine,
                 help: "Where to listen for HTTP; port 0 takes any free port",
+            },
+            Self::TlsCert => Row {
+                name: "tls_cert",
+                flag: "tls-cert",
+                environment: "PUNCHCARD_TLS_CERT",
+                default: "",
+                shape: Shape::Value("FILE"),
+                scope: Scope::Engine,
+                help: "Listen with TLS: the certificate and those that vouch for it, as PEM; read again when it \
+                       changes [default: none, plain HTTP]",
+            },
+            Self::TlsKey => Row {
+                name: "tls_key",
+                flag: "tls-key",
+                environment: "PUNCHCARD_TLS_KEY",
+                default: "",
+                shape: Shape::Value("FILE"),
+                scope: Scope::Engine,
+                help: "The private key of --tls-cert, as PEM [default: none]",
+            },
+            Self::TrustedProxies => Row {
+                name: "trusted_proxies",
+                flag: "trusted-proxies",
+                environment: "PUNCHCARD_TRUSTED_PROXIES",
+                default: "",
+                shape: Shape::List("CIDR,…"),
+                scope: Scope::Engine,
+                help: "Proxies whose Forwarded or X-Forwarded-For says who a client is, such as 10.0.0.5 [default: none]",
+            },
+            Self::CorsOrigins => Row {
+                name: "cors_origins",
+                flag: "cors-origins",
+                environment: "PUNCHCARD_CORS_ORIGINS",
+                default: "",
+                shape: Shape::List("ORIGIN,…"),
+                scope: Scope::Engine,
+                help: "Origins whose pages may talk to the API, such as https://dashboard.example.com [default: none]",
             },
             Self::Database => Row {
                 name: "database",
@@ -264,7 +313,8 @@ impl Setting {
                 flag: "log-level",
                 environment: "PUNCHCARD_LOG",
                 // The web server greets and takes leave in a dozen lines of its own.
-                default: "info,actix_server=warn",
+                // So does whatever strangers send that is not HTTP, a line each.
+                default: "info,actix_server=warn,actix_http=off",
                 shape: Shape::Value("FILTER"),
                 scope: Scope::Store,
                 help: "Which log lines there are: error, warn, info, debug, trace, or a filter such as \

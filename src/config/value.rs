@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
+use crate::http::WebOrigin;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
 
@@ -39,6 +40,16 @@ fn network(text: &str) -> Result<IpNet, String> {
     text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         format!("holds `{text}`, which is not a network; write for example 127.0.0.0/8,10.0.0.0/8")
     })
+}
+
+pub(super) fn origins(text: &str) -> Result<Vec<WebOrigin>, String> {
+    let origin = |text: &str| {
+        let wrong = |()| {
+            format!("holds `{text}`, which is not an origin; write for example https://dashboard.example.com")
+        };
+        text.parse().map_err(wrong)
+    };
+    text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(origin).collect()
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, String> {

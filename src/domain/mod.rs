@@ -65,6 +65,7 @@ pub mod terms;
 pub mod text;
 pub mod tick;
 pub mod tier;
+pub mod trace;
 pub mod visited;
 pub mod wallet;
 

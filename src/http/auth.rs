@@ -75,7 +75,9 @@ impl FromRequest for Caller {
         let state = State::of(request);
         async move {
             let state = state?;
-            state.keys.caller(&state.reader, hash?).await
+            let caller = state.keys.caller(&state.reader, hash?).await?;
+            tracing::Span::current().record("key", tracing::field::display(&caller.name));
+            Ok(caller)
         }
         .boxed_local()
     }

@@ -1,25 +1,52 @@
 //! What happens to every request before and after its handler.
 
+use std::rc::Rc;
+use std::time::Instant;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use tracing::Instrument;
+use tracing::field::{Empty, display};
 
-use super::Door;
 use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
+use super::server::Exposure;
+use super::server::line::Pulse;
+use super::{Door, client, trace};
 
-/// Gives the request its id and its span, refuses what no route takes, and puts the id on the answer.
+/// What every answer says, whatever it is about.
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    // Answers are about people and secrets: nothing on the way should keep them.
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    // What is no page must not be made one, nor be part of one of others.
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+/// What an answer may load and who may show it: nothing and nobody. A page says what it needs.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Who has come by TLS is to come by TLS for a year.
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// Pages of origins that may talk to us may read all headers.
+const ALL_HEADERS: HeaderValue = HeaderValue::from_static("*");
+
+/// Gives the request its id and its span, refuses what no route takes, and puts on the answer what every answer has.
 pub(super) async fn every_request(
     door: web::Data<Door>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let began = Instant::now();
+    let under_way = request.request().conn_data::<Rc<Pulse>>().map(Pulse::begin);
     let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
-    let span = tracing::info_span!("request", id = %id, method = %request.method(), path = request.path());
+    let client = client::address(request.request()).map(display);
+    let trace = trace::of(request.headers()).map(|(trace, _)| display(trace.id()));
+    let span =
+        tracing::info_span!("request", id = %id, method = %request.method(), client, trace, key = Empty);
     let mut answer = match acceptable(request.headers()) {
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
         Err(problem) => {
@@ -29,11 +56,48 @@ pub(super) async fn every_request(
             request.into_response(refusal)
         }
     };
-    span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), "answered"));
+    span.in_scope(|| note(&answer, began));
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
-    // Answers are about people and secrets: nothing on the way should keep them.
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(answer)
+    protect(&mut answer);
+    Ok(match under_way {
+        Some(under_way) => answer.map_body(|_, body| under_way.until_sent(body)),
+        None => answer,
+    })
+}
+
+/// A line for each request, of its own target; what failed on our side is said louder.
+fn note<B>(answer: &ServiceResponse<B>, began: Instant) {
+    let status = answer.status().as_u16();
+    let ms = began.elapsed().as_millis() as u64;
+    let failed = status == 500;
+    if failed || tracing::enabled!(target: "punchcard::requests", tracing::Level::DEBUG) {
+        // As it is registered: a path names people.
+        let route = answer.request().match_pattern();
+        let route = route.as_deref().unwrap_or("(none)");
+        match failed {
+            true => tracing::error!(target: "punchcard::requests", route, status, ms, "answered"),
+            false => tracing::debug!(target: "punchcard::requests", route, status, ms, "answered"),
+        }
+    }
+}
+
+/// The headers that browsers obey.
+fn protect(answer: &mut ServiceResponse<BoxBody>) {
+    let exposure = answer.request().app_data::<web::Data<Exposure>>();
+    let is_tls = exposure.is_some_and(|exposure| exposure.certificate.is_some());
+    let headers = answer.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, value);
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, NO_PAGE);
+    }
+    if is_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+    }
+    if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ALL_HEADERS);
+    }
 }
 
 /// Refuses requests whose body would never end, or would not be what it seems.

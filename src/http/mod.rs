@@ -8,7 +8,9 @@ pub mod problem;
 mod admin;
 mod auth;
 mod body;
+mod client;
 mod clock;
+mod cors;
 mod door;
 mod edge;
 mod health;
@@ -18,6 +20,7 @@ mod query;
 mod request_id;
 mod routes;
 mod server;
+mod trace;
 
 use std::sync::Arc;
 
@@ -33,9 +36,10 @@ use self::auth::{Caller, Keys};
 use self::door::State;
 use self::problem::Problem;
 
+pub use self::cors::WebOrigin;
 pub use self::door::Door;
 pub use self::routes::configure;
-pub use self::server::{ServerLimits, serve};
+pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
 
 /// What every handler may use.
 pub struct AppState {

@@ -46,6 +46,7 @@ diesel::table! {
         member -> Nullable<Text>,
         location -> Nullable<Text>,
         asked_by -> Nullable<Text>,
+        trace -> Nullable<Text>,
         occurred_at -> BigInt,
         received_at -> BigInt,
         program_version -> BigInt,
@@ -123,6 +124,7 @@ diesel::table! {
         at -> BigInt,
         program_version -> BigInt,
         late_at -> Nullable<BigInt>,
+        trace -> Nullable<Text>,
         body -> Text,
     }
 }

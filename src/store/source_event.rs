@@ -22,6 +22,7 @@ use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::{Key, Name};
+use crate::domain::trace::Trace;
 
 /// The condition of the index `source_events_open`. It must stand in the query literally: neither planner trusts a
 /// parameter.
@@ -44,6 +45,8 @@ pub struct StoredSource {
     pub location: Option<Name>,
     /// The API key that asked for it, by its name; of commands only.
     pub asked_by: Option<Name>,
+    /// The trace that it is part of.
+    pub trace: Option<Trace>,
     /// What became of it.
     pub status: SourceStatus,
     /// How often it was decided. 0 while it is only kept.
@@ -75,6 +78,7 @@ pub(super) struct SourceRow {
     member: Option<Word>,
     location: Option<Word>,
     asked_by: Option<Word>,
+    trace: Option<Word>,
     occurred_at: i64,
     received_at: i64,
     program_version: i64,
@@ -110,6 +114,7 @@ impl SourceRow {
             member: change.member.map(Word::from),
             location: event.location.as_ref().map(|location| location.as_str().into()),
             asked_by: event.asked_by.as_ref().map(|key| key.as_str().into()),
+            trace: event.trace.as_ref().map(Word::shown),
             occurred_at: event.occurred_at.timestamp_micros(),
             received_at: change.received_at.timestamp_micros(),
             program_version: change.receipt.program_version,
@@ -122,6 +127,16 @@ impl SourceRow {
     /// The JSON of the receipt.
     pub(super) fn into_receipt(self) -> String {
         self.receipt
+    }
+
+    /// The trace that it is part of.
+    pub(super) const fn trace(&self) -> Option<&Word> {
+        self.trace.as_ref()
+    }
+
+    /// The same, as part of a trace.
+    pub(super) fn traced(self, trace: Option<Word>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The order in which events are written, the same in every transaction.
@@ -140,6 +155,7 @@ impl SourceRow {
             received_at: row.time("received_at", self.received_at)?,
             location: row.check("location", self.location.as_deref().map(Name::parse).transpose())?,
             asked_by: row.check("asked_by", self.asked_by.as_deref().map(Name::parse).transpose())?,
+            trace: row.parse_opt("trace", self.trace.as_deref())?,
             status: row.parse("status", &self.status)?,
             runs: row.number("runs", self.runs)?,
             member: row.parse_opt("member", self.member.as_deref())?,

@@ -51,6 +51,7 @@ fn letter(message: String) -> Letter {
         message,
         name: None,
         texts: Arc::default(),
+        trace: None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod abuse;
 mod achievements;
 mod auth;
 mod backtest;
@@ -21,6 +22,7 @@ mod door;
 mod dry_run;
 mod endpoints;
 mod explained;
+mod exposing;
 mod failing;
 mod filters;
 mod handlers;
@@ -49,6 +51,7 @@ mod segments;
 mod surface;
 mod suspensions;
 mod tiers;
+mod tracing;
 mod transforms;
 mod trial;
 mod versions;

@@ -47,6 +47,7 @@ CREATE TABLE source_events (
     member TEXT COLLATE "C",
     location TEXT,
     asked_by TEXT,
+    trace TEXT,
     occurred_at BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
@@ -130,6 +131,7 @@ CREATE TABLE loyalty_events (
     at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
     late_at BIGINT,
+    trace TEXT,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );

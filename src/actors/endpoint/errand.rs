@@ -105,7 +105,16 @@ impl Errand {
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
         let DueDelivery {
-            id: delivery, seq: sequence, event, kind, member, created_at, ready_at, mark, ..
+            id: delivery,
+            seq: sequence,
+            event,
+            kind,
+            member,
+            created_at,
+            ready_at,
+            mark,
+            trace,
+            ..
         } = due;
         let number = due.attempts.saturating_add(1);
         let letter = wire::Letter {
@@ -116,6 +125,7 @@ impl Errand {
             event,
             message: due.body,
             name: self.endpoint.asks_by_name(kind),
+            trace,
             texts: Arc::clone(&self.endpoint.settings.texts),
         };
         let (refused, last) = self.try_keys(letter).await;

@@ -65,6 +65,7 @@ impl Depot for Rc<Rows> {
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
                 mark: None,
+                trace: None,
                 created_at: Timestamp::UNIX_EPOCH,
                 ready_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),

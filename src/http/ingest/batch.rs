@@ -28,10 +28,11 @@ use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::receipt::Receipt;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
+use crate::domain::trace::Trace;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, broken};
 use crate::http::problem::Problem;
-use crate::http::{AppState, State};
+use crate::http::{AppState, State, trace};
 
 /// Events of one connection inside the engine at once.
 const MOST_EVENTS: usize = 512;
@@ -62,6 +63,7 @@ pub(in crate::http) async fn receive(
         state,
         chain,
         when: answer_when(&request),
+        trace: trace::brought(&request),
         splitter: Splitter::new(format, MAX_BYTES),
         answers: Answers::new(format, answers),
         bytes_inside: 0,
@@ -117,6 +119,8 @@ struct Batch {
     state: State,
     chain: Arc<ChainSnapshot>,
     when: AnswerWhen,
+    /// What all its events are part of.
+    trace: Option<Trace>,
     splitter: Splitter,
     answers: Answers,
     bytes_inside: usize,
@@ -188,6 +192,7 @@ impl Batch {
         let started = Instant::now();
         let now = self.state.engine.clock().now();
         let parsed = event.and_then(|event| Ok(SourceEvent::parse(&event, &self.chain.chain.currency, now)?));
+        let parsed = parsed.map(|event| event.traced(self.trace.clone()));
         let (state, chain, when) = (self.state.clone(), Arc::clone(&self.chain), self.when);
         // A task of its own: it gives its place in the engine back when it is done, also while nobody fetches answers.
         let decided = parsed.map(|event| {

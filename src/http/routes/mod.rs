@@ -13,9 +13,12 @@ mod process;
 mod programs;
 mod redemptions;
 
+use actix_cors::Cors;
 use actix_web::http::Method;
+use actix_web::middleware::Condition;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::cors::{self, WebOrigin};
 use super::edge;
 use super::openapi::Operation;
 use super::problem::Problem;
@@ -134,7 +137,18 @@ pub(super) fn groups() -> Vec<Group> {
 /// Adds everything that the engine says over HTTP. The application's data must hold an
 /// [`Door`](super::Door).
 pub fn configure(service: &mut web::ServiceConfig) {
+    configure_for(&[])(service);
+}
+
+/// The same, and pages of these origins may talk to it.
+pub(super) fn configure_for(origins: &[WebOrigin]) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+    let cors = cors::of(origins);
+    move |service| everything(service, cors)
+}
+
+fn everything(service: &mut web::ServiceConfig, cors: Condition<Cors>) {
     let everything = web::scope("")
+        .wrap(cors)
         .wrap(actix_web::middleware::from_fn(edge::every_request))
         .configure(|service| {
             groups().into_iter().flat_map(|group| group.routes).for_each(|routes| routes.add(service))
