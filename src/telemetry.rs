@@ -78,6 +78,13 @@ pub struct AttemptLabels {
     pub outcome: &'static str,
 }
 
+/// What is kept for a time only: `attempts`, `source_events`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabels {
+    /// What it is.
+    pub kind: &'static str,
+}
+
 /// One endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EndpointLabels {
@@ -126,6 +133,10 @@ pub struct Metrics {
     pub respawns: Counter,
     /// Rules that are suspended because they kept failing.
     pub suspended_rules: Family<ChainLabels, Gauge>,
+    /// Rows that were cleared because their time was over.
+    pub retention_rows: Family<KindLabels, Counter>,
+    /// When everything whose time was over had been cleared, by the engine's clock, in seconds since the epoch.
+    pub retention_finished: Family<KindLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -154,6 +165,8 @@ impl Metrics {
             conflicts: Counter::default(),
             respawns: Counter::default(),
             suspended_rules: Family::default(),
+            retention_rows: Family::default(),
+            retention_finished: Family::default(),
         };
         metrics.registered()
     }
@@ -197,6 +210,12 @@ impl Metrics {
             "suspended_rules",
             "Rules that kept failing and are not run",
             self.suspended_rules.clone(),
+        );
+        r.register("retention_rows", "Rows cleared because their time was over", self.retention_rows.clone());
+        r.register(
+            "retention_finished_timestamp_seconds",
+            "When everything whose time was over had been cleared",
+            self.retention_finished.clone(),
         );
         self
     }

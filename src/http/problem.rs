@@ -422,6 +422,7 @@ impl From<BacktestFailure> for Problem {
             }
             other @ (BacktestFailure::Replay(_)
             | BacktestFailure::Unreadable { .. }
+            | BacktestFailure::NoLongerKept(_)
             | BacktestFailure::BadLine { .. }
             | BacktestFailure::Log(_)) => Self::Conflict(other.to_string()),
         }

@@ -4,6 +4,7 @@
 //! changes goes through [`commit::Writer::write`], everything else through [`commit::Writer::run`].
 
 mod attempt;
+pub mod backup;
 mod batch;
 pub mod books;
 pub mod campaign;
@@ -33,6 +34,7 @@ pub mod program;
 pub mod recovery;
 pub mod redemption;
 pub mod referral;
+pub mod retention;
 pub mod roll_out;
 mod row;
 #[cfg(test)]
@@ -182,6 +184,13 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A step that this program does not know was taken already.
+fn from_the_future(step: &impl std::fmt::Display) -> StoreError {
+    StoreError::Migrate(format!(
+        "it was upgraded by a newer version of this program (step {step}); run that version or restore a backup"
+    ))
+}
+
 fn run_migrations<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     conn: &mut C,
     known: impl MigrationSource<DB>,
@@ -190,10 +199,7 @@ fn run_migrations<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     let all = known.migrations().map_err(failed)?;
     for applied in conn.applied_migrations().map_err(failed)? {
         if !all.iter().any(|m| m.name().version() == applied) {
-            let problem = format!(
-                "it was upgraded by a newer version of this program (step {applied}); run that version or restore a backup"
-            );
-            return Err(StoreError::Migrate(problem));
+            return Err(from_the_future(&applied));
         }
     }
     conn.run_pending_migrations(known).map_err(failed)?;

@@ -44,6 +44,7 @@ mod recovery;
 mod redemptions;
 mod referrals;
 mod repeats;
+mod retention;
 mod rotation;
 mod segments;
 mod surface;
