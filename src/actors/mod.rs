@@ -54,6 +54,7 @@ mod states;
 mod stored;
 mod suspensions;
 pub mod test_clock;
+mod watch;
 
 #[cfg(test)]
 mod tests;

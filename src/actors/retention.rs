@@ -42,6 +42,11 @@ impl Retention {
             Kind { what: "source_events", keep: self.source_events, sweep: retention::source_events },
         ]
     }
+
+    /// What is cleared at all.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        self.kinds().into_iter().filter(|kind| kind.keep.is_some()).map(|kind| kind.what)
+    }
 }
 
 impl Engine {

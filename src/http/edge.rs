@@ -1,5 +1,7 @@
 //! What happens to every request before and after its handler.
 
+use std::time::Instant;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -8,6 +10,7 @@ use actix_web::{Error, ResponseError, web};
 use tracing::Instrument;
 
 use super::Door;
+use super::measured;
 use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 
@@ -17,6 +20,7 @@ pub(super) async fn every_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
     let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
     let span = tracing::info_span!("request", id = %id, method = %request.method(), path = request.path());
@@ -30,6 +34,7 @@ pub(super) async fn every_request(
         }
     };
     span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), "answered"));
+    measured::note(&door, &answer, started.elapsed());
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
     // Answers are about people and secrets: nothing on the way should keep them.
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -13,6 +13,7 @@ mod door;
 mod edge;
 mod health;
 mod ingest;
+mod measured;
 mod query;
 mod request_id;
 mod routes;

@@ -1,5 +1,7 @@
 //! All routes, with the methods that each knows.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
@@ -18,6 +20,9 @@ use crate::domain::redemption::Step;
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
 
+/// The path of a route as it is written here, which its requests carry.
+pub(super) struct Pattern(pub(super) Arc<String>);
+
 /// A path and what its methods do. Any other method is answered 405 with the ones that exist.
 struct Routes {
     resource: Resource,
@@ -26,7 +31,8 @@ struct Routes {
 
 /// A path.
 fn at(path: &str) -> Routes {
-    Routes { resource: web::resource(path), methods: Vec::new() }
+    let pattern = Pattern(Arc::new(path.to_owned()));
+    Routes { resource: web::resource(path).app_data(pattern), methods: Vec::new() }
 }
 
 /// A path of one chain.

@@ -21,6 +21,7 @@ pub mod endpoint;
 pub mod endpoint_minutes;
 pub mod erasure;
 mod error;
+pub mod figures;
 mod fixed;
 mod group;
 pub mod key;
@@ -166,6 +167,14 @@ impl Store {
     pub fn read_now<T>(&self, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut conn = self.shared.readers.get().map_err(StoreError::Pool)?;
         f(&mut conn)
+    }
+
+    /// How many connections read just now: for the engine, and for outsiders.
+    pub fn busy_readers(&self) -> [u32; 2] {
+        [&self.shared.readers, &self.shared.outside_readers].map(|pool| {
+            let state = pool.state();
+            state.connections.saturating_sub(state.idle_connections)
+        })
     }
 
     /// What opens secrets.

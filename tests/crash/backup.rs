@@ -7,13 +7,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::sleep;
+use awc::http::Method;
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use serde_json::Value;
 
 use crate::counter::join;
-use crate::load::Load;
+use crate::load::{Load, event};
 use crate::receiver::receiver;
 use crate::reconcile::{receipt_of, settled};
-use crate::server::{MASTER_KEY, PATIENCE, Server, make_endpoint, verify};
+use crate::server::{EVENTS, MASTER_KEY, PATIENCE, Server, call, make_endpoint, verify};
 
 /// What a verb says, and whether it did it.
 struct Said {
@@ -106,6 +109,8 @@ async fn backed_up(dir: &Path) -> (String, String) {
     let database = format!("sqlite://{}", dir.join("punchcard.db").display());
     let server = Server::start(&database, &[]);
     make_endpoint(&server.base, "http://127.0.0.1:9/hook").await;
+    let sent = call(&server.base, Method::POST, EVENTS, &event(1)).await.expect("an answer");
+    assert_eq!(sent.0, 200, "{}", sent.1);
     let started = Instant::now();
     server.kill();
     let file = dir.join("backup.db").display().to_string();
@@ -130,6 +135,17 @@ async fn what_cannot_be_relied_on_is_not_restored_and_nothing_is_touched() {
     std::fs::write(&truncated, &whole[..whole.len() / 2]).unwrap();
     let foreign = there("foreign.db");
     std::fs::write(&foreign, "a picture of a cat").unwrap();
+    // By hand: points from nowhere, and what a later version may have done.
+    let changed = |name: &str, change: &str| {
+        let changed = there(name);
+        std::fs::copy(&file, &changed).unwrap();
+        SqliteConnection::establish(&changed).unwrap().batch_execute(change).unwrap();
+        changed
+    };
+    let unbalanced = changed("unbalanced.db", "UPDATE transfers SET amount = amount + 1");
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231')";
+    let newer = changed("newer.db", newer);
+    let older = changed("older.db", "DELETE FROM __diesel_schema_migrations");
     // What a server leaves: its log may lie beside it.
     let raw = there("punchcard.db");
     let before = std::fs::read(&raw).unwrap();
@@ -138,6 +154,8 @@ async fn what_cannot_be_relied_on_is_not_restored_and_nothing_is_touched() {
         (&file, "", "is of no use without its master key"),
         (&damaged, MASTER_KEY, "it is damaged"),
         (&truncated, MASTER_KEY, ""),
+        (&unbalanced, MASTER_KEY, "its books are not in order"),
+        (&newer, MASTER_KEY, "upgraded by a newer version of this program"),
         (&foreign, MASTER_KEY, "it is not a punchcard database"),
         (&raw, MASTER_KEY, "it is the file of a database as a server leaves it"),
     ] {
@@ -145,6 +163,11 @@ async fn what_cannot_be_relied_on_is_not_restored_and_nothing_is_touched() {
         assert!(!said.done && said.text.contains(why), "{file}: {}", said.text);
         assert_eq!(std::fs::read(&raw).unwrap(), before, "{file}: {}", said.text);
     }
+    // Nothing is upgraded behind anybody's back.
+    let elsewhere = format!("sqlite://{}", there("older/punchcard.db"));
+    let said = punchcard(&["restore", &older, "--database", &elsewhere], MASTER_KEY).await;
+    assert!(said.done && said.text.contains("`punchcard migrate`"), "{}", said.text);
+    assert_eq!(std::fs::read(there("older/punchcard.db")).unwrap(), std::fs::read(&older).unwrap());
     let postgres = punchcard(&["backup", &there("pg"), "--database", "postgres://h/d"], MASTER_KEY).await;
     assert!(!postgres.done && postgres.text.contains("pg_dump"), "{}", postgres.text);
 }

@@ -34,6 +34,7 @@ mod libraries;
 mod lifecycle;
 mod members;
 mod memo;
+mod metrics;
 mod model;
 mod network;
 mod nodes;
