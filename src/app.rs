@@ -193,6 +193,7 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_schedule());
     actix_rt::spawn(engine.clone().keep_learning());
     actix_rt::spawn(engine.clone().keep_recovering());
+    actix_rt::spawn(engine.clone().keep_sweeping());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
     door.open(AppState::new(engine.clone(), store, metrics, admin_key, policy));
@@ -240,6 +241,7 @@ fn start_engine(
         metrics: metrics.clone(),
         max_in_flight: config.max_in_flight.get(),
         residency: Residency { idle: config.member_idle, ..Residency::default() },
+        retention: config.retention,
         threads,
     };
     let endpoints = Endpoints::new(endpoints, nudges.clone());

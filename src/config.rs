@@ -18,6 +18,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
+use crate::actors::retention::Retention;
 use crate::domain::Timestamp;
 use crate::http::{TlsFiles, WebOrigin};
 use crate::store::DatabaseUrl;
@@ -92,6 +93,8 @@ pub struct Config {
     pub attempt_timeout: Duration,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
+    /// For how long things are kept.
+    pub retention: Retention,
 }
 
 /// Why there is no configuration: what is wrong, where, and what to do.
@@ -182,11 +185,16 @@ impl Config {
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
             workers: layered.parse(Setting::Workers, value::workers)?,
+            retention: Retention {
+                attempts: layered.parse(Setting::KeepAttemptsDays, value::days)?,
+                source_events: layered.parse(Setting::KeepSourceEventsDays, value::days)?,
+            },
         })
     }
 
     /// A value as people may see it: secrets and passwords hidden.
     fn shown(&self, setting: Setting) -> String {
+        let days = |keep: Option<chrono::Duration>| keep.map_or(0, |keep| keep.num_days()).to_string();
         let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
         let file =
             |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
@@ -213,6 +221,8 @@ impl Config {
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
             Setting::Workers => self.workers.to_string(),
+            Setting::KeepAttemptsDays => days(self.retention.attempts),
+            Setting::KeepSourceEventsDays => days(self.retention.source_events),
         }
     }
 }
@@ -404,6 +414,8 @@ mod tests {
                 vec![],
                 vec![],
                 "punchcard.toml:1: proxy_resolves `true` says what a proxy does; name one with --proxy",
+            ),
+            (
                 "",
                 vec![],
                 vec![(Setting::TlsCert, "a")],
@@ -428,6 +440,12 @@ mod tests {
                 "flag --trusted-proxies: trusted_proxies `proxy.local` holds `proxy.local`, which is not a network",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
+            (
+                "keep_attempts_days = 6",
+                vec![],
+                vec![],
+                "punchcard.toml:1: keep_attempts_days `6` must be a whole number of days from 7, or 0 = for ever",
+            ),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),
         ] {
             let error = load(file, &environment, &flags).expect_err(expected);

@@ -39,6 +39,7 @@ use super::journal::{Committed, Journal, Nudges};
 use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};
 use super::news::News;
+use super::retention::Retention;
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
@@ -87,6 +88,8 @@ pub struct EngineParts {
     pub max_in_flight: usize,
     /// How many members stay in memory.
     pub residency: Residency,
+    /// For how long things are kept.
+    pub retention: Retention,
     /// Threads for members.
     pub threads: usize,
 }
@@ -128,6 +131,7 @@ pub(super) struct Inner {
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
     residency: Residency,
+    pub(super) retention: Retention,
 }
 
 impl Engine {
@@ -165,6 +169,7 @@ impl Engine {
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
             residency: parts.residency,
+            retention: parts.retention,
         }))
     }
 

@@ -19,6 +19,7 @@
 //! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
+//! | `retention` | clears what is kept for a time only |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
 //! | `test_clock` | moves the test clock and waits until everything due is done |
 //!
@@ -45,6 +46,7 @@ pub mod outbound;
 pub mod programs;
 pub mod publish;
 pub mod recovery;
+pub mod retention;
 pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;
@@ -52,6 +54,7 @@ mod states;
 mod stored;
 mod suspensions;
 pub mod test_clock;
+mod watch;
 
 #[cfg(test)]
 mod tests;

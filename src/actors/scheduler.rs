@@ -54,6 +54,10 @@ impl Engine {
     }
 
     async fn tidy(&self) {
+        if let Err(error) = self.measure_database().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the database could not be measured");
+        }
         for snapshot in self.chains() {
             let chain = &snapshot.chain.id;
             if let Err(error) = self.discard_orphans(chain).await {
@@ -67,6 +71,10 @@ impl Engine {
             if let Err(error) = self.forget_minutes(chain).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "old counts of attempts could not be forgotten");
+            }
+            if let Err(error) = self.count_open(&snapshot).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "what is owed could not be counted");
             }
             self.forget_later(chain.clone());
             if let Err(error) = self.decide_claimed(chain, None).await {

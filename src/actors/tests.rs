@@ -99,6 +99,7 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         threads: 1,
     };
     let parts = EngineParts {
+        retention: Default::default(),
         store: store.clone(),
         clock,
         metrics: metrics.clone(),

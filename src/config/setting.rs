@@ -69,6 +69,10 @@ pub enum Setting {
     AttemptTimeoutS,
     /// Threads.
     Workers,
+    /// How long attempts are kept.
+    KeepAttemptsDays,
+    /// How long source events are kept whole.
+    KeepSourceEventsDays,
 }
 
 struct Row {
@@ -106,6 +110,8 @@ impl Setting {
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
         Self::Workers,
+        Self::KeepAttemptsDays,
+        Self::KeepSourceEventsDays,
     ];
 
     /// The key in `punchcard.toml`.
@@ -355,6 +361,25 @@ impl Setting {
                 shape: Shape::Value("N"),
                 scope: Scope::Engine,
                 help: "Threads that run HTTP and actors; auto = one per processor",
+            },
+            Self::KeepAttemptsDays => Row {
+                name: "keep_attempts_days",
+                flag: "keep-attempts-days",
+                environment: "PUNCHCARD_KEEP_ATTEMPTS_DAYS",
+                default: "90",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How long the attempts of settled deliveries are kept, with what receivers answered; 0 = for ever",
+            },
+            Self::KeepSourceEventsDays => Row {
+                name: "keep_source_events_days",
+                flag: "keep-source-events-days",
+                environment: "PUNCHCARD_KEEP_SOURCE_EVENTS_DAYS",
+                default: "0",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How long body and receipt of processed source events are kept; their keys are for ever. \
+                       0 = for ever: backtests and explanations need them",
             },
         }
     }

@@ -96,6 +96,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     count(text).map(|n| Duration::from_secs(n.get() as u64))
 }
 
+/// A time to keep things for; `None` = for ever. Tills and people look back for some days at least.
+pub(super) fn days(text: &str) -> Result<Option<chrono::Duration>, String> {
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(days @ 7..=36_500) => Ok(Some(chrono::Duration::days(days))),
+        _ => Err("must be a whole number of days from 7, or 0 = for ever".to_owned()),
+    }
+}
+
 /// Nobody who waits for an attempt, such as the test clock, waits longer than two minutes.
 pub(super) fn attempt_timeout(text: &str) -> Result<Duration, String> {
     let whole = text.parse().ok().filter(|s| (1..=120).contains(s));

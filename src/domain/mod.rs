@@ -51,6 +51,7 @@ pub mod recovery;
 pub mod redemption;
 pub mod referral;
 pub mod refusal;
+pub mod retention;
 pub mod role;
 pub mod roll_out;
 pub mod schedule;

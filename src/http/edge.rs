@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 use super::server::Exposure;
 use super::server::line::Pulse;
-use super::{Door, client, trace};
+use super::{Door, client, measured, trace};
 
 /// What every answer says, whatever it is about.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -57,6 +57,7 @@ pub(super) async fn every_request(
         }
     };
     span.in_scope(|| note(&answer, began));
+    measured::note(&door, &answer, began.elapsed());
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
     protect(&mut answer);
     Ok(match under_way {

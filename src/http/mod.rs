@@ -15,6 +15,7 @@ mod door;
 mod edge;
 mod health;
 mod ingest;
+mod measured;
 pub mod openapi;
 mod query;
 mod request_id;

@@ -438,6 +438,7 @@ impl From<BacktestFailure> for Problem {
             }
             other @ (BacktestFailure::Replay(_)
             | BacktestFailure::Unreadable { .. }
+            | BacktestFailure::NoLongerKept(_)
             | BacktestFailure::BadLine { .. }
             | BacktestFailure::Log(_)) => Self::Conflict(other.to_string()),
         }

@@ -428,6 +428,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    sweeps (what, chain) {
+        what -> Text,
+        chain -> Text,
+        position -> Nullable<Text>,
+        begun_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
 diesel::allow_tables_to_appear_in_same_query!(endpoint_minutes, endpoints);
 diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);

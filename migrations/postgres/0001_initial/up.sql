@@ -34,8 +34,8 @@ CREATE TABLE identities (
     PRIMARY KEY (chain, kind, value)
 );
 
--- A key is remembered for ever: tills send again weeks later. Each names the event that was decided for its member before
--- it; the member's state names the last.
+-- A key is remembered for ever, also when body and receipt are no longer kept: tills send again weeks later. Each names the
+-- event that was decided for its member before it; the member's state names the last.
 CREATE TABLE source_events (
     chain TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -457,3 +457,12 @@ CREATE TABLE parked_guests (
 );
 CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
 CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;
+
+-- How far what is kept for a time only was cleared. `position` is where that goes on; without one, at the beginning.
+CREATE TABLE sweeps (
+    what TEXT COLLATE "C" NOT NULL,
+    chain TEXT COLLATE "C" NOT NULL,
+    position TEXT COLLATE "C",
+    begun_at BIGINT NOT NULL,
+    PRIMARY KEY (what, chain)
+);

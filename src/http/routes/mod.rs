@@ -13,6 +13,8 @@ mod process;
 mod programs;
 mod redemptions;
 
+use std::sync::Arc;
+
 use actix_cors::Cors;
 use actix_web::http::Method;
 use actix_web::middleware::Condition;
@@ -22,6 +24,9 @@ use super::cors::{self, WebOrigin};
 use super::edge;
 use super::openapi::Operation;
 use super::problem::Problem;
+
+/// The path of a route as it is written here, which its requests carry.
+pub(super) struct Pattern(pub(super) Arc<String>);
 
 /// A path and what its methods do. Any other method is answered 405 with the ones that exist.
 pub(super) struct Routes {
@@ -41,7 +46,13 @@ pub(super) struct Group {
 /// A path. What stands in braces is described in [`super::openapi`], by its name.
 fn at(path: impl Into<String>) -> Routes {
     let path = path.into();
-    Routes { resource: web::resource(&path), path, methods: Vec::new(), operations: Vec::new() }
+    let pattern = Pattern(Arc::new(path.clone()));
+    Routes {
+        resource: web::resource(&path).app_data(pattern),
+        path,
+        methods: Vec::new(),
+        operations: Vec::new(),
+    }
 }
 
 /// A path of one chain.
