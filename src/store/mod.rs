@@ -33,6 +33,7 @@ pub mod program;
 pub mod recovery;
 pub mod redemption;
 pub mod referral;
+pub mod request;
 pub mod roll_out;
 mod row;
 #[cfg(test)]
