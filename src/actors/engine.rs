@@ -40,6 +40,7 @@ use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};
 use super::news::News;
 use super::retention::Retention;
+use super::once::UnderWay;
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
@@ -110,6 +111,10 @@ pub(super) struct Inner {
     pub(super) endpoints: Endpoints,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
+    /// Requests with keys that are being carried out.
+    pub(super) under_way: UnderWay,
+    /// One look after the lanes at a time: a change of them may take long.
+    pub(super) laning: tokio::sync::Mutex<()>,
     /// Few programs are checked at a time: it takes a processor each.
     pub(super) checking: Semaphore,
     /// One look ahead at a recovery at a time: it may read the whole log.
@@ -155,6 +160,8 @@ impl Engine {
             unborn: Mutex::default(),
             endpoints,
             configuring: tokio::sync::Mutex::new(()),
+            under_way: UnderWay::default(),
+            laning: tokio::sync::Mutex::new(()),
             checking: Semaphore::new(MAX_CHECKS),
             foreseeing: Semaphore::new(1),
             merging: tokio::sync::Mutex::new(()),

@@ -42,6 +42,7 @@ mod kept;
 mod lanes;
 pub mod member;
 mod news;
+pub mod once;
 pub mod outbound;
 pub mod programs;
 pub mod publish;

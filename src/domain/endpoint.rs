@@ -20,6 +20,7 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::ids::EndpointId;
 use super::loyalty_event::{EventData, EventType};
+use super::precondition::Tag;
 use super::text::{Name, Note};
 
 pub use self::auth::{Auth, BadAuth, ClientCredentials, Credential, Identity};
@@ -94,6 +95,8 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// One when it is new, and one more with every change.
+    pub revision: i64,
 }
 
 impl Endpoint {
@@ -114,7 +117,13 @@ impl Endpoint {
             auth: None,
             created_at: now,
             updated_at: now,
+            revision: 1,
         }
+    }
+
+    /// The state that it is in.
+    pub fn tag(&self) -> Tag {
+        self.revision.into()
     }
 
     /// One to test with.

@@ -13,6 +13,7 @@ use super::State;
 use super::problem::Problem;
 use crate::domain::api_key::KeyHash;
 use crate::domain::chain::ChainId;
+use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
 use crate::read::Reader;
@@ -30,6 +31,8 @@ pub(super) struct Caller {
     chain: Option<ChainId>,
     /// What people call the key.
     name: Arc<Name>,
+    /// The key; `None` = that of the configuration.
+    key: Option<KeyId>,
 }
 
 impl Caller {
@@ -58,6 +61,11 @@ impl Caller {
     /// The one chain the key is for; `None` = all.
     pub(super) const fn chain(&self) -> Option<&ChainId> {
         self.chain.as_ref()
+    }
+
+    /// Whose `Idempotency-Key` it is that comes with a request: names may be given twice.
+    pub(super) fn scope(&self) -> String {
+        self.key.map_or_else(|| "configuration".to_owned(), |key| key.to_string())
     }
 
     /// What people call the key: its name, else its id.
@@ -128,7 +136,12 @@ impl Keys {
 
     async fn caller(&self, reader: &Reader, hash: KeyHash) -> Result<Caller, Problem> {
         if self.configured.is_some_and(|configured| configured.matches(&hash)) {
-            return Ok(Caller { role: Role::Admin, chain: None, name: self.name_of_configured.clone() });
+            return Ok(Caller {
+                role: Role::Admin,
+                chain: None,
+                name: self.name_of_configured.clone(),
+                key: None,
+            });
         }
         if let Some(known) = self.remembered(&hash, Instant::now()) {
             return known.ok_or(Problem::BadKey);
@@ -138,7 +151,7 @@ impl Keys {
         let found = reader.live_key(hash).await?;
         let caller = found.map(|key| {
             let name = key.name.unwrap_or_else(|| name(&key.id.to_string()));
-            Caller { role: key.role, chain: key.chain, name: name.into() }
+            Caller { role: key.role, chain: key.chain, name: name.into(), key: Some(key.id) }
         });
         self.remember(hash, Known { caller: caller.clone(), until });
         caller.ok_or(Problem::BadKey)
@@ -169,7 +182,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
-        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name: name("till 3").into() }
+        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name: name("till 3").into(), key: None }
     }
 
     #[test]

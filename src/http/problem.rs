@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::actors::engine::{EngineError, EventRef, FilterProblem, TransformProblem};
 use crate::actors::publish::{Diagnostic, PublishError};
 use crate::domain::json::BadJson;
+use crate::domain::precondition::{Outdated, Tag};
 use crate::domain::refusal::Refused;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
@@ -57,8 +58,17 @@ pub enum Problem {
     /// What was asked for cannot be done; the code says why.
     #[error("{0}")]
     Refused(Refused),
-    /// The idempotency key came before with another body.
-    #[error("the key `{key}` was used before with another body")]
+    /// It is not any more what the caller believes it to be.
+    #[error("it was changed since you read it: it is {current} by now, and `If-Match` names something else")]
+    PreconditionFailed {
+        /// What it is.
+        current: Tag,
+    },
+    /// The same request is under way.
+    #[error("the same request, under the same key, is being carried out")]
+    InProgress,
+    /// The idempotency key came before with another body, or elsewhere.
+    #[error("the key `{key}` was used before for something else")]
     KeyReused {
         /// The key.
         key: String,
@@ -235,8 +245,12 @@ impl Problem {
                 "Read the detail; nothing was changed."),
             Self::Conflict(_) => Class::new(S::CONFLICT, "conflict", "Conflict",
                 "Read the detail; the same request will fail again until the state changes."),
-            Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before with another body",
-                "Give every event a key of its own; repeat an event with exactly the same body."),
+            Self::PreconditionFailed { .. } => Class::new(S::PRECONDITION_FAILED, "precondition_failed",
+                "Changed meanwhile", "Read it again, make your change to what it is now, and send that with the new ETag."),
+            Self::InProgress => Class::new(S::CONFLICT, "in_progress", "Under way",
+                "Send the same request again after the pause of Retry-After: its answer is there then."),
+            Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before for something else",
+                "Give everything a key of its own; repeat a request with exactly the same body."),
             Self::NotATestClock => Class::new(S::CONFLICT, "not_a_test_clock", "Not a test clock",
                 "Start the server with --test-clock to move its clock."),
             Self::NotJson(_) => Class::new(S::BAD_REQUEST, "not_json", "Not JSON", "Send valid JSON in UTF-8."),
@@ -305,7 +319,7 @@ impl Problem {
     /// Seconds after which trying again makes sense.
     const fn retry_after_s(&self) -> Option<u16> {
         match self {
-            Self::Overloaded | Self::Starting => Some(1),
+            Self::Overloaded | Self::Starting | Self::InProgress => Some(1),
             Self::Unavailable => Some(2),
             // A person has to mend the rules first.
             Self::Draining | Self::NoRules(_) | Self::BacktestRunning => Some(5),
@@ -355,6 +369,9 @@ impl ResponseError for Problem {
             Self::MethodNotAllowed { allow } => {
                 answer.insert_header((header::ALLOW, allow.as_str()));
             }
+            Self::PreconditionFailed { current } => {
+                answer.insert_header((header::ETAG, current.to_string()));
+            }
             _ => {}
         }
         if let Some(seconds) = self.retry_after_s() {
@@ -384,6 +401,8 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::KeyReused { key } => Self::KeyReused { key },
+            EngineError::InProgress => Self::InProgress,
+            EngineError::Outdated(Outdated { current }) => Self::PreconditionFailed { current },
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
             EngineError::Refused(refused) => Self::Refused(refused),
@@ -497,6 +516,9 @@ mod tests {
             header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token"))
         );
         assert_eq!(header(Problem::Overloaded, header::RETRY_AFTER).as_deref(), Some("1"));
+        assert_eq!(header(Problem::InProgress, header::RETRY_AFTER).as_deref(), Some("1"));
+        let outdated = Problem::PreconditionFailed { current: 7.into() };
+        assert_eq!(header(outdated, header::ETAG).as_deref(), Some("\"7\""));
         assert_eq!(
             header(Problem::MethodNotAllowed { allow: "GET, POST".into() }, header::ALLOW).as_deref(),
             Some("GET, POST")

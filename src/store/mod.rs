@@ -37,6 +37,7 @@ pub mod recovery;
 pub mod redemption;
 pub mod referral;
 pub mod retention;
+pub mod request;
 pub mod roll_out;
 mod row;
 #[cfg(test)]

@@ -9,6 +9,7 @@ diesel::table! {
         currency -> Text,
         created_at -> BigInt,
         folder_hash -> Nullable<Binary>,
+        revision -> BigInt,
     }
 }
 
@@ -147,6 +148,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
     }
 }
 
@@ -246,6 +248,16 @@ diesel::table! {
         name -> Text,
         created_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    idempotent_requests (caller, key) {
+        caller -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        reply -> Binary,
+        created_at -> BigInt,
     }
 }
 

@@ -8,7 +8,9 @@ CREATE TABLE chains (
     currency TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- Of the files that its folder had when they were last put in force, or were in force.
-    folder_hash BYTEA
+    folder_hash BYTEA,
+    -- How often people changed it, and one.
+    revision BIGINT NOT NULL
 );
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
@@ -157,6 +159,8 @@ CREATE TABLE endpoints (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
+    -- How often it was changed, and one.
+    revision BIGINT NOT NULL,
     PRIMARY KEY (chain, id)
 );
 
@@ -268,6 +272,17 @@ CREATE TABLE api_keys (
     created_at BIGINT NOT NULL,
     revoked_at BIGINT
 );
+
+-- Requests that came with a key, for a day. What was answered is sealed: it may show a secret.
+CREATE TABLE idempotent_requests (
+    caller TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    fingerprint BYTEA NOT NULL,
+    reply BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (caller, key)
+);
+CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
 CREATE TABLE program_versions (
     chain TEXT COLLATE "C" NOT NULL,

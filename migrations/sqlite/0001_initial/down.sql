@@ -1,3 +1,4 @@
+DROP TABLE idempotent_requests;
 DROP TABLE referral_codes;
 DROP TABLE referrals;
 DROP TABLE parked_guests;

@@ -9,7 +9,9 @@ CREATE TABLE chains (
     currency TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- Of the files that its folder had when they were last put in force, or were in force.
-    folder_hash BLOB
+    folder_hash BLOB,
+    -- How often people changed it, and one.
+    revision BIGINT NOT NULL
 ) WITHOUT ROWID;
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
@@ -158,6 +160,8 @@ CREATE TABLE endpoints (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
+    -- How often it was changed, and one.
+    revision BIGINT NOT NULL,
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
@@ -269,6 +273,17 @@ CREATE TABLE api_keys (
     created_at BIGINT NOT NULL,
     revoked_at BIGINT
 ) WITHOUT ROWID;
+
+-- Requests that came with a key, for a day. What was answered is sealed: it may show a secret.
+CREATE TABLE idempotent_requests (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    reply BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (caller, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
 CREATE TABLE program_versions (
     chain TEXT NOT NULL,

@@ -327,7 +327,7 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
         teller: Teller { tell: Arc::new(Told), disable: Disabler::default().start().recipient() },
     };
     let arbiter = Arbiter::new();
-    let (leash, addr) = EndpointActor::start(parts, &arbiter.handle());
+    let (leash, addr) = EndpointActor::start(parts, None, &arbiter.handle());
     while addr.try_send(Nudge).is_ok() {}
     assert!(!leash.has_ended());
     leash.drain(Duration::from_secs(5));

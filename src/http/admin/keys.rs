@@ -4,15 +4,16 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{created, id};
+use super::id;
 use crate::clock::fresh_ulid;
 use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
+use crate::domain::once::Reply;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
 use crate::http::auth::Caller;
-use crate::http::body::Body;
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State, random_bytes};
@@ -43,20 +44,28 @@ pub(in crate::http) struct NewKeyView<'a> {
 pub(in crate::http) async fn create(
     state: State,
     caller: Caller,
-    body: Body,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
     caller.require_role(Right::Administer)?;
-    let NewKey { role, chain, name } = body.json().await?;
-    let role: Role = role.parse().map_err(|error| Problem::field("role", error))?;
-    check_chain(&state, &caller, chain.as_ref())?;
-    let text = KeyText::of(&random_bytes()?);
-    let now = state.engine.clock().now();
-    let id = KeyId::new(fresh_ulid(now));
-    let key = ApiKey { id, hash: text.hash(), role, chain, name, created_at: now, revoked_at: None };
-    let view = KeyView::of(key.clone());
-    state.engine.create_key(key).await?;
-    state.keys.forget();
-    Ok(created(format!("/v1/keys/{}", view.id), &NewKeyView { view, key: text.reveal() }))
+    new.once(&caller, async |NewKey { role, chain, name }, once| {
+        let role: Role = role.parse().map_err(|error| Problem::field("role", error))?;
+        check_chain(&state, &caller, chain.as_ref())?;
+        let text = KeyText::of(&random_bytes()?);
+        let now = state.engine.clock().now();
+        let id = KeyId::new(fresh_ulid(now));
+        let key = ApiKey { id, hash: text.hash(), role, chain, name, created_at: now, revoked_at: None };
+        let made = made(key.clone(), &text);
+        let reply = made.clone();
+        state.engine.create_key(key, once.replying(move |_| reply.clone())).await?;
+        state.keys.forget();
+        Ok(made)
+    })
+    .await
+}
+
+fn made(key: ApiKey, text: &KeyText) -> Reply {
+    let view = KeyView::of(key);
+    Reply::created(format!("/v1/keys/{}", view.id), &NewKeyView { view, key: text.reveal() })
 }
 
 /// A key of one chain makes keys of that chain only.

@@ -30,6 +30,7 @@ pub(super) fn chain() -> Chain {
         timezone: chrono_tz::America::New_York,
         currency: "USD".parse().unwrap(),
         created_at: at(0),
+        revision: 1,
     }
 }
 
@@ -38,7 +39,7 @@ on_both! {
         store.change(|c| chains::insert(c, &chain()));
         let again = store.writer().unwrap().run(|c, _| chains::insert(c, &chain()));
         assert!(matches!(again, Err(StoreError::Taken { .. })), "{again:?}");
-        let renamed = Chain { name: Name::parse("Harvest Bowls").unwrap(), ..chain() };
+        let renamed = Chain { name: Name::parse("Harvest Bowls").unwrap(), revision: 2, ..chain() };
         store.change(|c| chains::update(c, &renamed));
         assert_eq!(store.look(|c| chains::get(c, &harvest())), Some(renamed.clone()));
         assert_eq!(store.look(chains::list), [renamed]);

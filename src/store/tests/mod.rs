@@ -12,6 +12,7 @@ mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 mod recoveries;
+mod requests;
 pub(super) mod sample;
 mod sources;
 
