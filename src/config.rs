@@ -19,6 +19,8 @@ use ipnet::IpNet;
 
 use crate::actors::outbound::TlsRoots;
 use crate::domain::Timestamp;
+use crate::domain::allowance::RequestsPerMinute;
+use crate::http::RequestLimits;
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
 
@@ -81,6 +83,8 @@ pub struct Config {
     pub member_idle: Duration,
     /// How long one attempt to deliver may take, the receiver's whole answer included.
     pub attempt_timeout: Duration,
+    /// Limits on requests, of each key and of each chain.
+    pub request_limits: RequestLimits,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
 }
@@ -168,6 +172,10 @@ impl Config {
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
+            request_limits: RequestLimits {
+                key: layered.parse(Setting::KeyRequestsPerMinute, value::requests_per_minute)?,
+                chain: layered.parse(Setting::ChainRequestsPerMinute, value::requests_per_minute)?,
+            },
             workers: layered.parse(Setting::Workers, value::workers)?,
         })
     }
@@ -196,9 +204,15 @@ impl Config {
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
+            Setting::KeyRequestsPerMinute => shown_limit(self.request_limits.key),
+            Setting::ChainRequestsPerMinute => shown_limit(self.request_limits.chain),
             Setting::Workers => self.workers.to_string(),
         }
     }
+}
+
+fn shown_limit(limit: Option<RequestsPerMinute>) -> String {
+    limit.map_or_else(|| "off".to_owned(), |limit| limit.get().to_string())
 }
 
 impl Loaded {
@@ -335,6 +349,12 @@ mod tests {
                 vec![],
                 vec![],
                 "punchcard.toml:1: tls_roots `all` is neither bundled nor system",
+            ),
+            (
+                "key_requests_per_minute = 0",
+                vec![],
+                vec![],
+                "punchcard.toml:1: key_requests_per_minute `0` must be a number from 1 to 100000000, or off",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),

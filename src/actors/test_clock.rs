@@ -38,6 +38,7 @@ impl Engine {
             self.settle().await?;
         }
         self.0.clock.move_to(target);
+        self.write_key_uses().await;
         Ok(target)
     }
 

@@ -4,12 +4,13 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use tracing::Instrument;
 
-use super::Door;
 use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
+use super::{Door, limits};
+use crate::domain::allowance::Standing;
 
 /// Gives the request its id and its span, refuses what no route takes, and puts the id on the answer.
 pub(super) async fn every_request(
@@ -31,6 +32,10 @@ pub(super) async fn every_request(
     };
     span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), "answered"));
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
+    let standing = answer.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        limits::tell(standing, answer.headers_mut());
+    }
     // Answers are about people and secrets: nothing on the way should keep them.
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)

@@ -112,7 +112,8 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/metrics").get(health::metrics).add(service);
     at("/v1/clock").get(clock::show).post(clock::advance).add(service);
     at("/v1/keys").get(keys::list).post(keys::create).add(service);
-    at("/v1/keys/{id}").delete(keys::revoke).add(service);
+    at("/v1/keys/{id}").get(keys::get).patch(keys::patch).delete(keys::revoke).add(service);
+    at("/v1/keys/{id}/rotate").post(keys::rotate).add(service);
     at("/v1/event_types").get(event_types::list).add(service);
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);

@@ -29,6 +29,7 @@ mod holdings;
 mod hostile;
 mod identity;
 mod ingest;
+mod keys;
 mod lanes;
 mod libraries;
 mod lifecycle;
