@@ -66,9 +66,9 @@ impl KeyUses {
         by_minute
     }
 
-    /// Whether another minute has begun since this said so last.
+    /// Whether it is another minute than when this was asked last.
     fn is_due(&self, now: Timestamp) -> bool {
-        self.written_in.fetch_max(minute_of(now), Ordering::Relaxed) < minute_of(now)
+        self.written_in.swap(minute_of(now), Ordering::Relaxed) != minute_of(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, Arc<LastUse>>> {

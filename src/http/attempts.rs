@@ -14,8 +14,8 @@ use super::problem::Problem;
 use crate::domain::Timestamp;
 use crate::domain::allowance::{RequestsPerMinute, Used};
 
-/// Unknown keys that are answered 401 from one network: a till that tries once a second hears what is wrong.
-const A_MINUTE: RequestsPerMinute = RequestsPerMinute::of(60);
+/// Unknown keys that are answered 401 from one network: a till that tries twice a second hears what is wrong.
+const A_MINUTE: RequestsPerMinute = RequestsPerMinute::of(120);
 /// The most networks remembered.
 const MOST_NETWORKS: usize = 10_000;
 /// No more often than this, a log line says that somebody sends many.
@@ -166,19 +166,19 @@ mod tests {
     #[test]
     fn after_a_minutes_worth_unknown_keys_are_answered_429_from_there_alone() {
         let attempts = Attempts::default();
-        assert!((0..60).all(|_| code(&attempts, "192.0.2.1", 0) == "unauthorized"));
+        assert!((0..120).all(|_| code(&attempts, "192.0.2.1", 0) == "unauthorized"));
         assert_eq!(code(&attempts, "192.0.2.1", 0), "too_many_attempts");
         assert_eq!(code(&attempts, "192.0.2.2", 0), "unauthorized");
-        assert_eq!(code(&attempts, "192.0.2.1", 1_000), "unauthorized", "one comes back every second");
-        assert_eq!(code(&attempts, "192.0.2.1", 1_000), "too_many_attempts");
-        let told = attempts.failed(network("192.0.2.1"), at(1_000));
+        assert_eq!(code(&attempts, "192.0.2.1", 500), "unauthorized", "one comes back");
+        assert_eq!(code(&attempts, "192.0.2.1", 500), "too_many_attempts");
+        let told = attempts.failed(network("192.0.2.1"), at(500));
         assert_eq!(told, Problem::TooManyAttempts { retry_after_s: 1 });
     }
 
     #[test]
     fn who_sends_many_is_looked_up_for_one_key_at_a_time() {
         let attempts = Attempts::default();
-        (0..60).for_each(|_| _ = attempts.failed(network("192.0.2.1"), at(0)));
+        (0..120).for_each(|_| _ = attempts.failed(network("192.0.2.1"), at(0)));
         let begin = |address| attempts.begin(network(address), at(0));
         let turn = begin("192.0.2.1").unwrap();
         assert!(turn.is_some());
