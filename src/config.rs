@@ -223,7 +223,10 @@ impl Loaded {
             .map(|s| (s.name(), self.config.shown(*s), self.layered.origin(*s).to_string()))
             .collect();
         let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
-        rows.iter().map(|(name, value, origin)| format!("{name:<14} {value:<width$}  {origin}\n")).collect()
+        let names = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+        rows.iter()
+            .map(|(name, value, origin)| format!("{name:<names$} {value:<width$}  {origin}\n"))
+            .collect()
     }
 
     /// Refuses a rules folder that was asked for and is not there. The default folder may be missing: chains
