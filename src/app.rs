@@ -196,7 +196,7 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_sweeping());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
-    door.open(AppState::new(engine.clone(), store, metrics, admin_key, policy));
+    door.open(AppState::new(engine.clone(), store, metrics, admin_key, config.request_limits, policy));
     Ok((engine, first_admin_key))
 }
 
@@ -250,21 +250,25 @@ fn start_engine(
 
 /// Makes an admin key when nobody could get in otherwise.
 fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Option<KeyText>, StoreError> {
-    if config.admin_key.is_some() || !store.read_now(store::key::list)?.is_empty() {
+    if config.admin_key.is_some() || store.read_now(store::key::any)? {
         return Ok(None);
     }
     let text = KeyText::of(&random());
     let now = clock.now();
+    let made_by = Name::parse("first start").unwrap_or_else(|_| unreachable!("two words make a name"));
     let key = ApiKey {
         id: KeyId::new(fresh_ulid(now)),
-        hash: text.hash(),
         role: Role::Admin,
         chain: None,
-        name: Name::parse("first start").ok(),
+        name: Some(made_by.clone()),
         created_at: now,
+        created_by: made_by,
+        expires_at: None,
         revoked_at: None,
+        last_used_at: None,
+        requests_per_minute: None,
     };
-    store.writer()?.run(|conn, _| store::key::insert(conn, &key))?;
+    store.writer()?.run(|conn, _| store::key::insert(conn, &key, &text.hash()))?;
     Ok(Some(text))
 }
 

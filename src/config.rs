@@ -20,7 +20,8 @@ use ipnet::IpNet;
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::actors::retention::Retention;
 use crate::domain::Timestamp;
-use crate::http::{TlsFiles, WebOrigin};
+use crate::domain::allowance::RequestsPerMinute;
+use crate::http::{RequestLimits, TlsFiles, WebOrigin};
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
 
@@ -91,6 +92,8 @@ pub struct Config {
     pub member_idle: Duration,
     /// How long one attempt to deliver may take, the receiver's whole answer included.
     pub attempt_timeout: Duration,
+    /// Limits on requests, of each key and of each chain.
+    pub request_limits: RequestLimits,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
     /// For how long things are kept.
@@ -184,6 +187,10 @@ impl Config {
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
+            request_limits: RequestLimits {
+                key: layered.parse(Setting::KeyRequestsPerMinute, value::requests_per_minute)?,
+                chain: layered.parse(Setting::ChainRequestsPerMinute, value::requests_per_minute)?,
+            },
             workers: layered.parse(Setting::Workers, value::workers)?,
             retention: Retention {
                 attempts: layered.parse(Setting::KeepAttemptsDays, value::days)?,
@@ -220,6 +227,8 @@ impl Config {
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
+            Setting::KeyRequestsPerMinute => shown_limit(self.request_limits.key),
+            Setting::ChainRequestsPerMinute => shown_limit(self.request_limits.chain),
             Setting::Workers => self.workers.to_string(),
             Setting::KeepAttemptsDays => days(self.retention.attempts),
             Setting::KeepSourceEventsDays => days(self.retention.source_events),
@@ -237,6 +246,10 @@ fn proxy(layered: &Layered) -> Result<Option<Proxy>, ConfigError> {
     Ok(proxy.map(|proxy| proxy.resolving(resolves)))
 }
 
+fn shown_limit(limit: Option<RequestsPerMinute>) -> String {
+    limit.map_or_else(|| "off".to_owned(), |limit| limit.get().to_string())
+}
+
 impl Loaded {
     /// The effective values and where each came from, a line each, secrets hidden.
     pub fn describe(&self) -> String {
@@ -245,7 +258,10 @@ impl Loaded {
             .map(|s| (s.name(), self.config.shown(*s), self.layered.origin(*s).to_string()))
             .collect();
         let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
-        rows.iter().map(|(name, value, origin)| format!("{name:<15} {value:<width$}  {origin}\n")).collect()
+        let names = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+        rows.iter()
+            .map(|(name, value, origin)| format!("{name:<names$} {value:<width$}  {origin}\n"))
+            .collect()
     }
 
     /// Refuses a rules folder that was asked for and is not there. The default folder may be missing: chains
@@ -438,6 +454,12 @@ mod tests {
                 vec![],
                 vec![(Setting::TrustedProxies, "proxy.local")],
                 "flag --trusted-proxies: trusted_proxies `proxy.local` holds `proxy.local`, which is not a network",
+            ),
+            (
+                "key_requests_per_minute = 0",
+                vec![],
+                vec![],
+                "punchcard.toml:1: key_requests_per_minute `0` must be a number from 1 to 100000000, or off",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             (

@@ -74,6 +74,13 @@ pub struct IngestLabels {
     pub outcome: &'static str,
 }
 
+/// Why a caller was refused: the problem's code, such as `unauthorized`, `key_expired`, `too_many_attempts`, `rate_limited`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// The code.
+    pub code: &'static str,
+}
+
 /// How an attempt ended: `delivered`, `retry`, `failed`, `gone`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
@@ -144,6 +151,8 @@ pub struct Metrics {
     registry: Registry,
     /// Source events by outcome.
     pub ingested: Family<IngestLabels, Counter>,
+    /// Requests whose key was refused, or over its limit, by code.
+    pub refused_callers: Family<RefusalLabels, Counter>,
     /// From body read to answer ready, in seconds.
     pub ingest_seconds: Histogram,
     /// Rules and decision of one event, in seconds.
@@ -209,6 +218,7 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::with_prefix("punchcard"),
             ingested: Family::default(),
+            refused_callers: Family::default(),
             ingest_seconds: seconds(),
             decide_seconds: Histogram::new(exponential_buckets(0.000_001, 2.0, 20)),
             commit_batch: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
@@ -243,6 +253,11 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let r = &mut self.registry;
         r.register("source_events", "Source events by outcome", self.ingested.clone());
+        r.register(
+            "refused_callers",
+            "Requests whose key was refused or over its limit, by code",
+            self.refused_callers.clone(),
+        );
         r.register_with_unit(
             "ingest",
             "From body read to answer ready",

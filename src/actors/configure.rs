@@ -7,10 +7,9 @@ use actix::Actor;
 use tokio::sync::oneshot;
 
 use crate::domain::Timestamp;
-use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::endpoint::{Dialect, Endpoint, Keys};
-use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
+use crate::domain::ids::{DeliveryId, EndpointId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::precondition::Precondition;
 use crate::domain::text::Name;
@@ -280,25 +279,6 @@ impl Engine {
             }
             None => EngineError::NotFound("delivery"),
         })
-    }
-
-    /// Stores an API key.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn create_key(&self, key: ApiKey, once: Once<ApiKey>) -> Result<(), EngineError> {
-        let record = once.record(&key, self.0.clock.now());
-        Ok(self.write_once(record, move |conn, _| store::key::insert(conn, &key)).await?)
-    }
-
-    /// Revokes an API key.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn revoke_key(&self, id: KeyId) -> Result<(), EngineError> {
-        let now = self.0.clock.now();
-        let revoked = self.0.journal.run(move |conn, _| store::key::revoke(conn, id, now)).await?;
-        revoked.map(drop).ok_or(EngineError::NotFound("key"))
     }
 
     pub(super) fn snapshot(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {

@@ -30,6 +30,7 @@ use crate::store::source_event::StoredSource;
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Metrics;
 
+use super::api_keys::KeyUses;
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
 use super::churn::recall;
 use super::coupons::CouponLocks;
@@ -109,6 +110,7 @@ pub(super) struct Inner {
     /// Folders that would be chains if their `program.toml` checked: without it nobody knows currency and calendar.
     pub(super) unborn: Mutex<BTreeMap<ChainId, Arc<[Diagnostic]>>>,
     pub(super) endpoints: Endpoints,
+    pub(super) key_uses: KeyUses,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
     /// Requests with keys that are being carried out.
@@ -159,6 +161,7 @@ impl Engine {
             chains: ArcSwap::default(),
             unborn: Mutex::default(),
             endpoints,
+            key_uses: KeyUses::default(),
             configuring: tokio::sync::Mutex::new(()),
             under_way: UnderWay::default(),
             laning: tokio::sync::Mutex::new(()),
@@ -571,8 +574,9 @@ impl Engine {
         let everything = self.0.admission.clone().acquire_many_owned(self.0.max_in_flight as u32);
         let left = deadline.saturating_duration_since(Instant::now());
         let empty = tokio::time::timeout(left, everything).await.is_ok();
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
-        self.0.endpoints.stop_all(left).await;
+        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        self.0.endpoints.stop_all(left()).await;
+        let _ = tokio::time::timeout(left(), self.write_key_uses()).await;
         empty
     }
 }

@@ -15,6 +15,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `api_keys` | changes of API keys; when they were used last |
 //! | `states` | enables, disables and pauses endpoints |
 //! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
@@ -26,6 +27,7 @@
 //! No actor holds anything that the store cannot rebuild. A panic closes an actor's mailbox for good; whoever finds it
 //! closed builds a new one from the store.
 
+pub mod api_keys;
 pub mod chain;
 pub mod churn;
 mod claims;

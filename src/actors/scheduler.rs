@@ -49,6 +49,7 @@ impl Engine {
                 self.tidy().await;
             }
             self.pass(forgotten_after).await;
+            self.note_key_uses().await;
             tokio::time::sleep(PASS_EVERY).await;
         }
     }

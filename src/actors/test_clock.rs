@@ -43,6 +43,7 @@ impl Engine {
         if by.to_std().is_ok_and(|by| by >= LOOK_EVERY) {
             self.sweep().await?;
         }
+        self.write_key_uses().await;
         Ok(target)
     }
 

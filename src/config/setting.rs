@@ -67,6 +67,10 @@ pub enum Setting {
     MemberIdleS,
     /// How long one attempt may take.
     AttemptTimeoutS,
+    /// The limit of each key.
+    KeyRequestsPerMinute,
+    /// The limit of each chain.
+    ChainRequestsPerMinute,
     /// Threads.
     Workers,
     /// How long attempts are kept.
@@ -109,6 +113,8 @@ impl Setting {
         Self::MaxInFlight,
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
+        Self::KeyRequestsPerMinute,
+        Self::ChainRequestsPerMinute,
         Self::Workers,
         Self::KeepAttemptsDays,
         Self::KeepSourceEventsDays,
@@ -352,6 +358,24 @@ impl Setting {
                 shape: Shape::Value("SECONDS"),
                 scope: Scope::Engine,
                 help: "How long one attempt to deliver may take, the receiver's whole answer included",
+            },
+            Self::KeyRequestsPerMinute => Row {
+                name: "key_requests_per_minute",
+                flag: "key-requests-per-minute",
+                environment: "PUNCHCARD_KEY_REQUESTS_PER_MINUTE",
+                default: "off",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Requests a minute that are answered to one API key; above it 429. A key may have a limit of its own",
+            },
+            Self::ChainRequestsPerMinute => Row {
+                name: "chain_requests_per_minute",
+                flag: "chain-requests-per-minute",
+                environment: "PUNCHCARD_CHAIN_REQUESTS_PER_MINUTE",
+                default: "off",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Requests a minute that are answered about one chain, whatever their keys; above it 429",
             },
             Self::Workers => Row {
                 name: "workers",

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
 use crate::http::WebOrigin;
+use crate::domain::allowance::RequestsPerMinute;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
 
@@ -109,6 +110,14 @@ pub(super) fn days(text: &str) -> Result<Option<chrono::Duration>, String> {
 pub(super) fn attempt_timeout(text: &str) -> Result<Duration, String> {
     let whole = text.parse().ok().filter(|s| (1..=120).contains(s));
     whole.map(Duration::from_secs).ok_or_else(|| "must be a whole number of seconds from 1 to 120".to_owned())
+}
+
+pub(super) fn requests_per_minute(text: &str) -> Result<Option<RequestsPerMinute>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let number: u32 = text.parse().unwrap_or_default(); // whatever is no number is out of bounds, as 0 is
+    RequestsPerMinute::try_from(number).map(Some).map_err(|problem| format!("{problem}, or off"))
 }
 
 pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {

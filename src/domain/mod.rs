@@ -5,6 +5,7 @@
 
 pub mod achievement;
 pub mod address;
+pub mod allowance;
 pub mod api_key;
 pub mod campaign;
 pub mod cart;

@@ -7,7 +7,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use tracing::Instrument;
 use tracing::field::{Empty, display};
 
@@ -15,7 +15,8 @@ use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 use super::server::Exposure;
 use super::server::line::Pulse;
-use super::{Door, client, measured, trace};
+use super::{Door, client, limits, measured, trace};
+use crate::domain::allowance::Standing;
 
 /// What every answer says, whatever it is about.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -59,6 +60,10 @@ pub(super) async fn every_request(
     span.in_scope(|| note(&answer, began));
     measured::note(&door, &answer, began.elapsed());
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
+    let standing = answer.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        limits::tell(standing, answer.headers_mut());
+    }
     protect(&mut answer);
     Ok(match under_way {
         Some(under_way) => answer.map_body(|_, body| under_way.until_sent(body)),

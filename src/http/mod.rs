@@ -6,6 +6,7 @@
 pub mod problem;
 
 mod admin;
+mod attempts;
 mod auth;
 mod body;
 mod client;
@@ -19,6 +20,8 @@ mod ingest;
 mod measured;
 pub mod openapi;
 mod once;
+mod known_keys;
+mod limits;
 mod query;
 mod request_id;
 mod routes;
@@ -35,12 +38,14 @@ use crate::domain::role::Right;
 use crate::read::Reader;
 use crate::telemetry::Metrics;
 
-use self::auth::{Caller, Keys};
+use self::auth::Caller;
 use self::door::State;
+use self::known_keys::Keys;
 use self::problem::Problem;
 
 pub use self::cors::WebOrigin;
 pub use self::door::Door;
+pub use self::limits::RequestLimits;
 pub use self::routes::configure;
 pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
 
@@ -60,9 +65,10 @@ impl AppState {
         reads: impl Into<Reader>,
         metrics: Arc<Metrics>,
         admin_key: Option<&str>,
+        limits: RequestLimits,
         policy: Arc<AddressPolicy>,
     ) -> Self {
-        let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())));
+        let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())), limits);
         Self { engine, reader: reads.into(), metrics, keys, policy }
     }
 

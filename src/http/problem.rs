@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef, FilterProblem, TransformProblem};
 use crate::actors::publish::{Diagnostic, PublishError};
+use crate::domain::allowance::RequestsPerMinute;
+use crate::domain::api_key::Dead;
 use crate::domain::json::BadJson;
 use crate::domain::precondition::{Outdated, Tag};
 use crate::domain::refusal::Refused;
@@ -27,8 +29,27 @@ pub enum Problem {
     #[error("this route needs an API key")]
     NoKey,
     /// The key is not one of ours, or not any more.
-    #[error("the API key is not known, or it was revoked")]
+    #[error("the API key is not known")]
     BadKey,
+    /// The key is one of ours, and does not work.
+    #[error("{0}")]
+    DeadKey(Dead),
+    /// Keys that nobody knows, and many of them.
+    #[error("the API key is not known, nor were many others that came from the same network")]
+    TooManyAttempts {
+        /// Seconds after which the next one is looked at.
+        retry_after_s: u32,
+    },
+    /// More requests than the limit of the key, or of the chain, allows.
+    #[error("the limit of this {whose}, {} requests a minute, is used up", limit.get())]
+    RateLimited {
+        /// `key` or `chain`.
+        whose: &'static str,
+        /// The limit.
+        limit: RequestsPerMinute,
+        /// Seconds until the next one is answered.
+        retry_after_s: u32,
+    },
     /// The key is good for less.
     #[error("this route needs the role `{needed}`; the key has `{has}`")]
     Forbidden {
@@ -233,6 +254,16 @@ impl Problem {
                 "Send `Authorization: Bearer <key>`; `punchcard key create` makes keys."),
             Self::BadKey => Class::new(S::UNAUTHORIZED, "unauthorized", "Unknown API key",
                 "Check the key; `punchcard key create` makes a new one."),
+            Self::DeadKey(Dead::Revoked) => Class::new(S::UNAUTHORIZED, "unauthorized", "Revoked API key",
+                "Use another key; `punchcard key create` makes a new one."),
+            Self::DeadKey(Dead::Expired(_)) => Class::new(S::UNAUTHORIZED, "key_expired", "Expired API key",
+                "Use another key, or have an admin move its end: `PATCH /v1/keys/{id}` with `expires_at`."),
+            Self::DeadKey(Dead::Replaced(_)) => Class::new(S::UNAUTHORIZED, "key_expired", "Rotated API key",
+                "Use the text that the rotation showed, or have an admin rotate the key again."),
+            Self::TooManyAttempts { .. } => Class::new(S::TOO_MANY_REQUESTS, "too_many_attempts",
+                "Too many unknown API keys", "Check the key; a good one is answered at once, also from here."),
+            Self::RateLimited { .. } => Class::new(S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests",
+                "Send the same request again after the pause of Retry-After; nothing was changed."),
             Self::Forbidden { .. } | Self::OneChainKey => Class::new(S::FORBIDDEN, "forbidden", "Not allowed",
                 "Use a key with the role that the route needs."),
             Self::NotFound(_) => Class::new(S::NOT_FOUND, "not_found", "Not found",
@@ -317,8 +348,11 @@ impl Problem {
     }
 
     /// Seconds after which trying again makes sense.
-    const fn retry_after_s(&self) -> Option<u16> {
+    const fn retry_after_s(&self) -> Option<u32> {
         match self {
+            Self::RateLimited { retry_after_s, .. } | Self::TooManyAttempts { retry_after_s } => {
+                Some(*retry_after_s)
+            }
             Self::Overloaded | Self::Starting | Self::InProgress => Some(1),
             Self::Unavailable => Some(2),
             // A person has to mend the rules first.
@@ -362,7 +396,7 @@ impl ResponseError for Problem {
             Self::NoKey => {
                 answer.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="punchcard""#));
             }
-            Self::BadKey => {
+            Self::BadKey | Self::DeadKey(_) => {
                 let challenge = r#"Bearer realm="punchcard", error="invalid_token""#;
                 answer.insert_header((header::WWW_AUTHENTICATE, challenge));
             }

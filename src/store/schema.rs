@@ -242,12 +242,23 @@ diesel::table! {
 diesel::table! {
     api_keys (id) {
         id -> Text,
-        hash -> Binary,
         role -> Text,
         chain -> Nullable<Text>,
         name -> Text,
         created_at -> BigInt,
+        created_by -> Text,
+        expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        requests_per_minute -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_key_texts (hash) {
+        hash -> Binary,
+        key -> Text,
+        until -> Nullable<BigInt>,
     }
 }
 
@@ -452,6 +463,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
 diesel::allow_tables_to_appear_in_same_query!(endpoint_minutes, endpoints);
 diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);
+diesel::allow_tables_to_appear_in_same_query!(api_key_texts, api_keys);
 
 // To sum up each side of the ledger by account and wallet.
 diesel::allow_columns_to_appear_in_same_group_by_clause!(

@@ -32,6 +32,7 @@ mod holdings;
 mod hostile;
 mod identity;
 mod ingest;
+mod keys;
 mod lanes;
 mod libraries;
 mod lifecycle;

@@ -263,16 +263,28 @@ CREATE TABLE recoveries (
 -- One at a time for each endpoint, whichever node begins it.
 CREATE UNIQUE INDEX recoveries_running ON recoveries (chain, endpoint) WHERE ended_at IS NULL;
 
--- Only the hash of a key is kept. A key without a chain is for all of them.
+-- A key without a chain is for all of them.
 CREATE TABLE api_keys (
     id TEXT NOT NULL PRIMARY KEY,
-    hash BLOB NOT NULL UNIQUE,
     role TEXT NOT NULL,
     chain TEXT,
     name TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    revoked_at BIGINT
+    created_by TEXT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    last_used_at BIGINT,
+    requests_per_minute BIGINT
 ) WITHOUT ROWID;
+CREATE INDEX api_keys_by_chain ON api_keys (chain, id);
+
+-- Only the hashes of a key's texts are kept. The newest text has no end; those that it followed have one.
+CREATE TABLE api_key_texts (
+    hash BLOB NOT NULL PRIMARY KEY,
+    key TEXT NOT NULL,
+    until BIGINT
+) WITHOUT ROWID;
+CREATE INDEX api_key_texts_by_key ON api_key_texts (key);
 
 -- Requests that came with a key, for a day. What was answered is sealed: it may show a secret.
 CREATE TABLE idempotent_requests (

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Group, at};
 use crate::domain::role::Right;
-use crate::http::admin::keys::{self, NewKey, NewKeyView};
+use crate::http::admin::keys::{self, KeyPatch, NewKey, NewKeyView, RotatedView, Rotate};
 use crate::http::openapi::op;
 use crate::read::api_key::KeyView;
 use crate::read::page::Page;
@@ -34,12 +34,39 @@ pub(super) fn group() -> Group {
                         .takes::<NewKey>(json!({ "role": "ingest", "chain": "harvest", "name": "till 3" }))
                         .creates::<NewKeyView<'static>>("The key. Keep it: it is not shown again."),
                 ),
-            at("/v1/keys/{key}").delete(
-                keys::revoke,
-                op("revoke_key", "Revoke a key")
-                    .about("It is useless from now on; other processes notice within two seconds.")
+            at("/v1/keys/{key}")
+                .get(
+                    keys::get,
+                    op("get_key", "Read a key")
+                        .about("Who made it, until when it works, and in which minute it was used last.")
+                        .needs(Right::Administer)
+                        .answers::<KeyView>(200, "The key, without its text."),
+                )
+                .patch(
+                    keys::patch,
+                    op("change_key", "Change the name, the end or the limit of a key")
+                        .about("What is not said stays as it is; `null` clears.")
+                        .needs(Right::Administer)
+                        .takes::<KeyPatch>(json!({ "name": "till 3", "expires_at": "2099-01-01T00:00:00Z" }))
+                        .answers::<KeyView>(200, "The key.")
+                        .refuses(&["last_admin_key", "conflict"]),
+                )
+                .delete(
+                    keys::revoke,
+                    op("revoke_key", "Revoke a key")
+                        .about("It is useless from now on; other processes notice within two seconds.")
+                        .needs(Right::Administer)
+                        .answers_nothing(204, "It is revoked.")
+                        .refuses(&["last_admin_key"]),
+                ),
+            at("/v1/keys/{key}/rotate").post(
+                keys::rotate,
+                op("rotate_key", "Give a key another text")
+                    .about("The answer alone shows it. The texts before it work for a day, or for `overlap_seconds`.")
                     .needs(Right::Administer)
-                    .answers_nothing(204, "It is revoked."),
+                    .takes::<Rotate>(json!({ "overlap_seconds": 3600 }))
+                    .answers::<RotatedView<'static>>(200, "The key with its new text. Keep it: it is not shown again.")
+                    .refuses(&["conflict"]),
             ),
         ],
     }

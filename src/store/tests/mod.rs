@@ -6,6 +6,7 @@ mod commits;
 mod conditions;
 mod coupons;
 mod deliveries;
+mod keys;
 mod lanes;
 mod opening;
 mod plans;
