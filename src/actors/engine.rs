@@ -40,8 +40,8 @@ use super::journal::{Committed, Journal, Nudges};
 use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};
 use super::news::News;
-use super::retention::Retention;
 use super::once::UnderWay;
+use super::retention::Retention;
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
-use crate::http::WebOrigin;
 use crate::domain::allowance::RequestsPerMinute;
+use crate::http::WebOrigin;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
 

@@ -95,7 +95,9 @@ impl FromRequest for Caller {
             let state = state?;
             let caller = admit(&state, &request).await;
             match &caller {
-                Ok(caller) => _ = tracing::Span::current().record("key", tracing::field::display(&caller.name)),
+                Ok(caller) => {
+                    _ = tracing::Span::current().record("key", tracing::field::display(&caller.name))
+                }
                 Err(problem) => {
                     let code = problem.code();
                     state.metrics.refused_callers.get_or_create(&RefusalLabels { code }).inc();

@@ -36,8 +36,8 @@ pub mod program;
 pub mod recovery;
 pub mod redemption;
 pub mod referral;
-pub mod retention;
 pub mod request;
+pub mod retention;
 pub mod roll_out;
 mod row;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Group, at};
 use crate::domain::role::Right;
-use crate::http::admin::keys::{self, KeyPatch, NewKey, NewKeyView, RotatedView, Rotate};
+use crate::http::admin::keys::{self, KeyPatch, NewKey, NewKeyView, Rotate, RotatedView};
 use crate::http::openapi::op;
 use crate::read::api_key::KeyView;
 use crate::read::page::Page;
