@@ -16,7 +16,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const MONTH: i64 = 30 * DAY;
 /// How long the receiver is down, month by month.
-const OUTAGES: [i64; 6] = [20, 600, 3 * HOUR, DAY - 1, DAY + HOUR, 6 * DAY];
+const OUTAGES: [i64; 12] = [20, 600, DAY - 1, 3 * HOUR, 6 * DAY, 29, 30, 31, DAY + HOUR, 7 * HOUR, 90, 1];
 /// More than open the breaker.
 const ORDERS: usize = 12;
 
@@ -134,7 +134,7 @@ async fn a_year_of_outages_and_new_keys_loses_nothing_and_is_right_to_the_second
     let (now, orders, accepted, told) = (0, 0, Vec::new(), Vec::new());
     let mut year = Year { app, crm, endpoint, keys, now, orders, accepted, told };
 
-    for month in 0..12 {
+    for (month, outage) in (0..).zip(OUTAGES) {
         year.advance(month * MONTH - year.now).await;
         let seen = year.crm.arrivals().len();
         year.rotate().await;
@@ -143,7 +143,7 @@ async fn a_year_of_outages_and_new_keys_loses_nothing_and_is_right_to_the_second
             year.order().await;
         }
         year.accept_since(seen);
-        year.is_down_for(OUTAGES[month as usize % OUTAGES.len()]).await;
+        year.is_down_for(outage).await;
     }
     year.advance(DAY).await;
 

@@ -3,6 +3,7 @@
 mod elsewhere;
 mod proxy;
 mod rude;
+mod tokens;
 mod trust;
 
 use std::cell::Cell;
