@@ -34,6 +34,7 @@ use self::line::{Line, Patience};
 pub use self::tls::{Certificate, CertificateError, TlsFiles};
 use super::cors::WebOrigin;
 use super::{Door, client, routes};
+use crate::telemetry::Spans;
 
 /// A request's head must arrive within this, and a handshake as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -78,6 +79,8 @@ pub struct Exposure {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may talk to us.
     pub cors_origins: Vec<WebOrigin>,
+    /// Where spans of requests go.
+    pub spans: Option<Spans>,
 }
 
 /// Serves `listener` until the server's handle is told to stop; a graceful stop finishes requests in progress. It
