@@ -25,7 +25,7 @@ use crate::http::{self, AppState, Certificate, CertificateError, Door, Exposure,
 use crate::lock::{DatabaseLock, LockError};
 use crate::store::vault::Vault;
 use crate::store::{self, DatabaseUrl, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Spans};
 
 /// Draining may take this long; the promise is an exit within ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -45,6 +45,11 @@ pub enum StartError {
     /// There is no certificate to show.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Spans cannot be exported so.
+    #[error(
+        "cannot export spans: {0}; mend what the environment says in OTEL_…, or leave --otlp-endpoint out"
+    )]
+    Export(String),
     /// Another process serves the database.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -84,6 +89,7 @@ pub struct App {
     is_tls: bool,
     first_admin_key: Option<KeyText>,
     server: ServerHandle,
+    spans: Option<Spans>,
     _lock: Option<DatabaseLock>,
 }
 
@@ -100,17 +106,19 @@ impl App {
         }
         let trust = Trust::of(config.tls_roots, config.extra_ca.as_deref())?;
         let certificate = config.tls.clone().map(Certificate::of).transpose()?;
+        let spans = config.otlp_endpoint.as_ref().map(|url| Spans::export_to(url, trust.tls())).transpose();
+        let spans = spans.map_err(|why| StartError::Export(why.to_string()))?;
         let lock = match &config.database {
             DatabaseUrl::Sqlite(file) => Some(DatabaseLock::take(file)?),
             DatabaseUrl::Postgres(_) => None,
         };
         let clock = config.test_clock.map_or(Clock::System, Clock::test);
         let door = Data::new(Door::new(clock.clone()));
-        let (address, server) = listen(config, &door, certificate)?;
+        let (address, server) = listen(config, &door, certificate, spans.clone())?;
         match start_behind(&door, config, clock, trust).await {
             Ok((engine, first_admin_key)) => {
                 let is_tls = config.tls.is_some();
-                Ok(Self { engine, address, is_tls, first_admin_key, server, _lock: lock })
+                Ok(Self { engine, address, is_tls, first_admin_key, server, spans, _lock: lock })
             }
             Err(error) => {
                 server.stop(false).await;
@@ -144,6 +152,9 @@ impl App {
         // What was answered by the engine still has to leave; idle connections must not hold us up.
         let _ = tokio::time::timeout(FLUSH, self.server.stop(true)).await;
         self.server.stop(false).await;
+        if let Some(spans) = self.spans {
+            let _ = actix_rt::task::spawn_blocking(move || spans.finish()).await;
+        }
         self.engine.release();
     }
 }
@@ -152,6 +163,7 @@ fn listen(
     config: &Config,
     door: &Data<Door>,
     certificate: Option<Certificate>,
+    spans: Option<Spans>,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |why| StartError::Listen { address: config.bind, why };
     let listener = TcpListener::bind(config.bind).map_err(failed)?;
@@ -161,6 +173,7 @@ fn listen(
         certificate,
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.clone(),
+        spans,
     };
     let server = http::serve(door.clone(), listener, limits, exposure).map_err(failed)?;
     let handle = server.handle();

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::actors::retention::Retention;
@@ -86,6 +87,8 @@ pub struct Config {
     pub log: LogFormat,
     /// Which log lines there are, as `tracing` filters are written.
     pub log_level: String,
+    /// The collector that spans of requests go to; `None` = nobody.
+    pub otlp_endpoint: Option<Url>,
     /// Source events inside the engine at once; above it requests are answered 503.
     pub max_in_flight: NonZeroUsize,
     /// How long a member stays in memory after their last event.
@@ -184,6 +187,7 @@ impl Config {
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
+            otlp_endpoint: layered.parse_optional(Setting::OtlpEndpoint, value::collector)?,
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
@@ -224,6 +228,9 @@ impl Config {
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
+            Setting::OtlpEndpoint => {
+                self.otlp_endpoint.as_ref().map_or_else(|| hidden(false), ToString::to_string)
+            }
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
@@ -460,6 +467,12 @@ mod tests {
                 vec![],
                 vec![],
                 "punchcard.toml:1: key_requests_per_minute `0` must be a number from 1 to 100000000, or off",
+            ),
+            (
+                "otlp_endpoint = \"localhost:4318\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: otlp_endpoint `localhost:4318` is not the address of a collector",
             ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
             (

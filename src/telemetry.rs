@@ -1,7 +1,8 @@
-//! Logs and metrics.
+//! Logs, metrics, and spans for a collector.
 //!
 //! Every metric is a plain handle in [`Metrics`]: counting costs an atomic add, and the names stand in one place.
 
+mod otlp;
 pub(crate) mod process;
 
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
+
+pub use otlp::{Served, Spans};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -99,6 +99,7 @@ fn not_started(error: StartError) -> Failure {
         StartError::MasterKey(_)
         | StartError::Trust(_)
         | StartError::Certificate(_)
+        | StartError::Export(_)
         | StartError::Rules { .. } => Failure::Usage(error.to_string()),
         StartError::Lock(_)
         | StartError::Store(_)

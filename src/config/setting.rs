@@ -61,6 +61,8 @@ pub enum Setting {
     Log,
     /// Which log lines there are.
     LogLevel,
+    /// The collector of spans.
+    OtlpEndpoint,
     /// Source events inside the engine at once.
     MaxInFlight,
     /// How long a member stays in memory.
@@ -110,6 +112,7 @@ impl Setting {
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
+        Self::OtlpEndpoint,
         Self::MaxInFlight,
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
@@ -331,6 +334,16 @@ impl Setting {
                 scope: Scope::Store,
                 help: "Which log lines there are: error, warn, info, debug, trace, or a filter such as \
                        warn,punchcard=debug",
+            },
+            Self::OtlpEndpoint => Row {
+                name: "otlp_endpoint",
+                flag: "otlp-endpoint",
+                environment: "PUNCHCARD_OTLP_ENDPOINT",
+                default: "",
+                shape: Shape::Value("URL"),
+                scope: Scope::Engine,
+                help: "The OpenTelemetry collector that gets a span for each request, over HTTP, such as \
+                       http://localhost:4318 [default: none]",
             },
             Self::MaxInFlight => Row {
                 name: "max_in_flight",

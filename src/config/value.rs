@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use ipnet::IpNet;
+use url::Url;
 
 use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
@@ -87,6 +88,12 @@ pub(super) fn log_level(text: &str) -> Result<String, String> {
              warn,punchcard=debug"
         )),
     }
+}
+
+pub(super) fn collector(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
+    url.ok_or_else(|| "is not the address of a collector; write for example http://localhost:4318".to_owned())
 }
 
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {

@@ -59,6 +59,16 @@ impl Trace {
         Hex(self.id)
     }
 
+    /// Its id.
+    pub const fn bytes(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// Whether it is sampled, and whatever else all of it has in common.
+    pub const fn flags(&self) -> u8 {
+        self.flags
+    }
+
     /// The header `traceparent` of a step.
     pub fn parent(&self, span: SpanId) -> String {
         format!("00-{}-{}-{:02x}", Hex(self.id), Hex(span), self.flags)

@@ -1,5 +1,6 @@
 //! What happens to every request before and after its handler.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -8,15 +9,18 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
-use tracing::Instrument;
 use tracing::field::{Empty, display};
+use tracing::{Instrument, Level, Span};
 
 use super::problem::Problem;
 use super::request_id::{REQUEST_ID, RequestId};
 use super::server::Exposure;
 use super::server::line::Pulse;
 use super::{Door, client, limits, measured, trace};
+use crate::domain::Timestamp;
 use crate::domain::allowance::Standing;
+use crate::domain::trace::{SpanId, Trace};
+use crate::telemetry::Served;
 
 /// What every answer says, whatever it is about.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -31,6 +35,8 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Who has come by TLS is to come by TLS for a year.
 const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// Routes whose requests are no news to a collector.
+const WATCHERS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Pages of origins that may talk to us may read all headers.
 const ALL_HEADERS: HeaderValue = HeaderValue::from_static("*");
 
@@ -40,14 +46,16 @@ pub(super) async fn every_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let began = Instant::now();
     let under_way = request.request().conn_data::<Rc<Pulse>>().map(Pulse::begin);
-    let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
-    let id = RequestId::of(request.headers(), now_ms);
-    let client = client::address(request.request()).map(display);
-    let trace = trace::of(request.headers()).map(|(trace, _)| display(trace.id()));
-    let span =
-        tracing::info_span!("request", id = %id, method = %request.method(), client, trace, key = Empty);
+    let now = door.clock().now();
+    let id = RequestId::of(request.headers(), u64::try_from(now.timestamp_millis()).unwrap_or_default());
+    let began = Began {
+        now,
+        instant: Instant::now(),
+        client: client::address(request.request()),
+        parent: trace::of(request.headers()),
+    };
+    let span = began.span(&id, &request);
     let mut answer = match acceptable(request.headers()) {
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
         Err(problem) => {
@@ -57,8 +65,8 @@ pub(super) async fn every_request(
             request.into_response(refusal)
         }
     };
-    span.in_scope(|| note(&answer, began));
-    measured::note(&door, &answer, began.elapsed());
+    measured::note(&door, &answer, began.instant.elapsed());
+    span.in_scope(|| began.note(&id, &answer));
     answer.headers_mut().insert(REQUEST_ID, id.into_header());
     let standing = answer.request().extensions().get::<Standing>().copied();
     if let Some(standing) = standing {
@@ -71,18 +79,51 @@ pub(super) async fn every_request(
     })
 }
 
-/// A line for each request, of its own target; what failed on our side is said louder.
-fn note<B>(answer: &ServiceResponse<B>, began: Instant) {
-    let status = answer.status().as_u16();
-    let ms = began.elapsed().as_millis() as u64;
-    let failed = status == 500;
-    if failed || tracing::enabled!(target: "punchcard::requests", tracing::Level::DEBUG) {
-        // As it is registered: a path names people.
-        let route = answer.request().match_pattern();
+/// What is known of a request before it is handled.
+struct Began {
+    now: Timestamp,
+    instant: Instant,
+    client: Option<IpAddr>,
+    /// The trace that it is part of, and the step before it.
+    parent: Option<(Trace, SpanId)>,
+}
+
+impl Began {
+    /// What log lines say of it. A path names people, so it is not there.
+    fn span(&self, id: &RequestId, request: &ServiceRequest) -> Span {
+        let client = self.client.map(display);
+        let trace = self.parent.as_ref().map(|(trace, _)| display(trace.id()));
+        tracing::info_span!("request", id = %id, method = %request.method(), client, trace, key = Empty)
+    }
+
+    /// A line for each request, of its own target, and a span for the collector. What failed on our side is said louder.
+    fn note<B>(self, id: &RequestId, answer: &ServiceResponse<B>) {
+        let (request, status, took) = (answer.request(), answer.status().as_u16(), self.instant.elapsed());
+        let spans = request.app_data::<web::Data<Exposure>>().and_then(|exposure| exposure.spans.as_ref());
+        let failed = status == 500;
+        let is_told = failed || tracing::enabled!(target: "punchcard::requests", Level::DEBUG);
+        if !is_told && spans.is_none() {
+            return;
+        }
+        let route = request.match_pattern();
         let route = route.as_deref().unwrap_or("(none)");
+        let ms = took.as_millis() as u64;
         match failed {
             true => tracing::error!(target: "punchcard::requests", route, status, ms, "answered"),
             false => tracing::debug!(target: "punchcard::requests", route, status, ms, "answered"),
+        }
+        // Who looks whether we are well does so all the time.
+        if let Some(spans) = spans.filter(|_| !WATCHERS.contains(&route)) {
+            spans.note(Served {
+                method: request.method().as_str(),
+                route,
+                status,
+                id: &id.to_string(),
+                client: self.client.map(|client| client.to_string()),
+                began: self.now,
+                took,
+                parent: self.parent,
+            });
         }
     }
 }

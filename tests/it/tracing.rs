@@ -1,13 +1,15 @@
 //! Traces: what ties a request to the deliveries that it brings about; and what the log says of requests.
 
 use awc::http::Method;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::receiver::Arrival;
 use crate::support::serving::ADMIN_KEY;
-use crate::support::{Receiver, Serving, TestApp, on_both_backends, order};
+use crate::support::{Backend, Receiver, Serving, TestApp, on_both_backends, order};
 
 on_both_backends! {
     deliveries_are_part_of_the_trace_of_what_brought_them_about,
@@ -101,7 +103,7 @@ async fn a_trace_survives_what_is_kept_for_later(mut app: TestApp) {
 
 #[actix_web::test]
 async fn an_endpoint_has_no_trace_of_its_own() {
-    let app = TestApp::start(crate::support::Backend::Sqlite).await;
+    let app = TestApp::start(Backend::Sqlite).await;
     for name in ["traceparent", "TraceState"] {
         let endpoint = json!({ "url": "https://example.com/", "events": ["*"], "headers": { name: "x" } });
         let refused = app.post("/v1/chains/harvest/endpoints", &endpoint).await.expect(422);
@@ -152,4 +154,46 @@ async fn a_request_has_a_line_that_names_it_and_nobody_else() {
     }
     let log = server.log();
     assert!(!log.contains(ADMIN_KEY) && !log.contains("ana@example.com"), "{log}");
+}
+
+#[actix_web::test]
+async fn a_collector_gets_a_span_of_each_request_and_may_be_away() {
+    let collector = Receiver::start().await;
+    collector.answer([503]);
+    let app = TestApp::start_with(Backend::Sqlite, |config| {
+        config.otlp_endpoint = Some(collector.url.parse::<url::Url>().unwrap().join("/").unwrap());
+    })
+    .await;
+    let body = order("o1", "ana", "10.00").to_string().into_bytes();
+    app.request(Method::POST, EVENTS, &[("traceparent", PARENT), JSON], body).await.expect(200);
+    app.until("a batch", async || (!collector.arrivals().is_empty()).then_some(())).await;
+    // That one was refused. What comes afterwards is sent all the same, the rest at the end.
+    app.get("/v1/chains/nowhere").await.expect(404);
+    app.get("/healthz").await.expect(200);
+    app.stop().await;
+    let batches: Vec<_> = collector
+        .arrivals()
+        .iter()
+        .map(|arrival| {
+            assert_eq!(
+                (&*arrival.path, &*arrival.headers["content-type"]),
+                ("/v1/traces", "application/x-protobuf")
+            );
+            ExportTraceServiceRequest::decode(&*arrival.body).expect("OTLP")
+        })
+        .collect();
+    let resources: Vec<_> = batches.iter().flat_map(|batch| &batch.resource_spans).collect();
+    for resource in &resources {
+        let said = format!("{:?}", resource.resource);
+        assert!(said.contains("service.name") && said.contains("punchcard"), "{said}");
+    }
+    let spans: Vec<_> =
+        resources.iter().flat_map(|r| &r.scope_spans).flat_map(|scope| &scope.spans).collect();
+    let named = |name: &str| spans.iter().filter(|span| span.name == name).count();
+    let sent = spans.iter().find(|span| span.name == "POST /v1/chains/{chain}/events").expect("the order");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!((hex(&sent.trace_id), hex(&sent.parent_span_id)), (ID.to_owned(), PARENT[36..52].to_owned()));
+    assert!(sent.end_time_unix_nano >= sent.start_time_unix_nano);
+    assert_eq!((named("GET /v1/chains/{chain}"), named("GET /healthz")), (1, 0));
+    assert!(!format!("{spans:?}").contains("nowhere"), "a path names people");
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+use tracing::field::display;
 use ulid::Ulid;
 
 use super::scribe::{Scribe, Unwritten};
@@ -128,7 +130,13 @@ impl Errand {
             trace,
             texts: Arc::clone(&self.endpoint.settings.texts),
         };
-        let (refused, last) = self.try_keys(letter).await;
+        let trace = letter.trace.as_ref().map(|trace| display(trace.id()));
+        let span = tracing::debug_span!("attempt", %delivery, number, trace);
+        let (refused, last) = self.try_keys(letter).instrument(span.clone()).await;
+        span.in_scope(|| {
+            let (status, error) = (last.attempt.status_code, last.attempt.error.as_deref());
+            tracing::debug!(status, error, "attempted");
+        });
         let now = self.clock.now();
         let OneTry { attempt, verdict, keeps_up, lesson } = last;
         let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };

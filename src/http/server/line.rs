@@ -40,14 +40,26 @@ pub(in crate::http) struct Pulse {
     under_way: Cell<u32>,
     /// Since when there is none.
     at_rest_since: Cell<Instant>,
+    /// How often bytes went one way or the other.
+    moved: Cell<u64>,
     /// Whom to wake when the last one ends: from then on the client has to say something.
     waker: RefCell<Option<Waker>>,
 }
 
 impl Pulse {
-    fn new() -> Rc<Self> {
-        let at_rest_since = Cell::new(Instant::now());
-        Rc::new(Self { under_way: Cell::new(0), at_rest_since, waker: RefCell::new(None) })
+    pub(super) fn new() -> Rc<Self> {
+        let (under_way, moved, at_rest_since) = (Cell::new(0), Cell::new(0), Cell::new(Instant::now()));
+        Rc::new(Self { under_way, at_rest_since, moved, waker: RefCell::new(None) })
+    }
+
+    /// How often bytes went one way or the other.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.get()
+    }
+
+    /// Some went.
+    pub(super) fn byte_moved(&self) {
+        self.moved.set(self.moved.get().wrapping_add(1));
     }
 
     /// A request begins. It is under way until its answer is gone.
@@ -180,6 +192,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
                 self.wait(cx, Self::is_silent)
             }
             Poll::Ready(Ok(())) if buffer.filled().len() > before => {
+                self.pulse.byte_moved();
                 let now = Instant::now();
                 if self.is_silent(now) {
                     return self.wait(cx, |_, _| true);
@@ -203,6 +216,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
                 self.wait(cx, |line, now| line.is_deaf(now))
             }
             Poll::Ready(Ok(count)) => {
+                self.pulse.byte_moved();
                 self.taken += count;
                 if count == bytes.len() || self.taken >= MOUTHFUL {
                     (self.untaken_since, self.taken) = (None, 0);

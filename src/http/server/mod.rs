@@ -2,21 +2,24 @@
 //!
 //! The parts are those of actix-web's own `HttpServer`, put together here because that one leaves no room for what stands
 //! between the socket and HTTP: places by address ([`crowd`]), a handshake with an end ([`tls`]), clients that keep us
-//! waiting ([`line`]).
+//! waiting ([`line`]), connections that get nowhere ([`calm`]).
 
+mod calm;
 mod crowd;
 pub(super) mod line;
 mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{
-    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+    IntoServiceFactory as _, Service as _, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory,
+    fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
@@ -25,11 +28,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use self::calm::Calm;
 use self::crowd::Crowd;
 use self::line::{Line, Patience};
 pub use self::tls::{Certificate, CertificateError, TlsFiles};
 use super::cors::WebOrigin;
 use super::{Door, client, routes};
+use crate::telemetry::Spans;
 
 /// A request's head must arrive within this, and a handshake as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,6 +79,8 @@ pub struct Exposure {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may talk to us.
     pub cors_origins: Vec<WebOrigin>,
+    /// Where spans of requests go.
+    pub spans: Option<Spans>,
 }
 
 /// Serves `listener` until the server's handle is told to stop; a graceful stop finishes requests in progress. It
@@ -128,11 +135,18 @@ fn service(
         })
         .on_connect_ext(|line: &Line<Stream>, data| drop(data.insert(line.pulse().clone())))
         .finish(map_config(app, |()| AppConfig::default()));
+    let http = apply_fn_factory(http, |(line, protocol, peer): Connected, http| {
+        let pulse = Rc::clone(line.pulse());
+        Calm::new(http.call((line, protocol, peer)), pulse)
+    });
     fn_service(move |tcp| gate.clone().open(tcp)).and_then(http)
 }
 
 /// Bytes as HTTP sees them.
 type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// A connection over which HTTP is spoken, and who is at its other end.
+type Connected = (Line<Stream>, Protocol, Option<SocketAddr>);
 
 /// What a connection goes through before HTTP is spoken.
 #[derive(Clone)]
@@ -143,10 +157,7 @@ struct Gate {
 }
 
 impl Gate {
-    async fn open(
-        self,
-        tcp: TcpStream,
-    ) -> Result<(Line<Stream>, Protocol, Option<SocketAddr>), DispatchError> {
+    async fn open(self, tcp: TcpStream) -> Result<Connected, DispatchError> {
         let peer = tcp.peer_addr()?;
         let address = peer.ip().to_canonical();
         // A proxy speaks for many.
