@@ -10,6 +10,7 @@ mod key;
 mod migrate;
 mod net;
 mod new_chain;
+mod openapi;
 mod out;
 mod publish;
 mod reference;
@@ -64,6 +65,7 @@ enum Verb {
     Health(health::Health),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    Openapi(openapi::Openapi),
     #[command(hide = true)]
     Reference(reference::Reference),
 }
@@ -146,6 +148,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Health(verb)) => health::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::Openapi(_)) => {
+            openapi::run();
+            Ok(())
+        }
         Some(Verb::Reference(_)) => {
             reference::run();
             Ok(())

@@ -14,6 +14,7 @@ mod edge;
 mod health;
 mod ingest;
 mod measured;
+pub mod openapi;
 mod query;
 mod request_id;
 mod routes;
