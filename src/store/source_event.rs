@@ -242,7 +242,8 @@ pub(super) fn clear(
             .filter(source_events::chain.eq(chain.as_str()))
             .filter(source_events::id.eq_any(ids));
         diesel::delete(these).execute(conn)?;
-        insert_all!(conn, source_events, left.iter().collect::<Vec<_>>())?;
+        let left: Vec<_> = left.iter().collect();
+        insert_all!(conn, source_events, left)?;
     }
     Ok(Cleared { seen, last, rows: left.len() })
 }
