@@ -1,8 +1,6 @@
 //! What lies in `ops/` stands on what is served and written down: metrics that exist, runbooks that can be opened, settings
 //! that the program knows.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
