@@ -91,6 +91,8 @@ impl Engine {
             let page = move |conn: &mut _, _: &_| retention::go_on(conn, (what, sweep), &of, before, now);
             let swept = self.0.journal.run(page).await?;
             self.0.metrics.retention_rows.get_or_create(&labels).inc_by(swept.rows as u64);
+            let took_us = started.elapsed().as_micros();
+            tracing::debug!(%chain, kind = what, rows = swept.rows, took_us, "a page was cleared");
             if !self.0.clock.is_test() {
                 tokio::time::sleep((started.elapsed() * SHARE).clamp(LEAST_PAUSE, MOST_PAUSE)).await;
             }

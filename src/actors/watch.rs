@@ -28,7 +28,7 @@ impl Engine {
         }
         for kind in self.0.retention.names() {
             // A series that is there from the begin can be asked how much it grew.
-            metrics.retention_rows.get_or_create(&KindLabels { kind });
+            drop(metrics.retention_rows.get_or_create(&KindLabels { kind }));
         }
         metrics.clock.set(seconds(self.0.clock.now()));
     }
@@ -39,8 +39,8 @@ impl Engine {
         let labels = ChainLabels { chain: chain.clone() };
         let version = snapshot.program.as_ref().map_or(0, |program| program.version);
         metrics.program_version.get_or_create(&labels).set(version);
-        metrics.rule_failures.get_or_create(&labels);
-        metrics.suspended_rules.get_or_create(&labels);
+        drop(metrics.rule_failures.get_or_create(&labels));
+        drop(metrics.suspended_rules.get_or_create(&labels));
         for state in ["enabled", "paused", "disabled"] {
             let count = snapshot.endpoints.iter().filter(|endpoint| state_of(endpoint) == state).count();
             let labels = EndpointStateLabels { chain: chain.clone(), state };

@@ -57,7 +57,7 @@ pub struct SourceDetail {
     /// As in a list.
     #[serde(flatten)]
     pub source: SourceView,
-    /// The body as it came.
+    /// The body as it came; of an event that is too old to be kept, `no_longer_kept` and the id of its order.
     #[schemars(with = "JsonObject")]
     pub body: Box<RawValue>,
     /// The receipt.

@@ -7,17 +7,13 @@ use chrono::Duration;
 use diesel::prelude::*;
 
 use super::connection::{DbConn, on_backend};
-use super::erasure::order_of;
 use super::error::StoreError;
 use super::recovery::ulid_at;
-use super::row::Row;
-use super::schema::{attempts, deliveries, endpoints, source_events, sweeps};
+use super::schema::{attempts, deliveries, endpoints, sweeps};
+use super::source_event::{self, Cleared};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{DeliveryId, SourceId};
-use crate::domain::receipt::SourceStatus;
-use crate::domain::retention;
-use crate::domain::text::Key;
 
 /// Deliveries of which the attempts are looked at in one page; most have one.
 const DELIVERIES: usize = 200;
@@ -137,37 +133,9 @@ pub fn source_events(
     before: Timestamp,
     from: Option<&str>,
 ) -> Result<Swept, StoreError> {
-    type Found = (String, String, String, i64, String);
-    let found: Vec<Found> = source_events::table
-        .filter(source_events::chain.eq(chain.as_str()))
-        .filter(source_events::id.gt(from.unwrap_or_default()))
-        .filter(source_events::id.lt(SourceId::new(ulid_at(before)).to_string()))
-        .select((
-            source_events::id,
-            source_events::key,
-            source_events::status,
-            source_events::program_version,
-            source_events::body,
-        ))
-        .order(source_events::id)
-        .limit(EVENTS as i64)
-        .load(conn)?;
-    let is_end = found.len() < EVENTS;
-    let position = found.last().map(|last| last.0.clone()).or_else(|| from.map(str::to_owned));
-    let mut rows = 0;
-    for (id, key, status, version, body) in found {
-        if status != SourceStatus::Processed.as_str() || retention::is_all_that_is_left(&body) {
-            continue;
-        }
-        let row = Row { table: "source_events", id: &id };
-        let receipt = retention::receipt(row.parse("id", &id)?, row.check("key", Key::parse(&key))?, version);
-        rows += diesel::update(source_events::table.find((chain.as_str(), &id)))
-            .filter(source_events::status.eq(SourceStatus::Processed.as_str()))
-            .set((
-                source_events::body.eq(retention::body(order_of(&body))),
-                source_events::receipt.eq(receipt),
-            ))
-            .execute(conn)?;
-    }
-    Ok(Swept { rows, position, is_end })
+    let until = SourceId::new(ulid_at(before)).to_string();
+    let page = (from.unwrap_or_default(), &*until);
+    let Cleared { seen, last, rows } = source_event::clear(conn, chain, page, EVENTS as i64)?;
+    let position = last.or_else(|| from.map(str::to_owned));
+    Ok(Swept { rows, position, is_end: seen < EVENTS })
 }

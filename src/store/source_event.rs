@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::Deserialize;
 
-use super::batch::which_took_effect;
+use super::batch::{insert_all, which_took_effect};
 use super::connection::{DbConn, on_backend};
+use super::erasure::order_of;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::source_events;
@@ -20,6 +21,7 @@ use crate::domain::commit::{SourceChange, SourceOrigin};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
+use crate::domain::retention;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::{Key, Name};
 use crate::domain::trace::Trace;
@@ -144,6 +146,14 @@ impl SourceRow {
         (&self.chain, &self.key)
     }
 
+    /// The row of an event of which only that it was is kept.
+    fn without_content(self) -> Result<Self, StoreError> {
+        let row = Row { table: "source_events", id: &self.id };
+        let key = row.check("key", Key::parse(&self.key))?;
+        let receipt = retention::receipt(row.parse("id", &self.id)?, key, self.program_version);
+        Ok(Self { body: retention::body(order_of(&self.body)), receipt, ..self })
+    }
+
     fn read(self) -> Result<StoredSource, StoreError> {
         let row = Row { table: "source_events", id: &self.id };
         let receipt: ReceiptErrors = row.json("receipt", &self.receipt)?;
@@ -209,6 +219,49 @@ pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceSta
             place,
         ));
     Ok(on_backend!(conn, |c| statement.execute(c))? == 1)
+}
+
+/// What came of clearing a page.
+pub(super) struct Cleared {
+    /// Events that were looked at.
+    pub(super) seen: usize,
+    /// The last of them.
+    pub(super) last: Option<String>,
+    /// Those from which something was taken.
+    pub(super) rows: usize,
+}
+
+/// Takes body and receipt from those of the next events, between two ids, that were processed. Such rows are written anew: on
+/// SQLite a row that becomes shorter keeps its room, of which nobody else can make use.
+pub(super) fn clear(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    (after, until): (&str, &str),
+    limit: i64,
+) -> Result<Cleared, StoreError> {
+    let rows: Vec<SourceRow> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::id.gt(after))
+        .filter(source_events::id.lt(until))
+        .select(SourceRow::as_select())
+        .order(source_events::id)
+        .limit(limit)
+        .load(conn)?;
+    let (seen, last) = (rows.len(), rows.last().map(|row| row.id.to_string()));
+    let whole = rows.into_iter().filter(|row| {
+        &*row.status == SourceStatus::Processed.as_str() && !retention::is_all_that_is_left(&row.body)
+    });
+    let left = whole.map(SourceRow::without_content).collect::<Result<Vec<_>, _>>()?;
+    if !left.is_empty() {
+        let ids = left.iter().map(|row| row.id.to_string());
+        let these = source_events::table
+            .filter(source_events::chain.eq(chain.as_str()))
+            .filter(source_events::id.eq_any(ids));
+        diesel::delete(these).execute(conn)?;
+        let left: Vec<_> = left.iter().collect();
+        insert_all!(conn, source_events, left)?;
+    }
+    Ok(Cleared { seen, last, rows: left.len() })
 }
 
 /// The answer to a repeat: the first receipt, the hash of the first body, and what became of it.

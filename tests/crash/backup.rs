@@ -108,7 +108,8 @@ async fn a_backup_under_load_goes_on_elsewhere_where_it_was_made() {
 async fn backed_up(dir: &Path) -> (String, String) {
     let database = format!("sqlite://{}", dir.join("punchcard.db").display());
     let server = Server::start(&database, &[]);
-    make_endpoint(&server.base, "http://127.0.0.1:9/hook").await;
+    let (url, _) = receiver("127.0.0.1:0");
+    make_endpoint(&server.base, &url).await;
     let sent = call(&server.base, Method::POST, EVENTS, &event(1)).await.expect("an answer");
     assert_eq!(sent.0, 200, "{}", sent.1);
     let started = Instant::now();

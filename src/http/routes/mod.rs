@@ -124,7 +124,8 @@ impl Routes {
         let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let other =
             move || std::future::ready(Err::<&str, _>(Problem::MethodNotAllowed { allow: allow.clone() }));
-        service.service(self.resource.default_service(web::to(other)));
+        let pattern = Pattern(Arc::new(self.path));
+        service.service(self.resource.app_data(pattern).default_service(web::to(other)));
     }
 }
 
