@@ -15,6 +15,7 @@ mod edge;
 mod health;
 mod ingest;
 mod once;
+pub mod openapi;
 mod query;
 mod request_id;
 mod routes;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::found;
 use crate::actors::once;
-use crate::actors::publish::{ChainReport, InForce, Proposal, Published, tag_of};
+use crate::actors::publish::{ChainReport, Proposal, Published, PutInForce, tag_of};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -34,16 +35,18 @@ const WHAT: &str = "version";
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Files to check.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Files {
+#[schemars(rename = "ProgramFiles")]
+pub(in crate::http) struct Files {
     files: BTreeMap<String, String>,
 }
 
 /// Files to publish.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Publish {
+#[schemars(rename = "NewVersion")]
+pub(in crate::http) struct Publish {
     files: BTreeMap<String, String>,
     #[serde(default)]
     note: Option<Note>,
@@ -52,24 +55,27 @@ struct Publish {
     replaces: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RollBack {
+#[schemars(rename = "Rollback")]
+pub(in crate::http) struct RollBack {
     version: i64,
     #[serde(default)]
     note: Option<Note>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Resume {
+#[schemars(rename = "ResumeRule")]
+pub(in crate::http) struct Resume {
     rule: Name,
 }
 
 /// What to try on what happened: files, or a version.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TryOut {
+#[schemars(rename = "BacktestRequest")]
+pub(in crate::http) struct TryOut {
     #[serde(default)]
     files: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -83,8 +89,9 @@ struct TryOut {
 }
 
 /// The program in force.
-#[derive(Serialize)]
-struct InForceView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProgramInForce")]
+pub(in crate::http) struct InForce<'a> {
     #[serde(flatten)]
     program: ProgramView<'a>,
     /// Tags that no endpoint carries: what triggers forward there, nobody gets.
@@ -94,8 +101,9 @@ struct InForceView<'a> {
 }
 
 /// What is in force now.
-#[derive(Serialize)]
-struct PublishedView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Published")]
+pub(in crate::http) struct PublishedView {
     #[serde(flatten)]
     publication: PublicationView,
     /// What goes on deciding for some beside it.
@@ -119,13 +127,14 @@ impl PublishedView {
 }
 
 /// All campaigns: a program has a few dozen at most.
-#[derive(Serialize)]
-struct Campaigns {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Campaigns {
     items: Vec<CampaignView>,
 }
 
-#[derive(Serialize)]
-struct CheckView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
+pub(in crate::http) struct CheckView {
     good: bool,
     #[serde(flatten)]
     report: ChainReport,
@@ -142,7 +151,7 @@ pub(in crate::http) async fn get(
     let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
     let program = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
     let (unheard_tags, broken_filters) = (chain.unheard_tags(), chain.broken_filters());
-    let view = InForceView { program, unheard_tags, broken_filters };
+    let view = InForce { program, unheard_tags, broken_filters };
     let tag = tag_of(chain.program.as_ref().map(|program| program.version));
     Ok(with_tag(HttpResponse::Ok().json(view), &tag))
 }
@@ -303,8 +312,8 @@ pub(in crate::http) async fn resume_rule(
 }
 
 /// What is answered to a request with a key when a version is put in force.
-pub(super) fn answering(once: &Once) -> once::Once<InForce> {
-    once.replying(|(publication, chain): &InForce| new_version(chain, publication.clone()))
+pub(super) fn answering(once: &Once) -> once::Once<PutInForce> {
+    once.replying(|(publication, chain): &PutInForce| new_version(chain, publication.clone()))
 }
 
 /// 201 for a new version; 200 when these very files are in force already.
