@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::churn::Learned;
 use crate::domain::endpoint::{Dialect, Endpoint, Keys};
 use crate::domain::ids::{DeliveryId, EndpointId};
 use crate::domain::loyalty_event::EventData;
@@ -15,11 +16,12 @@ use crate::domain::precondition::Precondition;
 use crate::domain::text::Name;
 use crate::rules::transform::Transform;
 use crate::store::vault::Vault;
-use crate::store::{self, DbConn, StoreError};
+use crate::store::{self, DbConn, Store, StoreError};
 use crate::telemetry::ChainLabels;
 
+use super::churn::recall;
 use super::endpoint::{Tell, Teller};
-use super::engine::{Engine, EngineError, stored_chains};
+use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
 use super::once::{Once, Record};
 use super::snapshot::ChainSnapshot;
@@ -432,4 +434,19 @@ impl Engine {
 /// Refuses a transform that makes nothing of what the endpoint gets.
 fn check_transform(endpoint: &Endpoint) -> Result<(), EngineError> {
     Transform::check(endpoint).map_err(|problem| EngineError::BadTransform(Box::new(problem)))
+}
+
+/// Reads every chain of the store into its configuration, without a program.
+fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, Learned)>, StoreError> {
+    store.read_now(|conn| {
+        let chains = store::chain::list(conn)?;
+        chains
+            .into_iter()
+            .map(|chain| {
+                let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
+                let learned = recall(conn, &chain.id)?;
+                Ok((chain, endpoints, learned))
+            })
+            .collect()
+    })
 }

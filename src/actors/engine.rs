@@ -11,13 +11,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, fresh_ulid};
-use crate::domain::chain::{Chain, ChainId};
-use crate::domain::churn::Learned;
+use crate::domain::chain::ChainId;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::SourceInput;
 use crate::domain::effect::RuleFailure;
-use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
@@ -27,12 +25,11 @@ use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
 use super::api_keys::KeyUses;
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
-use super::churn::recall;
 use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef, FilterProblem, TransformProblem};
@@ -597,21 +594,6 @@ impl Engine {
         self.0.endpoints.release();
         self.0.member_arbiters.iter().chain([&self.0.control]).for_each(|arbiter| _ = arbiter.stop());
     }
-}
-
-/// Reads every chain of the store into its configuration, without a program.
-pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, Learned)>, StoreError> {
-    store.read_now(|conn| {
-        let chains = store::chain::list(conn)?;
-        chains
-            .into_iter()
-            .map(|chain| {
-                let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
-                let learned = recall(conn, &chain.id)?;
-                Ok((chain, endpoints, learned))
-            })
-            .collect()
-    })
 }
 
 /// An actor that was to decide this event has panicked, perhaps of it. The event goes to a new one.

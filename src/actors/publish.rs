@@ -49,7 +49,7 @@ pub struct Proposal {
 }
 
 /// A version that is in force, and the chain as it is with it.
-pub type InForce = (Publication, Arc<ChainSnapshot>);
+pub type PutInForce = (Publication, Arc<ChainSnapshot>);
 
 /// The state that a chain's program is in: the version in force, 0 for none.
 pub fn tag_of(in_force: Option<i64>) -> Tag {
@@ -123,7 +123,7 @@ impl Engine {
         &self,
         id: &ChainId,
         proposal: Proposal,
-        once: Once<InForce>,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
         let once = Arc::new(once);
         let chain = self.snapshot(id)?.chain.clone();
@@ -176,7 +176,7 @@ impl Engine {
         to: i64,
         (by, note): (Option<Name>, Option<Note>),
         expected: Precondition,
-        once: Once<InForce>,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
         let files = self.proposal_of(id, to).await?;
         let proposal = Proposal { origin: Origin::Rollback(to), by, note, expected, ..files };
@@ -224,7 +224,7 @@ impl Engine {
         &self,
         id: &ChainId,
         publication: Publication,
-        (proposal, once): (&Proposal, Arc<Once<InForce>>),
+        (proposal, once): (&Proposal, Arc<Once<PutInForce>>),
         program: Program,
     ) -> Result<bool, EngineError> {
         let (id, version) = (id.clone(), publication.version);

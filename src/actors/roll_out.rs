@@ -20,7 +20,7 @@ use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
 use super::once::{Once, Record};
 use super::programs::blocking;
-use super::publish::{InForce, MAX_TRIES, Proposal, PublishError, Published};
+use super::publish::{MAX_TRIES, Proposal, PublishError, Published, PutInForce};
 use super::snapshot::{Candidate, ChainSnapshot};
 
 impl Engine {
@@ -147,7 +147,7 @@ impl Engine {
         (by, note): (Option<Name>, Option<Note>),
         replaces: Option<i64>,
         expected: Precondition,
-        once: Once<InForce>,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
         let running = self.standing(id).await?.candidate.ok_or_else(no_candidate);
         let running = running.map_err(EngineError::from)?;

@@ -46,7 +46,7 @@ fn tag(answer: &Reply) -> String {
 
 /// A new endpoint that does not matter; its path.
 async fn endpoint(app: &TestApp) -> String {
-    let (id, _) = app.endpoint("http://127.0.0.1:9/", &["points.*"]).await;
+    let (id, _) = app.endpoint("http://127.0.0.1:9000/", &["points.*"]).await;
     format!("{CHAIN}/endpoints/{id}")
 }
 

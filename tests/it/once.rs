@@ -1,7 +1,7 @@
 //! Requests that make something, sent more than once under one key: one thing is made, and all are answered alike.
 
 use awc::http::Method;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::support::app::Reply;
@@ -13,6 +13,7 @@ on_both_backends! {
     what_was_refused_may_be_asked_for_again,
     a_key_is_forgotten_after_a_day,
     a_publication_that_is_repeated_late_takes_nothing_back,
+    what_makes_nothing_in_the_store_is_under_way_once_too,
 }
 
 on_both_backends! {
@@ -57,7 +58,7 @@ async fn every_create_is_made_once_and_answered_alike_also_after_a_restart(mut a
             "/v1/chains".to_owned(),
             json!({ "id": "acme", "name": "Acme", "timezone": "UTC", "currency": "EUR" }),
         ),
-        (format!("{CHAIN}/endpoints"), json!({ "url": "http://127.0.0.1:9/", "events": ["points.*"] })),
+        (format!("{CHAIN}/endpoints"), json!({ "url": "http://127.0.0.1:9000/", "events": ["points.*"] })),
         ("/v1/keys".to_owned(), json!({ "role": "viewer", "name": "screen" })),
         (format!("{CHAIN}/program/publish"), json!({ "files": giving(2), "note": "two" })),
         (format!("{CHAIN}/program/candidate"), json!({ "files": giving(3), "share": 10, "note": "three" })),
@@ -141,7 +142,7 @@ async fn what_was_refused_may_be_asked_for_again(app: TestApp) {
     for _ in 0..2 {
         assert_eq!(ask(&app, &path, "k", &wrong).await.expect(422)["field"], "url");
     }
-    let right = json!({ "url": "http://127.0.0.1:9/", "events": ["*"] });
+    let right = json!({ "url": "http://127.0.0.1:9000/", "events": ["*"] });
     ask(&app, &path, "k", &right).await.expect(201);
     let taken = json!({ "id": "harvest", "name": "Harvest", "timezone": "UTC", "currency": "EUR" });
     ask(&app, "/v1/chains", "c", &taken).await.expect(409);
@@ -178,10 +179,29 @@ async fn a_publication_that_is_repeated_late_takes_nothing_back(app: TestApp) {
     app.stop().await;
 }
 
-/// Asks for a key of an endpoint many times at once; what was answered, without the problems.
+async fn what_makes_nothing_in_the_store_is_under_way_once_too(app: TestApp) {
+    let crm = Receiver::start().await;
+    let (id, _) = app.endpoint(&crm.url, &["order.completed"]).await;
+    let test = format!("{CHAIN}/endpoints/{id}/test");
+    crm.hold();
+    let meanwhile = async {
+        app.until("it arrives", async || (crm.arrivals().len() == 1).then_some(())).await;
+        let second = ask(&app, &test, "k", &json!({})).await;
+        crm.go_on();
+        second
+    };
+    let (first, second) = join(ask(&app, &test, "k", &json!({})), meanwhile).await;
+    assert_eq!(second.header("retry-after"), Some("1"));
+    assert_eq!(second.expect(409)["code"], "in_progress");
+    assert_eq!(ask(&app, &test, "k", &json!({})).await.text, first.text);
+    assert_eq!((first.status, crm.arrivals().len()), (200, 1));
+    app.stop().await;
+}
+
+/// Asks for an endpoint many times at once; what was answered, without the problems, and then once more.
 async fn all_at_once(nodes: &[&TestApp], round: usize, times: usize) -> Vec<Reply> {
     let (path, key) = (format!("{CHAIN}/endpoints"), format!("round-{round}"));
-    let body = json!({ "url": "http://127.0.0.1:9/", "events": ["*"], "description": key });
+    let body = json!({ "url": "http://127.0.0.1:9000/", "events": ["*"], "description": key });
     let asked = (0..times).map(|n| ask(nodes[n % nodes.len()], &path, &key, &body));
     let mut made = Vec::new();
     for answer in join_all(asked).await {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::found;
 use crate::actors::once;
-use crate::actors::publish::{ChainReport, InForce, Proposal, Published, tag_of};
+use crate::actors::publish::{ChainReport, Proposal, Published, PutInForce, tag_of};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -91,7 +91,7 @@ pub(in crate::http) struct TryOut {
 /// The program in force.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ProgramInForce")]
-pub(in crate::http) struct InForceView<'a> {
+pub(in crate::http) struct InForce<'a> {
     #[serde(flatten)]
     program: ProgramView<'a>,
     /// Tags that no endpoint carries: what triggers forward there, nobody gets.
@@ -151,7 +151,7 @@ pub(in crate::http) async fn get(
     let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
     let program = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
     let (unheard_tags, broken_filters) = (chain.unheard_tags(), chain.broken_filters());
-    let view = InForceView { program, unheard_tags, broken_filters };
+    let view = InForce { program, unheard_tags, broken_filters };
     let tag = tag_of(chain.program.as_ref().map(|program| program.version));
     Ok(with_tag(HttpResponse::Ok().json(view), &tag))
 }
@@ -312,8 +312,8 @@ pub(in crate::http) async fn resume_rule(
 }
 
 /// What is answered to a request with a key when a version is put in force.
-pub(super) fn answering(once: &Once) -> once::Once<InForce> {
-    once.replying(|(publication, chain): &InForce| new_version(chain, publication.clone()))
+pub(super) fn answering(once: &Once) -> once::Once<PutInForce> {
+    once.replying(|(publication, chain): &PutInForce| new_version(chain, publication.clone()))
 }
 
 /// 201 for a new version; 200 when these very files are in force already.

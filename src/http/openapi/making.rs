@@ -29,7 +29,10 @@ operation needs, `x-punchcard-roles` the roles that have it.\n\n\
 (`detail`, `field`) and what to do (`action`). A method that a path does not know is answered 405 with those that it knows \
 in `Allow`; a path that is not here, 404 `no_such_route`. Unknown fields and parameters are mistakes, never ignored.\n\n\
 **Lists** are read page by page: `limit`, and as `cursor` the `next_cursor` of the page before.\n\n\
-**Repeats.** What takes an `Idempotency-Key` is done once under each key.\n\n\
+**Repeats.** What takes an `Idempotency-Key` is done once under each key: a repeat gets the first answer again, marked \
+`Idempotent-Replayed: true` where what is made is no event and no command.\n\n\
+**Changes.** What two people may change shows its state as `ETag`. With `If-Match` it is changed only if it is in that state \
+still; else the answer is 412 with the state that it is in.\n\n\
 `X-Request-Id` is on every answer and in our log; one that you send is kept.";
 
 /// The document of these routes.
@@ -230,6 +233,7 @@ fn method_name(method: &Method) -> &'static str {
 fn headers_of(status: u16, own: &[&'static str]) -> BTreeMap<&'static str, Reference> {
     let of_status: &[&str] = match status {
         401 => &["WWW-Authenticate"],
+        412 => &["ETag"],
         429 | 503 => &["Retry-After"],
         _ => &[],
     };

@@ -91,6 +91,25 @@ fn examples_are_as_their_schemas_say() {
 }
 
 #[test]
+fn whatever_makes_something_may_be_repeated_and_what_has_a_state_is_changed_on_condition() {
+    let document = written();
+    let mut conditional = 0;
+    for (at, operation) in operations(&document) {
+        let knows = |header: &str| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.into_iter().any(|parameter| parameter["name"] == header)
+        };
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(!answers.contains_key("201") || knows("Idempotency-Key"), "{at}");
+        let is_tagged = answers.get("200").is_some_and(|answer| !answer["headers"]["ETag"].is_null());
+        assert!(!(is_tagged && at.starts_with("patch ")) || knows("If-Match"), "{at}");
+        assert_eq!(knows("If-Match"), answers.contains_key("412"), "{at}");
+        conditional += usize::from(knows("If-Match"));
+    }
+    assert_eq!(conditional, 14);
+}
+
+#[test]
 fn rights_roles_and_keys_are_said_of_every_operation() {
     let document = written();
     let of = |name: &str| {

@@ -32,7 +32,8 @@ pub(super) fn group() -> Group {
                         )
                         .needs(Right::Administer)
                         .takes::<NewKey>(json!({ "role": "ingest", "chain": "harvest", "name": "till 3" }))
-                        .creates::<NewKeyView<'static>>("The key. Keep it: it is not shown again."),
+                        .creates::<NewKeyView<'static>>("The key. Keep it: it is not shown again.")
+                        .makes_once(),
                 ),
             at("/v1/keys/{key}")
                 .get(
