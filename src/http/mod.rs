@@ -17,6 +17,7 @@ mod health;
 mod ingest;
 mod known_keys;
 mod limits;
+pub mod openapi;
 mod query;
 mod request_id;
 mod routes;

@@ -1,5 +1,6 @@
 //! API keys as outsiders see them: never a text, never a hash.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -14,7 +15,8 @@ use crate::domain::text::Name;
 use crate::store;
 
 /// A key in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct KeyView {
     /// Its id.
     pub id: KeyId,

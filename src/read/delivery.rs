@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -15,7 +16,8 @@ use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 use crate::store::delivery_log::{self, Behind};
 
 /// A delivery in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
@@ -44,7 +46,8 @@ pub struct DeliveryView {
 }
 
 /// One try.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub struct AttemptView {
     /// Its id.
     pub id: AttemptId,
@@ -63,7 +66,7 @@ pub struct AttemptView {
 }
 
 /// A delivery with its tries.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeliveryDetail {
     /// As in a list.
     #[serde(flatten)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{clearable, created, id};
@@ -29,9 +30,9 @@ type Overlap = Bounded<0, 2_592_000>;
 /// For how long they do when nobody says.
 const USUAL_OVERLAP: Overlap = Overlap::of(24 * 3_600);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+pub(in crate::http) struct NewKey {
     role: String,
     #[serde(default)]
     chain: Option<ChainId>,
@@ -44,9 +45,10 @@ struct NewKey {
 }
 
 /// What is not said stays as it is, `null` clears.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "ApiKeyChange")]
 #[serde(default, deny_unknown_fields)]
-struct KeyPatch {
+pub(in crate::http) struct KeyPatch {
     #[serde(deserialize_with = "clearable")]
     name: Option<Option<Name>>,
     #[serde(deserialize_with = "clearable")]
@@ -55,23 +57,27 @@ struct KeyPatch {
     requests_per_minute: Option<Option<RequestsPerMinute>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "RotateApiKey")]
 #[serde(default, deny_unknown_fields)]
-struct Rotate {
+pub(in crate::http) struct Rotate {
+    /// For how long the texts before it work beside the new one; a day, if nobody says.
     overlap_seconds: Option<Overlap>,
 }
 
 /// The one answer that shows the key.
-#[derive(Serialize)]
-struct NewKeyView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
+pub(in crate::http) struct NewKeyView<'a> {
     #[serde(flatten)]
     view: KeyView,
     key: &'a str,
 }
 
 /// The one answer that shows the new text.
-#[derive(Serialize)]
-struct RotatedView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RotatedApiKey")]
+pub(in crate::http) struct RotatedView<'a> {
     #[serde(flatten)]
     view: KeyView,
     key: &'a str,
