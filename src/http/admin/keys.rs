@@ -50,10 +50,13 @@ pub(in crate::http) struct NewKey {
 #[serde(default, deny_unknown_fields)]
 pub(in crate::http) struct KeyPatch {
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Name>")]
     name: Option<Option<Name>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Timestamp>")]
     expires_at: Option<Option<Timestamp>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<RequestsPerMinute>")]
     requests_per_minute: Option<Option<RequestsPerMinute>>,
 }
 
