@@ -47,21 +47,25 @@ pub(in crate::http) struct NewKey {
 
 /// What is not said stays as it is, `null` clears.
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
 #[schemars(rename = "ApiKeyChange")]
+#[serde(default, deny_unknown_fields)]
 pub(in crate::http) struct KeyPatch {
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Name>")]
     name: Option<Option<Name>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Timestamp>")]
     expires_at: Option<Option<Timestamp>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<RequestsPerMinute>")]
     requests_per_minute: Option<Option<RequestsPerMinute>>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateApiKey")]
+#[serde(default, deny_unknown_fields)]
 pub(in crate::http) struct Rotate {
+    /// For how long the texts before it work beside the new one; a day, if nobody says.
     overlap_seconds: Option<Overlap>,
 }
 

@@ -234,7 +234,8 @@ fn headers_of(status: u16, own: &[&'static str]) -> BTreeMap<&'static str, Refer
     let of_status: &[&str] = match status {
         401 => &["WWW-Authenticate"],
         412 => &["ETag"],
-        429 | 503 => &["Retry-After"],
+        429 => &["Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"],
+        503 => &["Retry-After"],
         _ => &[],
     };
     let all = ["X-Request-Id"].into_iter().chain(of_status.iter().copied()).chain(own.iter().copied());
@@ -244,11 +245,19 @@ fn headers_of(status: u16, own: &[&'static str]) -> BTreeMap<&'static str, Refer
 fn headers() -> BTreeMap<&'static str, Header> {
     let text = || json!({ "type": "string" });
     let header = |description, schema| Header { description, required: true, schema };
+    // Every answer has them where there is a limit.
+    let of_limit = |description| {
+        let schema = json!({ "type": "integer", "minimum": 0 });
+        Header { description, required: false, schema }
+    };
     BTreeMap::from([
         ("X-Request-Id", header("The id of the request, as it stands in our log.", text())),
         ("Location", header("Where what was made is.", text())),
         ("ETag", header("What tells whether it is another one by now.", text())),
         ("WWW-Authenticate", header("What is asked for: `Bearer`.", text())),
+        ("RateLimit-Limit", of_limit("Requests a minute, of the limit of which the least is left.")),
+        ("RateLimit-Remaining", of_limit("How many of them are left.")),
+        ("RateLimit-Reset", of_limit("In how many seconds all of them are there again.")),
         (
             "Retry-After",
             header(

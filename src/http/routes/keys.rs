@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Group, at};
+use super::{Group, Routes, at};
 use crate::domain::role::Right;
 use crate::http::admin::keys::{self, KeyPatch, NewKey, NewKeyView, Rotate, RotatedView};
 use crate::http::openapi::op;
@@ -35,40 +35,48 @@ pub(super) fn group() -> Group {
                         .creates::<NewKeyView<'static>>("The key. Keep it: it is not shown again.")
                         .makes_once(),
                 ),
-            at("/v1/keys/{key}")
-                .get(
-                    keys::get,
-                    op("get_key", "Read a key")
-                        .about("Who made it, until when it works, and in which minute it was used last.")
-                        .needs(Right::Administer)
-                        .answers::<KeyView>(200, "The key, without its text."),
-                )
-                .patch(
-                    keys::patch,
-                    op("change_key", "Change the name, the end or the limit of a key")
-                        .about("What is not said stays as it is; `null` clears.")
-                        .needs(Right::Administer)
-                        .takes::<KeyPatch>(json!({ "name": "till 3", "expires_at": "2099-01-01T00:00:00Z" }))
-                        .answers::<KeyView>(200, "The key.")
-                        .refuses(&["last_admin_key", "conflict"]),
-                )
-                .delete(
-                    keys::revoke,
-                    op("revoke_key", "Revoke a key")
-                        .about("It is useless from now on; other processes notice within two seconds.")
-                        .needs(Right::Administer)
-                        .answers_nothing(204, "It is revoked.")
-                        .refuses(&["last_admin_key"]),
-                ),
+            one_key(),
             at("/v1/keys/{key}/rotate").post(
                 keys::rotate,
                 op("rotate_key", "Give a key another text")
-                    .about("The answer alone shows it. The texts before it work for a day, or for `overlap_seconds`.")
+                    .about(
+                        "The texts before it work beside it for `overlap_seconds`. Id, role and all else stay. The answer \
+                         alone shows the new text.",
+                    )
                     .needs(Right::Administer)
-                    .takes::<Rotate>(json!({ "overlap_seconds": 3600 }))
-                    .answers::<RotatedView<'static>>(200, "The key with its new text. Keep it: it is not shown again.")
+                    .may_take::<Rotate>(json!({ "overlap_seconds": 86_400 }))
+                    .answers::<RotatedView<'static>>(200, "The key. Keep it: it is not shown again.")
+                    .makes_once()
                     .refuses(&["conflict"]),
             ),
         ],
     }
+}
+
+fn one_key() -> Routes {
+    at("/v1/keys/{key}")
+        .get(
+            keys::get,
+            op("get_key", "One key")
+                .about("Never the key itself. When it was used last is told by the minute, about a minute later.")
+                .needs(Right::Administer)
+                .answers::<KeyView>(200, "The key."),
+        )
+        .patch(
+            keys::patch,
+            op("update_key", "Change a key's name, end or limit")
+                .about("Only what is given changes; `null` clears. Who has a key of one chain does not change its limit.")
+                .needs(Right::Administer)
+                .takes::<KeyPatch>(json!({ "name": "till 4", "expires_at": "2027-01-31T00:00:00Z" }))
+                .answers::<KeyView>(200, "The key as it is now.")
+                .refuses(&["conflict", "last_admin_key"]),
+        )
+        .delete(
+            keys::revoke,
+            op("revoke_key", "Revoke a key")
+                .about("It is useless from now on; other processes notice within two seconds.")
+                .needs(Right::Administer)
+                .answers_nothing(204, "It is revoked.")
+                .refuses(&["last_admin_key"]),
+        )
 }
