@@ -32,6 +32,7 @@ mod ingest;
 mod lanes;
 mod libraries;
 mod lifecycle;
+mod matrix;
 mod members;
 mod memo;
 mod model;
