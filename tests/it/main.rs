@@ -36,6 +36,7 @@ mod keys;
 mod lanes;
 mod libraries;
 mod lifecycle;
+mod matrix;
 mod members;
 mod memo;
 mod metrics;

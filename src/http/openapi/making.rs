@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::document::{
     Components, Document, Header, Info, MediaType, OperationObject, ParameterObject, PathItem, Reference,
@@ -11,7 +11,7 @@ use super::document::{
 };
 use super::operation::{Answer, Content, JSON, Needs, Operation, Place, Takes};
 use super::schemas::{Names, Schemas};
-use super::{path, problems};
+use super::{examples, path, problems};
 use crate::domain::loyalty_event::EventType;
 use crate::http::problem::Problem;
 use crate::http::routes::{Group, Routes};
@@ -98,7 +98,7 @@ impl Maker {
         said: &Operation,
     ) -> OperationObject {
         let answers = said.answers.iter().map(|answer| {
-            let response = Response::Here(self.answer(answer));
+            let response = Response::Here(self.answer(answer, examples::of(said.id, answer.status)));
             (answer.status.to_string(), response)
         });
         let mut responses: BTreeMap<_, _> = answers.collect();
@@ -156,9 +156,10 @@ impl Maker {
         RequestBody { required: takes.required, content: content.collect() }
     }
 
-    fn answer(&mut self, answer: &Answer) -> ResponseObject {
-        let content = answer.contents.iter().map(|Content { media_type, shape, example }| {
-            (*media_type, MediaType { schema: self.schemas.answered(*shape), example: example.clone() })
+    fn answer(&mut self, answer: &Answer, example: Option<Value>) -> ResponseObject {
+        let content = answer.contents.iter().map(|Content { media_type, shape, .. }| {
+            let example = example.clone().filter(|_| *media_type == JSON);
+            (*media_type, MediaType { schema: self.schemas.answered(*shape), example })
         });
         ResponseObject {
             description: answer.description.to_owned(),

@@ -25,7 +25,8 @@ pub(super) fn of(
         may(StatusCode::FORBIDDEN, &["forbidden"]);
     }
     if path::parameters(path).next().is_some() {
-        may(StatusCode::NOT_FOUND, &["not_found"]);
+        // The latter where what stands in the path is no text.
+        may(StatusCode::NOT_FOUND, &["not_found", "no_such_route"]);
     }
     if path::parameters(path).any(|known| known.name == "chain") {
         may(StatusCode::SERVICE_UNAVAILABLE, &["no_rules_in_force"]);

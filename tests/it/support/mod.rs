@@ -7,6 +7,7 @@ mod catalogue;
 pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
+mod documented;
 pub(crate) mod interpreters;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres;
