@@ -18,6 +18,7 @@ use crate::domain::once::Reply;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
 use crate::http::auth::Caller;
+use crate::http::body::Body;
 use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
