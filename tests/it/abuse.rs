@@ -12,7 +12,7 @@ use crate::support::serving::ADMIN_KEY;
 use crate::support::{Serving, order};
 
 /// Slower than any limit of ours on a busy machine is a hang.
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(60);
 /// What all of it may make the server hold.
 const MEMORY: u64 = 160 << 20;
 const EVENTS: &str = "/v1/chains/harvest/events";
@@ -287,12 +287,6 @@ fn smuggling() -> Vec<Case> {
             &[400],
         ),
         case("a zero hides an encoding", with("Transfer-Encoding: chunked\0\r\n", "0\r\n\r\n"), &[400]),
-        case("an upgrade hides a body", with("Upgrade: x\r\nContent-Length: 2\r\n", "{}"), &[400]),
-        case(
-            "a refused coding hides a body",
-            with("Content-Encoding: gzip\r\nContent-Length: 2\r\n", "{}"),
-            &[415],
-        ),
     ]
 }
 

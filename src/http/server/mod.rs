@@ -47,7 +47,7 @@ const DRAIN_S: u64 = 8;
 /// Where actix-http has an end of its own, that one comes first, because it says why.
 const PATIENCE: Patience = Patience {
     head: Duration::from_secs(6),
-    rest: Duration::from_secs(32),
+    rest: KEEP_ALIVE,
     answer: Duration::from_secs(30),
     look: Duration::from_secs(5),
 };
