@@ -106,7 +106,7 @@ fn batch() -> Operation {
         )
         .needs(Right::SendEvents)
         .header::<String>("Prefer", PREFER)
-        .takes::<Vec<SourceEvent>>(json!([order()]))
+        .may_take::<Vec<SourceEvent>>(json!([order()]))
         .takes_text(
             "application/x-ndjson",
             "{\"key\":\"V-1\",\"type\":\"visit\",\"member\":{\"id\":\"m-42\"}}\n",

@@ -44,7 +44,11 @@ impl JsonSchema for SourceEvent {
         let by_type: Vec<Value> = SourceType::ALL
             .iter()
             .map(|kind| {
-                let data = kind.schema(generator);
+                let mut data = kind.schema(generator).to_value();
+                // Of these there may be nothing to say.
+                if matches!(kind, SourceType::Visit | SourceType::MemberUpdated | SourceType::Offering(..)) {
+                    data = json!({ "anyOf": [data, { "type": "null" }] });
+                }
                 json!({ "title": kind.as_str(),
                         "properties": { "type": { "const": kind.as_str() }, "data": data } })
             })
@@ -53,15 +57,15 @@ impl JsonSchema for SourceEvent {
             "type": "object",
             "description": "What happened, as a till or another program tells it.",
             "properties": {
-                "key": described::<Key>(generator, "Makes it idempotent within the chain: what comes again under the \
+                "key": described::<Option<Key>>(generator, "Makes it idempotent within the chain: what comes again under the \
                     same key counts once. Without one, the body itself is the key, for 24 hours."),
                 "type": { "type": "string", "description": "What happened.",
                           "enum": SourceType::ALL.map(SourceType::as_str) },
-                "occurred_at": described::<Timestamp>(generator, "When, by the sender's clock; without it, now."),
-                "member": described::<MemberBody>(generator, "Whose it is, by anything they go by; without it, the \
+                "occurred_at": described::<Option<Timestamp>>(generator, "When, by the sender's clock; without it, now."),
+                "member": described::<Option<MemberBody>>(generator, "Whose it is, by anything they go by; without it, the \
                     event is kept until somebody claims it."),
-                "location": described::<Name>(generator, "Where."),
-                "data": { "type": "object", "description": "What there is to say, by type." },
+                "location": described::<Option<Name>>(generator, "Where."),
+                "data": { "type": ["object", "null"], "description": "What there is to say, by type." },
             },
             "required": ["type"],
             "additionalProperties": false,
