@@ -18,7 +18,7 @@ pub(super) struct Health {
     /// Only whether it lives: it may be starting, or wait for its database
     #[arg(long)]
     alive: bool,
-    /// Where it is, instead of where --bind has it listen
+    /// Where it is, instead of where --bind has it listen; with TLS, by the name in its certificate
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
@@ -27,7 +27,8 @@ pub(super) struct Health {
 
 pub(super) fn run(verb: &Health) -> Result<(), Failure> {
     let Some(loaded) = super::configuration(&verb.flags.0)? else { return Ok(()) };
-    let base = verb.url.clone().unwrap_or_else(|| format!("http://{}", here(loaded.config.bind)));
+    let scheme = if loaded.config.tls.is_some() { "https" } else { "http" };
+    let base = verb.url.clone().unwrap_or_else(|| format!("{scheme}://{}", here(loaded.config.bind)));
     let path = if verb.alive { "/healthz" } else { "/readyz" };
     let url = format!("{}{path}", base.trim_end_matches('/'));
     let status = actix_rt::System::new().block_on(async {

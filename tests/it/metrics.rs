@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use awc::http::Method;
 use serde_json::json;
 
 use crate::support::{Receiver, TestApp, on_both_backends, order};
@@ -24,6 +25,8 @@ async fn every_metric_is_in_the_page_and_every_metric_of_the_page_is_served(app:
     down.answer([500]);
     app.endpoint(&down.url, &["order.completed"]).await;
     app.send(&order("o1", "ana", "5.00")).await.expect(200);
+    let stranger = ("authorization", "Bearer nobody-knows-this-key");
+    app.request(Method::GET, "/v1/chains", &[stranger], Vec::new()).await.expect(401);
     app.advance(0).await;
     app.advance(3_600).await; // the first sweep
     let text = app

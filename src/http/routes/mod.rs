@@ -46,13 +46,7 @@ pub(super) struct Group {
 /// A path. What stands in braces is described in [`super::openapi`], by its name.
 fn at(path: impl Into<String>) -> Routes {
     let path = path.into();
-    let pattern = Pattern(Arc::new(path.clone()));
-    Routes {
-        resource: web::resource(&path).app_data(pattern),
-        path,
-        methods: Vec::new(),
-        operations: Vec::new(),
-    }
+    Routes { resource: web::resource(&path), path, methods: Vec::new(), operations: Vec::new() }
 }
 
 /// A path of one chain.
