@@ -117,7 +117,7 @@ mod tests {
             Poll::Pending
         });
         let task = rt::spawn(Calm::new(restless, Pulse::new()));
-        rt::time::sleep(Duration::from_millis(300)).await;
+        sleep(Duration::from_millis(300)).await;
         assert!((TURNS..TURNS + 60).contains(&turns.get()), "{} turns", turns.get());
         tell.send(()).unwrap();
         timeout(Duration::from_secs(20), task).await.expect("it hears").unwrap();
