@@ -1,7 +1,6 @@
 //! How each loyalty event looks: made of the types that are written.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -155,11 +154,7 @@ impl JsonSchema for LoyaltyEvent {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let all: Vec<_> =
-            EventType::ALL.iter().map(|kind| (kind.as_str(), kind.definition(generator))).collect();
-        let mapping: BTreeMap<_, _> =
-            all.iter().map(|(word, schema)| (*word, schema.get("$ref").cloned())).collect();
-        let one_of: Vec<_> = all.into_iter().map(|(_, schema)| schema).collect();
-        json_schema!({ "oneOf": one_of, "discriminator": { "propertyName": "type", "mapping": mapping } })
+        let one_of: Vec<_> = EventType::ALL.iter().map(|kind| kind.definition(generator)).collect();
+        json_schema!({ "oneOf": one_of })
     }
 }
