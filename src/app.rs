@@ -13,12 +13,13 @@ use crate::actors::endpoints::{Endpoints, EndpointsParts};
 use crate::actors::engine::{Engine, EngineError, EngineParts};
 use crate::actors::journal::{Journal, Nudges};
 use crate::actors::outbound::{Reach, Trust, TrustError};
-use crate::clock::{Clock, fresh_ulid};
+use crate::clock::{Clock, fresh_ulid, next_ulid};
 use crate::config::Config;
 use crate::config::master_key::{self, MasterKeyError};
 use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::{ApiKey, KeyText};
-use crate::domain::ids::KeyId;
+use crate::domain::audit::{Action, By, Change, Entry, Face};
+use crate::domain::ids::{AuditId, KeyId};
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::http::{self, AppState, Door, ServerLimits};
@@ -219,6 +220,7 @@ fn start_engine(
         max_in_flight: config.max_in_flight.get(),
         residency: Residency { idle: config.member_idle, ..Residency::default() },
         threads,
+        audit_kept: config.audit_kept,
     };
     let endpoints = Endpoints::new(endpoints, nudges.clone());
     Ok(Engine::start(parts, endpoints, nudges, journal))
@@ -240,7 +242,18 @@ fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Opti
         created_at: now,
         revoked_at: None,
     };
-    store.writer()?.run(|conn, _| store::key::insert(conn, &key))?;
+    let line = Entry {
+        id: AuditId::new(next_ulid(now)),
+        chain: None,
+        by: By::ENGINE,
+        action: Action::KeyCreated,
+        target: key.id.to_string(),
+        change: Change::made(Face::from(&key)),
+    };
+    store.writer()?.run(|conn, _| {
+        store::key::insert(conn, &key)?;
+        store::audit::insert(conn, &line)
+    })?;
     Ok(Some(text))
 }
 

@@ -1,6 +1,6 @@
 //! The one place that reads the wall clock. Everything else takes `now` as an argument.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::DateTime;
@@ -44,6 +44,17 @@ impl Clock {
             micros.fetch_max(to.timestamp_micros(), Ordering::AcqRel);
         }
     }
+}
+
+/// A new ULID at `now`, behind all that this drew in the same millisecond before: what is listed by its id is listed in the order
+/// in which it was done.
+pub fn next_ulid(now: Timestamp) -> ulid::Ulid {
+    static LAST: Mutex<ulid::Ulid> = Mutex::new(ulid::Ulid::nil());
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let fresh = fresh_ulid(now);
+    let is_same_instant = fresh.timestamp_ms() == last.timestamp_ms();
+    *last = if is_same_instant { ulid::Ulid(last.0.saturating_add(1)) } else { fresh };
+    *last
 }
 
 /// A new ULID at `now`. The one place that draws ids: everything else derives them.

@@ -81,6 +81,8 @@ pub struct Config {
     pub member_idle: Duration,
     /// How long one attempt to deliver may take, the receiver's whole answer included.
     pub attempt_timeout: Duration,
+    /// How long lines of the audit log are kept; `None` = for ever.
+    pub audit_kept: Option<Duration>,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
 }
@@ -168,6 +170,7 @@ impl Config {
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
+            audit_kept: layered.parse(Setting::AuditDays, value::days)?,
             workers: layered.parse(Setting::Workers, value::workers)?,
         })
     }
@@ -196,6 +199,9 @@ impl Config {
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
+            Setting::AuditDays => {
+                self.audit_kept.map_or_else(|| "0 (for ever)".to_owned(), |kept| (kept.as_secs() / 86_400).to_string())
+            }
             Setting::Workers => self.workers.to_string(),
         }
     }

@@ -8,13 +8,14 @@ use tokio::sync::oneshot;
 
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::endpoint::{Endpoint, Keys};
 use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
 use crate::domain::loyalty_event::EventData;
 use crate::domain::text::Name;
 use crate::rules::transform::Transform;
-use crate::store;
+use crate::store::{self, StoreError};
 use crate::telemetry::ChainLabels;
 
 use super::endpoint::{Tell, Teller};
@@ -22,13 +23,23 @@ use super::engine::{Engine, EngineError, stored_chains};
 use super::snapshot::ChainSnapshot;
 use super::states::Disabler;
 
-/// What a change of an endpoint brings with it.
-#[derive(Default)]
+/// What a change of an endpoint is, and brings with it.
 pub(super) struct Beside {
+    /// Who changes it.
+    pub(super) by: By,
+    /// What they do to it.
+    pub(super) action: Action,
     /// What is told of it.
     pub(super) told: Vec<EventData>,
     /// Whether what was known of the receiver does not hold any more.
     pub(super) anew: bool,
+}
+
+impl Beside {
+    /// Nothing but the line of the audit log.
+    pub(super) const fn of(by: By, action: Action) -> Self {
+        Self { by, action, told: Vec::new(), anew: false }
+    }
 }
 
 impl Engine {
@@ -52,23 +63,33 @@ impl Engine {
     ///
     /// # Errors
     /// `Conflict` when the id is taken.
-    pub async fn create_chain(&self, chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub async fn create_chain(&self, chain: Chain, by: By) -> Result<Arc<ChainSnapshot>, EngineError> {
         let problems = self.unborn().get(&chain.id).cloned();
-        self.add_chain(match problems {
+        let new = match problems {
             Some(problems) => ChainSnapshot::without_rules(chain, Vec::new(), problems),
             None => ChainSnapshot::without_folder(chain),
-        })
-        .await
+        };
+        self.add_chain(new, by).await
     }
 
     /// Stores and runs a new chain.
-    pub(super) async fn add_chain(&self, new: ChainSnapshot) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub(super) async fn add_chain(
+        &self,
+        new: ChainSnapshot,
+        by: By,
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
         self.carry_out(async move |engine| {
             let row = new.chain.clone();
             if engine.chain(row.id.as_str()).is_some() {
                 return Err(EngineError::Conflict(format!("a chain called `{}` exists already", row.id)));
             }
-            engine.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
+            let change = Change::made(Face::from(&*row));
+            let line = engine.line(by, &row.id, Action::ChainCreated, &row.id, change);
+            let insert = move |conn: &mut _, _: &_| {
+                store::chain::insert(conn, &row)?;
+                store::audit::insert(conn, &line)
+            };
+            engine.0.journal.run(insert).await?;
             let running = engine.run_chain(new);
             engine.unborn().remove(&running.chain.id);
             Ok(running)
@@ -80,13 +101,24 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn rename_chain(&self, chain: &ChainId, name: Name) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub async fn rename_chain(
+        &self,
+        chain: &ChainId,
+        name: Name,
+        by: By,
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let mut changed = Chain::clone(&engine.snapshot(&chain)?.chain);
-            changed.name = name;
+            let known = engine.snapshot(&chain)?.chain.clone();
+            let changed = Chain { name, ..Chain::clone(&known) };
+            let change = Change::between(Face::from(&*known), Face::from(&changed));
+            let line = engine.line(by, &chain, Action::ChainUpdated, &chain, change);
             let row = changed.clone();
-            engine.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
+            let update = move |conn: &mut _, _: &_| {
+                store::chain::update(conn, &row)?;
+                store::audit::insert(conn, &line)
+            };
+            engine.0.journal.run(update).await?;
             engine.reconfigure(&chain, |snapshot| snapshot.chain = Arc::new(changed))
         })
         .await
@@ -96,12 +128,18 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown chain; `BadFilter`; `BadTransform`.
-    pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
+    pub async fn create_endpoint(&self, endpoint: Endpoint, by: By) -> Result<Arc<Endpoint>, EngineError> {
         self.carry_out(async move |engine| {
             engine.check_filter(&endpoint)?;
             check_transform(&endpoint)?;
+            let change = Change::made(Face::from(&endpoint));
+            let line = engine.line(by, &endpoint.chain, Action::EndpointCreated, endpoint.id, change);
             let row = endpoint.clone();
-            engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
+            let insert = move |conn: &mut _, vault: &_| {
+                store::endpoint::insert(conn, vault, &row)?;
+                store::audit::insert(conn, &line)
+            };
+            engine.0.journal.run(insert).await?;
             engine.put_endpoint(endpoint, false)
         })
         .await
@@ -117,11 +155,13 @@ impl Engine {
         chain: &ChainId,
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint) + Send + 'static,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let of = chain.clone();
         let change = self.carry_out(async move |engine| {
             let known = engine.endpoint(&of, id)?;
-            let changed = engine.replace_endpoint(&known, change, Beside::default()).await?;
+            let beside = Beside::of(by, Action::EndpointUpdated);
+            let changed = engine.replace_endpoint(&known, change, beside).await?;
             Ok((changed.settings.lane != known.settings.lane, changed))
         });
         let (lane_changed, changed) = change.await?;
@@ -142,13 +182,18 @@ impl Engine {
         chain: &ChainId,
         id: EndpointId,
         change: impl FnOnce(&mut Keys, Timestamp) -> Result<(), EngineError> + Send + 'static,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
             let known = engine.endpoint(&chain, id)?;
             let mut keys = known.keys.clone();
             change(&mut keys, engine.0.clock.now())?;
-            engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, Beside::default()).await
+            let action = match keys.newest().id == known.keys.newest().id {
+                true => Action::EndpointSecretEnded,
+                false => Action::EndpointSecretRotated,
+            };
+            engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, Beside::of(by, action)).await
         })
         .await
     }
@@ -158,9 +203,9 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+    pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId, by: By) -> Result<(), EngineError> {
         let of = chain.clone();
-        self.carry_out(async move |engine| engine.retire_endpoint(&of, id).await).await?;
+        self.carry_out(async move |engine| engine.retire_endpoint(&of, id, by).await).await?;
         if let Err(error) = self.discard_owed(chain, id).await {
             // It is deleted all the same.
             let error = &error as &dyn std::error::Error;
@@ -170,12 +215,15 @@ impl Engine {
     }
 
     /// Deletes an endpoint and stops its courier.
-    async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+    async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId, by: By) -> Result<(), EngineError> {
         let endpoint = self.endpoint(chain, id)?;
         let (of, now) = (chain.clone(), self.0.clock.now());
+        let line =
+            self.line(by, chain, Action::EndpointDeleted, id, Change::gone(Face::from(&*endpoint)));
         let delete = move |conn: &mut _, _: &_| {
             store::endpoint::delete(conn, &of, id, now)?;
-            store::recovery::stop(conn, &of, id, None, now)
+            store::recovery::stop(conn, &of, id, None, now)?;
+            store::audit::insert(conn, &line)
         };
         self.0.journal.run(delete).await?;
         self.reconfigure(chain, |snapshot| {
@@ -210,20 +258,45 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (of, now) = (chain.clone(), self.0.clock.now());
-        let endpoint = self.0.journal.run(move |conn, _| store::delivery::retry(conn, &of, id, now)).await?;
+    pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId, by: By) -> Result<(), EngineError> {
+        let endpoint = self.settle_by_hand(chain, id, (by, Action::DeliveryRetried)).await?;
         self.reorder(chain, endpoint.ok_or(EngineError::NotFound("delivery"))?).await
+    }
+
+    /// Has a delivery sent again, or not sent any more. Answers whose it is, when there was one to do that with.
+    async fn settle_by_hand(
+        &self,
+        chain: &ChainId,
+        id: DeliveryId,
+        (by, action): (By, Action),
+    ) -> Result<Option<EndpointId>, EngineError> {
+        let (of, now) = (chain.clone(), self.0.clock.now());
+        let mut line = self.line(by, chain, action, id, Change::default());
+        let settle = move |conn: &mut _, _: &_| {
+            let status = |conn: &mut _| {
+                let known = store::delivery::get(conn, &of, id)?;
+                Ok::<_, StoreError>(known.map(|delivery| delivery.status.as_str()))
+            };
+            let before = status(conn)?;
+            let endpoint = match action {
+                Action::DeliveryRetried => store::delivery::retry(conn, &of, id, now)?,
+                _ => store::delivery::discard(conn, &of, id, now)?,
+            };
+            if endpoint.is_some() {
+                line.change = Change::of("status", before, status(conn)?);
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(endpoint)
+        };
+        Ok(self.0.journal.run(settle).await?)
     }
 
     /// Settles a delivery that is owed or failed without sending it.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it was delivered or discarded before.
-    pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (of, now) = (chain.clone(), self.0.clock.now());
-        let change = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &of, id, now));
-        if let Some(endpoint) = change.await? {
+    pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId, by: By) -> Result<(), EngineError> {
+        if let Some(endpoint) = self.settle_by_hand(chain, id, (by, Action::DeliveryDiscarded)).await? {
             return self.reorder(chain, endpoint).await; // something may have waited for it
         }
         let of = chain.clone();
@@ -240,18 +313,34 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn create_key(&self, key: ApiKey) -> Result<(), EngineError> {
-        Ok(self.0.journal.run(move |conn, _| store::key::insert(conn, &key)).await?)
+    pub async fn create_key(&self, key: ApiKey, by: By) -> Result<(), EngineError> {
+        let change = Change::made(Face::from(&key));
+        let line = self.line(by, key.chain.as_ref(), Action::KeyCreated, key.id, change);
+        let insert = move |conn: &mut _, _: &_| {
+            store::key::insert(conn, &key)?;
+            store::audit::insert(conn, &line)
+        };
+        Ok(self.0.journal.run(insert).await?)
     }
 
     /// Revokes an API key.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn revoke_key(&self, id: KeyId) -> Result<(), EngineError> {
+    pub async fn revoke_key(&self, id: KeyId, by: By) -> Result<(), EngineError> {
         let now = self.0.clock.now();
-        let revoked = self.0.journal.run(move |conn, _| store::key::revoke(conn, id, now)).await?;
-        revoked.map(drop).ok_or(EngineError::NotFound("key"))
+        let mut line = self.line(by, None, Action::KeyRevoked, id, Change::default());
+        let revoke = move |conn: &mut _, _: &_| {
+            let revoked = store::key::revoke(conn, id, now)?;
+            if let Some(key) = revoked.as_ref().filter(|key| key.revoked_at == Some(now)) {
+                let before = ApiKey { revoked_at: None, ..key.clone() };
+                line.chain.clone_from(&key.chain);
+                line.change = Change::between(Face::from(&before), Face::from(key));
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(revoked)
+        };
+        self.0.journal.run(revoke).await?.map(drop).ok_or(EngineError::NotFound("key"))
     }
 
     pub(super) fn snapshot(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {
@@ -281,12 +370,15 @@ impl Engine {
             check_transform(&endpoint)?;
         }
         endpoint.keys.drop_expired(endpoint.updated_at);
+        let change = Change::between(Face::from(known), Face::from(&endpoint));
+        let line = self.line(beside.by, &endpoint.chain, beside.action, endpoint.id, change);
         let anew = beside.anew || endpoint.url != known.url;
         let told = Some(beside.told).filter(|told| !told.is_empty());
         let told = told.and_then(|told| self.tell(known, told));
         let (row, written) = (endpoint.clone(), told.clone());
         let replace = move |conn: &mut _, vault: &_| {
             store::endpoint::update(conn, vault, &row)?;
+            store::audit::insert(conn, &line)?;
             // Conditions come after deliveries in every transaction, so that no two wait for each other in a circle.
             written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))?;
             if anew { store::condition::begin_anew(conn, &row.chain, row.id) } else { Ok(()) }

@@ -89,6 +89,8 @@ pub struct EngineParts {
     pub residency: Residency,
     /// Threads for members.
     pub threads: usize,
+    /// How long lines of the audit log are kept; `None` = for ever.
+    pub audit_kept: Option<Duration>,
 }
 
 /// The engine.
@@ -127,6 +129,7 @@ pub(super) struct Inner {
     member_parts: Arc<MemberParts>,
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
+    pub(super) audit_kept: Option<Duration>,
     residency: Residency,
 }
 
@@ -164,6 +167,7 @@ impl Engine {
             member_parts: Arc::new(member_parts),
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
+            audit_kept: parts.audit_kept,
             residency: parts.residency,
         }))
     }

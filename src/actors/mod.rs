@@ -15,6 +15,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `audit` | makes the lines of the audit log, and deletes old ones |
 //! | `states` | enables, disables and pauses endpoints |
 //! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
@@ -25,6 +26,7 @@
 //! No actor holds anything that the store cannot rebuild. A panic closes an actor's mailbox for good; whoever finds it
 //! closed builds a new one from the store.
 
+mod audit;
 pub mod chain;
 pub mod churn;
 mod claims;

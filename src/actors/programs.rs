@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::domain::audit::By;
 use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::domain::publication::Origin;
 use crate::domain::roll_out::RollOut;
@@ -215,7 +216,7 @@ impl Engine {
             match self.chain_of(id, &sources) {
                 Ok(chain) => {
                     let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
-                    self.add_chain(new).await?;
+                    self.add_chain(new, By::FOLDER).await?;
                 }
                 Err(problems) => {
                     self.refuse_program(id, problems).await;
@@ -228,7 +229,8 @@ impl Engine {
         if known == Some(sources.hash()) {
             return self.forgive(id).await;
         }
-        let proposal = Proposal { sources, origin: Origin::Folder, by: None, note: None, replaces: None };
+        let proposal =
+            Proposal { sources, origin: Origin::Folder, by: By::FOLDER, note: None, replaces: None };
         match self.publish(id, proposal).await {
             Ok(Published::New(_)) => {}
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,

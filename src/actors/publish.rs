@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::audit::{Action, By, Change, Entry, Face};
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::Timestamp;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Ended, Ending, RollOut};
-use crate::domain::text::{Name, Note};
+use crate::domain::text::Note;
 pub use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder;
 use crate::rules::program::{Program, Sources};
@@ -35,8 +37,8 @@ pub struct Proposal {
     pub sources: Sources,
     /// Where they come from.
     pub origin: Origin,
-    /// The API key that asks for it.
-    pub by: Option<Name>,
+    /// Who asks for it.
+    pub by: By,
     /// Why, in words.
     pub note: Option<Note>,
     /// The version from which it was edited: when another one is in force by now, nothing is published.
@@ -44,13 +46,16 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Files that somebody sent, by name.
-    ///
-    /// # Errors
-    /// They cannot be a program, whatever is in them.
-    pub fn of_files(files: BTreeMap<String, String>) -> Result<Self, PublishError> {
-        let sources = folder::of_files(files).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))?;
-        Ok(Self { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+    /// Files that somebody wants in force.
+    pub const fn of(sources: Sources, by: By) -> Self {
+        Self { sources, origin: Origin::Api, by, note: None, replaces: None }
+    }
+
+    /// What a version is called that it becomes.
+    pub(super) fn published(&self, version: i64, at: Timestamp) -> Publication {
+        let Self { sources, origin, by, note, replaces: _ } = self;
+        let by = (*origin != Origin::Folder).then(|| by.name());
+        Publication { version, hash: sources.hash(), origin: *origin, by, note: note.clone(), at }
     }
 
     /// Refuses what was edited from another version than the one in force.
@@ -70,6 +75,14 @@ impl Proposal {
         };
         Err(Refused::new("version_conflict", problem).into())
     }
+}
+
+/// Files that somebody sent, by name.
+///
+/// # Errors
+/// They cannot be a program, whatever is in them.
+pub fn files(sent: BTreeMap<String, String>) -> Result<Sources, PublishError> {
+    folder::of_files(sent).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))
 }
 
 /// What became of a proposal.
@@ -107,20 +120,20 @@ impl Engine {
             }
             proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
-            let Proposal { origin, by, note, .. } = proposal.clone();
-            if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
-                let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
-                if self.settle_unchanged(id, asked).await? {
-                    return Ok(Published::Unchanged(in_force));
+            let publication = proposal.published(version, self.0.clock.now());
+            if let Some(same) = in_force.as_ref().filter(|in_force| in_force.hash == hash) {
+                let asked = Publication { version: same.version, ..publication };
+                if self.settle_unchanged(id, asked, proposal.by.clone()).await? {
+                    return Ok(Published::Unchanged(same.clone()));
                 }
                 continue; // another version came in between
             }
             let program = self.checked(&chain, &proposal.sources, version).await?;
-            if !matches!(origin, Origin::Promotion(_)) {
+            if !matches!(proposal.origin, Origin::Promotion(_)) {
                 self.refuse_beside_candidate(id, &program)?;
             }
-            let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
-            if self.put_version(id, publication.clone(), &proposal.sources, program).await? {
+            let publication = proposal.published(version, self.0.clock.now());
+            if self.put_version(id, (in_force, publication.clone()), &proposal, program).await? {
                 return Ok(Published::New(publication));
             }
         }
@@ -131,10 +144,10 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn check_program(&self, id: &ChainId, proposal: Proposal) -> Result<ChainReport, EngineError> {
+    pub async fn check_program(&self, id: &ChainId, sources: Sources) -> Result<ChainReport, EngineError> {
         let chain = self.snapshot(id)?.chain.clone();
         let _few_at_a_time = self.0.checking.acquire().await;
-        Ok(blocking(move || check_for(proposal.sources, &chain)).await)
+        Ok(blocking(move || check_for(sources, &chain)).await)
     }
 
     /// Publishes the files of an older version again.
@@ -145,20 +158,19 @@ impl Engine {
         &self,
         id: &ChainId,
         to: i64,
-        by: Option<Name>,
+        by: By,
         note: Option<Note>,
     ) -> Result<Published, PublishError> {
-        let proposal = Proposal { origin: Origin::Rollback(to), by, note, ..self.proposal_of(id, to).await? };
-        self.publish(id, proposal).await
+        let files = self.proposal_of(id, to, by).await?;
+        self.publish(id, Proposal { origin: Origin::Rollback(to), note, ..files }).await
     }
 
     /// The files of a stored version, to be published again.
     ///
     /// # Errors
     /// `NotFound` for a version that never was.
-    pub async fn proposal_of(&self, id: &ChainId, version: i64) -> Result<Proposal, EngineError> {
-        let sources = self.sources_of(id, version).await?;
-        Ok(Proposal { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+    pub async fn proposal_of(&self, id: &ChainId, version: i64, by: By) -> Result<Proposal, EngineError> {
+        Ok(Proposal::of(self.sources_of(id, version).await?, by))
     }
 
     /// Where a chain's program stands, by the store.
@@ -193,19 +205,28 @@ impl Engine {
     async fn put_version(
         &self,
         id: &ChainId,
-        publication: Publication,
-        sources: &Sources,
+        (before, publication): (Option<Publication>, Publication),
+        proposal: &Proposal,
         program: Program,
     ) -> Result<bool, EngineError> {
-        let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
+        let (id, files, version) = (id.clone(), proposal.sources.to_json(), publication.version);
+        let by = proposal.by.clone();
+        let after = Face::from(&publication);
+        let change = match &before {
+            Some(before) => Change::between(before.into(), after),
+            None => Change::made(after),
+        };
         self.carry_out(async move |engine| {
+            let promoted = engine.promoted(&id, &publication, by.clone());
+            let line = engine.line(by, &id, Action::ProgramPublished, version, change);
             let (of, settled) = (id.clone(), publication.clone());
             let ended = Arc::new(engine.ended_by(&id, &program).await?);
             let written = ended.clone();
             let insert = move |conn: &mut DbConn, _: &_| {
-                let is_settled = settle(conn, &of, &settled)?;
+                let is_settled = settle(conn, &of, &settled, promoted.as_ref())?;
                 if is_settled {
                     store::program::insert(conn, &of, &settled, &files)?;
+                    store::audit::insert(conn, &line)?;
                     written.write(conn, &of)?;
                 }
                 Ok(is_settled)
@@ -231,19 +252,20 @@ impl Engine {
     }
 
     /// The files are in force already: only what goes with it is written. Answers whether they still are.
-    async fn settle_unchanged(&self, id: &ChainId, asked: Publication) -> Result<bool, EngineError> {
+    async fn settle_unchanged(&self, id: &ChainId, asked: Publication, by: By) -> Result<bool, EngineError> {
         if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
             return Ok(true);
         }
         let id = id.clone();
         self.carry_out(async move |engine| {
             let (of, origin) = (id.clone(), asked.origin);
+            let promoted = engine.promoted(&id, &asked, by);
             let settle = move |conn: &mut DbConn, _: &_| {
                 let in_force = store::program::standing(conn, &of)?.in_force;
                 if in_force.is_none_or(|in_force| in_force.version != asked.version) {
                     return Ok(None);
                 }
-                settle(conn, &of, &asked).map(Some)
+                settle(conn, &of, &asked, promoted.as_ref()).map(Some)
             };
             match engine.0.journal.run(settle).await? {
                 None => return Ok(false),
@@ -257,9 +279,23 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The line about the candidate whose files these are, if they are one's.
+    fn promoted(&self, id: &ChainId, publication: &Publication, by: By) -> Option<Entry> {
+        let Origin::Promotion(candidate) = publication.origin else { return None };
+        let change = Change::to("version", publication.version);
+        Some(self.line(by, id, Action::CandidatePromoted, candidate, change))
+    }
+}
+
 /// Writes what goes with files that come to be in force, or are, by where they come from. Answers `false`, and writes
 /// nothing, when they are a candidate's that is not tried any more.
-fn settle(conn: &mut DbConn, id: &ChainId, publication: &Publication) -> Result<bool, StoreError> {
+fn settle(
+    conn: &mut DbConn,
+    id: &ChainId,
+    publication: &Publication,
+    promoted: Option<&Entry>,
+) -> Result<bool, StoreError> {
     match publication.origin {
         Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(|()| true),
         Origin::Promotion(candidate) => {
@@ -270,6 +306,7 @@ fn settle(conn: &mut DbConn, id: &ChainId, publication: &Publication) -> Result<
                 let ended = RollOut { ended: Some(ended), ..running.clone() };
                 if store::roll_out::update(conn, id, &running, &ended)? {
                     store::suspension::remove_all(conn, id, candidate)?;
+                    promoted.map_or(Ok(()), |line| store::audit::insert(conn, line))?;
                     return Ok(true);
                 }
             }

@@ -54,6 +54,10 @@ impl Engine {
     }
 
     async fn tidy(&self) {
+        if let Err(error) = self.forget_audit().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "old lines of the audit log could not be deleted");
+        }
         for snapshot in self.chains() {
             let chain = &snapshot.chain.id;
             if let Err(error) = self.discard_orphans(chain).await {

@@ -1,10 +1,12 @@
 //! `punchcard key`: API keys.
 
-use crate::clock::{Clock, fresh_ulid};
+use crate::clock::{Clock, fresh_ulid, next_ulid};
 use crate::config::flags::StoreFlags;
+use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::{self, Author, By, Change, Entry, Face};
 use crate::domain::chain::ChainId;
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{AuditId, KeyId};
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::store::{self, DbConn, Store, StoreError, key};
@@ -96,7 +98,11 @@ fn create(store: &Store, create: &Create) -> Result<(), Failure> {
     if let Some(chain) = &key.chain {
         require_chain(store, chain)?;
     }
-    write(store, |conn| key::insert(conn, &key))?;
+    let line = line(audit::Action::KeyCreated, &key, Change::made(Face::from(&key)), created_at);
+    write(store, |conn| {
+        key::insert(conn, &key)?;
+        store::audit::insert(conn, &line)
+    })?;
     let reach = key.chain.as_ref().map_or_else(|| "all chains".to_owned(), |chain| format!("chain {chain}"));
     out::error(format_args!("{}: {} key for {reach}. It is shown only now:", key.id, key.role));
     // The key alone on stdout, so that `KEY=$(punchcard key create …)` works.
@@ -115,7 +121,7 @@ fn list(store: &Store) -> Result<(), Failure> {
         "ID", "ROLE", "CHAIN", "CREATED", "REVOKED"
     ));
     for key in keys {
-        let at = |at: crate::domain::Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let at = |at: Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         out::line(format_args!(
             "{:<30}  {:<7}  {:<16}  {:<20}  {:<20}  {}",
             key.id.to_string(),
@@ -131,12 +137,34 @@ fn list(store: &Store) -> Result<(), Failure> {
 
 fn revoke(store: &Store, id: KeyId) -> Result<(), Failure> {
     let now = Clock::System.now();
-    match write(store, |conn| key::revoke(conn, id, now))? {
+    let revoke = |conn: &mut DbConn| {
+        let revoked = key::revoke(conn, id, now)?;
+        if let Some(key) = revoked.as_ref().filter(|key| key.revoked_at == Some(now)) {
+            let before = ApiKey { revoked_at: None, ..key.clone() };
+            let change = Change::between(Face::from(&before), Face::from(key));
+            store::audit::insert(conn, &line(audit::Action::KeyRevoked, key, change, now))?;
+        }
+        Ok(revoked)
+    };
+    match write(store, revoke)? {
         Some(_) => {
             out::line(format_args!("{id} is revoked"));
             Ok(())
         }
         None => Err(Failure::Failed(format!("there is no key {id}; `punchcard key list` shows them"))),
+    }
+}
+
+/// The line of the audit log about what somebody does here.
+fn line(action: audit::Action, key: &ApiKey, change: Change, now: Timestamp) -> Entry {
+    let user = Name::parse(&format!("uid {}", rustix::process::getuid().as_raw())).ok();
+    Entry {
+        id: AuditId::new(next_ulid(now)),
+        chain: key.chain.clone(),
+        by: By::here(Author::CommandLine(user)),
+        action,
+        target: key.id.to_string(),
+        change,
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Setting {
     MemberIdleS,
     /// How long one attempt may take.
     AttemptTimeoutS,
+    /// How long the audit log is kept.
+    AuditDays,
     /// Threads.
     Workers,
 }
@@ -87,6 +89,7 @@ impl Setting {
         Self::MaxInFlight,
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
+        Self::AuditDays,
         Self::Workers,
     ];
 
@@ -271,6 +274,15 @@ impl Setting {
                 shape: Shape::Value("SECONDS"),
                 scope: Scope::Engine,
                 help: "How long one attempt to deliver may take, the receiver's whole answer included",
+            },
+            Self::AuditDays => Row {
+                name: "audit_days",
+                flag: "audit-days",
+                environment: "PUNCHCARD_AUDIT_DAYS",
+                default: "400",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How many days lines of the audit log are kept; 0 = for ever",
             },
             Self::Workers => Row {
                 name: "workers",

@@ -81,6 +81,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     count(text).map(|n| Duration::from_secs(n.get() as u64))
 }
 
+/// 0 = for ever.
+pub(super) fn days(text: &str) -> Result<Option<Duration>, String> {
+    /// A hundred years.
+    const MOST: u64 = 36_500;
+    let days = text.parse::<u64>().ok().filter(|days| *days <= MOST);
+    let days = days.ok_or_else(|| format!("must be a whole number of days up to {MOST}; 0 = for ever"))?;
+    Ok((days > 0).then(|| Duration::from_secs(days * 86_400)))
+}
+
 /// Nobody who waits for an attempt, such as the test clock, waits longer than two minutes.
 pub(super) fn attempt_timeout(text: &str) -> Result<Duration, String> {
     let whole = text.parse().ok().filter(|s| (1..=120).contains(s));

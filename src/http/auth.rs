@@ -1,18 +1,22 @@
 //! Who calls, and what they may do.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::State;
 use super::problem::Problem;
+use super::request_id::RequestId;
+use super::{State, client};
 use crate::domain::api_key::KeyHash;
+use crate::domain::audit::{Author, By, Origin};
 use crate::domain::chain::ChainId;
+use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
 use crate::read::Reader;
@@ -28,11 +32,22 @@ pub(super) struct Caller {
     role: Role,
     /// The one chain the key is for; `None` = all.
     chain: Option<ChainId>,
+    /// The key's id; `None` = the key of the configuration.
+    key: Option<KeyId>,
     /// What people call the key.
     name: Arc<Name>,
+    /// From where they call.
+    address: Option<IpAddr>,
+    /// The id of the request.
+    request: Option<RequestId>,
 }
 
 impl Caller {
+    /// Whoever has such a key, from anywhere.
+    const fn with(role: Role, chain: Option<ChainId>, key: Option<KeyId>, name: Arc<Name>) -> Self {
+        Self { role, chain, key, name, address: None, request: None }
+    }
+
     /// Refuses a caller who may not do that in this chain. To a key of another chain the chain does not exist.
     pub(super) fn require(&self, right: Right, chain: &str) -> Result<(), Problem> {
         if self.chain.as_ref().is_some_and(|own| own.as_str() != chain) {
@@ -60,9 +75,14 @@ impl Caller {
         self.chain.as_ref()
     }
 
-    /// What people call the key: its name, else its id.
-    pub(super) fn name(&self) -> &Name {
-        &self.name
+    /// Who changes what this request changes, and from where.
+    pub(super) fn by(&self) -> By {
+        let author = match self.key {
+            Some(id) => Author::Key { id, name: Name::clone(&self.name), role: self.role },
+            None => Author::Configuration,
+        };
+        let request = self.request.as_ref().and_then(|id| id.to_string().parse().ok());
+        By { author, origin: Origin { address: self.address, request } }
     }
 }
 
@@ -73,9 +93,11 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let hash = bearer(request).map(KeyHash::of);
         let state = State::of(request);
+        let (address, id) = (client::address(request), request.extensions().get::<RequestId>().cloned());
         async move {
             let state = state?;
-            state.keys.caller(&state.reader, hash?).await
+            let known = state.keys.caller(&state.reader, hash?).await?;
+            Ok(Self { address, request: id, ..known })
         }
         .boxed_local()
     }
@@ -126,7 +148,7 @@ impl Keys {
 
     async fn caller(&self, reader: &Reader, hash: KeyHash) -> Result<Caller, Problem> {
         if self.configured.is_some_and(|configured| configured.matches(&hash)) {
-            return Ok(Caller { role: Role::Admin, chain: None, name: self.name_of_configured.clone() });
+            return Ok(Caller::with(Role::Admin, None, None, self.name_of_configured.clone()));
         }
         if let Some(known) = self.remembered(&hash, Instant::now()) {
             return known.ok_or(Problem::BadKey);
@@ -136,7 +158,7 @@ impl Keys {
         let found = reader.live_key(hash).await?;
         let caller = found.map(|key| {
             let name = key.name.unwrap_or_else(|| name(&key.id.to_string()));
-            Caller { role: key.role, chain: key.chain, name: name.into() }
+            Caller::with(key.role, key.chain, Some(key.id), name.into())
         });
         self.remember(hash, Known { caller: caller.clone(), until });
         caller.ok_or(Problem::BadKey)
@@ -167,7 +189,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
-        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name: name("till 3").into() }
+        Caller::with(role, chain.map(|id| id.parse().unwrap()), None, name("till 3").into())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage as _, ResponseError, web};
 use tracing::Instrument;
 
 use super::Door;
@@ -19,6 +19,7 @@ pub(super) async fn every_request(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let now_ms = u64::try_from(door.clock().now().timestamp_millis()).unwrap_or_default();
     let id = RequestId::of(request.headers(), now_ms);
+    request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = %id, method = %request.method(), path = request.path());
     let mut answer = match acceptable(request.headers()) {
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),

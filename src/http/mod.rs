@@ -8,6 +8,7 @@ pub mod problem;
 mod admin;
 mod auth;
 mod body;
+mod client;
 mod clock;
 mod door;
 mod edge;

@@ -7,7 +7,7 @@ use super::admin::commands::about_member;
 use super::admin::coupons::about_coupon;
 use super::admin::redemptions::one_step;
 use super::admin::{
-    candidate, chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints,
+    audit, candidate, chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints,
     event_types, export, keys, loyalty_events, members, program, redemptions, referrals, source_events,
 };
 use super::ingest::{batch, single};
@@ -113,6 +113,9 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/v1/clock").get(clock::show).post(clock::advance).add(service);
     at("/v1/keys").get(keys::list).post(keys::create).add(service);
     at("/v1/keys/{id}").delete(keys::revoke).add(service);
+    at("/v1/audit").get(audit::list).add(service);
+    at("/v1/audit/export").get(audit::export).add(service);
+    at("/v1/audit/{id}").get(audit::get).add(service);
     at("/v1/event_types").get(event_types::list).add(service);
     at("/v1/chains").get(chains::list).post(chains::create).add(service);
     of_chain("").get(chains::get).patch(chains::patch).add(service);

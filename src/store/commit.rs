@@ -1,6 +1,7 @@
 //! The hot path: groups of commits and attempts, each group in one transaction.
 
 use super::attempt::AttemptChange;
+use super::audit::AuditRow;
 use super::campaign::BudgetChange;
 use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
@@ -17,6 +18,7 @@ use super::referral::{CodeRow, ReferralEventRow, ReferralRow, RewardRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
+use crate::domain::audit::Entry;
 use crate::domain::commit::{Commit, Wake};
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::receipt::SourceStatus;
@@ -46,6 +48,8 @@ pub(super) enum Rows {
 /// The rows of a commit.
 pub(super) struct CommitRows {
     pub(super) source: Option<SourceRow>,
+    /// Who did it, when people did.
+    pub(super) audit: Option<Box<AuditRow>>,
     pub(super) member: Option<MemberChange>,
     /// Of a merge: the other one.
     pub(super) others: Vec<MemberChange>,
@@ -115,6 +119,7 @@ impl CommitRows {
         let wake = if is_usual { commit.wake } else { Wake::Moved };
         Self {
             source: commit.source.as_ref().map(|source| SourceRow::after(chain, source)),
+            audit: Entry::of(commit).map(|line| Box::new(AuditRow::of(&line))),
             member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, wake)),
             others: others.collect(),
             identities: identities.collect(),

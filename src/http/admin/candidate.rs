@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::program::{MAX_BYTES, WHAT, answer};
 use super::{Nothing, created, found};
-use crate::actors::publish::Proposal;
+use crate::actors::publish::{self, Proposal};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::role::Right;
 use crate::domain::roll_out::{Audience, Locations, Share};
@@ -94,11 +94,11 @@ pub(in crate::http) async fn begin(
     let audience = audience(share, locations)?;
     let id = &chain.chain.id;
     let proposal = match (files, version) {
-        (Some(files), None) => Proposal::of_files(files)?,
-        (None, Some(version)) => state.engine.proposal_of(id, version).await?,
+        (Some(files), None) => Proposal::of(publish::files(files)?, caller.by()),
+        (None, Some(version)) => state.engine.proposal_of(id, version, caller.by()).await?,
         _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
     };
-    let proposal = Proposal { by: Some(caller.name().clone()), note, replaces, ..proposal };
+    let proposal = Proposal { note, replaces, ..proposal };
     let version = state.engine.begin_roll_out(id, proposal, audience).await?.version;
     let view = view(&state, &chain, Some(version)).await?.ok_or(Problem::NotFound(WHAT))?;
     Ok(created(format!("/v1/chains/{id}/program/candidate?version={version}"), &view))
@@ -113,7 +113,7 @@ pub(in crate::http) async fn change(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Change { share, locations } = body.json().await?;
-    let (audience, by) = (audience(share, locations)?, Some(caller.name().clone()));
+    let (audience, by) = (audience(share, locations)?, caller.by());
     let version = state.engine.change_roll_out(&chain.chain.id, audience, by).await?.version;
     found(view(&state, &chain, Some(version)).await?, WHAT)
 }
@@ -127,7 +127,7 @@ pub(in crate::http) async fn promote(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Promote { note, replaces } = body.optional_json().await?;
-    let (id, by) = (&chain.chain.id, Some(caller.name().clone()));
+    let (id, by) = (&chain.chain.id, caller.by());
     let published = state.engine.promote(id, by, note, replaces).await?;
     answer(&state, &path, published)
 }
@@ -141,8 +141,7 @@ pub(in crate::http) async fn give_up(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Nothing {} = body.optional_json().await?;
-    let by = Some(caller.name().clone());
-    let version = state.engine.drop_candidate(&chain.chain.id, by).await?.version;
+    let version = state.engine.drop_candidate(&chain.chain.id, caller.by()).await?.version;
     found(view(&state, &chain, Some(version)).await?, WHAT)
 }
 

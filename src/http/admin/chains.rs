@@ -42,7 +42,7 @@ pub(in crate::http) async fn create(
     let timezone: Tz = timezone.parse().map_err(unknown_zone)?;
     let currency = currency.parse().map_err(|error| Problem::field("currency", error))?;
     let chain = Chain { id, name, timezone, currency, created_at: state.engine.clock().now() };
-    let made = state.engine.create_chain(chain).await?;
+    let made = state.engine.create_chain(chain, caller.by()).await?;
     Ok(created(format!("/v1/chains/{}", made.chain.id), &ChainView::from(&*made.chain)))
 }
 
@@ -80,6 +80,6 @@ pub(in crate::http) async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let ChainPatch { name } = body.json().await?;
-    let changed = state.engine.rename_chain(&chain.chain.id, name).await?;
+    let changed = state.engine.rename_chain(&chain.chain.id, name, caller.by()).await?;
     Ok(HttpResponse::Ok().json(ChainView::from(&*changed.chain)))
 }

@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 use super::members;
 use crate::actors::engine::{Answer, AnswerWhen};
 use crate::clock::fresh_ulid;
+use crate::domain::audit::By;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent, SourceType};
-use crate::domain::text::{Key, Name};
+use crate::domain::text::Key;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::ingest::single::{KEY_HEADER, key_of_header};
@@ -93,7 +94,7 @@ impl Addressee {
         request: &HttpRequest,
         data: &RawValue,
     ) -> Result<Answer, Problem> {
-        let by = caller.name();
+        let by = caller.by();
         let order = Order { chain: &self.chain, by, key: key(state, request)?, kind: kind.into(), data };
         // It is known by how it was asked for: by the time that it is asked for again the name may mean another member.
         let asked = order.about(Some(&self.name));
@@ -129,7 +130,7 @@ pub(super) async fn send(
     request: &HttpRequest,
     data: &RawValue,
 ) -> Result<Answer, Problem> {
-    let by = caller.name();
+    let by = caller.by();
     let order = Order { chain, by, key: key(state, request)?, kind: kind.into(), data };
     let body = order.about(None);
     order.send(state, &body, &body).await
@@ -138,8 +139,8 @@ pub(super) async fn send(
 /// What is asked for.
 struct Order<'a> {
     chain: &'a ChainId,
-    /// Whose key it is.
-    by: &'a Name,
+    /// Who asks.
+    by: By,
     key: Key,
     kind: SourceType,
     data: &'a RawValue,

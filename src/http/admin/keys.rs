@@ -52,7 +52,7 @@ pub(in crate::http) async fn create(
     let id = KeyId::new(fresh_ulid(now));
     let key = ApiKey { id, hash: text.hash(), role, chain, name, created_at: now, revoked_at: None };
     let view = KeyView::of(key.clone());
-    state.engine.create_key(key).await?;
+    state.engine.create_key(key, caller.by()).await?;
     state.keys.forget();
     Ok(created(format!("/v1/keys/{}", view.id), &NewKeyView { view, key: text.reveal() }))
 }
@@ -93,7 +93,7 @@ pub(in crate::http) async fn revoke(
     if caller.chain().is_some() && key.chain.as_ref() != caller.chain() {
         return Err(Problem::NotFound(WHAT));
     }
-    state.engine.revoke_key(key.id).await?;
+    state.engine.revoke_key(key.id, caller.by()).await?;
     state.keys.forget();
     Ok(HttpResponse::NoContent().finish())
 }

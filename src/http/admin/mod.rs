@@ -3,6 +3,7 @@
 //! What concerns a member is a command and knows its `Idempotency-Key`; so do coupon books and their codes. Elsewhere the
 //! key has no effect yet: repeating a create makes a second thing.
 
+pub(super) mod audit;
 pub(super) mod candidate;
 pub(super) mod chains;
 pub(super) mod churn;

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::{created, found};
-use crate::actors::publish::{ChainReport, Proposal, Published};
+use crate::actors::publish::{self, ChainReport, Proposal, Published};
 use crate::domain::Timestamp;
 use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
@@ -195,7 +195,7 @@ pub(in crate::http) async fn check(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Files { files } = body.long_json(MAX_BYTES).await?;
-    let report = state.engine.check_program(&chain.chain.id, Proposal::of_files(files)?).await?;
+    let report = state.engine.check_program(&chain.chain.id, publish::files(files)?).await?;
     Ok(HttpResponse::Ok().json(CheckView { good: report.is_good(), report }))
 }
 
@@ -211,7 +211,7 @@ pub(in crate::http) async fn backtest(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let TryOut { files, version, since, until } = body.long_json(MAX_BYTES).await?;
     let candidate = match (files, version) {
-        (Some(files), None) => Candidate::Files(Proposal::of_files(files)?.sources),
+        (Some(files), None) => Candidate::Files(publish::files(files)?),
         (None, Some(version)) => Candidate::Version(version),
         _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
     };
@@ -243,8 +243,7 @@ pub(in crate::http) async fn publish(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Publish { files, note, replaces } = body.long_json(MAX_BYTES).await?;
-    let by = Some(caller.name().clone());
-    let proposal = Proposal { by, note, replaces, ..Proposal::of_files(files)? };
+    let proposal = Proposal { note, replaces, ..Proposal::of(publish::files(files)?, caller.by()) };
     let published = state.engine.publish(&chain.chain.id, proposal).await?;
     answer(&state, &path, published)
 }
@@ -258,8 +257,7 @@ pub(in crate::http) async fn roll_back(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let RollBack { version, note } = body.json().await?;
-    let by = Some(caller.name().clone());
-    let published = state.engine.roll_back(&chain.chain.id, version, by, note).await?;
+    let published = state.engine.roll_back(&chain.chain.id, version, caller.by(), note).await?;
     answer(&state, &path, published)
 }
 
@@ -272,7 +270,7 @@ pub(in crate::http) async fn resume_rule(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Resume { rule } = body.json().await?;
-    let resumed = state.engine.resume_rule(&chain.chain.id, rule, caller.name().clone()).await?;
+    let resumed = state.engine.resume_rule(&chain.chain.id, rule, caller.by()).await?;
     Ok(HttpResponse::Ok().json(SuspensionView::of(&resumed)))
 }
 

@@ -47,7 +47,7 @@ pub(in crate::http) async fn create(
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let endpoint = config::new(&state, chain.chain.id.clone(), body.json().await?)?;
     config::check_name(&state, &endpoint.url).await?;
-    let made = state.engine.create_endpoint(endpoint).await?;
+    let made = state.engine.create_endpoint(endpoint, caller.by()).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
     let secret = made.keys.newest().secret.reveal();
     Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret }))
@@ -94,7 +94,8 @@ pub(in crate::http) async fn patch(
         config::check_name(&state, url).await?;
     }
     let change = move |endpoint: &mut Endpoint| wanted.apply(endpoint);
-    show(&state, &*state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?).await
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    show(&state, &*state.engine.update_endpoint(chain, id, change, caller.by()).await?).await
 }
 
 /// The endpoint that a path names, for somebody who may change it.
@@ -123,6 +124,6 @@ pub(in crate::http) async fn delete(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    state.engine.delete_endpoint(&endpoint.chain, endpoint.id).await?;
+    state.engine.delete_endpoint(&endpoint.chain, endpoint.id, caller.by()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -63,8 +63,7 @@ pub(in crate::http) async fn begin(
         let counts = state.engine.foresee_recovery(chain, id, which, period).await?;
         return Ok(HttpResponse::Ok().json(Foreseen::new(id, which, period, counts)));
     }
-    let by = caller.name().clone();
-    let begun = state.engine.begin_recovery(chain, id, (which, period), by).await?;
+    let begun = state.engine.begin_recovery(chain, id, (which, period), caller.by()).await?;
     Ok(HttpResponse::Ok().json(RecoveryView::from(begun)))
 }
 
@@ -102,7 +101,7 @@ pub(in crate::http) async fn stop(
 ) -> Result<HttpResponse, Problem> {
     let (endpoint, recovery) = named(&state, &caller, &path)?;
     let Nothing {} = body.optional_json().await?;
-    let stopped = state.engine.stop_recovery(&endpoint.chain, endpoint.id, recovery).await?;
+    let stopped = state.engine.stop_recovery(&endpoint.chain, endpoint.id, recovery, caller.by()).await?;
     Ok(HttpResponse::Ok().json(RecoveryView::from(stopped)))
 }
 

@@ -47,7 +47,7 @@ pub(in crate::http) async fn rotate_secret(
     let rotate = move |keys: &mut Keys, now| {
         keys.rotate(secret, seed, now, overlap).map_err(|refused| EngineError::Conflict(refused.to_string()))
     };
-    let changed = state.engine.change_keys(&endpoint.chain, endpoint.id, rotate).await?;
+    let changed = state.engine.change_keys(&endpoint.chain, endpoint.id, rotate, caller.by()).await?;
     let keys = KeyView::all(&changed.keys, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(RotatedView { secret: shown.reveal(), keys }))
 }
@@ -68,6 +68,6 @@ pub(in crate::http) async fn end_key(
             CannotEnd::Unknown => EngineError::NotFound(WHAT),
         })
     };
-    state.engine.change_keys(&endpoint.chain, endpoint.id, end).await?;
+    state.engine.change_keys(&endpoint.chain, endpoint.id, end, caller.by()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

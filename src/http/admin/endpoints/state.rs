@@ -35,7 +35,7 @@ pub(in crate::http) async fn enable(
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
     let Nothing {} = body.optional_json().await?;
-    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id).await?).await
+    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id, caller.by()).await?).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
@@ -49,7 +49,8 @@ pub(in crate::http) async fn disable(
     let Disable { reason } = body.optional_json().await?;
     let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
     let reason = reason.unwrap_or(by_hand);
-    show(&state, &*state.engine.disable_endpoint(&endpoint.chain, endpoint.id, reason).await?).await
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    show(&state, &*state.engine.disable_endpoint(chain, id, reason, caller.by()).await?).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/pause`: deliveries wait until then, or until it is enabled.
@@ -64,5 +65,6 @@ pub(in crate::http) async fn pause(
     if until.is_some_and(|until| until <= state.engine.clock().now()) {
         return Err(Problem::field("until", "must be in the future"));
     }
-    show(&state, &*state.engine.pause_endpoint(&endpoint.chain, endpoint.id, until).await?).await
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    show(&state, &*state.engine.pause_endpoint(chain, id, until, caller.by()).await?).await
 }
