@@ -13,7 +13,7 @@ use crate::actors::endpoints::{Endpoints, EndpointsParts};
 use crate::actors::engine::{Engine, EngineError, EngineParts};
 use crate::actors::journal::{Journal, Nudges};
 use crate::actors::outbound::{Reach, Trust, TrustError};
-use crate::clock::{Clock, fresh_ulid, next_ulid};
+use crate::clock::{Clock, fresh_ulid};
 use crate::config::Config;
 use crate::config::master_key::{self, MasterKeyError};
 use crate::domain::address::AddressPolicy;
@@ -243,7 +243,7 @@ fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Opti
         revoked_at: None,
     };
     let line = Entry {
-        id: AuditId::new(next_ulid(now)),
+        id: AuditId::new(fresh_ulid(now)),
         chain: None,
         by: By::ENGINE,
         action: Action::KeyCreated,

@@ -199,9 +199,9 @@ impl Config {
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
-            Setting::AuditDays => {
-                self.audit_kept.map_or_else(|| "0 (for ever)".to_owned(), |kept| (kept.as_secs() / 86_400).to_string())
-            }
+            Setting::AuditDays => self
+                .audit_kept
+                .map_or_else(|| "0 (for ever)".to_owned(), |kept| (kept.as_secs() / 86_400).to_string()),
             Setting::Workers => self.workers.to_string(),
         }
     }

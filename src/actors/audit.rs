@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::next_ulid;
 use crate::domain::audit::{Action, By, Change, Entry};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::AuditId;
@@ -26,7 +25,7 @@ impl Engine {
         target: impl fmt::Display,
         change: Change,
     ) -> Entry {
-        let id = AuditId::new(next_ulid(self.0.clock.now()));
+        let id = AuditId::new(self.0.line_ids.next(self.0.clock.now()));
         Entry { id, chain: chain.into().cloned(), by, action, target: target.to_string(), change }
     }
 

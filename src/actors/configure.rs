@@ -218,8 +218,7 @@ impl Engine {
     async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId, by: By) -> Result<(), EngineError> {
         let endpoint = self.endpoint(chain, id)?;
         let (of, now) = (chain.clone(), self.0.clock.now());
-        let line =
-            self.line(by, chain, Action::EndpointDeleted, id, Change::gone(Face::from(&*endpoint)));
+        let line = self.line(by, chain, Action::EndpointDeleted, id, Change::gone(Face::from(&*endpoint)));
         let delete = move |conn: &mut _, _: &_| {
             store::endpoint::delete(conn, &of, id, now)?;
             store::recovery::stop(conn, &of, id, None, now)?;

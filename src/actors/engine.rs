@@ -10,7 +10,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clock::{Clock, fresh_ulid};
+use crate::clock::{Clock, Ordered, fresh_ulid};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::churn::Learned;
 use crate::domain::command::Command;
@@ -130,6 +130,7 @@ pub(super) struct Inner {
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
     pub(super) audit_kept: Option<Duration>,
+    pub(super) line_ids: Ordered,
     residency: Residency,
 }
 
@@ -168,6 +169,7 @@ impl Engine {
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
             audit_kept: parts.audit_kept,
+            line_ids: Ordered::default(),
             residency: parts.residency,
         }))
     }

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
 use crate::domain::audit::{Action, By, Change, Entry, Face};
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::Timestamp;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Ended, Ending, RollOut};

@@ -88,12 +88,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when the program has no such rule, `Refused` when it is not suspended.
-    pub async fn resume_rule(
-        &self,
-        chain: &ChainId,
-        rule: Name,
-        by: By,
-    ) -> Result<Suspension, EngineError> {
+    pub async fn resume_rule(&self, chain: &ChainId, rule: Name, by: By) -> Result<Suspension, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
             let snapshot = engine.snapshot(&chain)?;

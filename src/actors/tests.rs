@@ -15,8 +15,9 @@ use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
 use super::member::{Apply, Busy, Panic};
 use super::outbound::Reach;
+use super::publish::{Proposal, files as files_of};
 use crate::clock::{Clock, fresh_ulid};
-use crate::domain::audit::By;
+use crate::domain::audit::{By, Filter};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
@@ -25,7 +26,7 @@ use crate::domain::ids::{EndpointId, MemberId, SourceId};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
-use crate::domain::text::Note;
+use crate::domain::text::{Name, Note};
 use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
 use crate::store::{self, Store, sabotage};
@@ -307,8 +308,12 @@ async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() 
     let id = endpoint.id;
     assert!(Box::pin(engine.create_endpoint(endpoint, By::ENGINE)).as_mut().now_or_never().is_none());
     until("it is made", async || known().iter().any(|e| e.id == id)).await;
-    let change =
-        engine.update_endpoint(&bench.chain, id, |e| e.url = "https://new.example/".parse().unwrap(), By::ENGINE);
+    let change = engine.update_endpoint(
+        &bench.chain,
+        id,
+        |e| e.url = "https://new.example/".parse().unwrap(),
+        By::ENGINE,
+    );
     assert!(Box::pin(change).as_mut().now_or_never().is_none());
     until("it is changed", async || known()[0].url.as_str() == "https://new.example/").await;
     assert!(Box::pin(engine.delete_endpoint(&bench.chain, id, By::ENGINE)).as_mut().now_or_never().is_none());
@@ -327,6 +332,47 @@ async fn an_endpoint_that_the_store_does_not_delete_stays() {
     sabotage::relent(&bench.store);
     engine.delete_endpoint(&bench.chain, made.id, By::ENGINE).await.unwrap();
     assert!(engine.chain("harvest").unwrap().endpoints.is_empty());
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_change_and_its_line_of_the_audit_log_stand_or_fall_together() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let lines = async || {
+        let look = |conn: &mut _| store::audit::look(conn, &Filter::default(), 100, None);
+        bench.store.read(look).await.unwrap()
+    };
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain), By::ENGINE).await.unwrap();
+    let before = lines().await;
+    let actions: Vec<_> = before.iter().map(|line| line.action.as_str()).collect();
+    assert_eq!(actions, ["endpoint.created", "program.published", "chain.created"]);
+    // Without the change there is no line,
+    sabotage::refuse_endpoint_changes(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id, By::ENGINE).await.unwrap_err();
+    engine.enable_endpoint(&bench.chain, made.id, By::ENGINE).await.unwrap_err();
+    sabotage::relent(&bench.store);
+    assert_eq!(lines().await, before);
+    // and without the line there is no change.
+    sabotage::refuse_audit_lines(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id, By::ENGINE).await.unwrap_err();
+    engine.rename_chain(&bench.chain, Name::parse("Other").unwrap(), By::ENGINE).await.unwrap_err();
+    let manifest = "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n";
+    let files = [("program.toml".to_owned(), manifest.to_owned())].into();
+    let (changed, of) = (Proposal::of(files_of(files).unwrap(), By::ENGINE), &bench.chain);
+    engine.publish(of, changed.clone()).await.unwrap_err();
+    sabotage::relent(&bench.store);
+    let (chain, id) = (bench.chain.clone(), made.id);
+    let vault = bench.store.vault().clone();
+    let stored = bench.store.read(move |conn| {
+        let name = store::chain::get(conn, &chain)?.map(|chain| chain.name);
+        let newest = store::program::latest(conn, &chain)?.map(|stored| stored.publication.version);
+        Ok((store::endpoint::get(conn, &vault, &chain, id)?.is_some(), name, newest))
+    });
+    assert_eq!(stored.await.unwrap(), (true, Name::parse("Harvest Kitchen").ok(), Some(1)));
+    assert_eq!(lines().await, before);
+    engine.publish(of, changed).await.unwrap();
+    assert_eq!(lines().await.len(), before.len() + 1);
     bench.engine.release();
 }
 

@@ -1,6 +1,6 @@
 //! `punchcard key`: API keys.
 
-use crate::clock::{Clock, fresh_ulid, next_ulid};
+use crate::clock::{Clock, fresh_ulid};
 use crate::config::flags::StoreFlags;
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -159,7 +159,7 @@ fn revoke(store: &Store, id: KeyId) -> Result<(), Failure> {
 fn line(action: audit::Action, key: &ApiKey, change: Change, now: Timestamp) -> Entry {
     let user = Name::parse(&format!("uid {}", rustix::process::getuid().as_raw())).ok();
     Entry {
-        id: AuditId::new(next_ulid(now)),
+        id: AuditId::new(fresh_ulid(now)),
         chain: key.chain.clone(),
         by: By::here(Author::CommandLine(user)),
         action,

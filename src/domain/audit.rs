@@ -80,9 +80,8 @@ impl Author {
 
     /// What people call them.
     pub fn name(&self) -> Name {
-        let word = |word: &str| {
-            Name::parse(word).unwrap_or_else(|_| unreachable!("a short word makes a name"))
-        };
+        let word =
+            |word: &str| Name::parse(word).unwrap_or_else(|_| unreachable!("a short word makes a name"));
         match self {
             Self::Key { name, .. } | Self::CommandLine(Some(name)) => name.clone(),
             Self::Configuration => word(Self::CONFIGURATION),

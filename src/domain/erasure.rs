@@ -73,7 +73,8 @@ pub fn what_may_stay(kind: SourceType, json: &str) -> serde_json::Map<String, se
     let fields: Vec<_> =
         kept::of_source(kind).iter().copied().filter(|(_, keep)| !matches!(keep, Keep::Blank(_))).collect();
     let left = only(&data, &fields).into_iter();
-    left.filter_map(|(name, value)| Some((name.to_owned(), serde_json::from_str(value.get()).ok()?))).collect()
+    left.filter_map(|(name, value)| Some((name.to_owned(), serde_json::from_str(value.get()).ok()?)))
+        .collect()
 }
 
 /// What is told of a member that does not name them, and our id of them.

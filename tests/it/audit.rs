@@ -113,8 +113,10 @@ impl Story {
         let reply = send(&self.app, &self.auth, method.parse().unwrap(), &path, &body).await;
         assert!((200..300).contains(&reply.status), "{route}: {} {}", reply.status, reply.text);
         let all = lines(&self.app, "").await;
-        let new: Vec<_> =
-            all.into_iter().filter(|line| self.seen.insert(line["id"].as_str().unwrap().to_owned())).collect();
+        let new: Vec<_> = all
+            .into_iter()
+            .filter(|line| self.seen.insert(line["id"].as_str().unwrap().to_owned()))
+            .collect();
         let mut wanted: Vec<_> = action.split(' ').collect();
         let mut found = actions(&new);
         wanted.sort_unstable();
@@ -123,7 +125,8 @@ impl Story {
         for line in &new {
             let author = json!({ "type": "key", "id": self.key, "name": "office", "role": "admin" });
             assert_eq!(line["author"], author, "{route}");
-            let origin = json!({ "address": "127.0.0.1", "request_id": reply.header("x-request-id").unwrap() });
+            let origin =
+                json!({ "address": "127.0.0.1", "request_id": reply.header("x-request-id").unwrap() });
             assert_eq!(line["origin"], origin, "{route}");
             assert!(line["before"].is_object() || line["after"].is_object(), "{route}: {line}");
             if let Some(target) = target {
@@ -177,7 +180,7 @@ auto_approve = false
 "#;
 const EARN: &str = "rule \"Earn\" on order.completed { award(order.total); award_to(5, \"slow\"); }\n";
 const BAD: &str =
-    "rule \"Bad\" on visit when event.channel != \"x\" { award(1 / (member.points - member.points)); }\n";
+    "rule \"Bad\" on order.completed when order.total > 5 { award(100 / (order.total - order.total)); }\n";
 
 fn files(rules: &str) -> Value {
     json!({ "program.toml": MANIFEST, "rules.rhai": rules })
@@ -252,9 +255,8 @@ async fn of_programs(story: &mut Story) {
     let made = story.does((&publish, of), both, "program.published", Some("2")).await;
     assert_eq!(made["version"], 2);
     for n in 0..10 {
-        let visit = json!({ "key": format!("v{n}"), "type": "visit", "member": { "id": format!("g{n}") },
-            "data": { "channel": "app" } });
-        assert_eq!(story.app.send(&visit).await.expect(200)["status"], "failed");
+        let failing = order(&format!("o{n}"), &format!("g{n}"), "10.00");
+        assert_eq!(story.app.send(&failing).await.expect(200)["status"], "failed");
     }
     story.seen.extend(ids(&lines(&story.app, "action=rule.suspended").await));
     let resume = format!("POST {program}/rules/resume");
@@ -276,18 +278,21 @@ async fn of_programs(story: &mut Story) {
     story.does((&promote, of), json!({}), "candidate.promoted program.published", None).await;
     let back = format!("POST {program}/rollback");
     story.does((&back, of), json!({ "version": 2 }), "program.published", Some("6")).await;
+    story.meanwhile(&format!("{CHAIN}/program/publish"), json!({ "files": files(EARN) })).await;
 }
 
 async fn of_members(story: &mut Story) {
     let of = "/v1/chains/{chain}/members";
-    let made = story.does((&format!("POST {of}"), &["harvest"]), json!({ "id": "eva" }), "member.created", None);
-    assert_eq!(made.await["status"], "processed");
+    let create = (&*format!("POST {of}"), &["harvest"][..]);
+    let made = story.does(create, json!({ "id": "eva" }), "member.created", None).await;
+    assert_eq!(made["status"], "processed");
     let eva = story.member("eva").await;
     story.app.send(&order("first", "ben", "50.00")).await.expect(200);
     let ben = story.member("ben").await;
     let code = story.app.get(&format!("{CHAIN}/members/ben/referral")).await.expect(200);
     let referral = json!({ "code": code["code"], "channel": "friend" });
-    let parked = json!({ "key": "x1", "type": "order.completed", "data": { "order_id": "x1", "total": "5.00" } });
+    let parked =
+        json!({ "key": "x1", "type": "order.completed", "data": { "order_id": "x1", "total": "5.00" } });
     assert_eq!(story.app.send(&parked).await.expect(200)["status"], "parked");
     for (method, what, body, action) in [
         ("PATCH", "", json!({ "first_name": "Eva" }), "member.updated"),
@@ -403,7 +408,8 @@ fn whole_table(app: &TestApp) -> String {
         #[diesel(sql_type = diesel::sql_types::Text)]
         line: String,
     }
-    let columns = ["id", "chain", "author", "author_name", "author_role", "address", "request", "action", "target"];
+    let columns =
+        ["id", "chain", "author", "author_name", "author_role", "address", "request", "action", "target"];
     let columns: Vec<_> =
         columns.into_iter().chain(["before", "after"]).map(|name| format!("COALESCE({name}, '')")).collect();
     let query = diesel::sql_query(format!("SELECT {} AS line FROM audit_log", columns.join(" || ' ' || ")));
@@ -459,9 +465,12 @@ async fn nothing_of_an_erased_member_is_in_the_log(app: TestApp) {
         "first_name": "Anabel", "full_name": "Anabel Suarez", "birthdate": "1990-02-28", "attributes": { "dog": "Rex" } });
     app.post(&format!("{CHAIN}/members"), &person).await.expect(201);
     let of = |what: &str| format!("{CHAIN}/members/ana@example.com{what}");
-    app.patch(&of(""), &json!({ "last_name": "Suarez", "emails": ["anabel@example.org"], "external_id": "square:ana-1" }))
-        .await
-        .expect(200);
+    app.patch(
+        &of(""),
+        &json!({ "last_name": "Suarez", "emails": ["anabel@example.org"], "external_id": "square:ana-1" }),
+    )
+    .await
+    .expect(200);
     app.post(&of("/points"), &json!({ "amount": 5, "reason": "Anabel's cold soup" })).await.expect(200);
     app.post(&of("/tier"), &json!({ "tier": "gold", "reason": "Suarez is a friend" })).await.expect(200);
     app.post(&format!("{CHAIN}/members"), &json!({ "id": "anas-second-card" })).await.expect(201);
@@ -473,7 +482,20 @@ async fn nothing_of_an_erased_member_is_in_the_log(app: TestApp) {
     assert!(table.contains("member.erased") && table.contains(id), "{table}");
     assert!(table.contains("first_name") || table.contains("last_name"), "which fields changed is no secret");
     let text = table.to_lowercase();
-    for word in ["anabel", "suarez", "example.", "5551234567", "4711", "1990", "rex", "square", "anas-", "of-ana", "soup", "friend"] {
+    for word in [
+        "anabel",
+        "suarez",
+        "example.",
+        "5551234567",
+        "4711",
+        "1990",
+        "rex",
+        "square",
+        "anas-",
+        "of-ana",
+        "soup",
+        "friend",
+    ] {
         assert!(!text.contains(word), "{word}: {table}");
     }
     app.stop().await;
@@ -497,7 +519,10 @@ async fn lines_are_found_by_what_they_say(app: TestApp) {
     app.advance(60).await;
     app.post(&format!("{path}/disable"), &json!({})).await.expect(200);
     app.post(&format!("{path}/enable"), &json!({})).await.expect(200);
-    let key = app.post("/v1/keys", &json!({ "role": "admin", "chain": "harvest", "name": "office" })).await.expect(201);
+    let key = app
+        .post("/v1/keys", &json!({ "role": "admin", "chain": "harvest", "name": "office" }))
+        .await
+        .expect(201);
     let (key_id, auth) = (key["id"].as_str().unwrap(), format!("Bearer {}", key["key"].as_str().unwrap()));
     app.advance(60).await;
     send(&app, &auth, Method::PATCH, CHAIN, &json!({ "name": "Harvest Bowls" })).await.expect(200);
@@ -510,7 +535,10 @@ async fn lines_are_found_by_what_they_say(app: TestApp) {
         ("author=folder".to_owned(), vec!["program.published", "chain.created"]),
         ("chain=harvest&action=chain.*".to_owned(), vec!["chain.updated", "chain.created"]),
         ("chain=nowhere".to_owned(), vec![]),
-        ("since=2026-03-03T18:31:00Z&until=2026-03-03T18:32:00Z".to_owned(), vec!["key.created", "endpoint.enabled", "endpoint.disabled"]),
+        (
+            "since=2026-03-03T18:31:00Z&until=2026-03-03T18:32:00Z".to_owned(),
+            vec!["key.created", "endpoint.enabled", "endpoint.disabled"],
+        ),
         ("since=2026-03-03T18:32:00Z".to_owned(), vec!["chain.updated"]),
         ("target=ep_00000000000000000000000000".to_owned(), vec![]),
     ] {
@@ -518,8 +546,14 @@ async fn lines_are_found_by_what_they_say(app: TestApp) {
         assert_eq!(actions(found["items"].as_array().unwrap()), wanted, "{filter}");
         assert_eq!(actions(&lines(&app, &filter).await), wanted, "{filter}");
     }
-    for (filter, field) in [("action=endpoint", "action"), ("action=nothing.*", "action"), ("author=ana", "author"),
-        ("since=today", "since"), ("chain=A!", "chain"), ("colour=red", "colour")] {
+    for (filter, field) in [
+        ("action=endpoint", "action"),
+        ("action=nothing.*", "action"),
+        ("author=ana", "author"),
+        ("since=today", "since"),
+        ("chain=A!", "chain"),
+        ("colour=red", "colour"),
+    ] {
         assert_eq!(app.get(&format!("/v1/audit?{filter}")).await.expect(422)["field"], field, "{filter}");
     }
     let all = lines(&app, "").await;
@@ -557,7 +591,10 @@ async fn a_key_of_one_chain_sees_the_lines_of_that_one(app: TestApp) {
         }
     }
     let seen = look("admin", "/v1/audit").await.expect(200);
-    assert_eq!(actions(seen["items"].as_array().unwrap()), [&["key.created"; 4][..], &["chain.created"]].concat());
+    assert_eq!(
+        actions(seen["items"].as_array().unwrap()),
+        [&["key.created"; 4][..], &["chain.created"]].concat()
+    );
     assert_eq!(look("admin", "/v1/audit/export?format=csv").await.text.lines().count(), 6, "and a heading");
     assert_eq!(look("admin", "/v1/audit?chain=harvest").await.status, 404);
     for line in lines(&app, "").await {
@@ -627,7 +664,10 @@ async fn what_folders_the_engine_and_the_command_line_change_is_theirs(mut app: 
         .until("it is disabled", async || lines(&app, "action=endpoint.disabled").await.into_iter().next())
         .await;
     assert_eq!((&gone["author"], &gone["origin"]), (&json!({ "type": "engine" }), &Value::Null));
-    assert_eq!((&gone["target"], &gone["before"]), (&json!({ "type": "endpoint", "id": id }), &json!({ "status": "enabled" })));
+    assert_eq!(
+        (&gone["target"], &gone["before"]),
+        (&json!({ "type": "endpoint", "id": id }), &json!({ "status": "enabled" }))
+    );
     assert_eq!(gone["after"]["status"], "disabled");
     let rules = app.rules().join("harvest/earning.rhai");
     let text = std::fs::read_to_string(&rules).unwrap();
@@ -655,8 +695,13 @@ async fn what_folders_the_engine_and_the_command_line_change_is_theirs(mut app: 
     assert_eq!(actions(&lines(&app, "author=command_line").await), ["key.revoked", "key.created"], "once");
     // Without a key from outside the first start makes one.
     let fresh = TestApp::start_with(Backend::Sqlite, |config| config.admin_key = None).await;
-    assert_eq!(whole_table(&fresh).matches("engine    key.created").count(), 1, "{}", whole_table(&fresh));
+    let table = whole_table(&fresh);
+    let words: Vec<_> = table.split_whitespace().collect();
+    assert!(words.windows(2).any(|pair| pair == ["engine", "key.created"]), "{table}");
     app.restart_with(|_| ()).await;
-    assert_eq!(actions(&lines(&app, "author=folder").await), ["program.published", "program.published", "chain.created"]);
+    assert_eq!(
+        actions(&lines(&app, "author=folder").await),
+        ["program.published", "program.published", "chain.created"]
+    );
     app.stop().await;
 }

@@ -44,7 +44,9 @@ fn id(source: &SourceChange, decided_at: Timestamp) -> AuditId {
         SourceOrigin::Stored { runs, .. } => u128::from(runs) + 1,
     };
     let millis = decided_at.timestamp_millis().max(0).unsigned_abs();
-    AuditId::new(Ulid::from_parts(millis, source.id.ulid().random().wrapping_add(runs)))
+    let received = source.id.ulid();
+    let number = received.random().wrapping_add(received.timestamp_ms().into()).wrapping_add(runs);
+    AuditId::new(Ulid::from_parts(millis, number))
 }
 
 /// What was asked for, and what moved.
@@ -61,14 +63,15 @@ fn commanded(commit: &Commit, source: &SourceChange) -> Change {
         match data {
             EventData::TierUpgraded(moved) | EventData::TierDowngraded(moved) => {
                 let tier = |tier: &crate::domain::terms::tier::Tier| json!(tier.id);
-                before.entry("tier").or_insert_with(|| moved.previous_tier.as_ref().map_or(Value::Null, tier));
+                before
+                    .entry("tier")
+                    .or_insert_with(|| moved.previous_tier.as_ref().map_or(Value::Null, tier));
                 after.insert("tier".to_owned(), tier(&moved.new_tier));
             }
             EventData::MemberUpdated(told) => drop(after.insert("changed".to_owned(), json!(told.changed))),
             data => {
                 let Some((points, moved)) = moved(data) else { continue };
-                let (_, now) =
-                    balances.entry(&points.wallet).or_insert((points.new_balance.0 - moved, 0));
+                let (_, now) = balances.entry(&points.wallet).or_insert((points.new_balance.0 - moved, 0));
                 *now = points.new_balance.0;
             }
         }

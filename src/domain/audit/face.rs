@@ -107,9 +107,11 @@ fn way(auth: &Auth) -> Value {
     match auth {
         Auth::Basic { username, password: _ } => json!({ "type": "basic", "username": username }),
         Auth::Bearer { token: _ } => json!({ "type": "bearer" }),
-        Auth::OAuth2(ClientCredentials { token_url, client_id, client_secret: _, scope, audience }) => json!({
-            "type": "oauth2", "token_url": place(token_url), "client_id": client_id, "scope": scope, "audience": audience,
-        }),
+        Auth::OAuth2(ClientCredentials { token_url, client_id, client_secret: _, scope, audience }) => {
+            json!({
+                "type": "oauth2", "token_url": place(token_url), "client_id": client_id, "scope": scope, "audience": audience,
+            })
+        }
         Auth::Mtls(Identity { certificate, key: _ }) => {
             json!({ "type": "mtls", "certificate": digest(certificate) })
         }
@@ -167,7 +169,11 @@ impl From<&Endpoint> for Face {
 impl From<&ApiKey> for Face {
     fn from(key: &ApiKey) -> Self {
         let ApiKey { id: _, hash: _, role, chain, name, created_at: _, revoked_at } = key;
-        Self::default().show("role", role).show("chain", chain).show("name", name).show("revoked_at", revoked_at)
+        Self::default()
+            .show("role", role)
+            .show("chain", chain)
+            .show("name", name)
+            .show("revoked_at", revoked_at)
     }
 }
 
