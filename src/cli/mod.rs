@@ -8,6 +8,7 @@ mod key;
 mod migrate;
 mod net;
 mod new_chain;
+mod openapi;
 mod out;
 mod publish;
 mod reference;
@@ -58,6 +59,7 @@ enum Verb {
     Verify(verify::Verify),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    Openapi(openapi::Openapi),
     #[command(hide = true)]
     Reference(reference::Reference),
 }
@@ -137,6 +139,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::Openapi(_)) => {
+            openapi::run();
+            Ok(())
+        }
         Some(Verb::Reference(_)) => {
             reference::run();
             Ok(())

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -19,8 +20,9 @@ const LOOK: i64 = 500;
 /// Looks for one page: behind them it ends, full or not.
 const LOOKS: usize = 20;
 
-/// A line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditLine")]
 pub struct EntryView {
     /// Its id.
     pub id: AuditId,
@@ -43,7 +45,8 @@ pub struct EntryView {
 }
 
 /// Who.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditAuthor")]
 pub struct AuthorView {
     /// `key`, `configuration`, `command_line`, `folder` or `engine`.
     #[serde(rename = "type")]
@@ -60,7 +63,8 @@ pub struct AuthorView {
 }
 
 /// From where.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditOrigin")]
 pub struct OriginView {
     /// The address of the client.
     pub address: Option<IpAddr>,
@@ -69,7 +73,8 @@ pub struct OriginView {
 }
 
 /// To what.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AuditTarget")]
 pub struct TargetView {
     /// What kind of thing.
     #[serde(rename = "type")]

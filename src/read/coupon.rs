@@ -1,5 +1,6 @@
 //! Coupons and their books as outsiders see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -13,7 +14,8 @@ use crate::domain::ids::{CouponBookKey, MemberId};
 use crate::store::coupon;
 
 /// A coupon book.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "CouponBook")]
 pub struct BookView {
     /// What is told of it.
     #[serde(flatten)]
@@ -36,7 +38,8 @@ impl From<&coupon::StoredBook> for BookView {
 }
 
 /// A coupon.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Coupon")]
 pub struct CouponView {
     /// What is told of it.
     #[serde(flatten)]
@@ -49,7 +52,8 @@ pub struct CouponView {
 }
 
 /// A coupon of a member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "MemberCoupon")]
 pub struct MemberCouponView {
     /// The coupon, as it is good for the member.
     #[serde(flatten)]

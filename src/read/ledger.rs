@@ -1,5 +1,6 @@
 //! A member's ledger as outsiders see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -15,7 +16,8 @@ use crate::store::ledger::{self, StoredTransfer};
 use crate::store::{self, DbConn, at_one_instant};
 
 /// One ledger line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerLine")]
 pub struct TransferView {
     /// Its id.
     pub id: TransferId,
@@ -60,7 +62,8 @@ impl From<StoredTransfer> for TransferView {
 }
 
 /// A statement of account.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Statement")]
 pub struct StatementView {
     /// Whose.
     pub member_id: MemberId,

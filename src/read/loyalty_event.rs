@@ -1,5 +1,6 @@
 //! Loyalty events as outsiders see them: the very JSON that was sent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -8,7 +9,7 @@ use super::{ReadError, Reader, raw};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
-use crate::domain::loyalty_event::EventType;
+use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
 use crate::store::loyalty_event::{self, EventFilter, StoredEvent};
 
 /// Which events are wanted.
@@ -25,8 +26,9 @@ pub struct Filter {
 }
 
 /// An event: its canonical JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(with = "LoyaltyEvent")]
 pub struct EventView(Box<RawValue>);
 
 impl EventView {

@@ -1,9 +1,11 @@
 //! Pages of lists.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One page of a list, and where the next one begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items, newest first unless the list says otherwise.
     pub items: Vec<T>,
