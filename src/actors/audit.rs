@@ -1,7 +1,6 @@
 //! Lines of the audit log: made here, written with the change that they tell of, deleted when they are old.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::domain::audit::{Action, By, Change, Entry};
 use crate::domain::chain::ChainId;
@@ -31,8 +30,8 @@ impl Engine {
 
     /// Deletes lines that are older than they are kept for, if they are not kept for ever.
     pub(super) async fn forget_audit(&self) -> Result<(), EngineError> {
-        let kept = self.0.audit_kept.and_then(|kept: Duration| chrono::Duration::from_std(kept).ok());
-        let Some(before) = kept.and_then(|kept| self.0.clock.now().checked_sub_signed(kept)) else {
+        let Some(before) = self.0.audit_kept.and_then(|kept| self.0.clock.now().checked_sub_signed(kept))
+        else {
             return Ok(());
         };
         for _ in 0..BATCHES {

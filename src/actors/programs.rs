@@ -21,6 +21,7 @@ use crate::rules::program::{Program, Sources};
 use crate::store::{self, DbConn, at_one_instant};
 
 use super::engine::{Engine, EngineError};
+use super::once::Once;
 use super::publish::{Proposal, PublishError, Published};
 use super::snapshot::ChainSnapshot;
 
@@ -216,7 +217,7 @@ impl Engine {
             match self.chain_of(id, &sources) {
                 Ok(chain) => {
                     let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
-                    self.add_chain(new, By::FOLDER).await?;
+                    self.add_chain(new, Once::default(), By::FOLDER).await?;
                 }
                 Err(problems) => {
                     self.refuse_program(id, problems).await;
@@ -229,9 +230,8 @@ impl Engine {
         if known == Some(sources.hash()) {
             return self.forgive(id).await;
         }
-        let proposal =
-            Proposal { sources, origin: Origin::Folder, by: By::FOLDER, note: None, replaces: None };
-        match self.publish(id, proposal).await {
+        let proposal = Proposal { origin: Origin::Folder, ..Proposal::of(sources, By::FOLDER) };
+        match self.publish(id, proposal, Once::default()).await {
             Ok(Published::New(_)) => {}
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,
             Err(PublishError::DoesNotCheck(problems)) => self.refuse_program(id, problems).await,
@@ -263,6 +263,7 @@ impl Engine {
             timezone: manifest.timezone,
             currency: manifest.currency,
             created_at: self.0.clock.now(),
+            revision: 1,
         })
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::domain::Timestamp;
 use crate::domain::audit::{Action, By, Change, Entry, Face};
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::precondition::{Precondition, Tag};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Ended, Ending, RollOut};
@@ -24,8 +25,10 @@ use crate::store::{self, DbConn, StoreError, at_one_instant};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
+use super::once::Once;
 use super::programs::blocking;
 use super::roll_out::no_candidate;
+use super::snapshot::ChainSnapshot;
 
 /// How often somebody else may publish while this is being checked.
 pub(super) const MAX_TRIES: usize = 8;
@@ -43,17 +46,28 @@ pub struct Proposal {
     pub note: Option<Note>,
     /// The version from which it was edited: when another one is in force by now, nothing is published.
     pub replaces: Option<i64>,
+    /// The same as [`Precondition`]; of a promotion it is about the candidate.
+    pub expected: Precondition,
+}
+
+/// A version that is in force, and the chain as it is with it.
+pub type PutInForce = (Publication, Arc<ChainSnapshot>);
+
+/// The state that a chain's program is in: the version in force, 0 for none.
+pub fn tag_of(in_force: Option<i64>) -> Tag {
+    in_force.unwrap_or(0).into()
 }
 
 impl Proposal {
     /// Files that somebody wants in force.
     pub const fn of(sources: Sources, by: By) -> Self {
-        Self { sources, origin: Origin::Api, by, note: None, replaces: None }
+        let (note, replaces, expected) = (None, None, Precondition::None);
+        Self { sources, origin: Origin::Api, by, note, replaces, expected }
     }
 
     /// What a version is called that it becomes.
     pub(super) fn published(&self, version: i64, at: Timestamp) -> Publication {
-        let Self { sources, origin, by, note, replaces: _ } = self;
+        let Self { sources, origin, by, note, .. } = self;
         let by = (*origin != Origin::Folder).then(|| by.name());
         Publication { version, hash: sources.hash(), origin: *origin, by, note: note.clone(), at }
     }
@@ -61,6 +75,9 @@ impl Proposal {
     /// Refuses what was edited from another version than the one in force.
     pub(super) fn refuse_if_replaced(&self, in_force: Option<&Publication>) -> Result<(), EngineError> {
         let in_force = in_force.map_or(0, |in_force| in_force.version);
+        if !matches!(self.origin, Origin::Promotion(_)) {
+            self.expected.check(tag_of(Some(in_force)))?;
+        }
         if self.replaces.is_none_or(|replaces| replaces == in_force) {
             return Ok(());
         }
@@ -110,7 +127,13 @@ impl Engine {
     ///
     /// # Errors
     /// See [`PublishError`]; what is in force stays.
-    pub async fn publish(&self, id: &ChainId, proposal: Proposal) -> Result<Published, PublishError> {
+    pub async fn publish(
+        &self,
+        id: &ChainId,
+        proposal: Proposal,
+        once: Once<PutInForce>,
+    ) -> Result<Published, PublishError> {
+        let once = Arc::new(once);
         let chain = self.snapshot(id)?.chain.clone();
         for _ in 0..MAX_TRIES {
             let Standing { in_force, next: version, candidate } = self.standing(id).await?;
@@ -120,10 +143,9 @@ impl Engine {
             }
             proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
-            let publication = proposal.published(version, self.0.clock.now());
             if let Some(same) = in_force.as_ref().filter(|in_force| in_force.hash == hash) {
-                let asked = Publication { version: same.version, ..publication };
-                if self.settle_unchanged(id, asked, proposal.by.clone()).await? {
+                let asked = proposal.published(same.version, self.0.clock.now());
+                if self.settle_unchanged(id, asked, &proposal).await? {
                     return Ok(Published::Unchanged(same.clone()));
                 }
                 continue; // another version came in between
@@ -133,7 +155,8 @@ impl Engine {
                 self.refuse_beside_candidate(id, &program)?;
             }
             let publication = proposal.published(version, self.0.clock.now());
-            if self.put_version(id, (in_force, publication.clone()), &proposal, program).await? {
+            let (proposed, next) = ((&proposal, once.clone()), (in_force, publication.clone()));
+            if self.put_version(id, next, proposed, program).await? {
                 return Ok(Published::New(publication));
             }
         }
@@ -158,11 +181,13 @@ impl Engine {
         &self,
         id: &ChainId,
         to: i64,
-        by: By,
-        note: Option<Note>,
+        (by, note): (By, Option<Note>),
+        expected: Precondition,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
         let files = self.proposal_of(id, to, by).await?;
-        self.publish(id, Proposal { origin: Origin::Rollback(to), note, ..files }).await
+        let proposal = Proposal { origin: Origin::Rollback(to), note, expected, ..files };
+        self.publish(id, proposal, once).await
     }
 
     /// The files of a stored version, to be published again.
@@ -206,12 +231,12 @@ impl Engine {
         &self,
         id: &ChainId,
         (before, publication): (Option<Publication>, Publication),
-        proposal: &Proposal,
+        (proposal, once): (&Proposal, Arc<Once<PutInForce>>),
         program: Program,
     ) -> Result<bool, EngineError> {
-        let (id, files, version) = (id.clone(), proposal.sources.to_json(), publication.version);
-        let by = proposal.by.clone();
-        let after = Face::from(&publication);
+        let (id, version) = (id.clone(), publication.version);
+        let (files, expected) = (proposal.sources.to_json(), proposal.expected.clone());
+        let (by, after) = (proposal.by.clone(), Face::from(&publication));
         let change = match &before {
             Some(before) => Change::between(before.into(), after),
             None => Change::made(after),
@@ -222,28 +247,30 @@ impl Engine {
             let (of, settled) = (id.clone(), publication.clone());
             let ended = Arc::new(engine.ended_by(&id, &program).await?);
             let written = ended.clone();
-            let insert = move |conn: &mut DbConn, _: &_| {
-                let is_settled = settle(conn, &of, &settled, promoted.as_ref())?;
-                if is_settled {
-                    store::program::insert(conn, &of, &settled, &files)?;
-                    store::audit::insert(conn, &line)?;
-                    written.write(conn, &of)?;
-                }
-                Ok(is_settled)
-            };
-            let is_settled = match engine.0.journal.run(insert).await {
-                Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
-                    return Ok(false);
-                }
-                done => done?,
-            };
-            if !is_settled {
-                return Err(no_candidate().into());
-            }
-            engine.reconfigure(&id, |snapshot| {
+            let next = engine.reconfigured(&id, |snapshot| {
                 snapshot.put_in_force(program);
                 snapshot.settle(publication.origin);
             })?;
+            let record = once.record(&(publication, next.clone()), engine.0.clock.now());
+            let insert = move |conn: &mut DbConn, vault: &_| {
+                // What is refused is not answered for good: the row is written with the version.
+                if let Err(refused) = settle(conn, &of, &settled, (&expected, promoted.as_ref()))? {
+                    return Ok(Err(refused));
+                }
+                record.write(conn, vault)?;
+                store::program::insert(conn, &of, &settled, &files)?;
+                store::audit::insert(conn, &line)?;
+                written.write(conn, &of)?;
+                Ok(Ok(record))
+            };
+            let record = match engine.0.journal.run(insert).await {
+                Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
+                    return Ok(false);
+                }
+                done => done??,
+            };
+            record.stands();
+            engine.put_snapshot(next)?;
             engine.nudge_for(&ended.told);
             tracing::info!(chain = %id, version, "program published");
             Ok(true)
@@ -252,11 +279,16 @@ impl Engine {
     }
 
     /// The files are in force already: only what goes with it is written. Answers whether they still are.
-    async fn settle_unchanged(&self, id: &ChainId, asked: Publication, by: By) -> Result<bool, EngineError> {
+    async fn settle_unchanged(
+        &self,
+        id: &ChainId,
+        asked: Publication,
+        proposal: &Proposal,
+    ) -> Result<bool, EngineError> {
         if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
             return Ok(true);
         }
-        let id = id.clone();
+        let (id, by, expected) = (id.clone(), proposal.by.clone(), proposal.expected.clone());
         self.carry_out(async move |engine| {
             let (of, origin) = (id.clone(), asked.origin);
             let promoted = engine.promoted(&id, &asked, by);
@@ -265,12 +297,11 @@ impl Engine {
                 if in_force.is_none_or(|in_force| in_force.version != asked.version) {
                     return Ok(None);
                 }
-                settle(conn, &of, &asked, promoted.as_ref()).map(Some)
+                settle(conn, &of, &asked, (&expected, promoted.as_ref())).map(Some)
             };
             match engine.0.journal.run(settle).await? {
                 None => return Ok(false),
-                Some(false) => return Err(no_candidate().into()),
-                Some(true) => {}
+                Some(settled) => settled?,
             }
             engine.reconfigure(&id, |snapshot| snapshot.settle(origin))?;
             Ok(true)
@@ -288,30 +319,33 @@ impl Engine {
     }
 }
 
-/// Writes what goes with files that come to be in force, or are, by where they come from. Answers `false`, and writes
-/// nothing, when they are a candidate's that is not tried any more.
+/// Writes what goes with files that come to be in force, or are, by where they come from. Refuses, and writes nothing, when
+/// they are a candidate's that is not tried any more, or is not as it was expected to be.
 fn settle(
     conn: &mut DbConn,
     id: &ChainId,
     publication: &Publication,
-    promoted: Option<&Entry>,
-) -> Result<bool, StoreError> {
+    (expected, promoted): (&Precondition, Option<&Entry>),
+) -> Result<Result<(), EngineError>, StoreError> {
     match publication.origin {
-        Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(|()| true),
+        Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(Ok),
         Origin::Promotion(candidate) => {
             for _ in 0..MAX_TRIES {
                 let running = store::roll_out::running(conn, id)?.filter(|found| found.version == candidate);
-                let Some(running) = running else { return Ok(false) };
+                let Some(running) = running else { break };
+                if let Err(outdated) = expected.check(running.tag()) {
+                    return Ok(Err(outdated.into()));
+                }
                 let ended = Ended { how: Ending::Promoted, at: publication.at, by: publication.by.clone() };
                 let ended = RollOut { ended: Some(ended), ..running.clone() };
                 if store::roll_out::update(conn, id, &running, &ended)? {
                     store::suspension::remove_all(conn, id, candidate)?;
                     promoted.map_or(Ok(()), |line| store::audit::insert(conn, line))?;
-                    return Ok(true);
+                    return Ok(Ok(()));
                 }
             }
-            Ok(false)
+            Ok(Err(no_candidate().into()))
         }
-        Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(true),
+        Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(Ok(())),
     }
 }

@@ -18,6 +18,7 @@ use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
+use super::once::Once;
 
 /// Pages that are looked at in a row, when nothing is found, before the position is written down.
 const PAGES: usize = 20;
@@ -82,6 +83,7 @@ impl Engine {
         chain: &ChainId,
         endpoint: EndpointId,
         (which, period): (Which, Period),
+        once: Once<Recovery>,
         by: By,
     ) -> Result<Recovery, EngineError> {
         let endpoint = self.endpoint(chain, endpoint)?;
@@ -98,11 +100,12 @@ impl Engine {
         };
         let line = self.line(by, chain, Action::RecoveryBegun, begun.id, Change::made(Face::from(&begun)));
         let (of, row) = (chain.clone(), begun.clone());
+        let record = once.record(&begun, now);
         let insert = move |conn: &mut _, _: &_| {
             store::recovery::insert(conn, &of, &row)?;
             store::audit::insert(conn, &line)
         };
-        match self.0.journal.run(insert).await {
+        match self.write_once(record, insert).await {
             Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                 let why = "another recovery of this endpoint is running; wait for its end, or stop it";
                 return Err(EngineError::Conflict(why.to_owned()));

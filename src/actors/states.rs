@@ -13,6 +13,7 @@ use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::operations::{EndpointDisabled, EndpointEnabled, reason as tellable};
+use crate::domain::precondition::Precondition;
 use crate::domain::text::Note;
 use crate::rules::decide::tell;
 use crate::rules::program::Program;
@@ -26,16 +27,17 @@ impl Engine {
     /// Lets deliveries leave; what waits leaves, too. Whatever its receiver did before does not count any more.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Outdated`.
     pub async fn enable_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
         by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let told = match &known.state {
                 EndpointState::Disabled { reason, at } => {
                     let (endpoint, since, reason) = ((&*known).into(), *at, tellable(reason));
@@ -45,8 +47,13 @@ impl Engine {
                 EndpointState::Enabled | EndpointState::Paused { .. } => Vec::new(),
             };
             let enable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Enabled;
-            let beside = Beside { told, anew: true, ..Beside::of(by, Action::EndpointEnabled) };
-            engine.replace_endpoint(&known, enable, beside).await
+            engine
+                .replace_endpoint(
+                    &known,
+                    enable,
+                    Beside { told, anew: true, ..Beside::of(by, Action::EndpointEnabled) },
+                )
+                .await
         })
         .await
     }
@@ -54,17 +61,18 @@ impl Engine {
     /// Lets nothing leave until it is enabled.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Outdated`.
     pub async fn disable_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
         reason: Note,
         by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let at = engine.0.clock.now();
             engine.put_out(&known, reason, (None, at), by).await
         })
@@ -74,17 +82,18 @@ impl Engine {
     /// Lets nothing leave until then, or until it is enabled.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when it is disabled.
+    /// `NotFound`; `Outdated`; `Conflict` when it is disabled.
     pub async fn pause_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
         until: Option<Timestamp>,
         by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let at = match known.state {
                 EndpointState::Enabled => engine.0.clock.now(),
                 EndpointState::Paused { at, .. } => at,
@@ -156,8 +165,8 @@ impl Engine {
             }
         };
         let disable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
-        let beside = Beside { told, ..Beside::of(by, Action::EndpointDisabled) };
-        self.replace_endpoint(known, disable, beside).await
+        self.replace_endpoint(known, disable, Beside { told, ..Beside::of(by, Action::EndpointDisabled) })
+            .await
     }
 }
 

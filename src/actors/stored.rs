@@ -69,6 +69,7 @@ impl Engine {
                 member: claimed_by.or(event.member),
                 asked_by: stored.asked_by,
                 by: by.map(Arc::new),
+                trace: stored.trace.map(Box::new),
                 ..event
             }),
             received_at: stored.received_at,

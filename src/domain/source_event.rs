@@ -27,6 +27,7 @@ use super::profile::ProfileChange;
 use super::referral::FOLLOW_UP;
 use super::session::{SessionEnd, SessionStart, Signal};
 use super::text::{Key, Name};
+use super::trace::Trace;
 use body::{Envelope, Guest, Instant, data, guest};
 
 /// The largest event we take, in bytes of JSON.
@@ -265,6 +266,8 @@ pub struct SourceEvent {
     pub asked_by: Option<Name>,
     /// Who asks for it right now by an admin route, be it for the first time or again: it leaves a line in the audit log.
     pub by: Option<Arc<By>>,
+    /// The trace that it is part of.
+    pub trace: Option<Box<Trace>>,
     /// SHA-256 of the body as its sender said it: the same key with another body is refused.
     pub body_hash: [u8; 32],
     /// The body as it came, for replay.
@@ -350,6 +353,7 @@ impl SourceEvent {
             data,
             asked_by: None,
             by: None,
+            trace: None,
             body_hash,
             body: text.into(),
         })
@@ -413,6 +417,12 @@ impl SourceEvent {
     #[must_use]
     pub fn asked_by(self, by: By) -> Self {
         Self { asked_by: Some(by.name()), by: Some(by.into()), ..self }
+    }
+
+    /// The same, as part of a trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace: trace.map(Box::new), ..self }
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.

@@ -1,41 +1,37 @@
 //! Who calls, and what they may do.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
+use super::limits::Meter;
 use super::problem::Problem;
 use super::request_id::RequestId;
-use super::{State, client};
-use crate::domain::api_key::KeyHash;
+use super::{AppState, State, client};
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::audit::{Author, By, Origin};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
-use crate::read::Reader;
-
-/// How long a look at the store holds. Another process that makes or revokes a key is noticed after this.
-const FRESH: Duration = Duration::from_secs(1);
-/// The most keys remembered, good and bad together.
-const MOST_KEYS: usize = 10_000;
+use crate::telemetry::RefusalLabels;
 
 /// The caller of a request, known by its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     role: Role,
     /// The one chain the key is for; `None` = all.
     chain: Option<ChainId>,
-    /// The key's id; `None` = the key of the configuration.
-    key: Option<KeyId>,
     /// What people call the key.
     name: Arc<Name>,
+    /// The key; `None` = that of the configuration.
+    key: Option<KeyId>,
+    /// What the request is counted by.
+    meter: Meter,
     /// From where they call.
     address: Option<IpAddr>,
     /// The id of the request.
@@ -43,9 +39,16 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Whoever has such a key, from anywhere.
-    const fn with(role: Role, chain: Option<ChainId>, key: Option<KeyId>, name: Arc<Name>) -> Self {
-        Self { role, chain, key, name, address: None, request: None }
+    /// Whoever comes with a key of the store.
+    pub(super) fn of(key: &ApiKey, name: Arc<Name>, meter: Meter) -> Self {
+        let (role, chain, key) = (key.role, key.chain.clone(), Some(key.id));
+        Self { role, chain, name, key, meter, address: None, request: None }
+    }
+
+    /// Whoever comes with the key of the configuration: an admin, under no limit, so that there is always a way in.
+    pub(super) fn of_configuration(name: Arc<Name>) -> Self {
+        let meter = Meter::default();
+        Self { role: Role::Admin, chain: None, name, key: None, meter, address: None, request: None }
     }
 
     /// Refuses a caller who may not do that in this chain. To a key of another chain the chain does not exist.
@@ -75,6 +78,16 @@ impl Caller {
         self.chain.as_ref()
     }
 
+    /// Whose `Idempotency-Key` it is that comes with a request: names may be given twice.
+    pub(super) fn scope(&self) -> String {
+        self.key.map_or_else(|| "configuration".to_owned(), |key| key.to_string())
+    }
+
+    /// What people call the key: its name, else its id.
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Who changes what this request changes, and from where.
     pub(super) fn by(&self) -> By {
         let author = match self.key {
@@ -84,6 +97,11 @@ impl Caller {
         let request = self.request.as_ref().and_then(|id| id.to_string().parse().ok());
         By { author, origin: Origin { address: self.address, request } }
     }
+
+    /// What the request is counted by, for what costs more than one.
+    pub(super) const fn meter(&self) -> &Meter {
+        &self.meter
+    }
 }
 
 impl FromRequest for Caller {
@@ -91,16 +109,41 @@ impl FromRequest for Caller {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let hash = bearer(request).map(KeyHash::of);
-        let state = State::of(request);
-        let (address, id) = (client::address(request), request.extensions().get::<RequestId>().cloned());
+        let (state, request) = (State::of(request), request.clone());
         async move {
             let state = state?;
-            let known = state.keys.caller(&state.reader, hash?).await?;
-            Ok(Self { address, request: id, ..known })
+            let caller = admit(&state, &request).await;
+            match &caller {
+                Ok(caller) => {
+                    _ = tracing::Span::current().record("key", tracing::field::display(&caller.name))
+                }
+                Err(problem) => {
+                    let code = problem.code();
+                    state.metrics.refused_callers.get_or_create(&RefusalLabels { code }).inc();
+                }
+            }
+            caller
         }
         .boxed_local()
     }
+}
+
+/// Finds out who calls, and counts the request.
+async fn admit(state: &AppState, request: &HttpRequest) -> Result<Caller, Problem> {
+    let hash = KeyHash::of(bearer(request)?);
+    let caller = Caller {
+        address: client::address(request),
+        request: request.extensions().get::<RequestId>().cloned(),
+        ..state.keys.caller(state, request, hash).await?
+    };
+    let (standing, admitted) = match caller.meter.take(state.engine.clock().now()) {
+        Ok(standing) => (standing, Ok(caller)),
+        Err((standing, problem)) => (Some(standing), Err(problem)),
+    };
+    if let Some(standing) = standing {
+        request.extensions_mut().insert(standing); // the answer tells of it
+    }
+    admitted
 }
 
 /// The key in the one `Authorization` header.
@@ -117,79 +160,15 @@ fn bearer(request: &HttpRequest) -> Result<&[u8], Problem> {
     Ok(key)
 }
 
-/// A name that is known to be one.
-fn name(text: &str) -> Name {
-    Name::parse(text).unwrap_or_else(|_| unreachable!("a short word makes a name"))
-}
-
-/// What the store said about a key, and until when that holds.
-struct Known {
-    caller: Option<Caller>,
-    until: Instant,
-}
-
-/// The keys seen lately, so that a request does not cost a read.
-pub(super) struct Keys {
-    configured: Option<KeyHash>,
-    name_of_configured: Arc<Name>,
-    known: Mutex<HashMap<KeyHash, Known>>,
-}
-
-impl Keys {
-    /// `configured` is the hash of the key given by the configuration.
-    pub(super) fn new(configured: Option<KeyHash>) -> Self {
-        Self { configured, name_of_configured: name("configuration").into(), known: Mutex::default() }
-    }
-
-    /// Forgets everything: a key was made or revoked here.
-    pub(super) fn forget(&self) {
-        self.lock().clear();
-    }
-
-    async fn caller(&self, reader: &Reader, hash: KeyHash) -> Result<Caller, Problem> {
-        if self.configured.is_some_and(|configured| configured.matches(&hash)) {
-            return Ok(Caller::with(Role::Admin, None, None, self.name_of_configured.clone()));
-        }
-        if let Some(known) = self.remembered(&hash, Instant::now()) {
-            return known.ok_or(Problem::BadKey);
-        }
-        // The look happens after this instant, so what it finds is at least this fresh.
-        let until = Instant::now() + FRESH;
-        let found = reader.live_key(hash).await?;
-        let caller = found.map(|key| {
-            let name = key.name.unwrap_or_else(|| name(&key.id.to_string()));
-            Caller::with(key.role, key.chain, Some(key.id), name.into())
-        });
-        self.remember(hash, Known { caller: caller.clone(), until });
-        caller.ok_or(Problem::BadKey)
-    }
-
-    fn remembered(&self, hash: &KeyHash, now: Instant) -> Option<Option<Caller>> {
-        self.lock().get(hash).filter(|known| now < known.until).map(|known| known.caller.clone())
-    }
-
-    fn remember(&self, hash: KeyHash, what: Known) {
-        let mut known = self.lock();
-        if known.len() >= MOST_KEYS {
-            // Somebody tries keys. Every good one costs one read to learn again.
-            known.clear();
-        }
-        known.insert(hash, what);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyHash, Known>> {
-        // Nothing panics while it holds the lock, and a map is whole between calls anyway.
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
-        Caller::with(role, chain.map(|id| id.parse().unwrap()), None, name("till 3").into())
+        let name = Arc::new(Name::parse("till 3").unwrap());
+        let (chain, meter) = (chain.map(|id| id.parse().unwrap()), Meter::default());
+        Caller { role, chain, name, key: None, meter, address: None, request: None }
     }
 
     #[test]
@@ -223,20 +202,5 @@ mod tests {
             .to_http_request();
         assert_eq!(bearer(&two), Err(Problem::BadKey));
         assert_eq!(bearer(&TestRequest::default().to_http_request()), Err(Problem::NoKey));
-    }
-
-    #[test]
-    fn what_is_remembered_expires_and_is_bounded() {
-        let keys = Keys::new(None);
-        let (hash, now) = (KeyHash::of(b"pck_1"), Instant::now());
-        keys.remember(hash, Known { caller: None, until: now + FRESH });
-        assert_eq!(keys.remembered(&hash, now), Some(None));
-        assert_eq!(keys.remembered(&hash, now + FRESH), None);
-        for n in 0..2 * MOST_KEYS {
-            keys.remember(KeyHash::of(&n.to_le_bytes()), Known { caller: None, until: now + FRESH });
-            assert!(keys.lock().len() <= MOST_KEYS);
-        }
-        keys.forget();
-        assert!(keys.lock().is_empty());
     }
 }

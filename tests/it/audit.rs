@@ -205,6 +205,9 @@ async fn of_the_configuration(story: &mut Story) {
     let key = json!({ "role": "ingest", "chain": "other", "name": "till" });
     let made = story.does(("POST /v1/keys", &[]), key, "key.created", None).await;
     let id = made["id"].as_str().unwrap();
+    let renamed = json!({ "name": "till 4" });
+    story.does(("PATCH /v1/keys/{key}", &[id]), renamed, "key.updated", Some(id)).await;
+    story.does(("POST /v1/keys/{key}/rotate", &[id]), json!({}), "key.rotated", Some(id)).await;
     story.does(("DELETE /v1/keys/{key}", &[id]), Value::Null, "key.revoked", Some(id)).await;
 }
 
@@ -645,7 +648,7 @@ async fn old_lines_are_deleted_and_younger_ones_stay(mut app: TestApp) {
     app.restart_with(|config| (config.test_clock, config.audit_kept) = (later(900), None)).await;
     app.post("/v1/keys", &json!({ "role": "viewer" })).await.expect(201);
     assert_eq!(lines(&app, "").await.len(), 5, "for ever is for ever");
-    app.restart_with(|config| config.audit_kept = Some(std::time::Duration::from_secs(500 * 86_400))).await;
+    app.restart_with(|config| config.audit_kept = Some(chrono::Duration::days(500))).await;
     app.until("the old ones are gone", async || (lines(&app, "").await.len() == 1).then_some(())).await;
     assert_eq!(actions(&lines(&app, "").await), ["key.created"]);
     app.stop().await;

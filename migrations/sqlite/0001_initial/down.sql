@@ -1,3 +1,4 @@
+DROP TABLE idempotent_requests;
 DROP TABLE referral_codes;
 DROP TABLE referrals;
 DROP TABLE parked_guests;
@@ -14,6 +15,7 @@ DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE audit_log;
+DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;
 DROP TABLE endpoint_minutes;

@@ -37,6 +37,10 @@ actions! {
     ChainUpdated = "chain.updated",
     /// An API key was made.
     KeyCreated = "key.created",
+    /// An API key is called otherwise, or has another end or limit.
+    KeyUpdated = "key.updated",
+    /// An API key has another text.
+    KeyRotated = "key.rotated",
     /// An API key is worthless.
     KeyRevoked = "key.revoked",
     /// An endpoint was made.

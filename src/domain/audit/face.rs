@@ -142,6 +142,7 @@ impl From<&Endpoint> for Face {
             auth,
             created_at: _,
             updated_at: _,
+            revision: _,
         } = endpoint;
         let face = Self::default()
             .show_all(settings)
@@ -168,18 +169,31 @@ impl From<&Endpoint> for Face {
 
 impl From<&ApiKey> for Face {
     fn from(key: &ApiKey) -> Self {
-        let ApiKey { id: _, hash: _, role, chain, name, created_at: _, revoked_at } = key;
+        let ApiKey {
+            id: _,
+            role,
+            chain,
+            name,
+            created_at: _,
+            created_by: _,
+            expires_at,
+            revoked_at,
+            last_used_at: _,
+            requests_per_minute,
+        } = key;
         Self::default()
             .show("role", role)
             .show("chain", chain)
             .show("name", name)
+            .show("expires_at", expires_at)
             .show("revoked_at", revoked_at)
+            .show("requests_per_minute", requests_per_minute)
     }
 }
 
 impl From<&Chain> for Face {
     fn from(chain: &Chain) -> Self {
-        let Chain { id: _, name, timezone, currency, created_at: _ } = chain;
+        let Chain { id: _, name, timezone, currency, created_at: _, revision: _ } = chain;
         Self::default().show("name", name).show("timezone", timezone.name()).show("currency", &currency.code)
     }
 }

@@ -49,6 +49,7 @@ impl SourceEvent {
             location: None,
             asked_by: None,
             by: None,
+            trace: None,
             data: SourceData::Command(command),
             body_hash: Self::hash_of(body.as_bytes()),
             body,

@@ -7,12 +7,14 @@ mod commits;
 mod conditions;
 mod coupons;
 mod deliveries;
+mod keys;
 mod lanes;
 mod opening;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 mod recoveries;
+mod requests;
 pub(super) mod sample;
 mod sources;
 

@@ -8,6 +8,7 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
 
 use super::on_both;
 use super::sample::*;
+use crate::domain::api_key::KeyHash;
 use crate::domain::audit::{Action, Author, By, Entry, Filter};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{AuditId, CouponBookKey, EventId, KeyId};
@@ -19,7 +20,7 @@ use crate::domain::text::{Key, Name};
 use crate::store::delivery_log::Behind;
 use crate::store::loyalty_event::EventFilter;
 use crate::store::{
-    DbConn, Store, StoreError, audit, coupon, delivery, delivery_log, endpoint_minutes, lane, ledger,
+    DbConn, Store, StoreError, audit, coupon, delivery, delivery_log, endpoint_minutes, key, lane, ledger,
     loyalty_event, member, recovery, source_event,
 };
 
@@ -248,6 +249,15 @@ on_both! {
         assert_reads(&old, "audit_log_");
         let one = plan(store, |c| audit::get(c, AuditId::new(ulid(1))));
         assert_reads(&one, "audit_log_");
+    }
+
+    fn keys_and_the_texts_of_one_are_read_from_indexes_in_order(store) {
+        let by_hash = plan(store, |c| key::find_by_hash(c, &KeyHash([1; 32])));
+        assert!(!by_hash.contains("SCAN ") && !by_hash.contains("Seq Scan"), "{by_hash}");
+        let of_chain = plan(store, |c| key::list(c, Some(&harvest()), 10, Some(KeyId::new(ulid(1)))));
+        assert_reads(&of_chain, "api_keys_by_chain");
+        let all = plan(store, |c| key::list(c, None, 10, Some(KeyId::new(ulid(1)))));
+        assert_reads(&all, if all.contains("pkey") { "api_keys_pkey" } else { "PRIMARY KEY" });
     }
 
     fn wake_ups_are_read_from_their_index_in_order(store) {
