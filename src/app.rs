@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::config::master_key::{self, MasterKeyError};
 use crate::domain::address::AddressPolicy;
 use crate::domain::api_key::{ApiKey, KeyText};
-use crate::domain::ids::KeyId;
+use crate::domain::audit::{Action, By, Change, Entry, Face};
+use crate::domain::ids::{AuditId, KeyId};
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::http::{self, AppState, Certificate, CertificateError, Door, Exposure, ServerLimits};
@@ -256,6 +257,7 @@ fn start_engine(
         residency: Residency { idle: config.member_idle, ..Residency::default() },
         retention: config.retention,
         threads,
+        audit_kept: config.audit_kept,
     };
     let endpoints = Endpoints::new(endpoints, nudges.clone());
     Ok(Engine::start(parts, endpoints, nudges, journal))
@@ -281,7 +283,18 @@ fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Opti
         last_used_at: None,
         requests_per_minute: None,
     };
-    store.writer()?.run(|conn, _| store::key::insert(conn, &key, &text.hash()))?;
+    let line = Entry {
+        id: AuditId::new(fresh_ulid(now)),
+        chain: None,
+        by: By::ENGINE,
+        action: Action::KeyCreated,
+        target: key.id.to_string(),
+        change: Change::made(Face::from(&key)),
+    };
+    store.writer()?.run(|conn, _| {
+        store::key::insert(conn, &key, &text.hash())?;
+        store::audit::insert(conn, &line)
+    })?;
     Ok(Some(text))
 }
 

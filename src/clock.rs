@@ -1,7 +1,7 @@
 //! The one place that reads the wall clock. Everything else takes `now` as an argument.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::DateTime;
 
@@ -43,6 +43,22 @@ impl Clock {
         if let Self::Test(micros) = self {
             micros.fetch_max(to.timestamp_micros(), Ordering::AcqRel);
         }
+    }
+}
+
+/// Draws ULIDs one behind the other, also within a millisecond: what is listed by its id is listed in the order in which it was
+/// done.
+#[derive(Debug, Default)]
+pub struct Ordered(Mutex<ulid::Ulid>);
+
+impl Ordered {
+    /// A new ULID at `now`.
+    pub fn next(&self, now: Timestamp) -> ulid::Ulid {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = fresh_ulid(now);
+        let is_same_instant = fresh.timestamp_ms() == last.timestamp_ms();
+        *last = if is_same_instant { ulid::Ulid(last.0.saturating_add(1)) } else { fresh };
+        *last
     }
 }
 

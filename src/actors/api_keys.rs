@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 use crate::domain::api_key::{ApiKey, Dead, KeyHash, Unchanged, WayIn};
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::ids::KeyId;
 use crate::domain::refusal::Refused;
-use crate::store;
+use crate::store::{self, DbConn, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::once::Once;
@@ -91,9 +92,40 @@ impl Engine {
         key: ApiKey,
         hash: KeyHash,
         once: Once<ApiKey>,
+        by: By,
     ) -> Result<(), EngineError> {
         let record = once.record(&key, self.0.clock.now());
-        Ok(self.write_once(record, move |conn, _| store::key::insert(conn, &key, &hash)).await?)
+        let change = Change::made(Face::from(&key));
+        let line = self.line(by, key.chain.as_ref(), Action::KeyCreated, key.id, change);
+        let insert = move |conn: &mut _, _: &_| {
+            store::key::insert(conn, &key, &hash)?;
+            store::audit::insert(conn, &line)
+        };
+        Ok(self.write_once(record, insert).await?)
+    }
+
+    /// Changes a stored key, and tells of it in the audit log if it did.
+    async fn change_and_tell(
+        &self,
+        id: KeyId,
+        (by, action): (By, Action),
+        change: impl FnOnce(&mut DbConn) -> Result<store::key::Changed, StoreError> + Send + 'static,
+    ) -> Result<ApiKey, EngineError> {
+        let mut line = self.line(by, None, action, id, Change::default());
+        let change = move |conn: &mut DbConn, _: &_| {
+            let before = store::key::get(conn, id)?;
+            let changed = change(conn)?;
+            // Another text changes nothing that is seen of the key.
+            if let (Some(before), Ok(after)) = (&before, &changed)
+                && (before != after || action == Action::KeyRotated)
+            {
+                line.chain.clone_from(&after.chain);
+                line.change = Change::between(Face::from(before), Face::from(after));
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(changed)
+        };
+        self.0.journal.run(change).await?.map_err(refused)
     }
 
     /// Changes an API key, if `change` can.
@@ -105,10 +137,11 @@ impl Engine {
         id: KeyId,
         way_in: WayIn,
         change: impl FnOnce(&mut ApiKey) -> Result<(), Dead> + Send + 'static,
+        by: By,
     ) -> Result<ApiKey, EngineError> {
         self.carry_out(async move |engine| {
-            let change = move |conn: &mut _, _: &_| store::key::change(conn, id, way_in, change);
-            engine.0.journal.run(change).await?.map_err(refused)
+            let change = move |conn: &mut DbConn| store::key::change(conn, id, way_in, change);
+            engine.change_and_tell(id, (by, Action::KeyUpdated), change).await
         })
         .await
     }
@@ -117,11 +150,11 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`; `last_admin_key`.
-    pub async fn revoke_key(&self, id: KeyId, way_in: WayIn) -> Result<(), EngineError> {
+    pub async fn revoke_key(&self, id: KeyId, way_in: WayIn, by: By) -> Result<(), EngineError> {
         self.carry_out(async move |engine| {
             let now = engine.0.clock.now();
-            let revoke = move |conn: &mut _, _: &_| store::key::revoke(conn, id, now, way_in);
-            engine.0.journal.run(revoke).await?.map(drop).map_err(refused)
+            let revoke = move |conn: &mut DbConn| store::key::revoke(conn, id, now, way_in);
+            engine.change_and_tell(id, (by, Action::KeyRevoked), revoke).await.map(drop)
         })
         .await
     }
@@ -135,11 +168,12 @@ impl Engine {
         id: KeyId,
         hash: KeyHash,
         overlap: Duration,
+        by: By,
     ) -> Result<(ApiKey, Timestamp), EngineError> {
         self.carry_out(async move |engine| {
             let now = engine.0.clock.now();
-            let rotate = move |conn: &mut _, _: &_| store::key::rotate(conn, id, &hash, now, overlap);
-            engine.0.journal.run(rotate).await?.map(|key| (key, now)).map_err(refused)
+            let rotate = move |conn: &mut DbConn| store::key::rotate(conn, id, &hash, now, overlap);
+            engine.change_and_tell(id, (by, Action::KeyRotated), rotate).await.map(|key| (key, now))
         })
         .await
     }

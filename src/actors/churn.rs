@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By, Change, Entry};
 use crate::domain::chain::ChainId;
 use crate::domain::churn::{ChurnModel, Learned, Lesson, Observations, Sample};
 use crate::domain::ids::MemberId;
@@ -56,24 +57,28 @@ impl Engine {
         }
         let _one_at_a_time = self.0.learning.lock().await;
         // Whoever was faster has done it.
-        if is_due(self)? { self.learn(chain).await.map(drop) } else { Ok(()) }
+        if is_due(self)? { self.learn(chain, None).await.map(drop) } else { Ok(()) }
     }
 
     /// Fits a chain's model now.
     ///
     /// # Errors
     /// `Refused` when there is too little to learn from; the model before stays. `NotFound`, `NoRules`.
-    pub async fn refit(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub async fn refit(&self, chain: &ChainId, by: By) -> Result<Arc<ChainSnapshot>, EngineError> {
         let _one_at_a_time = self.0.learning.lock().await;
-        let (snapshot, lesson) = self.learn(chain).await?;
+        let (snapshot, lesson) = self.learn(chain, Some(by)).await?;
         match lesson {
             Lesson::Model(_) => Ok(snapshot),
             Lesson::Refused(_, why) => Err(Refused::new(why.code(), why.to_string()).into()),
         }
     }
 
-    /// Looks at the log, stores what comes of it, and takes it over.
-    async fn learn(&self, chain: &ChainId) -> Result<(Arc<ChainSnapshot>, Lesson), EngineError> {
+    /// Looks at the log, stores what comes of it, and takes it over; by whom, if not by itself.
+    async fn learn(
+        &self,
+        chain: &ChainId,
+        by: Option<By>,
+    ) -> Result<(Arc<ChainSnapshot>, Lesson), EngineError> {
         let started = Instant::now();
         let lesson = self.look_at_log(chain).await?;
         match &lesson {
@@ -87,11 +92,20 @@ impl Engine {
         let change = async move |engine: Self| {
             if let Lesson::Model(model) = &taken {
                 let (chain, model) = (of.clone(), model.clone());
-                engine.0.journal.run(move |conn, _| store::churn::insert(conn, &chain, &model)).await?;
+                let line = by.map(|by| engine.refitted(&of, &model, by));
+                let insert = move |conn: &mut _, _: &_| {
+                    store::churn::insert(conn, &chain, &model)?;
+                    line.map_or(Ok(()), |line| store::audit::insert(conn, &line))
+                };
+                engine.0.journal.run(insert).await?;
             }
             engine.reconfigure(&of, |snapshot| snapshot.learned.take(taken))
         };
         Ok((self.carry_out(change).await?, lesson))
+    }
+
+    fn refitted(&self, chain: &ChainId, model: &ChurnModel, by: By) -> Entry {
+        self.line(by, chain, Action::ChurnRefitted, chain, Change::to("members", model.members))
     }
 
     async fn look_at_log(&self, chain: &ChainId) -> Result<Lesson, EngineError> {

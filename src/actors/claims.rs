@@ -58,7 +58,7 @@ impl Engine {
             };
             let key = stored.key.clone();
             if stored.status == SourceStatus::Parked {
-                match self.decide_stored_for(chain, stored, Some(member)).await {
+                match self.decide_stored_for(chain, stored, Some(member), None).await {
                     Ok(answer) => answers.push(answer),
                     // It cannot be decided, not yet or not at all; that holds up nothing behind it.
                     Err(

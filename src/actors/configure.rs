@@ -7,6 +7,7 @@ use actix::Actor;
 use tokio::sync::oneshot;
 
 use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::churn::Learned;
 use crate::domain::endpoint::{Dialect, Endpoint, Keys};
@@ -27,15 +28,25 @@ use super::once::{Once, Record};
 use super::snapshot::ChainSnapshot;
 use super::states::Disabler;
 
-/// What a change of an endpoint brings with it.
-#[derive(Default)]
+/// What a change of an endpoint is, and brings with it.
 pub(super) struct Beside {
+    /// Who changes it.
+    pub(super) by: By,
+    /// What they do to it.
+    pub(super) action: Action,
     /// What is told of it.
     pub(super) told: Vec<EventData>,
     /// Whether what was known of the receiver does not hold any more.
     pub(super) anew: bool,
     /// The request that asks for it.
     pub(super) once: Once<Endpoint>,
+}
+
+impl Beside {
+    /// Nothing but the line of the audit log.
+    pub(super) fn of(by: By, action: Action) -> Self {
+        Self { by, action, told: Vec::new(), anew: false, once: Once::default() }
+    }
 }
 
 impl Engine {
@@ -63,13 +74,14 @@ impl Engine {
         &self,
         chain: Chain,
         once: Once<Chain>,
+        by: By,
     ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let problems = self.unborn().get(&chain.id).cloned();
         let new = match problems {
             Some(problems) => ChainSnapshot::without_rules(chain, Vec::new(), problems),
             None => ChainSnapshot::without_folder(chain),
         };
-        self.add_chain(new, once).await
+        self.add_chain(new, once, by).await
     }
 
     /// Stores and runs a new chain.
@@ -77,6 +89,7 @@ impl Engine {
         &self,
         new: ChainSnapshot,
         once: Once<Chain>,
+        by: By,
     ) -> Result<Arc<ChainSnapshot>, EngineError> {
         self.carry_out(async move |engine| {
             let row = new.chain.clone();
@@ -84,7 +97,13 @@ impl Engine {
             if engine.chain(row.id.as_str()).is_some() {
                 return Err(EngineError::Conflict(format!("a chain called `{}` exists already", row.id)));
             }
-            engine.write_once(record, move |conn, _| store::chain::insert(conn, &row)).await?;
+            let change = Change::made(Face::from(&*row));
+            let line = engine.line(by, &row.id, Action::ChainCreated, &row.id, change);
+            let insert = move |conn: &mut _, _: &_| {
+                store::chain::insert(conn, &row)?;
+                store::audit::insert(conn, &line)
+            };
+            engine.write_once(record, insert).await?;
             let running = engine.run_chain(new);
             engine.unborn().remove(&running.chain.id);
             Ok(running)
@@ -101,15 +120,23 @@ impl Engine {
         chain: &ChainId,
         name: Name,
         expected: Precondition,
+        by: By,
     ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let mut changed = Chain::clone(&engine.snapshot(&chain)?.chain);
+            let known = engine.snapshot(&chain)?.chain.clone();
+            let mut changed = Chain::clone(&known);
             expected.check(changed.tag())?;
             changed.name = name;
             changed.revision += 1;
+            let change = Change::between(Face::from(&*known), Face::from(&changed));
+            let line = engine.line(by, &chain, Action::ChainUpdated, &chain, change);
             let row = changed.clone();
-            engine.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
+            let update = move |conn: &mut _, _: &_| {
+                store::chain::update(conn, &row)?;
+                store::audit::insert(conn, &line)
+            };
+            engine.0.journal.run(update).await?;
             engine.reconfigure(&chain, |snapshot| snapshot.chain = Arc::new(changed))
         })
         .await
@@ -123,12 +150,18 @@ impl Engine {
         &self,
         endpoint: Endpoint,
         once: Once<Endpoint>,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         self.carry_out(async move |engine| {
             engine.check_filter(&endpoint)?;
             check_transform(&endpoint)?;
             let (row, record) = (endpoint.clone(), once.record(&endpoint, engine.0.clock.now()));
-            let insert = move |conn: &mut _, vault: &_| store::endpoint::insert(conn, vault, &row);
+            let change = Change::made(Face::from(&endpoint));
+            let line = engine.line(by, &endpoint.chain, Action::EndpointCreated, endpoint.id, change);
+            let insert = move |conn: &mut _, vault: &_| {
+                store::endpoint::insert(conn, vault, &row)?;
+                store::audit::insert(conn, &line)
+            };
             engine.write_once(record, insert).await?;
             engine.put_endpoint(endpoint, false)
         })
@@ -145,6 +178,7 @@ impl Engine {
         chain: &ChainId,
         id: EndpointId,
         change: impl FnOnce(&Endpoint) -> Result<Endpoint, E> + Send + 'static,
+        by: By,
     ) -> Result<Arc<Endpoint>, E> {
         let of = chain.clone();
         let change = self.carry_out(async move |engine| {
@@ -154,7 +188,8 @@ impl Engine {
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let change = |endpoint: &mut Endpoint| *endpoint = wanted;
-            let changed = engine.replace_endpoint(&known, change, Beside::default()).await?;
+            let changed =
+                engine.replace_endpoint(&known, change, Beside::of(by, Action::EndpointUpdated)).await?;
             Ok(Ok((changed.settings.lane != known.settings.lane, changed)))
         });
         let (lane_changed, changed) = change.await??;
@@ -177,6 +212,7 @@ impl Engine {
         expected: Precondition,
         change: impl FnOnce(&mut Keys, Dialect, Timestamp) -> Result<(), E> + Send + 'static,
         once: Once<Endpoint>,
+        by: By,
     ) -> Result<Arc<Endpoint>, E> {
         let chain = chain.clone();
         let change = self.carry_out(async move |engine| {
@@ -185,7 +221,11 @@ impl Engine {
             if let Err(refusal) = change(&mut keys, known.dialect, engine.0.clock.now()) {
                 return Ok(Err(refusal));
             }
-            let beside = Beside { once, ..Beside::default() };
+            let action = match keys.newest().id == known.keys.newest().id {
+                true => Action::EndpointSecretEnded,
+                false => Action::EndpointSecretRotated,
+            };
+            let beside = Beside { once, ..Beside::of(by, action) };
             Ok(Ok(engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, beside).await?))
         });
         change.await?
@@ -201,11 +241,12 @@ impl Engine {
         chain: &ChainId,
         id: EndpointId,
         expected: Precondition,
+        by: By,
     ) -> Result<(), EngineError> {
         let of = chain.clone();
         self.carry_out(async move |engine| {
             let endpoint = engine.endpoint_as(&of, id, &expected)?;
-            engine.retire_endpoint(&endpoint).await
+            engine.retire_endpoint(&endpoint, by).await
         })
         .await?;
         if let Err(error) = self.discard_owed(chain, id).await {
@@ -217,12 +258,14 @@ impl Engine {
     }
 
     /// Deletes an endpoint and stops its courier.
-    async fn retire_endpoint(&self, endpoint: &Endpoint) -> Result<(), EngineError> {
+    async fn retire_endpoint(&self, endpoint: &Endpoint, by: By) -> Result<(), EngineError> {
         let (chain, id) = (&endpoint.chain, endpoint.id);
         let (of, now) = (chain.clone(), self.0.clock.now());
+        let line = self.line(by, chain, Action::EndpointDeleted, id, Change::gone(Face::from(endpoint)));
         let delete = move |conn: &mut _, _: &_| {
             store::endpoint::delete(conn, &of, id, now)?;
-            store::recovery::stop(conn, &of, id, None, now)
+            store::recovery::stop(conn, &of, id, None, now)?;
+            store::audit::insert(conn, &line)
         };
         self.0.journal.run(delete).await?;
         self.reconfigure(chain, |snapshot| {
@@ -257,20 +300,45 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (of, now) = (chain.clone(), self.0.clock.now());
-        let endpoint = self.0.journal.run(move |conn, _| store::delivery::retry(conn, &of, id, now)).await?;
+    pub async fn retry_delivery(&self, chain: &ChainId, id: DeliveryId, by: By) -> Result<(), EngineError> {
+        let endpoint = self.settle_by_hand(chain, id, (by, Action::DeliveryRetried)).await?;
         self.reorder(chain, endpoint.ok_or(EngineError::NotFound("delivery"))?).await
+    }
+
+    /// Has a delivery sent again, or not sent any more. Answers whose it is, when there was one to do that with.
+    async fn settle_by_hand(
+        &self,
+        chain: &ChainId,
+        id: DeliveryId,
+        (by, action): (By, Action),
+    ) -> Result<Option<EndpointId>, EngineError> {
+        let (of, now) = (chain.clone(), self.0.clock.now());
+        let mut line = self.line(by, chain, action, id, Change::default());
+        let settle = move |conn: &mut _, _: &_| {
+            let status = |conn: &mut _| {
+                let known = store::delivery::get(conn, &of, id)?;
+                Ok::<_, StoreError>(known.map(|delivery| delivery.status.as_str()))
+            };
+            let before = status(conn)?;
+            let endpoint = match action {
+                Action::DeliveryRetried => store::delivery::retry(conn, &of, id, now)?,
+                _ => store::delivery::discard(conn, &of, id, now)?,
+            };
+            if endpoint.is_some() {
+                line.change = Change::of("status", before, status(conn)?);
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(endpoint)
+        };
+        Ok(self.0.journal.run(settle).await?)
     }
 
     /// Settles a delivery that is owed or failed without sending it.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it was delivered or discarded before.
-    pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId) -> Result<(), EngineError> {
-        let (of, now) = (chain.clone(), self.0.clock.now());
-        let change = self.0.journal.run(move |conn, _| store::delivery::discard(conn, &of, id, now));
-        if let Some(endpoint) = change.await? {
+    pub async fn discard_delivery(&self, chain: &ChainId, id: DeliveryId, by: By) -> Result<(), EngineError> {
+        if let Some(endpoint) = self.settle_by_hand(chain, id, (by, Action::DeliveryDiscarded)).await? {
             return self.reorder(chain, endpoint).await; // something may have waited for it
         }
         let of = chain.clone();
@@ -339,6 +407,8 @@ impl Engine {
             check_transform(&endpoint)?;
         }
         endpoint.keys.drop_expired(endpoint.updated_at);
+        let change = Change::between(Face::from(known), Face::from(&endpoint));
+        let line = self.line(beside.by, &endpoint.chain, beside.action, endpoint.id, change);
         let anew = beside.anew || endpoint.url != known.url;
         let told = Some(beside.told).filter(|told| !told.is_empty());
         let told = told.and_then(|told| self.tell(known, told));
@@ -346,6 +416,7 @@ impl Engine {
         let record = beside.once.record(&endpoint, endpoint.updated_at);
         let replace = move |conn: &mut _, vault: &_| {
             store::endpoint::update(conn, vault, &row)?;
+            store::audit::insert(conn, &line)?;
             // Conditions come after deliveries in every transaction, so that no two wait for each other in a circle.
             written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))?;
             if anew { store::condition::begin_anew(conn, &row.chain, row.id) } else { Ok(()) }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::clock::{Clock, fresh_ulid};
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Coupon, CouponBook, CouponCode};
 use crate::domain::desk::{Desk, Wanted};
@@ -226,10 +227,14 @@ impl Engine {
         &self,
         chain: &ChainId,
         book: CouponBook,
+        by: By,
     ) -> Result<MadeBook, EngineError> {
+        let change = Change::made(Face::from(&book));
+        let line = self.line(by, chain, Action::CouponBookCreated, book.key, change);
         let (chain, stored) = (chain.clone(), StoredBook { book, created_at: self.0.clock.now() });
         let made = self.0.journal.run(move |conn, _| {
             if store::coupon::insert_book(conn, &chain, &stored)? {
+                store::audit::insert(conn, &line)?;
                 return Ok(MadeBook::New(stored));
             }
             let known = store::coupon::get_book(conn, &chain, stored.book.key)?;
@@ -248,9 +253,24 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails; none of them is stored then.
-    pub async fn add_coupons(&self, chain: &ChainId, coupons: Vec<Coupon>) -> Result<usize, EngineError> {
+    pub async fn add_coupons(
+        &self,
+        chain: &ChainId,
+        book: CouponBookKey,
+        coupons: Vec<Coupon>,
+        by: By,
+    ) -> Result<usize, EngineError> {
+        let mut line = self.line(by, chain, Action::CouponBookFilled, book, Change::default());
         let chain = chain.clone();
-        Ok(self.0.journal.run(move |conn, _| store::coupon::add(conn, &chain, &coupons)).await?)
+        let add = move |conn: &mut _, _: &_| {
+            let added = store::coupon::add(conn, &chain, &coupons)?;
+            if added > 0 {
+                line.change = Change::to("added", added);
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(added)
+        };
+        Ok(self.0.journal.run(add).await?)
     }
 }
 

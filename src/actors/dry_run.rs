@@ -28,7 +28,7 @@ use super::coupons::{Clerk, CouponLocks};
 use super::engine::{Engine, EngineError};
 use super::member::MAX_TRIES;
 use super::programs::blocking;
-use super::publish::{Diagnostic, Proposal, PublishError};
+use super::publish::{Diagnostic, PublishError};
 use super::snapshot::ChainSnapshot;
 
 /// The program that an event is tried with.
@@ -39,7 +39,7 @@ pub enum Candidate {
     /// One that was published once.
     Version(i64),
     /// One that was not published yet. Its tests are not run.
-    Files(Proposal),
+    Files(Sources),
 }
 
 /// What an event is tried with.
@@ -152,7 +152,7 @@ impl Engine {
             Candidate::Version(version) => {
                 (self.sources_of(&chain.id, version).await?, version, Program::load_published)
             }
-            Candidate::Files(proposal) => (proposal.sources, in_force + 1, Program::load),
+            Candidate::Files(sources) => (sources, in_force + 1, Program::load),
         };
         let _few_at_a_time = self.0.checking.acquire().await;
         let endpoints = snapshot.endpoints.clone();

@@ -10,7 +10,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clock::{Clock, fresh_ulid};
+use crate::clock::{Clock, Ordered, fresh_ulid};
 use crate::domain::chain::ChainId;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
@@ -91,6 +91,8 @@ pub struct EngineParts {
     pub retention: Retention,
     /// Threads for members.
     pub threads: usize,
+    /// How long lines of the audit log are kept; `None` = for ever.
+    pub audit_kept: Option<chrono::Duration>,
 }
 
 /// The engine.
@@ -134,6 +136,8 @@ pub(super) struct Inner {
     member_parts: Arc<MemberParts>,
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
+    pub(super) audit_kept: Option<chrono::Duration>,
+    pub(super) line_ids: Ordered,
     residency: Residency,
     pub(super) retention: Retention,
 }
@@ -175,6 +179,8 @@ impl Engine {
             member_parts: Arc::new(member_parts),
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
+            audit_kept: parts.audit_kept,
+            line_ids: Ordered::default(),
             residency: parts.residency,
             retention: parts.retention,
         }))

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::domain::audit::By;
 use crate::domain::chain::{BadChainId, Chain, ChainId};
 use crate::domain::publication::Origin;
 use crate::domain::roll_out::RollOut;
@@ -216,7 +217,7 @@ impl Engine {
             match self.chain_of(id, &sources) {
                 Ok(chain) => {
                     let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
-                    self.add_chain(new, Once::default()).await?;
+                    self.add_chain(new, Once::default(), By::FOLDER).await?;
                 }
                 Err(problems) => {
                     self.refuse_program(id, problems).await;
@@ -229,7 +230,7 @@ impl Engine {
         if known == Some(sources.hash()) {
             return self.forgive(id).await;
         }
-        let proposal = Proposal { origin: Origin::Folder, ..Proposal::of(sources) };
+        let proposal = Proposal { origin: Origin::Folder, ..Proposal::of(sources, By::FOLDER) };
         match self.publish(id, proposal, Once::default()).await {
             Ok(Published::New(_)) => {}
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,

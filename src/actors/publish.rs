@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By, Change, Entry, Face};
 use crate::domain::chain::{Chain, ChainId};
 use crate::domain::precondition::{Precondition, Tag};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Ended, Ending, RollOut};
-use crate::domain::text::{Name, Note};
+use crate::domain::text::Note;
 pub use crate::rules::diagnostic::Diagnostic;
 use crate::rules::folder;
 use crate::rules::program::{Program, Sources};
@@ -38,8 +40,8 @@ pub struct Proposal {
     pub sources: Sources,
     /// Where they come from.
     pub origin: Origin,
-    /// The API key that asks for it.
-    pub by: Option<Name>,
+    /// Who asks for it.
+    pub by: By,
     /// Why, in words.
     pub note: Option<Note>,
     /// The version from which it was edited: when another one is in force by now, nothing is published.
@@ -57,19 +59,17 @@ pub fn tag_of(in_force: Option<i64>) -> Tag {
 }
 
 impl Proposal {
-    /// Files that somebody sent, by name.
-    ///
-    /// # Errors
-    /// They cannot be a program, whatever is in them.
-    pub fn of_files(files: BTreeMap<String, String>) -> Result<Self, PublishError> {
-        let sources = folder::of_files(files).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))?;
-        Ok(Self::of(sources))
+    /// Files that somebody wants in force.
+    pub const fn of(sources: Sources, by: By) -> Self {
+        let (note, replaces, expected) = (None, None, Precondition::None);
+        Self { sources, origin: Origin::Api, by, note, replaces, expected }
     }
 
-    /// These files, whoever sent them.
-    pub(super) const fn of(sources: Sources) -> Self {
-        let (by, note, replaces, expected) = (None, None, None, Precondition::None);
-        Self { sources, origin: Origin::Api, by, note, replaces, expected }
+    /// What a version is called that it becomes.
+    pub(super) fn published(&self, version: i64, at: Timestamp) -> Publication {
+        let Self { sources, origin, by, note, .. } = self;
+        let by = (*origin != Origin::Folder).then(|| by.name());
+        Publication { version, hash: sources.hash(), origin: *origin, by, note: note.clone(), at }
     }
 
     /// Refuses what was edited from another version than the one in force.
@@ -92,6 +92,14 @@ impl Proposal {
         };
         Err(Refused::new("version_conflict", problem).into())
     }
+}
+
+/// Files that somebody sent, by name.
+///
+/// # Errors
+/// They cannot be a program, whatever is in them.
+pub fn files(sent: BTreeMap<String, String>) -> Result<Sources, PublishError> {
+    folder::of_files(sent).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))
 }
 
 /// What became of a proposal.
@@ -135,21 +143,20 @@ impl Engine {
             }
             proposal.refuse_if_replaced(in_force.as_ref())?;
             let hash = proposal.sources.hash();
-            let Proposal { origin, by, note, .. } = proposal.clone();
-            if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
-                let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
-                if self.settle_unchanged(id, asked, proposal.expected.clone()).await? {
-                    return Ok(Published::Unchanged(in_force));
+            if let Some(same) = in_force.as_ref().filter(|in_force| in_force.hash == hash) {
+                let asked = proposal.published(same.version, self.0.clock.now());
+                if self.settle_unchanged(id, asked, &proposal).await? {
+                    return Ok(Published::Unchanged(same.clone()));
                 }
                 continue; // another version came in between
             }
             let program = self.checked(&chain, &proposal.sources, version).await?;
-            if !matches!(origin, Origin::Promotion(_)) {
+            if !matches!(proposal.origin, Origin::Promotion(_)) {
                 self.refuse_beside_candidate(id, &program)?;
             }
-            let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
-            let proposed = (&proposal, once.clone());
-            if self.put_version(id, publication.clone(), proposed, program).await? {
+            let publication = proposal.published(version, self.0.clock.now());
+            let (proposed, next) = ((&proposal, once.clone()), (in_force, publication.clone()));
+            if self.put_version(id, next, proposed, program).await? {
                 return Ok(Published::New(publication));
             }
         }
@@ -160,10 +167,10 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn check_program(&self, id: &ChainId, proposal: Proposal) -> Result<ChainReport, EngineError> {
+    pub async fn check_program(&self, id: &ChainId, sources: Sources) -> Result<ChainReport, EngineError> {
         let chain = self.snapshot(id)?.chain.clone();
         let _few_at_a_time = self.0.checking.acquire().await;
-        Ok(blocking(move || check_for(proposal.sources, &chain)).await)
+        Ok(blocking(move || check_for(sources, &chain)).await)
     }
 
     /// Publishes the files of an older version again.
@@ -174,12 +181,12 @@ impl Engine {
         &self,
         id: &ChainId,
         to: i64,
-        (by, note): (Option<Name>, Option<Note>),
+        (by, note): (By, Option<Note>),
         expected: Precondition,
         once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
-        let files = self.proposal_of(id, to).await?;
-        let proposal = Proposal { origin: Origin::Rollback(to), by, note, expected, ..files };
+        let files = self.proposal_of(id, to, by).await?;
+        let proposal = Proposal { origin: Origin::Rollback(to), note, expected, ..files };
         self.publish(id, proposal, once).await
     }
 
@@ -187,8 +194,8 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for a version that never was.
-    pub async fn proposal_of(&self, id: &ChainId, version: i64) -> Result<Proposal, EngineError> {
-        Ok(Proposal::of(self.sources_of(id, version).await?))
+    pub async fn proposal_of(&self, id: &ChainId, version: i64, by: By) -> Result<Proposal, EngineError> {
+        Ok(Proposal::of(self.sources_of(id, version).await?, by))
     }
 
     /// Where a chain's program stands, by the store.
@@ -223,13 +230,20 @@ impl Engine {
     async fn put_version(
         &self,
         id: &ChainId,
-        publication: Publication,
+        (before, publication): (Option<Publication>, Publication),
         (proposal, once): (&Proposal, Arc<Once<PutInForce>>),
         program: Program,
     ) -> Result<bool, EngineError> {
         let (id, version) = (id.clone(), publication.version);
         let (files, expected) = (proposal.sources.to_json(), proposal.expected.clone());
+        let (by, after) = (proposal.by.clone(), Face::from(&publication));
+        let change = match &before {
+            Some(before) => Change::between(before.into(), after),
+            None => Change::made(after),
+        };
         self.carry_out(async move |engine| {
+            let promoted = engine.promoted(&id, &publication, by.clone());
+            let line = engine.line(by, &id, Action::ProgramPublished, version, change);
             let (of, settled) = (id.clone(), publication.clone());
             let ended = Arc::new(engine.ended_by(&id, &program).await?);
             let written = ended.clone();
@@ -240,11 +254,12 @@ impl Engine {
             let record = once.record(&(publication, next.clone()), engine.0.clock.now());
             let insert = move |conn: &mut DbConn, vault: &_| {
                 // What is refused is not answered for good: the row is written with the version.
-                if let Err(refused) = settle(conn, &of, &settled, &expected)? {
+                if let Err(refused) = settle(conn, &of, &settled, (&expected, promoted.as_ref()))? {
                     return Ok(Err(refused));
                 }
                 record.write(conn, vault)?;
                 store::program::insert(conn, &of, &settled, &files)?;
+                store::audit::insert(conn, &line)?;
                 written.write(conn, &of)?;
                 Ok(Ok(record))
             };
@@ -268,20 +283,21 @@ impl Engine {
         &self,
         id: &ChainId,
         asked: Publication,
-        expected: Precondition,
+        proposal: &Proposal,
     ) -> Result<bool, EngineError> {
         if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
             return Ok(true);
         }
-        let id = id.clone();
+        let (id, by, expected) = (id.clone(), proposal.by.clone(), proposal.expected.clone());
         self.carry_out(async move |engine| {
             let (of, origin) = (id.clone(), asked.origin);
+            let promoted = engine.promoted(&id, &asked, by);
             let settle = move |conn: &mut DbConn, _: &_| {
                 let in_force = store::program::standing(conn, &of)?.in_force;
                 if in_force.is_none_or(|in_force| in_force.version != asked.version) {
                     return Ok(None);
                 }
-                settle(conn, &of, &asked, &expected).map(Some)
+                settle(conn, &of, &asked, (&expected, promoted.as_ref())).map(Some)
             };
             match engine.0.journal.run(settle).await? {
                 None => return Ok(false),
@@ -294,13 +310,22 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The line about the candidate whose files these are, if they are one's.
+    fn promoted(&self, id: &ChainId, publication: &Publication, by: By) -> Option<Entry> {
+        let Origin::Promotion(candidate) = publication.origin else { return None };
+        let change = Change::to("version", publication.version);
+        Some(self.line(by, id, Action::CandidatePromoted, candidate, change))
+    }
+}
+
 /// Writes what goes with files that come to be in force, or are, by where they come from. Refuses, and writes nothing, when
 /// they are a candidate's that is not tried any more, or is not as it was expected to be.
 fn settle(
     conn: &mut DbConn,
     id: &ChainId,
     publication: &Publication,
-    expected: &Precondition,
+    (expected, promoted): (&Precondition, Option<&Entry>),
 ) -> Result<Result<(), EngineError>, StoreError> {
     match publication.origin {
         Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(Ok),
@@ -315,6 +340,7 @@ fn settle(
                 let ended = RollOut { ended: Some(ended), ..running.clone() };
                 if store::roll_out::update(conn, id, &running, &ended)? {
                     store::suspension::remove_all(conn, id, candidate)?;
+                    promoted.map_or(Ok(()), |line| store::audit::insert(conn, line))?;
                     return Ok(Ok(()));
                 }
             }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::{Endpoint, Lane};
 use crate::domain::ids::{EndpointId, RecoveryId};
 use crate::domain::recovery::{Counts, Feed, Period, Position, Progress, Recovery, Which, most_due};
-use crate::domain::text::Name;
 use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
@@ -83,8 +83,8 @@ impl Engine {
         chain: &ChainId,
         endpoint: EndpointId,
         (which, period): (Which, Period),
-        asked_by: Name,
         once: Once<Recovery>,
+        by: By,
     ) -> Result<Recovery, EngineError> {
         let endpoint = self.endpoint(chain, endpoint)?;
         let now = self.0.clock.now();
@@ -93,14 +93,19 @@ impl Engine {
             endpoint: endpoint.id,
             which,
             period,
-            asked_by,
+            asked_by: by.name(),
             begun_at: now,
             counts: Counts::default(),
             progress: Progress::Running(Position::first(which)),
         };
+        let line = self.line(by, chain, Action::RecoveryBegun, begun.id, Change::made(Face::from(&begun)));
         let (of, row) = (chain.clone(), begun.clone());
         let record = once.record(&begun, now);
-        match self.write_once(record, move |conn, _| store::recovery::insert(conn, &of, &row)).await {
+        let insert = move |conn: &mut _, _: &_| {
+            store::recovery::insert(conn, &of, &row)?;
+            store::audit::insert(conn, &line)
+        };
+        match self.write_once(record, insert).await {
             Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                 let why = "another recovery of this endpoint is running; wait for its end, or stop it";
                 return Err(EngineError::Conflict(why.to_owned()));
@@ -126,9 +131,19 @@ impl Engine {
         chain: &ChainId,
         endpoint: EndpointId,
         id: RecoveryId,
+        by: By,
     ) -> Result<Recovery, EngineError> {
         let (of, now) = (chain.clone(), self.0.clock.now());
-        let stop = move |conn: &mut _, _: &_| store::recovery::stop(conn, &of, endpoint, Some(id), now);
+        let line =
+            self.line(by, chain, Action::RecoveryStopped, id, Change::of("state", "running", "stopped"));
+        let stop = move |conn: &mut _, _: &_| {
+            let known = store::recovery::get(conn, &of, endpoint, id)?;
+            if known.is_some_and(|known| matches!(known.progress, Progress::Running(_))) {
+                store::recovery::stop(conn, &of, endpoint, Some(id), now)?;
+                store::audit::insert(conn, &line)?;
+            }
+            Ok(())
+        };
         self.0.journal.run(stop).await?;
         self.known_recovery(chain, endpoint, id).await
     }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::ChainId;
 use crate::domain::precondition::Precondition;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
-use crate::domain::text::{Name, Note};
-use crate::rules::program::{Program, Sources};
+use crate::domain::text::Note;
+use crate::rules::program::Program;
 use crate::store::program::Standing;
 use crate::store::{self, DbConn, StoreError};
 
@@ -49,13 +50,13 @@ impl Engine {
             }
             let program = self.checked(&snapshot.chain, &proposal.sources, version).await?;
             refuse_clash(&audience, snapshot.program()?, &program).map_err(EngineError::from)?;
-            let (at, Proposal { sources, by, note, .. }) = (self.0.clock.now(), proposal.clone());
-            let began = Stage { at, by: by.clone(), audience: audience.clone() };
+            let at = self.0.clock.now();
+            let publication = Publication { origin: Origin::Candidate, ..proposal.published(version, at) };
+            let began = Stage { at, by: publication.by.clone(), audience: audience.clone() };
             let base = in_force.map_or(0, |in_force| in_force.version);
             let roll_out = RollOut { version, base, began, changes: Vec::new(), ended: None };
-            let publication = Publication { version, hash, origin: Origin::Candidate, by, note, at };
             let record = once.record(&roll_out, at);
-            let stored = (publication, &sources, record);
+            let stored = (publication, &proposal, record);
             if self.put_candidate(id, stored, program, roll_out.clone()).await? {
                 return Ok(roll_out);
             }
@@ -68,14 +69,18 @@ impl Engine {
     async fn put_candidate(
         &self,
         id: &ChainId,
-        (publication, sources, record): (Publication, &Sources, Record),
+        (publication, proposal, record): (Publication, &Proposal, Record),
         program: Program,
         roll_out: RollOut,
     ) -> Result<bool, EngineError> {
-        let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
+        let (id, files, version) = (id.clone(), proposal.sources.to_json(), publication.version);
+        let by = proposal.by.clone();
         self.carry_out(async move |engine| {
             let (of, began) = (id.clone(), roll_out.clone());
+            let change = Change::made(Face::from(&roll_out).show("note", &publication.note));
+            let line = engine.line(by, &id, Action::CandidateBegun, version, change);
             let insert = move |conn: &mut _, _: &_| {
+                store::audit::insert(conn, &line)?;
                 store::program::insert(conn, &of, &publication, &files)?;
                 store::roll_out::insert(conn, &of, &began)
             };
@@ -101,15 +106,16 @@ impl Engine {
         &self,
         id: &ChainId,
         audience: Audience,
-        by: Option<Name>,
+        by: By,
         expected: Precondition,
     ) -> Result<RollOut, EngineError> {
         let snapshot = self.snapshot(id)?;
         if let (Some(in_force), Some(tried)) = (&snapshot.program, &snapshot.candidate) {
             refuse_clash(&audience, in_force, &tried.program)?;
         }
-        self.amend(id, expected, move |roll_out, at| {
-            let stage = Stage { at, by: by.clone(), audience: audience.clone() };
+        let name = by.name();
+        self.amend(id, expected, (by, Action::CandidateChanged), move |roll_out, at| {
+            let stage = Stage { at, by: Some(name.clone()), audience: audience.clone() };
             if roll_out.stage().audience == audience || roll_out.change(stage) {
                 return Ok(());
             }
@@ -126,11 +132,12 @@ impl Engine {
     pub async fn drop_candidate(
         &self,
         id: &ChainId,
-        by: Option<Name>,
+        by: By,
         expected: Precondition,
     ) -> Result<RollOut, EngineError> {
-        self.amend(id, expected, move |roll_out, at| {
-            roll_out.ended = Some(Ended { how: Ending::Dropped, at, by: by.clone() });
+        let name = by.name();
+        self.amend(id, expected, (by, Action::CandidateDropped), move |roll_out, at| {
+            roll_out.ended = Some(Ended { how: Ending::Dropped, at, by: Some(name.clone()) });
             Ok(())
         })
         .await
@@ -144,7 +151,7 @@ impl Engine {
     pub async fn promote(
         &self,
         id: &ChainId,
-        (by, note): (Option<Name>, Option<Note>),
+        (by, note): (By, Option<Note>),
         replaces: Option<i64>,
         expected: Precondition,
         once: Once<PutInForce>,
@@ -154,8 +161,8 @@ impl Engine {
         expected.check(running.tag()).map_err(EngineError::from)?;
         let RollOut { version, base, .. } = running;
         let replaces = Some(replaces.unwrap_or(base));
-        let files = self.proposal_of(id, version).await?;
-        let proposal = Proposal { origin: Origin::Promotion(version), by, note, replaces, expected, ..files };
+        let files = self.proposal_of(id, version, by).await?;
+        let proposal = Proposal { origin: Origin::Promotion(version), note, replaces, expected, ..files };
         self.publish(id, proposal, once).await
     }
 
@@ -164,11 +171,13 @@ impl Engine {
         &self,
         id: &ChainId,
         expected: Precondition,
+        (by, action): (By, Action),
         change: impl Fn(&mut RollOut, Timestamp) -> Result<(), Refused> + Send + 'static,
     ) -> Result<RollOut, EngineError> {
         let id = id.clone();
         self.carry_out(async move |engine| {
             let (of, now) = (id.clone(), engine.0.clock.now());
+            let mut line = engine.line(by, &id, action, "", Change::default());
             let amend = move |conn: &mut DbConn, _: &_| {
                 for _ in 0..MAX_TRIES {
                     let Some(was) = store::roll_out::running(conn, &of)? else { break };
@@ -178,6 +187,11 @@ impl Engine {
                         return Ok(Err(refused));
                     }
                     if store::roll_out::update(conn, &of, &was, &roll_out)? {
+                        if roll_out != was {
+                            line.target = roll_out.version.to_string();
+                            line.change = Change::between(Face::from(&was), Face::from(&roll_out));
+                            store::audit::insert(conn, &line)?;
+                        }
                         if roll_out.ended.is_some() {
                             store::suspension::remove_all(conn, &of, roll_out.version)?;
                         }

@@ -6,6 +6,7 @@ use actix::{Actor, Context, Handler, Message};
 
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
+use crate::domain::audit::{Action, By};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
 use crate::domain::endpoint::{Endpoint, EndpointState};
@@ -32,6 +33,7 @@ impl Engine {
         chain: &ChainId,
         id: EndpointId,
         expected: Precondition,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
@@ -45,7 +47,13 @@ impl Engine {
                 EndpointState::Enabled | EndpointState::Paused { .. } => Vec::new(),
             };
             let enable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Enabled;
-            engine.replace_endpoint(&known, enable, Beside { told, anew: true, ..Beside::default() }).await
+            engine
+                .replace_endpoint(
+                    &known,
+                    enable,
+                    Beside { told, anew: true, ..Beside::of(by, Action::EndpointEnabled) },
+                )
+                .await
         })
         .await
     }
@@ -60,12 +68,13 @@ impl Engine {
         id: EndpointId,
         expected: Precondition,
         reason: Note,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
             let known = engine.endpoint_as(&chain, id, &expected)?;
             let at = engine.0.clock.now();
-            engine.put_out(&known, reason, None, at).await
+            engine.put_out(&known, reason, (None, at), by).await
         })
         .await
     }
@@ -80,6 +89,7 @@ impl Engine {
         id: EndpointId,
         expected: Precondition,
         until: Option<Timestamp>,
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
@@ -92,7 +102,7 @@ impl Engine {
                 }
             };
             let pause = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Paused { at, until };
-            engine.replace_endpoint(&known, pause, Beside::default()).await
+            engine.replace_endpoint(&known, pause, Beside::of(by, Action::EndpointPaused)).await
         })
         .await
     }
@@ -109,7 +119,8 @@ impl Engine {
                     return Ok(());
                 };
                 let enable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Enabled;
-                engine.replace_endpoint(&known, enable, Beside::default()).await?;
+                let beside = Beside::of(By::ENGINE, Action::EndpointEnabled);
+                engine.replace_endpoint(&known, enable, beside).await?;
                 tracing::info!(endpoint = %id, "a pause is over");
                 Ok(())
             });
@@ -133,7 +144,7 @@ impl Engine {
             if !known.is_some_and(|known| Arc::ptr_eq(&known, &sent_to)) {
                 return Ok(None);
             }
-            engine.put_out(&sent_to, reason, since, at).await.map(Some)
+            engine.put_out(&sent_to, reason, (since, at), By::ENGINE).await.map(Some)
         })
         .await
     }
@@ -143,8 +154,8 @@ impl Engine {
         &self,
         known: &Endpoint,
         reason: Note,
-        since: Option<Timestamp>,
-        at: Timestamp,
+        (since, at): (Option<Timestamp>, Timestamp),
+        by: By,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let told = match known.state {
             EndpointState::Disabled { .. } => Vec::new(),
@@ -154,7 +165,8 @@ impl Engine {
             }
         };
         let disable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
-        self.replace_endpoint(known, disable, Beside { told, ..Beside::default() }).await
+        self.replace_endpoint(known, disable, Beside { told, ..Beside::of(by, Action::EndpointDisabled) })
+            .await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::audit::By;
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::SourceInput;
@@ -18,7 +19,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, and `Conflict` for an event that was processed.
-    pub async fn replay(&self, chain: &ChainId, source: SourceId) -> Result<Answer, EngineError> {
+    pub async fn replay(&self, chain: &ChainId, source: SourceId, by: By) -> Result<Answer, EngineError> {
         let (of, id) = (chain.clone(), source);
         let stored = self.0.store.read(move |conn| store::source_event::get(conn, &of, id)).await?;
         let stored = stored.ok_or(EngineError::NotFound("source event"))?;
@@ -27,7 +28,7 @@ impl Engine {
                 "the event was processed; only a failed one can run again".to_owned(),
             ));
         }
-        self.decide_stored(chain, stored).await
+        self.decide_stored_for(chain, stored, None, Some(by)).await
     }
 
     /// Decides a source event that is in the store already.
@@ -36,15 +37,16 @@ impl Engine {
         chain: &ChainId,
         stored: StoredSource,
     ) -> Result<Answer, EngineError> {
-        self.decide_stored_for(chain, stored, None).await
+        self.decide_stored_for(chain, stored, None, None).await
     }
 
-    /// The same, for the member who claimed it.
+    /// The same, for the member who claimed it, or because somebody asks for it now.
     pub(super) async fn decide_stored_for(
         &self,
         chain: &ChainId,
         stored: StoredSource,
         claimed_by: Option<MemberId>,
+        by: Option<By>,
     ) -> Result<Answer, EngineError> {
         let snapshot = self.handle(chain)?.snapshot.load_full();
         let event = SourceEvent::parse(stored.body.as_bytes(), &snapshot.chain.currency, stored.received_at)
@@ -66,6 +68,7 @@ impl Engine {
                 occurred_at: stored.occurred_at,
                 member: claimed_by.or(event.member),
                 asked_by: stored.asked_by,
+                by: by.map(Arc::new),
                 trace: stored.trace.map(Box::new),
                 ..event
             }),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::fresh_ulid;
+use crate::domain::audit::{Action, By, Change, Face};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::Commit;
 use crate::domain::loyalty_event::EventData;
@@ -59,12 +60,15 @@ impl Engine {
             return Ok(()); // others failed meanwhile
         }
         let told = self.told(&snapshot, program, [EventData::RuleSuspended(Box::new((&suspension).into()))]);
+        let change = Change::made(Face::from(&suspension));
+        let line = self.line(By::ENGINE, chain, Action::RuleSuspended, &suspension.rule, change);
         let (of, row, written) = (chain.clone(), suspension.clone(), told.clone());
         let insert = move |conn: &mut DbConn, _: &_| {
             if !store::program::standing(conn, &of)?.decides(row.version) {
                 return Ok(false); // another node has put an end to that version
             }
             store::suspension::insert(conn, &of, &row)?;
+            store::audit::insert(conn, &line)?;
             store::commit::write_told(conn, &written).map(|()| true)
         };
         match self.0.journal.run(insert).await {
@@ -84,12 +88,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when the program has no such rule, `Refused` when it is not suspended.
-    pub async fn resume_rule(
-        &self,
-        chain: &ChainId,
-        rule: Name,
-        by: Name,
-    ) -> Result<Suspension, EngineError> {
+    pub async fn resume_rule(&self, chain: &ChainId, rule: Name, by: By) -> Result<Suspension, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
             let snapshot = engine.snapshot(&chain)?;
@@ -110,17 +109,23 @@ impl Engine {
             let not_suspended =
                 || Refused::new("not_suspended", format!("the rule \"{rule}\" is not suspended"));
             let suspension = stored.ok_or_else(not_suspended)?;
-            let resumed = RuleResumed::of(&suspension, &Ending::Asked(by.clone()));
+            let name = by.name();
+            let resumed = RuleResumed::of(&suspension, &Ending::Asked(name.clone()));
             let told = engine.told(&snapshot, program, [EventData::RuleResumed(resumed.into())]);
             let (of, row, written) = (chain.clone(), suspension.clone(), told.clone());
+            let change = Change::gone(Face::from(&suspension));
+            let line = engine.line(by, &chain, Action::RuleResumed, &rule, change);
             let remove = move |conn: &mut DbConn, _: &_| match store::suspension::remove(conn, &of, &row)? {
-                true => store::commit::write_told(conn, &written).map(|()| true),
+                true => {
+                    store::audit::insert(conn, &line)?;
+                    store::commit::write_told(conn, &written).map(|()| true)
+                }
                 false => Ok(false),
             };
             if !engine.0.journal.run(remove).await? {
                 return Err(not_suspended().into()); // another node was faster
             }
-            tracing::info!(%chain, %rule, %by, "a suspended rule runs again");
+            tracing::info!(%chain, %rule, by = %name, "a suspended rule runs again");
             engine.nudge_for(&told);
             engine.renew_suspensions(&chain).await?;
             Ok(suspension)

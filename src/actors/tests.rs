@@ -16,7 +16,9 @@ use super::journal::{Journal, Nudges};
 use super::member::{Apply, Busy, Panic};
 use super::once::Once;
 use super::outbound::Reach;
+use super::publish::{Proposal, files as files_of};
 use crate::clock::{Clock, fresh_ulid};
+use crate::domain::audit::{By, Filter};
 use crate::domain::chain::ChainId;
 use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
@@ -26,7 +28,7 @@ use crate::domain::precondition::Precondition;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
-use crate::domain::text::Note;
+use crate::domain::text::{Name, Note};
 use crate::store::commit::{Write, Written};
 use crate::store::vault::Vault;
 use crate::store::{self, Store, sabotage};
@@ -108,6 +110,7 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         max_in_flight: 1_000,
         residency,
         threads: 1,
+        audit_kept: None,
     };
     Engine::start(parts, Endpoints::new(endpoints, nudges.clone()), nudges, journal)
 }
@@ -306,16 +309,21 @@ async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() 
     let known = || engine.chain("harvest").unwrap().endpoints.clone();
     let endpoint = endpoint(engine, &bench.chain);
     let id = endpoint.id;
-    assert!(Box::pin(engine.create_endpoint(endpoint, Once::default())).as_mut().now_or_never().is_none());
+    assert!(
+        Box::pin(engine.create_endpoint(endpoint, Once::default(), By::ENGINE))
+            .as_mut()
+            .now_or_never()
+            .is_none()
+    );
     until("it is made", async || known().iter().any(|e| e.id == id)).await;
     let move_away = |e: &Endpoint| -> Result<_, EngineError> {
         Ok(Endpoint { url: "https://new.example/".parse().unwrap(), ..e.clone() })
     };
-    let change = engine.update_endpoint(&bench.chain, id, move_away);
+    let change = engine.update_endpoint(&bench.chain, id, move_away, By::ENGINE);
     assert!(Box::pin(change).as_mut().now_or_never().is_none());
     until("it is changed", async || known()[0].url.as_str() == "https://new.example/").await;
     assert!(
-        Box::pin(engine.delete_endpoint(&bench.chain, id, Precondition::None))
+        Box::pin(engine.delete_endpoint(&bench.chain, id, Precondition::None, By::ENGINE))
             .as_mut()
             .now_or_never()
             .is_none()
@@ -328,13 +336,59 @@ async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() 
 async fn an_endpoint_that_the_store_does_not_delete_stays() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
+    let made =
+        engine.create_endpoint(endpoint(engine, &bench.chain), Once::default(), By::ENGINE).await.unwrap();
     sabotage::refuse_endpoint_changes(&bench.store);
-    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap_err();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap_err();
     assert_eq!(engine.chain("harvest").unwrap().endpoints.len(), 1);
     sabotage::relent(&bench.store);
-    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap();
     assert!(engine.chain("harvest").unwrap().endpoints.is_empty());
+    bench.engine.release();
+}
+
+#[actix_web::test]
+async fn a_change_and_its_line_of_the_audit_log_stand_or_fall_together() {
+    let bench = Bench::start(Residency::default()).await;
+    let engine = &bench.engine;
+    let lines = async || {
+        let look = |conn: &mut _| store::audit::look(conn, &Filter::default(), 100, None);
+        bench.store.read(look).await.unwrap()
+    };
+    let made =
+        engine.create_endpoint(endpoint(engine, &bench.chain), Once::default(), By::ENGINE).await.unwrap();
+    let before = lines().await;
+    let actions: Vec<_> = before.iter().map(|line| line.action.as_str()).collect();
+    assert_eq!(actions, ["endpoint.created", "program.published", "chain.created"]);
+    // Without the change there is no line,
+    sabotage::refuse_endpoint_changes(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap_err();
+    engine.enable_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap_err();
+    sabotage::relent(&bench.store);
+    assert_eq!(lines().await, before);
+    // and without the line there is no change.
+    sabotage::refuse_audit_lines(&bench.store);
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap_err();
+    engine
+        .rename_chain(&bench.chain, Name::parse("Other").unwrap(), Precondition::None, By::ENGINE)
+        .await
+        .unwrap_err();
+    let manifest = "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n";
+    let files = [("program.toml".to_owned(), manifest.to_owned())].into();
+    let (changed, of) = (Proposal::of(files_of(files).unwrap(), By::ENGINE), &bench.chain);
+    engine.publish(of, changed.clone(), Once::default()).await.unwrap_err();
+    sabotage::relent(&bench.store);
+    let (chain, id) = (bench.chain.clone(), made.id);
+    let vault = bench.store.vault().clone();
+    let stored = bench.store.read(move |conn| {
+        let name = store::chain::get(conn, &chain)?.map(|chain| chain.name);
+        let newest = store::program::latest(conn, &chain)?.map(|stored| stored.publication.version);
+        Ok((store::endpoint::get(conn, &vault, &chain, id)?.is_some(), name, newest))
+    });
+    assert_eq!(stored.await.unwrap(), (true, Name::parse("Harvest Kitchen").ok(), Some(1)));
+    assert_eq!(lines().await, before);
+    engine.publish(of, changed, Once::default()).await.unwrap();
+    assert_eq!(lines().await.len(), before.len() + 1);
     bench.engine.release();
 }
 
@@ -342,9 +396,10 @@ async fn an_endpoint_that_the_store_does_not_delete_stays() {
 async fn an_endpoint_that_is_owed_thousands_is_deleted_in_steps_and_owed_nothing() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
+    let made =
+        engine.create_endpoint(endpoint(engine, &bench.chain), Once::default(), By::ENGINE).await.unwrap();
     sabotage::owe(&bench.store, &bench.chain, made.id, 2_500);
-    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap();
     let (chain, id) = (bench.chain.clone(), made.id);
     let due = bench.store.read(move |conn| store::delivery::next_due(conn, &chain, id)).await.unwrap();
     assert_eq!(due, None);
@@ -356,9 +411,10 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
     bench.order(1, "ana").await;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
+    let made =
+        engine.create_endpoint(endpoint(engine, &bench.chain), Once::default(), By::ENGINE).await.unwrap();
     let snapshot = engine.chain("harvest").unwrap();
-    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None, By::ENGINE).await.unwrap();
     let input = SourceInput {
         id: SourceId::new(fresh_ulid(engine.clock().now())),
         event: Arc::new(order_event(engine, 2, "ana")),
@@ -392,11 +448,12 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
 async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let former = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
+    let former =
+        engine.create_endpoint(endpoint(engine, &bench.chain), Once::default(), By::ENGINE).await.unwrap();
     let enable = |e: &Endpoint| -> Result<_, EngineError> {
         Ok(Endpoint { state: EndpointState::Enabled, ..e.clone() })
     };
-    let changed = engine.update_endpoint(&bench.chain, former.id, enable).await.unwrap();
+    let changed = engine.update_endpoint(&bench.chain, former.id, enable, By::ENGINE).await.unwrap();
     let at = engine.clock().now();
     let gone = |endpoint: &Arc<Endpoint>| DisableEndpoint {
         endpoint: endpoint.clone(),
@@ -408,7 +465,7 @@ async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
     assert!(engine.chain("harvest").unwrap().endpoints[0].is_enabled());
     assert!(engine.disable_gone(gone(&changed)).await.unwrap().is_some());
     assert!(!engine.chain("harvest").unwrap().endpoints[0].is_enabled());
-    engine.delete_endpoint(&bench.chain, former.id, Precondition::None).await.unwrap();
+    engine.delete_endpoint(&bench.chain, former.id, Precondition::None, By::ENGINE).await.unwrap();
     assert_eq!(engine.disable_gone(gone(&changed)).await.unwrap(), None);
     bench.engine.release();
 }

@@ -9,8 +9,9 @@ use crate::config::flags::StoreFlags;
 use crate::domain::Timestamp;
 use crate::domain::allowance::RequestsPerMinute;
 use crate::domain::api_key::{ApiKey, Unchanged, WayIn};
+use crate::domain::audit::{self, Author, By, Change, Entry, Face};
 use crate::domain::chain::ChainId;
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{AuditId, KeyId};
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::store::key::Changed;
@@ -172,7 +173,11 @@ fn create(store: &Store, create: &Create) -> Result<(), Failure> {
     if let Some(chain) = &key.chain {
         require_chain(store, chain)?;
     }
-    write(store, |conn| key::insert(conn, &key, &text.hash()))?;
+    let line = line(audit::Action::KeyCreated, &key, Change::made(Face::from(&key)), now);
+    write(store, |conn| {
+        key::insert(conn, &key, &text.hash())?;
+        store::audit::insert(conn, &line)
+    })?;
     let reach = key.chain.as_ref().map_or_else(|| "all chains".to_owned(), |chain| format!("chain {chain}"));
     let end = expires_at.map_or_else(String::new, |at| format!(", until {}", shown(at)));
     out::error(format_args!("{}: {} key for {reach}{end}. It is shown only now:", key.id, key.role));
@@ -224,7 +229,8 @@ fn shown(at: Timestamp) -> String {
 fn rotate(store: &Store, rotate: &Rotate) -> Result<(), Failure> {
     let (text, now) = (new_key()?, Clock::System.now());
     let change = |conn: &mut DbConn| key::rotate(conn, rotate.id, &text.hash(), now, rotate.overlap);
-    let key = changed(rotate.id, write(store, change)?)?;
+    let action = audit::Action::KeyRotated;
+    let key = changed(rotate.id, write(store, |conn| told(conn, (rotate.id, now), action, change))?)?;
     let older = match rotate.overlap.is_zero() {
         true => "The text before it does not work any more".to_owned(),
         false => format!("The text before it works until {}", shown(now + rotate.overlap)),
@@ -237,7 +243,8 @@ fn rotate(store: &Store, rotate: &Rotate) -> Result<(), Failure> {
 fn revoke(store: &Store, id: KeyId) -> Result<(), Failure> {
     let now = Clock::System.now();
     // Whoever is here makes another admin key in the same way.
-    changed(id, write(store, |conn| key::revoke(conn, id, now, WayIn::IsElsewhere))?)?;
+    let revoke = |conn: &mut DbConn| key::revoke(conn, id, now, WayIn::IsElsewhere);
+    changed(id, write(store, |conn| told(conn, (id, now), audit::Action::KeyRevoked, revoke))?)?;
     out::line(format_args!("{id} is revoked"));
     Ok(())
 }
@@ -249,6 +256,37 @@ fn changed(id: KeyId, key: Changed) -> Result<ApiKey, Failure> {
         }
         _ => Failure::Failed(format!("{id}: {why}")),
     })
+}
+
+/// Changes a key, and tells of it in the audit log if that did.
+fn told(
+    conn: &mut DbConn,
+    (id, now): (KeyId, Timestamp),
+    action: audit::Action,
+    change: impl FnOnce(&mut DbConn) -> Result<Changed, StoreError>,
+) -> Result<Changed, StoreError> {
+    let before = key::get(conn, id)?;
+    let changed = change(conn)?;
+    if let (Some(before), Ok(after)) = (&before, &changed)
+        && (before != after || action == audit::Action::KeyRotated)
+    {
+        let change = Change::between(Face::from(before), Face::from(after));
+        store::audit::insert(conn, &line(action, after, change, now))?;
+    }
+    Ok(changed)
+}
+
+/// The line of the audit log about what somebody does here.
+fn line(action: audit::Action, key: &ApiKey, change: Change, now: Timestamp) -> Entry {
+    let user = Name::parse(&format!("uid {}", rustix::process::getuid().as_raw())).ok();
+    Entry {
+        id: AuditId::new(fresh_ulid(now)),
+        chain: key.chain.clone(),
+        by: By::here(Author::CommandLine(user)),
+        action,
+        target: key.id.to_string(),
+        change,
+    }
 }
 
 pub(super) fn require_chain(store: &Store, chain: &ChainId) -> Result<(), Failure> {

@@ -69,6 +69,8 @@ pub enum Setting {
     MemberIdleS,
     /// How long one attempt may take.
     AttemptTimeoutS,
+    /// How long the audit log is kept.
+    AuditDays,
     /// The limit of each key.
     KeyRequestsPerMinute,
     /// The limit of each chain.
@@ -116,6 +118,7 @@ impl Setting {
         Self::MaxInFlight,
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
+        Self::AuditDays,
         Self::KeyRequestsPerMinute,
         Self::ChainRequestsPerMinute,
         Self::Workers,
@@ -371,6 +374,15 @@ impl Setting {
                 shape: Shape::Value("SECONDS"),
                 scope: Scope::Engine,
                 help: "How long one attempt to deliver may take, the receiver's whole answer included",
+            },
+            Self::AuditDays => Row {
+                name: "audit_days",
+                flag: "audit-days",
+                environment: "PUNCHCARD_AUDIT_DAYS",
+                default: "400",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How many days lines of the audit log are kept; 0 = for ever",
             },
             Self::KeyRequestsPerMinute => Row {
                 name: "key_requests_per_minute",

@@ -65,6 +65,18 @@ pub fn body_without_person(json: &str, member: MemberId) -> Option<String> {
     serde_json::to_string(&left).ok()
 }
 
+/// What a source event says in its `data` that may stay: without what a blank would stand for.
+pub fn what_may_stay(kind: SourceType, json: &str) -> serde_json::Map<String, serde_json::Value> {
+    let body: Object<'_> = serde_json::from_str(json).unwrap_or_default();
+    let data: Object<'_> =
+        body.get("data").and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
+    let fields: Vec<_> =
+        kept::of_source(kind).iter().copied().filter(|(_, keep)| !matches!(keep, Keep::Blank(_))).collect();
+    let left = only(&data, &fields).into_iter();
+    left.filter_map(|(name, value)| Some((name.to_owned(), serde_json::from_str(value.get()).ok()?)))
+        .collect()
+}
+
 /// What is told of a member that does not name them, and our id of them.
 fn figures(told: &RawValue, member: MemberId) -> Box<RawValue> {
     let told: Object<'_> = serde_json::from_str(told.get()).unwrap_or_default();

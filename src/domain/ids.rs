@@ -152,6 +152,9 @@ prefixed_id!(
 prefixed_id!(
     /// An API key (not the secret itself).
     KeyId, "key_");
+prefixed_id!(
+    /// A line of the audit log.
+    AuditId, "aud_");
 
 impl DeliveryId {
     /// That of a delivery that is made long after its loyalty event: always the same, so that it is made once. It sorts

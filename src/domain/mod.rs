@@ -7,6 +7,7 @@ pub mod achievement;
 pub mod address;
 pub mod allowance;
 pub mod api_key;
+pub mod audit;
 pub mod campaign;
 pub mod cart;
 pub mod catalogue;

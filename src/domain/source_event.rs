@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Timestamp;
+use super::audit::By;
 use super::cart::Cart;
 use super::command::{Command, CommandType};
 use super::identity::Identity;
@@ -263,6 +264,8 @@ pub struct SourceEvent {
     pub data: SourceData,
     /// The API key that asked for it, by its name; of commands only.
     pub asked_by: Option<Name>,
+    /// Who asks for it right now by an admin route, be it for the first time or again: it leaves a line in the audit log.
+    pub by: Option<Arc<By>>,
     /// The trace that it is part of.
     pub trace: Option<Box<Trace>>,
     /// SHA-256 of the body as its sender said it: the same key with another body is refused.
@@ -349,6 +352,7 @@ impl SourceEvent {
             location: envelope.location,
             data,
             asked_by: None,
+            by: None,
             trace: None,
             body_hash,
             body: text.into(),
@@ -409,10 +413,10 @@ impl SourceEvent {
         matches!(self.data, SourceData::Command(Command::CreateMember(_)))
     }
 
-    /// The same, asked for by the holder of an API key.
+    /// The same, asked for by an admin route.
     #[must_use]
-    pub fn asked_by(self, key: Name) -> Self {
-        Self { asked_by: Some(key), ..self }
+    pub fn asked_by(self, by: By) -> Self {
+        Self { asked_by: Some(by.name()), by: Some(by.into()), ..self }
     }
 
     /// The same, as part of a trace.

@@ -1,5 +1,6 @@
 //! Who calls, and what they may do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -9,8 +10,10 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::limits::Meter;
 use super::problem::Problem;
-use super::{AppState, State};
+use super::request_id::RequestId;
+use super::{AppState, State, client};
 use crate::domain::api_key::{ApiKey, KeyHash};
+use crate::domain::audit::{Author, By, Origin};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
@@ -29,17 +32,23 @@ pub(super) struct Caller {
     key: Option<KeyId>,
     /// What the request is counted by.
     meter: Meter,
+    /// From where they call.
+    address: Option<IpAddr>,
+    /// The id of the request.
+    request: Option<RequestId>,
 }
 
 impl Caller {
     /// Whoever comes with a key of the store.
     pub(super) fn of(key: &ApiKey, name: Arc<Name>, meter: Meter) -> Self {
-        Self { role: key.role, chain: key.chain.clone(), name, key: Some(key.id), meter }
+        let (role, chain, key) = (key.role, key.chain.clone(), Some(key.id));
+        Self { role, chain, name, key, meter, address: None, request: None }
     }
 
     /// Whoever comes with the key of the configuration: an admin, under no limit, so that there is always a way in.
     pub(super) fn of_configuration(name: Arc<Name>) -> Self {
-        Self { role: Role::Admin, chain: None, name, key: None, meter: Meter::default() }
+        let meter = Meter::default();
+        Self { role: Role::Admin, chain: None, name, key: None, meter, address: None, request: None }
     }
 
     /// Refuses a caller who may not do that in this chain. To a key of another chain the chain does not exist.
@@ -79,6 +88,16 @@ impl Caller {
         &self.name
     }
 
+    /// Who changes what this request changes, and from where.
+    pub(super) fn by(&self) -> By {
+        let author = match self.key {
+            Some(id) => Author::Key { id, name: Name::clone(&self.name), role: self.role },
+            None => Author::Configuration,
+        };
+        let request = self.request.as_ref().and_then(|id| id.to_string().parse().ok());
+        By { author, origin: Origin { address: self.address, request } }
+    }
+
     /// What the request is counted by, for what costs more than one.
     pub(super) const fn meter(&self) -> &Meter {
         &self.meter
@@ -112,7 +131,11 @@ impl FromRequest for Caller {
 /// Finds out who calls, and counts the request.
 async fn admit(state: &AppState, request: &HttpRequest) -> Result<Caller, Problem> {
     let hash = KeyHash::of(bearer(request)?);
-    let caller = state.keys.caller(state, request, hash).await?;
+    let caller = Caller {
+        address: client::address(request),
+        request: request.extensions().get::<RequestId>().cloned(),
+        ..state.keys.caller(state, request, hash).await?
+    };
     let (standing, admitted) = match caller.meter.take(state.engine.clock().now()) {
         Ok(standing) => (standing, Ok(caller)),
         Err((standing, problem)) => (Some(standing), Err(problem)),
@@ -144,7 +167,8 @@ mod tests {
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
         let name = Arc::new(Name::parse("till 3").unwrap());
-        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name, key: None, meter: Meter::default() }
+        let (chain, meter) = (chain.map(|id| id.parse().unwrap()), Meter::default());
+        Caller { role, chain, name, key: None, meter, address: None, request: None }
     }
 
     #[test]

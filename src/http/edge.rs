@@ -55,6 +55,7 @@ pub(super) async fn every_request(
         client: client::address(request.request()),
         parent: trace::of(request.headers()),
     };
+    request.extensions_mut().insert(id.clone()); // for the audit log
     let span = began.span(&id, &request);
     let mut answer = match acceptable(request.headers()) {
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),

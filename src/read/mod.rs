@@ -2,6 +2,7 @@
 
 pub mod achievement;
 pub mod api_key;
+pub mod audit;
 pub mod backtest;
 pub mod campaign;
 pub mod chain;

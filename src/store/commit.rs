@@ -1,6 +1,7 @@
 //! The hot path: groups of commits and attempts, each group in one transaction.
 
 use super::attempt::AttemptChange;
+use super::audit::AuditRow;
 use super::campaign::BudgetChange;
 use super::checkpoint::Checkpointer;
 use super::connection::{DbConn, Opener, begin, commit, rollback};
@@ -17,6 +18,7 @@ use super::referral::{CodeRow, ReferralEventRow, ReferralRow, RewardRow};
 use super::source_event::SourceRow;
 use super::url::DatabaseUrl;
 use super::vault::Vault;
+use crate::domain::audit::Entry;
 use crate::domain::commit::{Commit, Wake};
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::receipt::SourceStatus;
@@ -46,6 +48,8 @@ pub(super) enum Rows {
 /// The rows of a commit.
 pub(super) struct CommitRows {
     pub(super) source: Option<SourceRow>,
+    /// Who did it, when people did.
+    pub(super) audit: Option<Box<AuditRow>>,
     pub(super) member: Option<MemberChange>,
     /// Of a merge: the other one.
     pub(super) others: Vec<MemberChange>,
@@ -144,6 +148,7 @@ impl CommitRows {
             events: commit.events.iter().map(told).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),
             source,
+            audit: Entry::of(commit).map(|line| Box::new(AuditRow::of(&line))),
         }
     }
 }

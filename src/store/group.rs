@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attempt::AttemptChange;
+use super::audit;
 use super::campaign::{self, BudgetChange};
 use super::commit::{CommitRows, Prepared, Rows, Write, Written};
 use super::condition;
@@ -266,6 +267,8 @@ impl<'a> Round<'a> {
             let coupons = commit.people.coupons.as_ref();
             coupons.map_or(Ok(()), |moved| coupon::hand_over(conn, &commit.chain, moved))?;
         }
+        let by_people = self.commits.iter().filter_map(|(_, _, rows)| rows.audit.as_deref());
+        by_people.into_iter().try_for_each(|row| audit::insert_row(conn, row))?;
         let (_, redemptions) = self.ordered_rows(|rows| &rows.redemptions, RedemptionRow::key);
         redemption::write(conn, &redemptions)?;
         let (_, transfers) = self.ordered_rows(|rows| &rows.transfers, TransferRow::key);

@@ -4,6 +4,7 @@
 //! changes goes through [`commit::Writer::write`], everything else through [`commit::Writer::run`].
 
 mod attempt;
+pub mod audit;
 pub mod backup;
 mod batch;
 pub mod books;

@@ -16,6 +16,11 @@ pub(crate) fn refuse_endpoint_changes(store: &Store) {
     refuse(store, "UPDATE ON endpoints", "TRUE");
 }
 
+/// Until [`relent`], nobody is told of in the audit log.
+pub(crate) fn refuse_audit_lines(store: &Store) {
+    refuse(store, "INSERT ON audit_log", "TRUE");
+}
+
 /// Until [`relent`], nothing is published for this chain.
 pub(crate) fn refuse_programs(store: &Store, chain: &ChainId) {
     refuse(store, "INSERT ON program_versions", &format!("NEW.chain = '{chain}'"));

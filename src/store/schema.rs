@@ -273,6 +273,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_log (id) {
+        id -> Text,
+        chain -> Nullable<Text>,
+        author -> Text,
+        author_name -> Nullable<Text>,
+        author_role -> Nullable<Text>,
+        address -> Nullable<Text>,
+        request -> Nullable<Text>,
+        action -> Text,
+        target -> Text,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     program_versions (chain, version) {
         chain -> Text,
         version -> BigInt,

@@ -145,6 +145,10 @@ async fn who_may_look_and_who_may_learn_anew() {
     }
     let shown = app.get(CHURN).await.expect(200);
     assert_ne!(shown["model"]["fitted_at"], first["fitted_at"]);
+    let lines = app.get("/v1/audit?action=churn.refitted").await.expect(200);
+    let authors: Vec<_> =
+        lines["items"].as_array().unwrap().iter().map(|line| &line["author"]["type"]).collect();
+    assert_eq!(authors, ["key", "configuration"], "what the schedule fits is nobody's");
     assert_eq!(shown["earlier"][0]["fitted_at"], first["fitted_at"]);
     assert_eq!(shown["earlier"][0]["brier"], first["report_card"]["brier"]);
     app.stop().await;

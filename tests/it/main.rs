@@ -1,5 +1,5 @@
 //! Integration tests: the whole engine over real HTTP, with a real receiver, on SQLite and on PostgreSQL, under a test
-//! clock. The tests speak to it as outsiders do; none but `books` looks into the database, and `dry_run` counts its rows.
+//! clock. The tests speak to it as outsiders do; none but `books` and `audit` look into the database, and `dry_run` counts its rows.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -7,6 +7,7 @@ mod support;
 
 mod abuse;
 mod achievements;
+mod audit;
 mod auth;
 mod backtest;
 mod books;

@@ -14,6 +14,8 @@ DROP TABLE churn_models;
 DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
+DROP TABLE audit_log;
+DROP FUNCTION refuse_audit_change;
 DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;

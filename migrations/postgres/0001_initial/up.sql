@@ -296,6 +296,34 @@ CREATE TABLE idempotent_requests (
 );
 CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
+-- Who changed what, when, from where: written with the change, never changed, deleted by retention alone. The id tells the
+-- time. The author is the id of a key, or a word; a line without a chain is about none, or about all.
+CREATE TABLE audit_log (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    chain TEXT COLLATE "C",
+    author TEXT COLLATE "C" NOT NULL,
+    author_name TEXT,
+    author_role TEXT,
+    address TEXT,
+    request TEXT,
+    action TEXT COLLATE "C" NOT NULL,
+    target TEXT COLLATE "C" NOT NULL,
+    before TEXT,
+    after TEXT
+);
+CREATE INDEX audit_log_of_chain ON audit_log (chain, id);
+CREATE INDEX audit_log_of_chain_by_action ON audit_log (chain, action, id);
+CREATE INDEX audit_log_by_action ON audit_log (action, id);
+CREATE INDEX audit_log_by_author ON audit_log (author, id);
+CREATE INDEX audit_log_of_target ON audit_log (target, id);
+CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is append-only';
+END
+$$;
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+
 CREATE TABLE program_versions (
     chain TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,

@@ -14,6 +14,7 @@ DROP TABLE churn_models;
 DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
+DROP TABLE audit_log;
 DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;

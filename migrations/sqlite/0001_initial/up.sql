@@ -297,6 +297,29 @@ CREATE TABLE idempotent_requests (
 ) WITHOUT ROWID;
 CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
+-- Who changed what, when, from where: written with the change, never changed, deleted by retention alone. The id tells the
+-- time. The author is the id of a key, or a word; a line without a chain is about none, or about all.
+CREATE TABLE audit_log (
+    id TEXT NOT NULL PRIMARY KEY,
+    chain TEXT,
+    author TEXT NOT NULL,
+    author_name TEXT,
+    author_role TEXT,
+    address TEXT,
+    request TEXT,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+);
+CREATE INDEX audit_log_of_chain ON audit_log (chain, id);
+CREATE INDEX audit_log_of_chain_by_action ON audit_log (chain, action, id);
+CREATE INDEX audit_log_by_action ON audit_log (action, id);
+CREATE INDEX audit_log_by_author ON audit_log (author, id);
+CREATE INDEX audit_log_of_target ON audit_log (target, id);
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE ON audit_log
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
 CREATE TABLE program_versions (
     chain TEXT NOT NULL,
     version BIGINT NOT NULL,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::program::{MAX_BYTES, answer, answering};
 use super::{Nothing, found};
-use crate::actors::publish::Proposal;
+use crate::actors::publish::{self, Proposal};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::chain::ChainId;
 use crate::domain::once::Reply;
@@ -105,12 +105,11 @@ pub(in crate::http) async fn begin(
             let Begin { files, version, share, locations, note, replaces } = said;
             let audience = audience(share, locations)?;
             let proposal = match (files, version) {
-                (Some(files), None) => Proposal::of_files(files)?,
-                (None, Some(version)) => state.engine.proposal_of(&chain.id, version).await?,
+                (Some(files), None) => Proposal::of(publish::files(files)?, caller.by()),
+                (None, Some(version)) => state.engine.proposal_of(&chain.id, version, caller.by()).await?,
                 _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
             };
-            let by = Some(caller.name().clone());
-            let proposal = Proposal { by, note: note.clone(), replaces, expected, ..proposal };
+            let proposal = Proposal { note: note.clone(), replaces, expected, ..proposal };
             let of = chain.id.clone();
             let begun = move |roll_out: &RollOut| begun(&of, roll_out, note.clone());
             let reply = once.replying(begun.clone());
@@ -135,7 +134,7 @@ pub(in crate::http) async fn change(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let expected = expected.wanted()?;
     let Change { share, locations } = body.json().await?;
-    let (audience, by) = (audience(share, locations)?, Some(caller.name().clone()));
+    let (audience, by) = (audience(share, locations)?, caller.by());
     let version = state.engine.change_roll_out(&chain.chain.id, audience, by, expected).await?.version;
     show(&state, &chain, Some(version)).await
 }
@@ -153,7 +152,7 @@ pub(in crate::http) async fn promote(
     promotion
         .or_empty()
         .once(&caller, async |Promote { note, replaces }, once| {
-            let said = (Some(caller.name().clone()), note);
+            let said = (caller.by(), note);
             let reply = answering(&once);
             let published = state.engine.promote(&chain.id, said, replaces, expected, reply).await?;
             answer(&state, &chain.id, published)
@@ -172,7 +171,7 @@ pub(in crate::http) async fn give_up(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let expected = expected.wanted()?;
     let Nothing {} = body.optional_json().await?;
-    let by = Some(caller.name().clone());
+    let by = caller.by();
     let version = state.engine.drop_candidate(&chain.chain.id, by, expected).await?.version;
     show(&state, &chain, Some(version)).await
 }

@@ -55,7 +55,7 @@ pub(in crate::http) async fn create(
     caller.require_everywhere(Right::Administer)?;
     new.once(&caller, async |said: NewChain, once| {
         let chain = said.chain(state.engine.clock().now())?;
-        let made = state.engine.create_chain(chain, once.replying(made)).await?;
+        let made = state.engine.create_chain(chain, once.replying(made), caller.by()).await?;
         Ok(self::made(&made.chain))
     })
     .await
@@ -108,6 +108,6 @@ pub(in crate::http) async fn patch(
     let chain = state.chain(&caller, Right::Administer, &path)?;
     let expected = expected.wanted()?;
     let ChainPatch { name } = body.json().await?;
-    let changed = state.engine.rename_chain(&chain.chain.id, name, expected).await?;
+    let changed = state.engine.rename_chain(&chain.chain.id, name, expected, caller.by()).await?;
     Ok(show(&changed.chain))
 }

@@ -29,7 +29,7 @@ pub(in crate::http) async fn refit(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Nothing {} = body.optional_json().await?;
-    let learned = state.engine.refit(&chain.chain.id).await?;
+    let learned = state.engine.refit(&chain.chain.id, caller.by()).await?;
     show(&state, &learned).await
 }
 

@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 use super::members;
 use crate::actors::engine::{Answer, AnswerWhen};
 use crate::clock::fresh_ulid;
+use crate::domain::audit::By;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent, SourceType};
-use crate::domain::text::{Key, Name};
+use crate::domain::text::Key;
 use crate::domain::trace::Trace;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
@@ -94,7 +95,7 @@ impl Addressee {
         request: &HttpRequest,
         data: &RawValue,
     ) -> Result<Answer, Problem> {
-        let by = caller.name();
+        let by = caller.by();
         let order = Order {
             chain: &self.chain,
             by,
@@ -137,7 +138,7 @@ pub(super) async fn send(
     request: &HttpRequest,
     data: &RawValue,
 ) -> Result<Answer, Problem> {
-    let by = caller.name();
+    let by = caller.by();
     let order = Order {
         chain,
         by,
@@ -153,8 +154,8 @@ pub(super) async fn send(
 /// What is asked for.
 struct Order<'a> {
     chain: &'a ChainId,
-    /// Whose key it is.
-    by: &'a Name,
+    /// Who asks.
+    by: By,
     key: Key,
     trace: Option<Trace>,
     kind: SourceType,

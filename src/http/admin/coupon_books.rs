@@ -116,7 +116,7 @@ pub(in crate::http) async fn create(
     };
     let book = new.book(CouponBookKey::new(id))?;
     let location = format!("/v1/chains/{chain}/coupon_books/{}", book.key);
-    match (state.engine.create_coupon_book(&chain, book.clone()).await?, asked) {
+    match (state.engine.create_coupon_book(&chain, book.clone(), caller.by()).await?, asked) {
         (MadeBook::New(made), _) => Ok(created(location, &BookView::from(&made))),
         (MadeBook::Known(known), _) if known.book == book => {
             Ok(HttpResponse::Ok().json(BookView::from(&known)))

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::coupon_books::{WHAT, known};
 use crate::domain::Timestamp;
+use crate::domain::audit::By;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Attributes, BookType, Coupon, CouponCode};
 use crate::domain::ids::CouponBookKey;
@@ -104,8 +105,8 @@ pub(in crate::http) async fn add(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path.0)?;
     let book = known(&state, &chain, &path.1).await?.ok_or(Problem::NotFound(WHAT))?.book;
-    let shelf =
-        Filling { state, chain: chain.chain.id.clone(), book: book.coupon_book_key, batch: Vec::new() };
+    let (chain, by) = (chain.chain.id.clone(), caller.by());
+    let shelf = Filling { state, chain, book: book.coupon_book_key, by, batch: Vec::new() };
     let content_type = request.content_type().to_ascii_lowercase();
     let report = match (Format::of(&content_type), book.kind) {
         (Some(format), BookType::Uploaded) => shelf.upload(format, body).await?,
@@ -134,6 +135,7 @@ struct Filling {
     state: State,
     chain: ChainId,
     book: CouponBookKey,
+    by: By,
     batch: Vec<Coupon>,
 }
 
@@ -222,7 +224,7 @@ impl Filling {
         }
         let batch = std::mem::take(&mut self.batch);
         let count = batch.len();
-        let added = self.state.engine.add_coupons(&self.chain, batch).await?;
+        let added = self.state.engine.add_coupons(&self.chain, self.book, batch, self.by.clone()).await?;
         report.added += added;
         report.duplicate += count - added;
         Ok(())

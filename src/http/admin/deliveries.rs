@@ -94,7 +94,7 @@ pub(in crate::http) async fn retry(
     let chain = state.chain(&caller, Right::Administer, &path.0)?;
     let delivery = id(&path.1, WHAT)?;
     let Nothing {} = body.optional_json().await?;
-    state.engine.retry_delivery(&chain.chain.id, delivery).await?;
+    state.engine.retry_delivery(&chain.chain.id, delivery, caller.by()).await?;
     show(&state, chain.chain.id.clone(), delivery).await
 }
 
@@ -108,7 +108,7 @@ pub(in crate::http) async fn discard(
     let chain = state.chain(&caller, Right::Administer, &path.0)?;
     let delivery = id(&path.1, WHAT)?;
     let Nothing {} = body.optional_json().await?;
-    state.engine.discard_delivery(&chain.chain.id, delivery).await?;
+    state.engine.discard_delivery(&chain.chain.id, delivery, caller.by()).await?;
     show(&state, chain.chain.id.clone(), delivery).await
 }
 

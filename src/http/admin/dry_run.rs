@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::program;
 use crate::actors::dry_run::Candidate;
-use crate::actors::publish::Proposal;
+use crate::actors::publish;
 use crate::domain::json;
 use crate::domain::role::Right;
 use crate::domain::source_event::{self, SourceEvent};
@@ -87,7 +87,7 @@ fn read(body: &[u8]) -> Result<(&[u8], Candidate), Problem> {
     let candidate = match (version, files) {
         (None, None) => Candidate::InForce,
         (Some(version), None) => Candidate::Version(version),
-        (None, Some(files)) => Candidate::Files(Proposal::of_files(files)?),
+        (None, Some(files)) => Candidate::Files(publish::files(files)?),
         (Some(_), Some(_)) => {
             return Err(Problem::field("files", "go without `version`; an event is tried with one program"));
         }

@@ -103,7 +103,7 @@ pub(in crate::http) async fn create(
         let view = KeyView::from(key.clone());
         let reply = Reply::created(format!("/v1/keys/{}", view.id), &NewKeyView { view, key: text.reveal() });
         let kept = reply.clone();
-        state.engine.create_key(key, text.hash(), once.replying(move |_| kept.clone())).await?;
+        state.engine.create_key(key, text.hash(), once.replying(move |_| kept.clone()), caller.by()).await?;
         Ok(reply)
     })
     .await
@@ -202,7 +202,7 @@ pub(in crate::http) async fn patch(
         key.requests_per_minute = requests_per_minute.unwrap_or(key.requests_per_minute);
         Ok(())
     };
-    let changed = state.engine.change_key(key.id, state.keys.way_in(), change).await?;
+    let changed = state.engine.change_key(key.id, state.keys.way_in(), change, caller.by()).await?;
     state.keys.forget();
     Ok(HttpResponse::Ok().json(KeyView::from(changed)))
 }
@@ -219,7 +219,7 @@ pub(in crate::http) async fn rotate(
         .once(&caller, async |Rotate { overlap_seconds }, _| {
             let overlap = Duration::from_secs(overlap_seconds.unwrap_or(USUAL_OVERLAP).get().into());
             let text = KeyText::of(&random_bytes()?);
-            let (rotated, now) = state.engine.rotate_key(key.id, text.hash(), overlap).await?;
+            let (rotated, now) = state.engine.rotate_key(key.id, text.hash(), overlap, caller.by()).await?;
             state.keys.forget();
             let older_until = (!overlap.is_zero()).then(|| now + overlap);
             Ok(Reply::done(&RotatedView { view: rotated.into(), key: text.reveal(), older_until }))
@@ -234,7 +234,7 @@ pub(in crate::http) async fn revoke(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let key = known(&state, &caller, &path).await?;
-    state.engine.revoke_key(key.id, state.keys.way_in()).await?;
+    state.engine.revoke_key(key.id, state.keys.way_in(), caller.by()).await?;
     state.keys.forget();
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,6 +4,7 @@
 //! event; what coupon books and their codes are called comes from theirs. All else is a [`Create`](super::once::Create).
 //! What two people may change at once knows `If-Match` ([`conditional`](super::conditional)).
 
+pub(super) mod audit;
 pub(super) mod candidate;
 pub(super) mod chains;
 pub(super) mod churn;

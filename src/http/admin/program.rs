@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::found;
 use crate::actors::once;
-use crate::actors::publish::{ChainReport, Proposal, Published, PutInForce, tag_of};
+use crate::actors::publish::{self, ChainReport, Proposal, Published, PutInForce, tag_of};
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -221,7 +221,7 @@ pub(in crate::http) async fn check(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Files { files } = body.long_json(MAX_BYTES).await?;
-    let report = state.engine.check_program(&chain.chain.id, Proposal::of_files(files)?).await?;
+    let report = state.engine.check_program(&chain.chain.id, publish::files(files)?).await?;
     Ok(HttpResponse::Ok().json(CheckView { good: report.is_good(), report }))
 }
 
@@ -237,7 +237,7 @@ pub(in crate::http) async fn backtest(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let TryOut { files, version, since, until } = body.long_json(MAX_BYTES).await?;
     let candidate = match (files, version) {
-        (Some(files), None) => Candidate::Files(Proposal::of_files(files)?.sources),
+        (Some(files), None) => Candidate::Files(publish::files(files)?),
         (None, Some(version)) => Candidate::Version(version),
         _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
     };
@@ -272,8 +272,8 @@ pub(in crate::http) async fn publish(
     let expected = expected.wanted()?;
     new.of_at_most(MAX_BYTES)
         .once(&caller, async |Publish { files, note, replaces }, once| {
-            let by = Some(caller.name().clone());
-            let proposal = Proposal { by, note, replaces, expected, ..Proposal::of_files(files)? };
+            let files = Proposal::of(publish::files(files)?, caller.by());
+            let proposal = Proposal { note, replaces, expected, ..files };
             let published = state.engine.publish(&chain.id, proposal, answering(&once)).await?;
             answer(&state, &chain.id, published)
         })
@@ -291,7 +291,7 @@ pub(in crate::http) async fn roll_back(
     let chain = state.chain(&caller, Right::Manage, &path)?.chain.clone();
     let expected = expected.wanted()?;
     new.once(&caller, async |RollBack { version, note }, once| {
-        let said = (Some(caller.name().clone()), note);
+        let said = (caller.by(), note);
         let published = state.engine.roll_back(&chain.id, version, said, expected, answering(&once)).await?;
         answer(&state, &chain.id, published)
     })
@@ -307,7 +307,7 @@ pub(in crate::http) async fn resume_rule(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let Resume { rule } = body.json().await?;
-    let resumed = state.engine.resume_rule(&chain.chain.id, rule, caller.name().clone()).await?;
+    let resumed = state.engine.resume_rule(&chain.chain.id, rule, caller.by()).await?;
     Ok(HttpResponse::Ok().json(SuspensionView::of(&resumed)))
 }
 

@@ -48,6 +48,6 @@ pub(in crate::http) async fn replay(
     let source = id(&path.1, WHAT)?;
     let Nothing {} = body.optional_json().await?;
     let _permit = state.engine.try_admit()?;
-    let answer = state.engine.replay(&chain.chain.id, source).await?;
+    let answer = state.engine.replay(&chain.chain.id, source, caller.by()).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer.receipt))
 }

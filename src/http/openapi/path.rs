@@ -6,7 +6,7 @@ use super::operation::Shape;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    DeliveryId, EndpointId, EventId, KeyId, RecoveryId, RedemptionId, SourceId, TransferId,
+    AuditId, DeliveryId, EndpointId, EventId, KeyId, RecoveryId, RedemptionId, SourceId, TransferId,
 };
 
 /// A part of a path that stands for something.
@@ -92,6 +92,12 @@ const ALL: &[PathParameter] = &[
         "The code that a member gives to others.",
     ),
     of("version", "3", SchemaGenerator::subschema_for::<u64>, "The number of a version of the program."),
+    of(
+        "audit_line",
+        "aud_01HZY3V9W8Q2C5N7R4T6XKBMDG",
+        SchemaGenerator::subschema_for::<AuditId>,
+        "The id of a line of the audit log.",
+    ),
     of("key", "key_01HZY3V9W8Q2C5N7R4T6XKBMDG", SchemaGenerator::subschema_for::<KeyId>, "The key's id."),
 ];
 

@@ -3,6 +3,7 @@
 //! A route is registered together with its description ([`Operation`]). What is served and what the OpenAPI document says
 //! come from the same table, so they know the same paths and methods.
 
+mod audit;
 mod chains;
 mod coupons;
 mod endpoints;
@@ -128,6 +129,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         process::group(),
         keys::group(),
+        audit::group(),
         chains::group(),
         events::group(),
         members::group(),

@@ -1,6 +1,7 @@
 //! What the store promises, on both databases.
 
 mod administration;
+mod audit;
 mod campaigns;
 mod commits;
 mod conditions;

@@ -9,16 +9,18 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
 use super::on_both;
 use super::sample::*;
 use crate::domain::api_key::KeyHash;
+use crate::domain::audit::{Action, Author, By, Entry, Filter};
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{CouponBookKey, EventId, KeyId};
+use crate::domain::ids::{AuditId, CouponBookKey, EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::recovery::{Period, Position};
-use crate::domain::text::Key;
+use crate::domain::role::Role;
+use crate::domain::text::{Key, Name};
 use crate::store::delivery_log::Behind;
 use crate::store::loyalty_event::EventFilter;
 use crate::store::{
-    DbConn, Store, StoreError, coupon, delivery, delivery_log, endpoint_minutes, key, lane, ledger,
+    DbConn, Store, StoreError, audit, coupon, delivery, delivery_log, endpoint_minutes, key, lane, ledger,
     loyalty_event, member, recovery, source_event,
 };
 
@@ -199,6 +201,54 @@ on_both! {
     fn what_a_member_has_of_a_book_is_read_from_its_index_in_order(store) {
         let held = plan(store, |c| coupon::held(c, &harvest(), member_id(1), CouponBookKey::new(ulid(1)), at(0)));
         assert_reads(&held, "coupon_holdings_of_worth");
+    }
+
+    fn the_audit_log_is_read_from_indexes_in_order_whatever_is_sought(store) {
+        let author = |n: u64| {
+            let name = Name::parse("till").unwrap();
+            Author::Key { id: KeyId::new(ulid(n % 50)), name, role: Role::Admin }
+        };
+        // In no order: else reading all lines as they lie looks as good as an index to PostgreSQL.
+        for n in (1..=1_000).map(|n| n * 379 % 1_009) {
+            let line = Entry {
+                chain: format!("chain-{}", n % 50).parse().ok(),
+                by: By::here(author(n)),
+                action: Action::ALL[n as usize % Action::ALL.len()],
+                target: format!("ep_{n}"),
+                ..crate::store::tests::audit::line(n)
+            };
+            store.change(|c| audit::insert(c, &line));
+        }
+        store.change(|conn| match conn {
+            DbConn::Sqlite(_) => Ok(0),
+            DbConn::Postgres(c) => Ok(sql_query("ANALYZE audit_log").execute(c)?),
+        });
+        let with = |change: fn(&mut Filter)| {
+            let mut filter = Filter::default();
+            change(&mut filter);
+            filter
+        };
+        let by_author = Filter { author: Some(author(1).code()), ..Filter::default() };
+        let since = Filter { since: Some(at(0)), ..Filter::default() };
+        for (filter, index) in [
+            (with(|f| f.chain = "chain-0".parse().ok()), "audit_log_of_chain"),
+            (by_author, "audit_log_by_author"),
+            (with(|f| f.target = Some("ep_1".to_owned())), "audit_log_of_target"),
+            (with(|f| f.actions = "endpoint.*".parse().ok()), "audit_log_by_action"),
+            (
+                with(|f| (f.chain, f.actions) = ("chain-0".parse().ok(), "key.*".parse().ok())),
+                "audit_log_of_chain_by_action",
+            ),
+            (with(|_| ()), "audit_log_"),
+            (since, "audit_log_"),
+        ] {
+            let looked = plan(store, |c| audit::look(c, &filter, 10, Some(AuditId::new(ulid(500)))));
+            assert_reads(&looked, index);
+        }
+        let old = plan(store, |c| audit::delete_before(c, at(-9), 10));
+        assert_reads(&old, "audit_log_");
+        let one = plan(store, |c| audit::get(c, AuditId::new(ulid(1))));
+        assert_reads(&one, "audit_log_");
     }
 
     fn keys_and_the_texts_of_one_are_read_from_indexes_in_order(store) {

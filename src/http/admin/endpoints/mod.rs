@@ -53,7 +53,7 @@ pub(in crate::http) async fn create(
     new.once(&caller, async |said: EndpointBody, once| {
         said.check_names(&state).await?;
         let endpoint = config::new(&state, chain.chain.id.clone(), said)?;
-        let made = state.engine.create_endpoint(endpoint, once.replying(made)).await?;
+        let made = state.engine.create_endpoint(endpoint, once.replying(made), caller.by()).await?;
         Ok(self::made(&made))
     })
     .await
@@ -112,7 +112,8 @@ pub(in crate::http) async fn patch(
         said.read(&checking, known)?.apply(&mut changed);
         Ok(changed)
     };
-    show(&state, &*state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?).await
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    show(&state, &*state.engine.update_endpoint(chain, id, change, caller.by()).await?).await
 }
 
 /// The endpoint that a path names, for somebody who may change it.
@@ -142,6 +143,6 @@ pub(in crate::http) async fn delete(
     expected: IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    state.engine.delete_endpoint(&endpoint.chain, endpoint.id, expected.wanted()?).await?;
+    state.engine.delete_endpoint(&endpoint.chain, endpoint.id, expected.wanted()?, caller.by()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -83,8 +83,8 @@ pub(in crate::http) async fn begin(
             return Ok(Reply::done(&Foreseen::new(id, which, period, counts)));
         }
         let reply = |begun: &Recovery| Reply::done(&RecoveryView::from(begun.clone()));
-        let (by, once) = (caller.name().clone(), once.replying(reply));
-        Ok(reply(&state.engine.begin_recovery(chain, id, (which, period), by, once).await?))
+        let (by, once) = (caller.by(), once.replying(reply));
+        Ok(reply(&state.engine.begin_recovery(chain, id, (which, period), once, by).await?))
     })
     .await
 }
@@ -123,7 +123,7 @@ pub(in crate::http) async fn stop(
 ) -> Result<HttpResponse, Problem> {
     let (endpoint, recovery) = named(&state, &caller, &path)?;
     let Nothing {} = body.optional_json().await?;
-    let stopped = state.engine.stop_recovery(&endpoint.chain, endpoint.id, recovery).await?;
+    let stopped = state.engine.stop_recovery(&endpoint.chain, endpoint.id, recovery, caller.by()).await?;
     Ok(HttpResponse::Ok().json(RecoveryView::from(stopped)))
 }
 

@@ -58,7 +58,7 @@ pub(in crate::http) async fn rotate_secret(
             };
             let (chain, id) = (&endpoint.chain, endpoint.id);
             let reply = once.replying(rotated);
-            Ok(rotated(&*state.engine.change_keys(chain, id, expected, rotate, reply).await?))
+            Ok(rotated(&*state.engine.change_keys(chain, id, expected, rotate, reply, caller.by()).await?))
         })
         .await
 }
@@ -87,6 +87,7 @@ pub(in crate::http) async fn end_key(
         })
     };
     let expected = expected.wanted()?;
-    state.engine.change_keys(&endpoint.chain, endpoint.id, expected, end, Once::default()).await?;
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    state.engine.change_keys(chain, id, expected, end, Once::default(), caller.by()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -41,7 +41,8 @@ pub(in crate::http) async fn enable(
     let endpoint = known(&state, &caller, &path)?;
     let expected = expected.wanted()?;
     let Nothing {} = body.optional_json().await?;
-    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id, expected).await?).await
+    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id, expected, caller.by()).await?)
+        .await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
@@ -57,7 +58,8 @@ pub(in crate::http) async fn disable(
     let Disable { reason } = body.optional_json().await?;
     let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
     let reason = reason.unwrap_or(by_hand);
-    let disabled = state.engine.disable_endpoint(&endpoint.chain, endpoint.id, expected, reason).await?;
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    let disabled = state.engine.disable_endpoint(chain, id, expected, reason, caller.by()).await?;
     show(&state, &disabled).await
 }
 
@@ -75,6 +77,7 @@ pub(in crate::http) async fn pause(
     if until.is_some_and(|until| until <= state.engine.clock().now()) {
         return Err(Problem::field("until", "must be in the future"));
     }
-    let paused = state.engine.pause_endpoint(&endpoint.chain, endpoint.id, expected, until).await?;
+    let (chain, id) = (&endpoint.chain, endpoint.id);
+    let paused = state.engine.pause_endpoint(chain, id, expected, until, caller.by()).await?;
     show(&state, &paused).await
 }
