@@ -173,7 +173,8 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_recovering());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
-    door.open(AppState::new(engine.clone(), store, metrics, admin_key, policy));
+    let state = AppState::new(engine.clone(), store, metrics, admin_key, policy);
+    door.open(state.with_graphiql(config.graphiql));
     Ok((engine, first_admin_key))
 }
 

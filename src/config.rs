@@ -69,6 +69,8 @@ pub struct Config {
     pub tls_roots: TlsRoots,
     /// A file with the certificates of further ones.
     pub extra_ca: Option<PathBuf>,
+    /// Whether there is a page to write GraphQL queries on.
+    pub graphiql: bool,
     /// Where the test clock starts; `None` = the system's clock.
     pub test_clock: Option<Timestamp>,
     /// How log lines look.
@@ -162,6 +164,7 @@ impl Config {
             allow_http: layered.parse(Setting::AllowHttp, value::switch)?,
             tls_roots: layered.parse(Setting::TlsRoots, value::tls_roots)?,
             extra_ca: layered.parse_optional(Setting::ExtraCa, |text| Ok(PathBuf::from(text)))?,
+            graphiql: layered.parse(Setting::Graphiql, value::switch)?,
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
@@ -190,6 +193,7 @@ impl Config {
             Setting::ExtraCa => {
                 self.extra_ca.as_ref().map_or_else(|| "(none)".to_owned(), |path| path.display().to_string())
             }
+            Setting::Graphiql => self.graphiql.to_string(),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),

@@ -42,6 +42,7 @@ mod lanes;
 pub mod member;
 mod news;
 pub mod outbound;
+mod outlets;
 pub mod programs;
 pub mod publish;
 pub mod recovery;

@@ -4,6 +4,7 @@ mod backtest;
 mod bench;
 mod check;
 mod demo;
+mod graphql_schema;
 mod key;
 mod migrate;
 mod net;
@@ -58,6 +59,7 @@ enum Verb {
     Verify(verify::Verify),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    GraphqlSchema(graphql_schema::GraphqlSchema),
     #[command(hide = true)]
     Reference(reference::Reference),
 }
@@ -137,6 +139,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Verify(verb)) => verify::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::GraphqlSchema(_)) => {
+            graphql_schema::run();
+            Ok(())
+        }
         Some(Verb::Reference(_)) => {
             reference::run();
             Ok(())

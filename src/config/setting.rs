@@ -43,6 +43,8 @@ pub enum Setting {
     TlsRoots,
     /// Further authorities.
     ExtraCa,
+    /// A page to write GraphQL queries on.
+    Graphiql,
     /// Where the test clock starts.
     TestClock,
     /// The look of log lines.
@@ -81,6 +83,7 @@ impl Setting {
         Self::AllowHttp,
         Self::TlsRoots,
         Self::ExtraCa,
+        Self::Graphiql,
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
@@ -214,6 +217,16 @@ impl Setting {
                 shape: Shape::Value("FILE"),
                 scope: Scope::Engine,
                 help: "Certificates of further authorities that vouch for receivers, as PEM [default: none]",
+            },
+            Self::Graphiql => Row {
+                name: "graphiql",
+                flag: "graphiql",
+                environment: "PUNCHCARD_GRAPHIQL",
+                default: "false",
+                shape: Shape::Switch,
+                scope: Scope::Engine,
+                help: "For development: answer GET /graphiql with a page to write GraphQL queries on. The browser loads \
+                       its parts from unpkg.com",
             },
             Self::TestClock => Row {
                 name: "test_clock",

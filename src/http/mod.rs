@@ -11,6 +11,7 @@ mod body;
 mod clock;
 mod door;
 mod edge;
+mod graphql;
 mod health;
 mod ingest;
 mod query;
@@ -33,6 +34,7 @@ use self::door::State;
 use self::problem::Problem;
 
 pub use self::door::Door;
+pub use self::graphql::sdl;
 pub use self::routes::configure;
 pub use self::server::{ServerLimits, serve};
 
@@ -43,6 +45,8 @@ pub struct AppState {
     metrics: Arc<Metrics>,
     keys: Keys,
     policy: Arc<AddressPolicy>,
+    /// Whether `GET /graphiql` is answered.
+    graphiql: bool,
 }
 
 impl AppState {
@@ -55,7 +59,13 @@ impl AppState {
         policy: Arc<AddressPolicy>,
     ) -> Self {
         let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())));
-        Self { engine, reader: reads.into(), metrics, keys, policy }
+        Self { engine, reader: reads.into(), metrics, keys, policy, graphiql: false }
+    }
+
+    /// The same with a page to write queries on, if it is wanted.
+    #[must_use]
+    pub fn with_graphiql(self, graphiql: bool) -> Self {
+        Self { graphiql, ..self }
     }
 
     /// The chain that a path names, if this caller may do that there. Another chain's things do not exist for a key

@@ -82,6 +82,15 @@ pub enum Problem {
     /// The body as a whole has the wrong shape.
     #[error("{0}")]
     InvalidBody(String),
+    /// A GraphQL request or query that cannot be answered, or is too much.
+    #[error("{0}")]
+    BadQuery(String),
+    /// A GraphQL query that was not answered in time.
+    #[error("the query was not answered in time; whether a mutation took effect is unknown")]
+    QueryTimeout,
+    /// A body of another type.
+    #[error("the body must come as application/json")]
+    MediaType,
     /// More bytes than this route takes.
     #[error("at most {limit} bytes are taken here")]
     TooLarge {
@@ -191,6 +200,14 @@ impl Problem {
         Self::InvalidField { field: inner.unwrap_or(&field).to_owned(), problem }
     }
 
+    /// The same of a field that its sender knows by this name.
+    pub(super) fn of(self, field: impl Into<String>) -> Self {
+        match self {
+            Self::InvalidField { problem, .. } => Self::field(field, problem),
+            other => other,
+        }
+    }
+
     /// A field of the wrong shape; without a name it is the body as a whole.
     fn shape(field: String, problem: String) -> Self {
         if field.is_empty() {
@@ -241,6 +258,12 @@ impl Problem {
                 "Send the same request again after the pause of Retry-After."),
             Self::BacktestTooLarge { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "backtest_too_large",
                 "Too much for one request", "Use `punchcard backtest` on the server, which has no such limit."),
+            Self::BadQuery(_) => Class::new(S::BAD_REQUEST, "invalid_query", "Invalid GraphQL query",
+                "Correct the query and send it again; docs/graphql.md says how much one may ask for."),
+            Self::QueryTimeout => Class::new(S::SERVICE_UNAVAILABLE, "query_timeout", "Query too slow",
+                "Ask for less in one query."),
+            Self::MediaType => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Not JSON",
+                "Send the body with `Content-Type: application/json`."),
             Self::TooLarge { .. } => Class::new(S::PAYLOAD_TOO_LARGE, "too_large", "Too large",
                 "Send less in one piece."),
             Self::ContentEncoding => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding",
@@ -270,7 +293,13 @@ impl Problem {
         self.class().code
     }
 
-    fn at_field(&self) -> Option<&str> {
+    /// What to do about it.
+    pub(super) fn action(&self) -> &'static str {
+        self.class().action
+    }
+
+    /// The field or parameter at fault.
+    pub(super) fn at_field(&self) -> Option<&str> {
         match self {
             Self::InvalidField { field, .. } | Self::BadFilter { field, .. } => Some(field),
             Self::BadTransform(_) => Some("transform"),
@@ -290,7 +319,7 @@ impl Problem {
     const fn retry_after_s(&self) -> Option<u16> {
         match self {
             Self::Overloaded | Self::Starting => Some(1),
-            Self::Unavailable => Some(2),
+            Self::Unavailable | Self::QueryTimeout => Some(2),
             // A person has to mend the rules first.
             Self::Draining | Self::NoRules(_) | Self::BacktestRunning => Some(5),
             _ => None,

@@ -10,9 +10,9 @@ use super::problem::Problem;
 use crate::read::page::Wanted;
 
 /// Items of a page unless the caller says otherwise.
-const DEFAULT_LIMIT: usize = 20;
+pub(super) const DEFAULT_LIMIT: usize = 20;
 /// The most items of a page.
-const MAX_LIMIT: usize = 100;
+pub(super) const MAX_LIMIT: usize = 100;
 
 /// The parameters of a request, to be taken one by one. End with [`Query::finish`].
 #[derive(Debug)]

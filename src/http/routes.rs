@@ -8,11 +8,12 @@ use super::admin::coupons::about_coupon;
 use super::admin::redemptions::one_step;
 use super::admin::{
     candidate, chains, churn, coupon_books, coupon_codes, coupons, deliveries, dry_run, endpoints,
-    event_types, export, keys, loyalty_events, members, program, redemptions, referrals, source_events,
+    event_types, export, export_schedules, integrations, keys, loyalty_events, members, program, redemptions,
+    referrals, source_events,
 };
 use super::ingest::{batch, single};
 use super::problem::Problem;
-use super::{clock, edge, health};
+use super::{clock, edge, graphql, health};
 use crate::domain::command::CommandType;
 use crate::domain::redemption::Step;
 use crate::domain::role::Right;
@@ -100,6 +101,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .configure(of_coupons)
         .configure(of_redemptions)
         .configure(of_deliveries)
+        .configure(of_outlets)
         .default_service(web::to(async || Err::<&str, _>(Problem::NoRoute)));
     // A path whose percent-encoding is not UTF-8 names nothing.
     let paths = web::PathConfig::default().error_handler(|_, _| Problem::NoRoute.into());
@@ -110,6 +112,8 @@ fn of_the_process(service: &mut web::ServiceConfig) {
     at("/healthz").get(health::alive).add(service);
     at("/readyz").get(health::ready).add(service);
     at("/metrics").get(health::metrics).add(service);
+    at("/graphql").post(graphql::answer).add(service);
+    at("/graphiql").get(graphql::graphiql).add(service);
     at("/v1/clock").get(clock::show).post(clock::advance).add(service);
     at("/v1/keys").get(keys::list).post(keys::create).add(service);
     at("/v1/keys/{id}").delete(keys::revoke).add(service);
@@ -215,6 +219,11 @@ fn of_redemptions(service: &mut web::ServiceConfig) {
     of_chain("/redemptions/{id}/fulfill").post(one_step(Step::Fulfill)).add(service);
     of_chain("/redemptions/{id}/reject").post(one_step(Step::Reject)).add(service);
     of_chain("/redemptions/{id}/cancel").post(one_step(Step::Cancel)).add(service);
+}
+
+fn of_outlets(service: &mut web::ServiceConfig) {
+    of_chain("/export_schedules").get(export_schedules::list).add(service);
+    of_chain("/integrations").get(integrations::list).add(service);
 }
 
 fn of_deliveries(service: &mut web::ServiceConfig) {

@@ -1,5 +1,7 @@
 //! The delivery log as outsiders see it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -8,6 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, Mark};
 use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
+pub use crate::store::delivery::LastTried;
 use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 
 /// A delivery in a list.
@@ -132,6 +135,50 @@ impl Reader {
             let Some(found) = delivery::get(conn, &chain, id)? else { return Ok(None) };
             let attempts = delivery::attempts(conn, &chain, id)?.into_iter().map(Into::into).collect();
             Ok(Some(DeliveryDetail { delivery: found.into(), attempts }))
+        })
+        .await
+    }
+
+    /// The tries of several deliveries, each named with its endpoint, in order.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn attempts(
+        &self,
+        chain: ChainId,
+        asked: Vec<(EndpointId, DeliveryId)>,
+    ) -> Result<HashMap<(EndpointId, DeliveryId), Vec<AttemptView>>, ReadError> {
+        let mut of_endpoints = BTreeMap::<_, Vec<_>>::new();
+        for (endpoint, delivery) in asked {
+            of_endpoints.entry(endpoint).or_default().push(delivery);
+        }
+        self.run(move |conn| {
+            let mut found = HashMap::<_, Vec<_>>::new();
+            for (endpoint, asked) in of_endpoints {
+                for (of, attempt) in delivery::attempts_of(conn, &chain, endpoint, &asked)? {
+                    found.entry((endpoint, of)).or_default().push(attempt.into());
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// How the newest delivery that was tried stands, of each of these endpoints.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn last_tried(
+        &self,
+        chain: ChainId,
+        endpoints: Vec<EndpointId>,
+    ) -> Result<HashMap<EndpointId, LastTried>, ReadError> {
+        self.run(move |conn| {
+            let mut found = HashMap::new();
+            for endpoint in endpoints {
+                found.extend(delivery::last_tried(conn, &chain, endpoint)?.map(|last| (endpoint, last)));
+            }
+            Ok(found)
         })
         .await
     }

@@ -13,6 +13,8 @@ DROP TABLE churn_models;
 DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
+DROP TABLE integrations;
+DROP TABLE export_schedules;
 DROP TABLE api_keys;
 DROP TABLE recoveries;
 DROP TABLE endpoint_minutes;

@@ -8,6 +8,7 @@ mod coupons;
 mod deliveries;
 mod lanes;
 mod opening;
+mod outlets;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;

@@ -30,7 +30,7 @@ const MOST_ENTRIES: usize = 100;
 /// An endpoint as somebody wants it: what is not said is as it is by default, or stays as it is.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct EndpointBody {
+pub(in crate::http) struct EndpointBody {
     #[serde(deserialize_with = "given")]
     url: Option<String>,
     #[serde(deserialize_with = "given")]
@@ -128,6 +128,20 @@ pub(super) fn new(state: &AppState, chain: ChainId, said: EndpointBody) -> Resul
 }
 
 impl EndpointBody {
+    /// What every dialect's receiver says of itself.
+    pub(in crate::http) fn saying(
+        url: Option<String>,
+        events: Option<Vec<String>>,
+        headers: Option<BTreeMap<String, String>>,
+    ) -> Self {
+        Self { url, events, headers, ..Self::default() }
+    }
+
+    /// The same of one that is new.
+    pub(in crate::http) fn in_dialect(self, dialect: Dialect, secret: Option<String>) -> Self {
+        Self { dialect: Some(dialect), secret, ..self }
+    }
+
     /// Checks what is to be changed about this endpoint.
     pub(super) fn read(mut self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
         if self.secret.is_some() {
@@ -222,7 +236,7 @@ fn check_url(state: &AppState, url: &str) -> Result<url::Url, Problem> {
 
 /// Refuses a name that leads to a private address now. Every dial checks again; this tells the person who makes the
 /// endpoint at once. A name that leads nowhere yet is taken.
-pub(super) async fn check_name(state: &AppState, url: &url::Url) -> Result<(), Problem> {
+pub(in crate::http) async fn check_name(state: &AppState, url: &url::Url) -> Result<(), Problem> {
     /// A resolver that does not answer must not hold up an admin.
     const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
     let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else { return Ok(()) };

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use self::config::EndpointBody;
+pub(in crate::http) use self::config::{EndpointBody, check_name};
 pub(in crate::http) use self::secrets::{end_key, rotate_secret};
 pub(in crate::http) use self::state::{disable, enable, pause};
 use super::{created, id};
+use crate::domain::chain::ChainId;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
@@ -45,12 +46,21 @@ pub(in crate::http) async fn create(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
-    let endpoint = config::new(&state, chain.chain.id.clone(), body.json().await?)?;
-    config::check_name(&state, &endpoint.url).await?;
-    let made = state.engine.create_endpoint(endpoint).await?;
+    let made = make(&state, chain.chain.id.clone(), body.json().await?).await?;
     let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
     let secret = made.keys.newest().secret.reveal();
     Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret }))
+}
+
+/// Makes an endpoint as somebody wants it.
+pub(in crate::http) async fn make(
+    state: &AppState,
+    chain: ChainId,
+    said: EndpointBody,
+) -> Result<Arc<Endpoint>, Problem> {
+    let endpoint = config::new(state, chain, said)?;
+    check_name(state, &endpoint.url).await?;
+    Ok(state.engine.create_endpoint(endpoint).await?)
 }
 
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
@@ -88,13 +98,21 @@ pub(in crate::http) async fn patch(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    let said: EndpointBody = body.json().await?;
-    let wanted = said.read(&state, &endpoint)?;
+    show(&state, &*change(&state, &endpoint, body.json().await?).await?).await
+}
+
+/// Changes of an endpoint what is said, and nothing else.
+pub(in crate::http) async fn change(
+    state: &AppState,
+    endpoint: &Endpoint,
+    said: EndpointBody,
+) -> Result<Arc<Endpoint>, Problem> {
+    let wanted = said.read(state, endpoint)?;
     if let Some(url) = wanted.url() {
-        config::check_name(&state, url).await?;
+        check_name(state, url).await?;
     }
     let change = move |endpoint: &mut Endpoint| wanted.apply(endpoint);
-    show(&state, &*state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?).await
+    Ok(state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?)
 }
 
 /// The endpoint that a path names, for somebody who may change it.
