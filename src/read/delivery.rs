@@ -1,6 +1,8 @@
 //! The delivery log as outsiders see it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -9,9 +11,10 @@ use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, Mark};
-use crate::domain::ids::{AttemptId, DeliveryId, EndpointId, EventId, MemberId};
+use crate::domain::ids::{AttemptId, BadId, DeliveryId, EndpointId, EventId, MemberId};
 pub use crate::store::delivery::LastTried;
 use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
+use crate::store::delivery_log::{self, Behind};
 
 /// A delivery in a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,6 +74,41 @@ pub struct DeliveryDetail {
     pub attempts: Vec<AttemptView>,
 }
 
+/// The last delivery of a page, and where it stood if the list is sorted by what may change: `dlv_…`, or
+/// `dlv_….1772562600000000` with the microsecond at which it was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(Behind);
+
+impl Cursor {
+    /// Behind this delivery in a list of that status.
+    pub fn behind(last: &DeliveryView, status: Option<DeliveryStatus>) -> Self {
+        let due_at = last.due_at.filter(|_| status == Some(DeliveryStatus::Pending));
+        Self(Behind { id: last.id, due_at })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Behind { id, due_at }) = self;
+        match due_at {
+            Some(at) => write!(f, "{id}.{}", at.timestamp_micros()),
+            None => write!(f, "{id}"),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = || BadId { prefix: DeliveryId::PREFIX };
+        let Some((id, micros)) = text.split_once('.') else {
+            return Ok(Self(Behind { id: text.parse()?, due_at: None }));
+        };
+        let at = micros.parse().ok().and_then(Timestamp::from_timestamp_micros);
+        Ok(Self(Behind { id: id.parse()?, due_at: Some(at.ok_or_else(bad)?) }))
+    }
+}
+
 impl From<StoredDelivery> for DeliveryView {
     fn from(stored: StoredDelivery) -> Self {
         Self {
@@ -114,12 +152,12 @@ impl Reader {
         chain: ChainId,
         endpoint: EndpointId,
         status: Option<DeliveryStatus>,
-        wanted: Wanted<DeliveryId>,
+        wanted: Wanted<Cursor>,
     ) -> Result<Page<DeliveryView>, ReadError> {
-        let (rows, after) = (wanted.rows(), wanted.after);
-        let read = move |conn: &mut _| Ok(delivery::list(conn, &chain, endpoint, status, rows, after)?);
-        let found = self.run(read).await?;
-        wanted.page(found, |delivery| delivery.id.to_string()).map(|delivery| Ok(delivery.into()))
+        let (rows, behind) = (wanted.rows(), wanted.after.map(|Cursor(behind)| behind));
+        let read = move |conn: &mut _| Ok(delivery_log::list(conn, &chain, endpoint, status, rows, behind)?);
+        let found = self.run(read).await?.into_iter().map(DeliveryView::from).collect();
+        Ok(wanted.page(found, |last| Cursor::behind(last, status).to_string()))
     }
 
     /// One delivery with its tries.
@@ -181,5 +219,23 @@ impl Reader {
             Ok(found)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        let id = DeliveryId::new(ulid::Ulid(7));
+        for due_at in [None, Timestamp::from_timestamp_micros(1_772_562_600_000_001)] {
+            let cursor = Cursor(Behind { id, due_at });
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for bad in ["", ".1", "dlv_", &format!("{id}."), &format!("{id}.soon"), &format!("{id}.{}", i64::MAX)]
+        {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
     }
 }

@@ -4,9 +4,8 @@
 //! few, and it saves the busiest table an index. What is owed has no `settled_at`: it is due, or waits behind another one of
 //! its lane ([`lane`](super::lane)).
 
-use diesel::dsl::{min, sql};
+use diesel::dsl::min;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 
 pub use super::attempt::{StoredAttempt, of_deliveries as attempts_of};
 use super::batch::insert_all;
@@ -26,15 +25,6 @@ use crate::domain::recovery::Missed;
 
 /// Deliveries that one call of [`discard_owed`] settles.
 const DISCARDED_AT_ONCE: i64 = 1_000;
-
-/// The condition of the index `deliveries_failed`, literally: neither planner trusts a parameter. SQLite keeps no
-/// statistics and has to be told besides that failures are few.
-pub(super) const fn is_failed(conn: &DbConn) -> &'static str {
-    match conn {
-        DbConn::Sqlite(_) => "deliveries.status = 'failed' AND unlikely(deliveries.status = 'failed')",
-        DbConn::Postgres(_) => "deliveries.status = 'failed'",
-    }
-}
 
 /// A delivery whose time has come, with what to send.
 #[derive(Debug, Clone, PartialEq)]
@@ -326,39 +316,6 @@ pub fn oldest_pending(
         .get_result(conn)
         .optional()?;
     Row { table: "deliveries", id: chain.as_str() }.time_opt("created_at", at)
-}
-
-/// An endpoint's deliveries, newest first, from before `after`.
-pub fn list(
-    conn: &mut DbConn,
-    chain: &ChainId,
-    endpoint: EndpointId,
-    status: Option<DeliveryStatus>,
-    limit: i64,
-    after: Option<DeliveryId>,
-) -> Result<Vec<StoredDelivery>, StoreError> {
-    let mut query = with_event!()
-        .filter(deliveries::chain.eq(chain.as_str()))
-        .filter(deliveries::endpoint.eq(endpoint.to_string()))
-        .select((DeliveryRow::as_select(), loyalty_events::kind))
-        .order(deliveries::id.desc())
-        .limit(limit)
-        .into_boxed();
-    query = match status {
-        None => query,
-        Some(DeliveryStatus::Pending) => query.filter(deliveries::due_at.is_not_null()),
-        Some(DeliveryStatus::Waiting) => query
-            .filter(deliveries::lane.is_not_null())
-            .filter(deliveries::settled_at.is_null())
-            .filter(deliveries::due_at.is_null()),
-        Some(DeliveryStatus::Failed) => query.filter(sql::<Bool>(is_failed(conn))),
-        Some(settled) => query.filter(deliveries::status.eq(settled.as_str())),
-    };
-    if let Some(after) = after {
-        query = query.filter(deliveries::id.lt(after.to_string()));
-    }
-    let rows: Vec<(DeliveryRow, String)> = query.load(conn)?;
-    rows.into_iter().map(|(row, kind)| row.read(&kind)).collect()
 }
 
 /// The endpoints of a chain, deleted ones too, as the first part of a delivery's key.

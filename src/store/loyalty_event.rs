@@ -1,6 +1,8 @@
 //! Loyalty events: what the world is told.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::batch::insert_all;
 use super::connection::DbConn;
@@ -125,7 +127,7 @@ pub fn get(conn: &mut DbConn, chain: &ChainId, id: EventId) -> Result<Option<Sto
     row.map(EventRow::read).transpose()
 }
 
-/// Events, newest first, from before `after`.
+/// Events, newest first, from before `after`: those of a chain by when they happened, those of a member as they were committed.
 pub fn list(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -146,25 +148,50 @@ fn list_of_chain(
     limit: i64,
     after: Option<EventId>,
 ) -> Result<Vec<StoredEvent>, StoreError> {
+    let is_sqlite = matches!(conn, DbConn::Sqlite(_));
     let mut query = loyalty_events::table
         .filter(loyalty_events::chain.eq(chain.as_str()))
         .select(EventRow::as_select())
-        .order(loyalty_events::id.desc())
+        .order((loyalty_events::at.desc(), loyalty_events::id.desc()))
         .limit(limit)
         .into_boxed();
     if let Some(kind) = filter.kind {
-        query = query.filter(loyalty_events::kind.eq(kind.as_str()));
+        // SQLite keeps no statistics: without a hint it may take the index of all types, which it would have to go through.
+        let (before, after) = if is_sqlite { ("unlikely(kind = ", ")") } else { ("kind = ", "") };
+        query = query.filter(sql::<Bool>(before).bind::<Text, _>(kind.as_str()).sql(after));
     }
     if let Some(since) = filter.since {
         query = query.filter(loyalty_events::at.ge(since.timestamp_micros()));
     }
-    if let Some(until) = filter.until {
-        query = query.filter(loyalty_events::at.lt(until.timestamp_micros()));
-    }
-    if let Some(after) = after {
-        query = query.filter(loyalty_events::id.lt(after.to_string()));
+    let until = filter.until.map(|until| until.timestamp_micros());
+    let place = match after {
+        None => None,
+        // One that is gone was cut off at the end of the list, together with all before it.
+        Some(after) => match place(conn, chain, after)? {
+            Some(place) => Some(place),
+            None => return Ok(Vec::new()),
+        },
+    };
+    // One bound, not two: SQLite would go to either of them, and through whatever lies between.
+    match (place, until) {
+        (Some((at, id)), until) if until.is_none_or(|until| at < until) => {
+            let before = sql::<Bool>("(at, id) < (").bind::<BigInt, _>(at).sql(", ").bind::<Text, _>(id);
+            query = query.filter(before.sql(")"));
+        }
+        (_, Some(until)) => query = query.filter(loyalty_events::at.lt(until)),
+        (_, None) => {}
     }
     query.load(conn)?.into_iter().map(EventRow::read).collect()
+}
+
+/// Where an event stands in the lists of its chain.
+fn place(conn: &mut DbConn, chain: &ChainId, id: EventId) -> QueryResult<Option<(i64, String)>> {
+    let at = loyalty_events::table
+        .find((chain.as_str(), id.to_string()))
+        .select(loyalty_events::at)
+        .get_result(conn)
+        .optional()?;
+    Ok(at.map(|at| (at, id.to_string())))
 }
 
 /// Follows the member's events back until enough of them pass the filter.

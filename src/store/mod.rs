@@ -16,6 +16,7 @@ pub mod condition;
 mod connection;
 pub mod coupon;
 pub mod delivery;
+pub mod delivery_log;
 pub mod endpoint;
 pub mod endpoint_minutes;
 pub mod erasure;

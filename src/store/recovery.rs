@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use super::connection::DbConn;
 use super::delivery::{self, Again, DeliveryRow, DueAgain};
+use super::delivery_log::is_given_up;
 use super::error::StoreError;
 use super::loyalty_event::LATE;
 use super::row::Row;
@@ -17,7 +18,7 @@ use super::sequence;
 use super::word::Word;
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::delivery::Mark;
+use crate::domain::delivery::{DeliveryStatus, Mark};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{DeliveryId, EndpointId, EventId, RecoveryId};
 use crate::domain::json::to_json;
@@ -366,7 +367,7 @@ fn failed(
     let rows: Vec<(String, String, i64)> = deliveries::table
         .filter(deliveries::chain.eq(endpoint.chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.id.to_string()))
-        .filter(sql::<Bool>(delivery::is_failed(conn)))
+        .filter(sql::<Bool>(&is_given_up(conn, DeliveryStatus::Failed)))
         .filter(deliveries::id.gt(from))
         .filter(deliveries::id.lt(DeliveryId::new(after_all(period)).to_string()))
         .select((deliveries::id, deliveries::status, deliveries::created_at))

@@ -133,6 +133,8 @@ CREATE TABLE loyalty_events (
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
+CREATE INDEX loyalty_events_by_time ON loyalty_events (chain, at, id);
+CREATE INDEX loyalty_events_by_kind ON loyalty_events (chain, kind, at, id);
 CREATE INDEX loyalty_events_late ON loyalty_events (chain, late_at, id) WHERE late_at IS NOT NULL;
 
 -- Credentials (signing secret and headers) are sealed. A deleted endpoint keeps its row, because its deliveries stay.
@@ -205,6 +207,7 @@ CREATE INDEX deliveries_due ON deliveries (chain, endpoint, due_at, id) WHERE du
 CREATE INDEX deliveries_owed ON deliveries (chain, endpoint, seq) WHERE settled_at IS NULL;
 CREATE INDEX deliveries_in_lane ON deliveries (chain, endpoint, lane, seq) WHERE lane IS NOT NULL AND settled_at IS NULL;
 CREATE INDEX deliveries_failed ON deliveries (chain, endpoint, status, id) WHERE status = 'failed';
+CREATE INDEX deliveries_discarded ON deliveries (chain, endpoint, status, id) WHERE status = 'discarded';
 
 CREATE TABLE attempts (
     chain TEXT COLLATE "C" NOT NULL,

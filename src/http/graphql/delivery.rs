@@ -11,7 +11,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::ids::EndpointId;
 use crate::domain::role::Right;
 use crate::http::problem::Problem;
-use crate::read::delivery::{AttemptView, DeliveryView};
+use crate::read::delivery::{AttemptView, Cursor, DeliveryView};
 
 /// Where a delivery stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -155,12 +155,8 @@ impl Queries {
         let (chain, wanted) = (snapshot.chain.id.clone(), wanted(first, after.as_deref())?);
         let status = status.map(Into::into);
         let page = asked.state.reader.deliveries(chain.clone(), endpoint, status, wanted).await?;
-        connection(
-            page,
-            &wanted,
-            |view| view.id.to_string(),
-            |view| Ok(Delivery { chain: chain.clone(), view }),
-        )
+        let cursor = |view: &DeliveryView| Cursor::behind(view, status).to_string();
+        connection(page, &wanted, cursor, |view| Ok(Delivery { chain: chain.clone(), view }))
     }
 
     /// One delivery.

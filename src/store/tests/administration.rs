@@ -231,5 +231,10 @@ on_both! {
         assert_eq!(list(EventFilter { kind: Some(EventType::TierUpgraded), ..Default::default() }, 9, None), []);
         assert_eq!(list(EventFilter { since: Some(at(1)), ..Default::default() }, 9, None), []);
         assert_eq!(list(EventFilter { since: Some(at(0)), until: Some(at(1)), ..Default::default() }, 9, None).len(), 6);
+        let mut early = order(7, &newcomer(7));
+        early.events[0].at = at(-5);
+        store.write(&[early.into()]);
+        assert_eq!(list(EventFilter::default(), 9, Some(id(2))), [id(1), id(7)], "by when they happened");
+        assert_eq!(list(EventFilter { until: Some(at(0)), ..Default::default() }, 9, None), [id(7)]);
     }
 }

@@ -9,10 +9,12 @@ use diesel::sql_types::{BigInt, Text};
 use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::{DeliveryStatus, NextStep};
+use crate::domain::ids::{AttemptId, DeliveryId};
 use crate::domain::loyalty_event::EventType;
 use crate::store::commit::Written::Done;
 use crate::store::connection::{Role, begin, rollback};
 use crate::store::delivery::{self, StoredDelivery};
+use crate::store::delivery_log::{self, Behind};
 use crate::store::{DbConn, Store, endpoint as endpoints};
 
 /// A store with endpoint 1 and so many deliveries to it, the first due last.
@@ -26,7 +28,7 @@ fn stored(store: &Store, n: u64) -> StoredDelivery {
     store.look(|c| delivery::get(c, &harvest(), delivery_id(n))).unwrap()
 }
 
-fn due(store: &Store, seconds: i64) -> Vec<crate::domain::ids::DeliveryId> {
+fn due(store: &Store, seconds: i64) -> Vec<DeliveryId> {
     let due = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(seconds), 10));
     due.into_iter().map(|d| d.id).collect()
 }
@@ -81,7 +83,7 @@ on_both! {
         with_deliveries(store, 1);
         let mut outcome = attempt(endpoint_id(1), 1, 1, NextStep::RetryAt(at(60)));
         let mut refused = outcome.attempt.clone();
-        (refused.id, refused.status_code) = (crate::domain::ids::AttemptId::new(ulid(1)), Some(401));
+        (refused.id, refused.status_code) = (AttemptId::new(ulid(1)), Some(401));
         outcome.under_other_key = Some(Box::new(refused));
         store.write(&[outcome.into()]);
         let tries = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1)));
@@ -113,7 +115,7 @@ on_both! {
         let again = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(70), 1)).remove(0);
         assert_eq!((again.id, again.attempts), (delivery_id(1), 0));
         let mut third = attempt(endpoint_id(1), 1, 1, NextStep::Delivered);
-        third.attempt.id = crate::domain::ids::AttemptId::derived(ulid(1), 3);
+        third.attempt.id = AttemptId::derived(ulid(1), 3);
         third.attempt.at = at(71);
         store.write(&[third.into()]);
         assert_eq!(stored(store, 1).status, DeliveryStatus::Delivered);
@@ -172,8 +174,10 @@ on_both! {
             attempt(endpoint_id(1), 1, 1, NextStep::Failed).into(),
             attempt(endpoint_id(1), 2, 1, NextStep::Delivered).into(),
         ]);
-        let list = |status, limit, after| {
-            let page = store.look(|c| delivery::list(c, &harvest(), endpoint_id(1), status, limit, after));
+        let list = |status, limit, after: Option<DeliveryId>| {
+            let due_at = after.and_then(|id| store.look(|c| delivery::get(c, &harvest(), id)).unwrap().due_at);
+            let behind = after.map(|id| Behind { id, due_at });
+            let page = store.look(|c| delivery_log::list(c, &harvest(), endpoint_id(1), status, limit, behind));
             page.into_iter().map(|d| d.id).collect::<Vec<_>>()
         };
         let ids = |ns: &[u64]| ns.iter().map(|n| delivery_id(*n)).collect::<Vec<_>>();
@@ -182,7 +186,10 @@ on_both! {
         assert_eq!(list(Some(DeliveryStatus::Failed), 9, None), ids(&[1]));
         assert_eq!(list(Some(DeliveryStatus::Delivered), 9, None), ids(&[2]));
         assert_eq!(list(Some(DeliveryStatus::Discarded), 9, None), ids(&[4]));
-        assert_eq!(list(Some(DeliveryStatus::Pending), 9, None), ids(&[5, 3]));
+        assert_eq!(list(Some(DeliveryStatus::Pending), 9, None), ids(&[3, 5]), "what is due last first");
+        assert_eq!(list(Some(DeliveryStatus::Pending), 1, None), ids(&[3]));
+        assert_eq!(list(Some(DeliveryStatus::Pending), 1, Some(delivery_id(3))), ids(&[5]));
+        assert_eq!(list(Some(DeliveryStatus::Pending), 1, Some(delivery_id(5))), []);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::endpoint::{Endpoint, Lane, Settings};
 use crate::domain::ids::{AttemptId, DeliveryId, MemberId};
 use crate::store::commit::{Write, write_told};
 use crate::store::delivery::{self, StoredDelivery};
+use crate::store::delivery_log::{self, Behind};
 use crate::store::{Store, StoreError, endpoint as endpoints, lane, sequence};
 
 const MANY: i64 = 1_000;
@@ -50,6 +51,13 @@ on_both! {
         store.write(&[commit(1, &[ana, ben]).into(), commit(2, &[ana, None, ana]).into()]);
         assert_eq!(statuses(store), ["pending", "pending", "waiting", "pending", "waiting"]);
         let ids: Vec<_> = log(store).iter().map(|delivery| delivery.id).collect();
+        let waiting = |behind: Option<DeliveryId>| {
+            let behind = behind.map(|id| Behind { id, due_at: None });
+            let status = Some(DeliveryStatus::Waiting);
+            let page = store.look(|c| delivery_log::list(c, &harvest(), endpoint_id(1), status, 1, behind));
+            page.first().map(|delivery| delivery.seq)
+        };
+        assert_eq!((waiting(None), waiting(Some(ids[4])), waiting(Some(ids[2]))), (Some(5), Some(3), None));
         // The next one is due since it was made, and has all its patience still.
         store.write(&[tried(ids[0], 1, 1, NextStep::Delivered).into()]);
         let due = store.look(|c| delivery::due(c, &harvest(), endpoint_id(1), at(90), 10));

@@ -10,12 +10,15 @@ use super::on_both;
 use super::sample::*;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{CouponBookKey, EventId};
+use crate::domain::loyalty_event::EventType;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::recovery::{Period, Position};
 use crate::domain::text::Key;
+use crate::store::delivery_log::Behind;
+use crate::store::loyalty_event::EventFilter;
 use crate::store::{
-    DbConn, Store, StoreError, coupon, delivery, endpoint_minutes, lane, ledger, loyalty_event, member,
-    recovery, source_event,
+    DbConn, Store, StoreError, coupon, delivery, delivery_log, endpoint_minutes, lane, ledger, loyalty_event,
+    member, recovery, source_event,
 };
 
 /// Remembers the text of what is run.
@@ -112,12 +115,16 @@ on_both! {
     }
 
     fn the_delivery_log_is_read_from_keys_in_order(store) {
-        let failed = plan(store, |c| {
-            delivery::list(c, &harvest(), endpoint_id(1), Some(DeliveryStatus::Failed), 10, Some(delivery_id(1)))
-        });
-        assert_reads(&failed, "deliveries_failed");
+        let behind = Some(Behind { id: delivery_id(1), due_at: Some(at(0)) });
+        let list = |status| {
+            plan(store, |c| delivery_log::list(c, &harvest(), endpoint_id(1), status, 10, behind))
+        };
+        assert_reads(&list(Some(DeliveryStatus::Failed)), "deliveries_failed");
+        assert_reads(&list(Some(DeliveryStatus::Discarded)), "deliveries_discarded");
+        assert_reads(&list(Some(DeliveryStatus::Pending)), "deliveries_due");
+        assert_reads(&list(Some(DeliveryStatus::Waiting)), "deliveries_owed");
         fill(store);
-        let all = plan(store, |c| delivery::list(c, &harvest(), endpoint_id(1), None, 10, Some(delivery_id(1))));
+        let all = list(None);
         assert!(all.contains("PRIMARY KEY") || all.contains("deliveries_pkey"), "{all}");
         let one = plan(store, |c| delivery::get(c, &harvest(), delivery_id(1)));
         assert!(one.contains("PRIMARY KEY (chain=? AND endpoint=? AND id=?)") || one.contains("deliveries_pkey"), "{one}");
@@ -139,6 +146,19 @@ on_both! {
         assert!(owed.contains("deliveries_owed") && !owed.contains("Sort") && !owed.contains("TEMP"), "{owed}");
     }
 
+    fn the_loyalty_events_of_a_chain_are_read_from_indexes_in_order(store) {
+        store.write(&[order(1, &newcomer(1)).into()]);
+        let after = Some(EventId::derived(ulid(1), 0));
+        let list = |filter| plan(store, |c| loyalty_event::list(c, &harvest(), &filter, 10, after));
+        let span = EventFilter { since: Some(at(0)), until: Some(at(60)), ..EventFilter::default() };
+        assert_reads(&list(EventFilter::default()), "loyalty_events_by_time");
+        assert_reads(&list(span.clone()), "loyalty_events_by_time");
+        for filter in [EventFilter::default(), span] {
+            let kind = Some(EventType::TierUpgraded);
+            assert_reads(&list(EventFilter { kind, ..filter }), "loyalty_events_by_kind");
+        }
+    }
+
     fn open_source_events_are_read_from_their_index_in_order(store) {
         let undecided = plan(store, |c| source_event::undecided(c, &harvest(), 10, None));
         assert_reads(&undecided, "source_events_open");
@@ -154,7 +174,7 @@ on_both! {
 
     fn a_members_records_are_found_by_their_keys_alone(store) {
         store.write(&[order(1, &newcomer(1)).into()]);
-        let of_member = loyalty_event::EventFilter { member: Some(member_id(1)), ..Default::default() };
+        let of_member = EventFilter { member: Some(member_id(1)), ..Default::default() };
         let events = plan(store, |c| loyalty_event::list(c, &harvest(), &of_member, 10, None));
         let lines = plan(store, |c| ledger::list(c, &harvest(), member_id(1), 10, None));
         let sources = plan(store, |c| source_event::of_member(c, &harvest(), member_id(1), 10, None));
