@@ -23,6 +23,7 @@ mod endpoints;
 mod explained;
 mod failing;
 mod filters;
+mod graphql;
 mod handlers;
 mod health;
 mod holdings;

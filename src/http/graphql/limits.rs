@@ -212,7 +212,8 @@ impl<'a> Scale<'a> {
             Some(None) => Err(Problem::BadQuery(format!("the fragment `{name}` spreads itself"))),
             None => {
                 self.known.insert(name.as_str(), None);
-                let weight = self.set(&fragment.node.selection_set)?.around(fragment.node.directives.len());
+                let mut weight = self.set(&fragment.node.selection_set)?;
+                weight.directives = weight.directives.saturating_add(fragment.node.directives.len());
                 self.known.insert(name.as_str(), Some(weight));
                 Ok(weight)
             }
