@@ -186,9 +186,10 @@ impl<'a> Scale<'a> {
                 Selection::Field(field) => {
                     let name = field.node.name.node.as_str();
                     let mut weight = self.set(&field.node.selection_set)?.around(directives);
-                    weight.aliases += usize::from(field.node.alias.is_some());
+                    let aliases = usize::from(field.node.alias.is_some());
+                    weight.aliases = weight.aliases.saturating_add(aliases);
                     let is_meta = matches!(name, "fields" | "inputFields" | "interfaces" | "possibleTypes");
-                    weight.meta_lists += usize::from(is_meta);
+                    weight.meta_lists = weight.meta_lists.saturating_add(usize::from(is_meta));
                     weight.introspects |= matches!(name, "__schema" | "__type");
                     weight
                 }
@@ -249,8 +250,9 @@ mod tests {
     #[test]
     fn each_limit_holds() {
         let nested = |n| format!("{}a{}", "{ a ".repeat(n), " }".repeat(n));
-        let doubled: String =
-            (0..30).map(|n| format!("fragment F{n} on Q {{ ...F{} ...F{} }} ", n + 1, n + 1)).collect();
+        let doubled: String = (0..100)
+            .map(|n| format!("fragment F{n} on Q {{ b: a {{ ...F{} ...F{} }} }} ", n + 1, n + 1))
+            .collect();
         let chain: String = (0..500).map(|n| format!("fragment F{n} on Q {{ ...F{} }} ", n + 1)).collect();
         for (query, says) in [
             ("a ".repeat(5_001), "too many words"),
@@ -263,7 +265,7 @@ mod tests {
                 "too many aliases",
             ),
             (format!("{{ a {} }}", "@skip(if: false) ".repeat(31)), "too many directives"),
-            (format!("{{ ...F0 }} {doubled} fragment F30 on Q {{ a }}"), "too many"),
+            (format!("{{ ...F0 }} {doubled} fragment F100 on Q {{ a }}"), "too many"),
             (format!("{{ ...F0 }} {chain} fragment F500 on Q {{ a }}"), "too many"),
             ("{ ...A } fragment A on Q { ...A }".to_owned(), "spreads itself"),
             ("{ a } fragment A on Q { ...B } fragment B on Q { x { ...A } }".to_owned(), "spreads itself"),
