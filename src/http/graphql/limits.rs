@@ -166,7 +166,8 @@ fn weigh(document: &ExecutableDocument) -> Result<Weight, Problem> {
         all = all.and(weight.around(directives.saturating_add(operation.node.directives.len())));
     }
     for fragment in document.fragments.keys() {
-        scale.fragment(fragment)?; // none may go round, be it that nothing spreads it
+        // None may go round or be too much, be it that nothing spreads it: it is validated all the same.
+        scale.fragment(fragment)?.check()?;
     }
     Ok(all)
 }
