@@ -39,10 +39,10 @@ impl From<ChainView> for Chain {
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct ChainQueries;
 
 #[Object]
-impl Queries {
+impl ChainQueries {
     /// All chains that the key is for, by id.
     #[graphql(complexity = "super::page::cost(first, child_complexity)")]
     async fn chains(

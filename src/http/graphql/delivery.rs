@@ -132,10 +132,10 @@ impl From<AttemptView> for Attempt {
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct DeliveryQueries;
 
 #[Object]
-impl Queries {
+impl DeliveryQueries {
     /// What is and was owed to an endpoint or webhook, newest first.
     #[graphql(complexity = "super::page::cost(first, child_complexity)")]
     async fn deliveries(

@@ -64,10 +64,10 @@ impl Event {
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct EventQueries;
 
 #[Object]
-impl Queries {
+impl EventQueries {
     /// Loyalty events, newest first: of one type, of one member, from `since` on, before `until`.
     #[graphql(complexity = "super::page::cost(first, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "each is an argument of the query")]

@@ -204,10 +204,10 @@ async fn check_host(state: &AppState, server: &SftpHost) -> Result<(), Problem> 
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct ExportScheduleQueries;
 
 #[Object]
-impl Queries {
+impl ExportScheduleQueries {
     /// The chain's export schedules, newest first: 100 at most.
     #[graphql(complexity = "super::page::cost(Some(100), child_complexity)")]
     async fn export_schedules(&self, ctx: &Context<'_>, chain_id: String) -> Result<Vec<Schedule>, Problem> {
@@ -220,10 +220,10 @@ impl Queries {
 }
 
 #[derive(Default)]
-pub(super) struct Mutations;
+pub(super) struct ExportScheduleMutations;
 
 #[Object]
-impl Mutations {
+impl ExportScheduleMutations {
     /// Makes a schedule by which data are to be written out. It is kept; nothing is written out by it yet.
     #[graphql(complexity = "100 + child_complexity")]
     async fn create_export_schedule(

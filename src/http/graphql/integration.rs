@@ -174,10 +174,10 @@ fn part(name: &str, given: Option<String>) -> Result<Option<Credential>, Problem
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct IntegrationQueries;
 
 #[Object]
-impl Queries {
+impl IntegrationQueries {
     /// The chain's integrations, by platform.
     #[graphql(complexity = "super::page::cost(Some(8), child_complexity)")]
     async fn integrations(&self, ctx: &Context<'_>, chain_id: String) -> Result<Vec<Configured>, Problem> {
@@ -188,10 +188,10 @@ impl Queries {
 }
 
 #[derive(Default)]
-pub(super) struct Mutations;
+pub(super) struct IntegrationMutations;
 
 #[Object]
-impl Mutations {
+impl IntegrationMutations {
     /// Configures an integration. It is kept; nothing goes there yet.
     #[graphql(complexity = "100 + child_complexity")]
     async fn configure_integration(

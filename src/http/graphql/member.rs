@@ -291,10 +291,10 @@ impl Member {
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct MemberQueries;
 
 #[Object]
-impl Queries {
+impl MemberQueries {
     /// Members, newest first.
     #[graphql(complexity = "super::page::cost(first, child_complexity)")]
     async fn members(

@@ -39,19 +39,23 @@ const MOST_COMPLEX: usize = 10_000;
 /// What can be asked.
 #[derive(MergedObject, Default)]
 struct Query(
-    chain::Queries,
-    program::Queries,
-    member::Queries,
-    event::Queries,
-    webhook::Queries,
-    delivery::Queries,
-    export_schedule::Queries,
-    integration::Queries,
+    chain::ChainQueries,
+    program::ProgramQueries,
+    member::MemberQueries,
+    event::EventQueries,
+    webhook::WebhookQueries,
+    delivery::DeliveryQueries,
+    export_schedule::ExportScheduleQueries,
+    integration::IntegrationQueries,
 );
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
-struct Mutation(webhook::Mutations, export_schedule::Mutations, integration::Mutations);
+struct Mutation(
+    webhook::WebhookMutations,
+    export_schedule::ExportScheduleMutations,
+    integration::IntegrationMutations,
+);
 
 /// There is one, and it is always the same.
 static SCHEMA: LazyLock<Schema<Query, Mutation, EmptySubscription>> = LazyLock::new(|| {

@@ -84,10 +84,10 @@ impl From<ProgramView<'_>> for Program {
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct ProgramQueries;
 
 #[Object]
-impl Queries {
+impl ProgramQueries {
     /// The program in force.
     async fn program(&self, ctx: &Context<'_>, chain_id: String) -> Result<Program, Problem> {
         let asked = Asked::of(ctx);

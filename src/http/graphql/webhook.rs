@@ -273,10 +273,10 @@ async fn put(asked: &Asked, known: Arc<Endpoint>, status: WebhookStatus) -> Resu
 }
 
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct WebhookQueries;
 
 #[Object]
-impl Queries {
+impl WebhookQueries {
     /// The chain's webhooks, newest first: 100, unless `first` says fewer; `after` is the id of the last one before.
     #[graphql(complexity = "super::page::cost(first.or(Some(100)), child_complexity)")]
     async fn webhooks(
@@ -297,10 +297,10 @@ impl Queries {
 }
 
 #[derive(Default)]
-pub(super) struct Mutations;
+pub(super) struct WebhookMutations;
 
 #[Object]
-impl Mutations {
+impl WebhookMutations {
     /// Registers a webhook. The answer alone shows its secret.
     #[graphql(complexity = "100 + child_complexity")]
     async fn register_webhook(
