@@ -9,6 +9,7 @@ mod key;
 mod migrate;
 mod net;
 mod new_chain;
+mod openapi;
 mod out;
 mod publish;
 mod reference;
@@ -60,6 +61,7 @@ enum Verb {
     Key(key::Key),
     Bench(Box<bench::Bench>),
     GraphqlSchema(graphql_schema::GraphqlSchema),
+    Openapi(openapi::Openapi),
     #[command(hide = true)]
     Reference(reference::Reference),
 }
@@ -141,6 +143,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Bench(verb)) => bench::run(&verb),
         Some(Verb::GraphqlSchema(_)) => {
             graphql_schema::run();
+            Ok(())
+        }
+        Some(Verb::Openapi(_)) => {
+            openapi::run();
             Ok(())
         }
         Some(Verb::Reference(_)) => {

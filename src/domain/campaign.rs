@@ -135,7 +135,7 @@ pub struct CampaignExhausted {
 }
 
 /// Why the rules of a campaign do not fire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Closed {
     /// The campaign.
     pub campaign: Name,
@@ -158,8 +158,9 @@ impl Closed {
 }
 
 /// Why the rules of a campaign do not fire, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ClosedReason")]
 pub enum Reason {
     /// It begins later.
     NotBegun,

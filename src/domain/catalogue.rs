@@ -2,14 +2,13 @@
 //! sent, so that it cannot say anything else. Its name in every dialect: [`super::dialect`].
 
 mod operations;
+mod schema;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, json_schema};
 use ulid::Ulid;
 
 use super::Timestamp;
@@ -23,15 +22,12 @@ use super::custom::Emitted;
 use super::identity::{Identity, IdentityKind};
 use super::ids::{EventId, MemberId, RedemptionId};
 use super::loyalty_event::{
-    Absence, EventData, EventType, ExpiringSoon, LoyaltyEvent, Message, PointsMoved, PointsPending,
-    SegmentChange, Subject, TierInDanger, TierMoved, With,
+    Absence, EventData, EventType, ExpiringSoon, LoyaltyEvent, PointsMoved, PointsPending, SegmentChange,
+    Subject, TierInDanger, TierMoved,
 };
 use super::member::{MemberFace, NextExpiration, RiskLevel};
 use super::money::{Money, Points};
-use super::offering::{Change, ExperienceNews, MenuItemNews, Offering, OfferingNews};
-use super::operations::{
-    DeliveryExhausted, EndpointDisabled, EndpointEnabled, EndpointFailing, EndpointRecovered, LaneBlocked,
-};
+use super::offering::{Change, Offering, OfferingNews};
 use super::order::{
     Back, Cancellation, Item, Order, OrderTold, Refund, RefundTold, ReturnedLine, Visit, WhichLine,
 };
@@ -42,104 +38,13 @@ use super::redemption::{RedemptionStatus, RedemptionTold, RewardFace};
 use super::referral::{ReferralStatus, ReferralTold};
 use super::segment::{SegmentNames, SegmentType, segment_id};
 use super::session::{Identified, SessionEnded, SessionStarted, Signal};
-use super::suspension::{Ending, RuleResumed, RuleSuspended, Suspension};
+use super::suspension::{Ending, RuleResumed, Suspension};
 use super::terms::achievement::Unit;
 use super::terms::reward::RewardKind;
 use super::terms::tier::{Metric, Tier};
 use super::text::{Key, Name, Note, Text};
 
 impl EventType {
-    /// The JSON Schema of the message, which is what the `standard` dialect sends.
-    pub fn schema(self) -> Schema {
-        let mut schema = match self {
-            Self::MemberEnrolled => message_with::<Enrolled>(),
-            Self::OrderCreated | Self::OrderUpdated | Self::OrderCompleted => message_with::<OrderTold>(),
-            Self::OrderCancelled => message_with::<Cancellation>(),
-            Self::OrderRefunded => message_with::<RefundTold>(),
-            Self::MemberUpdated => message_with::<ProfileUpdated>(),
-            Self::MemberMerged | Self::MemberUnmerged => message_with::<Reunion>(),
-            Self::MemberErased => message_with::<Forfeited>(),
-            Self::MemberBirthday => message_with::<Birthday>(),
-            Self::MemberAnniversary => message_with::<Anniversary>(),
-            Self::MemberIdentified => message_with::<Identified>(),
-            Self::SessionStarted => message_with::<SessionStarted>(),
-            Self::SessionEnded => message_with::<SessionEnded>(),
-            Self::SignalReceived => message_with::<Signal>(),
-            Self::CustomEmitted => message_with::<Emitted>(),
-            Self::CartAbandoned => message_with::<CartAbandoned>(),
-            Self::VisitRecorded => message_with::<Visit>(),
-            Self::PointsEarned
-            | Self::PointsDeducted
-            | Self::PointsClawedBack
-            | Self::PointsAdjusted
-            | Self::PointsExpired
-            | Self::PointsRedeemed
-            | Self::PointsReturned => message_with::<PointsMoved>(),
-            Self::PointsPending => message_with::<PointsPending>(),
-            Self::PointsExpiringSoon => message_with::<ExpiringSoon>(),
-            Self::RedemptionCreated
-            | Self::RedemptionPending
-            | Self::RedemptionApproved
-            | Self::RedemptionFulfilled
-            | Self::RedemptionRejected
-            | Self::RedemptionCancelled
-            | Self::RedemptionExpired => message_with::<RedemptionTold>(),
-            Self::TierUpgraded | Self::TierDowngraded => message_with::<TierMoved>(),
-            Self::TierWillDowngrade => message_with::<TierInDanger>(),
-            Self::AchievementEarned => message_with::<AchievementEarned>(),
-            Self::AchievementProgressed => message_with::<AchievementProgressed>(),
-            Self::AchievementRevoked => message_with::<AchievementRevoked>(),
-            Self::ReferralCreated
-            | Self::ReferralApproved
-            | Self::ReferralRejected
-            | Self::ReferralExpired
-            | Self::ReferralRevoked => message_with::<ReferralTold>(),
-            Self::StreakBroken => message_with::<StreakBroken>(),
-            Self::CouponAssigned
-            | Self::CouponReserved
-            | Self::CouponReleased
-            | Self::CouponUsed
-            | Self::CouponReverted
-            | Self::CouponWithdrawn => message_with::<CouponMoved>(),
-            Self::SegmentEntered | Self::SegmentExited => message_with::<SegmentChange>(),
-            Self::MemberAtRisk | Self::MemberChurned | Self::MemberReactivated => message_with::<Absence>(),
-            Self::CampaignExhausted => message_with::<CampaignExhausted>(),
-            Self::ExperienceCreated | Self::ExperienceUpdated | Self::ExperienceDeleted => {
-                message_with::<ExperienceNews<'static>>()
-            }
-            Self::MenuItemCreated | Self::MenuItemUpdated | Self::MenuItemDeleted => {
-                message_with::<MenuItemNews<'static>>()
-            }
-            Self::RuleSuspended => message_with::<RuleSuspended>(),
-            Self::RuleResumed => message_with::<RuleResumed>(),
-            Self::EndpointFailing => message_with::<EndpointFailing>(),
-            Self::EndpointDisabled => message_with::<EndpointDisabled>(),
-            Self::EndpointEnabled => message_with::<EndpointEnabled>(),
-            Self::EndpointRecovered => message_with::<EndpointRecovered>(),
-            Self::DeliveryExhausted => message_with::<DeliveryExhausted>(),
-            Self::LaneBlocked => message_with::<LaneBlocked>(),
-        };
-        self.settle_member(&mut schema);
-        let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
-        if let Some(properties) = properties {
-            properties.insert("type".to_owned(), json_schema!({ "const": self.as_str() }).into());
-        }
-        schema.insert("title".to_owned(), self.as_str().into());
-        schema.insert("description".to_owned(), self.description().trim().into());
-        schema
-    }
-
-    /// Of one type of event it is known whether it has a member.
-    fn settle_member(self, schema: &mut Schema) {
-        let member = serde_json::Value::from("member");
-        if self.is_about_member() {
-            let required = schema.get_mut("required").and_then(|required| required.as_array_mut());
-            required.into_iter().for_each(|required| required.push(member.clone()));
-        } else if let Some(properties) = schema.get_mut("properties").and_then(|all| all.as_object_mut()) {
-            properties.remove("member");
-        }
-    }
-
     /// A made-up event of this type.
     pub fn example(self) -> LoyaltyEvent {
         LoyaltyEvent {
@@ -359,12 +264,6 @@ impl EventType {
             | Self::LaneBlocked => operations::example(self),
         }
     }
-}
-
-/// The schema of what is written, without references: each can be copied as it is.
-fn message_with<T: JsonSchema + 'static>() -> Schema {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.for_serialize().into_generator().into_root_schema_for::<Message<'static, With<'static, T>>>()
 }
 
 fn reunion() -> Reunion {

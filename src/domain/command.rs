@@ -7,6 +7,7 @@
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -186,7 +187,7 @@ pub struct Adjustment {
 }
 
 /// A tier given by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TierOrder {
     /// Its id in `program.toml`.
@@ -198,30 +199,41 @@ pub struct TierOrder {
     pub reason: Note,
 }
 
-#[derive(Deserialize)]
+/// Nothing: to ask is all there is to say.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NothingMore {}
+#[schemars(rename = "Nothing")]
+pub struct NothingMore {}
 
-#[derive(Deserialize)]
+/// The `data` of `member.merge`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct MergeBody {
+#[schemars(rename = "Merge")]
+pub struct MergeBody {
+    /// Any id of the member who turned out to be this one.
     from: Text<200>,
 }
 
-#[derive(Deserialize)]
+/// The `data` of `order.claim`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ClaimBody {
+#[schemars(rename = "Claim")]
+pub struct ClaimBody {
+    /// The code on the receipt, or the id of the order.
     code: Key,
 }
 
-#[derive(Deserialize)]
+/// The `data` of `member.unmerge`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct UnmergeBody {
+#[schemars(rename = "Unmerge")]
+pub struct UnmergeBody {
+    /// Our id of the member who was absorbed.
     member: MemberId,
 }
 
 /// What earned the points that can be spent from now on.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirmation {
     /// The id of the order, or the key of the event.
@@ -229,8 +241,9 @@ pub struct Confirmation {
 }
 
 /// What a member wants for their points.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RewardWish")]
 pub struct Wish {
     /// The reward's id in `program.toml`.
     pub reward: Name,
@@ -250,11 +263,16 @@ pub struct RedemptionOrder {
     pub code: Option<Name>,
 }
 
-#[derive(Deserialize)]
+/// The `data` of `points.adjust`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AdjustmentBody {
+#[schemars(rename = "PointsAdjustment")]
+pub struct AdjustmentBody {
+    /// How many; below zero to take, and never 0.
     amount: i64,
+    /// Why, for people.
     reason: Note,
+    /// In which wallet; without it, the program's first.
     #[serde(default)]
     wallet: Option<Name>,
 }

@@ -1,9 +1,11 @@
 //! Deliveries: one loyalty event owed to one endpoint, and when to try again.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -14,7 +16,7 @@ use super::gate::Noted;
 use super::ids::{AttemptId, BadId, DeliveryId, EndpointId, EventId, MemberId, RecoveryId};
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// Owed; due at `due_at`.
@@ -75,6 +77,20 @@ impl FromStr for Mark {
     type Err = BadId;
     fn from_str(word: &str) -> Result<Self, BadId> {
         if word == "retry" { Ok(Self::Retry) } else { word.parse().map(Self::Recovery) }
+    }
+}
+
+impl JsonSchema for Mark {
+    fn schema_name() -> Cow<'static, str> {
+        "Mark".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "retry" }, generator.subschema_for::<RecoveryId>()] })
     }
 }
 
@@ -182,7 +198,7 @@ pub type PauseS = Bounded<1, 604_800>;
 pub type Percent = Bounded<0, 100>;
 
 /// When to try again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Pauses after the first, second, … failed attempt, in seconds.
@@ -197,8 +213,9 @@ pub struct RetryPolicy {
 }
 
 /// The pauses of a ladder, at most 20.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<PauseS>")]
+#[schemars(extend("maxItems" = 20))]
 pub struct Pauses(Vec<PauseS>);
 
 impl Pauses {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::loyalty_event::{EventData, EventType};
@@ -13,8 +14,8 @@ use super::loyalty_event::{EventData, EventType};
 macro_rules! dialects {
     ($($(#[$meta:meta])* $variant:ident = $word:literal,)*) => {
         /// The wire formats that an endpoint may speak.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-        pub enum Dialect { $($(#[$meta])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
+        pub enum Dialect { $($(#[$meta])* #[schemars(rename = $word)] $variant,)* }
 
         impl Dialect {
             /// All of them.

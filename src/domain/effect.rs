@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::custom::Emitted;
@@ -16,7 +17,7 @@ pub const ENGINE: &str = "engine";
 pub const API: &str = "api";
 
 /// Which rule, where, in which version of the program; or what the engine did by itself or for whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cause {
     /// The rule's name; of what no rule asked for, what it was.
     pub rule: Arc<str>,
@@ -173,7 +174,7 @@ impl RuleEffects {
 }
 
 /// A rule that failed: what and where. Its own effects are dropped, those of the other rules stand.
-#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct RuleFailure {
     /// The rule's name.
     pub rule: String,
@@ -190,7 +191,7 @@ pub struct RuleFailure {
 }
 
 /// What kind of failure it is. Said of those that are no mistake in the rule itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// The rule was run, and it or one of its effects went wrong.

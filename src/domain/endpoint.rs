@@ -13,6 +13,7 @@ mod wording;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
@@ -37,7 +38,7 @@ pub use self::wording::{BadWording, Choice, Part, Wording};
 pub use super::dialect::Dialect;
 
 /// Whether deliveries leave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum EndpointState {
     /// Deliveries leave.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use chrono::{Duration, SecondsFormat};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
@@ -17,8 +18,9 @@ use super::schedule::next_in;
 use super::text::Text;
 
 /// How often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ExportFrequency")]
 pub enum Frequency {
     /// On the hour.
     Hourly,
@@ -54,7 +56,7 @@ impl Frequency {
 }
 
 /// What is written out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportDataType {
     /// Members as they are.
@@ -68,12 +70,14 @@ pub enum ExportDataType {
 }
 
 /// Where to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "ExportDestination")]
 pub enum Destination {
     /// A bucket.
     S3 {
         /// Its name.
+        #[schemars(with = "String")]
         bucket: Bucket,
         /// What the names of the objects begin with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ pub enum Destination {
     /// A folder on a server.
     Sftp {
         /// The server.
+        #[schemars(with = "String")]
         host: SftpHost,
         /// The folder.
         path: Text<1024>,
@@ -89,6 +94,7 @@ pub enum Destination {
     /// A request.
     Webhook {
         /// Where it goes.
+        #[schemars(with = "String")]
         url: Url,
     },
 }
@@ -226,7 +232,7 @@ impl<'de> Deserialize<'de> for ModifiedSince {
 }
 
 /// What somebody wants written out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSettings {
     /// How often.
@@ -237,6 +243,7 @@ pub struct ExportSettings {
     pub data_types: BTreeSet<ExportDataType>,
     /// Only what changed since then; `None` = everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub modified_since: Option<ModifiedSince>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use chrono::{Duration, DurationRound};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Timestamp;
@@ -165,7 +166,7 @@ impl Minutes {
 }
 
 /// What is healthy, and what is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Threshold {
     /// What is measured.
     pub metric: &'static str,
@@ -189,7 +190,7 @@ impl Threshold {
 }
 
 /// How far back it is looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Window {
     /// An hour.
     #[serde(rename = "1h")]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
@@ -13,7 +14,8 @@ use super::export_schedule::ExportDataType;
 use super::ids::IntegrationId;
 
 /// A platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum Platform {
     /// Loyalty.
     Punchh,
@@ -103,8 +105,9 @@ impl fmt::Debug for Credentials {
 }
 
 /// What is kept in step, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SyncSettings")]
 pub struct Sync {
     /// Members.
     pub guests: bool,

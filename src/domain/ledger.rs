@@ -1,8 +1,10 @@
 //! The ledger: immutable double-entry lines, so that the books balance by construction.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -13,7 +15,8 @@ use super::money::Points;
 use super::text::Name;
 
 /// The chain's side of a line: why points came into being or went out of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum ChainAccount {
     /// Points awarded.
     Issued,
@@ -99,6 +102,20 @@ impl FromStr for Account {
             }
             _ => Err(()),
         }
+    }
+}
+
+impl JsonSchema for Account {
+    fn schema_name() -> Cow<'static, str> {
+        "Account".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(member:mem_|pending:mem_|chain:)[0-9A-Za-z_]+$" })
     }
 }
 

@@ -202,29 +202,43 @@ impl<V: PartialEq> Edit<BTreeMap<Name, Option<V>>> {
 
 /// A change of what is known of a person. What is not mentioned stays; `null` clears; `consents` and `attributes` change
 /// entry by entry. New identities are added to those there are.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileChange {
     #[serde(deserialize_with = "text")]
+    #[schemars(with = "String")]
     id: Option<Box<str>>,
     #[serde(deserialize_with = "text")]
+    #[schemars(with = "String")]
     card: Option<Box<str>>,
     #[serde(deserialize_with = "text")]
+    #[schemars(with = "String")]
     phone: Option<Box<str>>,
     #[serde(deserialize_with = "text")]
+    #[schemars(with = "String")]
     email: Option<Box<str>>,
     #[serde(deserialize_with = "text")]
+    #[schemars(with = "String")]
     external_id: Option<Box<str>>,
     #[serde(skip)]
     identities: Vec<Identity>,
+    #[schemars(with = "Option<Name>")]
     first_name: Edit<Name>,
+    #[schemars(with = "Option<Name>")]
     last_name: Edit<Name>,
+    #[schemars(with = "Option<Name>")]
     full_name: Edit<Name>,
+    #[schemars(with = "Option<NaiveDate>")]
     birthdate: Edit<NaiveDate>,
+    #[schemars(with = "Option<GovId>")]
     gov_id: Edit<GovId>,
+    #[schemars(with = "Option<Vec<Name>>")]
     emails: Edit<Vec<Name>>,
+    #[schemars(with = "Option<Code>")]
     language: Edit<Code>,
+    #[schemars(with = "Option<BTreeMap<Name, Option<bool>>>")]
     consents: Edit<BTreeMap<Name, Option<bool>>>,
+    #[schemars(with = "Option<BTreeMap<Name, Option<Attribute>>>")]
     attributes: Edit<BTreeMap<Name, Option<Attribute>>>,
 }
 

@@ -1,5 +1,8 @@
 //! Published versions of a chain's program: numbered from 1, never changed. The newest that is no candidate is in force.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::Timestamp;
@@ -50,6 +53,20 @@ impl Origin {
             ("promotion", Some(version)) => Some(Self::Promotion(version)),
             _ => None,
         }
+    }
+}
+
+impl JsonSchema for Origin {
+    fn schema_name() -> Cow<'static, str> {
+        "Origin".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["folder", "api", "rollback", "candidate", "promotion"] })
     }
 }
 

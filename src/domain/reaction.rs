@@ -1,8 +1,10 @@
 //! What rules react to: everything that an event, a tick or a deadline came to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -55,6 +57,27 @@ impl fmt::Display for Reaction {
             write!(f, "{event} → rule \"{rule}\" → ")?;
         }
         write!(f, "{}", self.told.name())
+    }
+}
+
+impl JsonSchema for Reaction {
+    fn schema_name() -> Cow<'static, str> {
+        "Reaction".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "What was told, and the way to it: pairs of what was told before and the rule that reacted to that.",
+            "properties": {
+                "type": generator.subschema_for::<EventType>(),
+                "data": { "type": "object" },
+                "after": { "type": "array", "items": {
+                    "type": "array", "items": { "type": "string" }, "minItems": 2, "maxItems": 2
+                } },
+            },
+            "required": ["type", "data"],
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -17,7 +18,7 @@ use super::refusal::Refused;
 use super::text::{Key, Name};
 
 /// What became of a source event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, PartialOrd, Ord, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceStatus {
     /// Durable, not yet decided (`Prefer: respond-async`).
@@ -56,7 +57,7 @@ impl FromStr for SourceStatus {
 }
 
 /// One effect, as a till prints it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EffectLine {
     /// The rule that asked for it.
     pub rule: SmolStr,
@@ -79,7 +80,7 @@ pub struct EffectLine {
 }
 
 /// One loyalty event that came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EventLine {
     /// Its id.
     pub id: EventId,
@@ -92,7 +93,7 @@ pub struct EventLine {
 }
 
 /// What a till wants of a loyalty event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum LineData {
     /// Of movements of points.
@@ -104,7 +105,7 @@ pub enum LineData {
 }
 
 /// A coupon in a receipt: what the till prints, what it takes off, and what a revert must name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CouponLine {
     /// The code.
     pub code: CouponCode,
@@ -141,7 +142,7 @@ impl CouponLine {
 }
 
 /// A movement of points in a receipt.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PointsLine {
     /// How many.
     pub amount: i64,
@@ -150,7 +151,7 @@ pub struct PointsLine {
 }
 
 /// A redemption in a receipt: what the till prints, and what the next step must name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RedemptionLine {
     /// Its id.
     pub redemption_id: RedemptionId,
@@ -168,7 +169,7 @@ impl RedemptionLine {
 }
 
 /// The answer to a source event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Receipt {
     /// Our id of the source event.
     pub id: SourceId,

@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -15,8 +16,9 @@ use super::loyalty_event::EventType;
 use super::text::Name;
 
 /// What of a period is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecoveryStatus")]
 pub enum Which {
     /// What every try failed of.
     #[default]

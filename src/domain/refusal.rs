@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Why an event or command cannot be carried out. `code` never changes; `problem` is for people and says what would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error, JsonSchema)]
 #[error("{problem}")]
 pub struct Refused {
     /// A stable word for programs, such as `insufficient_points`.

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The role of an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything.
@@ -80,6 +81,18 @@ impl FromStr for Role {
 }
 
 impl Right {
+    /// The word for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administer => "administer",
+            Self::Manage => "manage",
+            Self::View => "view",
+            Self::ViewMembers => "view_members",
+            Self::SendEvents => "send_events",
+            Self::Serve => "serve",
+        }
+    }
+
     /// The least role that has it, for people.
     pub const fn least_role(self) -> Role {
         match self {

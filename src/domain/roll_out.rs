@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -18,8 +19,9 @@ const MOST_LOCATIONS: usize = 100;
 const MOST_STAGES: usize = 100;
 
 /// So many per cent of the members, from 1 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "u8", try_from = "u8")]
+#[schemars(inline, extend("minimum" = 1, "maximum" = 100))]
 pub struct Share(u8);
 
 /// Why a number is no share.
@@ -41,8 +43,9 @@ impl From<Share> for u8 {
 }
 
 /// Some locations, at least one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeSet<Name>")]
+#[schemars(inline, extend("minItems" = 1, "maxItems" = 100))]
 pub struct Locations(BTreeSet<Name>);
 
 /// Why some names are no locations for a candidate.
@@ -58,7 +61,7 @@ impl TryFrom<BTreeSet<Name>> for Locations {
 }
 
 /// For whom a candidate decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// A share of the members: whatever happens to them.

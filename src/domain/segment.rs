@@ -60,7 +60,7 @@ pub struct Segment {
 }
 
 /// That a member is in a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Membership {
     /// Kept here, so that it is still known when the program has the segment no more.
     #[serde(rename = "type")]

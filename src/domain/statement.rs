@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -25,7 +26,8 @@ pub struct Span {
 }
 
 /// A member's points at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Held")]
 pub struct Holding {
     /// What could be spent; below zero = a deficit.
     pub balance: Points,
@@ -34,7 +36,7 @@ pub struct Holding {
 }
 
 /// A statement of one wallet. What was held at the opening and what moved add up to what was held at the close.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WalletStatement {
     /// The wallet's code.
     pub wallet: Name,

@@ -1,6 +1,7 @@
 //! The engine's clock, for tests that cannot wait two hours for a retry.
 
 use actix_web::HttpResponse;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -13,15 +14,16 @@ use crate::domain::role::Right;
 /// The furthest that one request moves the clock: ten years, in milliseconds.
 const MAX_ADVANCE_MS: i64 = 10 * 366 * 86_400_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Advance {
+pub(in crate::http) struct Advance {
     /// Milliseconds.
     advance_ms: i64,
 }
 
-#[derive(Serialize)]
-struct ClockView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Clock")]
+pub(in crate::http) struct ClockView {
     now: Timestamp,
     /// Whether it stands still until it is moved.
     test: bool,

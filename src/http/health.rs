@@ -4,12 +4,22 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::State;
 use super::problem::Problem;
 
 /// A store that does not answer a trivial read within this is not there.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How the process is, in a word.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProcessStatus")]
+pub(super) struct StatusView {
+    /// `alive` or `ready`.
+    status: &'static str,
+}
 
 /// `GET /healthz`: whether the process serves at all.
 pub(super) async fn alive() -> HttpResponse {
@@ -33,5 +43,5 @@ pub(super) async fn metrics(state: State) -> HttpResponse {
 }
 
 fn status(word: &'static str) -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "status": word }))
+    HttpResponse::Ok().json(StatusView { status: word })
 }

@@ -14,6 +14,7 @@ mod edge;
 mod graphql;
 mod health;
 mod ingest;
+pub mod openapi;
 mod query;
 mod request_id;
 mod routes;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef, FilterProblem, TransformProblem};
@@ -170,19 +171,29 @@ impl Class {
 }
 
 /// A problem document; RFC 9457 with our own members `code`, `action`, `field`, `line` and `problems`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 struct Document<'a> {
+    /// `urn:punchcard:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// What class of problem it is, for people.
     title: &'a str,
+    /// The status of the answer.
     status: u16,
+    /// The stable word for programs.
     code: &'a str,
+    /// What is wrong, for people.
     detail: String,
+    /// The field or parameter at fault, as a path such as `data.items[0].price`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// What to do.
     action: &'a str,
+    /// In batches and uploads: which event or line, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    /// Every problem of a program, a filter or a transform at its place.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     problems: &'a [Diagnostic],
 }
@@ -214,6 +225,11 @@ impl Problem {
             return Self::InvalidBody(format!("the body {problem}"));
         }
         Self::InvalidField { field, problem }
+    }
+
+    /// The schema of the document.
+    pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Document<'static>>()
     }
 
     #[rustfmt::skip]

@@ -1,6 +1,7 @@
 //! Achievements of a member as outsiders see them.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -15,7 +16,8 @@ use crate::domain::text::Name;
 use crate::rules::program::Program;
 
 /// How a member stands with one achievement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AchievementStanding")]
 pub struct AchievementView {
     /// Its id in `program.toml`.
     pub achievement: Name,
@@ -32,7 +34,8 @@ pub struct AchievementView {
 }
 
 /// How far a member is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Goal")]
 pub struct GoalView {
     /// How far.
     pub progress: Money,

@@ -1,5 +1,6 @@
 //! API keys as outsiders see them: never the hash.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -13,7 +14,8 @@ use crate::domain::text::Name;
 use crate::store;
 
 /// A key in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct KeyView {
     /// Its id.
     pub id: KeyId,

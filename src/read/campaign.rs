@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -13,7 +14,8 @@ use crate::domain::text::Name;
 use crate::store::campaign;
 
 /// A campaign of the program in force.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Campaign")]
 pub struct CampaignView {
     id: Name,
     name: Name,

@@ -1,5 +1,6 @@
 //! Chains as outsiders see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::Timestamp;
@@ -7,7 +8,8 @@ use crate::domain::chain::{Chain, ChainId};
 use crate::domain::text::Name;
 
 /// A chain.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Chain")]
 pub struct ChainView {
     /// Its id.
     pub id: ChainId,

@@ -1,6 +1,7 @@
 //! What a chain's log says about its guests' coming back, as outsiders see it.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -11,7 +12,8 @@ use crate::domain::terms::churn::{ChurnTerms, Refit};
 use crate::store;
 
 /// The model in force, how well it does, and when there will be another.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Churn")]
 pub struct ChurnView {
     /// What the program asks: staying away for so many days.
     horizon_days: u16,
@@ -27,7 +29,8 @@ pub struct ChurnView {
     earlier: Vec<EarlierView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnModel")]
 struct ModelView {
     fitted_at: Timestamp,
     horizon_days: u16,
@@ -43,7 +46,8 @@ struct ModelView {
     no_report_card: Option<RefusalView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnReportCard")]
 struct ReportCardView {
     #[serde(flatten)]
     card: ReportCard,
@@ -51,7 +55,8 @@ struct ReportCardView {
     base_rate_brier: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnRefusal")]
 struct RefusalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
@@ -59,7 +64,8 @@ struct RefusalView {
     reason: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EarlierChurnModel")]
 struct EarlierView {
     fitted_at: Timestamp,
     horizon_days: u16,

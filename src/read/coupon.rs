@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{OfMember, Page, Wanted};
@@ -15,7 +16,8 @@ use crate::domain::ids::{CouponBookKey, MemberId};
 use crate::store::{DbConn, coupon};
 
 /// A coupon book.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "CouponBook")]
 pub struct BookView {
     /// What is told of it.
     #[serde(flatten)]
@@ -38,7 +40,8 @@ impl From<&coupon::StoredBook> for BookView {
 }
 
 /// A coupon.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Coupon")]
 pub struct CouponView {
     /// What is told of it.
     #[serde(flatten)]
@@ -51,7 +54,8 @@ pub struct CouponView {
 }
 
 /// A coupon of a member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "MemberCoupon")]
 pub struct MemberCouponView {
     /// The coupon, as it is good for the member.
     #[serde(flatten)]

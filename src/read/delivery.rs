@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -17,7 +18,8 @@ use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 use crate::store::delivery_log::{self, Behind};
 
 /// A delivery in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
@@ -46,7 +48,8 @@ pub struct DeliveryView {
 }
 
 /// One try.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub struct AttemptView {
     /// Its id.
     pub id: AttemptId,
@@ -65,7 +68,7 @@ pub struct AttemptView {
 }
 
 /// A delivery with its tries.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeliveryDetail {
     /// As in a list.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -13,7 +14,7 @@ use crate::store::delivery::{self, StoredDelivery};
 use crate::store::{at_one_instant, sequence};
 
 /// A stretch of the deliveries of an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Digest {
     /// In the order of their numbers.
     pub items: Vec<DigestItem>,
@@ -28,7 +29,7 @@ pub struct Digest {
 }
 
 /// One delivery of a digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DigestItem {
     /// Its number.
     pub seq: u64,
@@ -83,9 +84,9 @@ impl Reader {
         chain: ChainId,
         endpoint: EndpointId,
         since: u64,
-        limit: usize,
+        limit: u32,
     ) -> Result<Digest, ReadError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = limit.into();
         self.run(move |conn| {
             let (found, last) = at_one_instant(conn, |conn| {
                 let found = delivery::numbered_after(conn, &chain, endpoint, since, limit)?;

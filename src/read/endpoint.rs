@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -19,7 +20,8 @@ use crate::domain::text::{Name, Note};
 use crate::store::condition;
 
 /// An endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Endpoint")]
 pub struct EndpointView {
     /// Its id.
     pub id: EndpointId,
@@ -59,7 +61,8 @@ pub struct EndpointView {
 }
 
 /// A key, without what is secret of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SigningKey")]
 pub struct KeyView {
     /// Which one.
     pub id: KeyNumber,
@@ -86,8 +89,9 @@ impl KeyView {
 }
 
 /// How we say who we are, without what is secret of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "EndpointAuth")]
 pub enum AuthView {
     /// With a name and a password.
     Basic {
@@ -129,8 +133,9 @@ impl From<&Auth> for AuthView {
 }
 
 /// Whether the circuit breaker lets deliveries leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Breaker")]
 pub enum BreakerView {
     /// They leave.
     Closed,
@@ -141,7 +146,8 @@ pub enum BreakerView {
 }
 
 /// How an endpoint's receiver does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "EndpointCondition")]
 pub struct ConditionView {
     /// Whether the breaker lets deliveries leave.
     pub breaker: BreakerView,

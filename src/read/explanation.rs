@@ -1,5 +1,6 @@
 //! Why a line of the ledger is there: who or what wrote it, by which rule as it was then, and of which event.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::backtest::Unread;
@@ -16,7 +17,8 @@ use crate::rules::verdict::Value;
 use crate::store::{self, DbConn, at_one_instant};
 
 /// A ledger line with everything that it came of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedLedgerLine")]
 pub struct ExplainedTransfer {
     #[serde(flatten)]
     line: TransferView,
@@ -26,7 +28,7 @@ pub struct ExplainedTransfer {
 }
 
 /// Who or what wrote a line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Because {
     /// A rule of the chain's program.
@@ -61,7 +63,7 @@ enum Because {
 }
 
 /// What a rule had read of the member and of what happened.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Reads {
     Known {

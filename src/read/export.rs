@@ -1,5 +1,6 @@
 //! What an export of one member needs beyond the lists that there are: records that nothing finds by their member.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -26,7 +27,7 @@ pub struct OrderState {
 }
 
 /// A loyalty event with what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EventWithDeliveries {
     /// The very JSON that was sent.
     event: EventView,
@@ -35,14 +36,16 @@ pub struct EventWithDeliveries {
 }
 
 /// What is open of a member: it is nowhere else yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenThings")]
 pub struct OpenView {
     /// Sessions that did not end.
     sessions: Vec<SessionView>,
 }
 
 /// A session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenSession")]
 struct SessionView {
     session_id: Key,
     started_at: Timestamp,

@@ -1,6 +1,7 @@
 //! Export schedules as outsiders see them.
 
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -11,7 +12,8 @@ use crate::domain::ids::ExportScheduleId;
 use crate::store::export_schedule;
 
 /// A schedule.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ExportSchedule")]
 pub struct ExportScheduleView {
     /// Its id.
     pub id: ExportScheduleId,

@@ -1,5 +1,6 @@
 //! How well endpoints take their deliveries, as outsiders see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -13,7 +14,8 @@ use crate::store::endpoint_minutes::{self, Owed};
 const MOST_BACKLOG: u32 = 100_000;
 
 /// The health of an endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "EndpointHealth")]
 pub struct HealthView {
     /// How far back it is looked.
     pub window: Window,
@@ -40,7 +42,8 @@ pub struct HealthView {
 }
 
 /// How long tries took, to a sixteenth.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Latency")]
 pub struct LatencyView {
     /// Half of them took no longer.
     pub p50: Option<u64>,

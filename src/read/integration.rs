@@ -1,5 +1,6 @@
 //! Integrations as outsiders see them: never what lets us in there.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -11,7 +12,7 @@ use crate::domain::integration::{Integration, Platform, Sync};
 use crate::store::integration;
 
 /// How an integration does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IntegrationStatus {
     /// It is configured; nothing was kept in step yet.
@@ -19,7 +20,8 @@ pub enum IntegrationStatus {
 }
 
 /// An integration.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Integration")]
 pub struct IntegrationView {
     /// Its id.
     pub id: IntegrationId,

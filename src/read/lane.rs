@@ -1,5 +1,6 @@
 //! What waits for what, as outsiders see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::delivery::DeliveryView;
@@ -12,7 +13,8 @@ use crate::domain::ids::{EndpointId, MemberId};
 use crate::store::lane::{self, LaneHead};
 
 /// A lane in which something is owed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "LaneInUse")]
 pub struct LaneView {
     /// `member` or `endpoint`.
     pub lane: Lane,

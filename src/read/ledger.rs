@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{OfMember, Page, Wanted};
@@ -17,7 +18,8 @@ use crate::store::ledger::{self, StoredTransfer};
 use crate::store::{self, DbConn, at_one_instant};
 
 /// One ledger line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerLine")]
 pub struct TransferView {
     /// Its id.
     pub id: TransferId,
@@ -62,7 +64,8 @@ impl From<StoredTransfer> for TransferView {
 }
 
 /// A statement of account.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Statement")]
 pub struct StatementView {
     /// Whose.
     pub member_id: MemberId,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +11,7 @@ use super::{ReadError, Reader, raw};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
-use crate::domain::loyalty_event::EventType;
+use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
 use crate::store::DbConn;
 use crate::store::loyalty_event::{self, EventFilter, StoredEvent};
 
@@ -28,8 +29,9 @@ pub struct Filter {
 }
 
 /// An event: its canonical JSON.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(with = "LoyaltyEvent")]
 pub struct EventView(Box<RawValue>);
 
 impl EventView {

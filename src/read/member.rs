@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -27,7 +28,8 @@ use crate::rules::program::Program;
 use crate::store::member;
 
 /// A member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
 pub struct MemberView {
     /// The chain's own id of the guest, or ours when it has none.
     pub id: SmolStr,
@@ -94,7 +96,8 @@ pub struct MemberView {
 }
 
 /// Something that the chain knows a guest by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "MemberIdentity")]
 pub struct IdentityView {
     /// What it is, and its value.
     #[serde(flatten)]
@@ -119,7 +122,8 @@ impl IdentityView {
 }
 
 /// A wallet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Wallet")]
 pub struct WalletView {
     /// Its code in `program.toml`.
     pub wallet: Name,
@@ -139,7 +143,8 @@ pub struct WalletView {
 }
 
 /// A cart that waits for its order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OpenCart")]
 pub struct CartView {
     /// As it was last heard of.
     #[serde(flatten)]
@@ -149,7 +154,8 @@ pub struct CartView {
 }
 
 /// Points that are gone at the same instant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Lot")]
 pub struct LotView {
     /// How many.
     pub amount: Points,
@@ -158,7 +164,8 @@ pub struct LotView {
 }
 
 /// Points that cannot be spent yet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "WaitingPoints")]
 pub struct WaitingView {
     /// How many.
     pub amount: Points,

@@ -1,11 +1,13 @@
 //! Pages of lists.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::MemberId;
 
 /// One page of a list, and where the next one begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items, newest first unless the list says otherwise.
     pub items: Vec<T>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -19,7 +20,8 @@ use crate::rules::program::{Program, Sources};
 use crate::store::program;
 
 /// A published version.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Publication")]
 pub struct PublicationView {
     version: i64,
     /// SHA-256 of its files, in hexadecimal.
@@ -44,7 +46,8 @@ impl PublicationView {
 }
 
 /// The program in force.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Program")]
 pub struct ProgramView<'a> {
     /// The version in force; 0 = none.
     pub(crate) version: i64,
@@ -66,7 +69,8 @@ pub struct ProgramView<'a> {
 }
 
 /// A suspended rule.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SuspendedRule")]
 pub struct SuspensionView {
     /// Its name.
     pub(crate) rule: SmolStr,
@@ -89,7 +93,8 @@ impl SuspensionView {
 }
 
 /// A candidate, and for whom it decides.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "TriedVersion")]
 pub(crate) struct TriedView<'a> {
     pub(crate) version: i64,
     #[serde(flatten)]
@@ -104,7 +109,8 @@ fn suspended(program: &Program) -> Vec<SuspensionView> {
 }
 
 /// A version with its files.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Version")]
 pub struct VersionView {
     #[serde(flatten)]
     publication: PublicationView,
@@ -113,7 +119,8 @@ pub struct VersionView {
 }
 
 /// What differs between two versions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Difference")]
 pub struct DifferenceView {
     from: i64,
     to: i64,

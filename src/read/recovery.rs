@@ -1,5 +1,6 @@
 //! Recoveries as outsiders see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -12,7 +13,8 @@ use crate::domain::text::Name;
 use crate::store::recovery;
 
 /// How many of what.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecoveryCounts")]
 pub struct CountsView {
     /// All of the following.
     pub matched: u64,
@@ -32,7 +34,8 @@ impl From<Counts> for CountsView {
 }
 
 /// A recovery.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Recovery")]
 pub struct RecoveryView {
     /// Its id.
     pub recovery: RecoveryId,
@@ -83,7 +86,8 @@ impl From<Recovery> for RecoveryView {
 }
 
 /// What a recovery would come to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ForeseenRecovery")]
 pub struct Foreseen {
     dry_run: bool,
     endpoint: EndpointId,

@@ -1,5 +1,6 @@
 //! Redemptions as outsiders see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, Wanted};
@@ -14,7 +15,8 @@ use crate::store::redemption;
 pub use crate::store::redemption::RedemptionFilter;
 
 /// A redemption.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Redemption")]
 pub struct RedemptionView {
     /// Its id.
     pub id: RedemptionId,

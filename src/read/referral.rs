@@ -1,5 +1,6 @@
 //! Referrals as outsiders see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -16,7 +17,8 @@ use crate::store::member;
 use crate::store::referral::{self, StoredReferral};
 
 /// What a member has to do with referrals.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Referring")]
 pub struct ReferringView {
     /// What they give to others; null until something happens to them in a program with referrals.
     pub code: Option<ReferralCode>,
@@ -29,7 +31,8 @@ pub struct ReferringView {
 }
 
 /// By whom a member was brought.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ReceivedReferral")]
 pub struct ReceivedView {
     /// The referral's id.
     pub referral_id: ReferralId,
@@ -41,7 +44,8 @@ pub struct ReceivedView {
 }
 
 /// What became of a referral.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ReferralCourse")]
 pub struct CourseView {
     /// Where it stands.
     pub status: ReferralStatus,
@@ -56,7 +60,8 @@ pub struct CourseView {
 }
 
 /// A member whom another one brought.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SentReferral")]
 pub struct SentView {
     /// The referral's id.
     pub referral_id: ReferralId,
@@ -68,7 +73,8 @@ pub struct SentView {
 }
 
 /// Whose a code is: what may be shown to whoever has it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ReferralCodeOwner")]
 pub struct CodeView {
     /// The code.
     pub code: ReferralCode,

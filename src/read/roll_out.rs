@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
@@ -16,7 +17,8 @@ use crate::store::{self, DbConn};
 const MOST_ROWS: i64 = 100_000;
 
 /// A candidate, and what came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Candidate")]
 pub struct CandidateView {
     version: i64,
     /// What was in force when it began; 0 = nothing.
@@ -37,15 +39,17 @@ pub struct CandidateView {
     compared: ComparisonView,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CandidateStatus")]
 enum Status {
     Running,
     Promoted,
     Dropped,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CandidateStage")]
 struct StageView {
     #[serde(flatten)]
     audience: crate::domain::roll_out::Audience,
@@ -60,7 +64,8 @@ impl From<&Stage> for StageView {
 }
 
 /// Both programs in the same time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Comparison")]
 struct ComparisonView {
     since: Timestamp,
     /// Up to when it is counted.
@@ -72,7 +77,8 @@ struct ComparisonView {
 }
 
 /// What one of them did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ComparedArm")]
 struct ArmView {
     /// Members of whom something was decided.
     members: i64,
@@ -89,7 +95,8 @@ struct ArmView {
     per_member: Option<AverageView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PerMember")]
 struct AverageView {
     events: f64,
     points: BTreeMap<String, Moved<f64>>,
@@ -98,7 +105,8 @@ struct AverageView {
 }
 
 /// Points that members got, and that they lost or spent.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Moved<T> {
     given: T,
     taken: T,

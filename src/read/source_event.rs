@@ -1,5 +1,6 @@
 //! Source events as outsiders see them: what came, and what became of it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -9,12 +10,14 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{MemberId, SourceId};
-use crate::domain::receipt::SourceStatus;
+use crate::domain::json::JsonObject;
+use crate::domain::receipt::{Receipt, SourceStatus};
 use crate::domain::text::{Key, Name};
 use crate::store::source_event::{self, StoredSource};
 
 /// A source event in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SourceEvent")]
 pub struct SourceView {
     /// Its id.
     pub id: SourceId,
@@ -45,14 +48,17 @@ pub struct SourceView {
 }
 
 /// A source event with everything that is kept of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SourceEventDetail")]
 pub struct SourceDetail {
     /// As in a list.
     #[serde(flatten)]
     pub source: SourceView,
     /// The body as it came.
+    #[schemars(with = "JsonObject")]
     pub body: Box<RawValue>,
     /// The receipt.
+    #[schemars(with = "Receipt")]
     pub receipt: Box<RawValue>,
 }
 

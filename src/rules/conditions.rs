@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use rhai::{Dynamic, EvalContext, Expr, Expression, FnCallExpr, Position};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::check::start;
@@ -31,7 +32,7 @@ pub(super) struct Excerpt {
 pub(super) type Clause<'a> = (&'a str, &'a [&'a str]);
 
 /// A part of a condition that is false.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FalsePart {
     #[serde(skip)]
     pub(super) position: Position,
@@ -39,6 +40,7 @@ pub struct FalsePart {
     pub part: Box<str>,
     /// What was read for it. Of a comparison: both sides, but for literals.
     #[serde(serialize_with = "read_ones")]
+    #[schemars(with = "Vec<Value>")]
     pub values: Vec<Value>,
     /// Between two values.
     #[serde(skip)]
@@ -49,7 +51,8 @@ pub struct FalsePart {
 }
 
 /// What was read for a part of a condition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ReadValue")]
 pub struct Value {
     /// As it is written.
     pub of: Box<str>,

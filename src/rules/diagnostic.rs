@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rhai::Position;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -14,8 +15,8 @@ const MAX_SOURCE: usize = 1_000;
 macro_rules! mistakes {
     ($($variant:ident = $code:literal: $says:literal,)*) => {
         /// What sort of mistake it is: for machines, which cannot go by the words. Codes are never renamed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Mistake { $(#[doc = $says] $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+        pub enum Mistake { $(#[doc = $says] #[schemars(rename = $code)] $variant,)* }
 
         impl Mistake {
             /// All of them.
@@ -93,7 +94,7 @@ impl Mistake {
 }
 
 /// One problem, at one word of one file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Diagnostic {
     /// What sort of problem it is.
     pub code: Mistake,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::TextDiff;
 
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const CONTEXT: usize = 3;
 
 /// What happened to one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FileDifference {
     /// Its name.
     pub file: String,
@@ -25,8 +26,9 @@ pub struct FileDifference {
 }
 
 /// What happened to a file as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FileChange")]
 pub enum Change {
     /// It is new.
     Added,

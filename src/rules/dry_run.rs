@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -12,6 +13,8 @@ use crate::domain::decide::{SourceInput, Undecided};
 use crate::domain::delivery::NewDelivery;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState, EventPattern};
 use crate::domain::ids::{EndpointId, EventId};
+use crate::domain::loyalty_event::LoyaltyEvent;
+use crate::domain::receipt::Receipt;
 use crate::domain::text::{Name, Note};
 
 use super::decide::{Case, Decided, announce_and_tell, decide_and_tell};
@@ -19,7 +22,7 @@ use super::program::Program;
 use super::verdict::{FilterVerdict, RuleVerdict, TierVerdict, TriggerVerdict, Verdict};
 
 /// What would happen. Ids in it are made up: nothing of that name is stored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Forecast {
     /// Whether the guest would become a member.
     enrols: bool,
@@ -27,6 +30,7 @@ pub struct Forecast {
     #[serde(skip_serializing_if = "Option::is_none")]
     arm: Option<Arm>,
     /// What whoever sends the event would be answered.
+    #[schemars(with = "Receipt")]
     receipt: Box<RawValue>,
     /// Every rule on the event, and on what it came to, in the order in which they are asked.
     rules: Vec<RuleVerdict>,
@@ -37,13 +41,14 @@ pub struct Forecast {
     /// Every filter of an endpoint that was asked about one of them.
     filters: Vec<FilterVerdict>,
     /// The loyalty events.
+    #[schemars(with = "Vec<LoyaltyEvent>")]
     events: Vec<Box<RawValue>>,
     /// What would be sent, and to whom.
     deliveries: Vec<Owed>,
 }
 
 /// One of two programs that decide side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// The one in force.
@@ -53,7 +58,8 @@ pub enum Arm {
 }
 
 /// A loyalty event that would be sent to an endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OwedDelivery")]
 struct Owed {
     event: EventId,
     #[serde(rename = "type")]
@@ -69,8 +75,9 @@ struct Owed {
 }
 
 /// Why an endpoint gets an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "DeliveryReason")]
 enum Reason {
     Subscribed { subscribed: EventPattern },
     Forwarded { trigger: Arc<str>, tag: Name },

@@ -1,5 +1,6 @@
 //! What a test that fails has to say: what was expected, what is, and how the rules judged the event before it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::receipt::EffectLine;
@@ -11,7 +12,7 @@ use super::verdict::{Excluded, RuleVerdict, TierVerdict, Verdict};
 const MAX_LISTED: usize = 20;
 
 /// What became of the last event of a test. As a dry run says it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Judgement {
     /// What was sent last, if anything was.
     pub sent: Option<Box<str>>,

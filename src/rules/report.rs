@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ariadne::{Color, Config, IndexType, Label, Report, ReportKind, Source};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::Timestamp;
@@ -15,7 +16,7 @@ use super::program::{Program, Sources};
 use super::testing::{self, TestOutcome};
 
 /// Everything found in one chain's folder.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ChainReport {
     /// The folder's name, which is the chain's id.
     pub chain: String,

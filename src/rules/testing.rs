@@ -10,6 +10,7 @@ use rhai::{
     Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, ImmutableString, Map,
     NativeCallContext, Scope,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::chain::Chain;
@@ -28,7 +29,7 @@ use super::requests::Failure;
 use super::vocabulary::{Author, Place, Role, Type};
 
 /// How one test ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TestOutcome {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::Timestamp;
@@ -75,7 +76,7 @@ impl Judged<Vec<Action>> {
 pub(super) type Effects = Range<usize>;
 
 /// A condition that did not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unmet {
     /// As it is written.
     pub condition: Box<str>,
@@ -84,7 +85,7 @@ pub struct Unmet {
 }
 
 /// A rule that another one of its group excludes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Excluded {
     /// The group.
     pub group: Name,
@@ -93,8 +94,9 @@ pub struct Excluded {
 }
 
 /// How a rule or a trigger was judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
+#[schemars(rename = "VerdictOf{T}")]
 pub enum Verdict<T> {
     /// Its condition held, and this came of it.
     Fired(T),
@@ -148,7 +150,7 @@ impl<T> Verdict<T> {
 }
 
 /// What a rule did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Done {
     /// Its effects, as in the receipt.
     pub effects: Vec<EffectLine>,
@@ -157,7 +159,7 @@ pub struct Done {
 }
 
 /// Where a trigger sends an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Forwarded {
     /// The tags of the endpoints.
     pub forwarded_to: Vec<Name>,
@@ -166,7 +168,7 @@ pub struct Forwarded {
 }
 
 /// How a rule was judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleVerdict {
     /// Its name.
     pub rule: Arc<str>,
@@ -196,7 +198,7 @@ impl RuleVerdict {
 }
 
 /// How a trigger was judged on one loyalty event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TriggerVerdict {
     /// Its name.
     pub trigger: Arc<str>,
@@ -212,7 +214,7 @@ pub struct TriggerVerdict {
 }
 
 /// How the condition of a tier was judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierVerdict {
     /// The tier.
     pub tier: Arc<str>,
@@ -224,14 +226,14 @@ pub struct TierVerdict {
 }
 
 /// A tier that the member reaches or keeps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reached {
     /// What the condition names of the member, and what that was.
     pub reads: Box<[Value]>,
 }
 
 /// How the filter of an endpoint was judged on one loyalty event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FilterVerdict {
     /// The endpoint.
     pub endpoint: EndpointId,
@@ -247,7 +249,7 @@ pub struct FilterVerdict {
 }
 
 /// An event that an endpoint gets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Passed {}
 
 /// Takes down how rules and triggers are judged, if somebody wants to know why.

@@ -10,6 +10,7 @@
 use std::num::NonZeroU16;
 
 use libm::{exp, log, log1p};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::minimise::{Vector, minimise};
@@ -17,7 +18,7 @@ use super::summary::{Summary, Tally, weeks};
 use super::{Probability, significant};
 
 /// The parameters of a chain's guests. All are positive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Unchecked")]
 pub struct Parameters {
     r: f64,
@@ -26,7 +27,7 @@ pub struct Parameters {
     b: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Unchecked {
     r: f64,
     alpha: f64,

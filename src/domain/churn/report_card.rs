@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use libm::log;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::observations::Observations;
@@ -38,7 +39,7 @@ impl Calibration {
 }
 
 /// What was foretold about staying away, compared with who did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportCard {
     /// The last day the model knew of.
     pub calibration_end: NaiveDate,
@@ -60,7 +61,7 @@ pub struct ReportCard {
 }
 
 /// A tenth of the members, by what was foretold of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decile {
     /// The mean probability of staying away that was foretold.
     pub predicted: f64,

@@ -1,5 +1,6 @@
 //! What people and tills ask of coupons.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{Attributes, CouponBook, CouponCode, MOST_ENTRIES};
@@ -46,13 +47,18 @@ pub enum CouponTask {
     },
 }
 
-#[derive(Deserialize)]
+/// The `data` of `coupon.assign`: either a code or a book.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AssignBody {
+#[schemars(rename = "CouponAssignment")]
+pub struct AssignBody {
+    /// This very coupon.
     #[serde(default)]
     code: Option<CouponCode>,
+    /// One that is still nobody's, of this book: its key, or its id in `program.toml`.
     #[serde(default)]
     book: Option<Name>,
+    /// What the chain keeps beside.
     #[serde(default)]
     custom_attributes: Attributes,
 }

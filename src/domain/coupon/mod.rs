@@ -15,6 +15,7 @@ mod tests;
 mod told;
 
 use chrono::Duration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -25,7 +26,7 @@ pub use book::{
     DiscountType, Limit, Limits, MOST_ENTRIES, RevertOn, Span,
 };
 pub use code::{BadCode, CouponCode};
-pub use command::{CouponCommand, CouponTask, book_called};
+pub use command::{AssignBody, CouponCommand, CouponTask, book_called};
 pub use desk::{Card, CouponChanges, Desk, Played, Shelf, Wanted};
 pub use purse::{MOST_BOOKS_ASKED, MOST_HELD, NoAnswer, Purse};
 pub use rejection::Rejection;
@@ -97,7 +98,7 @@ impl Coupon {
 }
 
 /// A use of a coupon that is kept for one member until an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reservation {
     /// For whom.
     pub member: MemberId,

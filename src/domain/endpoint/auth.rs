@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -9,8 +10,9 @@ use crate::domain::json::from_text;
 use crate::domain::text::{BadText, Text};
 
 /// Something that nobody is shown again. It is serialized to be sealed; `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Credential(String);
 
 impl Credential {
@@ -35,7 +37,7 @@ impl fmt::Debug for Credential {
 }
 
 /// How we say who we are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
     /// A name and a password in every request (RFC 7617).
@@ -58,11 +60,12 @@ pub enum Auth {
 }
 
 /// What tokens are given out for: client credentials (RFC 6749 §4.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCredentials {
     /// Who gives them out.
     #[serde(deserialize_with = "url_of", serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub token_url: Url,
     /// Who we are there.
     pub client_id: String,
@@ -77,8 +80,9 @@ pub struct ClientCredentials {
 }
 
 /// A certificate and its key, both PEM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClientCertificate")]
 pub struct Identity {
     /// The certificate, and those between it and its authority.
     pub certificate: String,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Dialect, Secret, SigningPair};
@@ -14,7 +15,7 @@ use crate::domain::Timestamp;
 const MOST: usize = 10;
 
 /// Which of an endpoint's keys it is: 1 for the first. No number is given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct KeyNumber(u32);
 
@@ -54,7 +55,7 @@ pub struct OlderKey {
 }
 
 /// A scheme of Standard Webhooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
     /// HMAC-SHA256, under the secret.
@@ -64,7 +65,7 @@ pub enum Scheme {
 }
 
 /// What `webhook-signature` holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<Scheme>", into = "Vec<Scheme>")]
 pub enum Signatures {
     /// `v1` alone: every library knows it.

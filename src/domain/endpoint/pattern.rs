@@ -1,8 +1,10 @@
 //! Which loyalty events an endpoint wants.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Dialect;
@@ -112,6 +114,20 @@ impl fmt::Display for EventPattern {
     }
 }
 
+impl JsonSchema for EventPattern {
+    fn schema_name() -> Cow<'static, str> {
+        "EventPattern".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["points.earned", "points.*", "*"] })
+    }
+}
+
 impl Serialize for EventPattern {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -120,7 +136,7 @@ impl Serialize for EventPattern {
 
 impl<'de> Deserialize<'de> for EventPattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

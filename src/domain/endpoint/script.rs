@@ -1,10 +1,11 @@
 //! What an endpoint is sent instead of the canonical message, as somebody wrote it. What it means is the affair of the rule
 //! language.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A transform as it is written, such as `#{ order: body.data.order_id }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct Script(Box<str>);
 

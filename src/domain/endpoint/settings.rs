@@ -1,10 +1,12 @@
 //! How deliveries to one endpoint leave: which, in what order, how many, how fast, and until when.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Filter, Script, Wording};
@@ -46,6 +48,20 @@ impl<const LEAST: u32, const MOST: u32> TryFrom<u32> for Bounded<LEAST, MOST> {
     }
 }
 
+impl<const LEAST: u32, const MOST: u32> JsonSchema for Bounded<LEAST, MOST> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("From{LEAST}To{MOST}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": LEAST, "maximum": MOST })
+    }
+}
+
 impl<const LEAST: u32, const MOST: u32> From<Bounded<LEAST, MOST>> for u32 {
     fn from(number: Bounded<LEAST, MOST>) -> Self {
         number.0
@@ -62,7 +78,7 @@ pub type TimeoutS = Bounded<1, 30>;
 pub type Seconds = Bounded<1, 2_592_000>;
 
 /// Which deliveries wait for each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// None: the fastest.
@@ -93,7 +109,7 @@ impl FromStr for Lane {
 }
 
 /// What is done about a receiver that takes nothing any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Failing {
     /// After so long without a success it is told that the endpoint is failing.
@@ -118,7 +134,7 @@ fn no_texts(texts: &Arc<Texts>) -> bool {
 }
 
 /// How deliveries leave. What is not given is as it is by default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Which of the events that would go there do.

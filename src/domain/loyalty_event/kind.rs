@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::json::from_text;
@@ -12,8 +13,8 @@ use crate::domain::source_event::SourceType;
 macro_rules! event_types {
     ($($variant:ident = $word:literal: $doc:literal,)*) => {
         /// The catalogue of loyalty events.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventType { $(#[doc = $doc] $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+        pub enum EventType { $(#[doc = $doc] #[schemars(rename = $word)] $variant,)* }
 
         impl EventType {
             /// All of them.

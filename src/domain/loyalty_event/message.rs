@@ -21,6 +21,7 @@ impl Serialize for EventData {
 
 /// The canonical message.
 #[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(in crate::domain) struct Message<'a, D> {
     /// The event's id, the same in every delivery of it.
     id: EventId,
@@ -42,6 +43,7 @@ pub(in crate::domain) struct Message<'a, D> {
 
 /// The `data` of the message: the event's own fields, then the source event's key.
 #[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(in crate::domain) struct With<'a, T> {
     #[serde(flatten)]
     own: &'a T,

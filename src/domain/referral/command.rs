@@ -1,5 +1,6 @@
 //! What is asked for about referrals, by people and by the engine itself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ReferralCode;
@@ -26,8 +27,9 @@ pub enum ReferralCommand {
 }
 
 /// By whom a member was brought.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralAcceptance")]
 pub struct Acceptance {
     /// The sender's code.
     pub code: ReferralCode,
@@ -37,8 +39,9 @@ pub struct Acceptance {
 }
 
 /// Why a referral does not count.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralRejection")]
 pub struct Rejection {
     /// For people.
     pub reason: Note,

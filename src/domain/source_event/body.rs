@@ -2,9 +2,11 @@
 
 mod cart;
 mod order;
+mod schema;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
@@ -51,8 +53,10 @@ impl<'de> Deserialize<'de> for Instant {
     }
 }
 
-#[derive(Deserialize)]
+/// By what the guest was recognised: at least one of these.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GuestIdentities")]
 pub(super) struct MemberBody {
     #[serde(default)]
     id: Option<SmolStr>,
@@ -66,15 +70,17 @@ pub(super) struct MemberBody {
     external_id: Option<SmolStr>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VisitData")]
 struct VisitBody {
     #[serde(default)]
     channel: Option<Name>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SessionData")]
 struct SessionBody {
     session_id: Key,
     #[serde(default)]
@@ -83,17 +89,20 @@ struct SessionBody {
     confidence: Option<Money>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SessionEndData")]
 struct SessionEndBody {
     session_id: Key,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SignalData")]
 struct SignalBody<'a> {
     name: Name,
     #[serde(borrow, default)]
+    #[schemars(with = "Option<Payload>")]
     data: Option<&'a RawValue>,
 }
 

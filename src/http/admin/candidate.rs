@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::program::{MAX_BYTES, WHAT, answer};
@@ -20,9 +21,10 @@ use crate::http::{AppState, State};
 use crate::read::roll_out::CandidateView;
 
 /// What is to be tried: files, or those of a version; and on whom.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Begin {
+#[schemars(rename = "NewCandidate")]
+pub(in crate::http) struct Begin {
     #[serde(default)]
     files: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -38,18 +40,20 @@ struct Begin {
     replaces: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+#[schemars(rename = "CandidateChange")]
+pub(in crate::http) struct Change {
     #[serde(default)]
     share: Option<u8>,
     #[serde(default)]
     locations: Option<BTreeSet<Name>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Promote {
+#[schemars(rename = "Promotion")]
+pub(in crate::http) struct Promote {
     #[serde(default)]
     note: Option<Note>,
     /// The version that may be taken back by it.

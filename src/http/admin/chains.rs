@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::created;
@@ -15,18 +16,19 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::chain::ChainView;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewChain {
+pub(in crate::http) struct NewChain {
     id: ChainId,
     name: Name,
     timezone: String,
     currency: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChainPatch {
+#[schemars(rename = "ChainChange")]
+pub(in crate::http) struct ChainPatch {
     name: Name,
 }
 

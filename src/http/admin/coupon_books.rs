@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use ulid::Ulid;
 
@@ -29,9 +30,10 @@ use crate::read::coupon::BookView;
 
 pub(super) const WHAT: &str = "coupon book";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewBook {
+#[schemars(rename = "NewCouponBook")]
+pub(in crate::http) struct NewBook {
     name: Name,
     #[serde(rename = "type")]
     kind: BookType,

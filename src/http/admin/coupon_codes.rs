@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -53,9 +54,10 @@ impl Format {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Generate {
+#[schemars(rename = "GenerateCodes")]
+pub(in crate::http) struct Generate {
     generate: u64,
 }
 
@@ -71,8 +73,9 @@ struct Line {
 }
 
 /// What became of the codes.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Report {
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CodesReport")]
+pub(in crate::http) struct Report {
     /// Codes that are new.
     added: usize,
     /// Codes that the chain had already, in this book or another one, or further up in the same upload.
@@ -84,7 +87,7 @@ struct Report {
     problems: Vec<LineProblem>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct LineProblem {
     line: u64,
     problem: String,

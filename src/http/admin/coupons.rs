@@ -1,13 +1,16 @@
 //! Coupons: shown, given away, used.
 
 use actix_web::{Handler, HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::commands::{Addressee, Parts};
 use super::{found, members};
+use crate::domain::Timestamp;
 use crate::domain::command::CommandType;
-use crate::domain::coupon::CouponCode;
+use crate::domain::coupon::{Attributes, CouponCode};
+use crate::domain::ids::CouponUsageKey;
 use crate::domain::role::Right;
 use crate::domain::text::Name;
 use crate::http::State;
@@ -46,15 +49,23 @@ pub(in crate::http) async fn of_member(
 }
 
 /// What a till says of a coupon that the path names. Which of it belongs to which command, that one knows.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+#[schemars(rename = "CouponWish")]
+pub(in crate::http) struct Wish {
+    /// Any id that the chain knows the member by.
     member: Name,
+    /// Until when it is kept; only of `reserve`, a quarter of an hour without it.
     #[serde(default)]
+    #[schemars(with = "Option<Timestamp>")]
     until: Option<Box<RawValue>>,
+    /// The use that is taken back; only of `revert`, where it must be there.
     #[serde(default)]
+    #[schemars(with = "Option<CouponUsageKey>")]
     usage: Option<Box<RawValue>>,
+    /// What the chain keeps beside.
     #[serde(default)]
+    #[schemars(with = "Option<Attributes>")]
     custom_attributes: Option<Box<RawValue>>,
 }
 

@@ -14,7 +14,7 @@ use crate::http::{AppState, State};
 
 const WHAT: &str = "delivery";
 /// The most items of a digest.
-const MOST_OF_DIGEST: usize = 1_000;
+pub(in crate::http) const MOST_OF_DIGEST: u32 = 1_000;
 
 /// `GET /v1/chains/{chain}/endpoints/{id}/deliveries`
 pub(in crate::http) async fn list(

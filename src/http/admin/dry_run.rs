@@ -1,8 +1,10 @@
 //! What would happen of an event, and why. Nothing is written.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -23,15 +25,35 @@ use crate::http::problem::Problem;
 const MAX_BYTES: usize = program::MAX_BYTES + source_event::MAX_BYTES;
 
 /// An event with what it is to be tried with.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DryRunOf")]
 struct Wrapped<'a> {
+    /// The event.
     #[serde(borrow)]
+    #[schemars(with = "SourceEvent")]
     event: &'a RawValue,
+    /// A published version of the program.
     #[serde(default)]
     version: Option<i64>,
+    /// The files of one that is not published.
     #[serde(default)]
     files: Option<BTreeMap<String, String>>,
+}
+
+/// What is tried, for the document: an event as it would be sent, or with what it is to be tried with.
+pub(in crate::http) struct Wanted;
+
+impl JsonSchema for Wanted {
+    fn schema_name() -> Cow<'static, str> {
+        "DryRun".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let any_of =
+            [generator.subschema_for::<SourceEvent>(), generator.subschema_for::<Wrapped<'static>>()];
+        json_schema!({ "anyOf": any_of })
+    }
 }
 
 /// Tells a wrapped event from one that is sent as it is: no event has a field of this name.

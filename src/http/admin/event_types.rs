@@ -6,18 +6,20 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
+use schemars::JsonSchema;
 use schemars::Schema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::endpoint::Dialect;
-use crate::domain::loyalty_event::EventType;
+use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::page::Page;
 
-#[derive(Serialize)]
-struct EventTypeView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventTypeDescription")]
+pub(in crate::http) struct EventTypeView {
     #[serde(rename = "type")]
     kind: &'static str,
     description: &'static str,
@@ -26,6 +28,7 @@ struct EventTypeView {
     /// The dialects whose products document it: there `*` covers it. In others it is told to who names it.
     documented_by: Vec<Dialect>,
     schema: Schema,
+    #[schemars(with = "Option<LoyaltyEvent>")]
     example: Option<Box<RawValue>>,
 }
 

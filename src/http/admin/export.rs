@@ -1,5 +1,6 @@
 //! Everything that is known of one member, as one JSON document that is written while it is read.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -10,7 +11,9 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::members;
@@ -19,18 +22,21 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::MemberId;
-use crate::domain::json;
+use crate::domain::json::{self, JsonObject};
 use crate::domain::role::Right;
 use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 use crate::read::ReadError;
 use crate::read::achievement::AchievementView;
-use crate::read::export::{OpenView, OrderState};
+use crate::read::coupon::MemberCouponView;
+use crate::read::export::{EventWithDeliveries, OpenView, OrderState};
+use crate::read::ledger::TransferView;
 use crate::read::member::MemberView;
 use crate::read::page::{Page, Wanted};
-use crate::read::redemption::RedemptionFilter;
-use crate::read::referral::ReferringView;
+use crate::read::redemption::{RedemptionFilter, RedemptionView};
+use crate::read::referral::{ReferringView, SentView};
+use crate::read::source_event::SourceDetail;
 
 /// Records that are read at a time.
 const AT_ONCE: usize = 50;
@@ -73,8 +79,39 @@ pub(in crate::http) async fn get(
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(stream))
 }
 
+/// The document, for documents: its head, and the lists that follow it.
+pub(in crate::http) struct Exported;
+
+impl JsonSchema for Exported {
+    fn schema_name() -> Cow<'static, str> {
+        "Export".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Head::json_schema(generator);
+        let lists = [
+            ("ledger", generator.subschema_for::<Vec<TransferView>>()),
+            ("events", generator.subschema_for::<Vec<EventWithDeliveries>>()),
+            ("coupons", generator.subschema_for::<Vec<MemberCouponView>>()),
+            ("redemptions", generator.subschema_for::<Vec<RedemptionView>>()),
+            ("referrals", generator.subschema_for::<Vec<SentView>>()),
+            ("source_events", generator.subschema_for::<Vec<SourceDetail>>()),
+            ("parked_events", generator.subschema_for::<Vec<SourceDetail>>()),
+            ("orders", generator.subschema_for::<Vec<JsonObject>>()),
+        ];
+        let names = lists.iter().map(|(name, _)| (*name).into());
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            required.extend(names);
+        }
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.extend(lists.map(|(name, list)| (name.to_owned(), list.into())));
+        }
+        schema
+    }
+}
+
 /// What the member themselves carries.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Head<'a> {
     exported_at: Timestamp,
     member: &'a MemberView,

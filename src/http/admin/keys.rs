@@ -1,6 +1,7 @@
 //! API keys.
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{created, id};
@@ -19,9 +20,9 @@ use crate::read::api_key::KeyView;
 
 const WHAT: &str = "key";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+pub(in crate::http) struct NewKey {
     role: String,
     #[serde(default)]
     chain: Option<ChainId>,
@@ -30,8 +31,9 @@ struct NewKey {
 }
 
 /// The one answer that shows the key.
-#[derive(Serialize)]
-struct NewKeyView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
+pub(in crate::http) struct NewKeyView<'a> {
     #[serde(flatten)]
     view: KeyView,
     key: &'a str,

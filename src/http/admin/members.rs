@@ -2,6 +2,7 @@
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -13,6 +14,7 @@ use crate::domain::chain::ChainId;
 use crate::domain::command::CommandType;
 use crate::domain::identity::{Identity, IdentityKind, MemberName};
 use crate::domain::ids::MemberId;
+use crate::domain::receipt::Receipt;
 use crate::domain::role::Right;
 use crate::domain::source_event::SourceType;
 use crate::domain::statement::Span;
@@ -166,6 +168,17 @@ pub(in crate::http) async fn create(
     Ok(reply.content_type(ContentType::json()).body(answer.receipt))
 }
 
+/// What came of a claim.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Claimed {
+    /// The receipt of the claim.
+    #[schemars(with = "Receipt")]
+    claim: Box<RawValue>,
+    /// Those of the order's events.
+    #[schemars(with = "Vec<Receipt>")]
+    events: Vec<Box<RawValue>>,
+}
+
 /// `POST /v1/chains/{chain}/members/{member}/claims`: an order without a guest was theirs. Answers the receipt of the
 /// claim, and those of the order's events, which are decided now.
 pub(in crate::http) async fn claim(
@@ -175,11 +188,6 @@ pub(in crate::http) async fn claim(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    #[derive(Serialize)]
-    struct Claimed {
-        claim: Box<RawValue>,
-        events: Vec<Box<RawValue>>,
-    }
     let addressee = Addressee::find(&state, &caller, Right::Serve, &path).await?;
     let body = body.bytes(commands::MAX_DATA).await?;
     let data = commands::data_of(&body)?;

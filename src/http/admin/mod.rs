@@ -32,11 +32,8 @@ use actix_web::http::header;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-
 /// A body that says nothing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(in crate::http) use crate::domain::command::NothingMore as Nothing;
 
 /// An id in a path. What cannot be an id names nothing.
 fn id<I: FromStr>(text: &str, what: &'static str) -> Result<I, Problem> {

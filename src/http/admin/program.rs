@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{created, found};
@@ -27,16 +28,18 @@ pub(super) const WHAT: &str = "version";
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Files to check.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Files {
+#[schemars(rename = "ProgramFiles")]
+pub(in crate::http) struct Files {
     files: BTreeMap<String, String>,
 }
 
 /// Files to publish.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Publish {
+#[schemars(rename = "NewVersion")]
+pub(in crate::http) struct Publish {
     files: BTreeMap<String, String>,
     #[serde(default)]
     note: Option<Note>,
@@ -45,24 +48,27 @@ struct Publish {
     replaces: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RollBack {
+#[schemars(rename = "Rollback")]
+pub(in crate::http) struct RollBack {
     version: i64,
     #[serde(default)]
     note: Option<Note>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Resume {
+#[schemars(rename = "ResumeRule")]
+pub(in crate::http) struct Resume {
     rule: Name,
 }
 
 /// What to try on what happened: files, or a version.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TryOut {
+#[schemars(rename = "BacktestRequest")]
+pub(in crate::http) struct TryOut {
     #[serde(default)]
     files: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -76,8 +82,9 @@ struct TryOut {
 }
 
 /// The program in force.
-#[derive(Serialize)]
-struct InForce<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProgramInForce")]
+pub(in crate::http) struct InForce<'a> {
     #[serde(flatten)]
     program: ProgramView<'a>,
     /// Tags that no endpoint carries: what triggers forward there, nobody gets.
@@ -87,8 +94,9 @@ struct InForce<'a> {
 }
 
 /// What is in force now.
-#[derive(Serialize)]
-struct PublishedView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Published")]
+pub(in crate::http) struct PublishedView {
     #[serde(flatten)]
     publication: PublicationView,
     /// What goes on deciding for some beside it.
@@ -101,13 +109,14 @@ struct PublishedView {
 }
 
 /// All campaigns: a program has a few dozen at most.
-#[derive(Serialize)]
-struct Campaigns {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Campaigns {
     items: Vec<CampaignView>,
 }
 
-#[derive(Serialize)]
-struct CheckView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
+pub(in crate::http) struct CheckView {
     good: bool,
     #[serde(flatten)]
     report: ChainReport,

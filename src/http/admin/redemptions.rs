@@ -1,6 +1,7 @@
 //! Redemptions: what became of a wish, and taking it a step further.
 
 use actix_web::{Handler, HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
@@ -69,9 +70,10 @@ pub(in crate::http) fn one_step(step: Step) -> impl Handler<Parts, Output = Resu
 }
 
 /// What may be said with a step.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Words {
+#[schemars(rename = "StepWords")]
+pub(in crate::http) struct Words {
     #[serde(default)]
     reason: Option<Note>,
     #[serde(default)]

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Accept, Header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use async_graphql::{Request, Response, ServerError, Value, Variables};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{explain, of_problem, refused, status};
@@ -31,12 +32,16 @@ const TIME: Duration = Duration::from_secs(10);
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
 /// A request.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Said {
+#[schemars(rename = "GraphqlRequest")]
+pub(in crate::http) struct Said {
+    /// One query or mutation, or several with names.
     query: String,
+    /// Which of several.
     #[serde(default)]
     operation_name: Option<String>,
+    /// The values of its variables.
     #[serde(default)]
     variables: Option<serde_json::Map<String, serde_json::Value>>,
     /// Clients may send some; we know none.
@@ -58,14 +63,21 @@ impl Said {
 }
 
 /// What is answered.
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "GraphqlResponse")]
+pub(in crate::http) struct Answer<'a> {
+    /// What went wrong: each with its `message`, and in `extensions` what a problem says.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(with = "Vec<serde_json::Value>")]
     errors: &'a [ServerError],
-    /// Absent when nothing was executed.
+    /// What was asked for; absent when nothing was executed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
     data: Option<&'a Value>,
 }
+
+/// Its shape.
+pub(in crate::http) type Shown = Answer<'static>;
 
 /// `POST /graphql`
 pub(in crate::http) async fn answer(

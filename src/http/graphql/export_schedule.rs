@@ -11,7 +11,7 @@ use crate::domain::export_schedule::{Destination, ExportSchedule, ExportSettings
 use crate::domain::ids::ExportScheduleId;
 use crate::domain::role::Right;
 use crate::http::AppState;
-use crate::http::admin::endpoints::check_name;
+use crate::http::admin::endpoints::config::check_name;
 use crate::http::problem::Problem;
 use crate::read::export_schedule::ExportScheduleView;
 

@@ -11,7 +11,7 @@ use crate::domain::ids::IntegrationId;
 use crate::domain::integration::{Credentials, Integration, Platform, Sync};
 use crate::domain::role::Right;
 use crate::http::AppState;
-use crate::http::admin::endpoints::check_name;
+use crate::http::admin::endpoints::config::check_name;
 use crate::http::problem::Problem;
 use crate::read::integration::IntegrationView;
 

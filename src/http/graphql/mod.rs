@@ -31,7 +31,7 @@ use super::problem::Problem;
 use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::role::Right;
 
-pub(super) use self::answer::{answer, graphiql};
+pub(super) use self::answer::{Said, Shown, answer, graphiql};
 
 /// How much a query may cost: each field is one, and those of a list count for each item of a page.
 const MOST_COMPLEX: usize = 10_000;

@@ -4,6 +4,7 @@
 //! order to the response. While answers are not fetched, or the engine is busy, the body is not read: TCP slows the
 //! sender down. When the sender goes away, reading stops and what was taken is finished.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::stream::{FuturesOrdered, poll_fn};
 use futures_util::{FutureExt, StreamExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -23,6 +25,7 @@ use super::splitter::{Format, Piece, Splitter};
 use super::{answer_when, count, take};
 use crate::actors::engine::{Answer, AnswerWhen};
 use crate::actors::snapshot::ChainSnapshot;
+use crate::domain::receipt::Receipt;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
 use crate::http::auth::Caller;
@@ -86,6 +89,19 @@ async fn begin(request: &HttpRequest, body: &mut Payload) -> Result<(Format, Byt
         (Some(b'['), _) => Ok((Format::Array, beginning.freeze())),
         (_, None) => Ok((Format::Lines, beginning.freeze())),
         (_, Some(_)) => Err(Problem::BrokenBatch("the body is not a JSON array")),
+    }
+}
+
+/// What is answered for each event, for the document: a receipt or a problem.
+pub(in crate::http) struct Outcome;
+
+impl JsonSchema for Outcome {
+    fn schema_name() -> Cow<'static, str> {
+        "Outcome".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<Receipt>(), Problem::schema(generator)] })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stored::Patience;
@@ -31,7 +32,7 @@ const MOST_TIME: Duration = Duration::from_secs(3);
 const MOST_WAIT: Duration = Duration::from_secs(3);
 
 /// Why it is not known what a rule had read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unread {
     /// Too much happened before.

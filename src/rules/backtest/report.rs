@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
@@ -71,7 +72,7 @@ pub struct Outcome {
 }
 
 /// A member whose replay did not come to what is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Anomaly {
     pub(super) member: SmolStr,
     /// What differs: `tier`, or a wallet.
@@ -139,7 +140,8 @@ impl Outcome {
 }
 
 /// A number under what decided then, and under the candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ComparedNumber")]
 pub struct Change {
     /// Under what decided then.
     pub baseline: i64,
@@ -166,7 +168,8 @@ impl Change {
 }
 
 /// What differs for one member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "BacktestLine")]
 pub struct Line {
     /// Our id.
     pub member: MemberId,
@@ -176,20 +179,24 @@ pub struct Line {
     pub points: BTreeMap<Name, Change>,
     /// The tier, before and after.
     #[serde(serialize_with = "as_change")]
+    #[schemars(with = "Tiers<'static>")]
     pub tier: (Option<Name>, Option<Name>),
     /// Coupons given.
     pub coupons: Change,
+}
+
+/// A tier under what decided then, and under the candidate.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ComparedTier")]
+struct Tiers<'a> {
+    baseline: &'a Option<Name>,
+    candidate: &'a Option<Name>,
 }
 
 fn as_change<S: serde::Serializer>(
     (baseline, candidate): &(Option<Name>, Option<Name>),
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Tiers<'a> {
-        baseline: &'a Option<Name>,
-        candidate: &'a Option<Name>,
-    }
     Tiers { baseline, candidate }.serialize(serializer)
 }
 
@@ -201,7 +208,8 @@ impl Line {
 }
 
 /// What a backtest says.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "BacktestReport")]
 pub struct Report {
     /// The chain.
     pub chain: ChainId,
@@ -255,9 +263,11 @@ pub struct Report {
     pub members_left_out: u64,
     /// A digest of what everybody has under what decided then.
     #[serde(serialize_with = "as_hex")]
+    #[schemars(with = "String")]
     pub baseline_state: [u8; 32],
     /// The same under the candidate.
     #[serde(serialize_with = "as_hex")]
+    #[schemars(with = "String")]
     pub candidate_state: [u8; 32],
     /// The budgets of the candidate's campaigns.
     #[serde(skip)]
@@ -269,7 +279,7 @@ fn budget(campaign: &CampaignTerms) -> Option<(Name, i64)> {
 }
 
 /// How well the replay of what happened fits what is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct SelfCheck {
     /// Members compared.
     pub members: u64,

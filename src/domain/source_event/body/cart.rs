@@ -1,5 +1,6 @@
 //! Carts in JSON.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::{BadEvent, MAX_ITEMS};
@@ -9,9 +10,11 @@ use crate::domain::json::{self, Object};
 use crate::domain::money::{Currency, Money};
 use crate::domain::text::{Key, Name};
 
-#[derive(Deserialize)]
+/// A whole cart as it is now.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CartBody {
+#[schemars(rename = "CartData")]
+pub(super) struct CartBody {
     cart_id: Key,
     #[serde(default)]
     version: Option<Version>,

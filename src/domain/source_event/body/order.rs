@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::super::{BadEvent, MAX_COUPONS, MAX_ITEMS};
@@ -11,9 +12,11 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::order::{Back, Cancellation, Item, Order, Refund, ReturnedLine, Snapshot};
 use crate::domain::text::{Key, Name};
 
-#[derive(Deserialize)]
+/// A whole order as it is now. Only a cancellation may do without `total`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct OrderBody {
+#[schemars(rename = "OrderData")]
+pub(super) struct OrderBody {
     order_id: Key,
     #[serde(default)]
     version: Option<Version>,
@@ -55,8 +58,10 @@ struct OrderBody {
     reason: Option<Name>,
 }
 
-#[derive(Deserialize)]
+/// A line of an order or a cart.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ItemData")]
 pub(super) struct ItemBody {
     #[serde(default)]
     sku: Option<Name>,
@@ -71,9 +76,11 @@ pub(super) struct ItemBody {
     customized: Option<bool>,
 }
 
-#[derive(Deserialize)]
+/// What goes back: all of it (`full`), an `amount`, or lines (`items`).
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RefundBody {
+#[schemars(rename = "RefundData")]
+pub(super) struct RefundBody {
     order_id: Key,
     #[serde(default)]
     amount: Option<Money>,
@@ -86,6 +93,8 @@ struct RefundBody {
 }
 
 /// The POS's count of changes to an order.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent, extend("minimum" = 0))]
 pub(super) struct Version(pub(super) i64);
 
 impl<'de> Deserialize<'de> for Version {

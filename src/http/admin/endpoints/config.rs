@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::filter::FilterBody;
@@ -28,55 +29,77 @@ use crate::http::{AppState, random_bytes};
 const MOST_ENTRIES: usize = 100;
 
 /// An endpoint as somebody wants it: what is not said is as it is by default, or stays as it is.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "EndpointSettings")]
 pub(in crate::http) struct EndpointBody {
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     url: Option<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     events: Option<Vec<String>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Dialect")]
     dialect: Option<Dialect>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Note>")]
     description: Option<Option<Note>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<Name>")]
     tags: Option<Vec<Name>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<FilterBody>")]
     filter: Option<Option<FilterBody>>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Script>")]
     transform: Option<Option<Script>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Lane")]
     lane: Option<Lane>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "RetryBody")]
     retry: Option<RetryBody>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<PerMinute>")]
     rate_limit: Option<Option<PerMinute>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Concurrency")]
     concurrency: Option<Concurrency>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "TimeoutS")]
     timeout_s: Option<TimeoutS>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "FailingBody")]
     failing: Option<FailingBody>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Signatures")]
     signatures: Option<Signatures>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Auth>")]
     auth: Option<Option<Auth>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Texts")]
     texts: Option<Texts>,
 }
 
 /// What is to be changed about a ladder.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RetryChange")]
 struct RetryBody {
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Pauses")]
     pauses_s: Option<Pauses>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Percent")]
     jitter_percent: Option<Percent>,
     #[serde(deserialize_with = "clearable")]
+    #[schemars(with = "Option<Seconds>")]
     give_up_after_s: Option<Option<Seconds>>,
 }
 
@@ -89,12 +112,15 @@ impl RetryBody {
 }
 
 /// What is to be changed about what is done with a receiver that takes nothing.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "FailingChange")]
 struct FailingBody {
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Seconds")]
     warn_after_s: Option<Seconds>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Seconds")]
     disable_after_s: Option<Seconds>,
 }
 

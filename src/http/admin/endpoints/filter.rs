@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -14,6 +15,8 @@ use crate::http::problem::Problem;
 const FIELD: &str = "filter";
 
 /// A condition, or one for each of several patterns.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
 pub(super) enum FilterBody {
     All(String),
     ByPattern(BTreeMap<String, String>),

@@ -1,21 +1,20 @@
 //! Endpoints: where loyalty events go.
 
-mod config;
+pub(in crate::http) mod config;
 mod filter;
 pub(in crate::http) mod health;
 pub(in crate::http) mod recover;
-mod secrets;
-mod state;
+pub(in crate::http) mod secrets;
+pub(in crate::http) mod state;
 pub(in crate::http) mod test;
 
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(in crate::http) use self::config::{EndpointBody, check_name};
-pub(in crate::http) use self::secrets::{end_key, rotate_secret};
-pub(in crate::http) use self::state::{disable, enable, pause};
+use self::config::{EndpointBody, check_name};
 use super::{created, id};
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::Endpoint;
@@ -31,8 +30,9 @@ use crate::read::endpoint::EndpointView;
 const WHAT: &str = "endpoint";
 
 /// The one answer that shows the secret.
-#[derive(Serialize)]
-struct NewEndpointView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewEndpoint")]
+pub(in crate::http) struct NewEndpointView<'a> {
     #[serde(flatten)]
     view: EndpointView,
     secret: &'a str,

@@ -1,8 +1,10 @@
 //! Sending again what an endpoint missed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::known;
@@ -21,9 +23,10 @@ use crate::read::recovery::{Foreseen, RecoveryView};
 
 const RECOVERY: &str = "recovery";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+#[schemars(rename = "NewRecovery")]
+pub(in crate::http) struct Wanted {
     #[serde(deserialize_with = "instant")]
     since: Timestamp,
     #[serde(default, deserialize_with = "later")]
@@ -32,6 +35,20 @@ struct Wanted {
     status: Which,
     #[serde(default)]
     dry_run: bool,
+}
+
+/// What is answered, for the document: a recovery, or what one would come to.
+pub(in crate::http) struct Begun;
+
+impl JsonSchema for Begun {
+    fn schema_name() -> Cow<'static, str> {
+        "BegunRecovery".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let any_of = [generator.subschema_for::<RecoveryView>(), generator.subschema_for::<Foreseen>()];
+        json_schema!({ "anyOf": any_of })
+    }
 }
 
 fn instant<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{config, known};
@@ -17,16 +18,18 @@ use crate::read::endpoint::KeyView;
 /// For how long two keys may sign side by side: up to 30 days.
 type Overlap = Bounded<0, 2_592_000>;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Rotate {
+#[schemars(rename = "RotateSecret")]
+pub(in crate::http) struct Rotate {
     overlap_seconds: Option<Overlap>,
     secret: Option<String>,
 }
 
 /// The one answer that shows the new secret.
-#[derive(Serialize)]
-struct RotatedView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RotatedSecret")]
+pub(in crate::http) struct RotatedView<'a> {
     secret: &'a str,
     keys: Vec<KeyView>,
 }

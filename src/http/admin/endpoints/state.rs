@@ -1,6 +1,7 @@
 //! Whether deliveries leave: enable, disable, pause.
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{known, show};
@@ -12,16 +13,18 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Disable {
+#[schemars(rename = "DisableEndpoint")]
+pub(in crate::http) struct Disable {
     #[serde(default)]
     reason: Option<Note>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Pause {
+#[schemars(rename = "PauseEndpoint")]
+pub(in crate::http) struct Pause {
     #[serde(default)]
     until: Option<Timestamp>,
 }

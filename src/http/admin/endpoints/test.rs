@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::known;
@@ -16,28 +17,32 @@ use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wanted {
+#[schemars(rename = "NewTrial")]
+pub(in crate::http) struct Wanted {
     event_type: Option<String>,
     hook: Option<String>,
 }
 
-#[derive(Serialize)]
-struct TrialView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trial")]
+pub(in crate::http) struct TrialView {
     request: RequestView,
     attempt: AttemptView,
     verdict: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrialRequest")]
 struct RequestView {
     url: String,
     headers: BTreeMap<String, String>,
     body: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrialAttempt")]
 struct AttemptView {
     at: Timestamp,
     duration_ms: u64,
