@@ -233,7 +233,6 @@ impl<'de> Deserialize<'de> for ModifiedSince {
 
 /// What somebody wants written out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ExportSettings {
     /// How often.
     pub frequency: Frequency,
