@@ -16,8 +16,8 @@ use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::role::Right;
 use crate::domain::text::Note;
-use crate::http::admin::endpoints::config::EndpointBody;
 use crate::http::admin::endpoints;
+use crate::http::admin::endpoints::config::EndpointBody;
 use crate::http::problem::Problem;
 use crate::read::delivery::LastTried;
 
