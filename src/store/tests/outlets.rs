@@ -16,7 +16,7 @@ use crate::store::{export_schedule, integration};
 fn schedule(n: u64) -> ExportSchedule {
     let destination = Destination::Webhook { url: "https://example.com/in".parse().unwrap() };
     ExportSchedule {
-        id: ExportScheduleId::new(ulid(n.into())),
+        id: ExportScheduleId::new(ulid(n)),
         chain: harvest(),
         settings: ExportSettings {
             frequency: Frequency::Daily,
@@ -42,13 +42,13 @@ on_both! {
 
     fn an_integration_is_configured_anew_in_its_place_and_sealed(store) {
         let sync = Sync { guests: true, segments: false, signals: false, orders: true, real_time: true };
-        let new = |n: u64, platform| Integration {
+        let new = |n: u32, platform| Integration {
             id: IntegrationId::new(ulid(n.into())),
             chain: harvest(),
             platform,
             sync,
-            created_at: at(n),
-            updated_at: at(n),
+            created_at: at(n.into()),
+            updated_at: at(n.into()),
         };
         let credentials = |secret: &str| Credentials {
             api_key: Credential::parse("pk_1").ok(),
