@@ -35,6 +35,7 @@ fn plan() -> Plan {
         timezone: chrono_tz::America::New_York,
         currency: "USD".parse().unwrap(),
         created_at: start(),
+        revision: 1,
     };
     let sources = folder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/harvest")).unwrap();
     let program = Program::load(&sources, &chain, 1).unwrap();

@@ -21,11 +21,11 @@ use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
-use crate::http::{self, AppState, Door, ServerLimits};
+use crate::http::{self, AppState, Certificate, CertificateError, Door, Exposure, ServerLimits};
 use crate::lock::{DatabaseLock, LockError};
 use crate::store::vault::Vault;
 use crate::store::{self, DatabaseUrl, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Spans};
 
 /// Draining may take this long; the promise is an exit within ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -42,6 +42,14 @@ pub enum StartError {
     /// It is not clear who vouches for receivers.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// There is no certificate to show.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Spans cannot be exported so.
+    #[error(
+        "cannot export spans: {0}; mend what the environment says in OTEL_…, or leave --otlp-endpoint out"
+    )]
+    Export(String),
     /// Another process serves the database.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -78,8 +86,10 @@ pub enum StartError {
 pub struct App {
     engine: Engine,
     address: SocketAddr,
+    is_tls: bool,
     first_admin_key: Option<KeyText>,
     server: ServerHandle,
+    spans: Option<Spans>,
     _lock: Option<DatabaseLock>,
 }
 
@@ -95,16 +105,20 @@ impl App {
                 .map_err(|why| StartError::Rules { path: config.rules.clone(), why })?;
         }
         let trust = Trust::of(config.tls_roots, config.extra_ca.as_deref())?;
+        let certificate = config.tls.clone().map(Certificate::of).transpose()?;
+        let spans = config.otlp_endpoint.as_ref().map(|url| Spans::export_to(url, trust.tls())).transpose();
+        let spans = spans.map_err(|why| StartError::Export(why.to_string()))?;
         let lock = match &config.database {
             DatabaseUrl::Sqlite(file) => Some(DatabaseLock::take(file)?),
             DatabaseUrl::Postgres(_) => None,
         };
         let clock = config.test_clock.map_or(Clock::System, Clock::test);
         let door = Data::new(Door::new(clock.clone()));
-        let (address, server) = listen(config, &door)?;
+        let (address, server) = listen(config, &door, certificate, spans.clone())?;
         match start_behind(&door, config, clock, trust).await {
             Ok((engine, first_admin_key)) => {
-                Ok(Self { engine, address, first_admin_key, server, _lock: lock })
+                let is_tls = config.tls.is_some();
+                Ok(Self { engine, address, is_tls, first_admin_key, server, spans, _lock: lock })
             }
             Err(error) => {
                 server.stop(false).await;
@@ -116,6 +130,12 @@ impl App {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The beginning of its URLs, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The admin key that the very first start made. Shown once, stored as a hash.
@@ -132,16 +152,30 @@ impl App {
         // What was answered by the engine still has to leave; idle connections must not hold us up.
         let _ = tokio::time::timeout(FLUSH, self.server.stop(true)).await;
         self.server.stop(false).await;
+        if let Some(spans) = self.spans {
+            let _ = actix_rt::task::spawn_blocking(move || spans.finish()).await;
+        }
         self.engine.release();
     }
 }
 
-fn listen(config: &Config, door: &Data<Door>) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn listen(
+    config: &Config,
+    door: &Data<Door>,
+    certificate: Option<Certificate>,
+    spans: Option<Spans>,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |why| StartError::Listen { address: config.bind, why };
     let listener = TcpListener::bind(config.bind).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
-    let server = http::serve(door.clone(), listener, limits).map_err(failed)?;
+    let exposure = Exposure {
+        certificate,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.clone(),
+        spans,
+    };
+    let server = http::serve(door.clone(), listener, limits, exposure).map_err(failed)?;
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok((address, handle))
@@ -163,7 +197,8 @@ async fn start_behind(
         Arc::new(AddressPolicy { allow: config.allow_private.clone(), allow_http: config.allow_http });
     let metrics = Arc::new(Metrics::new());
 
-    let reach = Reach { policy: Arc::clone(&policy), trust, timeout: config.attempt_timeout };
+    let proxy = config.proxy.clone().map(Arc::new);
+    let reach = Reach { policy: Arc::clone(&policy), trust, proxy, timeout: config.attempt_timeout };
     let engine = start_engine(config, &store, &clock, reach, &metrics)?;
     engine.load_chains()?;
     let follower = engine.follow_rules(&config.rules).await;
@@ -171,9 +206,10 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_schedule());
     actix_rt::spawn(engine.clone().keep_learning());
     actix_rt::spawn(engine.clone().keep_recovering());
+    actix_rt::spawn(engine.clone().keep_sweeping());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
-    let state = AppState::new(engine.clone(), store, metrics, admin_key, policy);
+    let state = AppState::new(engine.clone(), store, metrics, admin_key, config.request_limits, policy);
     door.open(state.with_graphiql(config.graphiql));
     Ok((engine, first_admin_key))
 }
@@ -219,6 +255,7 @@ fn start_engine(
         metrics: metrics.clone(),
         max_in_flight: config.max_in_flight.get(),
         residency: Residency { idle: config.member_idle, ..Residency::default() },
+        retention: config.retention,
         threads,
     };
     let endpoints = Endpoints::new(endpoints, nudges.clone());
@@ -227,21 +264,25 @@ fn start_engine(
 
 /// Makes an admin key when nobody could get in otherwise.
 fn first_admin_key(config: &Config, store: &Store, clock: &Clock) -> Result<Option<KeyText>, StoreError> {
-    if config.admin_key.is_some() || !store.read_now(store::key::list)?.is_empty() {
+    if config.admin_key.is_some() || store.read_now(store::key::any)? {
         return Ok(None);
     }
     let text = KeyText::of(&random());
     let now = clock.now();
+    let made_by = Name::parse("first start").unwrap_or_else(|_| unreachable!("two words make a name"));
     let key = ApiKey {
         id: KeyId::new(fresh_ulid(now)),
-        hash: text.hash(),
         role: Role::Admin,
         chain: None,
-        name: Name::parse("first start").ok(),
+        name: Some(made_by.clone()),
         created_at: now,
+        created_by: made_by,
+        expires_at: None,
         revoked_at: None,
+        last_used_at: None,
+        requests_per_minute: None,
     };
-    store.writer()?.run(|conn, _| store::key::insert(conn, &key))?;
+    store.writer()?.run(|conn, _| store::key::insert(conn, &key, &text.hash()))?;
     Ok(Some(text))
 }
 

@@ -16,9 +16,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
-use crate::actors::outbound::TlsRoots;
+use crate::actors::outbound::{Proxy, TlsRoots};
+use crate::actors::retention::Retention;
 use crate::domain::Timestamp;
+use crate::domain::allowance::RequestsPerMinute;
+use crate::http::{RequestLimits, TlsFiles, WebOrigin};
 use crate::store::DatabaseUrl;
 use crate::telemetry::LogFormat;
 
@@ -53,6 +57,12 @@ impl<T> fmt::Debug for Hidden<T> {
 pub struct Config {
     /// Where HTTP listens. Port 0 = any free port.
     pub bind: SocketAddr,
+    /// The certificate to listen with; `None` = plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word counts for who a client is.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may talk to the API.
+    pub cors_origins: Vec<WebOrigin>,
     /// Where the data lives.
     pub database: DatabaseUrl,
     /// The folder with one folder per chain.
@@ -69,6 +79,8 @@ pub struct Config {
     pub tls_roots: TlsRoots,
     /// A file with the certificates of further ones.
     pub extra_ca: Option<PathBuf>,
+    /// What deliveries go through.
+    pub proxy: Option<Proxy>,
     /// Whether there is a page to write GraphQL queries on.
     pub graphiql: bool,
     /// Where the test clock starts; `None` = the system's clock.
@@ -77,14 +89,20 @@ pub struct Config {
     pub log: LogFormat,
     /// Which log lines there are, as `tracing` filters are written.
     pub log_level: String,
+    /// The collector that spans of requests go to; `None` = nobody.
+    pub otlp_endpoint: Option<Url>,
     /// Source events inside the engine at once; above it requests are answered 503.
     pub max_in_flight: NonZeroUsize,
     /// How long a member stays in memory after their last event.
     pub member_idle: Duration,
     /// How long one attempt to deliver may take, the receiver's whole answer included.
     pub attempt_timeout: Duration,
+    /// Limits on requests, of each key and of each chain.
+    pub request_limits: RequestLimits,
     /// Threads that run HTTP and actors.
     pub workers: NonZeroUsize,
+    /// For how long things are kept.
+    pub retention: Retention,
 }
 
 /// Why there is no configuration: what is wrong, where, and what to do.
@@ -156,6 +174,9 @@ impl Config {
     fn of(layered: &Layered) -> Result<Self, ConfigError> {
         Ok(Self {
             bind: layered.parse(Setting::Bind, value::bind)?,
+            tls: tls(layered)?,
+            trusted_proxies: layered.parse(Setting::TrustedProxies, value::networks)?,
+            cors_origins: layered.parse(Setting::CorsOrigins, value::origins)?,
             database: layered.parse(Setting::Database, value::database)?,
             rules: layered.parse(Setting::Rules, |text| Ok(PathBuf::from(text)))?,
             admin_key: layered.parse_optional(Setting::AdminKey, value::admin_key)?,
@@ -164,45 +185,80 @@ impl Config {
             allow_http: layered.parse(Setting::AllowHttp, value::switch)?,
             tls_roots: layered.parse(Setting::TlsRoots, value::tls_roots)?,
             extra_ca: layered.parse_optional(Setting::ExtraCa, |text| Ok(PathBuf::from(text)))?,
+            proxy: proxy(layered)?,
             graphiql: layered.parse(Setting::Graphiql, value::switch)?,
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
+            otlp_endpoint: layered.parse_optional(Setting::OtlpEndpoint, value::collector)?,
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
+            request_limits: RequestLimits {
+                key: layered.parse(Setting::KeyRequestsPerMinute, value::requests_per_minute)?,
+                chain: layered.parse(Setting::ChainRequestsPerMinute, value::requests_per_minute)?,
+            },
             workers: layered.parse(Setting::Workers, value::workers)?,
+            retention: Retention {
+                attempts: layered.parse(Setting::KeepAttemptsDays, value::days)?,
+                source_events: layered.parse(Setting::KeepSourceEventsDays, value::days)?,
+            },
         })
     }
 
     /// A value as people may see it: secrets and passwords hidden.
     fn shown(&self, setting: Setting) -> String {
+        let days = |keep: Option<chrono::Duration>| keep.map_or(0, |keep| keep.num_days()).to_string();
         let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
+        let file =
+            |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
         match setting {
             Setting::Bind => self.bind.to_string(),
+            Setting::TlsCert => file(self.tls.as_ref().map(|tls| &tls.certificate)),
+            Setting::TlsKey => file(self.tls.as_ref().map(|tls| &tls.key)),
+            Setting::TrustedProxies => list(&self.trusted_proxies),
+            Setting::CorsOrigins => list(&self.cors_origins),
             Setting::Database => self.database.to_string(),
             Setting::Rules => self.rules.display().to_string(),
             Setting::AdminKey => hidden(self.admin_key.is_some()),
             Setting::MasterKey => hidden(self.master_key.is_some()),
-            Setting::AllowPrivate if self.allow_private.is_empty() => hidden(false),
-            Setting::AllowPrivate => {
-                self.allow_private.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            }
+            Setting::AllowPrivate => list(&self.allow_private),
             Setting::AllowHttp => self.allow_http.to_string(),
             Setting::TlsRoots => self.tls_roots.as_str().to_owned(),
-            Setting::ExtraCa => {
-                self.extra_ca.as_ref().map_or_else(|| "(none)".to_owned(), |path| path.display().to_string())
-            }
+            Setting::Proxy => self.proxy.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string),
+            Setting::ProxyResolves => self.proxy.as_ref().is_some_and(Proxy::resolves).to_string(),
+            Setting::ExtraCa => file(self.extra_ca.as_ref()),
             Setting::Graphiql => self.graphiql.to_string(),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
+            Setting::OtlpEndpoint => {
+                self.otlp_endpoint.as_ref().map_or_else(|| hidden(false), ToString::to_string)
+            }
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
+            Setting::KeyRequestsPerMinute => shown_limit(self.request_limits.key),
+            Setting::ChainRequestsPerMinute => shown_limit(self.request_limits.chain),
             Setting::Workers => self.workers.to_string(),
+            Setting::KeepAttemptsDays => days(self.retention.attempts),
+            Setting::KeepSourceEventsDays => days(self.retention.source_events),
         }
     }
+}
+
+/// The proxy, and what it does about names.
+fn proxy(layered: &Layered) -> Result<Option<Proxy>, ConfigError> {
+    let proxy = layered.parse_optional(Setting::Proxy, value::proxy)?;
+    let resolves = layered.parse(Setting::ProxyResolves, |text| match value::switch(text)? {
+        true if proxy.is_none() => Err("says what a proxy does; name one with --proxy, too".to_owned()),
+        resolves => Ok(resolves),
+    })?;
+    Ok(proxy.map(|proxy| proxy.resolving(resolves)))
+}
+
+fn shown_limit(limit: Option<RequestsPerMinute>) -> String {
+    limit.map_or_else(|| "off".to_owned(), |limit| limit.get().to_string())
 }
 
 impl Loaded {
@@ -213,7 +269,10 @@ impl Loaded {
             .map(|s| (s.name(), self.config.shown(*s), self.layered.origin(*s).to_string()))
             .collect();
         let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
-        rows.iter().map(|(name, value, origin)| format!("{name:<14} {value:<width$}  {origin}\n")).collect()
+        let names = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+        rows.iter()
+            .map(|(name, value, origin)| format!("{name:<names$} {value:<width$}  {origin}\n"))
+            .collect()
     }
 
     /// Refuses a rules folder that was asked for and is not there. The default folder may be missing: chains
@@ -229,6 +288,28 @@ impl Loaded {
         let problem = "is not a folder; name the folder that holds one folder per chain".to_owned();
         let given = format!("`{}`", self.config.rules.display());
         Err(ConfigError::Value { setting: Setting::Rules, origin: origin.clone(), given, problem })
+    }
+}
+
+/// The two files of a certificate: one is useless without the other.
+fn tls(layered: &Layered) -> Result<Option<TlsFiles>, ConfigError> {
+    let path = |setting| layered.parse_optional(setting, |text| Ok(PathBuf::from(text)));
+    let alone = |given: Setting, missing: Setting| {
+        let problem = format!("is of no use without {missing}; give both, or neither");
+        layered.parse(given, |_| Err::<Option<TlsFiles>, _>(problem))
+    };
+    match (path(Setting::TlsCert)?, path(Setting::TlsKey)?) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => alone(Setting::TlsCert, Setting::TlsKey),
+        (None, Some(_)) => alone(Setting::TlsKey, Setting::TlsCert),
+    }
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    match items {
+        [] => "(none)".to_owned(),
+        items => items.iter().map(T::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -281,13 +362,16 @@ mod tests {
     fn secrets_and_passwords_are_never_shown() {
         let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         let file = format!(
-            "admin_key = \"pck_tell-nobody\"\nmaster_key = \"{key}\"\ndatabase = \"postgres://u:hunter2@h/d\""
+            "admin_key = \"pck_tell-nobody\"\nmaster_key = \"{key}\"\ndatabase = \"postgres://u:hunter2@h/d\"\n\
+             proxy = \"http://u:hunter3@h:1\"\nproxy_resolves = true"
         );
         let loaded = load(&file, &[], &[]).unwrap();
         let shown = format!("{}{:?}", loaded.describe(), loaded.config);
-        for secret in ["tell-nobody", key, "hunter2"] {
+        for secret in ["tell-nobody", key, "hunter2", "hunter3", "dTpodW50ZXIz"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+        assert!(shown.contains("http://u:(hidden)@h:1"), "{shown}");
+        assert!(loaded.config.proxy.unwrap().resolves());
     }
 
     #[test]
@@ -340,7 +424,67 @@ mod tests {
                 vec![],
                 "punchcard.toml:1: tls_roots `all` is neither bundled nor system",
             ),
+            (
+                "proxy = \"socks5://proxy:1080\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: proxy `socks5://proxy:1080` must begin with http://",
+            ),
+            (
+                "",
+                vec![("PUNCHCARD_PROXY", "https://we:hunter2@proxy:1")],
+                vec![],
+                "environment PUNCHCARD_PROXY: proxy (hidden) must begin with http://",
+            ),
+            (
+                "proxy_resolves = true",
+                vec![],
+                vec![],
+                "punchcard.toml:1: proxy_resolves `true` says what a proxy does; name one with --proxy",
+            ),
+            (
+                "",
+                vec![],
+                vec![(Setting::TlsCert, "a")],
+                "flag --tls-cert: tls_cert `a` is of no use without tls_key",
+            ),
+            (
+                "tls_key = \"b\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: tls_key `b` is of no use without tls_cert",
+            ),
+            (
+                "",
+                vec![("PUNCHCARD_CORS_ORIGINS", "https://a.example.com,*")],
+                vec![],
+                "environment PUNCHCARD_CORS_ORIGINS: cors_origins `https://a.example.com,*` holds `*`, which is not an origin",
+            ),
+            (
+                "",
+                vec![],
+                vec![(Setting::TrustedProxies, "proxy.local")],
+                "flag --trusted-proxies: trusted_proxies `proxy.local` holds `proxy.local`, which is not a network",
+            ),
+            (
+                "key_requests_per_minute = 0",
+                vec![],
+                vec![],
+                "punchcard.toml:1: key_requests_per_minute `0` must be a number from 1 to 100000000, or off",
+            ),
+            (
+                "otlp_endpoint = \"localhost:4318\"",
+                vec![],
+                vec![],
+                "punchcard.toml:1: otlp_endpoint `localhost:4318` is not the address of a collector",
+            ),
             ("", vec![], vec![(Setting::Workers, "0")], "flag --workers: workers `0` "),
+            (
+                "keep_attempts_days = 6",
+                vec![],
+                vec![],
+                "punchcard.toml:1: keep_attempts_days `6` must be a whole number of days from 7, or 0 = for ever",
+            ),
             ("", vec![], vec![(Setting::LogLevel, "punchcard=loud")], "flag --log-level: log_level "),
         ] {
             let error = load(file, &environment, &flags).expect_err(expected);

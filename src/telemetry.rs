@@ -1,10 +1,14 @@
-//! Logs and metrics.
+//! Logs, metrics, and spans for a collector.
 //!
 //! Every metric is a plain handle in [`Metrics`]: counting costs an atomic add, and the names stand in one place.
+
+mod otlp;
+pub(crate) mod process;
 
 use std::collections::HashSet;
 use std::io::IsTerminal as _;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
+
+pub use otlp::{Served, Spans};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,11 +77,59 @@ pub struct IngestLabels {
     pub outcome: &'static str,
 }
 
+/// Why a caller was refused: the problem's code, such as `unauthorized`, `key_expired`, `too_many_attempts`, `rate_limited`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// The code.
+    pub code: &'static str,
+}
+
 /// How an attempt ended: `delivered`, `retry`, `failed`, `gone`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// The outcome.
     pub outcome: &'static str,
+}
+
+/// What is kept for a time only: `attempts`, `source_events`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabels {
+    /// What it is.
+    pub kind: &'static str,
+}
+
+/// A kind of request. Its route is the pattern, never the path: there are as many as we wrote down.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// `GET`, `POST`, …, or `other`.
+    pub method: &'static str,
+    /// `/v1/chains/{chain}/events`, or `none` for paths that are no route.
+    pub route: Arc<String>,
+    /// `2xx`, …
+    pub status: &'static str,
+}
+
+/// Endpoints of a chain: `enabled`, `paused`, `disabled`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EndpointStateLabels {
+    /// The chain.
+    pub chain: String,
+    /// The state.
+    pub state: &'static str,
+}
+
+/// Who reads: `engine`, or `outsiders`, who list and look.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PoolLabels {
+    /// Whose connections.
+    pub pool: &'static str,
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BuildLabels {
+    /// The version of this program.
+    pub version: &'static str,
 }
 
 /// One endpoint.
@@ -100,6 +154,8 @@ pub struct Metrics {
     registry: Registry,
     /// Source events by outcome.
     pub ingested: Family<IngestLabels, Counter>,
+    /// Requests whose key was refused, or over its limit, by code.
+    pub refused_callers: Family<RefusalLabels, Counter>,
     /// From body read to answer ready, in seconds.
     pub ingest_seconds: Histogram,
     /// Rules and decision of one event, in seconds.
@@ -126,6 +182,30 @@ pub struct Metrics {
     pub respawns: Counter,
     /// Rules that are suspended because they kept failing.
     pub suspended_rules: Family<ChainLabels, Gauge>,
+    /// Requests by kind: from their head to that of the answer, in seconds.
+    pub http_request_seconds: Family<RequestLabels, Histogram>,
+    /// Rules that failed, each time.
+    pub rule_failures: Family<ChainLabels, Counter>,
+    /// Versions in force.
+    pub program_version: Family<ChainLabels, Gauge>,
+    /// Chains whose events are refused because no rules are in force.
+    pub chains_without_rules: Gauge,
+    /// Endpoints by state.
+    pub endpoints: Family<EndpointStateLabels, Gauge>,
+    /// Endpoints whose receiver fails, so that deliveries are held back.
+    pub endpoints_held: Family<ChainLabels, Gauge>,
+    /// Deliveries that are owed; of an endpoint that is owed more, only so many are counted.
+    pub open_deliveries: Family<ChainLabels, Gauge>,
+    /// Connections that read just now.
+    pub readers_busy: Family<PoolLabels, Gauge>,
+    /// How large the database is.
+    pub database_bytes: Gauge,
+    /// What the engine's clock shows.
+    pub clock: Gauge<f64, AtomicU64>,
+    /// Rows that were cleared because their time was over.
+    pub retention_rows: Family<KindLabels, Counter>,
+    /// When everything whose time was over had been cleared, by the engine's clock, in seconds since the epoch.
+    pub retention_finished: Family<KindLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -141,6 +221,7 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::with_prefix("punchcard"),
             ingested: Family::default(),
+            refused_callers: Family::default(),
             ingest_seconds: seconds(),
             decide_seconds: Histogram::new(exponential_buckets(0.000_001, 2.0, 20)),
             commit_batch: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
@@ -154,6 +235,20 @@ impl Metrics {
             conflicts: Counter::default(),
             respawns: Counter::default(),
             suspended_rules: Family::default(),
+            http_request_seconds: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_5, 2.0, 15))
+            }),
+            rule_failures: Family::default(),
+            program_version: Family::default(),
+            chains_without_rules: Gauge::default(),
+            endpoints: Family::default(),
+            endpoints_held: Family::default(),
+            open_deliveries: Family::default(),
+            readers_busy: Family::default(),
+            database_bytes: Gauge::default(),
+            clock: Gauge::default(),
+            retention_rows: Family::default(),
+            retention_finished: Family::default(),
         };
         metrics.registered()
     }
@@ -161,6 +256,11 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let r = &mut self.registry;
         r.register("source_events", "Source events by outcome", self.ingested.clone());
+        r.register(
+            "refused_callers",
+            "Requests whose key was refused or over its limit, by code",
+            self.refused_callers.clone(),
+        );
         r.register_with_unit(
             "ingest",
             "From body read to answer ready",
@@ -198,7 +298,40 @@ impl Metrics {
             "Rules that kept failing and are not run",
             self.suspended_rules.clone(),
         );
+        self.register_state();
         self
+    }
+
+    /// Those that are brought up to date when somebody asks, or now and then.
+    fn register_state(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit(
+            "http_request",
+            "From the head of a request to that of its answer",
+            Unit::Seconds,
+            self.http_request_seconds.clone(),
+        );
+        r.register("rule_failures", "Rules that failed, each time", self.rule_failures.clone());
+        r.register("program_version", "Version of the program in force", self.program_version.clone());
+        let help = "Chains without rules in force, whose events are refused";
+        r.register("chains_without_rules", help, self.chains_without_rules.clone());
+        r.register("endpoints", "Endpoints by state", self.endpoints.clone());
+        let help = "Endpoints whose receiver fails, so that deliveries are held back";
+        r.register("endpoints_held", help, self.endpoints_held.clone());
+        let help = "Deliveries that are owed, 10000 of an endpoint at most";
+        r.register("open_deliveries", help, self.open_deliveries.clone());
+        r.register("readers_busy", "Connections that read just now", self.readers_busy.clone());
+        r.register("database_bytes", "Size of the database", self.database_bytes.clone());
+        r.register("clock_timestamp_seconds", "What the engine's clock shows", self.clock.clone());
+        r.register("retention_rows", "Rows cleared because their time was over", self.retention_rows.clone());
+        r.register(
+            "retention_finished_timestamp_seconds",
+            "When everything whose time was over had been cleared",
+            self.retention_finished.clone(),
+        );
+        let build = Family::<BuildLabels, Gauge>::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        r.register("build_info", "What runs", build);
     }
 
     /// Everything in the Prometheus text format 0.0.4.
@@ -206,7 +339,7 @@ impl Metrics {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode_registry(&mut text, &self.registry);
-        prometheus_text(&text)
+        prometheus_text(&text) + process::describe().as_str()
     }
 }
 

@@ -49,6 +49,7 @@ impl Till {
             timezone: chrono_tz::America::New_York,
             currency: "USD".parse().unwrap(),
             created_at: "2000-01-01T00:00:00Z".parse().unwrap(),
+            revision: 1,
         };
         Self { program: Program::load(sources, &chain, 1).unwrap(), chain, endpoints: Vec::new() }
     }

@@ -7,18 +7,23 @@ use actix::Actor;
 use tokio::sync::oneshot;
 
 use crate::domain::Timestamp;
-use crate::domain::api_key::ApiKey;
 use crate::domain::chain::{Chain, ChainId};
-use crate::domain::endpoint::{Endpoint, Keys};
-use crate::domain::ids::{DeliveryId, EndpointId, KeyId};
+use crate::domain::churn::Learned;
+use crate::domain::endpoint::{Dialect, Endpoint, Keys};
+use crate::domain::ids::{DeliveryId, EndpointId};
 use crate::domain::loyalty_event::EventData;
+use crate::domain::precondition::Precondition;
 use crate::domain::text::Name;
 use crate::rules::transform::Transform;
-use crate::store;
+use crate::store::vault::Vault;
+use crate::store::{self, DbConn, Store, StoreError};
 use crate::telemetry::ChainLabels;
 
+use super::churn::recall;
 use super::endpoint::{Tell, Teller};
-use super::engine::{Engine, EngineError, stored_chains};
+use super::engine::{Engine, EngineError};
+use super::journal::JournalError;
+use super::once::{Once, Record};
 use super::snapshot::ChainSnapshot;
 use super::states::Disabler;
 
@@ -29,6 +34,8 @@ pub(super) struct Beside {
     pub(super) told: Vec<EventData>,
     /// Whether what was known of the receiver does not hold any more.
     pub(super) anew: bool,
+    /// The request that asks for it.
+    pub(super) once: Once<Endpoint>,
 }
 
 impl Engine {
@@ -52,23 +59,32 @@ impl Engine {
     ///
     /// # Errors
     /// `Conflict` when the id is taken.
-    pub async fn create_chain(&self, chain: Chain) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub async fn create_chain(
+        &self,
+        chain: Chain,
+        once: Once<Chain>,
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let problems = self.unborn().get(&chain.id).cloned();
-        self.add_chain(match problems {
+        let new = match problems {
             Some(problems) => ChainSnapshot::without_rules(chain, Vec::new(), problems),
             None => ChainSnapshot::without_folder(chain),
-        })
-        .await
+        };
+        self.add_chain(new, once).await
     }
 
     /// Stores and runs a new chain.
-    pub(super) async fn add_chain(&self, new: ChainSnapshot) -> Result<Arc<ChainSnapshot>, EngineError> {
+    pub(super) async fn add_chain(
+        &self,
+        new: ChainSnapshot,
+        once: Once<Chain>,
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
         self.carry_out(async move |engine| {
             let row = new.chain.clone();
+            let record = once.record(&row, engine.0.clock.now());
             if engine.chain(row.id.as_str()).is_some() {
                 return Err(EngineError::Conflict(format!("a chain called `{}` exists already", row.id)));
             }
-            engine.0.journal.run(move |conn, _| store::chain::insert(conn, &row)).await?;
+            engine.write_once(record, move |conn, _| store::chain::insert(conn, &row)).await?;
             let running = engine.run_chain(new);
             engine.unborn().remove(&running.chain.id);
             Ok(running)
@@ -79,12 +95,19 @@ impl Engine {
     /// Changes a chain's name. The calendar and the currency stay: balances and windows depend on them.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn rename_chain(&self, chain: &ChainId, name: Name) -> Result<Arc<ChainSnapshot>, EngineError> {
+    /// `NotFound`; `Outdated`.
+    pub async fn rename_chain(
+        &self,
+        chain: &ChainId,
+        name: Name,
+        expected: Precondition,
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
             let mut changed = Chain::clone(&engine.snapshot(&chain)?.chain);
+            expected.check(changed.tag())?;
             changed.name = name;
+            changed.revision += 1;
             let row = changed.clone();
             engine.0.journal.run(move |conn, _| store::chain::update(conn, &row)).await?;
             engine.reconfigure(&chain, |snapshot| snapshot.chain = Arc::new(changed))
@@ -96,35 +119,45 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown chain; `BadFilter`; `BadTransform`.
-    pub async fn create_endpoint(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, EngineError> {
+    pub async fn create_endpoint(
+        &self,
+        endpoint: Endpoint,
+        once: Once<Endpoint>,
+    ) -> Result<Arc<Endpoint>, EngineError> {
         self.carry_out(async move |engine| {
             engine.check_filter(&endpoint)?;
             check_transform(&endpoint)?;
-            let row = endpoint.clone();
-            engine.0.journal.run(move |conn, vault| store::endpoint::insert(conn, vault, &row)).await?;
+            let (row, record) = (endpoint.clone(), once.record(&endpoint, engine.0.clock.now()));
+            let insert = move |conn: &mut _, vault: &_| store::endpoint::insert(conn, vault, &row);
+            engine.write_once(record, insert).await?;
             engine.put_endpoint(endpoint, false)
         })
         .await
     }
 
-    /// Replaces an endpoint by what `change` makes of it. When its lanes are others from now on, what it is owed already goes
-    /// by them, too, when this answers.
+    /// Replaces an endpoint by what `change` makes of it, if it can: that is asked of the endpoint as it is then, when nobody
+    /// else changes it. When its lanes are others from now on, what it is owed already goes by them, too, when this answers.
     ///
     /// # Errors
-    /// `NotFound`; `BadFilter`; `BadTransform`.
-    pub async fn update_endpoint(
+    /// `NotFound`; `BadFilter`; `BadTransform`; what `change` says.
+    pub async fn update_endpoint<E: From<EngineError> + Send + 'static>(
         &self,
         chain: &ChainId,
         id: EndpointId,
-        change: impl FnOnce(&mut Endpoint) + Send + 'static,
-    ) -> Result<Arc<Endpoint>, EngineError> {
+        change: impl FnOnce(&Endpoint) -> Result<Endpoint, E> + Send + 'static,
+    ) -> Result<Arc<Endpoint>, E> {
         let of = chain.clone();
         let change = self.carry_out(async move |engine| {
             let known = engine.endpoint(&of, id)?;
+            let wanted = match change(&known) {
+                Ok(wanted) => wanted,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let change = |endpoint: &mut Endpoint| *endpoint = wanted;
             let changed = engine.replace_endpoint(&known, change, Beside::default()).await?;
-            Ok((changed.settings.lane != known.settings.lane, changed))
+            Ok(Ok((changed.settings.lane != known.settings.lane, changed)))
         });
-        let (lane_changed, changed) = change.await?;
+        let (lane_changed, changed) = change.await??;
         if lane_changed && let Err(error) = self.relane(chain, id).await {
             // It is changed all the same.
             let error = &error as &dyn std::error::Error;
@@ -136,31 +169,45 @@ impl Engine {
     /// Changes the keys of an endpoint, if `change` can.
     ///
     /// # Errors
-    /// `NotFound`; what `change` says.
-    pub async fn change_keys(
+    /// `NotFound`; `Outdated`; what `change` says.
+    pub async fn change_keys<E: From<EngineError> + Send + 'static>(
         &self,
         chain: &ChainId,
         id: EndpointId,
-        change: impl FnOnce(&mut Keys, Timestamp) -> Result<(), EngineError> + Send + 'static,
-    ) -> Result<Arc<Endpoint>, EngineError> {
+        expected: Precondition,
+        change: impl FnOnce(&mut Keys, Dialect, Timestamp) -> Result<(), E> + Send + 'static,
+        once: Once<Endpoint>,
+    ) -> Result<Arc<Endpoint>, E> {
         let chain = chain.clone();
-        self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+        let change = self.carry_out(async move |engine| {
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let mut keys = known.keys.clone();
-            change(&mut keys, engine.0.clock.now())?;
-            engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, Beside::default()).await
-        })
-        .await
+            if let Err(refusal) = change(&mut keys, known.dialect, engine.0.clock.now()) {
+                return Ok(Err(refusal));
+            }
+            let beside = Beside { once, ..Beside::default() };
+            Ok(Ok(engine.replace_endpoint(&known, |endpoint| endpoint.keys = keys, beside).await?))
+        });
+        change.await?
     }
 
     /// Deletes an endpoint; its pending deliveries are discarded. Those that are left, and those of commits that were
     /// decided before and are written after, are discarded by [`Engine::discard_orphans`].
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn delete_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
+    /// `NotFound`; `Outdated`.
+    pub async fn delete_endpoint(
+        &self,
+        chain: &ChainId,
+        id: EndpointId,
+        expected: Precondition,
+    ) -> Result<(), EngineError> {
         let of = chain.clone();
-        self.carry_out(async move |engine| engine.retire_endpoint(&of, id).await).await?;
+        self.carry_out(async move |engine| {
+            let endpoint = engine.endpoint_as(&of, id, &expected)?;
+            engine.retire_endpoint(&endpoint).await
+        })
+        .await?;
         if let Err(error) = self.discard_owed(chain, id).await {
             // It is deleted all the same.
             let error = &error as &dyn std::error::Error;
@@ -170,8 +217,8 @@ impl Engine {
     }
 
     /// Deletes an endpoint and stops its courier.
-    async fn retire_endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
-        let endpoint = self.endpoint(chain, id)?;
+    async fn retire_endpoint(&self, endpoint: &Endpoint) -> Result<(), EngineError> {
+        let (chain, id) = (&endpoint.chain, endpoint.id);
         let (of, now) = (chain.clone(), self.0.clock.now());
         let delete = move |conn: &mut _, _: &_| {
             store::endpoint::delete(conn, &of, id, now)?;
@@ -181,7 +228,7 @@ impl Engine {
         self.reconfigure(chain, |snapshot| {
             snapshot.endpoints = snapshot.endpoints.iter().filter(|e| e.id != id).cloned().collect();
         })?;
-        self.0.endpoints.stop(&endpoint);
+        self.0.endpoints.stop(endpoint);
         Ok(())
     }
 
@@ -236,24 +283,6 @@ impl Engine {
         })
     }
 
-    /// Stores an API key.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn create_key(&self, key: ApiKey) -> Result<(), EngineError> {
-        Ok(self.0.journal.run(move |conn, _| store::key::insert(conn, &key)).await?)
-    }
-
-    /// Revokes an API key.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn revoke_key(&self, id: KeyId) -> Result<(), EngineError> {
-        let now = self.0.clock.now();
-        let revoked = self.0.journal.run(move |conn, _| store::key::revoke(conn, id, now)).await?;
-        revoked.map(drop).ok_or(EngineError::NotFound("key"))
-    }
-
     pub(super) fn snapshot(&self, chain: &ChainId) -> Result<Arc<ChainSnapshot>, EngineError> {
         self.chain(chain.as_str()).ok_or(EngineError::NotFound("chain"))
     }
@@ -261,6 +290,34 @@ impl Engine {
     pub(super) fn endpoint(&self, chain: &ChainId, id: EndpointId) -> Result<Arc<Endpoint>, EngineError> {
         let snapshot = self.snapshot(chain)?;
         snapshot.endpoints.iter().find(|e| e.id == id).cloned().ok_or(EngineError::NotFound("endpoint"))
+    }
+
+    /// An endpoint, if it is what somebody believes it to be.
+    pub(super) fn endpoint_as(
+        &self,
+        chain: &ChainId,
+        id: EndpointId,
+        expected: &Precondition,
+    ) -> Result<Arc<Endpoint>, EngineError> {
+        let endpoint = self.endpoint(chain, id)?;
+        expected.check(endpoint.tag())?;
+        Ok(endpoint)
+    }
+
+    /// Writes what was asked for, and the answer to whoever asked, in one transaction.
+    pub(super) async fn write_once<T: Send + 'static>(
+        &self,
+        record: Record,
+        write: impl FnOnce(&mut DbConn, &Vault) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let run = move |conn: &mut DbConn, vault: &Vault| {
+            // First, so that whoever was second is told this, and not what the first one has changed.
+            record.write(conn, vault)?;
+            Ok((write(conn, vault)?, record))
+        };
+        let (written, record) = self.0.journal.run(run).await?;
+        record.stands();
+        Ok(written)
     }
 
     /// Replaces an endpoint, and writes with it what that brings with it. Another url is another receiver. Callers hold
@@ -274,6 +331,7 @@ impl Engine {
         let mut endpoint = known.clone();
         change(&mut endpoint);
         endpoint.updated_at = self.0.clock.now();
+        endpoint.revision = known.revision + 1;
         if !endpoint.filters_like(known) {
             self.check_filter(&endpoint)?;
         }
@@ -285,13 +343,14 @@ impl Engine {
         let told = Some(beside.told).filter(|told| !told.is_empty());
         let told = told.and_then(|told| self.tell(known, told));
         let (row, written) = (endpoint.clone(), told.clone());
+        let record = beside.once.record(&endpoint, endpoint.updated_at);
         let replace = move |conn: &mut _, vault: &_| {
             store::endpoint::update(conn, vault, &row)?;
             // Conditions come after deliveries in every transaction, so that no two wait for each other in a circle.
             written.map_or(Ok(()), |told| store::commit::write_told(conn, &told))?;
             if anew { store::condition::begin_anew(conn, &row.chain, row.id) } else { Ok(()) }
         };
-        self.0.journal.run(replace).await?;
+        self.write_once(record, replace).await?;
         let endpoint = self.put_endpoint(endpoint, anew)?;
         told.iter().for_each(|told| self.nudge_for(told));
         Ok(endpoint)
@@ -343,21 +402,51 @@ impl Engine {
         chain: &ChainId,
         change: impl FnOnce(&mut ChainSnapshot),
     ) -> Result<Arc<ChainSnapshot>, EngineError> {
-        let chains = self.0.chains.load();
-        let handle = chains.get(chain).ok_or(EngineError::NotFound("chain"))?;
-        let mut snapshot = ChainSnapshot::clone(&handle.snapshot.load());
+        let snapshot = self.reconfigured(chain, change)?;
+        self.put_snapshot(snapshot.clone())?;
+        Ok(snapshot)
+    }
+
+    /// The chain's snapshot as it will be. Callers hold `configuring`, and put it in its place when what is in the store is so,
+    /// too.
+    pub(super) fn reconfigured(
+        &self,
+        chain: &ChainId,
+        change: impl FnOnce(&mut ChainSnapshot),
+    ) -> Result<Arc<ChainSnapshot>, EngineError> {
+        let mut snapshot = ChainSnapshot::clone(&*self.snapshot(chain)?);
         change(&mut snapshot);
         snapshot.filter();
-        let snapshot = Arc::new(snapshot);
-        handle.snapshot.store(snapshot.clone());
+        Ok(Arc::new(snapshot))
+    }
+
+    /// Has the chain go by this snapshot from now on. Callers hold `configuring`.
+    pub(super) fn put_snapshot(&self, snapshot: Arc<ChainSnapshot>) -> Result<(), EngineError> {
+        let handle = self.handle(&snapshot.chain.id)?;
         let suspended: usize = snapshot.programs().map(|program| program.suspended().len()).sum();
-        let labels = ChainLabels { chain: chain.to_string() };
+        let labels = ChainLabels { chain: snapshot.chain.id.to_string() };
         self.0.metrics.suspended_rules.get_or_create(&labels).set(suspended as i64);
-        Ok(snapshot)
+        handle.snapshot.store(snapshot);
+        Ok(())
     }
 }
 
 /// Refuses a transform that makes nothing of what the endpoint gets.
 fn check_transform(endpoint: &Endpoint) -> Result<(), EngineError> {
     Transform::check(endpoint).map_err(|problem| EngineError::BadTransform(Box::new(problem)))
+}
+
+/// Reads every chain of the store into its configuration, without a program.
+fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, Learned)>, StoreError> {
+    store.read_now(|conn| {
+        let chains = store::chain::list(conn)?;
+        chains
+            .into_iter()
+            .map(|chain| {
+                let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
+                let learned = recall(conn, &chain.id)?;
+                Ok((chain, endpoints, learned))
+            })
+            .collect()
+    })
 }

@@ -52,6 +52,8 @@ pub struct Endpoints {
 #[derive(Default)]
 struct Running {
     couriers: HashMap<EndpointId, Leash>,
+    /// Those that were stopped, until what they had under way has ended.
+    leaving: HashMap<EndpointId, Leash>,
     teller: Option<Teller>,
     stopped: bool,
 }
@@ -103,7 +105,9 @@ impl Endpoints {
             metrics: self.parts.metrics.clone(),
             teller,
         };
-        let (courier, addr) = EndpointActor::start(parts, self.arbiter(id));
+        // What its predecessor has under way would be sent twice.
+        let after = running.leaving.remove(&id).filter(|leaving| !leaving.has_ended());
+        let (courier, addr) = EndpointActor::start(parts, after, self.arbiter(id));
         self.nudges.set(id, Some(addr.recipient()));
         running.couriers.insert(id, courier);
     }
@@ -144,14 +148,17 @@ impl Endpoints {
         self.nudges.set(endpoint.id, None);
         let labels = EndpointLabels { chain: endpoint.chain.to_string(), endpoint: endpoint.id.to_string() };
         self.parts.metrics.oldest_pending_seconds.remove(&labels);
-        if let Some(courier) = self.running().couriers.remove(&endpoint.id) {
+        let mut running = self.running();
+        if let Some(courier) = running.couriers.remove(&endpoint.id) {
             courier.drain(self.parts.reach.timeout); // what is under way may end
+            running.leaving.insert(endpoint.id, courier);
         }
     }
 
     /// Rebuilds the actors that died, with the configuration they were given last. Called by the scheduler.
     pub fn revive(&self) {
         let mut running = self.running();
+        running.leaving.retain(|_, leaving| !leaving.has_ended());
         let dead = running.couriers.values().filter(|courier| courier.has_ended());
         for endpoint in dead.map(Leash::endpoint).collect::<Vec<_>>() {
             self.parts.metrics.respawns.inc();
@@ -164,7 +171,8 @@ impl Endpoints {
         let couriers: Vec<_> = {
             let mut running = self.running();
             running.stopped = true;
-            running.couriers.drain().map(|(_, courier)| courier).collect()
+            let Running { couriers, leaving, .. } = &mut *running;
+            couriers.drain().chain(leaving.drain()).map(|(_, courier)| courier).collect()
         };
         couriers.iter().for_each(|courier| courier.drain(patience));
         let ended = futures_util::future::join_all(couriers.iter().map(Leash::ended));

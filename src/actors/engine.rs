@@ -11,13 +11,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, fresh_ulid};
-use crate::domain::chain::{Chain, ChainId};
-use crate::domain::churn::Learned;
+use crate::domain::chain::ChainId;
 use crate::domain::command::Command;
 use crate::domain::commit::{Commit, SourceOrigin};
 use crate::domain::decide::SourceInput;
 use crate::domain::effect::RuleFailure;
-use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::MemberName;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
@@ -27,11 +25,11 @@ use crate::rules::decide::announce;
 use crate::rules::diagnostic::Diagnostic;
 use crate::store::commit::Written;
 use crate::store::source_event::StoredSource;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
+use super::api_keys::KeyUses;
 use super::chain::{ChainActor, Find, FindById, Forget, Learn, MemberRoute, Residency, Route};
-use super::churn::recall;
 use super::coupons::CouponLocks;
 use super::endpoints::Endpoints;
 pub use super::error::{EngineError, EventRef, FilterProblem, TransformProblem};
@@ -39,6 +37,8 @@ use super::journal::{Committed, Journal, Nudges};
 use super::kept::was_parked;
 use super::member::{Applied, Apply, Escort, MemberActor, MemberParts, Wake, first_answer, repeat};
 use super::news::News;
+use super::once::UnderWay;
+use super::retention::Retention;
 use super::snapshot::{ChainSnapshot, no_rules};
 
 /// How often an event is routed again when its member's actor turned out to be dead.
@@ -87,6 +87,8 @@ pub struct EngineParts {
     pub max_in_flight: usize,
     /// How many members stay in memory.
     pub residency: Residency,
+    /// For how long things are kept.
+    pub retention: Retention,
     /// Threads for members.
     pub threads: usize,
 }
@@ -105,8 +107,13 @@ pub(super) struct Inner {
     /// Folders that would be chains if their `program.toml` checked: without it nobody knows currency and calendar.
     pub(super) unborn: Mutex<BTreeMap<ChainId, Arc<[Diagnostic]>>>,
     pub(super) endpoints: Endpoints,
+    pub(super) key_uses: KeyUses,
     /// One change of configuration at a time.
     pub(super) configuring: tokio::sync::Mutex<()>,
+    /// Requests with keys that are being carried out.
+    pub(super) under_way: UnderWay,
+    /// One look after the lanes at a time: a change of them may take long.
+    pub(super) laning: tokio::sync::Mutex<()>,
     /// Few programs are checked at a time: it takes a processor each.
     pub(super) checking: Semaphore,
     /// One look ahead at a recovery at a time: it may read the whole log.
@@ -128,6 +135,7 @@ pub(super) struct Inner {
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
     residency: Residency,
+    pub(super) retention: Retention,
 }
 
 impl Engine {
@@ -150,7 +158,10 @@ impl Engine {
             chains: ArcSwap::default(),
             unborn: Mutex::default(),
             endpoints,
+            key_uses: KeyUses::default(),
             configuring: tokio::sync::Mutex::new(()),
+            under_way: UnderWay::default(),
+            laning: tokio::sync::Mutex::new(()),
             checking: Semaphore::new(MAX_CHECKS),
             foreseeing: Semaphore::new(1),
             merging: tokio::sync::Mutex::new(()),
@@ -165,6 +176,7 @@ impl Engine {
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
             residency: parts.residency,
+            retention: parts.retention,
         }))
     }
 
@@ -559,8 +571,9 @@ impl Engine {
         let everything = self.0.admission.clone().acquire_many_owned(self.0.max_in_flight as u32);
         let left = deadline.saturating_duration_since(Instant::now());
         let empty = tokio::time::timeout(left, everything).await.is_ok();
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
-        self.0.endpoints.stop_all(left).await;
+        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        self.0.endpoints.stop_all(left()).await;
+        let _ = tokio::time::timeout(left(), self.write_key_uses()).await;
         empty
     }
 }
@@ -581,21 +594,6 @@ impl Engine {
         self.0.endpoints.release();
         self.0.member_arbiters.iter().chain([&self.0.control]).for_each(|arbiter| _ = arbiter.stop());
     }
-}
-
-/// Reads every chain of the store into its configuration, without a program.
-pub(super) fn stored_chains(store: &Store) -> Result<Vec<(Chain, Vec<Endpoint>, Learned)>, StoreError> {
-    store.read_now(|conn| {
-        let chains = store::chain::list(conn)?;
-        chains
-            .into_iter()
-            .map(|chain| {
-                let endpoints = store::endpoint::list(conn, store.vault(), &chain.id)?;
-                let learned = recall(conn, &chain.id)?;
-                Ok((chain, endpoints, learned))
-            })
-            .collect()
-    })
 }
 
 /// An actor that was to decide this event has panicked, perhaps of it. The event goes to a new one.

@@ -3,6 +3,7 @@
 use crate::domain::chain::ChainId;
 use crate::domain::decide::SourceInput;
 use crate::domain::ids::SourceId;
+use crate::domain::precondition::Outdated;
 use crate::domain::refusal::Refused;
 use crate::domain::text::Key;
 pub use crate::rules::filter::FilterProblem;
@@ -14,12 +15,18 @@ use super::journal::JournalError;
 /// Why there is no receipt. Each variant says what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The same key came before with another body. Retrying changes nothing.
-    #[error("the key `{key}` was used before with another body")]
+    /// The same key came before with another body, or elsewhere. Retrying changes nothing.
+    #[error("the key `{key}` was used before for something else")]
     KeyReused {
         /// The key.
         key: String,
     },
+    /// The same request is under way, or somebody else just carried it out: its answer is there soon.
+    #[error("the same request is being carried out")]
+    InProgress,
+    /// It is not any more what whoever asks believes it to be. Nothing was changed.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
     /// No such thing in this chain.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -94,6 +101,7 @@ impl From<JournalError> for EngineError {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Stopped => Self::Draining,
+            JournalError::Store(error) if matches!(*error, StoreError::Repeated) => Self::InProgress,
             JournalError::Store(_) => Self::Unavailable(Box::new(error)),
         }
     }

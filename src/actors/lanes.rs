@@ -48,17 +48,33 @@ impl Engine {
         .await
     }
 
-    /// Ends changes of lanes that were cut short, and makes due what waits for nothing.
-    pub(super) async fn keep_lanes(&self, snapshot: &ChainSnapshot) -> Result<(), EngineError> {
+    /// Looks after all lanes, beside everything else: a change of them that was cut short may take long to end.
+    pub(super) fn keep_lanes_later(&self) {
+        let engine = self.clone();
+        self.0.control.spawn(async move {
+            let Ok(_one_at_a_time) = engine.0.laning.try_lock() else { return };
+            for snapshot in engine.chains() {
+                engine.keep_lanes(&snapshot).await;
+            }
+        });
+    }
+
+    /// Ends changes of lanes that were cut short, and makes due what waits for nothing. One endpoint's trouble is no other one's.
+    async fn keep_lanes(&self, snapshot: &ChainSnapshot) {
         let chain = &snapshot.chain.id;
         let of = chain.clone();
-        for id in self.0.store.read(move |conn| store::sequence::half_laned(conn, &of)).await? {
-            self.relane(chain, id).await?;
+        let half_laned = self.0.store.read(move |conn| store::sequence::half_laned(conn, &of)).await;
+        let half_laned = half_laned.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(%chain, error, "changes of lanes could not be looked for");
+            Vec::new()
+        });
+        for id in half_laned {
+            looked_after(id, self.relane(chain, id).await);
         }
         for endpoint in snapshot.endpoints.iter().filter(|endpoint| endpoint.settings.lane != Lane::None) {
-            self.unstick(chain, endpoint.id).await?;
+            looked_after(endpoint.id, self.unstick(chain, endpoint.id).await);
         }
-        Ok(())
     }
 
     async fn unstick(&self, chain: &ChainId, id: EndpointId) -> Result<(), EngineError> {
@@ -79,5 +95,12 @@ impl Engine {
                 None => return Ok(()),
             }
         }
+    }
+}
+
+fn looked_after(endpoint: EndpointId, outcome: Result<(), EngineError>) {
+    if let Err(error) = outcome {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(%endpoint, error, "the lanes of an endpoint could not be looked after");
     }
 }

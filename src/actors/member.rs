@@ -33,7 +33,7 @@ use crate::domain::text::Key;
 use crate::rules::decide::{Case, decide_and_watch};
 use crate::store::commit::Written;
 use crate::store::{self, DbConn, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{ChainLabels, Metrics};
 
 use super::coupons::{Clerk, CouponLocks, LaidOut};
 use super::engine::{Answer, EngineError};
@@ -504,6 +504,7 @@ impl Work {
         let (chain, source, key) = (&self.chain, change.id, &change.event.key);
         let errors = change.receipt.errors.iter().filter(|failure| failure.code != FailureCode::Suspended);
         for RuleFailure { rule, at, error, .. } in errors {
+            self.parts.metrics.rule_failures.get_or_create(&ChainLabels { chain: chain.to_string() }).inc();
             tracing::warn!(%chain, %source, %key, rule, at, error, "a rule failed");
         }
     }

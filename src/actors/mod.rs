@@ -15,16 +15,19 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
+//! | `api_keys` | changes of API keys; when they were used last |
 //! | `states` | enables, disables and pauses endpoints |
 //! | `lanes` | has what is owed go by its lanes; finds those that stand still |
 //! | `suspensions` | suspends rules that keep failing |
 //! | `churn` | fits each chain's churn model on its own log |
+//! | `retention` | clears what is kept for a time only |
 //! | `programs` | loads, checks and publishes rules folders; follows edits |
 //! | `test_clock` | moves the test clock and waits until everything due is done |
 //!
 //! No actor holds anything that the store cannot rebuild. A panic closes an actor's mailbox for good; whoever finds it
 //! closed builds a new one from the store.
 
+pub mod api_keys;
 pub mod chain;
 pub mod churn;
 mod claims;
@@ -41,11 +44,13 @@ mod kept;
 mod lanes;
 pub mod member;
 mod news;
+pub mod once;
 pub mod outbound;
 mod outlets;
 pub mod programs;
 pub mod publish;
 pub mod recovery;
+pub mod retention;
 pub mod roll_out;
 pub mod scheduler;
 pub mod snapshot;
@@ -53,6 +58,7 @@ mod states;
 mod stored;
 mod suspensions;
 pub mod test_clock;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use crate::rules::program::{Program, Sources};
 use crate::store::{self, DbConn, at_one_instant};
 
 use super::engine::{Engine, EngineError};
+use super::once::Once;
 use super::publish::{Proposal, PublishError, Published};
 use super::snapshot::ChainSnapshot;
 
@@ -215,7 +216,7 @@ impl Engine {
             match self.chain_of(id, &sources) {
                 Ok(chain) => {
                     let new = ChainSnapshot::without_rules(chain, Vec::new(), Arc::default());
-                    self.add_chain(new).await?;
+                    self.add_chain(new, Once::default()).await?;
                 }
                 Err(problems) => {
                     self.refuse_program(id, problems).await;
@@ -228,8 +229,8 @@ impl Engine {
         if known == Some(sources.hash()) {
             return self.forgive(id).await;
         }
-        let proposal = Proposal { sources, origin: Origin::Folder, by: None, note: None, replaces: None };
-        match self.publish(id, proposal).await {
+        let proposal = Proposal { origin: Origin::Folder, ..Proposal::of(sources) };
+        match self.publish(id, proposal, Once::default()).await {
             Ok(Published::New(_)) => {}
             Ok(Published::Unchanged(_)) => self.forgive(id).await?,
             Err(PublishError::DoesNotCheck(problems)) => self.refuse_program(id, problems).await,
@@ -261,6 +262,7 @@ impl Engine {
             timezone: manifest.timezone,
             currency: manifest.currency,
             created_at: self.0.clock.now(),
+            revision: 1,
         })
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::precondition::{Precondition, Tag};
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Ended, Ending, RollOut};
@@ -22,8 +23,10 @@ use crate::store::{self, DbConn, StoreError, at_one_instant};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
+use super::once::Once;
 use super::programs::blocking;
 use super::roll_out::no_candidate;
+use super::snapshot::ChainSnapshot;
 
 /// How often somebody else may publish while this is being checked.
 pub(super) const MAX_TRIES: usize = 8;
@@ -41,6 +44,16 @@ pub struct Proposal {
     pub note: Option<Note>,
     /// The version from which it was edited: when another one is in force by now, nothing is published.
     pub replaces: Option<i64>,
+    /// The same as [`Precondition`]; of a promotion it is about the candidate.
+    pub expected: Precondition,
+}
+
+/// A version that is in force, and the chain as it is with it.
+pub type PutInForce = (Publication, Arc<ChainSnapshot>);
+
+/// The state that a chain's program is in: the version in force, 0 for none.
+pub fn tag_of(in_force: Option<i64>) -> Tag {
+    in_force.unwrap_or(0).into()
 }
 
 impl Proposal {
@@ -50,12 +63,21 @@ impl Proposal {
     /// They cannot be a program, whatever is in them.
     pub fn of_files(files: BTreeMap<String, String>) -> Result<Self, PublishError> {
         let sources = folder::of_files(files).map_err(|problem| PublishError::DoesNotCheck(vec![problem]))?;
-        Ok(Self { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+        Ok(Self::of(sources))
+    }
+
+    /// These files, whoever sent them.
+    pub(super) const fn of(sources: Sources) -> Self {
+        let (by, note, replaces, expected) = (None, None, None, Precondition::None);
+        Self { sources, origin: Origin::Api, by, note, replaces, expected }
     }
 
     /// Refuses what was edited from another version than the one in force.
     pub(super) fn refuse_if_replaced(&self, in_force: Option<&Publication>) -> Result<(), EngineError> {
         let in_force = in_force.map_or(0, |in_force| in_force.version);
+        if !matches!(self.origin, Origin::Promotion(_)) {
+            self.expected.check(tag_of(Some(in_force)))?;
+        }
         if self.replaces.is_none_or(|replaces| replaces == in_force) {
             return Ok(());
         }
@@ -97,7 +119,13 @@ impl Engine {
     ///
     /// # Errors
     /// See [`PublishError`]; what is in force stays.
-    pub async fn publish(&self, id: &ChainId, proposal: Proposal) -> Result<Published, PublishError> {
+    pub async fn publish(
+        &self,
+        id: &ChainId,
+        proposal: Proposal,
+        once: Once<PutInForce>,
+    ) -> Result<Published, PublishError> {
+        let once = Arc::new(once);
         let chain = self.snapshot(id)?.chain.clone();
         for _ in 0..MAX_TRIES {
             let Standing { in_force, next: version, candidate } = self.standing(id).await?;
@@ -110,7 +138,7 @@ impl Engine {
             let Proposal { origin, by, note, .. } = proposal.clone();
             if let Some(in_force) = in_force.filter(|in_force| in_force.hash == hash) {
                 let asked = Publication { origin, by, at: self.0.clock.now(), ..in_force.clone() };
-                if self.settle_unchanged(id, asked).await? {
+                if self.settle_unchanged(id, asked, proposal.expected.clone()).await? {
                     return Ok(Published::Unchanged(in_force));
                 }
                 continue; // another version came in between
@@ -120,7 +148,8 @@ impl Engine {
                 self.refuse_beside_candidate(id, &program)?;
             }
             let publication = Publication { version, hash, origin, by, note, at: self.0.clock.now() };
-            if self.put_version(id, publication.clone(), &proposal.sources, program).await? {
+            let proposed = (&proposal, once.clone());
+            if self.put_version(id, publication.clone(), proposed, program).await? {
                 return Ok(Published::New(publication));
             }
         }
@@ -145,11 +174,13 @@ impl Engine {
         &self,
         id: &ChainId,
         to: i64,
-        by: Option<Name>,
-        note: Option<Note>,
+        (by, note): (Option<Name>, Option<Note>),
+        expected: Precondition,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
-        let proposal = Proposal { origin: Origin::Rollback(to), by, note, ..self.proposal_of(id, to).await? };
-        self.publish(id, proposal).await
+        let files = self.proposal_of(id, to).await?;
+        let proposal = Proposal { origin: Origin::Rollback(to), by, note, expected, ..files };
+        self.publish(id, proposal, once).await
     }
 
     /// The files of a stored version, to be published again.
@@ -157,8 +188,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a version that never was.
     pub async fn proposal_of(&self, id: &ChainId, version: i64) -> Result<Proposal, EngineError> {
-        let sources = self.sources_of(id, version).await?;
-        Ok(Proposal { sources, origin: Origin::Api, by: None, note: None, replaces: None })
+        Ok(Proposal::of(self.sources_of(id, version).await?))
     }
 
     /// Where a chain's program stands, by the store.
@@ -194,35 +224,38 @@ impl Engine {
         &self,
         id: &ChainId,
         publication: Publication,
-        sources: &Sources,
+        (proposal, once): (&Proposal, Arc<Once<PutInForce>>),
         program: Program,
     ) -> Result<bool, EngineError> {
-        let (id, files, version) = (id.clone(), sources.to_json(), publication.version);
+        let (id, version) = (id.clone(), publication.version);
+        let (files, expected) = (proposal.sources.to_json(), proposal.expected.clone());
         self.carry_out(async move |engine| {
             let (of, settled) = (id.clone(), publication.clone());
             let ended = Arc::new(engine.ended_by(&id, &program).await?);
             let written = ended.clone();
-            let insert = move |conn: &mut DbConn, _: &_| {
-                let is_settled = settle(conn, &of, &settled)?;
-                if is_settled {
-                    store::program::insert(conn, &of, &settled, &files)?;
-                    written.write(conn, &of)?;
-                }
-                Ok(is_settled)
-            };
-            let is_settled = match engine.0.journal.run(insert).await {
-                Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
-                    return Ok(false);
-                }
-                done => done?,
-            };
-            if !is_settled {
-                return Err(no_candidate().into());
-            }
-            engine.reconfigure(&id, |snapshot| {
+            let next = engine.reconfigured(&id, |snapshot| {
                 snapshot.put_in_force(program);
                 snapshot.settle(publication.origin);
             })?;
+            let record = once.record(&(publication, next.clone()), engine.0.clock.now());
+            let insert = move |conn: &mut DbConn, vault: &_| {
+                // What is refused is not answered for good: the row is written with the version.
+                if let Err(refused) = settle(conn, &of, &settled, &expected)? {
+                    return Ok(Err(refused));
+                }
+                record.write(conn, vault)?;
+                store::program::insert(conn, &of, &settled, &files)?;
+                written.write(conn, &of)?;
+                Ok(Ok(record))
+            };
+            let record = match engine.0.journal.run(insert).await {
+                Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
+                    return Ok(false);
+                }
+                done => done??,
+            };
+            record.stands();
+            engine.put_snapshot(next)?;
             engine.nudge_for(&ended.told);
             tracing::info!(chain = %id, version, "program published");
             Ok(true)
@@ -231,7 +264,12 @@ impl Engine {
     }
 
     /// The files are in force already: only what goes with it is written. Answers whether they still are.
-    async fn settle_unchanged(&self, id: &ChainId, asked: Publication) -> Result<bool, EngineError> {
+    async fn settle_unchanged(
+        &self,
+        id: &ChainId,
+        asked: Publication,
+        expected: Precondition,
+    ) -> Result<bool, EngineError> {
         if !matches!(asked.origin, Origin::Folder | Origin::Promotion(_)) {
             return Ok(true);
         }
@@ -243,12 +281,11 @@ impl Engine {
                 if in_force.is_none_or(|in_force| in_force.version != asked.version) {
                     return Ok(None);
                 }
-                settle(conn, &of, &asked).map(Some)
+                settle(conn, &of, &asked, &expected).map(Some)
             };
             match engine.0.journal.run(settle).await? {
                 None => return Ok(false),
-                Some(false) => return Err(no_candidate().into()),
-                Some(true) => {}
+                Some(settled) => settled?,
             }
             engine.reconfigure(&id, |snapshot| snapshot.settle(origin))?;
             Ok(true)
@@ -257,24 +294,32 @@ impl Engine {
     }
 }
 
-/// Writes what goes with files that come to be in force, or are, by where they come from. Answers `false`, and writes
-/// nothing, when they are a candidate's that is not tried any more.
-fn settle(conn: &mut DbConn, id: &ChainId, publication: &Publication) -> Result<bool, StoreError> {
+/// Writes what goes with files that come to be in force, or are, by where they come from. Refuses, and writes nothing, when
+/// they are a candidate's that is not tried any more, or is not as it was expected to be.
+fn settle(
+    conn: &mut DbConn,
+    id: &ChainId,
+    publication: &Publication,
+    expected: &Precondition,
+) -> Result<Result<(), EngineError>, StoreError> {
     match publication.origin {
-        Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(|()| true),
+        Origin::Folder => store::program::take_over_folder(conn, id, publication.hash).map(Ok),
         Origin::Promotion(candidate) => {
             for _ in 0..MAX_TRIES {
                 let running = store::roll_out::running(conn, id)?.filter(|found| found.version == candidate);
-                let Some(running) = running else { return Ok(false) };
+                let Some(running) = running else { break };
+                if let Err(outdated) = expected.check(running.tag()) {
+                    return Ok(Err(outdated.into()));
+                }
                 let ended = Ended { how: Ending::Promoted, at: publication.at, by: publication.by.clone() };
                 let ended = RollOut { ended: Some(ended), ..running.clone() };
                 if store::roll_out::update(conn, id, &running, &ended)? {
                     store::suspension::remove_all(conn, id, candidate)?;
-                    return Ok(true);
+                    return Ok(Ok(()));
                 }
             }
-            Ok(false)
+            Ok(Err(no_candidate().into()))
         }
-        Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(true),
+        Origin::Api | Origin::Rollback(_) | Origin::Candidate => Ok(Ok(())),
     }
 }

@@ -18,6 +18,7 @@ use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
+use super::once::Once;
 
 /// Pages that are looked at in a row, when nothing is found, before the position is written down.
 const PAGES: usize = 20;
@@ -83,6 +84,7 @@ impl Engine {
         endpoint: EndpointId,
         (which, period): (Which, Period),
         asked_by: Name,
+        once: Once<Recovery>,
     ) -> Result<Recovery, EngineError> {
         let endpoint = self.endpoint(chain, endpoint)?;
         let now = self.0.clock.now();
@@ -97,7 +99,8 @@ impl Engine {
             progress: Progress::Running(Position::first(which)),
         };
         let (of, row) = (chain.clone(), begun.clone());
-        match self.0.journal.run(move |conn, _| store::recovery::insert(conn, &of, &row)).await {
+        let record = once.record(&begun, now);
+        match self.write_once(record, move |conn, _| store::recovery::insert(conn, &of, &row)).await {
             Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                 let why = "another recovery of this endpoint is running; wait for its end, or stop it";
                 return Err(EngineError::Conflict(why.to_owned()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::precondition::Precondition;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::refusal::Refused;
 use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
@@ -17,8 +18,9 @@ use crate::store::{self, DbConn, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
+use super::once::{Once, Record};
 use super::programs::blocking;
-use super::publish::{MAX_TRIES, Proposal, PublishError, Published};
+use super::publish::{MAX_TRIES, Proposal, PublishError, Published, PutInForce};
 use super::snapshot::{Candidate, ChainSnapshot};
 
 impl Engine {
@@ -31,6 +33,7 @@ impl Engine {
         id: &ChainId,
         proposal: Proposal,
         audience: Audience,
+        once: Once<RollOut>,
     ) -> Result<RollOut, PublishError> {
         let snapshot = self.snapshot(id)?;
         snapshot.program()?;
@@ -51,7 +54,9 @@ impl Engine {
             let base = in_force.map_or(0, |in_force| in_force.version);
             let roll_out = RollOut { version, base, began, changes: Vec::new(), ended: None };
             let publication = Publication { version, hash, origin: Origin::Candidate, by, note, at };
-            if self.put_candidate(id, publication, &sources, program, roll_out.clone()).await? {
+            let record = once.record(&roll_out, at);
+            let stored = (publication, &sources, record);
+            if self.put_candidate(id, stored, program, roll_out.clone()).await? {
                 return Ok(roll_out);
             }
         }
@@ -63,8 +68,7 @@ impl Engine {
     async fn put_candidate(
         &self,
         id: &ChainId,
-        publication: Publication,
-        sources: &Sources,
+        (publication, sources, record): (Publication, &Sources, Record),
         program: Program,
         roll_out: RollOut,
     ) -> Result<bool, EngineError> {
@@ -75,7 +79,7 @@ impl Engine {
                 store::program::insert(conn, &of, &publication, &files)?;
                 store::roll_out::insert(conn, &of, &began)
             };
-            match engine.0.journal.run(insert).await {
+            match engine.write_once(record, insert).await {
                 Err(JournalError::Store(error)) if matches!(*error, StoreError::Taken { .. }) => {
                     return Ok(false);
                 }
@@ -92,18 +96,19 @@ impl Engine {
     /// Has the candidate decide for others, or more of them.
     ///
     /// # Errors
-    /// Refused when none is tried, or it was changed too often.
+    /// Refused when none is tried, or it was changed too often; `Outdated`.
     pub async fn change_roll_out(
         &self,
         id: &ChainId,
         audience: Audience,
         by: Option<Name>,
+        expected: Precondition,
     ) -> Result<RollOut, EngineError> {
         let snapshot = self.snapshot(id)?;
         if let (Some(in_force), Some(tried)) = (&snapshot.program, &snapshot.candidate) {
             refuse_clash(&audience, in_force, &tried.program)?;
         }
-        self.amend(id, move |roll_out, at| {
+        self.amend(id, expected, move |roll_out, at| {
             let stage = Stage { at, by: by.clone(), audience: audience.clone() };
             if roll_out.stage().audience == audience || roll_out.change(stage) {
                 return Ok(());
@@ -117,9 +122,14 @@ impl Engine {
     /// Gives the candidate up. What it decided stays decided.
     ///
     /// # Errors
-    /// Refused when none is tried.
-    pub async fn drop_candidate(&self, id: &ChainId, by: Option<Name>) -> Result<RollOut, EngineError> {
-        self.amend(id, move |roll_out, at| {
+    /// Refused when none is tried; `Outdated`.
+    pub async fn drop_candidate(
+        &self,
+        id: &ChainId,
+        by: Option<Name>,
+        expected: Precondition,
+    ) -> Result<RollOut, EngineError> {
+        self.amend(id, expected, move |roll_out, at| {
             roll_out.ended = Some(Ended { how: Ending::Dropped, at, by: by.clone() });
             Ok(())
         })
@@ -134,22 +144,26 @@ impl Engine {
     pub async fn promote(
         &self,
         id: &ChainId,
-        by: Option<Name>,
-        note: Option<Note>,
+        (by, note): (Option<Name>, Option<Note>),
         replaces: Option<i64>,
+        expected: Precondition,
+        once: Once<PutInForce>,
     ) -> Result<Published, PublishError> {
         let running = self.standing(id).await?.candidate.ok_or_else(no_candidate);
-        let RollOut { version, base, .. } = running.map_err(EngineError::from)?;
+        let running = running.map_err(EngineError::from)?;
+        expected.check(running.tag()).map_err(EngineError::from)?;
+        let RollOut { version, base, .. } = running;
         let replaces = Some(replaces.unwrap_or(base));
         let files = self.proposal_of(id, version).await?;
-        let proposal = Proposal { origin: Origin::Promotion(version), by, note, replaces, ..files };
-        self.publish(id, proposal).await
+        let proposal = Proposal { origin: Origin::Promotion(version), by, note, replaces, expected, ..files };
+        self.publish(id, proposal, once).await
     }
 
     /// Changes the roll-out that runs, in the store and then in the snapshot.
     async fn amend(
         &self,
         id: &ChainId,
+        expected: Precondition,
         change: impl Fn(&mut RollOut, Timestamp) -> Result<(), Refused> + Send + 'static,
     ) -> Result<RollOut, EngineError> {
         let id = id.clone();
@@ -159,7 +173,8 @@ impl Engine {
                 for _ in 0..MAX_TRIES {
                     let Some(was) = store::roll_out::running(conn, &of)? else { break };
                     let mut roll_out = was.clone();
-                    if let Err(refused) = change(&mut roll_out, now) {
+                    let changed = expected.check(was.tag()).map_err(EngineError::from);
+                    if let Err(refused) = changed.and_then(|()| Ok(change(&mut roll_out, now)?)) {
                         return Ok(Err(refused));
                     }
                     if store::roll_out::update(conn, &of, &was, &roll_out)? {
@@ -169,7 +184,7 @@ impl Engine {
                         return Ok(Ok(roll_out));
                     }
                 }
-                Ok(Err(no_candidate()))
+                Ok(Err(no_candidate().into()))
             };
             let roll_out = engine.0.journal.run(amend).await??;
             engine.reconfigure(&id, |snapshot| snapshot.follow(&roll_out))?;

@@ -49,24 +49,34 @@ impl Engine {
                 self.tidy().await;
             }
             self.pass(forgotten_after).await;
+            self.note_key_uses().await;
             tokio::time::sleep(PASS_EVERY).await;
         }
     }
 
     async fn tidy(&self) {
+        if let Err(error) = self.measure_database().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the database could not be measured");
+        }
+        self.keep_lanes_later();
+        if let Err(error) = self.forget_requests().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "requests of yesterday could not be forgotten");
+        }
         for snapshot in self.chains() {
             let chain = &snapshot.chain.id;
             if let Err(error) = self.discard_orphans(chain).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "deliveries of deleted endpoints could not be discarded");
             }
-            if let Err(error) = self.keep_lanes(&snapshot).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(%chain, error, "the lanes of endpoints could not be looked after");
-            }
             if let Err(error) = self.forget_minutes(chain).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(%chain, error, "old counts of attempts could not be forgotten");
+            }
+            if let Err(error) = self.count_open(&snapshot).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%chain, error, "what is owed could not be counted");
             }
             self.forget_later(chain.clone());
             if let Err(error) = self.decide_claimed(chain, None).await {

@@ -12,6 +12,7 @@ use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::EventData;
 use crate::domain::operations::{EndpointDisabled, EndpointEnabled, reason as tellable};
+use crate::domain::precondition::Precondition;
 use crate::domain::text::Note;
 use crate::rules::decide::tell;
 use crate::rules::program::Program;
@@ -25,15 +26,16 @@ impl Engine {
     /// Lets deliveries leave; what waits leaves, too. Whatever its receiver did before does not count any more.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Outdated`.
     pub async fn enable_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let told = match &known.state {
                 EndpointState::Disabled { reason, at } => {
                     let (endpoint, since, reason) = ((&*known).into(), *at, tellable(reason));
@@ -43,7 +45,7 @@ impl Engine {
                 EndpointState::Enabled | EndpointState::Paused { .. } => Vec::new(),
             };
             let enable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Enabled;
-            engine.replace_endpoint(&known, enable, Beside { told, anew: true }).await
+            engine.replace_endpoint(&known, enable, Beside { told, anew: true, ..Beside::default() }).await
         })
         .await
     }
@@ -51,16 +53,17 @@ impl Engine {
     /// Lets nothing leave until it is enabled.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Outdated`.
     pub async fn disable_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
         reason: Note,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let at = engine.0.clock.now();
             engine.put_out(&known, reason, None, at).await
         })
@@ -70,16 +73,17 @@ impl Engine {
     /// Lets nothing leave until then, or until it is enabled.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when it is disabled.
+    /// `NotFound`; `Outdated`; `Conflict` when it is disabled.
     pub async fn pause_endpoint(
         &self,
         chain: &ChainId,
         id: EndpointId,
+        expected: Precondition,
         until: Option<Timestamp>,
     ) -> Result<Arc<Endpoint>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.endpoint(&chain, id)?;
+            let known = engine.endpoint_as(&chain, id, &expected)?;
             let at = match known.state {
                 EndpointState::Enabled => engine.0.clock.now(),
                 EndpointState::Paused { at, .. } => at,
@@ -150,7 +154,7 @@ impl Engine {
             }
         };
         let disable = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Disabled { reason, at };
-        self.replace_endpoint(known, disable, Beside { told, anew: false }).await
+        self.replace_endpoint(known, disable, Beside { told, ..Beside::default() }).await
     }
 }
 

@@ -66,6 +66,7 @@ impl Engine {
                 occurred_at: stored.occurred_at,
                 member: claimed_by.or(event.member),
                 asked_by: stored.asked_by,
+                trace: stored.trace.map(Box::new),
                 ..event
             }),
             received_at: stored.received_at,

@@ -8,6 +8,7 @@ use crate::store::{self, StoreError};
 
 use super::engine::{Engine, EngineError};
 use super::recovery::{Pace, Waits};
+use super::retention::LOOK_EVERY;
 use super::scheduler::Round;
 use super::snapshot::ChainSnapshot;
 
@@ -38,6 +39,11 @@ impl Engine {
             self.settle().await?;
         }
         self.0.clock.move_to(target);
+        // What is kept for days is looked at once an hour, by any clock.
+        if by.to_std().is_ok_and(|by| by >= LOOK_EVERY) {
+            self.sweep().await?;
+        }
+        self.write_key_uses().await;
         Ok(target)
     }
 

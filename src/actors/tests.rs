@@ -14,6 +14,7 @@ use super::endpoints::{Endpoints, EndpointsParts};
 use super::engine::{Answer, AnswerWhen, Engine, EngineError, EngineParts};
 use super::journal::{Journal, Nudges};
 use super::member::{Apply, Busy, Panic};
+use super::once::Once;
 use super::outbound::Reach;
 use crate::clock::{Clock, fresh_ulid};
 use crate::domain::chain::ChainId;
@@ -21,6 +22,7 @@ use crate::domain::commit::SourceOrigin;
 use crate::domain::decide::{SourceInput, keep};
 use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::ids::{EndpointId, MemberId, SourceId};
+use crate::domain::precondition::Precondition;
 use crate::domain::publication::{Origin, Publication};
 use crate::domain::receipt::SourceStatus;
 use crate::domain::source_event::SourceEvent;
@@ -99,6 +101,7 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         threads: 1,
     };
     let parts = EngineParts {
+        retention: Default::default(),
         store: store.clone(),
         clock,
         metrics: metrics.clone(),
@@ -303,13 +306,20 @@ async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() 
     let known = || engine.chain("harvest").unwrap().endpoints.clone();
     let endpoint = endpoint(engine, &bench.chain);
     let id = endpoint.id;
-    assert!(Box::pin(engine.create_endpoint(endpoint)).as_mut().now_or_never().is_none());
+    assert!(Box::pin(engine.create_endpoint(endpoint, Once::default())).as_mut().now_or_never().is_none());
     until("it is made", async || known().iter().any(|e| e.id == id)).await;
-    let change =
-        engine.update_endpoint(&bench.chain, id, |e| e.url = "https://new.example/".parse().unwrap());
+    let move_away = |e: &Endpoint| -> Result<_, EngineError> {
+        Ok(Endpoint { url: "https://new.example/".parse().unwrap(), ..e.clone() })
+    };
+    let change = engine.update_endpoint(&bench.chain, id, move_away);
     assert!(Box::pin(change).as_mut().now_or_never().is_none());
     until("it is changed", async || known()[0].url.as_str() == "https://new.example/").await;
-    assert!(Box::pin(engine.delete_endpoint(&bench.chain, id)).as_mut().now_or_never().is_none());
+    assert!(
+        Box::pin(engine.delete_endpoint(&bench.chain, id, Precondition::None))
+            .as_mut()
+            .now_or_never()
+            .is_none()
+    );
     until("it is deleted", async || known().is_empty()).await;
     bench.engine.release();
 }
@@ -318,12 +328,12 @@ async fn a_change_that_its_sender_does_not_wait_for_takes_effect_all_the_same() 
 async fn an_endpoint_that_the_store_does_not_delete_stays() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
     sabotage::refuse_endpoint_changes(&bench.store);
-    engine.delete_endpoint(&bench.chain, made.id).await.unwrap_err();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap_err();
     assert_eq!(engine.chain("harvest").unwrap().endpoints.len(), 1);
     sabotage::relent(&bench.store);
-    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
     assert!(engine.chain("harvest").unwrap().endpoints.is_empty());
     bench.engine.release();
 }
@@ -332,9 +342,9 @@ async fn an_endpoint_that_the_store_does_not_delete_stays() {
 async fn an_endpoint_that_is_owed_thousands_is_deleted_in_steps_and_owed_nothing() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
     sabotage::owe(&bench.store, &bench.chain, made.id, 2_500);
-    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
     let (chain, id) = (bench.chain.clone(), made.id);
     let due = bench.store.read(move |conn| store::delivery::next_due(conn, &chain, id)).await.unwrap();
     assert_eq!(due, None);
@@ -346,9 +356,9 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
     bench.order(1, "ana").await;
-    let made = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
+    let made = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
     let snapshot = engine.chain("harvest").unwrap();
-    engine.delete_endpoint(&bench.chain, made.id).await.unwrap();
+    engine.delete_endpoint(&bench.chain, made.id, Precondition::None).await.unwrap();
     let input = SourceInput {
         id: SourceId::new(fresh_ulid(engine.clock().now())),
         event: Arc::new(order_event(engine, 2, "ana")),
@@ -382,8 +392,10 @@ async fn what_a_commit_under_way_owes_to_a_deleted_endpoint_is_discarded() {
 async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
     let bench = Bench::start(Residency::default()).await;
     let engine = &bench.engine;
-    let former = engine.create_endpoint(endpoint(engine, &bench.chain)).await.unwrap();
-    let enable = |e: &mut Endpoint| e.state = EndpointState::Enabled;
+    let former = engine.create_endpoint(endpoint(engine, &bench.chain), Once::default()).await.unwrap();
+    let enable = |e: &Endpoint| -> Result<_, EngineError> {
+        Ok(Endpoint { state: EndpointState::Enabled, ..e.clone() })
+    };
     let changed = engine.update_endpoint(&bench.chain, former.id, enable).await.unwrap();
     let at = engine.clock().now();
     let gone = |endpoint: &Arc<Endpoint>| DisableEndpoint {
@@ -396,7 +408,7 @@ async fn a_receiver_that_is_gone_disables_only_the_endpoint_that_was_sent_to() {
     assert!(engine.chain("harvest").unwrap().endpoints[0].is_enabled());
     assert!(engine.disable_gone(gone(&changed)).await.unwrap().is_some());
     assert!(!engine.chain("harvest").unwrap().endpoints[0].is_enabled());
-    engine.delete_endpoint(&bench.chain, former.id).await.unwrap();
+    engine.delete_endpoint(&bench.chain, former.id, Precondition::None).await.unwrap();
     assert_eq!(engine.disable_gone(gone(&changed)).await.unwrap(), None);
     bench.engine.release();
 }

@@ -1,10 +1,12 @@
 //! The command line: one file per verb.
 
 mod backtest;
+mod backup;
 mod bench;
 mod check;
 mod demo;
 mod graphql_schema;
+mod health;
 mod key;
 mod migrate;
 mod net;
@@ -13,6 +15,7 @@ mod openapi;
 mod out;
 mod publish;
 mod reference;
+mod restore;
 mod sample;
 mod serve;
 mod server;
@@ -58,6 +61,9 @@ enum Verb {
     Migrate(migrate::Migrate),
     Backtest(backtest::Backtest),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Health(health::Health),
     Key(key::Key),
     Bench(Box<bench::Bench>),
     GraphqlSchema(graphql_schema::GraphqlSchema),
@@ -139,6 +145,9 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Migrate(verb)) => migrate::run(&verb),
         Some(Verb::Backtest(verb)) => backtest::run(&verb),
         Some(Verb::Verify(verb)) => verify::run(&verb),
+        Some(Verb::Backup(verb)) => backup::run(&verb),
+        Some(Verb::Restore(verb)) => restore::run(&verb),
+        Some(Verb::Health(verb)) => health::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
         Some(Verb::GraphqlSchema(_)) => {

@@ -96,9 +96,11 @@ impl Stops {
 /// What the operator configured wrongly is said to be so; everything else failed.
 fn not_started(error: StartError) -> Failure {
     match error {
-        StartError::MasterKey(_) | StartError::Trust(_) | StartError::Rules { .. } => {
-            Failure::Usage(error.to_string())
-        }
+        StartError::MasterKey(_)
+        | StartError::Trust(_)
+        | StartError::Certificate(_)
+        | StartError::Export(_)
+        | StartError::Rules { .. } => Failure::Usage(error.to_string()),
         StartError::Lock(_)
         | StartError::Store(_)
         | StartError::Stopped
@@ -109,22 +111,22 @@ fn not_started(error: StartError) -> Failure {
 
 /// What a person needs next: the address, the key that was made, a first order to send.
 fn welcome(app: &App, config: &Config) -> String {
-    let address = app.address();
-    let mut text = format!("punchcard {} listens on http://{address}\n", env!("CARGO_PKG_VERSION"));
+    let url = app.url();
+    let mut text = format!("punchcard {} listens on {url}\n", env!("CARGO_PKG_VERSION"));
     if let Some(key) = app.first_admin_key() {
         text.push_str(&format!(
             "\nThis is the admin key of the first start. It is shown only now; keep it safe:\n\n  {key}\n\n{}",
-            first_order(address, key, first_chain(&config.rules).as_deref())
+            first_order(&url, key, first_chain(&config.rules).as_deref())
         ));
     }
     text
 }
 
 /// A command to copy: an order for the first chain, or how to make a chain.
-fn first_order(address: std::net::SocketAddr, key: &str, chain: Option<&str>) -> String {
+fn first_order(url: &str, key: &str, chain: Option<&str>) -> String {
     let post = |path: &str, body: &str| {
         format!(
-            "  curl -sS http://{address}{path} \\\n    -H 'Authorization: Bearer {key}' \\\n    \
+            "  curl -sS {url}{path} \\\n    -H 'Authorization: Bearer {key}' \\\n    \
              -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
         )
     };
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_order_to_copy_is_an_order() {
-        let text = first_order("127.0.0.1:8080".parse().unwrap(), "pck_x", Some("harvest"));
+        let text = first_order("http://127.0.0.1:8080", "pck_x", Some("harvest"));
         assert!(text.contains("http://127.0.0.1:8080/v1/chains/harvest/events"));
         let body = text.split("-d '").nth(1).unwrap().trim_end().trim_end_matches('\'');
         let now = "2026-03-03T19:00:00Z".parse().unwrap();

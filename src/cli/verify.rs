@@ -10,8 +10,9 @@ use super::{Failure, out};
 /// Check the books: recompute every balance from the ledger, and every count from what it counts
 ///
 /// Exits 1 and names the first finding: a balance that is not the sum of its transfers or of its lots, points that went
-/// into a merge and did not come out, a stock, a campaign's budget or a coupon's uses that were counted wrong, or a row that another one
-/// names and that is missing. Changes nothing, and may run beside a server.
+/// into a merge and did not come out, a stock, a campaign's budget or a coupon's uses that were counted wrong, a gap in the
+/// numbers of an endpoint's deliveries, a lane in which something waits for nothing, or a row that another one names and that
+/// is missing. Changes nothing, and may run beside a server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     /// Only this chain
@@ -81,6 +82,19 @@ fn in_words(Finding { chain, what }: &Finding) -> String {
         Wrong::Miscounted { what, found, stored } => {
             format!("in chain {chain} there are {found} {what}, the count says {stored}")
         }
+        Wrong::Gaps { endpoint } => {
+            format!("the numbers of the deliveries to endpoint {endpoint} of chain {chain} have gaps")
+        }
+        Wrong::Undecided { delivery, status } => format!(
+            "delivery {delivery} of chain {chain} is said to be {status}, but when it is due or was settled says otherwise"
+        ),
+        Wrong::Unordered { endpoint, lane, due: 0, owed } => format!(
+            "{owed} deliveries to endpoint {endpoint} of chain {chain} wait for nothing (lane {lane})"
+        ),
+        Wrong::Unordered { endpoint, lane, due, owed } => format!(
+            "of {owed} deliveries to endpoint {endpoint} of chain {chain} that wait for each other (lane {lane}), {due} are \
+             due, and not the first alone"
+        ),
         Wrong::Missing { table, id, named_by } => {
             format!("{named_by} of chain {chain} names {id}, which is missing from {table}")
         }

@@ -62,19 +62,33 @@ pub enum MasterKeyError {
 /// # Errors
 /// See [`MasterKeyError`]. A lost key is never replaced by a new one: nothing could be decrypted with it.
 pub fn resolve(config: &Config) -> Result<[u8; 32], MasterKeyError> {
-    if let Some(key) = &config.master_key {
-        return Ok(*key.reveal());
-    }
-    let DatabaseUrl::Sqlite(database) = &config.database else { return Err(MasterKeyError::Required) };
-    let file = database.with_file_name(FILE_NAME);
-    if let Some(key) = read(&file)? {
+    if let Some(key) = find(config)? {
         return Ok(key);
     }
+    let DatabaseUrl::Sqlite(database) = &config.database else { return Err(MasterKeyError::Required) };
+    let file = file_beside(database);
     // The key is made before the database, so a database without a key has lost it.
     if std::fs::metadata(database).is_ok_and(|data| data.len() > 0) {
         return Err(MasterKeyError::Lost { database: database.clone(), file });
     }
     make(&file)
+}
+
+/// The same, if there is one; none is made.
+///
+/// # Errors
+/// The key file cannot be read, or is damaged.
+pub fn find(config: &Config) -> Result<Option<[u8; 32]>, MasterKeyError> {
+    match (&config.master_key, &config.database) {
+        (Some(key), _) => Ok(Some(*key.reveal())),
+        (None, DatabaseUrl::Sqlite(database)) => read(&file_beside(database)),
+        (None, DatabaseUrl::Postgres(_)) => Ok(None),
+    }
+}
+
+/// Where the key of a SQLite database is kept that nobody configured.
+pub fn file_beside(database: &Path) -> PathBuf {
+    database.with_file_name(FILE_NAME)
 }
 
 /// Parses 32 bytes written in base64 or hex.

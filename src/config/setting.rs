@@ -27,6 +27,14 @@ pub enum Shape {
 pub enum Setting {
     /// Where HTTP listens.
     Bind,
+    /// The certificate to listen with.
+    TlsCert,
+    /// Its private key.
+    TlsKey,
+    /// Proxies that say who a client is.
+    TrustedProxies,
+    /// Origins whose pages may talk to the API.
+    CorsOrigins,
     /// Where the data lives.
     Database,
     /// The rules folder.
@@ -43,6 +51,10 @@ pub enum Setting {
     TlsRoots,
     /// Further authorities.
     ExtraCa,
+    /// What deliveries go through.
+    Proxy,
+    /// Whether names are the proxy's affair.
+    ProxyResolves,
     /// A page to write GraphQL queries on.
     Graphiql,
     /// Where the test clock starts.
@@ -51,14 +63,24 @@ pub enum Setting {
     Log,
     /// Which log lines there are.
     LogLevel,
+    /// The collector of spans.
+    OtlpEndpoint,
     /// Source events inside the engine at once.
     MaxInFlight,
     /// How long a member stays in memory.
     MemberIdleS,
     /// How long one attempt may take.
     AttemptTimeoutS,
+    /// The limit of each key.
+    KeyRequestsPerMinute,
+    /// The limit of each chain.
+    ChainRequestsPerMinute,
     /// Threads.
     Workers,
+    /// How long attempts are kept.
+    KeepAttemptsDays,
+    /// How long source events are kept whole.
+    KeepSourceEventsDays,
 }
 
 struct Row {
@@ -75,6 +97,10 @@ impl Setting {
     /// All of them, in the order of the documentation.
     pub const ALL: &'static [Self] = &[
         Self::Bind,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::TrustedProxies,
+        Self::CorsOrigins,
         Self::Database,
         Self::Rules,
         Self::AdminKey,
@@ -83,14 +109,21 @@ impl Setting {
         Self::AllowHttp,
         Self::TlsRoots,
         Self::ExtraCa,
+        Self::Proxy,
+        Self::ProxyResolves,
         Self::Graphiql,
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
+        Self::OtlpEndpoint,
         Self::MaxInFlight,
         Self::MemberIdleS,
         Self::AttemptTimeoutS,
+        Self::KeyRequestsPerMinute,
+        Self::ChainRequestsPerMinute,
         Self::Workers,
+        Self::KeepAttemptsDays,
+        Self::KeepSourceEventsDays,
     ];
 
     /// The key in `punchcard.toml`.
@@ -143,6 +176,43 @@ impl Setting {
                 shape: Shape::Value("ADDRESS:PORT"),
                 scope: Scope::Engine,
                 help: "Where to listen for HTTP; port 0 takes any free port",
+            },
+            Self::TlsCert => Row {
+                name: "tls_cert",
+                flag: "tls-cert",
+                environment: "PUNCHCARD_TLS_CERT",
+                default: "",
+                shape: Shape::Value("FILE"),
+                scope: Scope::Engine,
+                help: "Listen with TLS: the certificate and those that vouch for it, as PEM; read again when it \
+                       changes [default: none, plain HTTP]",
+            },
+            Self::TlsKey => Row {
+                name: "tls_key",
+                flag: "tls-key",
+                environment: "PUNCHCARD_TLS_KEY",
+                default: "",
+                shape: Shape::Value("FILE"),
+                scope: Scope::Engine,
+                help: "The private key of --tls-cert, as PEM [default: none]",
+            },
+            Self::TrustedProxies => Row {
+                name: "trusted_proxies",
+                flag: "trusted-proxies",
+                environment: "PUNCHCARD_TRUSTED_PROXIES",
+                default: "",
+                shape: Shape::List("CIDR,…"),
+                scope: Scope::Engine,
+                help: "Proxies whose Forwarded or X-Forwarded-For says who a client is, such as 10.0.0.5 [default: none]",
+            },
+            Self::CorsOrigins => Row {
+                name: "cors_origins",
+                flag: "cors-origins",
+                environment: "PUNCHCARD_CORS_ORIGINS",
+                default: "",
+                shape: Shape::List("ORIGIN,…"),
+                scope: Scope::Engine,
+                help: "Origins whose pages may talk to the API, such as https://dashboard.example.com [default: none]",
             },
             Self::Database => Row {
                 name: "database",
@@ -218,6 +288,25 @@ impl Setting {
                 scope: Scope::Engine,
                 help: "Certificates of further authorities that vouch for receivers, as PEM [default: none]",
             },
+            Self::Proxy => Row {
+                name: "proxy",
+                flag: "proxy",
+                environment: "PUNCHCARD_PROXY",
+                default: "",
+                shape: Shape::Value("URL"),
+                scope: Scope::Engine,
+                help: "An HTTP proxy that all deliveries go through: http://[NAME:PASSWORD@]HOST:PORT; with a password, \
+                       prefer the environment [default: none]",
+            },
+            Self::ProxyResolves => Row {
+                name: "proxy_resolves",
+                flag: "proxy-resolves",
+                environment: "PUNCHCARD_PROXY_RESOLVES",
+                default: "false",
+                shape: Shape::Switch,
+                scope: Scope::Engine,
+                help: "Give the proxy names instead of addresses: then it alone decides where they may lead",
+            },
             Self::Graphiql => Row {
                 name: "graphiql",
                 flag: "graphiql",
@@ -252,11 +341,22 @@ impl Setting {
                 flag: "log-level",
                 environment: "PUNCHCARD_LOG",
                 // The web server greets and takes leave in a dozen lines of its own.
-                default: "info,actix_server=warn",
+                // So does whatever strangers send that is not HTTP, a line each.
+                default: "info,actix_server=warn,actix_http=off",
                 shape: Shape::Value("FILTER"),
                 scope: Scope::Store,
                 help: "Which log lines there are: error, warn, info, debug, trace, or a filter such as \
                        warn,punchcard=debug",
+            },
+            Self::OtlpEndpoint => Row {
+                name: "otlp_endpoint",
+                flag: "otlp-endpoint",
+                environment: "PUNCHCARD_OTLP_ENDPOINT",
+                default: "",
+                shape: Shape::Value("URL"),
+                scope: Scope::Engine,
+                help: "The OpenTelemetry collector that gets a span for each request, over HTTP, such as \
+                       http://localhost:4318 [default: none]",
             },
             Self::MaxInFlight => Row {
                 name: "max_in_flight",
@@ -285,6 +385,24 @@ impl Setting {
                 scope: Scope::Engine,
                 help: "How long one attempt to deliver may take, the receiver's whole answer included",
             },
+            Self::KeyRequestsPerMinute => Row {
+                name: "key_requests_per_minute",
+                flag: "key-requests-per-minute",
+                environment: "PUNCHCARD_KEY_REQUESTS_PER_MINUTE",
+                default: "off",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Requests a minute that are answered to one API key; above it 429. A key may have a limit of its own",
+            },
+            Self::ChainRequestsPerMinute => Row {
+                name: "chain_requests_per_minute",
+                flag: "chain-requests-per-minute",
+                environment: "PUNCHCARD_CHAIN_REQUESTS_PER_MINUTE",
+                default: "off",
+                shape: Shape::Value("N"),
+                scope: Scope::Engine,
+                help: "Requests a minute that are answered about one chain, whatever their keys; above it 429",
+            },
             Self::Workers => Row {
                 name: "workers",
                 flag: "workers",
@@ -293,6 +411,25 @@ impl Setting {
                 shape: Shape::Value("N"),
                 scope: Scope::Engine,
                 help: "Threads that run HTTP and actors; auto = one per processor",
+            },
+            Self::KeepAttemptsDays => Row {
+                name: "keep_attempts_days",
+                flag: "keep-attempts-days",
+                environment: "PUNCHCARD_KEEP_ATTEMPTS_DAYS",
+                default: "90",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How long the attempts of settled deliveries are kept, with what receivers answered; 0 = for ever",
+            },
+            Self::KeepSourceEventsDays => Row {
+                name: "keep_source_events_days",
+                flag: "keep-source-events-days",
+                environment: "PUNCHCARD_KEEP_SOURCE_EVENTS_DAYS",
+                default: "0",
+                shape: Shape::Value("DAYS"),
+                scope: Scope::Engine,
+                help: "How long body and receipt of processed source events are kept; their keys are for ever. \
+                       0 = for ever: backtests and explanations need them",
             },
         }
     }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use ipnet::IpNet;
+use url::Url;
 
-use crate::actors::outbound::TlsRoots;
+use crate::actors::outbound::{Proxy, TlsRoots};
 use crate::domain::Timestamp;
+use crate::domain::allowance::RequestsPerMinute;
+use crate::http::WebOrigin;
 use crate::store::DatabaseUrl;
 use crate::telemetry::{LogFormat, check_log_filter};
 
@@ -41,6 +44,16 @@ fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
+pub(super) fn origins(text: &str) -> Result<Vec<WebOrigin>, String> {
+    let origin = |text: &str| {
+        let wrong = |()| {
+            format!("holds `{text}`, which is not an origin; write for example https://dashboard.example.com")
+        };
+        text.parse().map_err(wrong)
+    };
+    text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(origin).collect()
+}
+
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -51,6 +64,10 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 
 pub(super) fn tls_roots(text: &str) -> Result<TlsRoots, String> {
     text.parse().map_err(|()| "is neither bundled nor system; write one of them".to_owned())
+}
+
+pub(super) fn proxy(text: &str) -> Result<Proxy, String> {
+    text.parse().map_err(|bad| format!("{bad}; write for example http://proxy.internal:3128"))
 }
 
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
@@ -73,6 +90,12 @@ pub(super) fn log_level(text: &str) -> Result<String, String> {
     }
 }
 
+pub(super) fn collector(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
+    url.ok_or_else(|| "is not the address of a collector; write for example http://localhost:4318".to_owned())
+}
+
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "must be a whole number from 1".to_owned())
 }
@@ -81,10 +104,27 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     count(text).map(|n| Duration::from_secs(n.get() as u64))
 }
 
+/// A time to keep things for; `None` = for ever. Tills and people look back for some days at least.
+pub(super) fn days(text: &str) -> Result<Option<chrono::Duration>, String> {
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(days @ 7..=36_500) => Ok(Some(chrono::Duration::days(days))),
+        _ => Err("must be a whole number of days from 7, or 0 = for ever".to_owned()),
+    }
+}
+
 /// Nobody who waits for an attempt, such as the test clock, waits longer than two minutes.
 pub(super) fn attempt_timeout(text: &str) -> Result<Duration, String> {
     let whole = text.parse().ok().filter(|s| (1..=120).contains(s));
     whole.map(Duration::from_secs).ok_or_else(|| "must be a whole number of seconds from 1 to 120".to_owned())
+}
+
+pub(super) fn requests_per_minute(text: &str) -> Result<Option<RequestsPerMinute>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let number: u32 = text.parse().unwrap_or_default(); // whatever is no number is out of bounds, as 0 is
+    RequestsPerMinute::try_from(number).map(Some).map_err(|problem| format!("{problem}, or off"))
 }
 
 pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {

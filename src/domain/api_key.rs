@@ -7,12 +7,21 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::Timestamp;
+use super::allowance::RequestsPerMinute;
 use super::chain::ChainId;
 use super::ids::KeyId;
 use super::role::Role;
 use super::text::Name;
 
-/// The SHA-256 of a key's text. A key holds 256 random bits, so that no slow hash is needed.
+/// The most texts of a key that work at a time.
+pub const MOST_TEXTS: usize = 10;
+
+/// The SHA-256 of a key's text. A key holds 256 random bits, so that no slow hash is needed: nobody finds a text for a hash by
+/// trying.
+///
+/// Keys are looked up by this hash, in an index that does not compare in constant time. What the time of a look-up may tell is
+/// how far some stored hash agrees with that of what was sent. Whoever sends texts cannot choose their hashes, and knowing the
+/// first bytes of a stored hash brings nobody nearer to a text that has it. The text itself is never compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 
@@ -65,13 +74,11 @@ impl fmt::Debug for KeyText {
     }
 }
 
-/// A key as it is kept.
+/// A key as it is kept, without the hashes of its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id; not secret.
     pub id: KeyId,
-    /// The hash of its text.
-    pub hash: KeyHash,
     /// What it may do.
     pub role: Role,
     /// The one chain it is for; `None` = all.
@@ -80,8 +87,104 @@ pub struct ApiKey {
     pub name: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What people call the key that made it; or what made it otherwise.
+    pub created_by: Name,
+    /// From this instant on it does not work.
+    pub expires_at: Option<Timestamp>,
     /// When it stopped working.
     pub revoked_at: Option<Timestamp>,
+    /// The minute in which it was used last, as far as that is written.
+    pub last_used_at: Option<Timestamp>,
+    /// Its own limit, instead of the one for all keys.
+    pub requests_per_minute: Option<RequestsPerMinute>,
+}
+
+impl ApiKey {
+    /// Whether it works.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check(&self, now: Timestamp) -> Result<(), Dead> {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => Err(Dead::Revoked),
+            (None, Some(at)) if at <= now => Err(Dead::Expired(at)),
+            _ => Ok(()),
+        }
+    }
+
+    /// When it ends, as far as that is known.
+    pub fn end(&self) -> Option<Timestamp> {
+        self.revoked_at.or(self.expires_at)
+    }
+
+    /// Whether it opens all chains to an admin, and still will just after `at`.
+    pub fn leads_in_after(&self, at: Timestamp) -> bool {
+        self.role == Role::Admin && self.chain.is_none() && self.check(at).is_ok()
+    }
+}
+
+/// A key that was found by one of its texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: ApiKey,
+    /// From this instant on the text does not work: a newer one has followed it.
+    pub text_until: Option<Timestamp>,
+}
+
+impl FoundKey {
+    /// Whether the key works by this text.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check(&self, now: Timestamp) -> Result<(), Dead> {
+        self.key.check(now)?;
+        self.text_until.filter(|until| *until <= now).map_or(Ok(()), |until| Err(Dead::Replaced(until)))
+    }
+}
+
+/// Why a key that is known does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Dead {
+    /// Somebody revoked it.
+    #[error("the API key was revoked")]
+    Revoked,
+    /// Its time is over.
+    #[error("the API key expired at {}", .0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    Expired(Timestamp),
+    /// A newer text has followed this one.
+    #[error("this text of the API key was rotated away; it worked until {}", .0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    Replaced(Timestamp),
+}
+
+/// Why a key stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unchanged {
+    /// There is none of this id.
+    #[error("there is no such key")]
+    Unknown,
+    /// It does not work, and has to before this can be done.
+    #[error("{0}; nothing was changed")]
+    Dead(Dead),
+    /// Nobody could get in any more.
+    #[error(
+        "no other admin key for all chains would be left then; make one first, or start the server with an `admin_key`"
+    )]
+    LastAdmin,
+    /// As many texts as there may be work.
+    #[error(
+        "{MOST_TEXTS} texts of this key work at the moment; wait for the first of them to end, or rotate with `\"overlap_seconds\": 0`"
+    )]
+    TooManyTexts,
+}
+
+/// Whether a change may leave nobody who gets into all chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayIn {
+    /// Another admin key of the store has to stay.
+    MustStay,
+    /// There are other ways: the key of the configuration, or the command line.
+    IsElsewhere,
 }
 
 #[cfg(test)]
@@ -95,5 +198,42 @@ mod tests {
         assert!(key.hash().matches(&KeyHash::of(key.reveal().as_bytes())));
         assert!(!key.hash().matches(&KeyHash::of(b"pck_")));
         assert_eq!(format!("{key:?} {:?}", key.hash()), "pck_… sha256:…");
+    }
+
+    #[test]
+    fn a_key_works_to_the_second_and_says_why_it_does_not() {
+        let at = |second| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(second);
+        let found = |revoked: Option<i64>, expires: Option<i64>, until: Option<i64>| FoundKey {
+            key: ApiKey {
+                id: KeyId::new(ulid::Ulid(1)),
+                role: Role::Admin,
+                chain: None,
+                name: None,
+                created_at: at(0),
+                created_by: Name::parse("first start").unwrap(),
+                expires_at: expires.map(at),
+                revoked_at: revoked.map(at),
+                last_used_at: None,
+                requests_per_minute: None,
+            },
+            text_until: until.map(at),
+        };
+        for (revoked, expires, until, expected) in [
+            (None, None, None, Ok(())),
+            (None, Some(11), Some(11), Ok(())),
+            (Some(99), None, None, Err(Dead::Revoked)), // whatever the clock of whoever revoked it
+            (None, Some(10), None, Err(Dead::Expired(at(10)))),
+            (Some(1), Some(9), Some(9), Err(Dead::Revoked)),
+            (None, Some(9), Some(8), Err(Dead::Expired(at(9)))),
+            (None, Some(11), Some(10), Err(Dead::Replaced(at(10)))),
+        ] {
+            assert_eq!(found(revoked, expires, until).check(at(10)), expected);
+        }
+        assert_eq!(Dead::Expired(at(10)).to_string(), "the API key expired at 1970-01-01T00:00:10Z");
+        let key = |expires| found(None, expires, None).key;
+        assert!(key(None).leads_in_after(at(10)) && key(Some(11)).leads_in_after(at(10)));
+        assert!(!key(Some(10)).leads_in_after(at(10)));
+        assert!(!ApiKey { role: Role::Manager, ..key(None) }.leads_in_after(at(10)));
+        assert!(!ApiKey { chain: "harvest".parse().ok(), ..key(None) }.leads_in_after(at(10)));
     }
 }

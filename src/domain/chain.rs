@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::money::Currency;
+use super::precondition::Tag;
 use super::text::Name;
 
 /// A chain's id, which is also the name of its folder under `rules/`.
@@ -92,4 +93,13 @@ pub struct Chain {
     pub currency: Currency,
     /// When it was created.
     pub created_at: Timestamp,
+    /// One when it is new, and one more with every change.
+    pub revision: i64,
+}
+
+impl Chain {
+    /// The state that it is in.
+    pub fn tag(&self) -> Tag {
+        self.revision.into()
+    }
 }

@@ -146,6 +146,8 @@ pub enum NextStep {
     RetryAt(Timestamp),
     /// Try again at this instant; this try did not count. It was made to see whether the receiver is back.
     Spared(Timestamp),
+    /// Try again at this instant; this try did not get out of our own network, so it counts nowhere.
+    Hindered(Timestamp),
     /// No tries are left.
     Failed,
 }

@@ -85,11 +85,30 @@ impl Dialect {
         }
     }
 
+    /// Another name that the product documents for events of this type, for receivers that ask for them by it.
+    pub const fn other_name_of(self, kind: EventType) -> Option<&'static str> {
+        match (self, kind) {
+            (Self::Bubblehouse, EventType::PointsEarned) => Some("Points Earned"),
+            (Self::Bubblehouse, EventType::PointsRedeemed) => Some("Points Redeemed"),
+            (Self::Bubblehouse, EventType::PointsExpired) => Some("Points Expired"),
+            _ => None,
+        }
+    }
+
+    /// The type that a dialect calls so besides.
+    pub fn calling(name: &str) -> Option<(Self, EventType)> {
+        let all = Self::ALL.iter().flat_map(|dialect| EventType::ALL.iter().map(|kind| (*dialect, *kind)));
+        all.into_iter().find(|(dialect, kind)| dialect.other_name_of(*kind) == Some(name))
+    }
+
     /// The types that its receivers know by this name; none when they know no such name.
     pub fn kinds_called(self, name: &str) -> Vec<EventType> {
         // One type there has two names, by whom it is told to.
         let name = if name == "Referral Approved (Sender)" { "Referral Approved (Receiver)" } else { name };
-        let is_called = |kind: &EventType| self.name_of(*kind).is_some_and(|known| known.said == name);
+        let is_called = |kind: &EventType| {
+            self.name_of(*kind).is_some_and(|known| known.said == name)
+                || self.other_name_of(*kind) == Some(name)
+        };
         EventType::ALL.iter().copied().filter(is_called).collect()
     }
 

@@ -20,6 +20,7 @@ use super::Timestamp;
 use super::chain::ChainId;
 use super::ids::EndpointId;
 use super::loyalty_event::{EventData, EventType};
+use super::precondition::Tag;
 use super::text::{Name, Note};
 
 pub use self::auth::{Auth, BadAuth, ClientCredentials, Credential, Identity};
@@ -94,6 +95,8 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// One when it is new, and one more with every change.
+    pub revision: i64,
 }
 
 impl Endpoint {
@@ -114,7 +117,13 @@ impl Endpoint {
             auth: None,
             created_at: now,
             updated_at: now,
+            revision: 1,
         }
+    }
+
+    /// The state that it is in.
+    pub fn tag(&self) -> Tag {
+        self.revision.into()
     }
 
     /// One to test with.
@@ -156,6 +165,12 @@ impl Endpoint {
     /// Whether its subscription covers this type, as it stands.
     pub fn subscribes_to(&self, kind: EventType) -> bool {
         self.events.iter().any(|pattern| pattern.covers(kind, self.dialect))
+    }
+
+    /// The name by which it asks for events of this type, where that is not the usual one.
+    pub fn asks_by_name(&self, kind: EventType) -> Option<&'static str> {
+        let name = self.dialect.other_name_of(kind)?;
+        self.events.contains(&EventPattern::Called(self.dialect, kind)).then_some(name)
     }
 
     /// Whether its filter means what it meant before.

@@ -8,7 +8,7 @@ const MAX_HEADERS: usize = 20;
 const MAX_BYTES: usize = 4 * 1024;
 
 /// Headers that frame the message or belong to the hop: changing one would change what the receiver reads.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     "accept-encoding",
     "connection",
     "content-encoding",
@@ -20,6 +20,8 @@ const RESERVED: [&str; 16] = [
     "http2-settings",
     "keep-alive",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",

@@ -5,6 +5,7 @@
 
 pub mod achievement;
 pub mod address;
+pub mod allowance;
 pub mod api_key;
 pub mod campaign;
 pub mod cart;
@@ -40,11 +41,13 @@ pub mod memo;
 pub mod merge;
 pub mod money;
 pub mod offering;
+pub mod once;
 pub mod operations;
 pub mod order;
 pub mod packed;
 pub mod payload;
 pub mod people;
+pub mod precondition;
 pub mod profile;
 pub mod publication;
 pub mod reaction;
@@ -53,6 +56,7 @@ pub mod recovery;
 pub mod redemption;
 pub mod referral;
 pub mod refusal;
+pub mod retention;
 pub mod role;
 pub mod roll_out;
 pub mod schedule;
@@ -67,6 +71,7 @@ pub mod terms;
 pub mod text;
 pub mod tick;
 pub mod tier;
+pub mod trace;
 pub mod visited;
 pub mod wallet;
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::Timestamp;
 use super::ids::MemberId;
+use super::precondition::Tag;
 use super::text::Name;
 
 /// The most locations that a candidate can be tried at.
@@ -157,6 +158,11 @@ pub struct RollOut {
 }
 
 impl RollOut {
+    /// The state that it is in.
+    pub fn tag(&self) -> Tag {
+        Tag::of_stage(self.version, 1 + self.changes.len() + usize::from(self.ended.is_some()))
+    }
+
     /// For whom it is, or was in the end.
     pub fn stage(&self) -> &Stage {
         self.changes.last().unwrap_or(&self.began)

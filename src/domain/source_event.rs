@@ -26,6 +26,7 @@ use super::profile::ProfileChange;
 use super::referral::FOLLOW_UP;
 use super::session::{SessionEnd, SessionStart, Signal};
 use super::text::{Key, Name};
+use super::trace::Trace;
 use body::{Envelope, Guest, Instant, data, guest};
 
 /// The largest event we take, in bytes of JSON.
@@ -262,6 +263,8 @@ pub struct SourceEvent {
     pub data: SourceData,
     /// The API key that asked for it, by its name; of commands only.
     pub asked_by: Option<Name>,
+    /// The trace that it is part of.
+    pub trace: Option<Box<Trace>>,
     /// SHA-256 of the body as its sender said it: the same key with another body is refused.
     pub body_hash: [u8; 32],
     /// The body as it came, for replay.
@@ -346,6 +349,7 @@ impl SourceEvent {
             location: envelope.location,
             data,
             asked_by: None,
+            trace: None,
             body_hash,
             body: text.into(),
         })
@@ -409,6 +413,12 @@ impl SourceEvent {
     #[must_use]
     pub fn asked_by(self, key: Name) -> Self {
         Self { asked_by: Some(key), ..self }
+    }
+
+    /// The same, as part of a trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace: trace.map(Box::new), ..self }
     }
 
     /// Gives an event without a key the one that came beside its body. A key in the body wins.

@@ -1,38 +1,47 @@
 //! Who calls, and what they may do.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::State;
+use super::limits::Meter;
 use super::problem::Problem;
-use crate::domain::api_key::KeyHash;
+use super::{AppState, State};
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::ChainId;
+use crate::domain::ids::KeyId;
 use crate::domain::role::{Right, Role};
 use crate::domain::text::Name;
-use crate::read::Reader;
-
-/// How long a look at the store holds. Another process that makes or revokes a key is noticed after this.
-const FRESH: Duration = Duration::from_secs(1);
-/// The most keys remembered, good and bad together.
-const MOST_KEYS: usize = 10_000;
+use crate::telemetry::RefusalLabels;
 
 /// The caller of a request, known by its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     role: Role,
     /// The one chain the key is for; `None` = all.
     chain: Option<ChainId>,
     /// What people call the key.
     name: Arc<Name>,
+    /// The key; `None` = that of the configuration.
+    key: Option<KeyId>,
+    /// What the request is counted by.
+    meter: Meter,
 }
 
 impl Caller {
+    /// Whoever comes with a key of the store.
+    pub(super) fn of(key: &ApiKey, name: Arc<Name>, meter: Meter) -> Self {
+        Self { role: key.role, chain: key.chain.clone(), name, key: Some(key.id), meter }
+    }
+
+    /// Whoever comes with the key of the configuration: an admin, under no limit, so that there is always a way in.
+    pub(super) fn of_configuration(name: Arc<Name>) -> Self {
+        Self { role: Role::Admin, chain: None, name, key: None, meter: Meter::default() }
+    }
+
     /// Refuses a caller who may not do that in this chain. To a key of another chain the chain does not exist.
     pub(super) fn require(&self, right: Right, chain: &str) -> Result<(), Problem> {
         if self.chain.as_ref().is_some_and(|own| own.as_str() != chain) {
@@ -60,9 +69,19 @@ impl Caller {
         self.chain.as_ref()
     }
 
+    /// Whose `Idempotency-Key` it is that comes with a request: names may be given twice.
+    pub(super) fn scope(&self) -> String {
+        self.key.map_or_else(|| "configuration".to_owned(), |key| key.to_string())
+    }
+
     /// What people call the key: its name, else its id.
     pub(super) fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// What the request is counted by, for what costs more than one.
+    pub(super) const fn meter(&self) -> &Meter {
+        &self.meter
     }
 }
 
@@ -71,14 +90,37 @@ impl FromRequest for Caller {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let hash = bearer(request).map(KeyHash::of);
-        let state = State::of(request);
+        let (state, request) = (State::of(request), request.clone());
         async move {
             let state = state?;
-            state.keys.caller(&state.reader, hash?).await
+            let caller = admit(&state, &request).await;
+            match &caller {
+                Ok(caller) => {
+                    _ = tracing::Span::current().record("key", tracing::field::display(&caller.name))
+                }
+                Err(problem) => {
+                    let code = problem.code();
+                    state.metrics.refused_callers.get_or_create(&RefusalLabels { code }).inc();
+                }
+            }
+            caller
         }
         .boxed_local()
     }
+}
+
+/// Finds out who calls, and counts the request.
+async fn admit(state: &AppState, request: &HttpRequest) -> Result<Caller, Problem> {
+    let hash = KeyHash::of(bearer(request)?);
+    let caller = state.keys.caller(state, request, hash).await?;
+    let (standing, admitted) = match caller.meter.take(state.engine.clock().now()) {
+        Ok(standing) => (standing, Ok(caller)),
+        Err((standing, problem)) => (Some(standing), Err(problem)),
+    };
+    if let Some(standing) = standing {
+        request.extensions_mut().insert(standing); // the answer tells of it
+    }
+    admitted
 }
 
 /// The key in the one `Authorization` header.
@@ -95,79 +137,14 @@ fn bearer(request: &HttpRequest) -> Result<&[u8], Problem> {
     Ok(key)
 }
 
-/// A name that is known to be one.
-fn name(text: &str) -> Name {
-    Name::parse(text).unwrap_or_else(|_| unreachable!("a short word makes a name"))
-}
-
-/// What the store said about a key, and until when that holds.
-struct Known {
-    caller: Option<Caller>,
-    until: Instant,
-}
-
-/// The keys seen lately, so that a request does not cost a read.
-pub(super) struct Keys {
-    configured: Option<KeyHash>,
-    name_of_configured: Arc<Name>,
-    known: Mutex<HashMap<KeyHash, Known>>,
-}
-
-impl Keys {
-    /// `configured` is the hash of the key given by the configuration.
-    pub(super) fn new(configured: Option<KeyHash>) -> Self {
-        Self { configured, name_of_configured: name("configuration").into(), known: Mutex::default() }
-    }
-
-    /// Forgets everything: a key was made or revoked here.
-    pub(super) fn forget(&self) {
-        self.lock().clear();
-    }
-
-    async fn caller(&self, reader: &Reader, hash: KeyHash) -> Result<Caller, Problem> {
-        if self.configured.is_some_and(|configured| configured.matches(&hash)) {
-            return Ok(Caller { role: Role::Admin, chain: None, name: self.name_of_configured.clone() });
-        }
-        if let Some(known) = self.remembered(&hash, Instant::now()) {
-            return known.ok_or(Problem::BadKey);
-        }
-        // The look happens after this instant, so what it finds is at least this fresh.
-        let until = Instant::now() + FRESH;
-        let found = reader.live_key(hash).await?;
-        let caller = found.map(|key| {
-            let name = key.name.unwrap_or_else(|| name(&key.id.to_string()));
-            Caller { role: key.role, chain: key.chain, name: name.into() }
-        });
-        self.remember(hash, Known { caller: caller.clone(), until });
-        caller.ok_or(Problem::BadKey)
-    }
-
-    fn remembered(&self, hash: &KeyHash, now: Instant) -> Option<Option<Caller>> {
-        self.lock().get(hash).filter(|known| now < known.until).map(|known| known.caller.clone())
-    }
-
-    fn remember(&self, hash: KeyHash, what: Known) {
-        let mut known = self.lock();
-        if known.len() >= MOST_KEYS {
-            // Somebody tries keys. Every good one costs one read to learn again.
-            known.clear();
-        }
-        known.insert(hash, what);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyHash, Known>> {
-        // Nothing panics while it holds the lock, and a map is whole between calls anyway.
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
     fn caller(role: Role, chain: Option<&str>) -> Caller {
-        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name: name("till 3").into() }
+        let name = Arc::new(Name::parse("till 3").unwrap());
+        Caller { role, chain: chain.map(|id| id.parse().unwrap()), name, key: None, meter: Meter::default() }
     }
 
     #[test]
@@ -201,20 +178,5 @@ mod tests {
             .to_http_request();
         assert_eq!(bearer(&two), Err(Problem::BadKey));
         assert_eq!(bearer(&TestRequest::default().to_http_request()), Err(Problem::NoKey));
-    }
-
-    #[test]
-    fn what_is_remembered_expires_and_is_bounded() {
-        let keys = Keys::new(None);
-        let (hash, now) = (KeyHash::of(b"pck_1"), Instant::now());
-        keys.remember(hash, Known { caller: None, until: now + FRESH });
-        assert_eq!(keys.remembered(&hash, now), Some(None));
-        assert_eq!(keys.remembered(&hash, now + FRESH), None);
-        for n in 0..2 * MOST_KEYS {
-            keys.remember(KeyHash::of(&n.to_le_bytes()), Known { caller: None, until: now + FRESH });
-            assert!(keys.lock().len() <= MOST_KEYS);
-        }
-        keys.forget();
-        assert!(keys.lock().is_empty());
     }
 }

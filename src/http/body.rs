@@ -21,7 +21,7 @@ use crate::domain::json;
 /// The whole body of a single request must arrive within this; actix-web itself waits for ever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body of an administrative request, in bytes.
-const ADMIN_BYTES: usize = 64 * 1024;
+pub(super) const ADMIN_BYTES: usize = 64 * 1024;
 /// Bytes of bodies in memory at once, over all requests but batches, which are bounded by themselves.
 const ROOM_BYTES: usize = 64 * 1024 * 1024;
 
@@ -140,7 +140,8 @@ pub(super) fn broken(error: PayloadError) -> Problem {
     Problem::BodyIncomplete
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// The JSON object in a body.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = str::from_utf8(body).map_err(|_| Problem::NotJson("the body is not UTF-8".into()))?;
     Ok(json::object(text, "")?)
 }

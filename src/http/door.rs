@@ -11,6 +11,7 @@ use super::AppState;
 use super::body::BodyRoom;
 use super::problem::Problem;
 use crate::clock::Clock;
+use crate::telemetry::Metrics;
 
 /// What the server is given before the engine is there.
 #[derive(Default)]
@@ -39,6 +40,11 @@ impl Door {
     pub(super) fn of(request: &HttpRequest) -> Result<&Self, Problem> {
         let door = request.app_data::<web::Data<Self>>();
         door.map(|door| &***door).ok_or(Problem::Unavailable)
+    }
+
+    /// What is counted, once the engine is there.
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.state.get().map(|state| &*state.metrics)
     }
 
     pub(super) const fn bodies(&self) -> &BodyRoom {

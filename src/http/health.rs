@@ -39,6 +39,7 @@ pub(super) async fn ready(state: State) -> Result<HttpResponse, Problem> {
 /// `GET /metrics`: Prometheus text, which every scraper reads.
 pub(super) async fn metrics(state: State) -> HttpResponse {
     const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+    state.engine.bring_metrics_up_to_date();
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, PROMETHEUS)).body(state.metrics.encode())
 }
 

@@ -6,19 +6,28 @@
 pub mod problem;
 
 mod admin;
+mod attempts;
 mod auth;
 mod body;
+mod client;
 mod clock;
+mod conditional;
+mod cors;
 mod door;
 mod edge;
 mod graphql;
 mod health;
 mod ingest;
+mod known_keys;
+mod limits;
+mod measured;
+mod once;
 pub mod openapi;
 mod query;
 mod request_id;
 mod routes;
 mod server;
+mod trace;
 
 use std::sync::Arc;
 
@@ -30,14 +39,17 @@ use crate::domain::role::Right;
 use crate::read::Reader;
 use crate::telemetry::Metrics;
 
-use self::auth::{Caller, Keys};
+use self::auth::Caller;
 use self::door::State;
+use self::known_keys::Keys;
 use self::problem::Problem;
 
+pub use self::cors::WebOrigin;
 pub use self::door::Door;
 pub use self::graphql::sdl;
+pub use self::limits::RequestLimits;
 pub use self::routes::configure;
-pub use self::server::{ServerLimits, serve};
+pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
 
 /// What every handler may use.
 pub struct AppState {
@@ -57,9 +69,10 @@ impl AppState {
         reads: impl Into<Reader>,
         metrics: Arc<Metrics>,
         admin_key: Option<&str>,
+        limits: RequestLimits,
         policy: Arc<AddressPolicy>,
     ) -> Self {
-        let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())));
+        let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())), limits);
         Self { engine, reader: reads.into(), metrics, keys, policy, graphiql: false }
     }
 

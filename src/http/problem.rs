@@ -12,7 +12,10 @@ use serde::Serialize;
 
 use crate::actors::engine::{EngineError, EventRef, FilterProblem, TransformProblem};
 use crate::actors::publish::{Diagnostic, PublishError};
+use crate::domain::allowance::RequestsPerMinute;
+use crate::domain::api_key::Dead;
 use crate::domain::json::BadJson;
+use crate::domain::precondition::{Outdated, Tag};
 use crate::domain::refusal::Refused;
 use crate::domain::role::Role;
 use crate::domain::source_event::{BadEvent, BadEventCode};
@@ -26,8 +29,27 @@ pub enum Problem {
     #[error("this route needs an API key")]
     NoKey,
     /// The key is not one of ours, or not any more.
-    #[error("the API key is not known, or it was revoked")]
+    #[error("the API key is not known")]
     BadKey,
+    /// The key is one of ours, and does not work.
+    #[error("{0}")]
+    DeadKey(Dead),
+    /// Keys that nobody knows, and many of them.
+    #[error("the API key is not known, nor were many others that came from the same network")]
+    TooManyAttempts {
+        /// Seconds after which the next one is looked at.
+        retry_after_s: u32,
+    },
+    /// More requests than the limit of the key, or of the chain, allows.
+    #[error("the limit of this {whose}, {} requests a minute, is used up", limit.get())]
+    RateLimited {
+        /// `key` or `chain`.
+        whose: &'static str,
+        /// The limit.
+        limit: RequestsPerMinute,
+        /// Seconds until the next one is answered.
+        retry_after_s: u32,
+    },
     /// The key is good for less.
     #[error("this route needs the role `{needed}`; the key has `{has}`")]
     Forbidden {
@@ -57,8 +79,17 @@ pub enum Problem {
     /// What was asked for cannot be done; the code says why.
     #[error("{0}")]
     Refused(Refused),
-    /// The idempotency key came before with another body.
-    #[error("the key `{key}` was used before with another body")]
+    /// It is not any more what the caller believes it to be.
+    #[error("it was changed since you read it: it is {current} by now, and `If-Match` names something else")]
+    PreconditionFailed {
+        /// What it is.
+        current: Tag,
+    },
+    /// The same request is under way.
+    #[error("the same request, under the same key, is being carried out")]
+    InProgress,
+    /// The idempotency key came before with another body, or elsewhere.
+    #[error("the key `{key}` was used before for something else")]
     KeyReused {
         /// The key.
         key: String,
@@ -211,14 +242,6 @@ impl Problem {
         Self::InvalidField { field: inner.unwrap_or(&field).to_owned(), problem }
     }
 
-    /// The same of a field that its sender knows by this name.
-    pub(super) fn of(self, field: impl Into<String>) -> Self {
-        match self {
-            Self::InvalidField { problem, .. } => Self::field(field, problem),
-            other => other,
-        }
-    }
-
     /// A field of the wrong shape; without a name it is the body as a whole.
     fn shape(field: String, problem: String) -> Self {
         if field.is_empty() {
@@ -240,6 +263,16 @@ impl Problem {
                 "Send `Authorization: Bearer <key>`; `punchcard key create` makes keys."),
             Self::BadKey => Class::new(S::UNAUTHORIZED, "unauthorized", "Unknown API key",
                 "Check the key; `punchcard key create` makes a new one."),
+            Self::DeadKey(Dead::Revoked) => Class::new(S::UNAUTHORIZED, "unauthorized", "Revoked API key",
+                "Use another key; `punchcard key create` makes a new one."),
+            Self::DeadKey(Dead::Expired(_)) => Class::new(S::UNAUTHORIZED, "key_expired", "Expired API key",
+                "Use another key, or have an admin move its end: `PATCH /v1/keys/{id}` with `expires_at`."),
+            Self::DeadKey(Dead::Replaced(_)) => Class::new(S::UNAUTHORIZED, "key_expired", "Rotated API key",
+                "Use the text that the rotation showed, or have an admin rotate the key again."),
+            Self::TooManyAttempts { .. } => Class::new(S::TOO_MANY_REQUESTS, "too_many_attempts",
+                "Too many unknown API keys", "Check the key; a good one is answered at once, also from here."),
+            Self::RateLimited { .. } => Class::new(S::TOO_MANY_REQUESTS, "rate_limited", "Too many requests",
+                "Send the same request again after the pause of Retry-After; nothing was changed."),
             Self::Forbidden { .. } | Self::OneChainKey => Class::new(S::FORBIDDEN, "forbidden", "Not allowed",
                 "Use a key with the role that the route needs."),
             Self::NotFound(_) => Class::new(S::NOT_FOUND, "not_found", "Not found",
@@ -252,8 +285,12 @@ impl Problem {
                 "Read the detail; nothing was changed."),
             Self::Conflict(_) => Class::new(S::CONFLICT, "conflict", "Conflict",
                 "Read the detail; the same request will fail again until the state changes."),
-            Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before with another body",
-                "Give every event a key of its own; repeat an event with exactly the same body."),
+            Self::PreconditionFailed { .. } => Class::new(S::PRECONDITION_FAILED, "precondition_failed",
+                "Changed meanwhile", "Read it again, make your change to what it is now, and send that with the new ETag."),
+            Self::InProgress => Class::new(S::CONFLICT, "in_progress", "Under way",
+                "Send the same request again after the pause of Retry-After: its answer is there then."),
+            Self::KeyReused { .. } => Class::new(S::CONFLICT, "key_reused", "Key used before for something else",
+                "Give everything a key of its own; repeat a request with exactly the same body."),
             Self::NotATestClock => Class::new(S::CONFLICT, "not_a_test_clock", "Not a test clock",
                 "Start the server with --test-clock to move its clock."),
             Self::NotJson(_) => Class::new(S::BAD_REQUEST, "not_json", "Not JSON", "Send valid JSON in UTF-8."),
@@ -332,9 +369,12 @@ impl Problem {
     }
 
     /// Seconds after which trying again makes sense.
-    const fn retry_after_s(&self) -> Option<u16> {
+    const fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::Overloaded | Self::Starting => Some(1),
+            Self::RateLimited { retry_after_s, .. } | Self::TooManyAttempts { retry_after_s } => {
+                Some(*retry_after_s)
+            }
+            Self::Overloaded | Self::Starting | Self::InProgress => Some(1),
             Self::Unavailable | Self::QueryTimeout => Some(2),
             // A person has to mend the rules first.
             Self::Draining | Self::NoRules(_) | Self::BacktestRunning => Some(5),
@@ -377,12 +417,15 @@ impl ResponseError for Problem {
             Self::NoKey => {
                 answer.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="punchcard""#));
             }
-            Self::BadKey => {
+            Self::BadKey | Self::DeadKey(_) => {
                 let challenge = r#"Bearer realm="punchcard", error="invalid_token""#;
                 answer.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
             Self::MethodNotAllowed { allow } => {
                 answer.insert_header((header::ALLOW, allow.as_str()));
+            }
+            Self::PreconditionFailed { current } => {
+                answer.insert_header((header::ETAG, current.to_string()));
             }
             _ => {}
         }
@@ -413,6 +456,8 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::KeyReused { key } => Self::KeyReused { key },
+            EngineError::InProgress => Self::InProgress,
+            EngineError::Outdated(Outdated { current }) => Self::PreconditionFailed { current },
             EngineError::NotFound(what) => Self::NotFound(what),
             EngineError::Conflict(why) => Self::Conflict(why),
             EngineError::Refused(refused) => Self::Refused(refused),
@@ -467,6 +512,7 @@ impl From<BacktestFailure> for Problem {
             }
             other @ (BacktestFailure::Replay(_)
             | BacktestFailure::Unreadable { .. }
+            | BacktestFailure::NoLongerKept(_)
             | BacktestFailure::BadLine { .. }
             | BacktestFailure::Log(_)) => Self::Conflict(other.to_string()),
         }
@@ -525,6 +571,9 @@ mod tests {
             header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token"))
         );
         assert_eq!(header(Problem::Overloaded, header::RETRY_AFTER).as_deref(), Some("1"));
+        assert_eq!(header(Problem::InProgress, header::RETRY_AFTER).as_deref(), Some("1"));
+        let outdated = Problem::PreconditionFailed { current: 7.into() };
+        assert_eq!(header(outdated, header::ETAG).as_deref(), Some("\"7\""));
         assert_eq!(
             header(Problem::MethodNotAllowed { allow: "GET, POST".into() }, header::ALLOW).as_deref(),
             Some("GET, POST")

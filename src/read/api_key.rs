@@ -1,4 +1,4 @@
-//! API keys as outsiders see them: never the hash.
+//! API keys as outsiders see them: never a text, never a hash.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::page::{Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
-use crate::domain::api_key::{ApiKey, KeyHash};
+use crate::domain::allowance::RequestsPerMinute;
+use crate::domain::api_key::{ApiKey, FoundKey, KeyHash};
 use crate::domain::chain::ChainId;
 use crate::domain::ids::KeyId;
 use crate::domain::role::Role;
@@ -27,37 +28,55 @@ pub struct KeyView {
     pub name: Option<Name>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What people call the key that made it; or what made it otherwise.
+    pub created_by: Name,
+    /// From this instant on it does not work; `null` = it has no end.
+    pub expires_at: Option<Timestamp>,
+    /// The minute in which it was used last; known about a minute later. `null` = never.
+    pub last_used_at: Option<Timestamp>,
+    /// Its own limit, instead of the one for all keys.
+    pub requests_per_minute: Option<RequestsPerMinute>,
     /// When it was revoked, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
 }
 
-impl KeyView {
-    /// What may be shown of a key.
-    pub fn of(key: ApiKey) -> Self {
-        let ApiKey { id, role, chain, name, created_at, revoked_at, hash: _ } = key;
-        Self { id, role, chain, name, created_at, revoked_at }
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, role, chain, name, created_at, created_by, .. } = key;
+        let ApiKey { expires_at, revoked_at, last_used_at, requests_per_minute, .. } = key;
+        Self {
+            id,
+            role,
+            chain,
+            name,
+            created_at,
+            created_by,
+            expires_at,
+            last_used_at,
+            requests_per_minute,
+            revoked_at,
+        }
     }
 }
 
 impl Reader {
-    /// The key with this hash, unless it was revoked.
+    /// The key that has a text with this hash, whether it works or not.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn live_key(&self, hash: KeyHash) -> Result<Option<KeyView>, ReadError> {
+    pub async fn key_of_text(&self, hash: KeyHash) -> Result<Option<FoundKey>, ReadError> {
         // With the engine's connections: nobody is let in or kept out because others list.
-        let found = self.store.read(move |conn| store::key::find_by_hash(conn, &hash)).await?;
-        Ok(found.filter(|key| key.revoked_at.is_none()).map(KeyView::of))
+        Ok(self.store.read(move |conn| store::key::find_by_hash(conn, &hash)).await?)
     }
 
-    /// The key with this id, revoked or not.
+    /// The key with this id, whether it works or not.
     ///
     /// # Errors
     /// The store failed.
     pub async fn key(&self, id: KeyId) -> Result<Option<KeyView>, ReadError> {
-        let keys = self.run(|conn| Ok(store::key::list(conn)?)).await?;
-        Ok(keys.into_iter().find(|key| key.id == id).map(KeyView::of))
+        let key = self.run(move |conn| Ok(store::key::get(conn, id)?)).await?;
+        Ok(key.map(KeyView::from))
     }
 
     /// The keys of one chain, or all keys; newest first.
@@ -69,10 +88,9 @@ impl Reader {
         chain: Option<ChainId>,
         wanted: Wanted<KeyId>,
     ) -> Result<Page<KeyView>, ReadError> {
-        let mut rows = self.run(|conn| Ok(store::key::list(conn)?)).await?;
-        rows.retain(|key| chain.is_none() || key.chain == chain);
-        rows.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
-        let keys = rows.into_iter().map(KeyView::of).collect::<Vec<_>>();
-        Ok(wanted.of_all(keys, |key| key.id, |key| key.id.to_string()))
+        let list =
+            move |conn: &mut _| Ok(store::key::list(conn, chain.as_ref(), wanted.rows(), wanted.after)?);
+        let keys = self.run(list).await?;
+        wanted.page(keys, |key| key.id.to_string()).map(|key| Ok(KeyView::from(key)))
     }
 }

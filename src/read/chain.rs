@@ -21,6 +21,8 @@ pub struct ChainView {
     pub currency: String,
     /// When it was created.
     pub created_at: Timestamp,
+    /// How often it was changed, and one: what its `ETag` says.
+    pub revision: i64,
 }
 
 impl From<&Chain> for ChainView {
@@ -31,6 +33,7 @@ impl From<&Chain> for ChainView {
             timezone: chain.timezone.name(),
             currency: chain.currency.code.clone(),
             created_at: chain.created_at,
+            revision: chain.revision,
         }
     }
 }

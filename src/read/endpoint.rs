@@ -58,6 +58,8 @@ pub struct EndpointView {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// How often it was changed, and one: what its `ETag` says.
+    pub revision: i64,
 }
 
 /// A key, without what is secret of it.
@@ -233,6 +235,7 @@ impl EndpointView {
             state: endpoint.state.clone(),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
+            revision: endpoint.revision,
         }
     }
 }

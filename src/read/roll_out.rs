@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
+use crate::domain::precondition::Tag;
 use crate::domain::roll_out::{Ending, RollOut, Stage};
 use crate::domain::text::{Name, Note};
 use crate::store::comparison::{self, Arm, Counts, Stretch};
@@ -37,6 +38,8 @@ pub struct CandidateView {
     /// Where its differences from `base` are.
     diff: String,
     compared: ComparisonView,
+    #[serde(skip)]
+    tag: Tag,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -138,6 +141,43 @@ impl From<Counts> for ArmView {
     }
 }
 
+impl CandidateView {
+    /// One that is tried from now on.
+    pub fn begun(chain: &ChainId, roll_out: &RollOut, note: Option<Note>) -> Self {
+        let arm = || Counts::default().into();
+        let since = roll_out.began.at;
+        let (stable, candidate) = (arm(), arm());
+        let compared = ComparisonView { since, until: since, complete: true, stable, candidate };
+        Self::of(chain, roll_out, note, compared)
+    }
+
+    fn of(chain: &ChainId, roll_out: &RollOut, note: Option<Note>, compared: ComparisonView) -> Self {
+        let RollOut { version, base, ref ended, .. } = *roll_out;
+        Self {
+            version,
+            base,
+            status: match ended.as_ref().map(|ended| ended.how) {
+                None => Status::Running,
+                Some(Ending::Promoted) => Status::Promoted,
+                Some(Ending::Dropped) => Status::Dropped,
+            },
+            stage: roll_out.stage().into(),
+            note,
+            before: roll_out.stages().take(roll_out.changes.len()).map(StageView::from).collect(),
+            ended_at: ended.as_ref().map(|ended| ended.at),
+            ended_by: ended.as_ref().and_then(|ended| ended.by.clone()),
+            diff: format!("/v1/chains/{chain}/program/diff?from={base}&to={version}"),
+            compared,
+            tag: roll_out.tag(),
+        }
+    }
+
+    /// The state that it is in.
+    pub fn tag(&self) -> Tag {
+        self.tag.clone()
+    }
+}
+
 impl Reader {
     /// The candidate that is tried, or was tried last; or that of a number.
     ///
@@ -161,23 +201,7 @@ impl Reader {
         };
         let Some((roll_out, note)) = self.run(find).await? else { return Ok(None) };
         let compared = self.compared(&chain, &roll_out, now).await?;
-        let RollOut { version, base, ref ended, .. } = roll_out;
-        Ok(Some(CandidateView {
-            version,
-            base,
-            status: match ended.as_ref().map(|ended| ended.how) {
-                None => Status::Running,
-                Some(Ending::Promoted) => Status::Promoted,
-                Some(Ending::Dropped) => Status::Dropped,
-            },
-            stage: roll_out.stage().into(),
-            note,
-            before: roll_out.stages().take(roll_out.changes.len()).map(StageView::from).collect(),
-            ended_at: ended.as_ref().map(|ended| ended.at),
-            ended_by: ended.as_ref().and_then(|ended| ended.by.clone()),
-            diff: format!("/v1/chains/{chain}/program/diff?from={base}&to={version}"),
-            compared,
-        }))
+        Ok(Some(CandidateView::of(&chain, &roll_out, note, compared)))
     }
 
     /// Counts both sides, a little at a time: each look is short, so that what is written meanwhile does not pile up.

@@ -37,6 +37,9 @@ pub struct SourceView {
     /// The API key that asked for it, by its name; of commands only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<Name>,
+    /// The id of the trace that it is part of, if its request brought one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Our id of the member, once known.
     pub member: Option<MemberId>,
     /// The version of the program that decided last.
@@ -54,7 +57,7 @@ pub struct SourceDetail {
     /// As in a list.
     #[serde(flatten)]
     pub source: SourceView,
-    /// The body as it came.
+    /// The body as it came; of an event that is too old to be kept, `no_longer_kept` and the id of its order.
     #[schemars(with = "JsonObject")]
     pub body: Box<RawValue>,
     /// The receipt.
@@ -81,6 +84,7 @@ impl From<StoredSource> for SourceView {
             received_at: stored.received_at,
             location: stored.location,
             asked_by: stored.asked_by,
+            trace_id: stored.trace.map(|trace| trace.id().to_string()),
             member: stored.member,
             program_version: stored.program_version,
             runs: stored.runs,

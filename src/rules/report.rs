@@ -128,7 +128,7 @@ pub fn chain_of(id: &str, sources: &Sources) -> Result<Chain, Vec<Diagnostic>> {
         vec![Diagnostic::of_file(Mistake::InvalidName, manifest::FILE, message).help(help)]
     })?;
     let (Manifest { name, timezone, currency, .. }, problems) = Manifest::readable(sources);
-    let chain = Chain { id, name, timezone, currency, created_at: Timestamp::UNIX_EPOCH };
+    let chain = Chain { id, name, timezone, currency, created_at: Timestamp::UNIX_EPOCH, revision: 1 };
     match problems.is_empty() {
         true => Ok(chain),
         // What is wrong with the rules is told as well.

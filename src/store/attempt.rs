@@ -51,7 +51,7 @@ pub(super) struct AttemptChange {
     pub(super) condition: Option<ConditionRow>,
     /// What it gave cause to tell.
     pub(super) told: Option<Box<CommitRows>>,
-    counted: Counted,
+    counted: Option<Counted>,
 }
 
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -96,13 +96,13 @@ impl AttemptChange {
         let before = before.map(|before| Box::new(AttemptRow::of(outcome, before)));
         let (status, due_at, settled_at) = match outcome.next {
             NextStep::Delivered => (DeliveryStatus::Delivered, None, Some(at)),
-            NextStep::RetryAt(due) | NextStep::Spared(due) => {
+            NextStep::RetryAt(due) | NextStep::Spared(due) | NextStep::Hindered(due) => {
                 (DeliveryStatus::Pending, Some(due.timestamp_micros()), None)
             }
             NextStep::Failed => (DeliveryStatus::Failed, None, Some(at)),
         };
         let number: i64 = attempt.number.into();
-        let counts = !matches!(outcome.next, NextStep::Spared(_));
+        let counts = !matches!(outcome.next, NextStep::Spared(_) | NextStep::Hindered(_));
         let after = if counts { number } else { number - 1 };
         let step = Step { before: number - 1, after, status: status.as_str(), due_at, settled_at };
         let condition = outcome.condition.as_ref();
@@ -110,13 +110,14 @@ impl AttemptChange {
         let told = outcome.told.as_ref().map(|told| Box::new(CommitRows::of(told)));
         let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
         let ms = was_sent.then_some(attempt.duration_ms);
-        let counted = Counted { number, status, ms };
+        let was_out = !matches!(outcome.next, NextStep::Hindered(_));
+        let counted = was_out.then_some(Counted { number, status, ms });
         Self { row, before, step, condition, told, counted }
     }
 
-    /// Where it is counted: the endpoint, and when it began.
-    pub(super) fn counted(&self) -> ((&str, &str), i64, Counted) {
-        ((&self.row.chain, &self.row.endpoint), self.row.at, self.counted)
+    /// Where it is counted, if it is: the endpoint, and when it began.
+    pub(super) fn counted(&self) -> Option<((&str, &str), i64, Counted)> {
+        Some(((&self.row.chain, &self.row.endpoint), self.row.at, self.counted?))
     }
 
     /// The order in which attempts are written, the same in every transaction.

@@ -1,6 +1,7 @@
 //! Whether the books are in order: every stored total against what it is the total of, and every row that another one
 //! names. Nothing is changed; a server may be writing meanwhile.
 
+mod deliveries;
 mod holdings;
 mod ledger;
 mod totals;
@@ -82,6 +83,29 @@ pub enum Wrong {
         /// How many were counted.
         stored: i64,
     },
+    /// The numbers of the deliveries to an endpoint have gaps.
+    Gaps {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// What a delivery is said to be does not go with when it is due or was settled.
+    Undecided {
+        /// The delivery.
+        delivery: String,
+        /// What it is said to be.
+        status: String,
+    },
+    /// Of what is owed in a lane, not the first alone is due.
+    Unordered {
+        /// The endpoint.
+        endpoint: String,
+        /// The lane: a member's, or `*`.
+        lane: String,
+        /// How many of the lane are due.
+        due: i64,
+        /// How many are owed.
+        owed: i64,
+    },
     /// A row is not there, though another one names it.
     Missing {
         /// The table it should be in.
@@ -114,6 +138,7 @@ pub fn verify(conn: &mut DbConn, chain: Option<&ChainId>) -> Result<Vec<Finding>
         ledger::verify_lines(conn, &chain, &mut wrong)?;
         totals::verify(conn, &chain, &mut wrong)?;
         holdings::verify(conn, &chain, &mut wrong)?;
+        deliveries::verify(conn, &chain, &mut wrong)?;
         findings.extend(wrong.into_iter().map(|what| Finding { chain: chain.clone(), what }));
     }
     Ok(findings)

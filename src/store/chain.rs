@@ -17,6 +17,7 @@ struct ChainRow {
     timezone: String,
     currency: String,
     created_at: i64,
+    revision: i64,
 }
 
 impl ChainRow {
@@ -27,6 +28,7 @@ impl ChainRow {
             timezone: chain.timezone.name().to_owned(),
             currency: chain.currency.code.clone(),
             created_at: chain.created_at.timestamp_micros(),
+            revision: chain.revision,
         }
     }
 
@@ -38,6 +40,7 @@ impl ChainRow {
             timezone: row.parse("timezone", &self.timezone)?,
             currency: row.parse("currency", &self.currency)?,
             created_at: row.time("created_at", self.created_at)?,
+            revision: self.revision,
         })
     }
 }
@@ -54,7 +57,7 @@ pub fn insert(conn: &mut DbConn, chain: &Chain) -> Result<(), StoreError> {
 /// Stores a chain's new name. Its calendar and currency never change: balances and windows depend on them.
 pub fn update(conn: &mut DbConn, chain: &Chain) -> Result<(), StoreError> {
     diesel::update(chains::table.find(chain.id.as_str()))
-        .set(chains::name.eq(chain.name.as_str()))
+        .set((chains::name.eq(chain.name.as_str()), chains::revision.eq(chain.revision)))
         .execute(conn)?;
     Ok(())
 }

@@ -22,9 +22,12 @@ use super::error::StoreError;
 const ENOUGH: i64 = 4_000;
 /// Pages in the log that are too many.
 const TOO_MANY: i64 = 32_000;
-/// How long who commits may wait for those who read, in milliseconds, and the pause before they wait again.
+/// How long who commits may wait for those who read, in milliseconds, and the pause before they wait again. While it is in
+/// vain the pause doubles: whoever copies the whole database reads for minutes, and nobody is to wait for that a tenth of
+/// the time.
 const PATIENCE: u32 = 200;
 const RELIEF: Duration = Duration::from_secs(2);
+const MOST_RELIEF: Duration = Duration::from_secs(60);
 /// Commits in quick succession are looked at together.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -42,7 +45,7 @@ impl Checkpointer {
         let path = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || Thread { path, conn: None, too_many: TOO_MANY, failed: None }.run(&woken))
+            .spawn(move || Thread::new(path, TOO_MANY).run(&woken))
             .map_err(StoreError::Thread)?;
         Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
@@ -74,6 +77,8 @@ struct Thread {
     too_many: i64,
     /// When the log could not be begun anew.
     failed: Option<Instant>,
+    /// The pause after that.
+    relief: Duration,
 }
 
 /// What SQLite answers: <https://sqlite.org/pragma.html#pragma_wal_checkpoint>.
@@ -88,6 +93,10 @@ struct Progress {
 }
 
 impl Thread {
+    const fn new(path: PathBuf, too_many: i64) -> Self {
+        Self { path, conn: None, too_many, failed: None, relief: RELIEF }
+    }
+
     fn run(mut self, woken: &Receiver<()>) {
         while woken.recv().is_ok() && paused(woken) {
             if let Err(error) = self.look() {
@@ -110,10 +119,13 @@ impl Thread {
         if waiting.log - waiting.checkpointed >= ENOUGH {
             pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
         }
-        if waiting.log >= self.too_many && self.failed.is_none_or(|at| at.elapsed() >= RELIEF) {
+        if waiting.log >= self.too_many && self.failed.is_none_or(|at| at.elapsed() >= self.relief) {
             // Who reads for longer than we have patience is in the way. The next commit begins the log anew otherwise.
             let restart = pragma(conn, "PRAGMA wal_checkpoint(RESTART)")?;
+            let again = self.failed.is_some();
             self.failed = (restart.busy != 0).then(Instant::now);
+            self.relief =
+                if again && self.failed.is_some() { MOST_RELIEF.min(self.relief * 2) } else { RELIEF };
         }
         Ok(())
     }
@@ -205,7 +217,7 @@ mod tests {
         let (store, folder) = crate::store::tests::sqlite();
         let path = folder.path().join("test.db");
         let mut conn = open_sqlite(&path, Role::Writer).unwrap();
-        let mut thread = Thread { path: path.clone(), conn: None, too_many: 400, failed: None };
+        let mut thread = Thread::new(path.clone(), 400);
         let mut relay = Relay::start(&path);
         for next in 0.. {
             write(&store, next);
@@ -246,7 +258,7 @@ mod tests {
     fn who_commits_waits_for_readers_only_now_and_then() {
         let (store, folder) = crate::store::tests::sqlite();
         let path = folder.path().join("test.db");
-        let mut thread = Thread { path: path.clone(), conn: None, too_many: 1, failed: None };
+        let mut thread = Thread::new(path.clone(), 1);
         write(&store, 0);
         let _reading = Relay::start(&path);
         write(&store, 1);
@@ -255,6 +267,14 @@ mod tests {
         assert!(failed.is_some());
         thread.look().unwrap();
         assert_eq!(thread.failed, failed);
+        // A reader who stays for minutes holds them up less and less often.
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            pauses.push(thread.relief.as_secs());
+            thread.failed = Some(Instant::now() - thread.relief);
+            thread.look().unwrap();
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
     }
 
     fn write(store: &Store, nth: u64) {

@@ -113,8 +113,13 @@ impl CommitRows {
         let people = &commit.people;
         let is_usual = people.others.is_empty() && people.erased.is_empty();
         let wake = if is_usual { commit.wake } else { Wake::Moved };
+        let source = commit.source.as_ref().map(|source| SourceRow::after(chain, source));
+        // Whatever is told, and whatever follows, is part of the trace that brought it about.
+        let trace = source.as_ref().and_then(SourceRow::trace).cloned();
+        let follow_up =
+            commit.follow_up.as_ref().map(|next| SourceRow::after(chain, next).traced(trace.clone()));
+        let told = |event| EventRow::of(event, commit.decided_at, trace.as_ref());
         Self {
-            source: commit.source.as_ref().map(|source| SourceRow::after(chain, source)),
             member: commit.member.as_ref().map(|member| MemberChange::after(chain, member, wake)),
             others: others.collect(),
             identities: identities.collect(),
@@ -131,13 +136,14 @@ impl CommitRows {
                 .map(|(member, referral)| ReferralRow::of(chain, member, referral)),
             referral_events: commit.events.iter().filter_map(ReferralEventRow::of).collect(),
             referral_reward: commit.referral_reward.as_ref().map(|reward| RewardRow::of(chain, reward)),
-            follow_up: commit.follow_up.as_ref().map(|source| SourceRow::after(chain, source)),
+            follow_up,
             redemptions: redemptions.made.iter().map(|made| RedemptionRow::of(chain, made)).collect(),
             stock: redemptions.stock.iter().map(|moved| StockChange::of(chain, moved)).collect(),
             budgets: commit.budgets.iter().map(|moved| BudgetChange::of(chain, moved)).collect(),
             transfers: commit.transfers.iter().map(|transfer| TransferRow::of(chain, transfer)).collect(),
-            events: commit.events.iter().map(|event| EventRow::of(event, commit.decided_at)).collect(),
+            events: commit.events.iter().map(told).collect(),
             deliveries: commit.deliveries.iter().map(|delivery| DeliveryRow::new(chain, delivery)).collect(),
+            source,
         }
     }
 }

@@ -111,6 +111,8 @@ pub(super) enum Role {
     Reader,
     /// Writes.
     Writer,
+    /// Copies the database into another file. It changes nothing, but SQLite calls a copy a write.
+    Copier,
 }
 
 /// Opens connections of one role; also what the pool of readers is made with.
@@ -247,6 +249,11 @@ fn sqlite_settings(role: Role) -> &'static str {
              PRAGMA cache_size = -8192;
              PRAGMA query_only = ON;"
         }
+        Role::Copier => {
+            "PRAGMA busy_timeout = 10000;
+             PRAGMA foreign_keys = OFF;
+             PRAGMA cache_size = -8192;"
+        }
     }
 }
 
@@ -287,7 +294,9 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, String> {
     let settings = match role {
         // A commit must never be cancelled: PostgreSQL reports a cancelled synchronous commit as done.
         Role::Writer => "SET statement_timeout = 0; SET client_min_messages = warning",
-        Role::Reader => "SET default_transaction_read_only = on; SET client_min_messages = warning",
+        Role::Reader | Role::Copier => {
+            "SET default_transaction_read_only = on; SET client_min_messages = warning"
+        }
     };
     conn.batch_execute(settings).map_err(|e| e.to_string())?;
     Ok(conn)

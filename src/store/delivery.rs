@@ -22,6 +22,7 @@ use crate::domain::delivery::{DeliveryStatus, Mark, NewDelivery};
 use crate::domain::ids::{DeliveryId, EndpointId, EventId, MemberId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::recovery::Missed;
+use crate::domain::trace::Trace;
 
 /// Deliveries that one call of [`discard_owed`] settles.
 const DISCARDED_AT_ONCE: i64 = 1_000;
@@ -47,6 +48,8 @@ pub struct DueDelivery {
     pub ready_at: Timestamp,
     /// Who sent it again or late, if anybody did.
     pub mark: Option<Mark>,
+    /// The trace that its loyalty event is part of.
+    pub trace: Option<Trace>,
     /// The canonical JSON of the loyalty event.
     pub body: String,
 }
@@ -245,7 +248,9 @@ pub fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    type Found = (String, i64, String, String, Option<String>, i64, i64, Option<i64>, Option<String>, String);
+    type Times = (i64, i64, Option<i64>);
+    type Told = (Option<String>, String);
+    type Found = (String, i64, String, String, Option<String>, Times, Option<String>, Told);
     let rows: Vec<Found> = with_event!()
         .filter(deliveries::chain.eq(chain.as_str()))
         .filter(deliveries::endpoint.eq(endpoint.to_string()))
@@ -258,15 +263,13 @@ pub fn due(
             deliveries::event,
             loyalty_events::kind,
             deliveries::member,
-            deliveries::attempts,
-            deliveries::created_at,
-            deliveries::ready_at,
+            (deliveries::attempts, deliveries::created_at, deliveries::ready_at),
             deliveries::mark,
-            loyalty_events::body,
+            (loyalty_events::trace, loyalty_events::body),
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, seq, event, kind, member, attempts, created_at, ready_at, mark, body)| {
+        .map(|(id, seq, event, kind, member, (attempts, created_at, ready_at), mark, (trace, body))| {
             let row = Row { table: "deliveries", id: &id };
             Ok(DueDelivery {
                 id: row.parse("id", &id)?,
@@ -278,6 +281,7 @@ pub fn due(
                 created_at: row.time("created_at", created_at)?,
                 ready_at: row.time("ready_at", ready_at.unwrap_or(created_at))?,
                 mark: row.parse_opt("mark", mark.as_deref())?,
+                trace: row.parse_opt("trace", trace.as_deref())?,
                 body,
             })
         })

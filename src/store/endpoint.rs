@@ -41,6 +41,7 @@ struct EndpointRow {
     paused_until: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    revision: i64,
 }
 
 /// What is sealed: receivers' own keys often travel in headers.
@@ -138,6 +139,7 @@ impl EndpointRow {
             paused_until: paused.and_then(|(_, until)| until),
             created_at: endpoint.created_at.timestamp_micros(),
             updated_at: endpoint.updated_at.timestamp_micros(),
+            revision: endpoint.revision,
         })
     }
 
@@ -174,6 +176,7 @@ impl EndpointRow {
             auth: credentials.auth,
             created_at: row.time("created_at", self.created_at)?,
             updated_at: row.time("updated_at", self.updated_at)?,
+            revision: self.revision,
         })
     }
 }

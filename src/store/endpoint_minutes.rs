@@ -69,8 +69,7 @@ impl MinutesRow {
 /// Counts attempts beside those that were counted before.
 pub(super) fn count(conn: &mut DbConn, attempts: &[&AttemptChange]) -> QueryResult<()> {
     let mut slots: BTreeMap<Slot<'_>, Minutes> = BTreeMap::new();
-    for attempt in attempts {
-        let ((chain, endpoint), at, counted) = attempt.counted();
+    for ((chain, endpoint), at, counted) in attempts.iter().filter_map(|attempt| attempt.counted()) {
         let slot = at - at.rem_euclid(SLOT.num_microseconds().unwrap_or(i64::MAX));
         slots.entry((chain, endpoint, slot)).or_default().count(counted);
     }

@@ -44,6 +44,9 @@ pub enum StoreError {
         /// Its id.
         id: String,
     },
+    /// Something was done under the key of this request already; nothing was written.
+    #[error("something was done under the key of this request already")]
+    Repeated,
     /// A secret cannot be opened.
     #[error(
         "the secrets of {of} cannot be opened: the master key is not the one they were sealed with; \

@@ -66,12 +66,13 @@ pub(super) struct EventRow {
     at: i64,
     program_version: i64,
     late_at: Option<i64>,
+    trace: Option<Word>,
     body: String,
 }
 
 impl EventRow {
-    /// An event that is committed at that instant.
-    pub(super) fn of(event: &LoyaltyEvent, at: Timestamp) -> Self {
+    /// An event that is committed at that instant, as part of that trace.
+    pub(super) fn of(event: &LoyaltyEvent, at: Timestamp, trace: Option<&Word>) -> Self {
         let made = Timestamp::from_timestamp_millis(event.id.ulid().timestamp_ms() as i64);
         let is_late = made.is_none_or(|made| at - made > LATE);
         Self {
@@ -83,6 +84,7 @@ impl EventRow {
             at: event.at.timestamp_micros(),
             program_version: event.program_version,
             late_at: is_late.then(|| at.timestamp_micros()),
+            trace: trace.cloned(),
             body: event.to_json(),
         }
     }

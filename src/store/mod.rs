@@ -4,6 +4,7 @@
 //! changes goes through [`commit::Writer::write`], everything else through [`commit::Writer::run`].
 
 mod attempt;
+pub mod backup;
 mod batch;
 pub mod books;
 pub mod campaign;
@@ -22,6 +23,7 @@ pub mod endpoint_minutes;
 pub mod erasure;
 mod error;
 pub mod export_schedule;
+pub mod figures;
 mod fixed;
 mod group;
 pub mod integration;
@@ -36,6 +38,8 @@ pub mod program;
 pub mod recovery;
 pub mod redemption;
 pub mod referral;
+pub mod request;
+pub mod retention;
 pub mod roll_out;
 mod row;
 #[cfg(test)]
@@ -169,6 +173,14 @@ impl Store {
         f(&mut conn)
     }
 
+    /// How many connections read just now: for the engine, and for outsiders.
+    pub fn busy_readers(&self) -> [u32; 2] {
+        [&self.shared.readers, &self.shared.outside_readers].map(|pool| {
+            let state = pool.state();
+            state.connections.saturating_sub(state.idle_connections)
+        })
+    }
+
     /// What opens secrets.
     pub fn vault(&self) -> &Vault {
         &self.shared.vault
@@ -185,6 +197,13 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A step that this program does not know was taken already.
+fn from_the_future(step: &impl std::fmt::Display) -> StoreError {
+    StoreError::Migrate(format!(
+        "it was upgraded by a newer version of this program (step {step}); run that version or restore a backup"
+    ))
+}
+
 fn run_migrations<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     conn: &mut C,
     known: impl MigrationSource<DB>,
@@ -193,10 +212,7 @@ fn run_migrations<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     let all = known.migrations().map_err(failed)?;
     for applied in conn.applied_migrations().map_err(failed)? {
         if !all.iter().any(|m| m.name().version() == applied) {
-            let problem = format!(
-                "it was upgraded by a newer version of this program (step {applied}); run that version or restore a backup"
-            );
-            return Err(StoreError::Migrate(problem));
+            return Err(from_the_future(&applied));
         }
     }
     conn.run_pending_migrations(known).map_err(failed)?;

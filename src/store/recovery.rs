@@ -348,7 +348,7 @@ pub fn page(
 }
 
 /// The least ULID of an instant's millisecond.
-fn ulid_at(at: Timestamp) -> Ulid {
+pub(super) fn ulid_at(at: Timestamp) -> Ulid {
     Ulid::from_parts(at.timestamp_millis().max(0).unsigned_abs(), 0)
 }
 

@@ -9,6 +9,7 @@ diesel::table! {
         currency -> Text,
         created_at -> BigInt,
         folder_hash -> Nullable<Binary>,
+        revision -> BigInt,
     }
 }
 
@@ -46,6 +47,7 @@ diesel::table! {
         member -> Nullable<Text>,
         location -> Nullable<Text>,
         asked_by -> Nullable<Text>,
+        trace -> Nullable<Text>,
         occurred_at -> BigInt,
         received_at -> BigInt,
         program_version -> BigInt,
@@ -123,6 +125,7 @@ diesel::table! {
         at -> BigInt,
         program_version -> BigInt,
         late_at -> Nullable<BigInt>,
+        trace -> Nullable<Text>,
         body -> Text,
     }
 }
@@ -145,6 +148,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        revision -> BigInt,
     }
 }
 
@@ -238,12 +242,33 @@ diesel::table! {
 diesel::table! {
     api_keys (id) {
         id -> Text,
-        hash -> Binary,
         role -> Text,
         chain -> Nullable<Text>,
         name -> Text,
         created_at -> BigInt,
+        created_by -> Text,
+        expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        requests_per_minute -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_key_texts (hash) {
+        hash -> Binary,
+        key -> Text,
+        until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    idempotent_requests (caller, key) {
+        caller -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        reply -> Binary,
+        created_at -> BigInt,
     }
 }
 
@@ -447,9 +472,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    sweeps (what, chain) {
+        what -> Text,
+        chain -> Text,
+        position -> Nullable<Text>,
+        begun_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(deliveries, loyalty_events, endpoints, attempts);
 diesel::allow_tables_to_appear_in_same_query!(endpoint_minutes, endpoints);
 diesel::allow_tables_to_appear_in_same_query!(coupon_holdings, coupons);
+diesel::allow_tables_to_appear_in_same_query!(api_key_texts, api_keys);
 
 // To sum up each side of the ledger by account and wallet.
 diesel::allow_columns_to_appear_in_same_group_by_clause!(

@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::Deserialize;
 
-use super::batch::which_took_effect;
+use super::batch::{insert_all, which_took_effect};
 use super::connection::{DbConn, on_backend};
+use super::erasure::order_of;
 use super::error::StoreError;
 use super::row::Row;
 use super::schema::source_events;
@@ -20,8 +21,10 @@ use crate::domain::commit::{SourceChange, SourceOrigin};
 use crate::domain::effect::RuleFailure;
 use crate::domain::ids::{MemberId, SourceId};
 use crate::domain::receipt::SourceStatus;
+use crate::domain::retention;
 use crate::domain::source_event::SourceType;
 use crate::domain::text::{Key, Name};
+use crate::domain::trace::Trace;
 
 /// The condition of the index `source_events_open`. It must stand in the query literally: neither planner trusts a
 /// parameter.
@@ -44,6 +47,8 @@ pub struct StoredSource {
     pub location: Option<Name>,
     /// The API key that asked for it, by its name; of commands only.
     pub asked_by: Option<Name>,
+    /// The trace that it is part of.
+    pub trace: Option<Trace>,
     /// What became of it.
     pub status: SourceStatus,
     /// How often it was decided. 0 while it is only kept.
@@ -75,6 +80,7 @@ pub(super) struct SourceRow {
     member: Option<Word>,
     location: Option<Word>,
     asked_by: Option<Word>,
+    trace: Option<Word>,
     occurred_at: i64,
     received_at: i64,
     program_version: i64,
@@ -110,6 +116,7 @@ impl SourceRow {
             member: change.member.map(Word::from),
             location: event.location.as_ref().map(|location| location.as_str().into()),
             asked_by: event.asked_by.as_ref().map(|key| key.as_str().into()),
+            trace: event.trace.as_ref().map(Word::shown),
             occurred_at: event.occurred_at.timestamp_micros(),
             received_at: change.received_at.timestamp_micros(),
             program_version: change.receipt.program_version,
@@ -124,9 +131,27 @@ impl SourceRow {
         self.receipt
     }
 
+    /// The trace that it is part of.
+    pub(super) const fn trace(&self) -> Option<&Word> {
+        self.trace.as_ref()
+    }
+
+    /// The same, as part of a trace.
+    pub(super) fn traced(self, trace: Option<Word>) -> Self {
+        Self { trace, ..self }
+    }
+
     /// The order in which events are written, the same in every transaction.
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.chain, &self.key)
+    }
+
+    /// The row of an event of which only that it was is kept.
+    fn without_content(self) -> Result<Self, StoreError> {
+        let row = Row { table: "source_events", id: &self.id };
+        let key = row.check("key", Key::parse(&self.key))?;
+        let receipt = retention::receipt(row.parse("id", &self.id)?, key, self.program_version);
+        Ok(Self { body: retention::body(order_of(&self.body)), receipt, ..self })
     }
 
     fn read(self) -> Result<StoredSource, StoreError> {
@@ -140,6 +165,7 @@ impl SourceRow {
             received_at: row.time("received_at", self.received_at)?,
             location: row.check("location", self.location.as_deref().map(Name::parse).transpose())?,
             asked_by: row.check("asked_by", self.asked_by.as_deref().map(Name::parse).transpose())?,
+            trace: row.parse_opt("trace", self.trace.as_deref())?,
             status: row.parse("status", &self.status)?,
             runs: row.number("runs", self.runs)?,
             member: row.parse_opt("member", self.member.as_deref())?,
@@ -193,6 +219,49 @@ pub(super) fn decide_again(conn: &mut DbConn, row: &SourceRow, status: SourceSta
             place,
         ));
     Ok(on_backend!(conn, |c| statement.execute(c))? == 1)
+}
+
+/// What came of clearing a page.
+pub(super) struct Cleared {
+    /// Events that were looked at.
+    pub(super) seen: usize,
+    /// The last of them.
+    pub(super) last: Option<String>,
+    /// Those from which something was taken.
+    pub(super) rows: usize,
+}
+
+/// Takes body and receipt from those of the next events, between two ids, that were processed. Such rows are written anew: on
+/// SQLite a row that becomes shorter keeps its room, of which nobody else can make use.
+pub(super) fn clear(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    (after, until): (&str, &str),
+    limit: i64,
+) -> Result<Cleared, StoreError> {
+    let rows: Vec<SourceRow> = source_events::table
+        .filter(source_events::chain.eq(chain.as_str()))
+        .filter(source_events::id.gt(after))
+        .filter(source_events::id.lt(until))
+        .select(SourceRow::as_select())
+        .order(source_events::id)
+        .limit(limit)
+        .load(conn)?;
+    let (seen, last) = (rows.len(), rows.last().map(|row| row.id.to_string()));
+    let whole = rows.into_iter().filter(|row| {
+        &*row.status == SourceStatus::Processed.as_str() && !retention::is_all_that_is_left(&row.body)
+    });
+    let left = whole.map(SourceRow::without_content).collect::<Result<Vec<_>, _>>()?;
+    if !left.is_empty() {
+        let ids = left.iter().map(|row| row.id.to_string());
+        let these = source_events::table
+            .filter(source_events::chain.eq(chain.as_str()))
+            .filter(source_events::id.eq_any(ids));
+        diesel::delete(these).execute(conn)?;
+        let left: Vec<_> = left.iter().collect();
+        insert_all!(conn, source_events, left)?;
+    }
+    Ok(Cleared { seen, last, rows: left.len() })
 }
 
 /// The answer to a repeat: the first receipt, the hash of the first body, and what became of it.

@@ -14,6 +14,7 @@ use super::{
 use crate::domain::Timestamp;
 use crate::domain::delivery::Verdict;
 use crate::domain::endpoint::Dialect;
+use crate::domain::ids::EventId;
 use crate::domain::json::to_json;
 use crate::domain::loyalty_event::EventType;
 
@@ -36,9 +37,9 @@ impl Speaks for Bubblehouse {
         let face = told.member.as_ref().ok_or(unspeakable)?;
         let facts: Facts<'_> = told.data()?;
         let body = to_json(&Event {
-            bhid: bhid(told.id.ulid().0),
+            bhid: bhid(message_id(told.id, letter.name)),
             time: Millis(told.timestamp),
-            name: name(&told, &facts)?,
+            name: letter.name.map_or_else(|| name(&told, &facts), |name| Ok(name.to_owned()))?,
             customer: Customer::of(face),
             customer_props: customer_props(face, &facts),
             segment_props: segment_props(told.kind, &facts),
@@ -110,6 +111,14 @@ fn hook(occasion: Occasion) -> &'static str {
 /// Their ids are hexadecimal. All bits of ours: receivers drop what they have seen, so none may be cut off.
 fn bhid(id: u128) -> String {
     format!("{id:032x}")
+}
+
+/// A receiver may have one endpoint for `Points Updated` and another for `Points Earned`: to who drops what they have seen,
+/// these are two.
+fn message_id(event: EventId, name: Option<&str>) -> u128 {
+    let Some(name) = name else { return event.ulid().0 };
+    let digest = Sha256::digest(format!("{event} {name}"));
+    digest.iter().take(16).fold(0, |id, byte| id << 8 | u128::from(*byte))
 }
 
 fn name(told: &Told<'_>, facts: &Facts<'_>) -> Result<String, Unsendable> {

@@ -21,6 +21,7 @@ mod told;
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::domain::Timestamp;
@@ -28,6 +29,7 @@ use crate::domain::delivery::{Mark, Verdict};
 use crate::domain::endpoint::{Dialect, Endpoint, Secret, Signers, Texts};
 use crate::domain::ids::{DeliveryId, EventId};
 use crate::domain::loyalty_event::EventType;
+use crate::domain::trace::Trace;
 use told::Told;
 
 /// The `User-Agent` of every request.
@@ -80,8 +82,28 @@ pub struct Letter {
     pub event: EventId,
     /// Its canonical message.
     pub message: String,
+    /// The name by which the endpoint asks for it, where that is not the usual one.
+    pub name: Option<&'static str>,
     /// The endpoint's own texts.
     pub texts: Arc<Texts>,
+    /// The trace that the loyalty event is part of.
+    pub trace: Option<Trace>,
+}
+
+impl Letter {
+    /// The headers that tie the receiver's work to the request that brought it about. Each attempt is a step of its own.
+    fn trace(&self) -> impl Iterator<Item = Header> + use<> {
+        let parent = self.trace.as_ref().map(|trace| {
+            let hash = Sha256::new()
+                .chain_update(self.delivery.ulid().to_bytes())
+                .chain_update(self.attempt.to_be_bytes());
+            let hash: [u8; 32] = hash.finalize().into();
+            let span = hash.first_chunk().copied().unwrap_or([1; 8]);
+            ("traceparent", trace.parent(span))
+        });
+        let state = self.trace.as_ref().and_then(|trace| Some(("tracestate", trace.state()?.to_owned())));
+        parent.into_iter().chain(state)
+    }
 }
 
 /// A request that is ready to leave: what is sent is byte for byte what was signed.
@@ -210,7 +232,9 @@ pub fn encode(
         ("punchcard-sequence", letter.sequence.to_string()),
     ];
     let occasion = letter.occasion.header();
-    let headers = always.into_iter().chain(standard).chain(occasion).chain(about).chain(own).collect();
+    let trace = letter.trace();
+    let headers =
+        always.into_iter().chain(standard).chain(occasion).chain(about).chain(own).chain(trace).collect();
     Ok(SignedRequest { headers, body: body.unwrap_or(letter.message) })
 }
 

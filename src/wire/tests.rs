@@ -49,7 +49,9 @@ fn letter(message: String) -> Letter {
         occasion: Occasion::News,
         event: EventId::new(Ulid(0x019c_b5c8_a3d0_0000_0000_0000_0000_002a)),
         message,
+        name: None,
         texts: Arc::default(),
+        trace: None,
     }
 }
 
@@ -301,6 +303,22 @@ fn an_adjustment_has_a_direction_and_so_have_moves_of_points() {
         );
         assert_eq!(body["extra_props"]["BH_Points"], amount, "{kind}");
     }
+}
+
+#[test]
+fn who_asks_for_a_move_of_points_by_its_own_name_is_told_by_it() {
+    let told = |name| {
+        let letter = Letter { name, ..letter(EventType::PointsEarned.example().to_json()) };
+        let body = encoded_letter(Dialect::Bubblehouse, letter).unwrap().body;
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    let (mut usual, named, again) = (told(None), told(Some("Points Earned")), told(Some("Points Earned")));
+    assert_eq!((&named["name"], &named), (&"Points Earned".into(), &again));
+    assert_ne!(named["bhid"], usual["bhid"], "to who drops what they have seen, these are two");
+    assert_eq!(named["bhid"].as_str().map(str::len), Some(32));
+    usual["bhid"] = named["bhid"].clone();
+    usual["name"] = named["name"].clone();
+    assert_eq!(usual, named);
 }
 
 #[test]

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on panics, and says what it did"
 )]
 
+#[cfg(unix)]
+mod backup;
 #[path = "../support/copy_folder.rs"]
 mod copy_folder;
 mod counter;
@@ -19,6 +21,7 @@ mod people;
 mod postgres;
 mod receiver;
 mod reconcile;
+mod recovery;
 mod redemptions;
 mod referrals;
 mod server;

@@ -66,7 +66,7 @@ pub(crate) async fn receipt_of(base: &str, number: u32) -> Value {
 }
 
 /// Waits until nothing is owed any more. The receiver was always there, so nothing may have failed.
-async fn settled(base: &str, endpoint: &str) {
+pub(crate) async fn settled(base: &str, endpoint: &str) {
     let started = Instant::now();
     let log = format!("/v1/chains/harvest/endpoints/{endpoint}/deliveries?limit=1&status=");
     let first = async |status: &str| {

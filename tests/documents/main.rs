@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod api;
 #[path = "../support/copy_folder.rs"]
 mod copy_folder;
 mod guide;

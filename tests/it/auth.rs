@@ -165,6 +165,7 @@ async fn tokens_are_fetched_from_allowed_addresses_only(mut app: TestApp) {
 async fn ways_that_cannot_be_are_refused(app: TestApp) {
     let bearer = json!({ "type": "bearer", "token": "hunter2" });
     let oauth2 = |url: &str| json!({ "type": "oauth2", "token_url": url, "client_id": "us", "client_secret": "hunter2" });
+    let ((certificate, _), (_, key)) = (identity("client"), identity("server"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n";
     for (body, field) in [
         (json!({ "auth": { "type": "digest", "token": "hunter2" } }), "auth"),
@@ -180,6 +181,7 @@ async fn ways_that_cannot_be_are_refused(app: TestApp) {
             json!({ "auth": { "type": "mtls", "certificate": "hunter2", "key": nonsense } }),
             "auth.certificate",
         ),
+        (json!({ "auth": { "type": "mtls", "certificate": certificate, "key": key } }), "auth.key"),
         (json!({ "auth": bearer, "headers": { "Authorization": "hunter2" } }), "headers"),
         (json!({ "auth": bearer, "dialect": "bubblehouse" }), "auth"),
     ] {
@@ -249,7 +251,7 @@ async fn no_secret_is_seen_in_logs_answers_metrics_or_the_database() {
     let places =
         [("an answer", answers.into_bytes()), ("the log", log.into_bytes()), ("the database", stored)];
     let basic = BASE64_STANDARD.encode(format!("us:{}", PLANTED[3]));
-    let (_, key) = identity();
+    let (_, key) = identity("client");
     let key = key.lines().nth(1).unwrap();
     for (place, bytes) in &places {
         for secret in PLANTED.iter().copied().chain([&*basic, key, "whsk_"]) {
@@ -260,8 +262,8 @@ async fn no_secret_is_seen_in_logs_answers_metrics_or_the_database() {
 }
 
 /// A certificate and its key.
-fn identity() -> (String, String) {
-    let pem = repository().join("src/actors/outbound/testdata/client.pem");
+fn identity(whose: &str) -> (String, String) {
+    let pem = repository().join(format!("src/actors/outbound/testdata/{whose}.pem"));
     let pem = std::fs::read_to_string(pem).unwrap();
     let (certificate, key) = pem.split_once("-----BEGIN PRIVATE KEY-----").unwrap();
     (certificate.to_owned(), format!("-----BEGIN PRIVATE KEY-----{key}"))
@@ -336,7 +338,7 @@ async fn exercise(
             assert!(refused.is_err(), "{refused:?}");
         }
     }
-    let (certificate, key) = identity();
+    let (certificate, key) = identity("client");
     let identity = json!({ "type": "mtls", "certificate": certificate, "key": key });
     let body = json!({ "url": crm.url, "events": ["*"], "auth": identity });
     ask("POST", ENDPOINTS, body).await?;

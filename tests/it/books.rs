@@ -4,11 +4,13 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::json;
 
-use crate::support::{Backend, TestApp, on_both_backends, order};
+use crate::support::receiver::Scripted;
+use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
     from super::with_program;
     every_damage_is_named_and_nothing_is_found_without_any,
+    every_damage_to_what_is_owed_is_named,
 }
 
 const CHAIN: &str = "/v1/chains/harvest";
@@ -221,11 +223,107 @@ const DAMAGES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The same of deliveries: 1 is owed and 2 waits behind it, 3 arrived, 4 failed.
+const DAMAGES_TO_DELIVERIES: &[(&str, &str, &str)] = &[
+    (
+        "UPDATE endpoint_sequences SET last_seq = 5",
+        "UPDATE endpoint_sequences SET last_seq = 4",
+        "there are 4 deliveries to endpoint ep_",
+    ),
+    (
+        "UPDATE endpoint_sequences SET chain = 'elsewhere'",
+        "UPDATE endpoint_sequences SET chain = 'harvest'",
+        "the count says 0",
+    ),
+    (
+        "UPDATE deliveries SET chain = 'elsewhere' WHERE seq = 4",
+        "UPDATE deliveries SET chain = 'harvest' WHERE seq = 4",
+        "there are 3 deliveries to endpoint ep_",
+    ),
+    (
+        "UPDATE deliveries SET seq = 9 WHERE seq = 4",
+        "UPDATE deliveries SET seq = 4 WHERE seq = 9",
+        "have gaps",
+    ),
+    (
+        "UPDATE deliveries SET seq = 0 WHERE seq = 3",
+        "UPDATE deliveries SET seq = 3 WHERE seq = 0",
+        "have gaps",
+    ),
+    (
+        "UPDATE deliveries SET settled_at = due_at WHERE seq = 1",
+        "UPDATE deliveries SET settled_at = NULL WHERE seq = 1",
+        "is said to be pending, but",
+    ),
+    (
+        "UPDATE deliveries SET status = 'delivered' WHERE seq = 2",
+        "UPDATE deliveries SET status = 'waiting' WHERE seq = 2",
+        "is said to be delivered, but",
+    ),
+    (
+        "UPDATE deliveries SET settled_at = NULL WHERE seq = 3",
+        "UPDATE deliveries SET settled_at = created_at WHERE seq = 3",
+        "is said to be delivered, but",
+    ),
+    (
+        "UPDATE deliveries SET due_at = settled_at WHERE seq = 4",
+        "UPDATE deliveries SET due_at = NULL WHERE seq = 4",
+        "is said to be failed, but",
+    ),
+    (
+        "UPDATE deliveries SET status = 'lost' WHERE seq = 4",
+        "UPDATE deliveries SET status = 'failed' WHERE seq = 4",
+        "is said to be lost, but",
+    ),
+    (
+        "UPDATE deliveries SET status = 'waiting', due_at = NULL WHERE seq = 1",
+        "UPDATE deliveries SET status = 'pending', due_at = created_at WHERE seq = 1",
+        "wait for nothing",
+    ),
+    (
+        "UPDATE deliveries SET status = 'pending', due_at = created_at WHERE seq = 2",
+        "UPDATE deliveries SET status = 'waiting', due_at = NULL WHERE seq = 2",
+        "2 are due, and not the first alone",
+    ),
+    (
+        "UPDATE deliveries SET status = CASE seq WHEN 1 THEN 'waiting' ELSE 'pending' END, \
+         due_at = CASE seq WHEN 1 THEN NULL ELSE created_at END WHERE seq <= 2",
+        "UPDATE deliveries SET status = CASE seq WHEN 1 THEN 'pending' ELSE 'waiting' END, \
+         due_at = CASE seq WHEN 1 THEN created_at ELSE NULL END WHERE seq <= 2",
+        "1 are due, and not the first alone",
+    ),
+    (
+        "UPDATE loyalty_events SET id = 'x' || id WHERE id = (SELECT event FROM deliveries WHERE seq = 1)",
+        "UPDATE loyalty_events SET id = substr(id, 2) WHERE id LIKE 'x%'",
+        "delivery dlv_",
+    ),
+];
+
+async fn every_damage_to_what_is_owed_is_named(app: TestApp) {
+    let crm = Receiver::start().await;
+    let endpoint = json!({ "url": crm.url, "events": ["order.completed"], "lane": "member" });
+    app.post(&format!("{CHAIN}/endpoints"), &endpoint).await.expect(201);
+    let never = Scripted { status: 422, headers: vec![("webhook-delivery", "abort-message".to_owned())] };
+    crm.answer([500.into(), 200.into(), never]);
+    for (key, member) in [("o1", "ana"), ("o2", "ana"), ("o3", "ben"), ("o4", "cem")] {
+        app.send(&order(key, member, "40.00")).await.expect(200);
+        app.advance(0).await;
+    }
+    name_each(&app, DAMAGES_TO_DELIVERIES);
+    app.stop().await;
+}
+
 async fn every_damage_is_named_and_nothing_is_found_without_any(app: TestApp) {
     lives(&app).await;
+    name_each(&app, DAMAGES);
+    app.stop().await;
+}
+
+/// Damages the database and mends it again.
+fn name_each(app: &TestApp, damages: &[(&str, &str, &str)]) {
     let database = app.database();
     app.verify();
-    for (damage, mend, words) in DAMAGES {
+    for (damage, mend, words) in damages {
         execute(&database, damage);
         let (code, said) = app.verdict();
         assert_eq!(code, Some(1), "{damage}: {said}");
@@ -233,7 +331,6 @@ async fn every_damage_is_named_and_nothing_is_found_without_any(app: TestApp) {
         execute(&database, mend);
         assert_eq!(app.verdict().0, Some(0), "{mend}: {}", app.verdict().1);
     }
-    app.stop().await;
 }
 
 fn execute(database: &str, sql: &str) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::printed::Printed;
 use crate::support::receiver::{Arrival, Scripted};
-use crate::support::{Receiver, TestApp, on_both_backends, order};
+use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
     standard_is_verified_by_the_printed_code,
@@ -15,6 +15,7 @@ on_both_backends! {
     bubblehouse_is_verified_by_the_printed_code,
     whoever_asks_for_new_orders_of_gustaio_gets_those_that_are_told_when_paid,
     an_outcome_settles_a_delivery_or_has_it_sent_again,
+    a_move_of_points_is_told_once_by_the_name_that_was_asked_for,
     what_is_accepted_by_a_receiver_who_wants_no_more_is_delivered,
     what_a_dialect_cannot_say_is_refused,
 }
@@ -163,6 +164,64 @@ async fn an_outcome_settles_a_delivery_or_has_it_sent_again(app: TestApp) {
     let delivery = app.delivery(app.deliveries(id).await[0]["id"].as_str().unwrap()).await;
     assert_eq!(delivery["status"], "failed");
     assert!(delivery["attempts"][0]["error"].as_str().unwrap().contains("unsubscribed"), "{delivery}");
+    app.stop().await;
+}
+
+async fn a_move_of_points_is_told_once_by_the_name_that_was_asked_for(app: TestApp) {
+    let receiver = Receiver::start().await;
+    receiver.says(r#"{"outcome":"sent"}"#);
+    let both = ["Points Updated", "Points Earned"];
+    let made = endpoint(&app, &receiver.url, "bubblehouse", &both, None).await;
+    let asked = made["events"].as_array().unwrap();
+    assert!(asked.contains(&"points.adjusted".into()) && asked.contains(&"Points Earned".into()), "{made}");
+    app.send(&order("o1", "ana", "24.50")).await.expect(200);
+    let given = json!({ "amount": 5, "reason": "A present" });
+    app.post("/v1/chains/harvest/members/ana/points", &given).await.expect(200);
+    app.advance(0).await;
+    let names: Vec<_> = receiver.arrivals().iter().map(|arrival| arrival.json()["name"].clone()).collect();
+    assert_eq!(names, ["Points Earned", "Points Updated"]);
+    let path = format!("/v1/chains/harvest/endpoints/{}", made["id"].as_str().unwrap());
+    let refused = app.patch(&path, &json!({ "dialect": "loyali" })).await.expect(422);
+    assert_eq!(refused["field"], "dialect", "{refused}");
+    app.stop().await;
+}
+
+const TWO_WALLETS: &str = "name = \"Harvest\"\ntimezone = \"America/New_York\"\ncurrency = \"USD\"\n\
+     [[wallets]]\ncode = \"points\"\n[[wallets]]\ncode = \"stars\"\n";
+const EARN_BOTH: &str = "rule \"Points\" on order.completed { award(order.total); }\n\
+     rule \"A star\" on order.completed { award_to(1, \"stars\"); }\n";
+
+/// A receiver that knows one balance is told of one wallet.
+#[actix_web::test]
+async fn of_several_wallets_a_filter_tells_of_one() {
+    let app = TestApp::start_with(Backend::Sqlite, |config| {
+        let folder = config.rules.join("harvest");
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("program.toml"), TWO_WALLETS).unwrap();
+        std::fs::write(folder.join("a.rhai"), EARN_BOTH).unwrap();
+    })
+    .await;
+    let mut told = Vec::new();
+    for (dialect, filtered) in [("loyali", false), ("loyali", true), ("bubblehouse", true)] {
+        let receiver = Receiver::start().await;
+        receiver.says(r#"{"outcome":"sent"}"#);
+        let filter = filtered.then(|| json!({ "points.*": "event.wallet == \"points\"" }));
+        let body = json!({ "url": receiver.url, "dialect": dialect, "events": ["*"], "filter": filter });
+        app.post("/v1/chains/harvest/endpoints", &body).await.expect(201);
+        told.push(receiver);
+    }
+    app.send(&order("o1", "ana", "24.50")).await.expect(200);
+    app.advance(0).await;
+    let amounts = |receiver: &Receiver, at: &str| {
+        let arrivals = receiver.arrivals();
+        let amounts = arrivals.iter().filter_map(|arrival| arrival.json().pointer(at)?.as_i64());
+        amounts.collect::<Vec<_>>()
+    };
+    assert_eq!(amounts(&told[0], "/data/amount"), [24, 1]);
+    assert_eq!(amounts(&told[1], "/data/amount"), [24]);
+    assert_eq!(amounts(&told[2], "/extra_props/BH_Points"), [24]);
+    assert!(told.iter().all(|receiver| !receiver.arrivals().is_empty()));
     app.stop().await;
 }
 

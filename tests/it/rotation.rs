@@ -55,7 +55,7 @@ async fn told(app: &TestApp, receiver: &Receiver, key: &str) -> Vec<Arrival> {
 }
 
 /// Which of these secrets signed an arrival, by the official library.
-fn signers<'a>(arrival: &Arrival, secrets: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn signers<'a>(arrival: &Arrival, secrets: &[&'a str]) -> Vec<&'a str> {
     let given: Vec<&str> = arrival.headers["webhook-signature"].split(' ').collect();
     let signed = |secret: &str| {
         Webhook::new(secret).unwrap().sign(&arrival.id, arrival.timestamp, &arrival.body).unwrap()

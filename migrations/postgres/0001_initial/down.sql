@@ -1,3 +1,4 @@
+DROP TABLE idempotent_requests;
 DROP TABLE referral_codes;
 DROP TABLE referrals;
 DROP TABLE parked_guests;
@@ -15,6 +16,7 @@ DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE integrations;
 DROP TABLE export_schedules;
+DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;
 DROP TABLE endpoint_minutes;

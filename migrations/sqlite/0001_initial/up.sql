@@ -9,7 +9,9 @@ CREATE TABLE chains (
     currency TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     -- Of the files that its folder had when they were last put in force, or were in force.
-    folder_hash BLOB
+    folder_hash BLOB,
+    -- How often people changed it, and one.
+    revision BIGINT NOT NULL
 ) WITHOUT ROWID;
 
 -- The state is the member as decided on: standing, history, identities. The days of the history stand beside it, packed.
@@ -35,8 +37,8 @@ CREATE TABLE identities (
     PRIMARY KEY (chain, kind, value)
 ) WITHOUT ROWID;
 
--- A key is remembered for ever: tills send again weeks later. Each names the event that was decided for its member before
--- it; the member's state names the last.
+-- A key is remembered for ever, also when body and receipt are no longer kept: tills send again weeks later. Each names the
+-- event that was decided for its member before it; the member's state names the last.
 CREATE TABLE source_events (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -48,6 +50,7 @@ CREATE TABLE source_events (
     member TEXT,
     location TEXT,
     asked_by TEXT,
+    trace TEXT,
     occurred_at BIGINT NOT NULL,
     received_at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
@@ -131,6 +134,7 @@ CREATE TABLE loyalty_events (
     at BIGINT NOT NULL,
     program_version BIGINT NOT NULL,
     late_at BIGINT,
+    trace TEXT,
     body TEXT NOT NULL,
     PRIMARY KEY (chain, id)
 );
@@ -156,6 +160,8 @@ CREATE TABLE endpoints (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
+    -- How often it was changed, and one.
+    revision BIGINT NOT NULL,
     PRIMARY KEY (chain, id)
 ) WITHOUT ROWID;
 
@@ -257,16 +263,39 @@ CREATE TABLE recoveries (
 -- One at a time for each endpoint, whichever node begins it.
 CREATE UNIQUE INDEX recoveries_running ON recoveries (chain, endpoint) WHERE ended_at IS NULL;
 
--- Only the hash of a key is kept. A key without a chain is for all of them.
+-- A key without a chain is for all of them.
 CREATE TABLE api_keys (
     id TEXT NOT NULL PRIMARY KEY,
-    hash BLOB NOT NULL UNIQUE,
     role TEXT NOT NULL,
     chain TEXT,
     name TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    revoked_at BIGINT
+    created_by TEXT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    last_used_at BIGINT,
+    requests_per_minute BIGINT
 ) WITHOUT ROWID;
+CREATE INDEX api_keys_by_chain ON api_keys (chain, id);
+
+-- Only the hashes of a key's texts are kept. The newest text has no end; those that it followed have one.
+CREATE TABLE api_key_texts (
+    hash BLOB NOT NULL PRIMARY KEY,
+    key TEXT NOT NULL,
+    until BIGINT
+) WITHOUT ROWID;
+CREATE INDEX api_key_texts_by_key ON api_key_texts (key);
+
+-- Requests that came with a key, for a day. What was answered is sealed: it may show a secret.
+CREATE TABLE idempotent_requests (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    reply BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (caller, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
 -- What, where to and how often is JSON.
 CREATE TABLE export_schedules (
@@ -483,3 +512,12 @@ CREATE TABLE parked_guests (
 ) WITHOUT ROWID;
 CREATE INDEX parked_guests_of_source ON parked_guests (chain, source);
 CREATE INDEX parked_guests_erased ON parked_guests (chain, member, source) WHERE member IS NOT NULL;
+
+-- How far what is kept for a time only was cleared. `position` is where that goes on; without one, at the beginning.
+CREATE TABLE sweeps (
+    what TEXT NOT NULL,
+    chain TEXT NOT NULL,
+    position TEXT,
+    begun_at BIGINT NOT NULL,
+    PRIMARY KEY (what, chain)
+) WITHOUT ROWID;

@@ -118,6 +118,7 @@ mod tests {
             member: Some(MemberId::new(Ulid(1))),
             attempts: 0,
             mark: None,
+            trace: None,
             created_at: Default::default(),
             ready_at: Default::default(),
             body: String::new(),

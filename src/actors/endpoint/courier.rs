@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::backlog::Backlog;
 use super::depot::{Ask, Depot, Stock};
-use super::errand::{Errand, Report};
+use super::errand::{Errand, Lesson, Report};
 use super::gate::{Gate, Rest};
 use super::news::{self, Teller};
 use super::tally::Tally;
@@ -303,8 +303,7 @@ impl<D: Depot + 'static> Courier<D> {
         let now = self.errand.clock.now();
         let mut told = Vec::new();
         let mut end = news::gone(report, now);
-        // What a former receiver did says nothing of this one.
-        if let Some(sign) = report.sign.filter(|_| report.sent_to.url == self.errand.endpoint.url) {
+        if let Some(sign) = self.sign(report) {
             let (news, noted) = self.gate.learn(sign, is_probe, now, &self.errand.endpoint.settings);
             report.outcome.condition = noted;
             if let Some(Leave::NothingBefore(until)) = self.gate.leave(now) {
@@ -328,6 +327,25 @@ impl<D: Depot + 'static> Courier<D> {
         end
     }
 
+    /// What an attempt says of the receiver. One that did not leave our own network does not count, and neither does the
+    /// next delivery leave before there may be a way out.
+    fn sign(&mut self, report: &mut Report) -> Option<Sign> {
+        match report.lesson {
+            Lesson::Nothing => None,
+            Lesson::Receiver(sign) => {
+                self.gate.unblock();
+                // What a former receiver did says nothing of this one.
+                (report.sent_to.url == self.errand.endpoint.url).then_some(sign)
+            }
+            Lesson::NoWayOut => {
+                report.outcome.next = NextStep::Hindered(self.gate.block(self.errand.clock.now()));
+                self.backlog.release_waiting();
+                self.wanted = true;
+                None
+            }
+        }
+    }
+
     /// Whether what all others wait for has had its time. Were it spared for ever, its lane would never go on: it may be what
     /// the receiver fails of.
     fn is_given_up(&self, report: &Report) -> bool {
@@ -347,7 +365,7 @@ impl<D: Depot + 'static> Courier<D> {
             return self.back_off("an attempt could not be written", &trouble);
         }
         self.troubles = 0;
-        if let NextStep::RetryAt(at) | NextStep::Spared(at) = kept.next {
+        if let NextStep::RetryAt(at) | NextStep::Spared(at) | NextStep::Hindered(at) = kept.next {
             let now = self.errand.clock.now();
             // A test clock may have been moved past it while it was written, and that nudge is spent.
             self.wanted |= at <= now;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+use tracing::field::display;
 use ulid::Ulid;
 
 use super::scribe::{Scribe, Unwritten};
@@ -48,12 +50,23 @@ pub(super) struct Report {
     pub age: Duration,
     /// Whether the receiver keeps up.
     pub keeps_up: bool,
-    /// What it says of the receiver as a whole; nothing when nothing was sent.
-    pub sign: Option<Sign>,
+    /// What it teaches beyond this delivery.
+    pub lesson: Lesson,
     /// The loyalty event, its type, and since when it was owed.
     pub event: (EventId, EventType, Timestamp),
     /// Whom it is about.
     pub member: Option<MemberId>,
+}
+
+/// What an attempt teaches beyond its delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// Nothing: there was nothing to send.
+    Nothing,
+    /// How the receiver is as a whole.
+    Receiver(Sign),
+    /// That nothing leaves our own network, whoever it is for.
+    NoWayOut,
 }
 
 /// One request and what became of it.
@@ -61,7 +74,7 @@ struct OneTry {
     attempt: Attempt,
     verdict: Verdict,
     keeps_up: bool,
-    sign: Option<Sign>,
+    lesson: Lesson,
 }
 
 impl OneTry {
@@ -94,7 +107,16 @@ impl Errand {
     /// Tries one delivery. A panic on the way is a failed attempt like any other: it must not come back for ever.
     pub(super) async fn run(self: Rc<Self>, due: DueDelivery) -> Report {
         let DueDelivery {
-            id: delivery, seq: sequence, event, kind, member, created_at, ready_at, mark, ..
+            id: delivery,
+            seq: sequence,
+            event,
+            kind,
+            member,
+            created_at,
+            ready_at,
+            mark,
+            trace,
+            ..
         } = due;
         let number = due.attempts.saturating_add(1);
         let letter = wire::Letter {
@@ -104,11 +126,19 @@ impl Errand {
             occasion: mark.into(),
             event,
             message: due.body,
+            name: self.endpoint.asks_by_name(kind),
+            trace,
             texts: Arc::clone(&self.endpoint.settings.texts),
         };
-        let (refused, last) = self.try_keys(letter).await;
+        let trace = letter.trace.as_ref().map(|trace| display(trace.id()));
+        let span = tracing::debug_span!("attempt", %delivery, number, trace);
+        let (refused, last) = self.try_keys(letter).instrument(span.clone()).await;
+        span.in_scope(|| {
+            let (status, error) = (last.attempt.status_code, last.attempt.error.as_deref());
+            tracing::debug!(status, error, "attempted");
+        });
         let now = self.clock.now();
-        let OneTry { attempt, verdict, keeps_up, sign } = last;
+        let OneTry { attempt, verdict, keeps_up, lesson } = last;
         let tried = Tried { number, ready_at, now, luck: luck(delivery, number) };
         let next = self.retry.after(tried, &verdict);
         Report {
@@ -121,7 +151,7 @@ impl Errand {
                 condition: None,
                 told: None,
             },
-            sign,
+            lesson,
             event: (event, kind, created_at),
             member,
             sent_to: Arc::clone(&self.endpoint),
@@ -185,9 +215,15 @@ impl Errand {
             error,
         };
         // What was not sent says nothing of the receiver.
-        let keeps_up = exchange.is_none() || keeps_up(attempt.status_code, answer.is_some());
-        let sign = exchange.is_some().then(|| Sign::of(&verdict, answer.map(|answer| answer.status)));
-        OneTry { attempt, verdict, keeps_up, sign }
+        let (lesson, keeps_up) = match exchange.as_ref().map(|exchange| &exchange.outcome) {
+            None => (Lesson::Nothing, true),
+            Some(Err(error)) if error.is_ours() => (Lesson::NoWayOut, true),
+            Some(_) => {
+                let sign = Sign::of(&verdict, answer.map(|answer| answer.status));
+                (Lesson::Receiver(sign), keeps_up(attempt.status_code, answer.is_some()))
+            }
+        };
+        OneTry { attempt, verdict, keeps_up, lesson }
     }
 
     async fn exchange(

@@ -1,6 +1,7 @@
-//! What one courier may send: the endpoint's rate, and the breaker of its receiver.
+//! What one courier may send: the endpoint's rate, the breaker of its receiver, and whether there is a way out at all.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::DateTime;
 
@@ -33,17 +34,33 @@ struct Known {
     noted: Noted,
 }
 
+/// Nothing leaves our own network. That is no matter of one receiver, so it is not stored with what is known of it.
+#[derive(Debug, Clone, Copy)]
+struct Blocked {
+    /// When to see again whether there is a way out.
+    until: Timestamp,
+    /// How often there was none, one after the other.
+    times: u32,
+}
+
+impl Blocked {
+    /// The first pause. It doubles each time.
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(60);
+}
+
 /// Lets attempts begin, or not yet.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     rate: Rate,
+    blocked: Option<Blocked>,
     /// Nothing leaves before it was read.
     known: Option<Known>,
 }
 
 impl Gate {
     pub(super) fn of(settings: &Settings) -> Self {
-        Self { rate: Rate::of(settings.rate_limit), known: None }
+        Self { rate: Rate::of(settings.rate_limit), blocked: None, known: None }
     }
 
     /// Has other settings from now on.
@@ -66,9 +83,35 @@ impl Gate {
         self.known = Some(Known { breaker: Breaker::resuming(noted.condition), noted });
     }
 
-    /// What the breaker lets leave; nothing while nothing is known.
+    /// What may leave, but for the rate; nothing while nothing is known.
     pub(super) fn leave(&self, now: Timestamp) -> Option<Leave> {
-        self.known.as_ref().map(|known| known.breaker.condition().leave(now))
+        let leave = self.known.as_ref()?.breaker.condition().leave(now);
+        Some(match (self.blocked, leave) {
+            (Some(Blocked { until, .. }), Leave::NothingBefore(held)) => {
+                Leave::NothingBefore(held.max(until))
+            }
+            (Some(Blocked { until, .. }), _) if now < until => Leave::NothingBefore(until),
+            (Some(_), _) => Leave::OneProbe,
+            (None, leave) => leave,
+        })
+    }
+
+    /// Takes note that nothing gets out. Answers when to see again.
+    pub(super) fn block(&mut self, now: Timestamp) -> Timestamp {
+        let times = match self.blocked {
+            // Those that were under way together say it once.
+            Some(Blocked { until, .. }) if now < until => return until,
+            Some(Blocked { times, .. }) => times.saturating_add(1),
+            None => 0,
+        };
+        let until = now + Blocked::SHORTEST.saturating_mul(1 << times.min(16)).min(Blocked::LONGEST);
+        self.blocked = Some(Blocked { until, times });
+        until
+    }
+
+    /// Takes note that there is a way out.
+    pub(super) const fn unblock(&mut self) {
+        self.blocked = None;
     }
 
     /// Whether nothing may leave, and until when.
@@ -121,6 +164,36 @@ mod tests {
         assert_eq!(gate.held_until(now), Some(now + chrono::Duration::seconds(30)));
         gate.forget();
         assert!(gate.is_ignorant() && gate.held_until(now).is_none());
+    }
+
+    #[test]
+    fn while_nothing_gets_out_one_attempt_now_and_then_looks_whether_it_does() {
+        let (mut now, settings) = (Timestamp::UNIX_EPOCH, Settings::default());
+        let mut gate = Gate::of(&settings);
+        gate.recall(Noted::default());
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let until = now + chrono::Duration::seconds(pause);
+            assert_eq!([gate.block(now), gate.block(now)], [until; 2], "what was under way says it once");
+            assert_eq!(gate.leave(now), Some(Leave::NothingBefore(until)));
+            assert_eq!(gate.leave(until), Some(Leave::OneProbe));
+            now = until;
+        }
+        gate.unblock();
+        assert_eq!(gate.leave(now), Some(Leave::Freely));
+        assert_eq!(gate.block(now), now + chrono::Duration::seconds(1));
+    }
+
+    #[test]
+    fn what_a_receiver_asked_for_holds_though_nothing_gets_out() {
+        let (now, settings) = (Timestamp::UNIX_EPOCH, Settings::default());
+        let mut gate = Gate::of(&settings);
+        gate.recall(Noted::default());
+        let asks = Some(Duration::from_secs(9));
+        gate.learn(Sign::Fails { asks }, false, now, &settings);
+        gate.block(now);
+        let until = now + chrono::Duration::seconds(9);
+        assert_eq!(gate.leave(now), Some(Leave::NothingBefore(until)));
+        assert_eq!(gate.leave(until), Some(Leave::OneProbe));
     }
 
     #[test]

@@ -136,6 +136,8 @@ impl Leash {
 /// Delivers to one endpoint.
 pub struct EndpointActor {
     parts: EndpointParts,
+    /// Who delivered before and has something under way.
+    after: Option<Leash>,
     /// The courier's orders, until it starts. Our own sender keeps the channel open while the courier of an endpoint
     /// that its parent has let go drains.
     orders: Option<(watch::Sender<Orders>, watch::Receiver<Orders>)>,
@@ -144,15 +146,20 @@ pub struct EndpointActor {
 }
 
 impl EndpointActor {
-    /// Starts one.
-    pub fn start(parts: EndpointParts, on: &ArbiterHandle) -> (Leash, Addr<Self>) {
+    /// Starts one, which begins when the one that delivered before has ended.
+    pub fn start(parts: EndpointParts, after: Option<Leash>, on: &ArbiterHandle) -> (Leash, Addr<Self>) {
         let (sender, receiver) =
             watch::channel(Orders { endpoint: Arc::clone(&parts.endpoint), renewals: 0, drain_by: None });
         let rest = Arc::new(Rest::default());
         let leash = Leash(sender.clone(), Arc::clone(&rest));
         let orders = Some((sender, receiver));
-        let addr =
-            Self::start_in_arbiter(on, move |_| Self { parts, orders, rest, nudge: Rc::new(Notify::new()) });
+        let addr = Self::start_in_arbiter(on, move |_| Self {
+            parts,
+            after,
+            orders,
+            rest,
+            nudge: Rc::new(Notify::new()),
+        });
         (leash, addr)
     }
 
@@ -176,7 +183,13 @@ impl Actor for EndpointActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX);
         let Some((ours, orders)) = self.orders.take() else { return ctx.stop() };
-        let task = actix_rt::spawn(self.courier(orders).run());
+        let (courier, after) = (self.courier(orders), self.after.take());
+        let task = actix_rt::spawn(async move {
+            if let Some(after) = after {
+                after.ended().await;
+            }
+            courier.run().await;
+        });
         let id = self.parts.endpoint.id;
         let watch = async move {
             if let Err(error) = task.await {

@@ -8,8 +8,8 @@ use ulid::Ulid;
 
 use super::depot::{Ask, Depot, Stock};
 use super::*;
-use crate::actors::outbound::Trust;
-use crate::actors::outbound::receiver::{OK, answering, receiver, take_request};
+use crate::actors::outbound::receiver::{OK, OPEN, answering, pass_on, receiver, take_head, take_request};
+use crate::actors::outbound::{Proxy, Trust};
 use crate::domain::Timestamp;
 use crate::domain::address::AddressPolicy;
 use crate::domain::commit::Commit;
@@ -65,6 +65,7 @@ impl Depot for Rc<Rows> {
                 member: Some(MemberId::new(Ulid(1))),
                 attempts: *attempts,
                 mark: None,
+                trace: None,
                 created_at: Timestamp::UNIX_EPOCH,
                 ready_at: Timestamp::UNIX_EPOCH,
                 body: "{}".to_owned(),
@@ -90,7 +91,7 @@ impl Depot for Rc<Rows> {
             NextStep::RetryAt(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number));
             }
-            NextStep::Spared(at) => {
+            NextStep::Spared(at) | NextStep::Hindered(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number - 1));
             }
             next => {
@@ -150,10 +151,15 @@ struct Run {
 }
 
 fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
+    run_through(None, rows, endpoint)
+}
+
+fn run_through(proxy: Option<Arc<Proxy>>, rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
     let clock = Clock::test(Timestamp::UNIX_EPOCH + chrono::Duration::days(1));
     let policy = AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true };
     let timeout = Duration::from_secs(5);
-    let outbound = Outbound::shared(&Reach { policy: Arc::new(policy), trust: Trust::bundled(), timeout });
+    let outbound =
+        Outbound::shared(&Reach { policy: Arc::new(policy), trust: Trust::bundled(), proxy, timeout });
     let endpoint = Arc::new(endpoint);
     let (orders, receiver) =
         watch::channel(Orders { endpoint: Arc::clone(&endpoint), renewals: 0, drain_by: None });
@@ -177,6 +183,17 @@ fn run(rows: &Rc<Rows>, endpoint: Endpoint) -> Run {
 }
 
 impl Run {
+    /// Waits until nothing is under way, and nothing will be before this.
+    async fn rests_until(&self, expected: Timestamp) {
+        let rests = async {
+            while self.rest.until() != Some(expected) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let rested = tokio::time::timeout(Duration::from_secs(20), rests).await;
+        assert!(rested.is_ok(), "it rests until {:?}, not until {expected}", self.rest.until());
+    }
+
     /// Drains and waits for the end.
     async fn drain(self) {
         self.orders.send_modify(|orders| orders.drain_by = Some(Instant::now() + Duration::from_secs(5)));
@@ -310,7 +327,7 @@ async fn what_is_ordered_over_the_leash_arrives_however_full_the_mailbox_is() {
         teller: Teller { tell: Arc::new(Told), disable: Disabler::default().start().recipient() },
     };
     let arbiter = Arbiter::new();
-    let (leash, addr) = EndpointActor::start(parts, &arbiter.handle());
+    let (leash, addr) = EndpointActor::start(parts, None, &arbiter.handle());
     while addr.try_send(Nudge).is_ok() {}
     assert!(!leash.has_ended());
     leash.drain(Duration::from_secs(5));
@@ -351,13 +368,8 @@ async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_l
     let rows = Rows::of(30);
     let run = run(&rows, Endpoint::sample(&url));
     rows.attempts(10).await;
-    let resting = async |expected: Timestamp| {
-        while run.rest.until() != Some(expected) {
-            tokio::task::yield_now().await;
-        }
-    };
     let opened = run.clock.now();
-    resting(opened + chrono::Duration::seconds(30)).await;
+    run.rests_until(opened + chrono::Duration::seconds(30)).await;
     let before = requests.get();
     assert!((10..=16).contains(&before), "{before} were under way when it opened");
     let untried = |rows: &Rows| rows.pending.borrow().values().filter(|(_, attempts)| *attempts == 0).count();
@@ -366,10 +378,55 @@ async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_l
         run.clock.move_to(opened + chrono::Duration::seconds(at));
         run.nudge.notify_one();
         rows.attempts(before + n).await;
-        resting(opened + chrono::Duration::seconds(at + (30 << n))).await;
+        run.rests_until(opened + chrono::Duration::seconds(at + (30 << n))).await;
         assert_eq!((requests.get(), untried(&rows)), (before + n, fresh));
     }
     assert!(rows.settled.borrow().is_empty() && rows.told.borrow().is_empty());
+    run.drain().await;
+}
+
+#[actix::test]
+async fn while_our_own_proxy_is_away_nothing_is_held_against_any_receiver() {
+    let place = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let proxy = Arc::new(format!("http://{place}").parse::<Proxy>().unwrap());
+    let (url, _) = answering(OK).await;
+    let rows = Rows::of(30);
+    let run = run_through(Some(proxy), &rows, Endpoint::sample(&url));
+    rows.attempts(1).await;
+    let mut now = run.clock.now();
+    let mut tried = 0;
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        now += chrono::Duration::seconds(pause);
+        run.rests_until(now).await;
+        tried += 1;
+        let attempts = rows.attempts.borrow().len();
+        assert!((tried..tried + 16).contains(&attempts), "{attempts} attempts at {tried} times");
+        run.clock.move_to(now);
+        run.nudge.notify_one();
+    }
+    assert!(rows.pending.borrow().values().all(|(_, attempts)| *attempts == 0), "no ladder is used up");
+    assert_eq!(rows.condition.get(), Noted::default());
+    let error = rows.attempts.borrow()[0].error.clone().unwrap();
+    assert!(error.starts_with("nothing was sent, our proxy is in the way: it cannot be reached"), "{error}");
+
+    run.rests_until(now + chrono::Duration::seconds(60)).await;
+    let back = tokio::net::TcpListener::bind(place).await.unwrap();
+    actix_rt::spawn(async move {
+        while let Ok((mut tcp, _)) = back.accept().await {
+            actix_rt::spawn(async move {
+                let Some(head) = take_head(&mut tcp).await else { return };
+                let _ = tcp.write_all(OPEN).await;
+                pass_on(tcp, head.split(' ').nth(1).unwrap().parse().unwrap()).await;
+            });
+        }
+    });
+    run.clock.move_to(now + chrono::Duration::seconds(60));
+    run.nudge.notify_one();
+    while rows.settled.borrow().len() < 30 {
+        rows.written.notified().await;
+    }
+    assert!(rows.settled.borrow().values().all(|next| *next == NextStep::Delivered));
+    assert!(rows.told.borrow().is_empty());
     run.drain().await;
 }
 

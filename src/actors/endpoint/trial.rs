@@ -115,7 +115,8 @@ fn letter(endpoint: &Endpoint, sample: Sample, now: Timestamp) -> Letter {
     };
     let delivery = DeliveryId::derived(event.ulid(), 0);
     let texts = Arc::clone(&endpoint.settings.texts);
-    Letter { delivery, sequence: 0, attempt: 1, occasion, event, message, texts }
+    let name = sample.kind().and_then(|kind| endpoint.asks_by_name(kind));
+    Letter { delivery, sequence: 0, attempt: 1, occasion, event, message, name, texts, trace: None }
 }
 
 /// What was sent, without what only the receiver is to know. Extra headers are often keys; the protocol's own replace

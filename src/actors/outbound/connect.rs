@@ -3,7 +3,7 @@
 //! awc's own connector asks a custom resolver for names only, never for literal addresses, so it is replaced as a
 //! whole: every dial, whatever the host looks like, passes through [`Dialer::dial`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,9 +18,11 @@ use awc::http::Uri;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, Shared, WeakShared};
 use tokio::sync::Semaphore;
+use url::Host;
 
 use super::error::AttemptError;
-use super::line::{Line, Wire};
+use super::line::{Line, Wire, at_home};
+use super::proxy::{self, NoWayOut, Proxy};
 use crate::domain::address::AddressPolicy;
 
 /// Name look-ups at a time: each holds a thread of the blocking pool, which the store needs as well.
@@ -29,6 +31,8 @@ const LOOKUPS: usize = 32;
 const ADDRESSES: usize = 3;
 /// How long one of several addresses is tried before the next has its turn.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long our own proxy has to take a connection.
+const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The lines that were opened and may still be open.
 #[derive(Default)]
@@ -59,6 +63,9 @@ type LookUps = HashMap<(String, u16), WeakShared<LookUp>>;
 #[derive(Clone)]
 pub(super) struct Dialer {
     policy: Arc<AddressPolicy>,
+    proxy: Option<Arc<Proxy>>,
+    /// Whether the proxy was last seen to do its work.
+    proxy_works: Rc<Cell<bool>>,
     resolver: Arc<Resolver>,
     lookups: Arc<Semaphore>,
     /// The look-ups under way.
@@ -75,7 +82,20 @@ impl Dialer {
     /// One that asks `resolver`.
     pub(super) fn asking(resolver: Arc<Resolver>, policy: Arc<AddressPolicy>) -> Self {
         let lookups = Arc::new(Semaphore::new(LOOKUPS));
-        Self { policy, resolver, lookups, asked: Rc::default(), lines: Rc::default() }
+        Self {
+            policy,
+            proxy: None,
+            proxy_works: Rc::new(Cell::new(true)),
+            resolver,
+            lookups,
+            asked: Rc::default(),
+            lines: Rc::default(),
+        }
+    }
+
+    /// The same, through a proxy if there is one.
+    pub(super) fn through(self, proxy: Option<Arc<Proxy>>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// What it has opened.
@@ -84,10 +104,13 @@ impl Dialer {
     }
 
     async fn dial(&self, host: &str, port: u16) -> Result<Line, ConnectError> {
-        let addrs = self.resolve(host, port).await.map_err(own)?;
-        let ips: Vec<IpAddr> = addrs.iter().map(SocketAddr::ip).collect();
-        self.policy.check_all(&ips).map_err(|refusal| own(refusal.into()))?;
-        let tcp = connect(&addrs).await.map_err(ConnectError::Io)?;
+        let tcp = match &self.proxy {
+            None => {
+                let addrs = self.vetted(host, port).await.map_err(own)?;
+                connect(&addrs).await.map_err(ConnectError::Io)?
+            }
+            Some(proxy) => self.tunnel(proxy, host, port).await.map_err(own)?,
+        };
         // A request leaves in one piece; waiting for more only costs time.
         let _ = tcp.set_nodelay(true);
         let line = Line::new(tcp);
@@ -95,12 +118,71 @@ impl Dialer {
         Ok(line)
     }
 
-    async fn resolve(&self, host: &str, port: u16) -> Answers {
-        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        if let Ok(addr) = bare.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(addr, port)]);
+    /// The addresses of a host, all of which may be reached.
+    async fn vetted(&self, host: &str, port: u16) -> Answers {
+        let addrs = self.resolve(host, port).await?;
+        let ips: Vec<IpAddr> = addrs.iter().map(SocketAddr::ip).collect();
+        self.policy.check_all(&ips)?;
+        Ok(addrs)
+    }
+
+    /// A connection through the proxy. It is asked for addresses that we judged, so it cannot lead anywhere else; for the
+    /// name only where names are its affair.
+    async fn tunnel(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, AttemptError> {
+        let targets = match proxy.resolves() && literal(host).is_none() {
+            true => vec![format!("{host}:{port}")],
+            false => self.vetted(host, port).await?.iter().take(ADDRESSES).map(proxy::target).collect(),
+        };
+        let mut outcome = Err(AttemptError::UnknownHost);
+        for (n, target) in targets.iter().enumerate() {
+            let open = self.open(proxy, target);
+            outcome = if n + 1 == targets.len() {
+                open.await // the deadline of the whole attempt watches over the last one
+            } else {
+                tokio::time::timeout(PATIENCE, open).await.unwrap_or(Err(AttemptError::UnknownHost))
+            };
+            if outcome.as_ref().err().is_none_or(AttemptError::is_ours) {
+                break;
+            }
         }
-        self.look_up(self.policy.absolute(bare).into_owned(), port).await
+        self.note_proxy(&outcome);
+        outcome
+    }
+
+    async fn open(&self, proxy: &Proxy, target: &str) -> Result<TcpStream, AttemptError> {
+        let tcp = at_home(self.reach(proxy)).await?;
+        proxy.open(tcp, target).await
+    }
+
+    /// Connects to the proxy itself, wherever it is: the operator named it.
+    async fn reach(&self, proxy: &Proxy) -> Result<TcpStream, NoWayOut> {
+        let (host, port) = proxy.place();
+        let addrs = match host {
+            Host::Domain(name) => {
+                self.look_up(name.clone(), port).await.map_err(|_| NoWayOut::UnknownHost)?
+            }
+            Host::Ipv4(addr) => vec![(*addr, port).into()],
+            Host::Ipv6(addr) => vec![(*addr, port).into()],
+        };
+        let dialled = tokio::time::timeout(PROXY_PATIENCE, connect(&addrs)).await;
+        dialled.map_err(|_| NoWayOut::Late)?.map_err(|error| NoWayOut::Unreachable(error.kind()))
+    }
+
+    /// Whoever runs this hears once of a proxy that does not work, and once that it does again.
+    fn note_proxy(&self, outcome: &Result<TcpStream, AttemptError>) {
+        let trouble = outcome.as_ref().err().filter(|error| error.is_ours());
+        match (self.proxy_works.replace(trouble.is_none()), trouble) {
+            (true, Some(error)) => tracing::warn!(%error, "deliveries wait"),
+            (false, None) => tracing::info!("the proxy works again"),
+            _ => {}
+        }
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> Answers {
+        match literal(host) {
+            Some(addr) => Ok(vec![SocketAddr::new(addr, port)]),
+            None => self.look_up(self.policy.absolute(host).into_owned(), port).await,
+        }
     }
 
     /// Asks for a name, or waits with whoever does: requests to a name that nobody answers for must not take the turns
@@ -119,6 +201,12 @@ impl Dialer {
         }
         look_up
     }
+}
+
+/// The address that a host is, if it is no name.
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
 }
 
 async fn ask(resolver: Arc<Resolver>, lookups: Arc<Semaphore>, (name, port): (String, u16)) -> Answers {

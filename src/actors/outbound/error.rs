@@ -9,6 +9,7 @@ use std::time::Duration;
 use awc::error::{ConnectError, SendRequestError};
 use rustls::CertificateError;
 
+use super::proxy::NoWayOut;
 use super::token::NoToken;
 use crate::domain::address::{AddrRefusal, UrlRefusal};
 
@@ -30,6 +31,12 @@ pub enum AttemptError {
     /// The receiver wants an access token, and there is none.
     #[error("there is no access token: {0}")]
     NoToken(#[from] NoToken),
+    /// Nothing gets past our own proxy, whoever it is for.
+    #[error("nothing was sent, our proxy is in the way: {0}")]
+    NoWayOut(#[from] NoWayOut),
+    /// The proxy is there, and has no connection to this receiver for us.
+    #[error("the proxy answered {0}: it {why}", why = of_proxy(*.0))]
+    NotConnected(u16),
     /// DNS has no address for the name.
     #[error("the host name does not resolve")]
     UnknownHost,
@@ -64,6 +71,25 @@ pub enum AttemptError {
         /// Where to, shortened.
         to: String,
     },
+}
+
+impl AttemptError {
+    /// Whether it is our own network's fault, which says nothing about the receiver.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::NoWayOut(_) => true,
+            Self::NoToken(NoToken::Unanswered(error)) => error.is_ours(),
+            _ => false,
+        }
+    }
+}
+
+const fn of_proxy(status: u16) -> &'static str {
+    match status {
+        403 | 407 => "does not let us connect there",
+        500.. => "could not connect to the receiver",
+        _ => "did not connect to the receiver",
+    }
 }
 
 impl From<SendRequestError> for AttemptError {

@@ -10,27 +10,46 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::AttemptError;
+use super::proxy::NoWayOut;
 
 tokio::task_local! {
     /// The exchange that the current task is carrying out.
     static EXCHANGE: Rc<Trace>;
 }
 
-/// What is known of an exchange's connection while it runs.
+/// What is known of an exchange while it runs.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     line: RefCell<Option<Rc<Wire>>>,
     dialled: Cell<bool>,
+    /// Whether it is still inside our own network.
+    at_home: Cell<bool>,
+    /// The status code, once it came.
+    pub(super) status: Cell<Option<u16>>,
 }
 
 impl Trace {
     /// Runs `exchange`; every line it dials or reads from is noted here.
     pub(super) async fn follow<F: Future>(self: &Rc<Self>, exchange: F) -> F::Output {
         EXCHANGE.scope(Rc::clone(self), exchange).await
+    }
+
+    /// Begins anew, with another request of the same exchange.
+    pub(super) fn renew(&self) {
+        self.line.take();
+        self.dialled.set(false);
+        self.status.set(None);
+    }
+
+    /// Why there is no answer when it takes longer than that.
+    pub(super) fn late(&self, after: Duration) -> AttemptError {
+        if self.at_home.get() { NoWayOut::Late.into() } else { AttemptError::TimedOut(after) }
     }
 
     /// Whether the exchange opened a connection of its own.
@@ -44,6 +63,15 @@ impl Trace {
             wire.hang_up();
         }
     }
+}
+
+/// Does what is our own network's affair: when the exchange ends in the middle of it, that is nobody else's fault.
+pub(super) async fn at_home<F: Future>(work: F) -> F::Output {
+    let note = |is| _ = EXCHANGE.try_with(|trace| trace.at_home.set(is));
+    note(true);
+    let output = work.await;
+    note(false);
+    output
 }
 
 /// The state of a line, shared with those who may hang it up.

@@ -8,6 +8,7 @@
 mod connect;
 mod error;
 mod line;
+mod proxy;
 #[cfg(test)]
 pub(crate) mod receiver;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tls;
 mod token;
 mod trust;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use rustls::ClientConfig;
 use self::connect::{Dialer, Lines};
 pub use self::error::AttemptError;
 use self::line::Trace;
+pub use self::proxy::{BadProxy, NoWayOut, Proxy};
 pub use self::tls::check_identity;
 use self::tls::tls;
 pub use self::token::NoToken;
@@ -59,6 +61,8 @@ pub struct Reach {
     pub policy: Arc<AddressPolicy>,
     /// Who vouches for receivers.
     pub trust: Trust,
+    /// What everything goes through, if it does not leave directly.
+    pub proxy: Option<Arc<Proxy>>,
     /// How long one attempt may take, body included.
     pub timeout: Duration,
 }
@@ -67,11 +71,14 @@ impl Reach {
     /// What an operator has who allows nothing.
     #[cfg(test)]
     pub(crate) fn to_the_public(timeout: Duration) -> Self {
-        Self { policy: Arc::default(), trust: Trust::bundled(), timeout }
+        Self { policy: Arc::default(), trust: Trust::bundled(), proxy: None, timeout }
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.timeout == other.timeout && *self.policy == *other.policy && self.trust.is(&other.trust)
+        self.timeout == other.timeout
+            && *self.policy == *other.policy
+            && self.trust.is(&other.trust)
+            && self.proxy == other.proxy
     }
 }
 
@@ -140,7 +147,7 @@ thread_local! {
 impl Outbound {
     /// A client that goes no farther than that. Needs a running actix system or tokio local set.
     pub fn new(reach: Reach) -> Self {
-        Self::dialling(Dialer::new(Arc::clone(&reach.policy)), reach)
+        Self::dialling(Dialer::new(Arc::clone(&reach.policy)).through(reach.proxy.clone()), reach)
     }
 
     fn dialling(dialer: Dialer, reach: Reach) -> Self {
@@ -221,13 +228,13 @@ impl Outbound {
     /// Sends one request and reads the answer, within the deadline.
     pub async fn attempt(&self, target: &Target, request: &SignedRequest) -> Exchange {
         let started = Instant::now();
-        let status = Cell::new(None);
-        let exchange = self.exchange(target, request, &status);
+        let trace = Rc::new(Trace::default());
+        let exchange = self.exchange(target, request, &trace);
         let outcome = match tokio::time::timeout(target.timeout, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(AttemptError::TimedOut(target.timeout)),
+            Err(_) => Err(trace.late(target.timeout)),
         };
-        Exchange { outcome, status: status.get(), duration: started.elapsed() }
+        Exchange { outcome, status: trace.status.get(), duration: started.elapsed() }
     }
 
     /// Sends it, with a token if one is wanted. A receiver that does not take a kept one gets a fresh one, once.
@@ -235,21 +242,20 @@ impl Outbound {
         &self,
         target: &Target,
         request: &SignedRequest,
-        status: &Cell<Option<u16>>,
+        trace: &Rc<Trace>,
     ) -> Result<Answer, AttemptError> {
-        let Some(tokens) = &target.tokens else { return self.send(target, request, None, status).await };
+        let Some(tokens) = &target.tokens else { return self.send(target, request, None, trace).await };
         let began = Instant::now();
         // Whoever gives them out may be slow: that must not look like a receiver that is.
         let within = target.timeout / 2;
         let token = tokens.get(self, within).await?;
-        let answer = self.send(target, request, Some(&token), status).await?;
+        let answer = self.send(target, request, Some(&token), trace).await?;
         if answer.status != StatusCode::UNAUTHORIZED || token.is_newer_than(began) || tokens.are_refused() {
             return Ok(answer);
         }
         tokens.drop_refused(&token);
-        status.set(None);
         let token = tokens.get(self, within).await?;
-        let answer = self.send(target, request, Some(&token), status).await?;
+        let answer = self.send(target, request, Some(&token), trace).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             tokens.note_new_refused();
         }
@@ -261,7 +267,7 @@ impl Outbound {
         target: &Target,
         request: &SignedRequest,
         token: Option<&Token>,
-        status: &Cell<Option<u16>>,
+        trace: &Rc<Trace>,
     ) -> Result<Answer, AttemptError> {
         let client = target.client.as_ref().unwrap_or(&self.client);
         let ask = || {
@@ -278,7 +284,7 @@ impl Outbound {
             }
             post
         };
-        self.answer(ask, &request.body, status).await
+        self.answer(ask, &request.body, trace).await
     }
 
     /// Sends what `ask` makes and reads the answer. The caller has a deadline.
@@ -286,9 +292,9 @@ impl Outbound {
         &self,
         ask: impl Fn() -> ClientRequest,
         body: &str,
-        status: &Cell<Option<u16>>,
+        trace: &Rc<Trace>,
     ) -> Result<Answer, AttemptError> {
-        let trace = Rc::new(Trace::default());
+        trace.renew();
         let exchange = async {
             let mut response = ask().send_body(body.to_owned()).await.map_err(AttemptError::from);
             if matches!(response, Err(AttemptError::Disconnected)) && !trace.dialled() {
@@ -296,7 +302,7 @@ impl Outbound {
                 response = ask().send_body(body.to_owned()).await.map_err(AttemptError::from);
             }
             let response = response?;
-            status.set(Some(response.status().as_u16()));
+            trace.status.set(Some(response.status().as_u16()));
             if response.status().is_informational() {
                 trace.hang_up();
                 return Err(AttemptError::Interim(response.status().as_u16()));

@@ -1,7 +1,7 @@
 //! Receivers for tests, as rude as raw TCP allows.
 
 use std::cell::Cell;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +21,28 @@ pub(crate) async fn take_request(tcp: &mut TcpStream) -> bool {
         }
     }
     true
+}
+
+/// How a proxy says yes.
+pub(crate) const OPEN: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// Reads the head of a request; nothing when the client hung up instead.
+pub(crate) async fn take_head(tcp: &mut TcpStream) -> Option<String> {
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while !seen.ends_with(b"\r\n\r\n") {
+        match tcp.read(&mut byte).await {
+            Ok(1) => seen.push(byte[0]),
+            _ => return None,
+        }
+    }
+    String::from_utf8(seen).ok()
+}
+
+/// Has both ends of a tunnel say to each other what they like.
+pub(crate) async fn pass_on(mut tcp: TcpStream, to: SocketAddr) {
+    if let Ok(mut far) = TcpStream::connect(to).await {
+        let _ = tokio::io::copy_bidirectional(&mut tcp, &mut far).await;
+    }
 }
 
 /// A receiver that treats each connection as `rude` says; answers its URL and the count of its connections.

@@ -1,7 +1,9 @@
 //! Receivers that are slow, huge, endless, rude or lying: each costs bounded time and memory.
 
 mod elsewhere;
+mod proxy;
 mod rude;
+mod tokens;
 mod trust;
 
 use std::cell::Cell;
@@ -24,7 +26,7 @@ fn outbound(allow: &str) -> Outbound {
 }
 
 fn reach(policy: AddressPolicy) -> Reach {
-    Reach { policy: Arc::new(policy), trust: Trust::bundled(), timeout: TIMEOUT }
+    Reach { policy: Arc::new(policy), trust: Trust::bundled(), proxy: None, timeout: TIMEOUT }
 }
 
 fn request() -> SignedRequest {

@@ -1,6 +1,7 @@
 //! Access tokens: fetched once for many deliveries, and kept until shortly before they end.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use awc::http::Uri;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::form_urlencoded;
 
+use super::line::Trace;
 use super::{AttemptError, Outbound};
 use crate::domain::endpoint::ClientCredentials;
 
@@ -106,9 +108,10 @@ impl Tokens {
         if let (true, Some(Err(error))) = (self.fetches.get() != fetches, &*self.kept.borrow()) {
             return Err(error.clone());
         }
-        let fetched = match tokio::time::timeout(within, self.fetch(outbound)).await {
+        let trace = Rc::new(Trace::default());
+        let fetched = match tokio::time::timeout(within, self.fetch(outbound, &trace)).await {
             Ok(fetched) => fetched,
-            Err(_) => Err(NoToken::Unanswered(Box::new(AttemptError::TimedOut(within)))),
+            Err(_) => Err(NoToken::Unanswered(Box::new(trace.late(within)))),
         };
         self.fetches.set(self.fetches.get() + 1);
         self.kept.replace(Some(fetched.clone()));
@@ -137,7 +140,7 @@ impl Tokens {
     }
 
     /// RFC 6749 has everybody know the header; many know the form alone, and refuse who says it in both.
-    async fn fetch(&self, outbound: &Outbound) -> Result<Token, NoToken> {
+    async fn fetch(&self, outbound: &Outbound, trace: &Rc<Trace>) -> Result<Token, NoToken> {
         let answered = |error| NoToken::Unanswered(Box::new(error));
         outbound
             .reach
@@ -146,14 +149,14 @@ impl Tokens {
             .map_err(|refusal| answered(refusal.into()))?;
         let mut refused = NoToken::Unreadable;
         for in_header in [true, false] {
-            let (fetched, form, status) = (Instant::now(), self.form(in_header), Cell::default());
+            let (fetched, form) = (Instant::now(), self.form(in_header));
             let ask = || {
                 let post = outbound.client.post(&self.uri).no_decompress();
                 let post = post.content_type("application/x-www-form-urlencoded");
                 let post = post.insert_header((header::ACCEPT, "application/json"));
                 if in_header { post.insert_header((header::AUTHORIZATION, self.header())) } else { post }
             };
-            let answer = match outbound.answer(ask, &form, &status).await {
+            let answer = match outbound.answer(ask, &form, trace).await {
                 // Where to is nobody's business who hears of it.
                 Err(AttemptError::Redirect { status, .. }) => {
                     return Err(NoToken::Refused { status, why: None });

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_tls::connect::rustls_0_23::webpki_roots_cert_store;
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_native_certs};
 
 /// The authorities to begin with.
@@ -100,6 +100,12 @@ impl Trust {
     /// Nobody but these.
     pub(super) fn only(roots: RootCertStore) -> Self {
         Self(Arc::new(roots))
+    }
+
+    /// How TLS is spoken with whoever they vouch for.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        let config = super::tls::tls(&self.0, None);
+        config.unwrap_or_else(|_| unreachable!("only a certificate of ours could be wrong"))
     }
 
     pub(super) const fn roots(&self) -> &Arc<RootCertStore> {

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-/// The kernel reports CPU time in this many ticks a second on every architecture it shows to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
+use crate::telemetry::process::{cpu_s, status_kib};
 
 /// A process to watch.
 #[derive(Debug, Clone, Copy)]
@@ -31,36 +30,14 @@ impl Process {
     }
 
     fn status(self, field: &str) -> Option<f64> {
-        status_mib(&fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?, field)
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        Some(status_kib(&status, field)? / 1024.0)
     }
-}
-
-fn status_mib(status: &str, field: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
-}
-
-fn cpu_s(stat: &str) -> Option<f64> {
-    // The second field is the program's name in brackets and may hold anything; utime and stime are the 14th and 15th.
-    let after_name = stat.rsplit_once(')')?.1;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_figures_are_found_whatever_the_program_is_called() {
-        let stat = "42 (a) b (c) S 1 1 1 0 -1 4194304 10 0 0 0 150 50 0 0 20 0 4 0 100";
-        assert_eq!(cpu_s(stat), Some(2.0));
-        let status = "Name:\tx\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\n";
-        assert_eq!(status_mib(status, "VmRSS:"), Some(100.0));
-        assert_eq!(status_mib(status, "VmHWM:"), Some(200.0));
-    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -19,6 +19,8 @@ pub enum EventPattern {
     Noun(Box<str>),
     /// One type.
     One(EventType),
+    /// One type, by its other name in this dialect: it is told by that name.
+    Called(Dialect, EventType),
 }
 
 /// Why a text is not an event pattern.
@@ -63,6 +65,9 @@ impl EventPattern {
     /// # Errors
     /// When it cannot.
     pub fn check_in(&self, dialect: Dialect) -> Result<(), BadPattern> {
+        if matches!(self, Self::Called(of, _) if *of != dialect) {
+            return Err(BadPattern::Unknown(self.to_string()));
+        }
         let is_carried = |kind: &EventType| self.matches(*kind) && dialect.carries(*kind);
         match EventType::ALL.iter().any(is_carried) {
             true => Ok(()),
@@ -75,6 +80,7 @@ impl EventPattern {
         match self {
             Self::All => dialect.documents(kind),
             Self::Noun(_) | Self::One(_) => self.matches(kind) && dialect.carries(kind),
+            Self::Called(of, _) => *of == dialect && self.matches(kind),
         }
     }
 
@@ -83,7 +89,7 @@ impl EventPattern {
         match self {
             Self::All => true,
             Self::Noun(noun) => kind.as_str().strip_prefix(&**noun).is_some_and(|rest| rest.starts_with('.')),
-            Self::One(one) => *one == kind,
+            Self::One(one) | Self::Called(_, one) => *one == kind,
         }
     }
 }
@@ -95,7 +101,10 @@ impl FromStr for EventPattern {
             "*" => Some(Self::All),
             _ => match text.strip_suffix(".*") {
                 Some(noun) => Some(Self::Noun(noun.into())),
-                None => text.parse().ok().map(Self::One),
+                None => {
+                    let called = || Dialect::calling(text).map(|(of, kind)| Self::Called(of, kind));
+                    text.parse().ok().map(Self::One).or_else(called)
+                }
             },
         };
         pattern
@@ -110,6 +119,7 @@ impl fmt::Display for EventPattern {
             Self::All => f.write_str("*"),
             Self::Noun(noun) => write!(f, "{noun}.*"),
             Self::One(kind) => f.write_str(kind.as_str()),
+            Self::Called(of, kind) => f.write_str(of.other_name_of(*kind).unwrap_or(kind.as_str())),
         }
     }
 }
@@ -158,6 +168,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_is_said_as_it_was_written() {
+        for (text, said) in [
+            ("*", vec!["*"]),
+            ("points.*", vec!["points.*"]),
+            ("Points Earned", vec!["Points Earned"]),
+            ("Points Expired", vec!["Points Expired"]),
+            ("Birthday", vec!["member.birthday"]),
+        ] {
+            let patterns = EventPattern::spoken(text, Dialect::Bubblehouse).unwrap();
+            assert_eq!(patterns.iter().map(ToString::to_string).collect::<Vec<_>>(), said);
+            for (pattern, said) in patterns.iter().zip(said) {
+                assert_eq!(said.parse::<EventPattern>().unwrap(), *pattern, "as it is stored");
+            }
+        }
+    }
+
+    #[test]
     fn a_star_means_what_the_product_documents_and_a_name_means_what_it_says() {
         let covers = |text: &str, kind, dialect| {
             EventPattern::spoken(text, dialect).unwrap().iter().any(|pattern| pattern.covers(kind, dialect))
@@ -174,6 +201,8 @@ mod tests {
             ("order.update", EventType::OrderCreated, Dialect::Gustaio, false),
             ("Points Updated", EventType::PointsReturned, Dialect::Bubblehouse, true),
             ("Referral Approved (Sender)", EventType::ReferralApproved, Dialect::Bubblehouse, true),
+            ("Points Earned", EventType::PointsEarned, Dialect::Bubblehouse, true),
+            ("Points Earned", EventType::PointsReturned, Dialect::Bubblehouse, false),
             ("*", EventType::MenuItemCreated, Dialect::Bubblehouse, false),
         ] {
             assert_eq!(covers(text, kind, dialect), expected, "{text} {kind} {dialect:?}");
@@ -183,6 +212,8 @@ mod tests {
             ("order.updates", Dialect::Gustaio),
             ("menu_item.*", Dialect::Bubblehouse),
             ("rule.suspended", Dialect::Bubblehouse),
+            ("Points Earned", Dialect::Standard),
+            ("Points Reached", Dialect::Bubblehouse),
         ] {
             assert!(EventPattern::spoken(text, dialect).is_err(), "{text} {dialect:?}");
         }

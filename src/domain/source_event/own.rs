@@ -48,6 +48,7 @@ impl SourceEvent {
             identities: Vec::new(),
             location: None,
             asked_by: None,
+            trace: None,
             data: SourceData::Command(command),
             body_hash: Self::hash_of(body.as_bytes()),
             body,

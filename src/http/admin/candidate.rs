@@ -6,15 +6,19 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::program::{MAX_BYTES, WHAT, answer};
-use super::{Nothing, created, found};
+use super::program::{MAX_BYTES, answer, answering};
+use super::{Nothing, found};
 use crate::actors::publish::Proposal;
 use crate::actors::snapshot::ChainSnapshot;
+use crate::domain::chain::ChainId;
+use crate::domain::once::Reply;
 use crate::domain::role::Right;
-use crate::domain::roll_out::{Audience, Locations, Share};
+use crate::domain::roll_out::{Audience, Locations, RollOut, Share};
 use crate::domain::text::{Name, Note};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::conditional::{IfMatch, with_tag};
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -83,29 +87,41 @@ pub(in crate::http) async fn get(
     let chain = state.chain(&caller, Right::Manage, &path)?;
     let version = query.parsed("version", "must be the number of a version")?;
     query.finish()?;
-    found(view(&state, &chain, version).await?, "candidate")
+    show(&state, &chain, version).await
 }
 
-/// `POST /v1/chains/{chain}/program/candidate`: it decides for those when this answers.
+/// `POST /v1/chains/{chain}/program/candidate`: it decides for those when this answers. `If-Match` is about the version in force.
 pub(in crate::http) async fn begin(
     state: State,
     caller: Caller,
     path: web::Path<String>,
-    body: Body,
+    expected: IfMatch,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Manage, &path)?;
-    let Begin { files, version, share, locations, note, replaces } = body.long_json(MAX_BYTES).await?;
-    let audience = audience(share, locations)?;
-    let id = &chain.chain.id;
-    let proposal = match (files, version) {
-        (Some(files), None) => Proposal::of_files(files)?,
-        (None, Some(version)) => state.engine.proposal_of(id, version).await?,
-        _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
-    };
-    let proposal = Proposal { by: Some(caller.name().clone()), note, replaces, ..proposal };
-    let version = state.engine.begin_roll_out(id, proposal, audience).await?.version;
-    let view = view(&state, &chain, Some(version)).await?.ok_or(Problem::NotFound(WHAT))?;
-    Ok(created(format!("/v1/chains/{id}/program/candidate?version={version}"), &view))
+    let chain = state.chain(&caller, Right::Manage, &path)?.chain.clone();
+    let expected = expected.wanted()?;
+    new.of_at_most(MAX_BYTES)
+        .once(&caller, async |said: Begin, once| {
+            let Begin { files, version, share, locations, note, replaces } = said;
+            let audience = audience(share, locations)?;
+            let proposal = match (files, version) {
+                (Some(files), None) => Proposal::of_files(files)?,
+                (None, Some(version)) => state.engine.proposal_of(&chain.id, version).await?,
+                _ => return Err(Problem::field("files", "send either `files` or the number of a `version`")),
+            };
+            let by = Some(caller.name().clone());
+            let proposal = Proposal { by, note: note.clone(), replaces, expected, ..proposal };
+            let of = chain.id.clone();
+            let begun = move |roll_out: &RollOut| begun(&of, roll_out, note.clone());
+            let reply = once.replying(begun.clone());
+            Ok(begun(&state.engine.begin_roll_out(&chain.id, proposal, audience, reply).await?))
+        })
+        .await
+}
+
+fn begun(chain: &ChainId, roll_out: &RollOut, note: Option<Note>) -> Reply {
+    let location = format!("/v1/chains/{chain}/program/candidate?version={}", roll_out.version);
+    Reply::created(location, &CandidateView::begun(chain, roll_out, note)).tagged(&roll_out.tag())
 }
 
 /// `PATCH /v1/chains/{chain}/program/candidate`: for more, for fewer, or elsewhere.
@@ -113,13 +129,15 @@ pub(in crate::http) async fn change(
     state: State,
     caller: Caller,
     path: web::Path<String>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
+    let expected = expected.wanted()?;
     let Change { share, locations } = body.json().await?;
     let (audience, by) = (audience(share, locations)?, Some(caller.name().clone()));
-    let version = state.engine.change_roll_out(&chain.chain.id, audience, by).await?.version;
-    found(view(&state, &chain, Some(version)).await?, WHAT)
+    let version = state.engine.change_roll_out(&chain.chain.id, audience, by, expected).await?.version;
+    show(&state, &chain, Some(version)).await
 }
 
 /// `POST /v1/chains/{chain}/program/candidate/promote`: in force for everybody when this answers.
@@ -127,13 +145,20 @@ pub(in crate::http) async fn promote(
     state: State,
     caller: Caller,
     path: web::Path<String>,
-    body: Body,
+    expected: IfMatch,
+    promotion: Create,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Manage, &path)?;
-    let Promote { note, replaces } = body.optional_json().await?;
-    let (id, by) = (&chain.chain.id, Some(caller.name().clone()));
-    let published = state.engine.promote(id, by, note, replaces).await?;
-    answer(&state, &path, published)
+    let chain = state.chain(&caller, Right::Manage, &path)?.chain.clone();
+    let expected = expected.wanted()?;
+    promotion
+        .or_empty()
+        .once(&caller, async |Promote { note, replaces }, once| {
+            let said = (Some(caller.name().clone()), note);
+            let reply = answering(&once);
+            let published = state.engine.promote(&chain.id, said, replaces, expected, reply).await?;
+            answer(&state, &chain.id, published)
+        })
+        .await
 }
 
 /// `POST /v1/chains/{chain}/program/candidate/drop`: for nobody any more.
@@ -141,20 +166,29 @@ pub(in crate::http) async fn give_up(
     state: State,
     caller: Caller,
     path: web::Path<String>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Manage, &path)?;
+    let expected = expected.wanted()?;
     let Nothing {} = body.optional_json().await?;
     let by = Some(caller.name().clone());
-    let version = state.engine.drop_candidate(&chain.chain.id, by).await?.version;
-    found(view(&state, &chain, Some(version)).await?, WHAT)
+    let version = state.engine.drop_candidate(&chain.chain.id, by, expected).await?.version;
+    show(&state, &chain, Some(version)).await
 }
 
-async fn view(
+/// A candidate, and the state that it is in.
+async fn show(
     state: &AppState,
     chain: &ChainSnapshot,
     version: Option<i64>,
-) -> Result<Option<CandidateView>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let now = state.engine.clock().now();
-    Ok(state.reader.candidate(chain.chain.id.clone(), version, now).await?)
+    let view = state.reader.candidate(chain.chain.id.clone(), version, now).await?;
+    let tag = view.as_ref().map(CandidateView::tag);
+    let shown = found(view, "candidate")?;
+    Ok(match tag {
+        Some(tag) => with_tag(shown, &tag),
+        None => shown,
+    })
 }

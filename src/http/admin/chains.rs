@@ -1,17 +1,20 @@
 //! Chains.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::created;
+use crate::domain::Timestamp;
 use crate::domain::chain::{Chain, ChainId};
+use crate::domain::once::Reply;
 use crate::domain::role::Right;
 use crate::domain::text::Name;
 use crate::http::State;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::conditional::{IfMatch, not_modified, with_tag};
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read::chain::ChainView;
@@ -25,6 +28,17 @@ pub(in crate::http) struct NewChain {
     currency: String,
 }
 
+impl NewChain {
+    fn chain(self, now: Timestamp) -> Result<Chain, Problem> {
+        let Self { id, name, timezone, currency } = self;
+        let unknown_zone =
+            |_| Problem::field("timezone", "must be an IANA time zone such as America/New_York");
+        let timezone: Tz = timezone.parse().map_err(unknown_zone)?;
+        let currency = currency.parse().map_err(|error| Problem::field("currency", error))?;
+        Ok(Chain { id, name, timezone, currency, created_at: now, revision: 1 })
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ChainChange")]
@@ -36,16 +50,25 @@ pub(in crate::http) struct ChainPatch {
 pub(in crate::http) async fn create(
     state: State,
     caller: Caller,
-    body: Body,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
     caller.require_everywhere(Right::Administer)?;
-    let NewChain { id, name, timezone, currency } = body.json().await?;
-    let unknown_zone = |_| Problem::field("timezone", "must be an IANA time zone such as America/New_York");
-    let timezone: Tz = timezone.parse().map_err(unknown_zone)?;
-    let currency = currency.parse().map_err(|error| Problem::field("currency", error))?;
-    let chain = Chain { id, name, timezone, currency, created_at: state.engine.clock().now() };
-    let made = state.engine.create_chain(chain).await?;
-    Ok(created(format!("/v1/chains/{}", made.chain.id), &ChainView::from(&*made.chain)))
+    new.once(&caller, async |said: NewChain, once| {
+        let chain = said.chain(state.engine.clock().now())?;
+        let made = state.engine.create_chain(chain, once.replying(made)).await?;
+        Ok(self::made(&made.chain))
+    })
+    .await
+}
+
+fn made(chain: &Chain) -> Reply {
+    let location = format!("/v1/chains/{}", chain.id);
+    Reply::created(location, &ChainView::from(chain)).tagged(&chain.tag())
+}
+
+/// A chain, and the state that it is in.
+fn show(chain: &Chain) -> HttpResponse {
+    with_tag(HttpResponse::Ok().json(ChainView::from(chain)), &chain.tag())
 }
 
 /// `GET /v1/chains`: by id; a key of one chain sees that one.
@@ -68,9 +91,10 @@ pub(in crate::http) async fn get(
     state: State,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Administer, &path)?;
-    Ok(HttpResponse::Ok().json(ChainView::from(&*chain.chain)))
+    let chain = state.chain(&caller, Right::Administer, &path)?.chain.clone();
+    Ok(not_modified(&request, &chain.tag()).unwrap_or_else(|| show(&chain)))
 }
 
 /// `PATCH /v1/chains/{chain}`: the name; everything else, balances and windows depend on.
@@ -78,10 +102,12 @@ pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
     path: web::Path<String>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
+    let expected = expected.wanted()?;
     let ChainPatch { name } = body.json().await?;
-    let changed = state.engine.rename_chain(&chain.chain.id, name).await?;
-    Ok(HttpResponse::Ok().json(ChainView::from(&*changed.chain)))
+    let changed = state.engine.rename_chain(&chain.chain.id, name, expected).await?;
+    Ok(show(&changed.chain))
 }

@@ -14,11 +14,12 @@ use crate::domain::ids::MemberId;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent, SourceType};
 use crate::domain::text::{Key, Name};
+use crate::domain::trace::Trace;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::ingest::single::{KEY_HEADER, key_of_header};
 use crate::http::problem::Problem;
-use crate::http::{AppState, State};
+use crate::http::{AppState, State, trace};
 
 /// The source event that carries a command.
 #[derive(Serialize)]
@@ -94,7 +95,14 @@ impl Addressee {
         data: &RawValue,
     ) -> Result<Answer, Problem> {
         let by = caller.name();
-        let order = Order { chain: &self.chain, by, key: key(state, request)?, kind: kind.into(), data };
+        let order = Order {
+            chain: &self.chain,
+            by,
+            key: key(state, request)?,
+            trace: trace::brought(request),
+            kind: kind.into(),
+            data,
+        };
         // It is known by how it was asked for: by the time that it is asked for again the name may mean another member.
         let asked = order.about(Some(&self.name));
         match self.member {
@@ -130,7 +138,14 @@ pub(super) async fn send(
     data: &RawValue,
 ) -> Result<Answer, Problem> {
     let by = caller.name();
-    let order = Order { chain, by, key: key(state, request)?, kind: kind.into(), data };
+    let order = Order {
+        chain,
+        by,
+        key: key(state, request)?,
+        trace: trace::brought(request),
+        kind: kind.into(),
+        data,
+    };
     let body = order.about(None);
     order.send(state, &body, &body).await
 }
@@ -141,6 +156,7 @@ struct Order<'a> {
     /// Whose key it is.
     by: &'a Name,
     key: Key,
+    trace: Option<Trace>,
     kind: SourceType,
     data: &'a RawValue,
 }
@@ -160,7 +176,8 @@ impl Order<'_> {
             .map_err(|bad| Problem::from(bad).within("data"))?
             .from_outside()?
             .asked_as(asked.as_bytes())
-            .asked_by(self.by.clone());
+            .asked_by(self.by.clone())
+            .traced(self.trace.clone());
         let _permit = state.engine.try_admit()?;
         Ok(state.engine.ingest(self.chain, event, AnswerWhen::Decided).await?)
     }

@@ -19,10 +19,10 @@ use crate::domain::coupon::{
 use crate::domain::ids::CouponBookKey;
 use crate::domain::money::Money;
 use crate::domain::role::Right;
-use crate::domain::text::{Key, Name, Text};
+use crate::domain::text::{Name, Text};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
-use crate::http::ingest::single::{KEY_HEADER, key_of_header};
+use crate::http::once::repeat_key;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -125,12 +125,6 @@ pub(in crate::http) async fn create(
             Err(Problem::KeyReused { key: key.map_or_else(String::new, |key| key.to_string()) })
         }
     }
-}
-
-/// The `Idempotency-Key` of a request, if it has one.
-pub(super) fn repeat_key(request: &HttpRequest) -> Result<Option<Key>, Problem> {
-    let key = key_of_header(request)?;
-    key.map(|key| Key::parse(&key).map_err(|bad| Problem::field(KEY_HEADER, bad))).transpose()
 }
 
 fn first_half(seed: &[u8; 32]) -> &[u8; 16] {

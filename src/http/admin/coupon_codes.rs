@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::coupon_books::{WHAT, known, repeat_key};
+use super::coupon_books::{WHAT, known};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::coupon::{Attributes, BookType, Coupon, CouponCode};
@@ -20,6 +20,7 @@ use crate::http::auth::Caller;
 use crate::http::body::{Body, broken};
 use crate::http::ingest::batch::CHUNK_TIMEOUT;
 use crate::http::ingest::splitter::{Format as Splitting, Numbered, Piece, Splitter};
+use crate::http::once::repeat_key;
 use crate::http::problem::Problem;
 use crate::http::{State, random_bytes};
 

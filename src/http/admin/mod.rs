@@ -1,7 +1,8 @@
 //! Reading and configuring: one file per noun.
 //!
-//! What concerns a member is a command and knows its `Idempotency-Key`; so do coupon books and their codes. Elsewhere the
-//! key has no effect yet: repeating a create makes a second thing.
+//! Whatever makes something knows its `Idempotency-Key`. What concerns a member is a command, whose key is that of its source
+//! event; what coupon books and their codes are called comes from theirs. All else is a [`Create`](super::once::Create).
+//! What two people may change at once knows `If-Match` ([`conditional`](super::conditional)).
 
 pub(super) mod candidate;
 pub(super) mod chains;

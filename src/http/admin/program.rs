@@ -7,14 +7,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{created, found};
-use crate::actors::publish::{ChainReport, Proposal, Published};
+use super::found;
+use crate::actors::once;
+use crate::actors::publish::{ChainReport, Proposal, Published, PutInForce, tag_of};
+use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::Timestamp;
+use crate::domain::chain::ChainId;
 use crate::domain::ids::EndpointId;
+use crate::domain::once::Reply;
+use crate::domain::publication::Publication;
 use crate::domain::role::Right;
 use crate::domain::text::{Name, Note};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::conditional::{IfMatch, with_tag};
+use crate::http::once::{Create, Once};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -22,7 +29,7 @@ use crate::read::backtest::{Backtested, Candidate, Range, Table};
 use crate::read::campaign::CampaignView;
 use crate::read::program::{ProgramView, PublicationView, SuspensionView};
 
-pub(super) const WHAT: &str = "version";
+const WHAT: &str = "version";
 
 /// The largest body with a program in it, in bytes.
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -108,6 +115,17 @@ pub(in crate::http) struct PublishedView {
     broken_filters: Vec<EndpointId>,
 }
 
+impl PublishedView {
+    fn of(chain: &ChainSnapshot, publication: Publication) -> Self {
+        Self {
+            publication: PublicationView::of(publication),
+            candidate: chain.candidate.as_ref().map(|tried| tried.roll_out.version),
+            unheard_tags: chain.unheard_tags(),
+            broken_filters: chain.broken_filters(),
+        }
+    }
+}
+
 /// All campaigns: a program has a few dozen at most.
 #[derive(Serialize, JsonSchema)]
 pub(in crate::http) struct Campaigns {
@@ -132,11 +150,10 @@ pub(in crate::http) async fn get(
     let (program, problems) = (chain.program.as_deref(), &chain.problems);
     let candidate = chain.candidate.as_ref().map(|candidate| (&*candidate.program, &candidate.roll_out));
     let program = state.reader.program(chain.chain.id.clone(), program, candidate, problems).await?;
-    Ok(HttpResponse::Ok().json(InForce {
-        program,
-        unheard_tags: chain.unheard_tags(),
-        broken_filters: chain.broken_filters(),
-    }))
+    let (unheard_tags, broken_filters) = (chain.unheard_tags(), chain.broken_filters());
+    let view = InForce { program, unheard_tags, broken_filters };
+    let tag = tag_of(chain.program.as_ref().map(|program| program.version));
+    Ok(with_tag(HttpResponse::Ok().json(view), &tag))
 }
 
 /// `GET /v1/chains/{chain}/program/campaigns`: what each may give and has given.
@@ -248,14 +265,19 @@ pub(in crate::http) async fn publish(
     state: State,
     caller: Caller,
     path: web::Path<String>,
-    body: Body,
+    expected: IfMatch,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Manage, &path)?;
-    let Publish { files, note, replaces } = body.long_json(MAX_BYTES).await?;
-    let by = Some(caller.name().clone());
-    let proposal = Proposal { by, note, replaces, ..Proposal::of_files(files)? };
-    let published = state.engine.publish(&chain.chain.id, proposal).await?;
-    answer(&state, &path, published)
+    let chain = state.chain(&caller, Right::Manage, &path)?.chain.clone();
+    let expected = expected.wanted()?;
+    new.of_at_most(MAX_BYTES)
+        .once(&caller, async |Publish { files, note, replaces }, once| {
+            let by = Some(caller.name().clone());
+            let proposal = Proposal { by, note, replaces, expected, ..Proposal::of_files(files)? };
+            let published = state.engine.publish(&chain.id, proposal, answering(&once)).await?;
+            answer(&state, &chain.id, published)
+        })
+        .await
 }
 
 /// `POST /v1/chains/{chain}/program/rollback`: the files of an older version, published again.
@@ -263,13 +285,17 @@ pub(in crate::http) async fn roll_back(
     state: State,
     caller: Caller,
     path: web::Path<String>,
-    body: Body,
+    expected: IfMatch,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
-    let chain = state.chain(&caller, Right::Manage, &path)?;
-    let RollBack { version, note } = body.json().await?;
-    let by = Some(caller.name().clone());
-    let published = state.engine.roll_back(&chain.chain.id, version, by, note).await?;
-    answer(&state, &path, published)
+    let chain = state.chain(&caller, Right::Manage, &path)?.chain.clone();
+    let expected = expected.wanted()?;
+    new.once(&caller, async |RollBack { version, note }, once| {
+        let said = (Some(caller.name().clone()), note);
+        let published = state.engine.roll_back(&chain.id, version, said, expected, answering(&once)).await?;
+        answer(&state, &chain.id, published)
+    })
+    .await
 }
 
 /// `POST /v1/chains/{chain}/program/rules/resume`: a suspended rule runs again. Answers what it was suspended for.
@@ -285,20 +311,25 @@ pub(in crate::http) async fn resume_rule(
     Ok(HttpResponse::Ok().json(SuspensionView::of(&resumed)))
 }
 
+/// What is answered to a request with a key when a version is put in force.
+pub(super) fn answering(once: &Once) -> once::Once<PutInForce> {
+    once.replying(|(publication, chain): &PutInForce| new_version(chain, publication.clone()))
+}
+
 /// 201 for a new version; 200 when these very files are in force already.
-pub(super) fn answer(state: &AppState, chain: &str, published: Published) -> Result<HttpResponse, Problem> {
-    let known = state.engine.known_chain(chain)?;
-    let view = |publication| PublishedView {
-        publication: PublicationView::of(publication),
-        candidate: known.candidate.as_ref().map(|tried| tried.roll_out.version),
-        unheard_tags: known.unheard_tags(),
-        broken_filters: known.broken_filters(),
-    };
+pub(super) fn answer(state: &AppState, chain: &ChainId, published: Published) -> Result<Reply, Problem> {
+    let chain = state.engine.known_chain(chain.as_str())?;
     Ok(match published {
-        Published::New(publication) => {
-            let location = format!("/v1/chains/{chain}/program/versions/{}", publication.version);
-            created(location, &view(publication))
+        Published::New(publication) => new_version(&chain, publication),
+        Published::Unchanged(publication) => {
+            let tag = tag_of(Some(publication.version));
+            Reply::done(&PublishedView::of(&chain, publication)).tagged(&tag)
         }
-        Published::Unchanged(publication) => HttpResponse::Ok().json(view(publication)),
     })
+}
+
+fn new_version(chain: &ChainSnapshot, publication: Publication) -> Reply {
+    let location = format!("/v1/chains/{}/program/versions/{}", chain.chain.id, publication.version);
+    let tag = tag_of(Some(publication.version));
+    Reply::created(location, &PublishedView::of(chain, publication)).tagged(&tag)
 }

@@ -11,7 +11,7 @@ use crate::domain::export_schedule::{Destination, ExportSchedule, ExportSettings
 use crate::domain::ids::ExportScheduleId;
 use crate::domain::role::Right;
 use crate::http::AppState;
-use crate::http::admin::endpoints::config::check_name;
+use crate::http::admin::endpoints::names::check_name;
 use crate::http::problem::Problem;
 use crate::read::export_schedule::ExportScheduleView;
 
@@ -169,7 +169,7 @@ impl ExportDestinationInput {
             DestinationType::Webhook => {
                 let url = webhook_url.ok_or_else(|| bad("webhookUrl", "is missing"))?;
                 let url = state.policy.check_url(&url).map_err(|refusal| bad("webhookUrl", refusal))?;
-                check_name(state, &url).await.map_err(|problem| problem.of("destination.webhookUrl"))?;
+                check_name(&state.policy, "destination.webhookUrl", &url).await?;
                 Ok(Destination::Webhook { url })
             }
         }
@@ -200,7 +200,7 @@ async fn check_host(state: &AppState, server: &SftpHost) -> Result<(), Problem> 
     }
     let url = format!("https://{}/", server.host);
     let url = state.policy.check_url(&url).map_err(|refusal| bad("sftpHost", refusal))?;
-    check_name(state, &url).await.map_err(|problem| problem.of("destination.sftpHost"))
+    check_name(&state.policy, "destination.sftpHost", &url).await
 }
 
 #[derive(Default)]

@@ -11,7 +11,7 @@ use crate::domain::ids::IntegrationId;
 use crate::domain::integration::{Credentials, Integration, Platform, Sync};
 use crate::domain::role::Right;
 use crate::http::AppState;
-use crate::http::admin::endpoints::config::check_name;
+use crate::http::admin::endpoints::names::check_name;
 use crate::http::problem::Problem;
 use crate::read::integration::IntegrationView;
 
@@ -151,7 +151,7 @@ impl IntegrationCredentialsInput {
             }
             Some(url) => {
                 let url = state.policy.check_url(&url).map_err(|refusal| bad("instanceUrl", refusal))?;
-                check_name(state, &url).await.map_err(|problem| problem.of("credentials.instanceUrl"))?;
+                check_name(&state.policy, "credentials.instanceUrl", &url).await?;
                 Some(url)
             }
             None => None,

@@ -10,10 +10,12 @@ use super::loader::load;
 use super::page::wanted;
 use super::scalars::DateTime;
 use super::{Asked, DeletePayload};
+use crate::actors::once::Once;
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::{Dialect, Endpoint, EndpointState};
 use crate::domain::ids::EndpointId;
 use crate::domain::loyalty_event::EventType;
+use crate::domain::precondition::Precondition;
 use crate::domain::role::Right;
 use crate::domain::text::Note;
 use crate::http::admin::endpoints;
@@ -264,11 +266,11 @@ async fn put(asked: &Asked, known: Arc<Endpoint>, status: WebhookStatus) -> Resu
     }
     let (engine, chain, id) = (&asked.state.engine, &known.chain, known.id);
     Ok(match status {
-        WebhookStatus::Active => engine.enable_endpoint(chain, id).await?,
-        WebhookStatus::Paused => engine.pause_endpoint(chain, id, None).await?,
+        WebhookStatus::Active => engine.enable_endpoint(chain, id, Precondition::None).await?,
+        WebhookStatus::Paused => engine.pause_endpoint(chain, id, Precondition::None, None).await?,
         WebhookStatus::Disabled => {
             let by_hand = Note::parse("disabled by hand").map_err(|bad| Problem::field("status", bad))?;
-            engine.disable_endpoint(chain, id, by_hand).await?
+            engine.disable_endpoint(chain, id, Precondition::None, by_hand).await?
         }
     })
 }
@@ -315,7 +317,7 @@ impl WebhookMutations {
         let headers = given.map(headers).transpose()?;
         let said = EndpointBody::saying(Some(url), Some(WebhookEvent::names(events)), headers);
         let said = said.in_dialect(Dialect::Guestiq, secret);
-        let made = endpoints::make(&asked.state, chain, said).await?;
+        let made = endpoints::make(&asked.state, chain, said, Once::default()).await?;
         let Webhook { webhook_id, url, events, status, .. } = Webhook::of(&made);
         let secret = made.keys.newest().secret.reveal().to_owned();
         Ok(RegisterWebhookPayload { webhook_id, url, events, status, secret })
@@ -334,7 +336,7 @@ impl WebhookMutations {
         let UpdateWebhookInput { url, events, headers: given, status } = input;
         let headers = given.map(headers).transpose()?;
         let said = EndpointBody::saying(url, events.map(WebhookEvent::names), headers);
-        let changed = endpoints::change(&asked.state, &known, said).await?;
+        let changed = endpoints::change(&asked.state, &known, Precondition::None, said).await?;
         let status = status.unwrap_or_else(|| (&changed.state).into());
         Ok(Webhook::of(&*put(asked, changed, status).await?))
     }
@@ -344,7 +346,7 @@ impl WebhookMutations {
     async fn delete_webhook(&self, ctx: &Context<'_>, webhook_id: ID) -> Result<DeletePayload, Problem> {
         let asked = Asked::of(ctx);
         let known = find(asked, &webhook_id)?;
-        asked.state.engine.delete_endpoint(&known.chain, known.id).await?;
+        asked.state.engine.delete_endpoint(&known.chain, known.id, Precondition::None).await?;
         Ok(DeletePayload { success: true })
     }
 }

@@ -28,10 +28,12 @@ use crate::actors::snapshot::ChainSnapshot;
 use crate::domain::receipt::Receipt;
 use crate::domain::role::Right;
 use crate::domain::source_event::{MAX_BYTES, SourceEvent};
+use crate::domain::trace::Trace;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, broken};
+use crate::http::limits::{EVENTS_A_REQUEST, Meter};
 use crate::http::problem::Problem;
-use crate::http::{AppState, State};
+use crate::http::{AppState, State, trace};
 
 /// Events of one connection inside the engine at once.
 const MOST_EVENTS: usize = 512;
@@ -61,7 +63,10 @@ pub(in crate::http) async fn receive(
     let batch = Batch {
         state,
         chain,
+        meter: caller.meter().clone(),
+        events: 0,
         when: answer_when(&request),
+        trace: trace::brought(&request),
         splitter: Splitter::new(format, MAX_BYTES),
         answers: Answers::new(format, answers),
         bytes_inside: 0,
@@ -116,7 +121,12 @@ struct Done {
 struct Batch {
     state: State,
     chain: Arc<ChainSnapshot>,
+    meter: Meter,
+    /// Taken in so far.
+    events: u64,
     when: AnswerWhen,
+    /// What all its events are part of.
+    trace: Option<Trace>,
     splitter: Splitter,
     answers: Answers,
     bytes_inside: usize,
@@ -187,7 +197,12 @@ impl Batch {
         self.reading &= !matches!(event, Err(Problem::BrokenBatch(_)));
         let started = Instant::now();
         let now = self.state.engine.clock().now();
+        if self.events > 0 && self.events.is_multiple_of(EVENTS_A_REQUEST) {
+            self.meter.charge(1, now); // the first hundred are paid by the request itself
+        }
+        self.events += 1;
         let parsed = event.and_then(|event| Ok(SourceEvent::parse(&event, &self.chain.chain.currency, now)?));
+        let parsed = parsed.map(|event| event.traced(self.trace.clone()));
         let (state, chain, when) = (self.state.clone(), Arc::clone(&self.chain), self.when);
         // A task of its own: it gives its place in the engine back when it is done, also while nobody fetches answers.
         let decided = parsed.map(|event| {

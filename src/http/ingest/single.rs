@@ -14,7 +14,7 @@ use crate::domain::source_event::{MAX_BYTES, SourceEvent};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
-use crate::http::{AppState, State};
+use crate::http::{AppState, State, trace};
 
 /// Where a key stands that is not in the body.
 pub(in crate::http) const KEY_HEADER: &str = "Idempotency-Key";
@@ -50,7 +50,7 @@ async fn answer(
     // White space around an event is no part of it: alone or as a line of a batch, it is the same event.
     let now = state.engine.clock().now();
     let event = SourceEvent::parse(body.trim_ascii(), &chain.chain.currency, now)?;
-    let event = with_key_of_header(event, request)?;
+    let event = with_key_of_header(event, request)?.traced(trace::brought(request));
     take(state, &chain, event, answer_when(request), permit, started).await
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::document::{
     Components, Document, Header, Info, MediaType, OperationObject, ParameterObject, PathItem, Reference,
@@ -11,7 +11,7 @@ use super::document::{
 };
 use super::operation::{Answer, Content, JSON, Needs, Operation, Place, Takes};
 use super::schemas::{Names, Schemas};
-use super::{path, problems};
+use super::{examples, path, problems};
 use crate::domain::loyalty_event::EventType;
 use crate::http::problem::Problem;
 use crate::http::routes::{Group, Routes};
@@ -29,7 +29,10 @@ operation needs, `x-punchcard-roles` the roles that have it.\n\n\
 (`detail`, `field`) and what to do (`action`). A method that a path does not know is answered 405 with those that it knows \
 in `Allow`; a path that is not here, 404 `no_such_route`. Unknown fields and parameters are mistakes, never ignored.\n\n\
 **Lists** are read page by page: `limit`, and as `cursor` the `next_cursor` of the page before.\n\n\
-**Repeats.** What takes an `Idempotency-Key` is done once under each key.\n\n\
+**Repeats.** What takes an `Idempotency-Key` is done once under each key: a repeat gets the first answer again, marked \
+`Idempotent-Replayed: true` where what is made is no event and no command.\n\n\
+**Changes.** What two people may change shows its state as `ETag`. With `If-Match` it is changed only if it is in that state \
+still; else the answer is 412 with the state that it is in.\n\n\
 `X-Request-Id` is on every answer and in our log; one that you send is kept.";
 
 /// The document of these routes.
@@ -95,7 +98,7 @@ impl Maker {
         said: &Operation,
     ) -> OperationObject {
         let answers = said.answers.iter().map(|answer| {
-            let response = Response::Here(self.answer(answer));
+            let response = Response::Here(self.answer(answer, examples::of(said.id, answer.status)));
             (answer.status.to_string(), response)
         });
         let mut responses: BTreeMap<_, _> = answers.collect();
@@ -153,9 +156,10 @@ impl Maker {
         RequestBody { required: takes.required, content: content.collect() }
     }
 
-    fn answer(&mut self, answer: &Answer) -> ResponseObject {
-        let content = answer.contents.iter().map(|Content { media_type, shape, example }| {
-            (*media_type, MediaType { schema: self.schemas.answered(*shape), example: example.clone() })
+    fn answer(&mut self, answer: &Answer, example: Option<Value>) -> ResponseObject {
+        let content = answer.contents.iter().map(|Content { media_type, shape, .. }| {
+            let example = example.clone().filter(|_| *media_type == JSON);
+            (*media_type, MediaType { schema: self.schemas.answered(*shape), example })
         });
         ResponseObject {
             description: answer.description.to_owned(),
@@ -230,7 +234,9 @@ fn method_name(method: &Method) -> &'static str {
 fn headers_of(status: u16, own: &[&'static str]) -> BTreeMap<&'static str, Reference> {
     let of_status: &[&str] = match status {
         401 => &["WWW-Authenticate"],
-        429 | 503 => &["Retry-After"],
+        412 => &["ETag"],
+        429 => &["Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"],
+        503 => &["Retry-After"],
         _ => &[],
     };
     let all = ["X-Request-Id"].into_iter().chain(of_status.iter().copied()).chain(own.iter().copied());
@@ -240,11 +246,19 @@ fn headers_of(status: u16, own: &[&'static str]) -> BTreeMap<&'static str, Refer
 fn headers() -> BTreeMap<&'static str, Header> {
     let text = || json!({ "type": "string" });
     let header = |description, schema| Header { description, required: true, schema };
+    // Every answer has them where there is a limit.
+    let of_limit = |description| {
+        let schema = json!({ "type": "integer", "minimum": 0 });
+        Header { description, required: false, schema }
+    };
     BTreeMap::from([
         ("X-Request-Id", header("The id of the request, as it stands in our log.", text())),
         ("Location", header("Where what was made is.", text())),
         ("ETag", header("What tells whether it is another one by now.", text())),
         ("WWW-Authenticate", header("What is asked for: `Bearer`.", text())),
+        ("RateLimit-Limit", of_limit("Requests a minute, of the limit of which the least is left.")),
+        ("RateLimit-Remaining", of_limit("How many of them are left.")),
+        ("RateLimit-Reset", of_limit("In how many seconds all of them are there again.")),
         (
             "Retry-After",
             header(

@@ -203,6 +203,25 @@ impl Operation {
         )
     }
 
+    /// Sent again under the same `Idempotency-Key`, it makes nothing more.
+    pub(in crate::http) fn makes_once(self) -> Self {
+        self.repeatable().refuses(&["in_progress", "key_reused"])
+    }
+
+    /// It may be asked for on condition that something is as it was read.
+    pub(in crate::http) fn conditional(self) -> Self {
+        let about = "The `ETag` under which it was read (several with commas between them), or `*`: it is changed only if it is \
+                     that still.";
+        self.header::<String>("If-Match", about).fails(412, &["precondition_failed"])
+    }
+
+    /// The answers that were named so far say which state they show.
+    pub(in crate::http) fn tagged(mut self) -> Self {
+        let shows = self.answers.iter_mut().filter(|answer| answer.status != 204);
+        shows.for_each(|answer| answer.headers.push("ETag"));
+        self
+    }
+
     fn body(mut self, required: bool, content: Content) -> Self {
         let takes = self.takes.get_or_insert_with(|| Takes { required, contents: Vec::new() });
         takes.contents.push(content);

@@ -20,11 +20,13 @@ pub(super) fn of(
     may(StatusCode::BAD_REQUEST, &["upgrade_refused"]);
     may(StatusCode::UNSUPPORTED_MEDIA_TYPE, &["content_encoding"]);
     if operation.needs != Needs::Nothing {
-        may(StatusCode::UNAUTHORIZED, &["unauthorized"]);
+        may(StatusCode::UNAUTHORIZED, &["unauthorized", "key_expired"]);
+        may(StatusCode::TOO_MANY_REQUESTS, &["rate_limited", "too_many_attempts"]);
         may(StatusCode::FORBIDDEN, &["forbidden"]);
     }
     if path::parameters(path).next().is_some() {
-        may(StatusCode::NOT_FOUND, &["not_found"]);
+        // The latter where what stands in the path is no text.
+        may(StatusCode::NOT_FOUND, &["not_found", "no_such_route"]);
     }
     if path::parameters(path).any(|known| known.name == "chain") {
         may(StatusCode::SERVICE_UNAVAILABLE, &["no_rules_in_force"]);
@@ -54,7 +56,7 @@ pub(super) fn of(
 pub(super) fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request cannot be read.",
-        401 => "No key, or one that is not known.",
+        401 => "No key, one that is not known, or one that does not work any more.",
         403 => "The key is good for less.",
         404 => "There is no such thing, or it belongs to another chain.",
         408 => "The body came too slowly.",

@@ -83,11 +83,34 @@ fn examples_are_as_their_schemas_say() {
     for (at, operation) in operations(&document) {
         let bodies = operation["requestBody"]["content"].as_object().into_iter().flatten();
         bodies.for_each(|(media_type, content)| check(&at, media_type, content));
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let contents = response["content"].as_object().into_iter().flatten();
+            contents.for_each(|(media_type, content)| check(&format!("{at}: {status}"), media_type, content));
+        }
     }
     for (name, webhook) in document["webhooks"].as_object().unwrap() {
         check(name, "application/json", &webhook["post"]["requestBody"]["content"]["application/json"]);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn whatever_makes_something_may_be_repeated_and_what_has_a_state_is_changed_on_condition() {
+    let document = written();
+    let mut conditional = 0;
+    for (at, operation) in operations(&document) {
+        let knows = |header: &str| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.into_iter().any(|parameter| parameter["name"] == header)
+        };
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(!answers.contains_key("201") || knows("Idempotency-Key"), "{at}");
+        let is_tagged = answers.get("200").is_some_and(|answer| !answer["headers"]["ETag"].is_null());
+        assert!(!(is_tagged && at.starts_with("patch ")) || knows("If-Match"), "{at}");
+        assert_eq!(knows("If-Match"), answers.contains_key("412"), "{at}");
+        conditional += usize::from(knows("If-Match"));
+    }
+    assert_eq!(conditional, 14);
 }
 
 #[test]
@@ -112,5 +135,49 @@ fn rights_roles_and_keys_are_said_of_every_operation() {
     for (at, operation) in operations(&document) {
         let needs_key = operation["security"] != json!([]);
         assert_eq!(operation["responses"].get("401").is_some(), needs_key, "{at}");
+    }
+}
+
+/// Every code that any operation may answer, and those that paths and methods that are not there are answered with.
+fn codes(document: &Value) -> BTreeSet<String> {
+    let mut enums = Vec::new();
+    under(&document["components"]["responses"], "code", &mut enums);
+    let said = enums.iter().flat_map(|code| code["enum"].as_array().into_iter().flatten());
+    let said = said.filter_map(Value::as_str).map(str::to_owned);
+    said.chain(["method_not_allowed", "no_such_route"].map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_docs_say_of_every_code_what_to_do() {
+    let page = include_str!("../../../docs/errors.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let advised: BTreeSet<_> = rows
+        .map(|(code, rest)| {
+            assert!(rest.split(" | ").nth(1).is_some_and(|advice| advice.len() > 10), "{code}: {rest}");
+            code.to_owned()
+        })
+        .collect();
+    assert_eq!(codes(&written()), advised);
+}
+
+#[test]
+fn the_page_shows_every_operation_and_schema_once_and_needs_nothing_else() {
+    let (document, page) = (written(), &WRITTEN.page);
+    let mut anchors: Vec<_> = operations(&document)
+        .into_iter()
+        .map(|(_, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
+    anchors.extend(
+        document["components"]["schemas"].as_object().unwrap().keys().map(|name| format!("schema-{name}")),
+    );
+    for anchor in anchors {
+        assert_eq!(page.matches(&format!("id=\"{anchor}\"")).count(), 1, "{anchor}");
+    }
+    let links = page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next());
+    for link in links.collect::<BTreeSet<_>>() {
+        assert!(page.contains(&format!("id=\"{link}\"")), "{link} leads nowhere");
+    }
+    for forbidden in ["<script", "<link", "<img", "src=", "@import", "url(", "style=\""] {
+        assert!(!page.contains(forbidden), "{forbidden}");
     }
 }

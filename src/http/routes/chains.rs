@@ -37,6 +37,8 @@ pub(super) fn group() -> Group {
                             "currency": "USD",
                         }))
                         .creates::<ChainView>("The chain.")
+                        .tagged()
+                        .makes_once()
                         .refuses(&["conflict"]),
                 ),
             of_chain("")
@@ -44,7 +46,10 @@ pub(super) fn group() -> Group {
                     chains::get,
                     op("get_chain", "One chain")
                         .needs(Right::Administer)
-                        .answers::<ChainView>(200, "The chain."),
+                        .header::<String>("If-None-Match", "The `ETag` that is known already.")
+                        .answers::<ChainView>(200, "The chain.")
+                        .answers_nothing(304, "It is in the state that is known.")
+                        .tagged(),
                 )
                 .patch(
                     chains::patch,
@@ -52,7 +57,9 @@ pub(super) fn group() -> Group {
                         .about("Everything else, balances and windows depend on.")
                         .needs(Right::Administer)
                         .takes::<ChainPatch>(json!({ "name": "Harvest Kitchen" }))
-                        .answers::<ChainView>(200, "The chain as it is now."),
+                        .answers::<ChainView>(200, "The chain as it is now.")
+                        .tagged()
+                        .conditional(),
                 ),
             of_chain("/churn").get(
                 churn::get,

@@ -60,6 +60,8 @@ fn all() -> Routes {
                     "description": "The CRM",
                 }))
                 .creates::<NewEndpointView<'static>>("The endpoint with its secret. Keep it: it is not shown again.")
+                .tagged()
+                .makes_once()
                 .fails(422, &["filter_does_not_check", "transform_does_not_check"]),
         )
 }
@@ -68,7 +70,7 @@ fn one() -> Routes {
     of_chain("/endpoints/{endpoint}")
         .get(
             endpoints::get,
-            administer("get_endpoint", "One endpoint").answers::<EndpointView>(200, "The endpoint."),
+            administer("get_endpoint", "One endpoint").answers::<EndpointView>(200, "The endpoint.").tagged(),
         )
         .patch(
             endpoints::patch,
@@ -79,13 +81,16 @@ fn one() -> Routes {
                 )
                 .takes::<EndpointBody>(json!({ "events": ["points.*"], "rate_limit": 600 }))
                 .answers::<EndpointView>(200, "The endpoint as it is now.")
+                .tagged()
+                .conditional()
                 .fails(422, &["filter_does_not_check", "transform_does_not_check"]),
         )
         .delete(
             endpoints::delete,
             administer("delete_endpoint", "Delete an endpoint")
                 .about("What it is owed is discarded.")
-                .answers_nothing(204, "It is gone."),
+                .answers_nothing(204, "It is gone.")
+                .conditional(),
         )
 }
 
@@ -96,19 +101,25 @@ fn states() -> Vec<Routes> {
             administer("enable_endpoint", "Let deliveries leave")
                 .about("What waits leaves, and what its receiver did before does not count.")
                 .may_take::<Nothing>(json!({}))
-                .answers::<EndpointView>(200, "The endpoint as it is now."),
+                .answers::<EndpointView>(200, "The endpoint as it is now.")
+                .tagged()
+                .conditional(),
         ),
         of_chain("/endpoints/{endpoint}/disable").post(
             state::disable,
             administer("disable_endpoint", "Let deliveries wait until it is enabled")
                 .may_take::<Disable>(json!({ "reason": "The CRM moves" }))
-                .answers::<EndpointView>(200, "The endpoint as it is now."),
+                .answers::<EndpointView>(200, "The endpoint as it is now.")
+                .tagged()
+                .conditional(),
         ),
         of_chain("/endpoints/{endpoint}/pause").post(
             state::pause,
             administer("pause_endpoint", "Let deliveries wait for a while")
                 .may_take::<Pause>(json!({ "until": "2027-03-03T20:00:00Z" }))
                 .answers::<EndpointView>(200, "The endpoint as it is now.")
+                .tagged()
+                .conditional()
                 .refuses(&["conflict"]),
         ),
         of_chain("/endpoints/{endpoint}/test").post(
@@ -116,7 +127,8 @@ fn states() -> Vec<Routes> {
             administer("test_endpoint", "Send a sample now")
                 .about("Whether or not deliveries leave. Nothing is stored. Answers what was sent, and what came back.")
                 .may_take::<test::Wanted>(json!({ "event_type": "points.earned" }))
-                .answers::<TrialView>(200, "What was sent, and what came back."),
+                .answers::<TrialView>(200, "What was sent, and what came back.")
+                .makes_once(),
         ),
         of_chain("/endpoints/{endpoint}/health").get(
             health::get,
@@ -136,12 +148,16 @@ fn secrets() -> Vec<Routes> {
                 .about("The older ones sign beside it for `overlap_seconds`. The answer alone shows the new one.")
                 .may_take::<Rotate>(json!({ "overlap_seconds": 86_400 }))
                 .answers::<RotatedView<'static>>(200, "The secret. Keep it: it is not shown again.")
+                .tagged()
+                .conditional()
+                .makes_once()
                 .refuses(&["conflict"]),
         ),
         of_chain("/endpoints/{endpoint}/secrets/{signing_key}").delete(
             secrets::end_key,
             administer("end_secret", "An older secret signs nothing any more")
                 .answers_nothing(204, "It does not.")
+                .conditional()
                 .refuses(&["conflict"]),
         ),
     ]
@@ -157,6 +173,7 @@ fn recoveries() -> Vec<Routes> {
                     json!({ "since": "2026-03-03T00:00:00Z", "status": "failed", "dry_run": true }),
                 )
                 .answers::<Begun>(200, "The recovery as far as it is, or what it would come to.")
+                .makes_once()
                 .refuses(&["conflict"]),
         ),
         of_chain("/endpoints/{endpoint}/recoveries").get(

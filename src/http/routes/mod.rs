@@ -14,12 +14,20 @@ mod process;
 mod programs;
 mod redemptions;
 
+use std::sync::Arc;
+
+use actix_cors::Cors;
 use actix_web::http::Method;
+use actix_web::middleware::Condition;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
+use super::cors::{self, WebOrigin};
 use super::edge;
 use super::openapi::Operation;
 use super::problem::Problem;
+
+/// The path of a route as it is written here, which its requests carry.
+pub(super) struct Pattern(pub(super) Arc<String>);
 
 /// A path and what its methods do. Any other method is answered 405 with the ones that exist.
 pub(super) struct Routes {
@@ -39,7 +47,13 @@ pub(super) struct Group {
 /// A path. What stands in braces is described in [`super::openapi`], by its name.
 fn at(path: impl Into<String>) -> Routes {
     let path = path.into();
-    Routes { resource: web::resource(&path), path, methods: Vec::new(), operations: Vec::new() }
+    let pattern = Pattern(Arc::new(path.clone()));
+    Routes {
+        resource: web::resource(&path).app_data(pattern),
+        path,
+        methods: Vec::new(),
+        operations: Vec::new(),
+    }
 }
 
 /// A path of one chain.
@@ -111,7 +125,8 @@ impl Routes {
         let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let other =
             move || std::future::ready(Err::<&str, _>(Problem::MethodNotAllowed { allow: allow.clone() }));
-        service.service(self.resource.default_service(web::to(other)));
+        let pattern = Pattern(Arc::new(self.path));
+        service.service(self.resource.app_data(pattern).default_service(web::to(other)));
     }
 }
 
@@ -137,7 +152,18 @@ pub(super) fn groups() -> Vec<Group> {
 /// Adds everything that the engine says over HTTP. The application's data must hold an
 /// [`Door`](super::Door).
 pub fn configure(service: &mut web::ServiceConfig) {
+    configure_for(&[])(service);
+}
+
+/// The same, and pages of these origins may talk to it.
+pub(super) fn configure_for(origins: &[WebOrigin]) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+    let cors = cors::of(origins);
+    move |service| everything(service, cors)
+}
+
+fn everything(service: &mut web::ServiceConfig, cors: Condition<Cors>) {
     let everything = web::scope("")
+        .wrap(cors)
         .wrap(actix_web::middleware::from_fn(edge::every_request))
         .configure(|service| {
             groups().into_iter().flat_map(|group| group.routes).for_each(|routes| routes.add(service))

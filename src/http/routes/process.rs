@@ -45,6 +45,12 @@ pub(super) fn group() -> Group {
                     .answers_json_with_etag("The document: OpenAPI 3.1.")
                     .answers_nothing(304, "It is the one that you have."),
             ),
+            at("/reference").get(
+                openapi::reference,
+                op("get_reference", "This document as a page for people")
+                    .always()
+                    .answers_text(200, "text/html; charset=utf-8", "The page, without scripts."),
+            ),
             at("/v1/event_types").get(
                 event_types::list,
                 op("list_event_types", "The catalogue of loyalty events")

@@ -23,7 +23,8 @@ pub(super) fn group() -> Group {
             of_chain("/program").get(
                 program::get,
                 manage("get_program", "The program in force")
-                    .answers::<InForce<'static>>(200, "The program."),
+                    .answers::<InForce<'static>>(200, "The program.")
+                    .tagged(),
             ),
             of_chain("/program/campaigns").get(
                 program::campaigns,
@@ -98,6 +99,9 @@ fn publishes(operation: Operation) -> Operation {
     operation
         .creates::<PublishedView>("The version that is in force now.")
         .answers::<PublishedView>(200, "These very files are in force already.")
+        .tagged()
+        .conditional()
+        .makes_once()
         .refuses(&["candidate_differs", "no_candidate", "version_conflict"])
         .fails(422, &["program_does_not_check"])
 }
@@ -125,7 +129,8 @@ pub(super) fn candidates() -> Group {
             manage("get_candidate", "The candidate that is tried, or was tried last")
                 .about("For whom it decides, and both programs side by side.")
                 .query::<i64>("version", "The candidate of this number.")
-                .answers::<CandidateView>(200, "The candidate."),
+                .answers::<CandidateView>(200, "The candidate.")
+                .tagged(),
         )
         .post(
             candidate::begin,
@@ -133,6 +138,9 @@ pub(super) fn candidates() -> Group {
                 .about("Either `files` or a `version`; on a `share` of the members, in per cent, or at some `locations`.")
                 .takes::<Begin>(json!({ "version": 2, "share": 10, "note": "Let us see" }))
                 .creates::<CandidateView>("The candidate. It decides for those already.")
+                .tagged()
+                .conditional()
+                .makes_once()
                 .refuses(&[
                     "candidate_differs",
                     "candidate_exists",
@@ -146,6 +154,8 @@ pub(super) fn candidates() -> Group {
             manage("update_candidate", "Try it on more, on fewer, or elsewhere")
                 .takes::<Change>(json!({ "share": 50 }))
                 .answers::<CandidateView>(200, "The candidate as it is now.")
+                .tagged()
+                .conditional()
                 .refuses(&["candidate_differs", "no_candidate", "too_many_changes"]),
         );
     Group {
@@ -163,6 +173,8 @@ pub(super) fn candidates() -> Group {
                 manage("drop_candidate", "Give the candidate up")
                     .may_take::<Nothing>(json!({}))
                     .answers::<CandidateView>(200, "The candidate as it was.")
+                    .tagged()
+                    .conditional()
                     .refuses(&["no_candidate"]),
             ),
         ],

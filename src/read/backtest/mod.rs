@@ -57,6 +57,9 @@ pub enum BacktestFailure {
         /// Why not.
         why: String,
     },
+    /// Of an event only that it was is kept.
+    #[error("source event {0} is no longer kept")]
+    NoLongerKept(SourceId),
     /// A line of a log is none.
     #[error("line {line} of the log: {why}")]
     BadLine {
@@ -97,7 +100,7 @@ pub enum Lived {
     Whole(Box<Outcome>),
     /// They are looked at together with somebody else, who they turned out to be.
     WithAnother,
-    /// Nothing is known of what they did.
+    /// Not all of what they did is known any more.
     LeftOut,
 }
 

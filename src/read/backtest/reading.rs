@@ -43,6 +43,8 @@ pub enum Unread {
     Replayed,
     /// A version that decided some of it does not load any more.
     VersionGone,
+    /// Something that happened before is so long ago that only that it was is kept.
+    NoLongerKept,
     /// Others are asked about, and it was waited long enough.
     Busy,
 }
@@ -70,6 +72,7 @@ impl Reader {
             Ok(None) | Err(BacktestFailure::Unreadable { .. }) => Ok(Err(Unread::Differs)),
             Err(BacktestFailure::Stopped { .. }) => Ok(Err(Unread::TooLong)),
             Err(BacktestFailure::Replay(_)) => Ok(Err(Unread::VersionGone)),
+            Err(BacktestFailure::NoLongerKept(_)) => Ok(Err(Unread::NoLongerKept)),
             Err(BacktestFailure::Store(error)) => Err(error.into()),
             Err(_) => Err(ReadError::Corrupt("life")),
         }

@@ -15,6 +15,7 @@ use crate::domain::member::Member;
 use crate::domain::merge::Ended;
 use crate::domain::publication::Origin;
 use crate::domain::referral::{Filed, ReferralCode, Sender};
+use crate::domain::retention;
 use crate::domain::source_event::SourceEvent;
 use crate::domain::text::Key;
 use crate::rules::backtest::{Elsewhere, Heard, Life, Plan, Sought, Versions};
@@ -229,6 +230,13 @@ impl Stored {
         Ok(())
     }
 
+    /// Has a life hear everything, with all the patience that it takes.
+    fn tell_all(&self, life: &mut Life<'_>, member: &Member, plan: &Plan) -> Result<(), BacktestFailure> {
+        let mut patience = Patience::ENDLESS;
+        self.tell_of_absorbed(life, member, plan, &mut patience)?;
+        self.tell(life, (member.id, member.latest.source), plan, &mut patience)
+    }
+
     /// Does something that may ask the store.
     fn with_archive<T>(
         &self,
@@ -274,9 +282,12 @@ impl Guests for Stored {
             Some(Ended::Erased(_)) => return Ok(Lived::LeftOut),
             None => {}
         }
-        let (mut life, mut patience) = (Life::new(plan), Patience::ENDLESS);
-        self.tell_of_absorbed(&mut life, &member, plan, &mut patience)?;
-        self.tell(&mut life, (member.id, member.latest.source), plan, &mut patience)?;
+        let mut life = Life::new(plan);
+        match self.tell_all(&mut life, &member, plan) {
+            // A life without its beginning is another life.
+            Err(BacktestFailure::NoLongerKept(_)) => return Ok(Lived::LeftOut),
+            told => told?,
+        }
         let stored = self.is_current.then_some(&member);
         let outcome = self.with_archive(|archive| Ok(life.end(guest, stored, archive)?))?;
         Ok(Lived::Whole(outcome.into()))
@@ -302,6 +313,9 @@ pub(super) fn load(store: &Store, chain: &Chain, version: i64) -> Result<Program
 /// A stored event as it was decided.
 fn heard(source: DecidedSource, plan: &Plan) -> Result<Heard, BacktestFailure> {
     let DecidedSource { id, key, occurred_at, received_at, asked_by, program_version, body } = source;
+    if retention::is_all_that_is_left(&body) {
+        return Err(BacktestFailure::NoLongerKept(id));
+    }
     let event = SourceEvent::parse(body.as_bytes(), &plan.chain.currency, received_at);
     let event =
         event.map_err(|bad| BacktestFailure::Unreadable { source_event: id, why: bad.to_string() })?;

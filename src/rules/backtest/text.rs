@@ -171,7 +171,11 @@ impl Report {
             );
         }
         if self.members_left_out > 0 {
-            let _ = writeln!(text, "left out: {} erased since", counted(self.members_left_out, "member"));
+            let _ = writeln!(
+                text,
+                "left out: {} of whom not everything is kept any more",
+                counted(self.members_left_out, "member")
+            );
         }
         match &self.self_check {
             Some(check) if check.differ == 0 => {

@@ -71,6 +71,7 @@ pub(super) fn chain() -> Chain {
         timezone: chrono_tz::America::New_York,
         currency: "USD".parse().unwrap(),
         created_at: at("2026-01-01T00:00:00Z"),
+        revision: 1,
     }
 }
 

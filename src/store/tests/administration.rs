@@ -5,14 +5,12 @@ use diesel::prelude::*;
 
 use super::on_both;
 use super::sample::*;
-use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::chain::Chain;
 use crate::domain::churn::ChurnModel;
 use crate::domain::endpoint::{EndpointState, Secret, Signatures};
-use crate::domain::ids::{EventId, KeyId};
+use crate::domain::ids::EventId;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::publication::{Origin, Publication};
-use crate::domain::role::Role;
 use crate::domain::roll_out::{Audience, Ended, Ending, RollOut, Stage};
 use crate::domain::suspension::Suspension;
 use crate::domain::text::{Name, Note};
@@ -20,7 +18,7 @@ use crate::store::loyalty_event::{self, EventFilter};
 use crate::store::schema::churn_models;
 use crate::store::vault::Vault;
 use crate::store::{
-    StoreError, chain as chains, churn, endpoint as endpoints, key, member, program, roll_out, suspension,
+    StoreError, chain as chains, churn, endpoint as endpoints, member, program, roll_out, suspension,
 };
 
 pub(super) fn chain() -> Chain {
@@ -30,6 +28,7 @@ pub(super) fn chain() -> Chain {
         timezone: chrono_tz::America::New_York,
         currency: "USD".parse().unwrap(),
         created_at: at(0),
+        revision: 1,
     }
 }
 
@@ -38,7 +37,7 @@ on_both! {
         store.change(|c| chains::insert(c, &chain()));
         let again = store.writer().unwrap().run(|c, _| chains::insert(c, &chain()));
         assert!(matches!(again, Err(StoreError::Taken { .. })), "{again:?}");
-        let renamed = Chain { name: Name::parse("Harvest Bowls").unwrap(), ..chain() };
+        let renamed = Chain { name: Name::parse("Harvest Bowls").unwrap(), revision: 2, ..chain() };
         store.change(|c| chains::update(c, &renamed));
         assert_eq!(store.look(|c| chains::get(c, &harvest())), Some(renamed.clone()));
         assert_eq!(store.look(chains::list), [renamed]);
@@ -68,26 +67,6 @@ on_both! {
         let other = Vault::new([8; 32]);
         let refused = store.read_now(|c| endpoints::list(c, &other, &harvest()));
         assert!(matches!(refused, Err(StoreError::WrongMasterKey { .. })));
-    }
-
-    fn a_key_is_found_by_its_hash_and_revoked_once(store) {
-        let new = ApiKey {
-            id: KeyId::new(ulid(1)),
-            hash: KeyHash([3; 32]),
-            role: Role::Ingest,
-            chain: Some(harvest()),
-            name: Name::parse("tills").ok(),
-            created_at: at(0),
-            revoked_at: None,
-        };
-        store.change(|c| key::insert(c, &new));
-        assert_eq!(store.look(|c| key::find_by_hash(c, &KeyHash([3; 32]))), Some(new.clone()));
-        assert_eq!(store.look(|c| key::find_by_hash(c, &KeyHash([4; 32]))), None);
-        let revoked = ApiKey { revoked_at: Some(at(5)), ..new };
-        assert_eq!(store.change(|c| key::revoke(c, revoked.id, at(5))), Some(revoked.clone()));
-        assert_eq!(store.change(|c| key::revoke(c, revoked.id, at(9))), Some(revoked.clone()));
-        assert_eq!(store.look(key::list), [revoked]);
-        assert_eq!(store.change(|c| key::revoke(c, KeyId::new(ulid(2)), at(9))), None);
     }
 
     fn program_versions_are_a_line_of_which_the_newest_counts(store) {

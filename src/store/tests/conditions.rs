@@ -6,9 +6,10 @@ use crate::domain::commit::Commit;
 use crate::domain::delivery::{AttemptOutcome, DeliveryStatus, NextStep};
 use crate::domain::endpoint::EndpointState;
 use crate::domain::gate::{Condition, Hold, Noted, Trouble};
+use crate::domain::health::slot_of;
 use crate::domain::ids::AttemptId;
 use crate::domain::loyalty_event::EventType;
-use crate::store::{Store, condition, delivery, endpoint as endpoints, loyalty_event};
+use crate::store::{Store, condition, delivery, endpoint as endpoints, endpoint_minutes, loyalty_event};
 
 fn noted(epoch: i64, seconds: i64, trips: u32) -> Noted {
     let trouble = Some(Trouble { since: at(seconds), warned_at: Some(at(seconds + 1)) });
@@ -76,6 +77,22 @@ on_both! {
         first(3, NextStep::Spared(at(90)));
         let stored = store.look(|c| delivery::get(c, &harvest(), delivery_id(1))).unwrap();
         assert_eq!((stored.attempts, stored.due_at), (1, Some(at(160))), "it belonged to an older step");
+    }
+
+    fn a_try_that_did_not_get_out_of_our_own_network_is_in_the_log_and_counts_nowhere(store) {
+        with_deliveries(store, 1);
+        let tries = || {
+            let minutes = store.look(|c| endpoint_minutes::since(c, &harvest(), endpoint_id(1), slot_of(at(0))));
+            minutes.first_tries + minutes.retries
+        };
+        for (next, counted) in [(NextStep::Hindered(at(90)), 0), (NextStep::Spared(at(90)), 1)] {
+            let mut tried = attempt(endpoint_id(1), 1, 1, next);
+            tried.attempt.id = AttemptId::derived(ulid(1), counted as u32);
+            store.write(&[tried.into()]);
+            let stored = store.look(|c| delivery::get(c, &harvest(), delivery_id(1))).unwrap();
+            assert_eq!((stored.attempts, stored.due_at, tries()), (0, Some(at(90)), counted));
+        }
+        assert_eq!(store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1))).len(), 2);
     }
 
     fn what_an_attempt_tells_is_written_with_it_and_owed_to_others(store) {

@@ -6,6 +6,7 @@ mod commits;
 mod conditions;
 mod coupons;
 mod deliveries;
+mod keys;
 mod lanes;
 mod opening;
 mod outlets;
@@ -13,6 +14,7 @@ mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 mod recoveries;
+mod requests;
 pub(super) mod sample;
 mod sources;
 

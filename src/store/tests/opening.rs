@@ -44,7 +44,7 @@ on_both! {
             };
         }
         readable!(chains members identities source_events orders transfers loyalty_events endpoints endpoint_conditions deliveries attempts
-                  api_keys program_versions suspended_rules roll_outs churn_models coupon_books coupons coupon_holdings
+                  api_keys sweeps program_versions suspended_rules roll_outs churn_models coupon_books coupons coupon_holdings
                   coupon_tallies coupon_usages redemptions reward_stock campaign_budgets erasures parked);
     }
 }

@@ -8,8 +8,9 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
 
 use super::on_both;
 use super::sample::*;
+use crate::domain::api_key::KeyHash;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{CouponBookKey, EventId};
+use crate::domain::ids::{CouponBookKey, EventId, KeyId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::recovery::{Period, Position};
@@ -17,8 +18,8 @@ use crate::domain::text::Key;
 use crate::store::delivery_log::Behind;
 use crate::store::loyalty_event::EventFilter;
 use crate::store::{
-    DbConn, Store, StoreError, coupon, delivery, delivery_log, endpoint_minutes, lane, ledger, loyalty_event,
-    member, recovery, source_event,
+    DbConn, Store, StoreError, coupon, delivery, delivery_log, endpoint_minutes, key, lane, ledger,
+    loyalty_event, member, recovery, source_event,
 };
 
 /// Remembers the text of what is run.
@@ -206,6 +207,15 @@ on_both! {
     fn what_a_member_has_of_a_book_is_read_from_its_index_in_order(store) {
         let held = plan(store, |c| coupon::held(c, &harvest(), member_id(1), CouponBookKey::new(ulid(1)), at(0)));
         assert_reads(&held, "coupon_holdings_of_worth");
+    }
+
+    fn keys_and_the_texts_of_one_are_read_from_indexes_in_order(store) {
+        let by_hash = plan(store, |c| key::find_by_hash(c, &KeyHash([1; 32])));
+        assert!(!by_hash.contains("SCAN ") && !by_hash.contains("Seq Scan"), "{by_hash}");
+        let of_chain = plan(store, |c| key::list(c, Some(&harvest()), 10, Some(KeyId::new(ulid(1)))));
+        assert_reads(&of_chain, "api_keys_by_chain");
+        let all = plan(store, |c| key::list(c, None, 10, Some(KeyId::new(ulid(1)))));
+        assert_reads(&all, if all.contains("pkey") { "api_keys_pkey" } else { "PRIMARY KEY" });
     }
 
     fn wake_ups_are_read_from_their_index_in_order(store) {

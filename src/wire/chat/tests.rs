@@ -6,7 +6,17 @@ fn letter(message: String, texts: Texts) -> Letter {
     let (delivery, event) =
         ("dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(), EventType::PointsEarned.example().id);
     let occasion = Occasion::News;
-    Letter { delivery, sequence: 1, attempt: 1, occasion, event, message, texts: texts.into() }
+    Letter {
+        delivery,
+        sequence: 1,
+        attempt: 1,
+        occasion,
+        event,
+        message,
+        name: None,
+        texts: texts.into(),
+        trace: None,
+    }
 }
 
 fn said(dialect: Dialect, message: String, own: Option<&str>) -> serde_json::Value {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::builders::START;
 use super::catalogue;
 use super::copy_folder::copy_folder;
+use super::documented;
 use super::postgres;
 
 const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
@@ -130,7 +131,7 @@ impl TestApp {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Reply {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
         if !headers.iter().any(|(name, _)| *name == "authorization") {
             request = request.bearer_auth(ADMIN_KEY);
         }
@@ -139,7 +140,7 @@ impl TestApp {
         }
         let mut answer = request.send_body(body).await.unwrap_or_else(|e| panic!("{path} answers: {e}"));
         let text = answer.body().limit(64 << 20).await.expect("a body");
-        Reply {
+        let reply = Reply {
             status: answer.status().as_u16(),
             headers: answer
                 .headers()
@@ -147,7 +148,9 @@ impl TestApp {
                 .map(|(n, v)| (n.to_string(), v.to_str().unwrap_or_default().to_owned()))
                 .collect(),
             text: String::from_utf8(text.to_vec()).expect("UTF-8"),
-        }
+        };
+        documented::check(&method, path, &reply);
+        reply
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

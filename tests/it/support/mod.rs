@@ -7,17 +7,20 @@ mod catalogue;
 pub(crate) mod cdnow;
 #[path = "../../support/copy_folder.rs"]
 mod copy_folder;
+mod documented;
 pub(crate) mod interpreters;
 #[path = "../../support/postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod printed;
 pub(crate) mod receiver;
 pub(crate) mod rude;
+pub(crate) mod serving;
 
 pub(crate) use app::{Backend, TestApp};
 pub(crate) use builders::{order, refund, visit};
 pub(crate) use receiver::Receiver;
 pub(crate) use rude::{Manners, Rude};
+pub(crate) use serving::Serving;
 
 /// Runs a test once on each backend; `from` says how to start the engine.
 macro_rules! on_both_backends {

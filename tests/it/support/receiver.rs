@@ -8,6 +8,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::Value;
 use standardwebhooks::{Webhook, WebhookError};
+use tokio::sync::watch;
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ struct Shared {
     verifier: Mutex<Option<Webhook>>,
     /// Why the verifier refused what it refused.
     refusals: Mutex<Vec<String>>,
+    /// Whether answers wait.
+    holds: watch::Sender<bool>,
 }
 
 /// The server; it stops when dropped with its System.
@@ -106,6 +109,16 @@ impl Receiver {
         *self.shared.verifier.lock().unwrap() = Some(Webhook::new(secret).expect("a usable secret"));
     }
 
+    /// Answers nobody, until it is to go on.
+    pub(crate) fn hold(&self) {
+        self.shared.holds.send_replace(true);
+    }
+
+    /// Answers everybody.
+    pub(crate) fn go_on(&self) {
+        self.shared.holds.send_replace(false);
+    }
+
     /// Why the verifier refused what it refused.
     pub(crate) fn refusals(&self) -> Vec<String> {
         self.shared.refusals.lock().unwrap().clone()
@@ -132,6 +145,8 @@ async fn receive(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> Htt
         body: body.to_vec(),
     };
     shared.arrivals.lock().unwrap().push(arrival.clone());
+    let mut holds = shared.holds.subscribe();
+    let _ = holds.wait_for(|holds| !holds).await;
     let verdict = shared.verifier.lock().unwrap().as_ref().map(|verifier| arrival.judged_by(verifier, &body));
     if let Some(Err(refusal)) = verdict {
         shared.refusals.lock().unwrap().push(refusal.to_string());

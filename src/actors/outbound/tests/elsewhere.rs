@@ -10,7 +10,7 @@ use futures_util::future::{join, join_all};
 use super::super::receiver::receiver_at;
 use super::*;
 
-const PUBLIC: &str = "127.0.0.2";
+pub(super) const PUBLIC: &str = "127.0.0.2";
 
 /// A client for which a name leads to what `resolver` says.
 fn told(
@@ -23,14 +23,14 @@ fn told(
         Ok(resolver(name)?.into_iter().map(|addr| SocketAddr::new(addr, port)).collect())
     };
     let dialer = Dialer::asking(Arc::new(resolver), Arc::clone(&policy));
-    Outbound::dialling(dialer, Reach { policy, trust: Trust::bundled(), timeout: TIMEOUT })
+    Outbound::dialling(dialer, Reach { policy, trust: Trust::bundled(), proxy: None, timeout: TIMEOUT })
 }
 
-fn addr(text: &str) -> IpAddr {
+pub(super) fn addr(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn port(url: &str) -> u16 {
+pub(super) fn port(url: &str) -> u16 {
     Endpoint::sample(url).url.port().unwrap()
 }
 

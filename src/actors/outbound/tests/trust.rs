@@ -9,7 +9,7 @@ use super::super::trust::of_system;
 use super::*;
 
 /// An authority, and its certificate as PEM.
-fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
+pub(super) fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
     let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -18,7 +18,7 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
 }
 
 /// A receiver that shows a certificate for `shop.example` and answers these bytes; its port.
-fn showing(
+pub(super) fn showing(
     signed_by: Option<&Issuer<'_, KeyPair>>,
     change: impl FnOnce(&mut CertificateParams),
     answer: &'static [u8],
@@ -62,10 +62,11 @@ fn trusting(trust: &Trust) -> Outbound {
     let policy = Arc::new(AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: false });
     let resolver = |_: &str, port| Ok(vec![(Ipv4Addr::LOCALHOST, port).into()]);
     let dialer = Dialer::asking(Arc::new(resolver), Arc::clone(&policy));
-    Outbound::dialling(dialer, Reach { policy, trust: trust.clone(), timeout: Duration::from_secs(5) })
+    let timeout = Duration::from_secs(5);
+    Outbound::dialling(dialer, Reach { policy, trust: trust.clone(), proxy: None, timeout })
 }
 
-fn file(text: &str) -> tempfile::NamedTempFile {
+pub(super) fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::filter::FilterBody;
+use super::names::check_name;
 use crate::actors::outbound::check_identity;
 use crate::clock::fresh_ulid;
 use crate::domain::Timestamp;
@@ -168,6 +168,17 @@ impl EndpointBody {
         Self { dialect: Some(dialect), secret, ..self }
     }
 
+    /// Checks where the names lead that are in it. All else is checked against the endpoint as it is when it is changed.
+    pub(super) async fn check_names(&self, state: &AppState) -> Result<(), Problem> {
+        if let Some(url) = self.url.as_deref() {
+            check_name(&state.policy, "url", &check_url(state, url)?).await?;
+        }
+        if let Some(Some(Auth::OAuth2(credentials))) = &self.auth {
+            check_name(&state.policy, "auth.token_url", &credentials.token_url).await?;
+        }
+        Ok(())
+    }
+
     /// Checks what is to be changed about this endpoint.
     pub(super) fn read(mut self, state: &AppState, endpoint: &Endpoint) -> Result<Change, Problem> {
         if self.secret.is_some() {
@@ -210,11 +221,6 @@ impl EndpointBody {
 }
 
 impl Change {
-    /// Where it is to go instead.
-    pub(super) const fn url(&self) -> Option<&url::Url> {
-        self.url.as_ref()
-    }
-
     /// Makes the change.
     pub(super) fn apply(self, endpoint: &mut Endpoint) {
         let Self { url, events, filter: wanted, seed, rest } = self;
@@ -258,21 +264,6 @@ pub(super) fn secret(given: Option<&str>, dialect: Dialect) -> Result<Secret, Pr
 
 fn check_url(state: &AppState, url: &str) -> Result<url::Url, Problem> {
     state.policy.check_url(url).map_err(|refusal| Problem::field("url", refusal))
-}
-
-/// Refuses a name that leads to a private address now. Every dial checks again; this tells the person who makes the
-/// endpoint at once. A name that leads nowhere yet is taken.
-pub(in crate::http) async fn check_name(state: &AppState, url: &url::Url) -> Result<(), Problem> {
-    /// A resolver that does not answer must not hold up an admin.
-    const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
-    let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else { return Ok(()) };
-    let resolved = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((host, port))).await;
-    let Ok(Ok(found)) = resolved else { return Ok(()) };
-    let found: Vec<_> = found.map(|address| address.ip()).collect();
-    state
-        .policy
-        .check_all(&found)
-        .map_err(|refusal| Problem::field("url", format!("its host leads to a private address: {refusal}")))
 }
 
 /// Checks how we are to say who we are. Answers whether that stands in `authorization`.

@@ -3,6 +3,7 @@
 pub(in crate::http) mod config;
 mod filter;
 pub(in crate::http) mod health;
+pub(in crate::http) mod names;
 pub(in crate::http) mod recover;
 pub(in crate::http) mod secrets;
 pub(in crate::http) mod state;
@@ -14,14 +15,20 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::config::{EndpointBody, check_name};
-use super::{created, id};
+use self::config::EndpointBody;
+use super::id;
+use crate::actors::engine::EngineError;
+use crate::actors::once::Once;
 use crate::domain::chain::ChainId;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
+use crate::domain::once::Reply;
+use crate::domain::precondition::Precondition;
 use crate::domain::role::Right;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::conditional::{IfMatch, with_tag};
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -43,13 +50,14 @@ pub(in crate::http) async fn create(
     state: State,
     caller: Caller,
     path: web::Path<String>,
-    body: Body,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
-    let made = make(&state, chain.chain.id.clone(), body.json().await?).await?;
-    let location = format!("/v1/chains/{}/endpoints/{}", made.chain, made.id);
-    let secret = made.keys.newest().secret.reveal();
-    Ok(created(location, &NewEndpointView { view: EndpointView::from(&*made), secret }))
+    new.once(&caller, async |said: EndpointBody, once| {
+        let made = make(&state, chain.chain.id.clone(), said, once.replying(made)).await?;
+        Ok(self::made(&made))
+    })
+    .await
 }
 
 /// Makes an endpoint as somebody wants it.
@@ -57,10 +65,17 @@ pub(in crate::http) async fn make(
     state: &AppState,
     chain: ChainId,
     said: EndpointBody,
+    once: Once<Endpoint>,
 ) -> Result<Arc<Endpoint>, Problem> {
+    said.check_names(state).await?;
     let endpoint = config::new(state, chain, said)?;
-    check_name(state, &endpoint.url).await?;
-    Ok(state.engine.create_endpoint(endpoint).await?)
+    Ok(state.engine.create_endpoint(endpoint, once).await?)
+}
+
+fn made(endpoint: &Endpoint) -> Reply {
+    let location = format!("/v1/chains/{}/endpoints/{}", endpoint.chain, endpoint.id);
+    let (view, secret) = (EndpointView::from(endpoint), endpoint.keys.newest().secret.reveal());
+    Reply::created(location, &NewEndpointView { view, secret }).tagged(&endpoint.tag())
 }
 
 /// `GET /v1/chains/{chain}/endpoints`: newest first.
@@ -95,24 +110,32 @@ pub(in crate::http) async fn patch(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    show(&state, &*change(&state, &endpoint, body.json().await?).await?).await
+    let expected = expected.wanted()?;
+    let said: EndpointBody = body.json().await?;
+    show(&state, &*change(&state, &endpoint, expected, said).await?).await
 }
 
 /// Changes of an endpoint what is said, and nothing else.
 pub(in crate::http) async fn change(
-    state: &AppState,
+    state: &State,
     endpoint: &Endpoint,
+    expected: Precondition,
     said: EndpointBody,
 ) -> Result<Arc<Endpoint>, Problem> {
-    let wanted = said.read(state, endpoint)?;
-    if let Some(url) = wanted.url() {
-        check_name(state, url).await?;
-    }
-    let change = move |endpoint: &mut Endpoint| wanted.apply(endpoint);
-    Ok(state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await?)
+    said.check_names(state).await?;
+    let checking = state.clone();
+    // Whether it can be is asked of the endpoint as it is when nobody else changes it.
+    let change = move |known: &Endpoint| -> Result<Endpoint, Problem> {
+        expected.check(known.tag()).map_err(EngineError::from)?;
+        let mut changed = known.clone();
+        said.read(&checking, known)?.apply(&mut changed);
+        Ok(changed)
+    };
+    state.engine.update_endpoint(&endpoint.chain, endpoint.id, change).await
 }
 
 /// The endpoint that a path names, for somebody who may change it.
@@ -126,12 +149,12 @@ fn known(
     chain.endpoints.iter().find(|known| known.id == wanted).cloned().ok_or(Problem::NotFound(WHAT))
 }
 
-/// An endpoint, how its receiver does, and what is wrong with its filter by now.
+/// An endpoint, the state that it is in, how its receiver does, and what is wrong with its filter by now.
 async fn show(state: &AppState, endpoint: &Endpoint) -> Result<HttpResponse, Problem> {
     let chain = state.engine.known_chain(endpoint.chain.as_str())?;
     let view = state.reader.endpoint(endpoint, state.engine.clock().now()).await?;
     let view = EndpointView { filter_problem: chain.filter_problem(endpoint.id), ..view };
-    Ok(HttpResponse::Ok().json(view))
+    Ok(with_tag(HttpResponse::Ok().json(view), &endpoint.tag()))
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}`: its pending deliveries are discarded.
@@ -139,8 +162,9 @@ pub(in crate::http) async fn delete(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
+    expected: IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    state.engine.delete_endpoint(&endpoint.chain, endpoint.id).await?;
+    state.engine.delete_endpoint(&endpoint.chain, endpoint.id, expected.wanted()?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -12,10 +12,12 @@ use crate::domain::Timestamp;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::RecoveryId;
 use crate::domain::json::from_text;
-use crate::domain::recovery::{Period, Which};
+use crate::domain::once::Reply;
+use crate::domain::recovery::{Period, Recovery, Which};
 use crate::http::admin::{Nothing, found, id};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{AppState, State};
@@ -68,21 +70,23 @@ pub(in crate::http) async fn begin(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
-    body: Body,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    let Wanted { since, until, status: which, dry_run } = body.json().await?;
-    let now = state.engine.clock().now();
-    let period = Period::new(since, until, now)
-        .ok_or_else(|| Problem::field("since", "must be before `until`, and not to come"))?;
-    let (chain, id) = (&endpoint.chain, endpoint.id);
-    if dry_run {
-        let counts = state.engine.foresee_recovery(chain, id, which, period).await?;
-        return Ok(HttpResponse::Ok().json(Foreseen::new(id, which, period, counts)));
-    }
-    let by = caller.name().clone();
-    let begun = state.engine.begin_recovery(chain, id, (which, period), by).await?;
-    Ok(HttpResponse::Ok().json(RecoveryView::from(begun)))
+    new.once(&caller, async |Wanted { since, until, status: which, dry_run }, once| {
+        let now = state.engine.clock().now();
+        let period = Period::new(since, until, now)
+            .ok_or_else(|| Problem::field("since", "must be before `until`, and not to come"))?;
+        let (chain, id) = (&endpoint.chain, endpoint.id);
+        if dry_run {
+            let counts = state.engine.foresee_recovery(chain, id, which, period).await?;
+            return Ok(Reply::done(&Foreseen::new(id, which, period, counts)));
+        }
+        let reply = |begun: &Recovery| Reply::done(&RecoveryView::from(begun.clone()));
+        let (by, once) = (caller.name().clone(), once.replying(reply));
+        Ok(reply(&state.engine.begin_recovery(chain, id, (which, period), by, once).await?))
+    })
+    .await
 }
 
 /// `GET /v1/chains/{chain}/endpoints/{id}/recoveries`: newest first.

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{config, known};
 use crate::actors::engine::EngineError;
-use crate::domain::endpoint::{Bounded, CannotEnd, KeyNumber, Keys};
+use crate::actors::once::Once;
+use crate::domain::endpoint::{Bounded, CannotEnd, Endpoint, KeyNumber, Keys};
+use crate::domain::once::Reply;
 use crate::http::auth::Caller;
-use crate::http::body::Body;
+use crate::http::conditional::IfMatch;
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 use crate::http::{State, random_bytes};
 use crate::read::endpoint::KeyView;
@@ -39,20 +42,31 @@ pub(in crate::http) async fn rotate_secret(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
-    body: Body,
+    expected: IfMatch,
+    new: Create,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    let said: Rotate = body.optional_json().await?;
-    let secret = config::secret(said.secret.as_deref(), endpoint.dialect)?;
-    let overlap = said.overlap_seconds.map(|seconds| Duration::from_secs(seconds.get().into()));
-    let overlap = overlap.unwrap_or(Keys::usual_overlap(endpoint.dialect));
-    let (shown, seed) = (secret.clone(), random_bytes()?);
-    let rotate = move |keys: &mut Keys, now| {
-        keys.rotate(secret, seed, now, overlap).map_err(|refused| EngineError::Conflict(refused.to_string()))
-    };
-    let changed = state.engine.change_keys(&endpoint.chain, endpoint.id, rotate).await?;
-    let keys = KeyView::all(&changed.keys, state.engine.clock().now());
-    Ok(HttpResponse::Ok().json(RotatedView { secret: shown.reveal(), keys }))
+    let expected = expected.wanted()?;
+    new.or_empty()
+        .once(&caller, async |said: Rotate, once| {
+            let rotate = move |keys: &mut Keys, dialect, now| {
+                let secret = config::secret(said.secret.as_deref(), dialect)?;
+                let overlap = said.overlap_seconds.map(|seconds| Duration::from_secs(seconds.get().into()));
+                let overlap = overlap.unwrap_or(Keys::usual_overlap(dialect));
+                let rotated = keys.rotate(secret, random_bytes()?, now, overlap);
+                rotated.map_err(|refused| Problem::Conflict(refused.to_string()))
+            };
+            let (chain, id) = (&endpoint.chain, endpoint.id);
+            let reply = once.replying(rotated);
+            Ok(rotated(&*state.engine.change_keys(chain, id, expected, rotate, reply).await?))
+        })
+        .await
+}
+
+/// The newest secret of an endpoint that was changed just now.
+fn rotated(endpoint: &Endpoint) -> Reply {
+    let keys = KeyView::all(&endpoint.keys, endpoint.updated_at);
+    Reply::done(&RotatedView { secret: endpoint.keys.newest().secret.reveal(), keys }).tagged(&endpoint.tag())
 }
 
 /// `DELETE /v1/chains/{chain}/endpoints/{id}/secrets/{key}`: an older key signs nothing any more.
@@ -60,17 +74,19 @@ pub(in crate::http) async fn end_key(
     state: State,
     caller: Caller,
     path: web::Path<(String, String, String)>,
+    expected: IfMatch,
 ) -> Result<HttpResponse, Problem> {
     const WHAT: &str = "key of this endpoint";
     let (chain, endpoint, key) = path.into_inner();
     let endpoint = known(&state, &caller, &(chain, endpoint))?;
     let id: KeyNumber = key.parse().map_err(|_| Problem::NotFound(WHAT))?;
-    let end = move |keys: &mut Keys, now| {
+    let end = move |keys: &mut Keys, _, now| {
         keys.end(id, now).map_err(|refused| match refused {
             CannotEnd::Newest => EngineError::Conflict(refused.to_string()),
             CannotEnd::Unknown => EngineError::NotFound(WHAT),
         })
     };
-    state.engine.change_keys(&endpoint.chain, endpoint.id, end).await?;
+    let expected = expected.wanted()?;
+    state.engine.change_keys(&endpoint.chain, endpoint.id, expected, end, Once::default()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

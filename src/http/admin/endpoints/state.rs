@@ -11,6 +11,7 @@ use crate::http::State;
 use crate::http::admin::Nothing;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
+use crate::http::conditional::IfMatch;
 use crate::http::problem::Problem;
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -34,11 +35,13 @@ pub(in crate::http) async fn enable(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
+    let expected = expected.wanted()?;
     let Nothing {} = body.optional_json().await?;
-    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id).await?).await
+    show(&state, &*state.engine.enable_endpoint(&endpoint.chain, endpoint.id, expected).await?).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/disable`: deliveries wait until it is enabled again.
@@ -46,13 +49,16 @@ pub(in crate::http) async fn disable(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
+    let expected = expected.wanted()?;
     let Disable { reason } = body.optional_json().await?;
     let by_hand = Note::parse("disabled by hand").map_err(|error| Problem::field("reason", error))?;
     let reason = reason.unwrap_or(by_hand);
-    show(&state, &*state.engine.disable_endpoint(&endpoint.chain, endpoint.id, reason).await?).await
+    let disabled = state.engine.disable_endpoint(&endpoint.chain, endpoint.id, expected, reason).await?;
+    show(&state, &disabled).await
 }
 
 /// `POST /v1/chains/{chain}/endpoints/{id}/pause`: deliveries wait until then, or until it is enabled.
@@ -60,12 +66,15 @@ pub(in crate::http) async fn pause(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
+    expected: IfMatch,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
+    let expected = expected.wanted()?;
     let Pause { until } = body.optional_json().await?;
     if until.is_some_and(|until| until <= state.engine.clock().now()) {
         return Err(Problem::field("until", "must be in the future"));
     }
-    show(&state, &*state.engine.pause_endpoint(&endpoint.chain, endpoint.id, until).await?).await
+    let paused = state.engine.pause_endpoint(&endpoint.chain, endpoint.id, expected, until).await?;
+    show(&state, &paused).await
 }

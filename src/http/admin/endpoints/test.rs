@@ -12,9 +12,10 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::Verdict;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::loyalty_event::EventType;
+use crate::domain::once::Reply;
 use crate::http::State;
 use crate::http::auth::Caller;
-use crate::http::body::Body;
+use crate::http::once::Create;
 use crate::http::problem::Problem;
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -65,16 +66,22 @@ impl From<Trial> for TrialView {
     }
 }
 
-/// `POST /v1/chains/{chain}/endpoints/{id}/test`: sends a sample now, whether or not deliveries leave. Nothing is stored.
+/// `POST /v1/chains/{chain}/endpoints/{id}/test`: sends a sample now, whether or not deliveries leave. Nothing
+/// is stored, but the answer to a request with a key.
 pub(in crate::http) async fn send(
     state: State,
     caller: Caller,
     path: web::Path<(String, String)>,
-    body: Body,
+    wanted: Create,
 ) -> Result<HttpResponse, Problem> {
     let endpoint = known(&state, &caller, &path)?;
-    let sample = sample(&endpoint, body.optional_json().await?)?;
-    Ok(HttpResponse::Ok().json(TrialView::from(state.engine.try_out(endpoint, sample).await?)))
+    wanted
+        .or_empty()
+        .once(&caller, async |wanted: Wanted, _| {
+            let sample = sample(&endpoint, wanted)?;
+            Ok(Reply::done(&TrialView::from(state.engine.try_out(endpoint.clone(), sample).await?)))
+        })
+        .await
 }
 
 fn sample(endpoint: &Endpoint, wanted: Wanted) -> Result<Sample, Problem> {

@@ -1,0 +1,70 @@
+//! `punchcard health`: what a supervisor asks that has no client of its own, such as a container without a shell.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use awc::Client;
+
+use crate::config::flags::EngineFlags;
+
+use super::{Failure, out};
+
+/// Supervisors ask again soon.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Ask the server on this machine whether it is ready; exits 0 when it is, and 1 when not
+#[derive(Debug, clap::Args)]
+pub(super) struct Health {
+    /// Only whether it lives: it may be starting, or wait for its database
+    #[arg(long)]
+    alive: bool,
+    /// Where it is, instead of where --bind has it listen
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    flags: EngineFlags,
+}
+
+pub(super) fn run(verb: &Health) -> Result<(), Failure> {
+    let Some(loaded) = super::configuration(&verb.flags.0)? else { return Ok(()) };
+    let base = verb.url.clone().unwrap_or_else(|| format!("http://{}", here(loaded.config.bind)));
+    let path = if verb.alive { "/healthz" } else { "/readyz" };
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let status = actix_rt::System::new().block_on(async {
+        let client = Client::builder().timeout(TIMEOUT).finish();
+        let answer = client.get(&url).send().await;
+        answer.map(|answer| answer.status().as_u16())
+    });
+    match status {
+        Ok(200) => {
+            out::line(format_args!("{url} answers 200"));
+            Ok(())
+        }
+        Ok(status) => Err(Failure::Failed(format!("{url} answers {status}"))),
+        Err(error) => Err(Failure::because(&format!("{url} does not answer"), &error)),
+    }
+}
+
+/// Who listens on every address listens on this machine's own.
+fn here(bind: SocketAddr) -> SocketAddr {
+    let ip = match bind.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, bind.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_asked_here() {
+        for (bind, asked) in
+            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:9", "[::1]:9"), ("10.1.2.3:80", "10.1.2.3:80")]
+        {
+            assert_eq!(here(bind.parse().unwrap()).to_string(), asked);
+        }
+    }
+}
