@@ -210,7 +210,8 @@ async fn start_behind(
     actix_rt::spawn(engine.clone().keep_sweeping());
 
     let admin_key = config.admin_key.as_ref().map(|key| key.reveal().as_str());
-    door.open(AppState::new(engine.clone(), store, metrics, admin_key, config.request_limits, policy));
+    let state = AppState::new(engine.clone(), store, metrics, admin_key, config.request_limits, policy);
+    door.open(state.with_graphiql(config.graphiql));
     Ok((engine, first_admin_key))
 }
 

@@ -81,6 +81,8 @@ pub struct Config {
     pub extra_ca: Option<PathBuf>,
     /// What deliveries go through.
     pub proxy: Option<Proxy>,
+    /// Whether there is a page to write GraphQL queries on.
+    pub graphiql: bool,
     /// Where the test clock starts; `None` = the system's clock.
     pub test_clock: Option<Timestamp>,
     /// How log lines look.
@@ -186,6 +188,7 @@ impl Config {
             tls_roots: layered.parse(Setting::TlsRoots, value::tls_roots)?,
             extra_ca: layered.parse_optional(Setting::ExtraCa, |text| Ok(PathBuf::from(text)))?,
             proxy: proxy(layered)?,
+            graphiql: layered.parse(Setting::Graphiql, value::switch)?,
             test_clock: layered.parse_optional(Setting::TestClock, value::instant)?,
             log: layered.parse(Setting::Log, value::log_format)?,
             log_level: layered.parse(Setting::LogLevel, value::log_level)?,
@@ -228,6 +231,7 @@ impl Config {
             Setting::Proxy => self.proxy.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string),
             Setting::ProxyResolves => self.proxy.as_ref().is_some_and(Proxy::resolves).to_string(),
             Setting::ExtraCa => file(self.extra_ca.as_ref()),
+            Setting::Graphiql => self.graphiql.to_string(),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),

@@ -48,6 +48,7 @@ pub mod member;
 mod news;
 pub mod once;
 pub mod outbound;
+mod outlets;
 pub mod programs;
 pub mod publish;
 pub mod recovery;

@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod check;
 mod demo;
+mod graphql_schema;
 mod health;
 mod key;
 mod migrate;
@@ -65,6 +66,7 @@ enum Verb {
     Health(health::Health),
     Key(key::Key),
     Bench(Box<bench::Bench>),
+    GraphqlSchema(graphql_schema::GraphqlSchema),
     Openapi(openapi::Openapi),
     #[command(hide = true)]
     Reference(reference::Reference),
@@ -148,6 +150,10 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Some(Verb::Health(verb)) => health::run(&verb),
         Some(Verb::Key(verb)) => key::run(&verb),
         Some(Verb::Bench(verb)) => bench::run(&verb),
+        Some(Verb::GraphqlSchema(_)) => {
+            graphql_schema::run();
+            Ok(())
+        }
         Some(Verb::Openapi(_)) => {
             openapi::run();
             Ok(())

@@ -55,6 +55,8 @@ pub enum Setting {
     Proxy,
     /// Whether names are the proxy's affair.
     ProxyResolves,
+    /// A page to write GraphQL queries on.
+    Graphiql,
     /// Where the test clock starts.
     TestClock,
     /// The look of log lines.
@@ -111,6 +113,7 @@ impl Setting {
         Self::ExtraCa,
         Self::Proxy,
         Self::ProxyResolves,
+        Self::Graphiql,
         Self::TestClock,
         Self::Log,
         Self::LogLevel,
@@ -306,6 +309,16 @@ impl Setting {
                 shape: Shape::Switch,
                 scope: Scope::Engine,
                 help: "Give the proxy names instead of addresses: then it alone decides where they may lead",
+            },
+            Self::Graphiql => Row {
+                name: "graphiql",
+                flag: "graphiql",
+                environment: "PUNCHCARD_GRAPHIQL",
+                default: "false",
+                shape: Shape::Switch,
+                scope: Scope::Engine,
+                help: "For development: answer GET /graphiql with a page to write GraphQL queries on. The browser loads \
+                       its parts from unpkg.com",
             },
             Self::TestClock => Row {
                 name: "test_clock",

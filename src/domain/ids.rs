@@ -155,6 +155,12 @@ prefixed_id!(
 prefixed_id!(
     /// A line of the audit log.
     AuditId, "aud_");
+prefixed_id!(
+    /// A schedule by which a chain's data are written out.
+    ExportScheduleId, "exs_");
+prefixed_id!(
+    /// A platform that a chain's data are kept in step with.
+    IntegrationId, "int_");
 
 impl DeliveryId {
     /// That of a delivery that is made long after its loyalty event: always the same, so that it is made once. It sorts

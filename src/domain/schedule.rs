@@ -85,10 +85,8 @@ impl Schedule {
         due
     }
 
-    /// The first instant after `after`. Where clocks are set back, an instant that comes twice counts both times.
     fn next_of(&self, cron: &cron::Schedule, after: Timestamp) -> Option<Timestamp> {
-        let local = after.with_timezone(&self.timezone);
-        cron.after(&local).map(|at| at.with_timezone(&Utc)).find(|at| *at > after)
+        next_in(self.timezone, cron, after)
     }
 
     /// The last instant until `until`.
@@ -96,6 +94,12 @@ impl Schedule {
         let local = (until + Duration::microseconds(1)).with_timezone(&self.timezone);
         cron.after(&local).rev().map(|at| at.with_timezone(&Utc)).find(|at| *at <= until)
     }
+}
+
+/// The first instant after `after`. Where clocks are set back, an instant that comes twice counts both times.
+pub(super) fn next_in(zone: Tz, cron: &cron::Schedule, after: Timestamp) -> Option<Timestamp> {
+    let local = after.with_timezone(&zone);
+    cron.after(&local).map(|at| at.with_timezone(&Utc)).find(|at| *at > after)
 }
 
 #[cfg(test)]

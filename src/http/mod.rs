@@ -15,6 +15,7 @@ mod conditional;
 mod cors;
 mod door;
 mod edge;
+mod graphql;
 mod health;
 mod ingest;
 mod known_keys;
@@ -45,6 +46,7 @@ use self::problem::Problem;
 
 pub use self::cors::WebOrigin;
 pub use self::door::Door;
+pub use self::graphql::sdl;
 pub use self::limits::RequestLimits;
 pub use self::routes::configure;
 pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
@@ -56,6 +58,8 @@ pub struct AppState {
     metrics: Arc<Metrics>,
     keys: Keys,
     policy: Arc<AddressPolicy>,
+    /// Whether `GET /graphiql` is answered.
+    graphiql: bool,
 }
 
 impl AppState {
@@ -69,7 +73,13 @@ impl AppState {
         policy: Arc<AddressPolicy>,
     ) -> Self {
         let keys = Keys::new(admin_key.map(|text| KeyHash::of(text.as_bytes())), limits);
-        Self { engine, reader: reads.into(), metrics, keys, policy }
+        Self { engine, reader: reads.into(), metrics, keys, policy, graphiql: false }
+    }
+
+    /// The same with a page to write queries on, if it is wanted.
+    #[must_use]
+    pub fn with_graphiql(self, graphiql: bool) -> Self {
+        Self { graphiql, ..self }
     }
 
     /// The chain that a path names, if this caller may do that there. Another chain's things do not exist for a key

@@ -114,6 +114,15 @@ pub enum Problem {
     /// The body as a whole has the wrong shape.
     #[error("{0}")]
     InvalidBody(String),
+    /// A GraphQL request or query that cannot be answered, or is too much.
+    #[error("{0}")]
+    BadQuery(String),
+    /// A GraphQL query that was not answered in time.
+    #[error("the query was not answered in time; whether a mutation took effect is unknown")]
+    QueryTimeout,
+    /// A body of another type.
+    #[error("the body must come as application/json")]
+    MediaType,
     /// More bytes than this route takes.
     #[error("at most {limit} bytes are taken here")]
     TooLarge {
@@ -302,6 +311,12 @@ impl Problem {
                 "Send the same request again after the pause of Retry-After."),
             Self::BacktestTooLarge { .. } => Class::new(S::UNPROCESSABLE_ENTITY, "backtest_too_large",
                 "Too much for one request", "Use `punchcard backtest` on the server, which has no such limit."),
+            Self::BadQuery(_) => Class::new(S::BAD_REQUEST, "invalid_query", "Invalid GraphQL query",
+                "Correct the query and send it again; docs/graphql.md says how much one may ask for."),
+            Self::QueryTimeout => Class::new(S::SERVICE_UNAVAILABLE, "query_timeout", "Query too slow",
+                "Ask for less in one query."),
+            Self::MediaType => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Not JSON",
+                "Send the body with `Content-Type: application/json`."),
             Self::TooLarge { .. } => Class::new(S::PAYLOAD_TOO_LARGE, "too_large", "Too large",
                 "Send less in one piece."),
             Self::ContentEncoding => Class::new(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding",
@@ -331,7 +346,13 @@ impl Problem {
         self.class().code
     }
 
-    fn at_field(&self) -> Option<&str> {
+    /// What to do about it.
+    pub(super) fn action(&self) -> &'static str {
+        self.class().action
+    }
+
+    /// The field or parameter at fault.
+    pub(super) fn at_field(&self) -> Option<&str> {
         match self {
             Self::InvalidField { field, .. } | Self::BadFilter { field, .. } => Some(field),
             Self::BadTransform(_) => Some("transform"),
@@ -354,7 +375,7 @@ impl Problem {
                 Some(*retry_after_s)
             }
             Self::Overloaded | Self::Starting | Self::InProgress => Some(1),
-            Self::Unavailable => Some(2),
+            Self::Unavailable | Self::QueryTimeout => Some(2),
             // A person has to mend the rules first.
             Self::Draining | Self::NoRules(_) | Self::BacktestRunning => Some(5),
             _ => None,
@@ -518,97 +539,4 @@ impl From<BadEvent> for Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::domain::ids::SourceId;
-    use crate::domain::text::Key;
-    use crate::telemetry::heard::Log;
-
-    #[test]
-    fn a_problem_says_what_where_and_what_to_do() {
-        let json: serde_json::Value =
-            serde_json::from_str(&Problem::field("data.total", "must not be negative").to_json(Some(7)))
-                .unwrap();
-        assert_eq!(json["type"], "urn:punchcard:problem:invalid_field");
-        assert_eq!(json["status"], 422);
-        assert_eq!(json["code"], "invalid_field");
-        assert_eq!(json["field"], "data.total");
-        assert_eq!(json["detail"], "`data.total`: must not be negative");
-        assert_eq!(json["line"], 7);
-        assert!(json["action"].as_str().is_some_and(|text| !text.is_empty()));
-    }
-
-    #[test]
-    fn headers_that_clients_act_on_are_there() {
-        let header = |problem: Problem, name: header::HeaderName| {
-            problem.error_response().headers().get(name).map(|v| v.to_str().unwrap().to_owned())
-        };
-        assert!(header(Problem::NoKey, header::WWW_AUTHENTICATE).is_some());
-        assert!(
-            header(Problem::BadKey, header::WWW_AUTHENTICATE).is_some_and(|v| v.contains("invalid_token"))
-        );
-        assert_eq!(header(Problem::Overloaded, header::RETRY_AFTER).as_deref(), Some("1"));
-        assert_eq!(header(Problem::InProgress, header::RETRY_AFTER).as_deref(), Some("1"));
-        let outdated = Problem::PreconditionFailed { current: 7.into() };
-        assert_eq!(header(outdated, header::ETAG).as_deref(), Some("\"7\""));
-        assert_eq!(
-            header(Problem::MethodNotAllowed { allow: "GET, POST".into() }, header::ALLOW).as_deref(),
-            Some("GET, POST")
-        );
-        assert_eq!(
-            header(Problem::NoRoute, header::CONTENT_TYPE).as_deref(),
-            Some("application/problem+json")
-        );
-    }
-
-    fn undecided() -> EngineError {
-        let event = EventRef {
-            chain: "harvest".parse().unwrap(),
-            source: SourceId::new(ulid::Ulid(7)),
-            key: Key::parse("ORD-4713").unwrap(),
-        };
-        EngineError::Undecided { event: Box::new(event), cause: "the disk is full".into() }
-    }
-
-    #[test]
-    fn the_log_names_the_event_that_met_a_failure_of_the_store() {
-        let log = Log::listen();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        // Other tests may have used up this second's line.
-        while log.line(&["harvest", "src_", "ORD-4713", "the disk is full"]).is_none() {
-            assert!(Instant::now() < deadline);
-            let _ = Problem::from(undecided());
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn the_only_server_errors_are_deliberate_503() {
-        for error in [
-            EngineError::Overloaded,
-            EngineError::Draining,
-            EngineError::NoRules("a.rhai:1:1: odd".into()),
-            EngineError::Unavailable("gone".into()),
-            undecided(),
-            EngineError::Conflict("x".into()),
-            EngineError::NotFound("endpoint"),
-            EngineError::KeyReused { key: "k".into() },
-        ] {
-            let problem = Problem::from(error);
-            let status = problem.status_code();
-            assert!(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{problem}");
-            assert_eq!(status.is_server_error(), problem.retry_after_s().is_some(), "{problem}");
-        }
-    }
-
-    #[test]
-    fn a_bad_event_names_its_field() {
-        let bad = |code, field: &str| BadEvent { code, field: field.into(), problem: "wrong".into() };
-        assert_eq!(Problem::from(bad(BadEventCode::InvalidField, "key")).code(), "invalid_field");
-        assert_eq!(Problem::from(bad(BadEventCode::InvalidField, "")).code(), "invalid_body");
-        assert_eq!(Problem::from(bad(BadEventCode::NotJson, "")).status_code(), 400);
-        assert_eq!(Problem::from(bad(BadEventCode::TooLarge, "")).status_code(), 413);
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! Coupons and their books as outsiders see them.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::page::{Page, Wanted};
+use super::page::{OfMember, Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -11,7 +13,7 @@ use crate::domain::coupon::{
     BookFace, Card, Coupon, CouponBook, CouponCode, CouponFace, Holding, Reservation, Stake, Tally,
 };
 use crate::domain::ids::{CouponBookKey, MemberId};
-use crate::store::coupon;
+use crate::store::{DbConn, coupon};
 
 /// A coupon book.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -172,21 +174,45 @@ impl Reader {
         member: MemberId,
         wanted: Wanted<CouponCode>,
     ) -> Result<Page<MemberCouponView>, ReadError> {
-        let (rows, after, declared) = (wanted.rows(), wanted.after.clone(), declared.to_vec());
-        let found = self.run(move |conn| {
-            let cards = coupon::of_member(conn, &chain, member, rows, after.as_ref())?;
-            let views = cards.into_iter().map(|card| {
-                let book = book(conn, &chain, &declared, card.coupon.book)?;
-                Ok(MemberCouponView::of(card, member, book.as_ref()))
-            });
-            views.collect::<Result<Vec<_>, ReadError>>()
-        });
-        Ok(wanted.page(found.await?, |view| view.coupon.code.to_string()))
+        let declared = declared.to_vec();
+        self.run(move |conn| of_member(conn, &chain, &declared, &OfMember { member, wanted })).await
+    }
+
+    /// The same of several members, each with the page that is asked for, in one go.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn coupons_of_members(
+        &self,
+        chain: ChainId,
+        declared: &[CouponBook],
+        asked: Vec<OfMember<CouponCode>>,
+    ) -> Result<HashMap<OfMember<CouponCode>, Page<MemberCouponView>>, ReadError> {
+        let declared = declared.to_vec();
+        let page = move |conn: &mut DbConn, asked: OfMember<_>| {
+            Ok((asked.clone(), of_member(conn, &chain, &declared, &asked)?))
+        };
+        self.run(move |conn| asked.into_iter().map(|asked| page(conn, asked)).collect()).await
     }
 }
 
+fn of_member(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    declared: &[CouponBook],
+    OfMember { member, wanted }: &OfMember<CouponCode>,
+) -> Result<Page<MemberCouponView>, ReadError> {
+    let cards = coupon::of_member(conn, chain, *member, wanted.rows(), wanted.after.as_ref())?;
+    let views = cards.into_iter().map(|card| {
+        let book = book(conn, chain, declared, card.coupon.book)?;
+        Ok(MemberCouponView::of(card, *member, book.as_ref()))
+    });
+    let views = views.collect::<Result<Vec<_>, ReadError>>()?;
+    Ok(wanted.page(views, |view| view.coupon.code.to_string()))
+}
+
 fn book(
-    conn: &mut crate::store::DbConn,
+    conn: &mut DbConn,
     chain: &ChainId,
     declared: &[CouponBook],
     key: CouponBookKey,

@@ -1,5 +1,6 @@
 //! The delivery log as outsiders see it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +13,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, Mark};
 use crate::domain::ids::{AttemptId, BadId, DeliveryId, EndpointId, EventId, MemberId};
+pub use crate::store::delivery::LastTried;
 use crate::store::delivery::{self, StoredAttempt, StoredDelivery};
 use crate::store::delivery_log::{self, Behind};
 
@@ -81,7 +83,8 @@ pub struct DeliveryDetail {
 pub struct Cursor(Behind);
 
 impl Cursor {
-    fn of(last: &StoredDelivery, status: Option<DeliveryStatus>) -> Self {
+    /// Behind this delivery in a list of that status.
+    pub fn behind(last: &DeliveryView, status: Option<DeliveryStatus>) -> Self {
         let due_at = last.due_at.filter(|_| status == Some(DeliveryStatus::Pending));
         Self(Behind { id: last.id, due_at })
     }
@@ -156,8 +159,8 @@ impl Reader {
     ) -> Result<Page<DeliveryView>, ReadError> {
         let (rows, behind) = (wanted.rows(), wanted.after.map(|Cursor(behind)| behind));
         let read = move |conn: &mut _| Ok(delivery_log::list(conn, &chain, endpoint, status, rows, behind)?);
-        let found = self.run(read).await?;
-        wanted.page(found, |last| Cursor::of(last, status).to_string()).map(|delivery| Ok(delivery.into()))
+        let found = self.run(read).await?.into_iter().map(DeliveryView::from).collect();
+        Ok(wanted.page(found, |last| Cursor::behind(last, status).to_string()))
     }
 
     /// One delivery with its tries.
@@ -173,6 +176,50 @@ impl Reader {
             let Some(found) = delivery::get(conn, &chain, id)? else { return Ok(None) };
             let attempts = delivery::attempts(conn, &chain, id)?.into_iter().map(Into::into).collect();
             Ok(Some(DeliveryDetail { delivery: found.into(), attempts }))
+        })
+        .await
+    }
+
+    /// The tries of several deliveries, each named with its endpoint, in order.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn attempts(
+        &self,
+        chain: ChainId,
+        asked: Vec<(EndpointId, DeliveryId)>,
+    ) -> Result<HashMap<(EndpointId, DeliveryId), Vec<AttemptView>>, ReadError> {
+        let mut of_endpoints = BTreeMap::<_, Vec<_>>::new();
+        for (endpoint, delivery) in asked {
+            of_endpoints.entry(endpoint).or_default().push(delivery);
+        }
+        self.run(move |conn| {
+            let mut found = HashMap::<_, Vec<_>>::new();
+            for (endpoint, asked) in of_endpoints {
+                for (of, attempt) in delivery::attempts_of(conn, &chain, endpoint, &asked)? {
+                    found.entry((endpoint, of)).or_default().push(attempt.into());
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// How the newest delivery that was tried stands, of each of these endpoints.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn last_tried(
+        &self,
+        chain: ChainId,
+        endpoints: Vec<EndpointId>,
+    ) -> Result<HashMap<EndpointId, LastTried>, ReadError> {
+        self.run(move |conn| {
+            let mut found = HashMap::new();
+            for endpoint in endpoints {
+                found.extend(delivery::last_tried(conn, &chain, endpoint)?.map(|last| (endpoint, last)));
+            }
+            Ok(found)
         })
         .await
     }

@@ -1,9 +1,11 @@
 //! A member's ledger as outsiders see it.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::page::{Page, Wanted};
+use super::page::{OfMember, Page, Wanted};
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
@@ -119,8 +121,29 @@ impl Reader {
         member: MemberId,
         wanted: Wanted<TransferId>,
     ) -> Result<Page<TransferView>, ReadError> {
-        let (rows, after) = (wanted.rows(), wanted.after);
-        let found = self.run(move |conn| Ok(ledger::list(conn, &chain, member, rows, after)?)).await?;
-        wanted.page(found, |line| line.id.to_string()).map(|line| Ok(line.into()))
+        self.run(move |conn| lines(conn, &chain, &OfMember { member, wanted })).await
     }
+
+    /// The same of several members of a chain, each with the page that is asked for, in one go.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn ledgers(
+        &self,
+        chain: ChainId,
+        asked: Vec<OfMember<TransferId>>,
+    ) -> Result<HashMap<OfMember<TransferId>, Page<TransferView>>, ReadError> {
+        let page =
+            move |conn: &mut DbConn, asked: OfMember<_>| Ok((asked.clone(), lines(conn, &chain, &asked)?));
+        self.run(move |conn| asked.into_iter().map(|asked| page(conn, asked)).collect()).await
+    }
+}
+
+fn lines(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    OfMember { member, wanted }: &OfMember<TransferId>,
+) -> Result<Page<TransferView>, ReadError> {
+    let found = ledger::list(conn, chain, *member, wanted.rows(), wanted.after)?;
+    wanted.page(found, |line| line.id.to_string()).map(|line| Ok(line.into()))
 }

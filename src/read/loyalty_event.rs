@@ -1,15 +1,18 @@
 //! Loyalty events as outsiders see them: the very JSON that was sent.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::page::{Page, Wanted};
+use super::page::{OfMember, Page, Wanted};
 use super::{ReadError, Reader, raw};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::ids::{EventId, MemberId};
 use crate::domain::loyalty_event::{EventType, LoyaltyEvent};
+use crate::store::DbConn;
 use crate::store::loyalty_event::{self, EventFilter, StoredEvent};
 
 /// Which events are wanted.
@@ -26,12 +29,17 @@ pub struct Filter {
 }
 
 /// An event: its canonical JSON.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(with = "LoyaltyEvent")]
 pub struct EventView(Box<RawValue>);
 
 impl EventView {
+    /// The JSON.
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+
     pub(super) fn of(event: StoredEvent) -> Result<Self, ReadError> {
         raw(event.body, "loyalty event").map(Self)
     }
@@ -48,12 +56,23 @@ impl Reader {
         filter: Filter,
         wanted: Wanted<EventId>,
     ) -> Result<Page<EventView>, ReadError> {
-        let Filter { kind, member, since, until } = filter;
-        let filter = EventFilter { kind, member, since, until };
-        let (rows, after) = (wanted.rows(), wanted.after);
-        let found =
-            self.run(move |conn| Ok(loyalty_event::list(conn, &chain, &filter, rows, after)?)).await?;
-        wanted.page(found, |event| event.id.to_string()).map(EventView::of)
+        self.run(move |conn| events(conn, &chain, filter, &wanted)).await
+    }
+
+    /// Those of several members of a chain, each with the page that is asked for, in one go.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn events_of_members(
+        &self,
+        chain: ChainId,
+        asked: Vec<OfMember<EventId>>,
+    ) -> Result<HashMap<OfMember<EventId>, Page<EventView>>, ReadError> {
+        let page = move |conn: &mut DbConn, asked: OfMember<_>| {
+            let filter = Filter { member: Some(asked.member), ..Filter::default() };
+            Ok((asked.clone(), events(conn, &chain, filter, &asked.wanted)?))
+        };
+        self.run(move |conn| asked.into_iter().map(|asked| page(conn, asked)).collect()).await
     }
 
     /// One event.
@@ -64,4 +83,16 @@ impl Reader {
         let found = self.run(move |conn| Ok(loyalty_event::get(conn, &chain, id)?)).await?;
         found.map(EventView::of).transpose()
     }
+}
+
+fn events(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    filter: Filter,
+    wanted: &Wanted<EventId>,
+) -> Result<Page<EventView>, ReadError> {
+    let Filter { kind, member, since, until } = filter;
+    let filter = EventFilter { kind, member, since, until };
+    let found = loyalty_event::list(conn, chain, &filter, wanted.rows(), wanted.after)?;
+    wanted.page(found, |event| event.id.to_string()).map(EventView::of)
 }

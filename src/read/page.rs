@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::ids::MemberId;
+
 /// One page of a list, and where the next one begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "PageOf{T}")]
@@ -27,12 +29,21 @@ impl<T> Page<T> {
 }
 
 /// Which page is wanted: at most `limit` items behind the one named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Wanted<I> {
     /// The most items.
     pub limit: usize,
     /// The last item of the page before; `None` for the first page.
     pub after: Option<I>,
+}
+
+/// A page of a list that belongs to a member.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OfMember<I> {
+    /// Whose.
+    pub member: MemberId,
+    /// Which page.
+    pub wanted: Wanted<I>,
 }
 
 impl<I> Wanted<I> {

@@ -50,22 +50,22 @@ impl PublicationView {
 #[schemars(rename = "Program")]
 pub struct ProgramView<'a> {
     /// The version in force; 0 = none.
-    version: i64,
-    hash: Option<String>,
-    published_at: Option<Timestamp>,
-    origin: Option<Origin>,
-    by: Option<Name>,
-    note: Option<Note>,
+    pub(crate) version: i64,
+    pub(crate) hash: Option<String>,
+    pub(crate) published_at: Option<Timestamp>,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) by: Option<Name>,
+    pub(crate) note: Option<Note>,
     /// Lowest first.
-    tiers: Vec<&'a Name>,
+    pub(crate) tiers: Vec<&'a Name>,
     /// In the order of their files.
-    rules: Vec<&'a str>,
+    pub(crate) rules: Vec<&'a str>,
     /// Those of them that kept failing and are not run.
-    suspended: Vec<SuspensionView>,
+    pub(crate) suspended: Vec<SuspensionView>,
     /// What is tried on some beside it.
-    candidate: Option<TriedView<'a>>,
+    pub(crate) candidate: Option<TriedView<'a>>,
     /// Why the newest edit of the folder is not in force; empty when it is.
-    problems: &'a [Diagnostic],
+    pub(crate) problems: &'a [Diagnostic],
 }
 
 /// A suspended rule.
@@ -73,15 +73,15 @@ pub struct ProgramView<'a> {
 #[schemars(rename = "SuspendedRule")]
 pub struct SuspensionView {
     /// Its name.
-    rule: SmolStr,
+    pub(crate) rule: SmolStr,
     /// `file:line`.
-    at: SmolStr,
-    since: Timestamp,
+    pub(crate) at: SmolStr,
+    pub(crate) since: Timestamp,
     /// For how many members in a row it had failed.
-    members: u16,
+    pub(crate) members: u16,
     /// `file:line:column` of the last failure.
-    failed_at: SmolStr,
-    error: SmolStr,
+    pub(crate) failed_at: SmolStr,
+    pub(crate) error: SmolStr,
 }
 
 impl SuspensionView {
@@ -95,8 +95,8 @@ impl SuspensionView {
 /// A candidate, and for whom it decides.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "TriedVersion")]
-struct TriedView<'a> {
-    version: i64,
+pub(crate) struct TriedView<'a> {
+    pub(crate) version: i64,
     #[serde(flatten)]
     audience: &'a Audience,
     /// Those of its rules that kept failing and are not run.

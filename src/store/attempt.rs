@@ -20,7 +20,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{Attempt, AttemptOutcome, DeliveryStatus, NextStep};
 use crate::domain::health::Counted;
-use crate::domain::ids::{AttemptId, DeliveryId};
+use crate::domain::ids::{AttemptId, DeliveryId, EndpointId};
 
 /// One try of a delivery as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ pub(super) struct AttemptChange {
     counted: Option<Counted>,
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = attempts, treat_none_as_default_value = false)]
 struct AttemptRow {
     chain: Word,
@@ -181,6 +181,46 @@ pub(super) fn of_delivery(
         .order((attempts::at, attempts::id))
         .load(conn)?;
     rows.into_iter().zip(1..).map(|(row, number)| row.read(number)).collect()
+}
+
+/// All tries of some deliveries of one endpoint, each with the delivery it was one of, in order.
+pub fn of_deliveries(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+    deliveries: &[DeliveryId],
+) -> Result<Vec<(DeliveryId, StoredAttempt)>, StoreError> {
+    let rows: Vec<AttemptRow> = attempts::table
+        .filter(attempts::chain.eq(chain.as_str()))
+        .filter(attempts::endpoint.eq(endpoint.to_string()))
+        .filter(attempts::delivery.eq_any(deliveries.iter().map(ToString::to_string)))
+        .select(AttemptRow::as_select())
+        .order((attempts::delivery, attempts::at, attempts::id))
+        .load(conn)?;
+    let of_one = rows.chunk_by(|a, b| a.delivery == b.delivery);
+    let numbered = of_one.flat_map(|tries| tries.iter().zip(1..));
+    numbered
+        .map(|(row, number)| {
+            let delivery = Row { table: "attempts", id: &row.id }.parse("delivery", &row.delivery)?;
+            Ok((delivery, row.clone().read(number)?))
+        })
+        .collect()
+}
+
+/// The last try of an endpoint's newest delivery that was tried: of which delivery, when, and the status code.
+pub(super) fn last_of_endpoint(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+) -> QueryResult<Option<(String, i64, Option<i64>)>> {
+    attempts::table
+        .filter(attempts::chain.eq(chain.as_str()))
+        .filter(attempts::endpoint.eq(endpoint.to_string()))
+        .order((attempts::delivery.desc(), attempts::id.desc()))
+        .limit(1)
+        .select((attempts::delivery, attempts::at, attempts::status_code))
+        .get_result(conn)
+        .optional()
 }
 
 /// Writes attempts and what follows of them, no two of one delivery.

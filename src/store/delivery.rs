@@ -7,7 +7,7 @@
 use diesel::dsl::min;
 use diesel::prelude::*;
 
-pub use super::attempt::StoredAttempt;
+pub use super::attempt::{StoredAttempt, of_deliveries as attempts_of};
 use super::batch::insert_all;
 use super::connection::DbConn;
 use super::error::StoreError;
@@ -521,4 +521,38 @@ pub fn attempts(
     delivery: DeliveryId,
 ) -> Result<Vec<StoredAttempt>, StoreError> {
     attempt::of_delivery(conn, chain, delivery)
+}
+
+/// How the newest delivery to an endpoint that was tried stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastTried {
+    /// When it was tried last.
+    pub at: Timestamp,
+    /// The status code of the answer, if one came.
+    pub status_code: Option<u16>,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+}
+
+/// The newest delivery to an endpoint that was tried. Reads two rows.
+pub fn last_tried(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    endpoint: EndpointId,
+) -> Result<Option<LastTried>, StoreError> {
+    let Some((id, at, status_code)) = attempt::last_of_endpoint(conn, chain, endpoint)? else {
+        return Ok(None);
+    };
+    let status: Option<String> = deliveries::table
+        .find((chain.as_str(), endpoint.to_string(), &id))
+        .select(deliveries::status)
+        .get_result(conn)
+        .optional()?;
+    let Some(status) = status else { return Ok(None) };
+    let row = Row { table: "deliveries", id: &id };
+    Ok(Some(LastTried {
+        at: row.time("at", at)?,
+        status_code: status_code.map(|code| row.number("status_code", code)).transpose()?,
+        status: row.parse("status", &status)?,
+    }))
 }

@@ -186,10 +186,8 @@ fn sealed_for(chain: &str, id: &str) -> String {
 }
 
 fn seal(endpoint: &Endpoint, vault: &Vault) -> Result<Vec<u8>, StoreError> {
-    let mut nonce = [0; 24];
-    getrandom::fill(&mut nonce).map_err(StoreError::Random)?;
     let aad = sealed_for(endpoint.chain.as_str(), &endpoint.id.to_string());
-    Ok(vault.seal(&aad, &to_json(&Credentials::of(endpoint)), nonce))
+    vault.seal_anew(&aad, &to_json(&Credentials::of(endpoint)))
 }
 
 /// Stores a new endpoint.

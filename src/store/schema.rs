@@ -436,6 +436,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    export_schedules (chain, id) {
+        chain -> Text,
+        id -> Text,
+        settings -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    integrations (chain, platform) {
+        chain -> Text,
+        platform -> Text,
+        id -> Text,
+        credentials -> Binary,
+        sync -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     erasures (chain, member) {
         chain -> Text,
         member -> Text,

@@ -45,6 +45,13 @@ impl Vault {
         [nonce.as_slice(), &sealed].concat()
     }
 
+    /// The same with a nonce of its own.
+    pub fn seal_anew(&self, aad: &str, secret: &str) -> Result<Vec<u8>, StoreError> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(StoreError::Random)?;
+        Ok(self.seal(aad, secret, nonce))
+    }
+
     /// Opens what [`Vault::seal`] made.
     pub fn open(&self, aad: &str, sealed: &[u8]) -> Result<String, StoreError> {
         let wrong = || StoreError::WrongMasterKey { of: aad.to_owned() };

@@ -27,6 +27,7 @@ mod explained;
 mod exposing;
 mod failing;
 mod filters;
+mod graphql;
 mod handlers;
 mod health;
 mod holdings;

@@ -16,6 +16,8 @@ DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE audit_log;
 DROP FUNCTION refuse_audit_change;
+DROP TABLE integrations;
+DROP TABLE export_schedules;
 DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;

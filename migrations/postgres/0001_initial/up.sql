@@ -324,6 +324,27 @@ $$;
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE ON audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
+-- What, where to and how often is JSON.
+CREATE TABLE export_schedules (
+    chain TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    settings TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, id)
+);
+
+-- One for each platform. What lets us in there is sealed.
+CREATE TABLE integrations (
+    chain TEXT COLLATE "C" NOT NULL,
+    platform TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    credentials BYTEA NOT NULL,
+    sync TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, platform)
+);
+
 CREATE TABLE program_versions (
     chain TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,

@@ -15,6 +15,8 @@ DROP TABLE suspended_rules;
 DROP TABLE roll_outs;
 DROP TABLE program_versions;
 DROP TABLE audit_log;
+DROP TABLE integrations;
+DROP TABLE export_schedules;
 DROP TABLE api_key_texts;
 DROP TABLE api_keys;
 DROP TABLE recoveries;

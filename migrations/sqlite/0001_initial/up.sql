@@ -320,6 +320,27 @@ CREATE INDEX audit_log_of_target ON audit_log (target, id);
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE ON audit_log
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
+-- What, where to and how often is JSON.
+CREATE TABLE export_schedules (
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, id)
+) WITHOUT ROWID;
+
+-- One for each platform. What lets us in there is sealed.
+CREATE TABLE integrations (
+    chain TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    id TEXT NOT NULL,
+    credentials BLOB NOT NULL,
+    sync TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (chain, platform)
+) WITHOUT ROWID;
+
 CREATE TABLE program_versions (
     chain TEXT NOT NULL,
     version BIGINT NOT NULL,

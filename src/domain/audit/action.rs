@@ -87,6 +87,14 @@ actions! {
     CouponBookCreated = "coupon_book.created",
     /// Codes were put into it.
     CouponBookFilled = "coupon_book.filled",
+    /// A schedule of exports was made.
+    ExportScheduleCreated = "export_schedule.created",
+    /// A schedule of exports is gone.
+    ExportScheduleDeleted = "export_schedule.deleted",
+    /// A platform is to be kept in step, or in another way.
+    IntegrationConfigured = "integration.configured",
+    /// A platform is kept in step no more.
+    IntegrationDeleted = "integration.deleted",
     /// A source event was decided again.
     SourceEventReplayed = "source_event.replayed",
     /// A member was made.

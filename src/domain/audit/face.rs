@@ -14,6 +14,8 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::chain::Chain;
 use crate::domain::coupon::{BookFace, CouponBook};
 use crate::domain::endpoint::{Auth, ClientCredentials, Endpoint, Identity, Keys};
+use crate::domain::export_schedule::{Destination, ExportSchedule, ExportSettings};
+use crate::domain::integration::Integration;
 use crate::domain::json::to_json;
 use crate::domain::publication::Publication;
 use crate::domain::recovery::Recovery;
@@ -207,6 +209,30 @@ impl From<&Publication> for Face {
             .show("restores", origin.restores())
             .show("note", note)
             .show("files_sha256", hex(hash))
+    }
+}
+
+impl From<&ExportSchedule> for Face {
+    fn from(schedule: &ExportSchedule) -> Self {
+        let ExportSchedule { id: _, chain: _, settings, created_at: _ } = schedule;
+        let ExportSettings { frequency, destination, data_types, modified_since } = settings;
+        let face = Self::default()
+            .show("frequency", frequency)
+            .show("data_types", data_types)
+            .show("modified_since", modified_since);
+        match destination {
+            Destination::Webhook { url } => face.veil("destination", place(url), url.as_str()),
+            elsewhere @ (Destination::S3 { .. } | Destination::Sftp { .. }) => {
+                face.show("destination", elsewhere)
+            }
+        }
+    }
+}
+
+impl From<&Integration> for Face {
+    fn from(integration: &Integration) -> Self {
+        let Integration { id: _, chain: _, platform, sync, created_at: _, updated_at: _ } = integration;
+        Self::default().show("platform", platform).show_all(sync)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::domain::json::from_text;
+use crate::domain::text::{BadText, Text};
 
 /// Something that nobody is shown again. It is serialized to be sealed; `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +16,14 @@ use crate::domain::json::from_text;
 pub struct Credential(String);
 
 impl Credential {
+    /// Takes what somebody gave.
+    ///
+    /// # Errors
+    /// When it could not be sent.
+    pub fn parse(text: &str) -> Result<Self, BadText> {
+        Text::<4096>::parse(text).map(|text| Self(text.to_string()))
+    }
+
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -17,6 +17,8 @@ pub(super) mod dry_run;
 pub(super) mod endpoints;
 pub(super) mod event_types;
 pub(super) mod export;
+pub(super) mod export_schedules;
+pub(super) mod integrations;
 pub(super) mod keys;
 pub(super) mod loyalty_events;
 pub(super) mod members;

@@ -10,6 +10,7 @@ mod endpoints;
 mod events;
 mod keys;
 mod members;
+mod outlets;
 mod process;
 mod programs;
 mod redemptions;
@@ -139,6 +140,8 @@ pub(super) fn groups() -> Vec<Group> {
         endpoints::deliveries(),
         programs::group(),
         programs::candidates(),
+        outlets::group(),
+        outlets::graphql(),
     ]
 }
 

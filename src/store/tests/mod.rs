@@ -10,6 +10,7 @@ mod deliveries;
 mod keys;
 mod lanes;
 mod opening;
+mod outlets;
 mod plans;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;

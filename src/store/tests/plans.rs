@@ -133,6 +133,14 @@ on_both! {
         assert!(one.contains("PRIMARY KEY (chain=? AND endpoint=? AND id=?)") || one.contains("deliveries_pkey"), "{one}");
     }
 
+    fn tries_are_read_by_their_keys(store) {
+        let last = plan(store, |c| delivery::last_tried(c, &harvest(), endpoint_id(1)));
+        assert_reads(&last, if last.contains("pkey") { "attempts_pkey" } else { "PRIMARY KEY (chain=? AND endpoint=?)" });
+        let asked = [delivery_id(1), delivery_id(2)];
+        let tries = plan(store, |c| delivery::attempts_of(c, &harvest(), endpoint_id(1), &asked));
+        assert!(tries.contains("PRIMARY KEY (chain=?") || tries.contains("attempts_pkey"), "{tries}");
+    }
+
     fn the_past_of_an_endpoint_is_read_from_indexes_in_order(store) {
         let period = Period::new(at(0), None, at(60)).unwrap();
         let page = |position| plan(store, |c| recovery::page(c, &endpoint(1), &period, position));

@@ -154,6 +154,20 @@ pub(super) fn new(state: &AppState, chain: ChainId, said: EndpointBody) -> Resul
 }
 
 impl EndpointBody {
+    /// What every dialect's receiver says of itself.
+    pub(in crate::http) fn saying(
+        url: Option<String>,
+        events: Option<Vec<String>>,
+        headers: Option<BTreeMap<String, String>>,
+    ) -> Self {
+        Self { url, events, headers, ..Self::default() }
+    }
+
+    /// The same of one that is new.
+    pub(in crate::http) fn in_dialect(self, dialect: Dialect, secret: Option<String>) -> Self {
+        Self { dialect: Some(dialect), secret, ..self }
+    }
+
     /// Checks where the names lead that are in it. All else is checked against the endpoint as it is when it is changed.
     pub(super) async fn check_names(&self, state: &AppState) -> Result<(), Problem> {
         if let Some(url) = self.url.as_deref() {

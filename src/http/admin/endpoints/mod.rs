@@ -3,7 +3,7 @@
 pub(in crate::http) mod config;
 mod filter;
 pub(in crate::http) mod health;
-mod names;
+pub(in crate::http) mod names;
 pub(in crate::http) mod recover;
 pub(in crate::http) mod secrets;
 pub(in crate::http) mod state;
@@ -18,9 +18,13 @@ use serde::Serialize;
 use self::config::EndpointBody;
 use super::id;
 use crate::actors::engine::EngineError;
+use crate::actors::once::Once;
+use crate::domain::audit::By;
+use crate::domain::chain::ChainId;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::EndpointId;
 use crate::domain::once::Reply;
+use crate::domain::precondition::Precondition;
 use crate::domain::role::Right;
 use crate::http::auth::Caller;
 use crate::http::body::Body;
@@ -51,12 +55,23 @@ pub(in crate::http) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let chain = state.chain(&caller, Right::Administer, &path)?;
     new.once(&caller, async |said: EndpointBody, once| {
-        said.check_names(&state).await?;
-        let endpoint = config::new(&state, chain.chain.id.clone(), said)?;
-        let made = state.engine.create_endpoint(endpoint, once.replying(made), caller.by()).await?;
+        let made = make(&state, chain.chain.id.clone(), said, once.replying(made), caller.by()).await?;
         Ok(self::made(&made))
     })
     .await
+}
+
+/// Makes an endpoint as somebody wants it.
+pub(in crate::http) async fn make(
+    state: &AppState,
+    chain: ChainId,
+    said: EndpointBody,
+    once: Once<Endpoint>,
+    by: By,
+) -> Result<Arc<Endpoint>, Problem> {
+    said.check_names(state).await?;
+    let endpoint = config::new(state, chain, said)?;
+    Ok(state.engine.create_endpoint(endpoint, once, by).await?)
 }
 
 fn made(endpoint: &Endpoint) -> Reply {
@@ -103,7 +118,18 @@ pub(in crate::http) async fn patch(
     let endpoint = known(&state, &caller, &path)?;
     let expected = expected.wanted()?;
     let said: EndpointBody = body.json().await?;
-    said.check_names(&state).await?;
+    show(&state, &*change(&state, &endpoint, expected, said, caller.by()).await?).await
+}
+
+/// Changes of an endpoint what is said, and nothing else.
+pub(in crate::http) async fn change(
+    state: &State,
+    endpoint: &Endpoint,
+    expected: Precondition,
+    said: EndpointBody,
+    by: By,
+) -> Result<Arc<Endpoint>, Problem> {
+    said.check_names(state).await?;
     let checking = state.clone();
     // Whether it can be is asked of the endpoint as it is when nobody else changes it.
     let change = move |known: &Endpoint| -> Result<Endpoint, Problem> {
@@ -112,8 +138,7 @@ pub(in crate::http) async fn patch(
         said.read(&checking, known)?.apply(&mut changed);
         Ok(changed)
     };
-    let (chain, id) = (&endpoint.chain, endpoint.id);
-    show(&state, &*state.engine.update_endpoint(chain, id, change, caller.by()).await?).await
+    state.engine.update_endpoint(&endpoint.chain, endpoint.id, change, by).await
 }
 
 /// The endpoint that a path names, for somebody who may change it.

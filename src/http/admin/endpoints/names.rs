@@ -18,7 +18,11 @@ static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
 /// Refuses a name that leads to a private address now. One that leads nowhere yet is taken, and so is one that nobody finds
 /// the time to look up.
-pub(super) async fn check_name(policy: &AddressPolicy, field: &str, url: &url::Url) -> Result<(), Problem> {
+pub(in crate::http) async fn check_name(
+    policy: &AddressPolicy,
+    field: &str,
+    url: &url::Url,
+) -> Result<(), Problem> {
     let (Some(host), Some(port)) = (url.domain(), url.port_or_known_default()) else { return Ok(()) };
     let host = host.to_owned();
     let look_up = async move {
