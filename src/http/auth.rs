@@ -131,11 +131,9 @@ impl FromRequest for Caller {
 /// Finds out who calls, and counts the request.
 async fn admit(state: &AppState, request: &HttpRequest) -> Result<Caller, Problem> {
     let hash = KeyHash::of(bearer(request)?);
-    let caller = Caller {
-        address: client::address(request),
-        request: request.extensions().get::<RequestId>().cloned(),
-        ..state.keys.caller(state, request, hash).await?
-    };
+    let id = request.extensions().get::<RequestId>().cloned();
+    let known = state.keys.caller(state, request, hash).await?;
+    let caller = Caller { address: client::address(request), request: id, ..known };
     let (standing, admitted) = match caller.meter.take(state.engine.clock().now()) {
         Ok(standing) => (standing, Ok(caller)),
         Err((standing, problem)) => (Some(standing), Err(problem)),
