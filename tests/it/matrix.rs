@@ -212,7 +212,8 @@ async fn to_a_key_of_another_chain_nothing_of_a_chain_exists() {
     let seen = |reply: &Reply| {
         let mut headers = reply.headers.clone();
         headers.retain(|(name, _)| {
-            !["x-request-id", "date"].contains(&&**name) && !name.starts_with("ratelimit")
+            // Whether the connection stays depends on how much of the body has come when the answer leaves.
+            !["x-request-id", "date", "connection"].contains(&&**name) && !name.starts_with("ratelimit")
         });
         headers.sort();
         (reply.status, headers, reply.text.clone())

@@ -128,6 +128,7 @@ fn states() -> Vec<Routes> {
                 .about("Whether or not deliveries leave. Nothing is stored. Answers what was sent, and what came back.")
                 .may_take::<test::Wanted>(json!({ "event_type": "points.earned" }))
                 .answers::<TrialView>(200, "What was sent, and what came back.")
+                .fails(422, &["transform_does_not_check"])
                 .makes_once(),
         ),
         of_chain("/endpoints/{endpoint}/health").get(

@@ -60,7 +60,8 @@ pub(super) fn group() -> Group {
                     .needs(Right::Manage)
                     .may_take::<Nothing>(json!({}))
                     .answers::<Receipt>(200, "The new receipt.")
-                    .refuses(&["conflict"]),
+                    .refuses(&["conflict"])
+                    .refuses(REFUSED),
             ),
         ],
     }
