@@ -12,6 +12,7 @@ use crate::support::{Backend, Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
     every_route_that_changes_something_leaves_its_line,
+    what_graphql_changes_leaves_the_same_lines,
     what_is_refused_or_repeated_leaves_no_line,
     no_secret_gets_into_the_log,
     nothing_of_an_erased_member_is_in_the_log,
@@ -35,6 +36,7 @@ const WITHOUT_A_LINE: &[(&str, &str)] = &[
     ("POST /v1/chains/{chain}/program/check", "nothing is stored"),
     ("POST /v1/chains/{chain}/program/backtest", "nothing is stored"),
     ("POST /v1/chains/{chain}/endpoints/{endpoint}/test", "nothing is stored"),
+    ("POST /graphql", "leaves the lines of what it changes, as the test below says"),
     ("POST /v1/chains/{chain}/churn/refit", "takes hundreds of guests: `churn` looks for its line"),
 ];
 
@@ -195,6 +197,19 @@ async fn every_route_that_changes_something_leaves_its_line(app: TestApp) {
     );
     assert!(story.told.is_disjoint(&without));
     story.app.stop().await;
+}
+
+async fn what_graphql_changes_leaves_the_same_lines(app: TestApp) {
+    let mutation = r#"mutation { createExportSchedule(input: {
+        chainId: "harvest", frequency: DAILY, destination: { type: S3, s3Bucket: "guests" }, dataTypes: [ORDERS]
+    }) { scheduleId } }"#;
+    let made = app.post("/graphql", &json!({ "query": mutation })).await.expect(200);
+    let id = made["data"]["createExportSchedule"]["scheduleId"].as_str().unwrap();
+    let lines = app.get("/v1/audit?action=export_schedule.*").await.expect(200);
+    let line = &lines["items"][0];
+    assert_eq!((&line["target"]["id"], &line["action"]), (&json!(id), &json!("export_schedule.created")));
+    assert_eq!(line["after"]["destination"]["bucket"], "guests");
+    app.stop().await;
 }
 
 async fn of_the_configuration(story: &mut Story) {

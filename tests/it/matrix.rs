@@ -26,6 +26,7 @@ const MADE_UP: &[(&str, &str)] = &[
     ("referral_code", "NO-SUCH-CODE"),
     ("version", "99"),
     ("key", "key_00000000000000000000000009"),
+    ("audit_line", "aud_00000000000000000000000009"),
 ];
 
 /// An operation as the document has it.
@@ -130,7 +131,9 @@ async fn things(app: &TestApp, receiver: &Receiver) -> BTreeMap<&'static str, St
     let book = text(&app.post(&format!("{of}/coupon_books"), &book).await.expect(201)["coupon_book_key"]);
     let codes = format!("{of}/coupon_books/{book}/codes");
     app.post(&codes, &json!({ "generate": 1 })).await.expect(200);
+    let audit = app.get("/v1/audit?chain=harvest").await.expect(200);
     BTreeMap::from([
+        ("audit_line", text(&audit["items"][0]["id"])),
         ("member", "m-42".to_owned()),
         ("event", text(&receipt["events"][0]["id"])),
         ("source_event", text(&receipt["id"])),

@@ -35,6 +35,7 @@ pub(super) struct Delivery {
     view: DeliveryView,
 }
 
+/// One loyalty event owed to one endpoint.
 #[Object]
 impl Delivery {
     /// Its id.

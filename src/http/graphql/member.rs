@@ -124,6 +124,7 @@ pub(super) struct Member {
     view: MemberView,
 }
 
+/// One guest of one chain.
 #[Object]
 impl Member {
     /// The chain's own id of the guest, or ours when it has none.

@@ -6,10 +6,11 @@ use chrono::{NaiveDate, SecondsFormat};
 use crate::domain::Timestamp;
 use crate::domain::money::Money;
 
-/// An instant in UTC as RFC 3339 writes it: `2026-03-03T18:30:00Z`.
+/// An instant.
 #[derive(Clone, Copy)]
 pub(super) struct DateTime(pub(super) Timestamp);
 
+/// An instant in UTC as RFC 3339 writes it: `2026-03-03T18:30:00Z`.
 #[Scalar]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -32,10 +33,11 @@ impl From<Timestamp> for DateTime {
     }
 }
 
-/// A day of the chain's calendar: `2026-03-03`.
+/// A day.
 #[derive(Clone, Copy)]
 pub(super) struct Date(pub(super) NaiveDate);
 
+/// A day of the chain's calendar: `2026-03-03`.
 #[Scalar]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -52,10 +54,11 @@ impl ScalarType for Date {
     }
 }
 
-/// An exact amount in the chain's currency, as a text: `"24.50"`. A number would be a binary fraction to most clients.
+/// An amount.
 #[derive(Clone, Copy)]
 pub(super) struct Decimal(pub(super) Money);
 
+/// An exact amount in the chain's currency, as a text: `"24.50"`. A number would be a binary fraction to most clients.
 #[Scalar]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -45,6 +45,7 @@ pub(super) fn group() -> Group {
 fn filtered(operation: Operation) -> Operation {
     operation
         .needs(Right::Administer)
+        .fails(404, &["not_found"])
         .query::<ChainId>("chain", "Only about this chain.")
         .query_such_as::<String>(
             "author",
