@@ -237,7 +237,7 @@ mod tests {
         let introspection = include_str!("introspection.graphql");
         for query in [
             "{ chains { nodes { id } } }",
-            "query A($a: String = \"{[(\" @x) { member(chainId: $a, id: \"#\\\"\") { ...F } } fragment F on Member { id }",
+            "query A($a: String = \"{[(\") { member(chainId: $a, id: \"#\\\"\") { ...F } } fragment F on Member { id }",
             "{ a(x: \"\"\"{{{{ \\\"\"\" \"\"\") # {{{{\n { b } }",
             introspection,
         ] {

@@ -136,7 +136,7 @@ async fn what_is_no_request_is_answered_with_a_problem() {
         ("a query of the wrong type", &[JSON], br#"{"query":7}"#.to_vec(), 400, "invalid_query"),
         ("an unknown field", &[JSON], br#"{"query":"{a}","id":1}"#.to_vec(), 400, "invalid_query"),
         ("too much", &[JSON], padded.into_bytes(), 413, "too_large"),
-        ("variables that are too deep", &[JSON], deep.into_bytes(), 400, "not_json"),
+        ("variables that are too deep", &[JSON], deep.into_bytes(), 400, "invalid_query"),
         (
             "a form",
             &[("content-type", "application/x-www-form-urlencoded")],
