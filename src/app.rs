@@ -258,7 +258,6 @@ fn start_engine(
         residency: Residency { idle: config.member_idle, ..Residency::default() },
         retention: config.retention,
         threads,
-        audit_kept: config.audit_kept,
     };
     let endpoints = Endpoints::new(endpoints, nudges.clone());
     Ok(Engine::start(parts, endpoints, nudges, journal))

@@ -97,8 +97,6 @@ pub struct Config {
     pub member_idle: Duration,
     /// How long one attempt to deliver may take, the receiver's whole answer included.
     pub attempt_timeout: Duration,
-    /// How long lines of the audit log are kept; `None` = for ever.
-    pub audit_kept: Option<chrono::Duration>,
     /// Limits on requests, of each key and of each chain.
     pub request_limits: RequestLimits,
     /// Threads that run HTTP and actors.
@@ -196,7 +194,6 @@ impl Config {
             max_in_flight: layered.parse(Setting::MaxInFlight, value::count)?,
             member_idle: layered.parse(Setting::MemberIdleS, value::seconds)?,
             attempt_timeout: layered.parse(Setting::AttemptTimeoutS, value::attempt_timeout)?,
-            audit_kept: layered.parse(Setting::AuditDays, value::days)?,
             request_limits: RequestLimits {
                 key: layered.parse(Setting::KeyRequestsPerMinute, value::requests_per_minute)?,
                 chain: layered.parse(Setting::ChainRequestsPerMinute, value::requests_per_minute)?,
@@ -205,6 +202,7 @@ impl Config {
             retention: Retention {
                 attempts: layered.parse(Setting::KeepAttemptsDays, value::days)?,
                 source_events: layered.parse(Setting::KeepSourceEventsDays, value::days)?,
+                audit: layered.parse(Setting::AuditDays, value::days)?,
             },
         })
     }
@@ -241,7 +239,7 @@ impl Config {
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
-            Setting::AuditDays => days(self.audit_kept),
+            Setting::AuditDays => days(self.retention.audit),
             Setting::KeyRequestsPerMinute => shown_limit(self.request_limits.key),
             Setting::ChainRequestsPerMinute => shown_limit(self.request_limits.chain),
             Setting::Workers => self.workers.to_string(),

@@ -91,8 +91,6 @@ pub struct EngineParts {
     pub retention: Retention,
     /// Threads for members.
     pub threads: usize,
-    /// How long lines of the audit log are kept; `None` = for ever.
-    pub audit_kept: Option<chrono::Duration>,
 }
 
 /// The engine.
@@ -136,7 +134,6 @@ pub(super) struct Inner {
     member_parts: Arc<MemberParts>,
     member_arbiters: Arc<[ArbiterHandle]>,
     pub(super) control: ArbiterHandle,
-    pub(super) audit_kept: Option<chrono::Duration>,
     pub(super) line_ids: Ordered,
     residency: Residency,
     pub(super) retention: Retention,
@@ -179,7 +176,6 @@ impl Engine {
             member_parts: Arc::new(member_parts),
             member_arbiters: arbiters.into(),
             control: Arbiter::new().handle(),
-            audit_kept: parts.audit_kept,
             line_ids: Ordered::default(),
             residency: parts.residency,
             retention: parts.retention,

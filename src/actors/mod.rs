@@ -15,7 +15,7 @@
 //! | `kept`, `stored`, `claims` | what is kept undecided, and what becomes of it |
 //! | `coupons` | lets decisions about one coupon stand in line |
 //! | `configure` | changes of chains and endpoints: store first, then the snapshot |
-//! | `audit` | makes the lines of the audit log, and deletes old ones |
+//! | `audit` | makes the lines of the audit log |
 //! | `api_keys` | changes of API keys; when they were used last |
 //! | `states` | enables, disables and pauses endpoints |
 //! | `lanes` | has what is owed go by its lanes; finds those that stand still |

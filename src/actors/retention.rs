@@ -25,6 +25,8 @@ pub struct Retention {
     pub attempts: Option<chrono::Duration>,
     /// Body and receipt of source events that were processed.
     pub source_events: Option<chrono::Duration>,
+    /// Lines of the audit log.
+    pub audit: Option<chrono::Duration>,
 }
 
 /// Something that is kept for a time only.
@@ -36,10 +38,11 @@ struct Kind {
 
 impl Retention {
     /// Everything that is kept for a time only: what, for how long, and how a page of it is cleared.
-    const fn kinds(self) -> [Kind; 2] {
+    const fn kinds(self) -> [Kind; 3] {
         [
             Kind { what: "attempts", keep: self.attempts, sweep: retention::attempts },
             Kind { what: "source_events", keep: self.source_events, sweep: retention::source_events },
+            Kind { what: "audit_log", keep: self.audit, sweep: retention::audit_log },
         ]
     }
 

@@ -55,10 +55,6 @@ impl Engine {
     }
 
     async fn tidy(&self) {
-        if let Err(error) = self.forget_audit().await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "old lines of the audit log could not be deleted");
-        }
         if let Err(error) = self.measure_database().await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the database could not be measured");

@@ -110,7 +110,6 @@ fn engine(store: &Store, metrics: &Arc<Metrics>, residency: Residency) -> Engine
         max_in_flight: 1_000,
         residency,
         threads: 1,
-        audit_kept: None,
     };
     Engine::start(parts, Endpoints::new(endpoints, nudges.clone()), nudges, journal)
 }

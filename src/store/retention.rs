@@ -19,6 +19,8 @@ use crate::domain::ids::{DeliveryId, SourceId};
 const DELIVERIES: usize = 200;
 /// Source events in one page: each is written anew.
 const EVENTS: usize = 200;
+/// Lines of the audit log in one page.
+const LINES: usize = 500;
 /// A sweep begins anew so long after it was begun. What was not settled or decided when it came by may be by then.
 const ANEW_AFTER: Duration = Duration::days(30);
 
@@ -123,6 +125,17 @@ fn two_endpoints_from(conn: &mut DbConn, chain: &ChainId, from: &str) -> QueryRe
         .order(endpoints::id)
         .limit(2)
         .load(conn)
+}
+
+/// Deletes lines of the audit log from before an instant: of all chains and of none, whichever chain's turn it is.
+pub fn audit_log(
+    conn: &mut DbConn,
+    _: &ChainId,
+    before: Timestamp,
+    _: Option<&str>,
+) -> Result<Swept, StoreError> {
+    let rows = super::audit::delete_before(conn, before, LINES as i64)?;
+    Ok(Swept { rows, position: None, is_end: rows < LINES })
 }
 
 /// Takes body and receipt from source events that were processed and came before an instant. The rows stay: keys are
