@@ -124,9 +124,13 @@ impl Engine {
     ) -> Result<Arc<ChainSnapshot>, EngineError> {
         let chain = chain.clone();
         self.carry_out(async move |engine| {
-            let known = engine.snapshot(&chain)?.chain.clone();
+            let snapshot = engine.snapshot(&chain)?;
+            let known = snapshot.chain.clone();
+            expected.check(known.tag())?;
+            if name == known.name {
+                return Ok(snapshot);
+            }
             let mut changed = Chain::clone(&known);
-            expected.check(changed.tag())?;
             changed.name = name;
             changed.revision += 1;
             let change = Change::between(Face::from(&*known), Face::from(&changed));
@@ -187,6 +191,9 @@ impl Engine {
                 Ok(wanted) => wanted,
                 Err(refusal) => return Ok(Err(refusal)),
             };
+            if wanted == *known {
+                return Ok(Ok((false, known))); // so nobody's `If-Match` fails for nothing
+            }
             let change = |endpoint: &mut Endpoint| *endpoint = wanted;
             let changed =
                 engine.replace_endpoint(&known, change, Beside::of(by, Action::EndpointUpdated)).await?;

@@ -101,7 +101,11 @@ impl Engine {
                     return Err(EngineError::Conflict("the endpoint is disabled; nothing leaves".to_owned()));
                 }
             };
-            let pause = |endpoint: &mut Endpoint| endpoint.state = EndpointState::Paused { at, until };
+            let paused = EndpointState::Paused { at, until };
+            if known.state == paused {
+                return Ok(known);
+            }
+            let pause = |endpoint: &mut Endpoint| endpoint.state = paused;
             engine.replace_endpoint(&known, pause, Beside::of(by, Action::EndpointPaused)).await
         })
         .await

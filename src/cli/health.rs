@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use awc::Client;
+use awc::{Client, Connector};
 
+use crate::actors::outbound::Trust;
+use crate::config::Config;
 use crate::config::flags::EngineFlags;
 
 use super::{Failure, out};
@@ -31,8 +33,11 @@ pub(super) fn run(verb: &Health) -> Result<(), Failure> {
     let base = verb.url.clone().unwrap_or_else(|| format!("{scheme}://{}", here(loaded.config.bind)));
     let path = if verb.alive { "/healthz" } else { "/readyz" };
     let url = format!("{}{path}", base.trim_end_matches('/'));
+    let Config { tls_roots, extra_ca, .. } = &loaded.config;
+    let trust = Trust::of(*tls_roots, extra_ca.as_deref()).map_err(|e| Failure::Usage(e.to_string()))?;
     let status = actix_rt::System::new().block_on(async {
-        let client = Client::builder().timeout(TIMEOUT).finish();
+        let connector = Connector::new().rustls_0_23(trust.tls());
+        let client = Client::builder().connector(connector).timeout(TIMEOUT).finish();
         let answer = client.get(&url).send().await;
         answer.map(|answer| answer.status().as_u16())
     });

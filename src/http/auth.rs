@@ -113,14 +113,8 @@ impl FromRequest for Caller {
         async move {
             let state = state?;
             let caller = admit(&state, &request).await;
-            match &caller {
-                Ok(caller) => {
-                    _ = tracing::Span::current().record("key", tracing::field::display(&caller.name))
-                }
-                Err(problem) => {
-                    let code = problem.code();
-                    state.metrics.refused_callers.get_or_create(&RefusalLabels { code }).inc();
-                }
+            if let Err(problem) = &caller {
+                state.metrics.refused_callers.get_or_create(&RefusalLabels { code: problem.code() }).inc();
             }
             caller
         }
@@ -134,6 +128,7 @@ async fn admit(state: &AppState, request: &HttpRequest) -> Result<Caller, Proble
     let id = request.extensions().get::<RequestId>().cloned();
     let known = state.keys.caller(state, request, hash).await?;
     let caller = Caller { address: client::address(request), request: id, ..known };
+    tracing::Span::current().record("key", tracing::field::display(&caller.name));
     let (standing, admitted) = match caller.meter.take(state.engine.clock().now()) {
         Ok(standing) => (standing, Ok(caller)),
         Err((standing, problem)) => (Some(standing), Err(problem)),

@@ -61,6 +61,8 @@ struct Mutation(
 static SCHEMA: LazyLock<Schema<Query, Mutation, EmptySubscription>> = LazyLock::new(|| {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .limit_complexity(MOST_COMPLEX)
+        // They would tell of the schema to those who may not be shown it.
+        .disable_suggestions()
         .finish()
 });
 

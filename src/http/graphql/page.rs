@@ -18,7 +18,12 @@ pub(super) fn wanted<I: FromStr>(first: Option<i32>, after: Option<&str>) -> Res
             return Err(Problem::field("first", format!("must be a whole number from 1 to {MAX_LIMIT}")));
         }
     };
-    let bad_cursor = |_| Problem::field("after", "must be the `endCursor` of the page before");
+    let bad_cursor = |_| {
+        Problem::field(
+            "after",
+            "must be what the page before ended with: its `endCursor`, or of webhooks the last `webhookId`",
+        )
+    };
     Ok(Wanted { limit, after: after.map(|after| after.parse().map_err(bad_cursor)).transpose()? })
 }
 

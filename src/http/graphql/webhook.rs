@@ -259,11 +259,15 @@ fn find(asked: &Asked, id: &str) -> Result<Arc<Endpoint>, Problem> {
     found.ok_or(Problem::NotFound(WHAT))
 }
 
-/// Has deliveries leave, or not.
-async fn put(asked: &Asked, known: Arc<Endpoint>, status: WebhookStatus) -> Result<Arc<Endpoint>, Problem> {
-    if status == WebhookStatus::from(&known.state) {
+/// Has deliveries leave, or not, or as it is.
+async fn put(
+    asked: &Asked,
+    known: Arc<Endpoint>,
+    status: Option<WebhookStatus>,
+) -> Result<Arc<Endpoint>, Problem> {
+    let Some(status) = status.filter(|status| *status != WebhookStatus::from(&known.state)) else {
         return Ok(known);
-    }
+    };
     let (engine, chain, id, by) = (&asked.state.engine, &known.chain, known.id, asked.caller.by());
     Ok(match status {
         WebhookStatus::Active => engine.enable_endpoint(chain, id, Precondition::None, by).await?,
@@ -336,10 +340,15 @@ impl WebhookMutations {
         let UpdateWebhookInput { url, events, headers: given, status } = input;
         let headers = given.map(headers).transpose()?;
         let said = EndpointBody::saying(url, events.map(WebhookEvent::names), headers);
-        let changed =
-            endpoints::change(&asked.state, &known, Precondition::None, said, asked.caller.by()).await?;
-        let status = status.unwrap_or_else(|| (&changed.state).into());
-        Ok(Webhook::of(&*put(asked, changed, status).await?))
+        let (before, after) = match status {
+            // Nothing is to leave for where it is to lead from now on.
+            Some(stopped @ (WebhookStatus::Paused | WebhookStatus::Disabled)) => (Some(stopped), None),
+            rest => (None, rest),
+        };
+        let known = put(asked, known, before).await?;
+        let by = asked.caller.by();
+        let changed = endpoints::change(&asked.state, &known, Precondition::None, said, by).await?;
+        Ok(Webhook::of(&*put(asked, changed, after).await?))
     }
 
     /// Deletes a webhook; what it is still owed is discarded.

@@ -33,6 +33,7 @@ pub(super) fn page(document: &Document) -> String {
                 nav aria-label="Contents" { details open { summary { "Contents" } (contents(document)) } }
                 main {
                     (prose(document.info.description))
+                    p { "The commands below expect " code { "export PUNCHCARD=http://127.0.0.1:8080 KEY=pck_…" } "." }
                     @for tag in &document.tags {
                         section id=(anchor(tag.name)) {
                             h2 { (tag.name) }
@@ -74,7 +75,7 @@ fn contents(document: &Document) -> Markup {
                     a href={ "#" (anchor(tag.name)) } { (tag.name) }
                     ul {
                         @for (_, _, operation) in of_tag(document, tag.name) {
-                            li { a href={ "#" (operation.operation_id) } { (operation.summary) } }
+                            li { a href={ "#" (operation.operation_id) } { (spoken(operation.summary)) } }
                         }
                     }
                 }
@@ -88,7 +89,7 @@ fn contents(document: &Document) -> Markup {
 fn article(document: &Document, path: &str, method: &str, operation: &OperationObject) -> Markup {
     html! {
         article id=(operation.operation_id) {
-            h3 { a href={ "#" (operation.operation_id) } { (operation.summary) } }
+            h3 { a href={ "#" (operation.operation_id) } { (spoken(operation.summary)) } }
             p.route { span class={ "method " (method) } { (method.to_uppercase()) } " " code { (broken(path)) } }
             (prose(operation.description))
             p.needs { (needs(operation)) }
@@ -224,7 +225,7 @@ fn curl(path: &str, method: &str, operation: &OperationObject) -> String {
         let quoted = text.replace('\'', "'\\''");
         command.push_str(&format!(" \\\n  -H 'Content-Type: {media_type}' \\\n  -d '{quoted}'"));
     }
-    format!("{command} \\\n  \"$URL{filled}\"")
+    format!("{command} \\\n  \"$PUNCHCARD{filled}\"")
 }
 
 fn webhooks(document: &Document) -> Markup {

@@ -1,9 +1,10 @@
 //! The server's own certificate: read at the start, and again when its files change.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
@@ -104,12 +105,19 @@ impl TlsFiles {
     }
 
     /// What changes when somebody writes them.
-    fn marks(&self) -> [Option<(SystemTime, u64)>; 2] {
+    fn marks(&self) -> [Option<Mark>; 2] {
         [&self.certificate, &self.key].map(|path| {
             let about = std::fs::metadata(path).ok()?;
-            Some((about.modified().ok()?, about.len()))
+            Some(Mark { changed: (about.ctime(), about.ctime_nsec()), length: about.len() })
         })
     }
+}
+
+/// What a file is told apart by from how it was. The time of change, not of writing: who may read it counts, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    changed: (i64, i64),
+    length: u64,
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
@@ -154,7 +162,7 @@ struct Shown {
 struct Now {
     pair: Arc<CertifiedKey>,
     /// The files as they were last tried.
-    marks: [Option<(SystemTime, u64)>; 2],
+    marks: [Option<Mark>; 2],
     looked: Instant,
 }
 
