@@ -110,8 +110,15 @@ async fn what_was_changed_meanwhile_is_not_changed_unawares(app: TestApp) {
     }
     assert_eq!(app.get(&path).await.expect(200), before);
     for current in ["\"2\"", "\"1\", \"3\"", "*"] {
-        change(&app, Method::PATCH, &path, current, &json!({ "description": "mine" })).await.expect(200);
+        let body = json!({ "description": format!("mine since {current}") });
+        change(&app, Method::PATCH, &path, current, &body).await.expect(200);
     }
+    let nothing_new = json!({ "description": "mine since *" });
+    assert_eq!(
+        tag(&app.patch(&path, &nothing_new).await),
+        "\"5\"",
+        "what changes nothing makes no other state"
+    );
     let gone = format!("{CHAIN}/endpoints/ep_00000000000000000000000000");
     assert_eq!(change(&app, Method::PATCH, &gone, "*", &json!({})).await.status, 404);
     change(&app, Method::DELETE, &path, "\"5\"", &Value::Null).await.expect(204);
@@ -120,6 +127,7 @@ async fn what_was_changed_meanwhile_is_not_changed_unawares(app: TestApp) {
     assert_eq!(tag(&change(&app, Method::PATCH, CHAIN, "\"2\"", &rename).await), "\"1\"");
     change(&app, Method::PATCH, CHAIN, "\"1\"", &rename).await.expect(200);
     assert_eq!(change(&app, Method::PATCH, CHAIN, "\"1\"", &rename).await.status, 412);
+    assert_eq!(tag(&change(&app, Method::PATCH, CHAIN, "\"2\"", &rename).await), "\"2\"");
     app.stop().await;
 }
 

@@ -182,7 +182,6 @@ fn is_open(answer: &[u8]) -> Result<bool, AttemptError> {
     match head.code.unwrap_or_default() {
         // Nobody at the other end speaks before we do: what comes with the head would be read as a receiver's answer.
         200..=299 if length == answer.len() => Ok(true),
-        200..=299 => Err(AttemptError::NotHttp),
         // Some say 407 to refuse where it should lead; who asks for a password says how.
         407 if challenges => Err(NoWayOut::Unauthorized.into()),
         status @ 300..=599 => Err(AttemptError::NotConnected(status)),
