@@ -103,7 +103,7 @@ pub(super) struct Unit {
     /// The condition as it is written; empty without one.
     pub(super) written: Excerpt,
     pub(super) body: Expr,
-    /// What the body asks for, if it can do so without the interpreter.
+    /// What the body does, if it can do so without the interpreter.
     pub(super) deeds: Option<Deeds>,
     pub(super) cause: Cause,
     /// The group of rules of which one counts.
@@ -412,7 +412,12 @@ impl<'a> Builder<'a> {
                 functions.set_script_fn(definition.clone());
             }
         }
-        let maker = Maker { files: &self.files, version: self.version, constants: &constants };
+        let maker = Maker {
+            files: &self.files,
+            version: self.version,
+            constants: &constants,
+            functions: &self.functions,
+        };
         let rules = maker.grouped(self.rules, rule_events, RuleEvent::variable);
         let module: Shared<Module> = module.into();
         Ok(Code {

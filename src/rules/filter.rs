@@ -200,7 +200,12 @@ impl<'p> Words<'p> {
         };
         let found = at_fault
             .map(|(kind, wrong)| problem(Some(*kind), wrong.clone(), for_some_types(text, &wanted, &checks)));
-        let maker = Maker { files: &files, version: self.program.version, constants: &self.constants };
+        let maker = Maker {
+            files: &files,
+            version: self.program.version,
+            constants: &self.constants,
+            functions: &code.declared.functions,
+        };
         let unit = maker.filter(files.len() - 1, by.id.to_string().into(), condition);
         Ok((Question { kinds: kinds.iter().copied().filter(|kind| checks(*kind)).collect(), unit }, found))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Expr, Position};
+use rhai::{AST, Dynamic, Expr, Position};
 
 use crate::domain::effect::Cause;
 use crate::domain::segment::{Segment, SegmentType};
@@ -24,6 +24,8 @@ pub(super) struct Maker<'a> {
     pub(super) files: &'a [File],
     pub(super) version: i64,
     pub(super) constants: &'a BTreeMap<String, Dynamic>,
+    /// Those of the program, each parsed alone.
+    pub(super) functions: &'a [(usize, AST, Position)],
 }
 
 /// What a clause names; the checker has seen that it is there.
@@ -135,7 +137,7 @@ impl Maker<'_> {
             program_version: self.version,
             campaign: named(block.campaign),
         };
-        let sight = Sight { event, constants: self.constants };
+        let sight = Sight { event, constants: self.constants, functions: self.functions };
         Unit {
             name: block.name,
             file,

@@ -1,0 +1,81 @@
+//! What a condition or a body sees while it runs without the interpreter.
+
+use arrayvec::ArrayVec;
+use rhai::{Dynamic, Engine, GlobalRuntimeState, Scope};
+
+/// The most variables of a body at once, those of the functions that it calls included.
+pub(super) const MAX_LOCALS: usize = 24;
+/// What may be done, in nodes of the parsed text, before the interpreter takes over and counts exactly. It takes at most a few steps for a
+/// node, so that nothing ends well here which would have gone too far there.
+const MAX_NODES: u32 = 4_000;
+
+pub(super) const MEMBER: &str = "member";
+
+/// What a property is read of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Member,
+    /// `order`, `event` or their like: one decision sees one of them.
+    Event(&'static str),
+}
+
+/// The variables that every rule of an event sees, copied when first read: those of the scope cannot be borrowed as a property wants
+/// them.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Subjects {
+    member: Option<Dynamic>,
+    event: Option<Dynamic>,
+}
+
+/// For whom effects are asked.
+pub(super) type Caller<'a> = (&'a Engine, &'a GlobalRuntimeState);
+
+/// One run.
+pub(super) struct Frame<'a> {
+    subjects: &'a mut Subjects,
+    scope: &'a Scope<'a>,
+    locals: ArrayVec<Dynamic, MAX_LOCALS>,
+    left: u32,
+    /// `None` where nothing may be asked for.
+    caller: Option<Caller<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn new(subjects: &'a mut Subjects, scope: &'a Scope<'a>, caller: Option<Caller<'a>>) -> Self {
+        Self { subjects, scope, locals: ArrayVec::new(), left: MAX_NODES, caller }
+    }
+
+    pub(super) fn caller(&self) -> Option<Caller<'a>> {
+        self.caller
+    }
+
+    pub(super) fn subject(&mut self, subject: Subject) -> Option<&mut Dynamic> {
+        let (place, name) = match subject {
+            Subject::Member => (&mut self.subjects.member, MEMBER),
+            Subject::Event(name) => (&mut self.subjects.event, name),
+        };
+        if place.is_none() {
+            *place = self.scope.get(name).cloned();
+        }
+        place.as_mut()
+    }
+
+    pub(super) fn local(&mut self, at: usize) -> Option<&mut Dynamic> {
+        self.locals.get_mut(at)
+    }
+
+    /// Sets a variable; those in the places before it have been set.
+    pub(super) fn set(&mut self, at: usize, value: Dynamic) -> Option<()> {
+        match self.locals.get_mut(at) {
+            Some(local) => *local = value,
+            None => self.locals.try_push(value).ok()?,
+        }
+        Some(())
+    }
+
+    /// Counts what is done; `None` when it is too much.
+    pub(super) fn count(&mut self, nodes: u32) -> Option<()> {
+        self.left = self.left.checked_sub(nodes)?;
+        Some(())
+    }
+}
