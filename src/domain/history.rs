@@ -252,7 +252,7 @@ impl History {
 
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
-        self.between(window.first_day(today), today).fold(Money::ZERO, |sum, day| sum.plus(day.spend))
+        self.between(window.first_day(today), today).map(|day| day.spend).sum()
     }
 
     /// The days with a visit from `first` to `last`, both included, as far back as days are kept; oldest first.

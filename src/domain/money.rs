@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
+use std::iter::Sum;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -89,6 +90,23 @@ impl Money {
     /// Difference; saturates likewise.
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// Saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most have, are added as whole numbers.
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(mut amounts: I) -> Self {
+        let Some(Self(first)) = amounts.next() else { return Self::ZERO };
+        let (mut units, mut others) = (first.mantissa(), Self::ZERO);
+        for amount in amounts {
+            if amount.0.scale() == first.scale() {
+                units = units.saturating_add(amount.0.mantissa());
+            } else {
+                others = others.plus(amount);
+            }
+        }
+        let most = if units < 0 { Decimal::MIN } else { Decimal::MAX };
+        Self(Decimal::try_from_i128_with_scale(units, first.scale()).unwrap_or(most)).plus(others)
     }
 }
 
@@ -261,6 +279,22 @@ mod tests {
         assert!(money("24.505").checked(&usd).is_err());
         assert!(money("24.5").checked(&jpy).is_err());
         assert_eq!(money("-1").checked(&usd), Err(BadMoney::Negative));
+    }
+
+    #[test]
+    fn amounts_are_summed_whatever_their_decimals() {
+        for (amounts, sum) in [
+            (&[][..], "0"),
+            (&["24.50"], "24.50"),
+            (&["24.50", "0.10", "-3.05"], "21.55"),
+            (&["7", "0.10", "3", "0.005"], "10.105"),
+            (&["-0.10", "-7"], "-7.10"),
+        ] {
+            let total: Money = amounts.iter().map(|text| text.parse::<Money>().unwrap()).sum();
+            assert_eq!(total.decimal().to_string(), sum, "{amounts:?}");
+        }
+        let most = || Money(Decimal::MAX);
+        assert_eq!([most(), most()].into_iter().sum::<Money>(), most());
     }
 
     #[test]

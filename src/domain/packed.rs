@@ -146,21 +146,21 @@ fn packed<R: Record>(record: &R, lend: impl FnOnce(&[u8])) {
 pub fn small_numbers<const N: usize>(mut bytes: &[u8]) -> Option<([u32; N], &[u8])> {
     let mut numbers = [0; N];
     for number in &mut numbers {
-        let mut shift = 0;
-        loop {
-            let (byte, rest) = bytes.split_first()?;
-            bytes = rest;
-            *number |= u32::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                break;
-            }
-            shift += 7;
-            if shift == 28 {
-                return None;
-            }
-        }
+        (*number, bytes) = small_number(bytes)?;
     }
     Some((numbers, bytes))
+}
+
+/// Seven bits a byte, the low ones first; the last byte is below 128.
+fn small_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let put = |byte: &u8, at: u32| u32::from(byte & 0x7f) << (7 * at);
+    match bytes {
+        [a @ ..0x80, rest @ ..] => Some((put(a, 0), rest)),
+        [a, b @ ..0x80, rest @ ..] => Some((put(a, 0) | put(b, 1), rest)),
+        [a, b, c @ ..0x80, rest @ ..] => Some((put(a, 0) | put(b, 1) | put(c, 2), rest)),
+        [a, b, c, d @ ..0x80, rest @ ..] => Some((put(a, 0) | put(b, 1) | put(c, 2) | put(d, 3), rest)),
+        _ => None,
+    }
 }
 
 /// What is packed as this number: 0, -1, 1, -2, …

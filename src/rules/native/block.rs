@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use rhai::{Array, Dynamic, RangeCase};
 
-use super::frame::Frame;
+use super::frame::{Frame, Local};
 use super::number::Reckoning;
 use super::term::Term;
 use crate::rules::lines::Items;
@@ -93,14 +93,14 @@ impl Act {
             Self::Value(term) => ControlFlow::Continue(term.value(frame)?),
             Self::Block(block) => return block.run(frame),
             Self::Set(at, term) => {
-                let value = term.value(frame)?;
+                let value = term.local(frame)?;
                 frame.set(*at, value)?;
                 NOTHING
             }
             Self::Change(at, reckoning, term) => {
                 let by = term.number(frame)?;
                 let changed = reckoning.of(Term::Local(*at).number(frame)?, by)?;
-                frame.set(*at, changed.into())?;
+                frame.set(*at, Local::Number(changed))?;
                 NOTHING
             }
             Self::If(condition, then, otherwise) => {
@@ -147,7 +147,7 @@ fn walk(
 ) -> Option<Outcome> {
     for value in values {
         frame.count(1)?;
-        frame.set(at, value)?;
+        frame.set(at, value.into())?;
         match body.run(frame)? {
             ControlFlow::Continue(_) | ControlFlow::Break(Exit::Continue) => {}
             ControlFlow::Break(Exit::Break) => break,

@@ -3,6 +3,8 @@
 use arrayvec::ArrayVec;
 use rhai::{Dynamic, Engine, GlobalRuntimeState, Scope};
 
+use super::number::Number;
+
 /// The most variables of a body at once, those of the functions that it calls included.
 pub(super) const MAX_LOCALS: usize = 24;
 /// What may be done, in nodes of the parsed text, before the interpreter takes over and counts exactly. It takes at most a few steps for a
@@ -27,6 +29,19 @@ pub(in crate::rules) struct Subjects {
     event: Option<Dynamic>,
 }
 
+/// A variable of the body. Numbers, which bodies reckon with, lie here as they are; elsewhere they take room of their own.
+#[derive(Debug)]
+pub(super) enum Local {
+    Number(Number),
+    Other(Dynamic),
+}
+
+impl From<Dynamic> for Local {
+    fn from(value: Dynamic) -> Self {
+        Number::of(&value).map_or_else(|| Self::Other(value), Self::Number)
+    }
+}
+
 /// For whom effects are asked.
 pub(super) type Caller<'a> = (&'a Engine, &'a GlobalRuntimeState);
 
@@ -34,7 +49,7 @@ pub(super) type Caller<'a> = (&'a Engine, &'a GlobalRuntimeState);
 pub(super) struct Frame<'a> {
     subjects: &'a mut Subjects,
     scope: &'a Scope<'a>,
-    locals: ArrayVec<Dynamic, MAX_LOCALS>,
+    locals: ArrayVec<Local, MAX_LOCALS>,
     left: u32,
     /// `None` where nothing may be asked for.
     caller: Option<Caller<'a>>,
@@ -60,15 +75,15 @@ impl<'a> Frame<'a> {
         place.as_mut()
     }
 
-    pub(super) fn local(&mut self, at: usize) -> Option<&mut Dynamic> {
+    pub(super) fn local(&mut self, at: usize) -> Option<&mut Local> {
         self.locals.get_mut(at)
     }
 
     /// Sets a variable; those in the places before it have been set.
-    pub(super) fn set(&mut self, at: usize, value: Dynamic) -> Option<()> {
+    pub(super) fn set(&mut self, at: usize, local: Local) -> Option<()> {
         match self.locals.get_mut(at) {
-            Some(local) => *local = value,
-            None => self.locals.try_push(value).ok()?,
+            Some(known) => *known = local,
+            None => self.locals.try_push(local).ok()?,
         }
         Some(())
     }

@@ -8,10 +8,10 @@ use arrayvec::ArrayVec;
 use rhai::{Dynamic, Position};
 
 use super::block::{Block, Exit};
-use super::frame::{Frame, Subject};
+use super::frame::{Frame, Local, Subject};
 use super::number::{Number, Reckoning};
 use crate::rules::sign::Sign;
-use crate::rules::vocabulary::{Native, Type};
+use crate::rules::vocabulary::{Type, Word};
 
 /// The most that a word takes.
 pub(super) const MAX_ARGUMENTS: usize = 3;
@@ -26,7 +26,7 @@ pub(super) enum Term {
     Subject(Subject),
     /// A variable of the body, by its place.
     Local(usize),
-    Asked(Asked),
+    Asked(Box<Asked>),
     Negative(Box<Term>),
     Reckoned(Reckoning, Box<[Term; 2]>),
     Compared(Sign, Box<[Term; 2]>),
@@ -35,7 +35,7 @@ pub(super) enum Term {
     Not(Box<Term>),
     /// What a block comes to, as that of an `if` does. Nothing leaves it but its end.
     Block(Block),
-    Call(Call),
+    Call(Box<Call>),
 }
 
 impl Term {
@@ -43,7 +43,10 @@ impl Term {
         Some(match self {
             Self::Known(value) => value.clone(),
             Self::Subject(subject) => frame.subject(*subject)?.clone(),
-            Self::Local(at) => frame.local(*at)?.clone(),
+            Self::Local(at) => match frame.local(*at)? {
+                Local::Number(number) => (*number).into(),
+                Local::Other(value) => value.clone(),
+            },
             Self::Asked(asked) => asked.value(frame)?,
             Self::Negative(_) | Self::Reckoned(..) => self.number(frame)?.into(),
             Self::Compared(..) | Self::All(_) | Self::Any(_) | Self::Not(_) => self.holds(frame)?.into(),
@@ -59,7 +62,10 @@ impl Term {
     pub(super) fn number(&self, frame: &mut Frame<'_>) -> Option<Number> {
         match self {
             Self::Known(value) => Number::of(value),
-            Self::Local(at) => Number::of(frame.local(*at)?),
+            Self::Local(at) => match frame.local(*at)? {
+                Local::Number(number) => Some(*number),
+                Local::Other(_) => None,
+            },
             Self::Negative(term) => term.number(frame)?.negative(),
             Self::Reckoned(reckoning, sides) => {
                 let [left, right] = &**sides;
@@ -67,6 +73,14 @@ impl Term {
                 reckoning.of(left, right.number(frame)?)
             }
             other => Number::of(&other.value(frame)?),
+        }
+    }
+
+    /// The same of what is kept in a variable.
+    pub(super) fn local(&self, frame: &mut Frame<'_>) -> Option<Local> {
+        match self {
+            Self::Negative(_) | Self::Reckoned(..) => self.number(frame).map(Local::Number),
+            other => other.value(frame).map(Local::from),
         }
     }
 
@@ -127,26 +141,27 @@ fn compare(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
 /// A word of the vocabulary with what it is handed: a property, a method, a function, an effect.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// What it may call: one for whole numbers and one for others, where that shows only when it runs.
+    /// What it may be: one for whole numbers and one for others, where that shows only when it runs.
     pub(super) ways: Box<[Way]>,
     pub(super) arguments: Box<[Term]>,
     /// Whether the first argument is asked where it is, and not copied.
     pub(super) in_place: bool,
-    /// As what, and where, an effect is asked for.
-    pub(super) effect: Option<(&'static str, Position)>,
+    pub(super) position: Position,
 }
 
-/// What a word calls.
+/// A word, if it is the one.
 #[derive(Debug)]
 pub(super) struct Way {
-    /// The types that must be looked at before it is called, of the arguments that are copied.
-    pub(super) takes: ArrayVec<Option<Type>, MAX_ARGUMENTS>,
-    pub(super) native: Native,
+    pub(super) word: &'static Word,
+    /// The arguments of which the type must be looked at before it is called.
+    pub(super) looked_at: [bool; MAX_ARGUMENTS],
 }
 
 impl Way {
-    fn fits(&self, values: &[Dynamic]) -> bool {
-        self.takes.iter().zip(values).all(|(wanted, value)| wanted.is_none() || type_of(value) == *wanted)
+    /// Whether it is called with these, of which the first is the argument of this number.
+    fn fits(&self, first: usize, values: &[Dynamic]) -> bool {
+        let wanted = self.looked_at.iter().zip(&self.word.params).skip(first);
+        wanted.zip(values).all(|((looked_at, param), value)| !looked_at || type_of(value) == Some(*param))
     }
 }
 
@@ -160,20 +175,24 @@ impl Asked {
         for argument in copied {
             values.try_push(argument.value(frame)?).ok()?;
         }
-        let native = &self.ways.iter().find(|way| way.fits(&values))?.native;
+        let first = usize::from(self.in_place);
+        let word = self.ways.iter().find(|way| way.fits(first, &values))?.word;
         let caller = frame.caller();
         let mut handed = ArrayVec::<&mut Dynamic, MAX_ARGUMENTS>::new();
         match owner {
             Some(Term::Subject(subject)) => handed.push(frame.subject(*subject)?),
-            Some(Term::Local(at)) => handed.push(frame.local(*at)?),
+            Some(Term::Local(at)) => match frame.local(*at)? {
+                Local::Other(value) => handed.push(value),
+                Local::Number(_) => return None,
+            },
             _ => {}
         }
         handed.extend(values.iter_mut());
-        match self.effect {
-            None => native.call(&mut handed),
-            Some((name, position)) => {
+        match &word.effect {
+            None => word.native.as_ref()?.call(&mut handed),
+            Some(effect) => {
                 let (engine, global) = caller?;
-                native.call_within((engine, name, None, global, position).into(), &mut handed)
+                effect.call_within((engine, word.name, None, global, self.position).into(), &mut handed)
             }
         }
     }
@@ -190,9 +209,9 @@ pub(super) struct Call {
 
 impl Call {
     fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
-        let mut values = ArrayVec::<Dynamic, MAX_PARAMETERS>::new();
+        let mut values = ArrayVec::<Local, MAX_PARAMETERS>::new();
         for argument in &self.arguments {
-            values.try_push(argument.value(frame)?).ok()?;
+            values.try_push(argument.local(frame)?).ok()?;
         }
         for (nth, value) in values.into_iter().enumerate() {
             frame.set(self.first + nth, value)?;

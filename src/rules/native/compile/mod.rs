@@ -239,7 +239,7 @@ impl<'a> Compiler<'a> {
         let returned = std::mem::replace(&mut self.returns, returns);
         let kind = returned.into_iter().fold(kind, Kind::or);
         let arguments = arguments.into_iter().map(|(term, _)| term).collect();
-        Some((Term::Call(Call { first, arguments, body }), kind))
+        Some((Term::Call(Box::new(Call { first, arguments, body })), kind))
     }
 
     fn path(&mut self, owner: &Expr, rest: &Expr) -> Option<(Term, Kind)> {

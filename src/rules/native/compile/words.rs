@@ -17,50 +17,41 @@ impl Compiler<'_> {
         arguments: Vec<(Term, Kind)>,
         position: Position,
     ) -> Option<(Term, Kind)> {
-        let kinds: ArrayVec<Kind, MAX_ARGUMENTS> = arguments
-            .iter()
-            .map(|(_, kind)| Some(*kind))
-            .collect::<Option<Vec<_>>>()?
-            .as_slice()
-            .try_into()
-            .ok()?;
-        let words: Vec<&Word> = (VOCABULARY.words.iter())
+        if arguments.len() > MAX_ARGUMENTS {
+            return None;
+        }
+        let kinds: ArrayVec<Kind, MAX_ARGUMENTS> = arguments.iter().map(|(_, kind)| *kind).collect();
+        let words: Vec<&'static Word> = (VOCABULARY.words.iter())
             .filter(|word| word.is_property == is_property && word.name == name && takes(word, &kinds))
             .collect();
         let in_place =
             matches!(&arguments[..], [(Term::Subject(_) | Term::Local(_), kind), ..] if is_view(*kind));
-        let effects = words.iter().filter(|word| word.effect.is_some()).count();
-        let is_effect = match effects {
-            0 => false,
-            all if all == words.len() => true,
-            _ => return None,
-        };
-        let mut ways = Vec::new();
-        for word in &words {
-            let native = if is_effect { &word.effect } else { &word.native };
-            let looked_at = kinds.iter().zip(&word.params).skip(in_place.into());
-            let takes = looked_at.map(|(kind, param)| (*kind == Kind::Number).then_some(*param)).collect();
-            ways.push(Way { takes, native: native.clone()? });
+        // What needs more of the interpreter than to be called is not for us.
+        let are_effects = words.iter().all(|word| word.effect.is_some());
+        if !are_effects && !words.iter().all(|word| word.native.is_some()) {
+            return None;
         }
+        let mut looked_at = [false; MAX_ARGUMENTS];
+        looked_at.iter_mut().zip(&kinds).for_each(|(looked_at, kind)| *looked_at = *kind == Kind::Number);
         let kind = words.iter().map(|word| returned(word.returns)).reduce(Kind::or)?;
-        let effect = is_effect.then_some((words.first()?.name, position));
+        let ways: Box<[Way]> = words.into_iter().map(|word| Way { word, looked_at }).collect();
         let arguments: Box<[Term]> = arguments.into_iter().map(|(term, _)| term).collect();
-        let known = if is_effect { None } else { settled(&arguments, &ways) };
-        let asked = || Term::Asked(Asked { ways: ways.into(), arguments, in_place, effect });
+        let known = settled(&arguments, &ways);
+        let asked = || Term::Asked(Box::new(Asked { ways, arguments, in_place, position }));
         Some((known.map_or_else(asked, Term::Known), kind))
     }
 }
 
 /// What always comes to the same, such as `30.days`.
 fn settled(arguments: &[Term], ways: &[Way]) -> Option<Dynamic> {
-    let [Way { takes, native }] = ways else { return None };
+    let [Way { word, looked_at: [false, ..] }] = ways else { return None };
     let known = |term: &Term| match term {
         Term::Known(value) => Some(value.clone()),
         _ => None,
     };
     let mut values: Vec<Dynamic> = arguments.iter().map(known).collect::<Option<_>>()?;
     let mut handed: Vec<&mut Dynamic> = values.iter_mut().collect();
-    if takes.iter().all(Option::is_none) { native.call(&mut handed) } else { None }
+    word.native.as_ref()?.call(&mut handed)
 }
 
 /// Whether a word takes these; of a number of which the kind is not known it must take one.
