@@ -11,6 +11,7 @@ const METRICS: &str = include_str!("../docs/metrics.md");
 const RUNBOOKS: &str = include_str!("../docs/operations.md");
 const ALERTS: &str = include_str!("../ops/prometheus/alerts.yml");
 const DASHBOARD: &str = include_str!("../ops/grafana/punchcard.json");
+const DOCKERFILE: &str = include_str!("../ops/docker/Dockerfile");
 
 /// The metrics of the page.
 fn known() -> BTreeSet<&'static str> {
@@ -90,6 +91,34 @@ fn the_dashboard_shows_metrics_that_are_served() {
 fn a_metric_that_is_misspelt_would_be_found() {
     assert_eq!(strange("rate(punchcard_commit_second_bucket[5m])"), ["punchcard_commit_second_bucket"]);
     assert_eq!(strange("rate(punchcard_commit_seconds_bucket[5m])"), [""; 0]);
+}
+
+/// The variables of ours that a text names.
+fn variables(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    words.filter(|word| word.starts_with("PUNCHCARD_")).collect()
+}
+
+#[test]
+fn containers_and_units_set_what_the_program_reads() {
+    let read = variables(include_str!("../docs/punchcard.toml"));
+    for (name, file) in [
+        ("Dockerfile", DOCKERFILE),
+        ("compose.yml", include_str!("../ops/docker/compose.yml")),
+        ("example.env", include_str!("../ops/docker/example.env")),
+        ("punchcard.service", include_str!("../ops/systemd/punchcard.service")),
+    ] {
+        let set = variables(file);
+        assert!(!set.is_empty(), "{name} sets nothing");
+        let unknown: Vec<_> = set.difference(&read).collect();
+        assert!(unknown.is_empty(), "{name} sets what nobody reads: {unknown:?}");
+    }
+}
+
+#[test]
+fn the_image_is_built_with_the_oldest_rust_that_will_do() {
+    let image = format!("FROM rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(DOCKERFILE.contains(&image), "no {image}");
 }
 
 /// Links of the page into itself and into the repository.

@@ -55,6 +55,8 @@ impl Retention {
 impl Engine {
     /// Clears what is too old for as long as the engine runs.
     pub async fn keep_sweeping(self) {
+        // Until everything was cleared once, whoever waits for that waits since now.
+        self.0.retention.names().for_each(|kind| self.show_swept(kind));
         tokio::time::sleep(FIRST_LOOK).await;
         while !self.is_draining() {
             if let Err(error) = self.sweep().await {
@@ -72,11 +74,14 @@ impl Engine {
             for snapshot in self.chains() {
                 self.sweep_chain(&kind, keep, &snapshot.chain.id).await?;
             }
-            let labels = KindLabels { kind: kind.what };
-            let swept_at = self.0.clock.now().timestamp();
-            self.0.metrics.retention_finished.get_or_create(&labels).set(swept_at);
+            self.show_swept(kind.what);
         }
         Ok(())
+    }
+
+    fn show_swept(&self, kind: &'static str) {
+        let swept_at = self.0.clock.now().timestamp();
+        self.0.metrics.retention_finished.get_or_create(&KindLabels { kind }).set(swept_at);
     }
 
     async fn sweep_chain(

@@ -5,7 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::endpoint::{Endpoint, EndpointState};
 use crate::domain::gate::Hold;
 use crate::store;
-use crate::telemetry::{ChainLabels, EndpointStateLabels, KindLabels, PoolLabels};
+use crate::telemetry::{ChainLabels, EndpointStateLabels, IngestLabels, KindLabels, PoolLabels};
 
 use super::engine::{Engine, EngineError};
 use super::snapshot::ChainSnapshot;
@@ -26,8 +26,9 @@ impl Engine {
         for (pool, busy) in ["engine", "outsiders"].into_iter().zip(self.0.store.busy_readers()) {
             metrics.readers_busy.get_or_create(&PoolLabels { pool }).set(busy.into());
         }
+        // A series that is there from the begin can be asked how much it grew.
+        drop(metrics.ingested.get_or_create(&IngestLabels { outcome: "shed" }));
         for kind in self.0.retention.names() {
-            // A series that is there from the begin can be asked how much it grew.
             drop(metrics.retention_rows.get_or_create(&KindLabels { kind }));
         }
         metrics.clock.set(seconds(self.0.clock.now()));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, StartError};
@@ -30,6 +31,7 @@ pub(super) struct Serve {
 pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let Some(loaded) = super::configuration(flags)? else { return Ok(()) };
     loaded.require_rules_folder()?;
+    open_as_many_files_as_we_may();
     actix::System::new().block_on(serve(loaded.config))
 }
 
@@ -55,6 +57,17 @@ async fn serve(config: Config) -> Result<(), Failure> {
             "stopped at once on a second signal: requests under way were cut off; what was accepted is in the store"
                 .to_owned(),
         )),
+    }
+}
+
+/// Each connection is an open file. Systems let a process begin with 1,024, for the sake of old programs, and have more if it asks.
+fn open_as_many_files_as_we_may() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, limit = limit.current, "no more files can be open than at the start");
     }
 }
 
@@ -153,6 +166,16 @@ pub(super) fn first_chain(rules: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::source_event::SourceEvent;
+
+    #[test]
+    fn as_many_files_can_be_open_as_the_system_allows() {
+        let limit = getrlimit(Resource::Nofile);
+        // Hardly less than the most: other tests run beside this one.
+        let less = limit.maximum.map_or(1 << 20, |most| most - 1);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(less), ..limit }).unwrap();
+        open_as_many_files_as_we_may();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
 
     #[test]
     fn the_order_to_copy_is_an_order() {

@@ -134,6 +134,34 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_a_sentence() {
 }
 
 #[actix_web::test]
+async fn health_asks_this_machine_whatever_the_certificate_and_a_name_only_with_the_one_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let app = App::start(&config(folder.path())).await.expect("it starts");
+    let (folder, bind) = (folder.path().to_owned(), app.address().to_string());
+    let health = async move |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_punchcard"));
+        command.args(["health", "--bind", &bind]).args(more).current_dir(&folder);
+        command.args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+        let done = actix_web::rt::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        (done.status.code(), said.concat())
+    };
+    let url = format!("https://localhost:{}", app.address().port());
+    let (code, said) = health(&[]).await;
+    assert_eq!((code, said), (Some(0), format!("{}/readyz answers 200\n", app.url())));
+    let (code, said) = health(&["--url", &url]).await;
+    assert!(code == Some(1) && said.contains("UnknownIssuer"), "{said}");
+    let trusting = ["--extra-ca", "cert.pem", "--url"];
+    assert_eq!(health(&[&trusting[..], &[&url]].concat()).await.0, Some(0));
+    let (code, said) = health(&[&trusting[..], &[&app.url()]].concat()).await;
+    assert!(code == Some(1) && said.contains("not valid for name"), "{said}");
+    app.stop().await;
+    let (code, said) = health(&[]).await;
+    assert!(code == Some(1) && said.contains("does not answer"), "{said}");
+}
+
+#[actix_web::test]
 async fn every_answer_has_the_headers_that_browsers_obey() {
     let app = TestApp::start(Backend::Sqlite).await;
     for (path, status) in [

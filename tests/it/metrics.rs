@@ -10,6 +10,7 @@ use crate::support::{Receiver, TestApp, on_both_backends, order};
 on_both_backends! {
     every_metric_is_in_the_page_and_every_metric_of_the_page_is_served,
     requests_are_counted_by_their_route_and_never_by_their_path,
+    what_alerts_watch_is_there_before_it_happens,
 }
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
@@ -82,5 +83,25 @@ async fn requests_are_counted_by_their_route_and_never_by_their_path(app: TestAp
         );
     }
     assert!(!text.contains("nobody-at-all"), "{text}");
+    app.stop().await;
+}
+
+/// What appears with its first value never grew, and nobody is told.
+async fn what_alerts_watch_is_there_before_it_happens(app: TestApp) {
+    let begun = "punchcard_retention_finished_timestamp_seconds{kind=\"attempts\"} ";
+    let text = app
+        .until("the sweeps to begin", async || {
+            Some(metrics(&app).await).filter(|text| text.contains(&format!("\n{begun}")))
+        })
+        .await;
+    for expected in [
+        "punchcard_source_events_total{outcome=\"shed\"} 0\n",
+        "punchcard_rule_failures_total{chain=\"harvest\"} 0\n",
+        "punchcard_suspended_rules{chain=\"harvest\"} 0\n",
+        "punchcard_endpoints{chain=\"harvest\",state=\"disabled\"} 0\n",
+        "punchcard_actor_respawns_total 0\n",
+    ] {
+        assert!(text.contains(&format!("\n{expected}")), "{expected} in {text}");
+    }
     app.stop().await;
 }
