@@ -20,14 +20,17 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 use peak_alloc::PeakAlloc;
 use punchcard::domain::decide::Occasion;
-use punchcard::domain::endpoint::{Condition, Script};
+use punchcard::domain::endpoint::{Condition, Dialect, Endpoint, Script, Secret, Texts};
+use punchcard::domain::ids::EndpointId;
 use punchcard::domain::loyalty_event::EventType;
 use punchcard::domain::source_event::SourceEvent;
 use punchcard::rules::decide::{Case, decide};
 use punchcard::rules::program::{Program, Sources};
 use punchcard::rules::testing;
 use punchcard::rules::transform::Transform;
+use punchcard::wire::{self, Letter};
 use till::Till;
+use ulid::Ulid;
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -169,4 +172,33 @@ fn a_transform_is_bounded_like_a_rule() {
         }
     }
     assert!(ran > 150, "{ran} ran");
+}
+
+#[test]
+fn a_text_with_as_many_places_as_fit_is_filled_in_within_the_same_bounds() {
+    let _alone = alone();
+    let now = "2026-03-02T12:00:00Z".parse().unwrap();
+    let url = "https://chat.example/".parse().unwrap();
+    let room =
+        Endpoint::new(EndpointId::new(Ulid(1)), "harvest".parse().unwrap(), url, Secret::of(&[1; 32]), now);
+    for place in ["{data.order_id}", "{data.items.x|data.order_id}", "{x|y|z|\"a\"}", "{{", "}}", "x"] {
+        let text = place.repeat(2_000 / place.len());
+        let texts = Texts::from([(EventType::OrderCompleted, text.parse().unwrap())]);
+        for dialect in [Dialect::Slack, Dialect::GoogleChat, Dialect::Discord] {
+            let letter = Letter {
+                delivery: "dlv_0CKPWHJ8YG0000000000000001".parse().unwrap(),
+                sequence: 1,
+                attempt: 1,
+                occasion: wire::Occasion::News,
+                event: EventType::OrderCompleted.example().id,
+                message: large(),
+                name: None,
+                texts: Arc::new(texts.clone()),
+                trace: None,
+            };
+            let signers = room.keys.signers(now);
+            let said = measured(place, 1, || wire::encode(dialect, letter, &signers, now));
+            assert!(said.unwrap().body.len() < 64 << 10, "{place}");
+        }
+    }
 }
