@@ -193,7 +193,7 @@ impl Engine {
         };
         let version = stored.publication.version;
         let loaded = match Sources::read(&stored.files_json) {
-            Ok(sources) => blocking(move || Program::load_published(&sources, &chain, version)).await,
+            Ok(sources) => self.load(id, move || Program::load_published(&sources, &chain, version)).await,
             Err(why) => Err(vec![Diagnostic::of_file(
                 Mistake::UnreadableFile,
                 manifest::FILE,
@@ -208,6 +208,17 @@ impl Engine {
             Err(problems) => self.refuse_program(id, problems).await,
         }
         Ok(())
+    }
+
+    /// Loads a program beside everything else, and with it what the chain's endpoints ask: for a thousand of them that takes
+    /// long, and changes wait for each other.
+    pub(super) async fn load(
+        &self,
+        id: &ChainId,
+        load: impl FnOnce() -> Result<Program, Vec<Diagnostic>> + Send + 'static,
+    ) -> Result<Program, Vec<Diagnostic>> {
+        let endpoints = self.chain(id.as_str()).map(|known| known.endpoints.clone()).unwrap_or_default();
+        blocking(move || load().map(|program| program.asking(&endpoints))).await
     }
 
     /// Puts a folder in force if it checks and was edited since it was published last. What people published otherwise

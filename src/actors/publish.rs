@@ -212,9 +212,9 @@ impl Engine {
         sources: &Sources,
         version: i64,
     ) -> Result<Program, PublishError> {
-        let (chain, sources) = (chain.clone(), sources.clone());
+        let (id, chain, sources) = (&chain.id, chain.clone(), sources.clone());
         let _few_at_a_time = self.0.checking.acquire().await;
-        let loaded = blocking(move || load_and_test(&sources, &chain, version)).await;
+        let loaded = self.load(id, move || load_and_test(&sources, &chain, version)).await;
         loaded.map_err(PublishError::DoesNotCheck)
     }
 

@@ -20,7 +20,6 @@ use crate::store::{self, DbConn, StoreError};
 use super::engine::{Engine, EngineError};
 use super::journal::JournalError;
 use super::once::{Once, Record};
-use super::programs::blocking;
 use super::publish::{MAX_TRIES, Proposal, PublishError, Published, PutInForce};
 use super::snapshot::{Candidate, ChainSnapshot};
 
@@ -91,7 +90,10 @@ impl Engine {
                 done => done?,
             }
             let candidate = Candidate { program: Arc::new(program), roll_out };
-            engine.reconfigure(&id, |snapshot| snapshot.candidate = Some(Arc::new(candidate)))?;
+            engine.reconfigure(&id, |snapshot| {
+                snapshot.warn_of_filters(&candidate.program, None);
+                snapshot.candidate = Some(Arc::new(candidate));
+            })?;
             tracing::info!(chain = %id, version, "a candidate is tried");
             Ok(true)
         })
@@ -249,8 +251,11 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        match blocking(move || Program::load_published(&sources, &chain, version)).await {
-            Ok(program) => Ok(Some(Arc::new(program.suspending(self.suspensions(&of).await?)))),
+        match self.load(&of, move || Program::load_published(&sources, &chain, version)).await {
+            Ok(program) => {
+                snapshot.warn_of_filters(&program, None);
+                Ok(Some(Arc::new(program.suspending(self.suspensions(&of).await?))))
+            }
             Err(problems) => {
                 for problem in &problems {
                     tracing::error!(chain = %of, version, "{problem}");

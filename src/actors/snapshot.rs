@@ -117,23 +117,27 @@ impl ChainSnapshot {
     pub(super) fn filter(&mut self) {
         let filtering = |program: &Program| {
             let filtering = program.filtering(&self.endpoints)?;
-            for endpoint in self.endpoints.iter().map(|endpoint| endpoint.id) {
-                let (was, is) = (program.filter_problem(endpoint), filtering.filter_problem(endpoint));
-                if let Some(problem) = is.filter(|_| was != is) {
-                    let (chain, version) = (&self.chain.id, program.version);
-                    tracing::warn!(%chain, %endpoint, version, %problem, "what a filter cannot be asked about passes");
-                }
-            }
+            self.warn_of_filters(&filtering, Some(program));
             Some(Arc::new(filtering))
         };
-        if let Some(filtering) = self.program.as_deref().and_then(filtering) {
-            self.program = Some(filtering);
-        }
-        if let Some(candidate) = &self.candidate
-            && let Some(program) = filtering(&candidate.program)
-        {
-            let roll_out = candidate.roll_out.clone();
-            self.candidate = Some(Arc::new(Candidate { program, roll_out }));
+        let program = self.program.as_deref().and_then(filtering);
+        let candidate = self.candidate.as_ref().and_then(|candidate| {
+            let program = filtering(&candidate.program)?;
+            Some(Arc::new(Candidate { program, roll_out: candidate.roll_out.clone() }))
+        });
+        self.program = program.or_else(|| self.program.take());
+        self.candidate = candidate.or_else(|| self.candidate.take());
+    }
+
+    /// Says which filters a program cannot ask about all that they are for, but for what was said of it before.
+    pub(super) fn warn_of_filters(&self, program: &Program, before: Option<&Program>) {
+        for endpoint in self.endpoints.iter().map(|endpoint| endpoint.id) {
+            let known = before.and_then(|before| before.filter_problem(endpoint));
+            if let Some(problem) = program.filter_problem(endpoint).filter(|problem| known != Some(*problem))
+            {
+                let (chain, version) = (&self.chain.id, program.version);
+                tracing::warn!(%chain, %endpoint, version, %problem, "what a filter cannot be asked about passes");
+            }
         }
     }
 
@@ -157,6 +161,7 @@ impl ChainSnapshot {
     pub(super) fn put_in_force(&mut self, program: Program) {
         if self.program.as_ref().is_none_or(|known| known.version <= program.version) {
             self.problems = Arc::default();
+            self.warn_of_filters(&program, None);
             self.program = Some(Arc::new(program));
         }
     }

@@ -38,6 +38,8 @@ use super::views::MemberView;
 
 /// The most events that one test may send.
 const MAX_SENDS: u128 = 1_000;
+/// The most loyalty events that these may come to: what each leaves behind, such as a coupon, is kept until the test ends.
+const MAX_TOLD: usize = 10_000;
 
 /// The world as the interpreter carries it while a test runs.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub(super) struct World {
     records: Records,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
+    /// Loyalty events that these came to.
+    told: usize,
     /// When the time is up that all tests have together.
     until: Instant,
     last: Option<Decided>,
@@ -79,6 +83,7 @@ impl World {
             foresight: Foresight::Nothing,
             records: Records::default(),
             sends: 0,
+            told: 0,
             until,
             last: None,
             sent: None,
@@ -127,9 +132,7 @@ impl World {
         if self.sends > MAX_SENDS {
             return Err(format!("a test may send {MAX_SENDS} events"));
         }
-        if Instant::now() >= self.until {
-            return Err(super::testing::TOO_LONG.to_owned());
-        }
+        self.has_time()?;
         self.sent = Some(kind.into());
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);
@@ -175,11 +178,20 @@ impl World {
         }
     }
 
+    /// Whether any is left of the time that all tests have together.
+    fn has_time(&self) -> Result<(), String> {
+        if Instant::now() < self.until { Ok(()) } else { Err(super::testing::TOO_LONG.to_owned()) }
+    }
+
     fn remember(&mut self, decided: Decided) -> Result<(), String> {
         if let Some(member) = &decided.commit.member {
             self.member = Member { version: member.version + 1, ..Member::clone(member) };
         }
         self.records.keep(&decided.commit);
+        self.told += decided.commit.events.len();
+        if self.told > MAX_TOLD {
+            return Err(format!("what a test sends may come to {MAX_TOLD} loyalty events"));
+        }
         let failed = decided
             .failures
             .first()

@@ -5,14 +5,19 @@
 //! no unbounded loop, and no function that grows a text or a list. What is left is bounded by operations, depth
 //! and sizes, so that a hostile rule costs its chain milliseconds and other chains nothing; a deadline is the last
 //! resort.
+//!
+//! Sizes alone bound no memory: Rhai does not look at the whole of what an assignment such as `m[k] = v` changes, and a
+//! value may be held many times over. So whatever is read of a variable is weighed, and what is heavy counts as
+//! further steps ([`scales`](super::scales)).
 
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rhai::packages::{ArithmeticPackage, LogicPackage, Package};
-use rhai::{Dynamic, Engine, Module, OptimizationLevel, Shared, Token};
+use rhai::{Dynamic, Engine, EvalContext, Module, OptimizationLevel, Shared, Token};
 
+use super::scales::Scales;
 use super::{api, language};
 
 /// The largest rules file, in bytes. Parsing cannot be interrupted, so it is bounded by its input.
@@ -98,7 +103,16 @@ const UNCHECKED: [&str; 2] = ["??", "?."];
 
 /// An interpreter for one program; `constants` holds what its files declare with `const`.
 pub(super) fn sandbox(constants: Option<Shared<Module>>) -> Engine {
+    sandbox_with(constants, |_, _| None)
+}
+
+/// The same, which asks `known` first what a variable is.
+pub(super) fn sandbox_with(
+    constants: Option<Shared<Module>>,
+    known: impl Fn(&str, &EvalContext<'_, '_, '_, '_, '_, '_>) -> Option<Dynamic> + Send + Sync + 'static,
+) -> Engine {
     let mut engine = bare(&*SHARED);
+    weigh(&mut engine, constants.as_deref().map(Scales::of).unwrap_or_default(), known);
     if let Some(constants) = constants {
         engine.register_global_module(constants);
     }
@@ -119,6 +133,7 @@ pub(super) fn bare(words: &[Shared<Module>]) -> Engine {
         engine.disable_symbol(word);
     }
     limit(&mut engine);
+    weigh(&mut engine, Scales::default(), |_, _| None);
     #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
     engine.on_parse_token(|token, _, _| match token {
         Token::Identifier(word) if *word == "and" => Token::And,
@@ -128,6 +143,23 @@ pub(super) fn bare(words: &[Shared<Module>]) -> Engine {
         token => token,
     });
     engine
+}
+
+/// Has whatever is read of a variable count by its weight.
+fn weigh(
+    engine: &mut Engine,
+    scales: Scales,
+    known: impl Fn(&str, &EvalContext<'_, '_, '_, '_, '_, '_>) -> Option<Dynamic> + Send + Sync + 'static,
+) {
+    #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
+    engine.on_var(move |name, _, mut context| {
+        let value = known(name, &context);
+        if value.is_none() {
+            let steps = scales.steps(name, context.scope());
+            context.global_runtime_state_mut().num_operations += steps;
+        }
+        Ok(value)
+    });
 }
 
 fn limit(engine: &mut Engine) {
@@ -148,20 +180,53 @@ fn limit(engine: &mut Engine) {
     engine.on_progress(past_deadline);
 }
 
+/// What a thread knows of the run that it is in.
+#[derive(Clone, Copy)]
+struct Watch {
+    /// At how many steps it looks at the clock again. Not every number of steps comes up: heavy values count as many.
+    next: u64,
+    /// What the clock said at the first look.
+    first: Option<Instant>,
+}
+
+impl Watch {
+    const NEW: Self = Self { next: STEPS_PER_LOOK, first: None };
+}
+
 thread_local! {
-    /// When the clock was first looked at in the run that this thread is in.
-    static FIRST_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
+    static WATCH: Cell<Watch> = const { Cell::new(Watch::NEW) };
 }
 
 /// Ends a run that lasts too long.
 fn past_deadline(steps: u64) -> Option<Dynamic> {
-    if !steps.is_multiple_of(STEPS_PER_LOOK) {
+    if steps == 1 {
+        WATCH.set(Watch::NEW); // every run begins with this step
         return None;
     }
-    if steps == STEPS_PER_LOOK {
-        FIRST_LOOK.set(Some(Instant::now()));
+    let Watch { next, first } = WATCH.get();
+    if steps < next {
         return None;
     }
-    let late = FIRST_LOOK.get().is_some_and(|first| first.elapsed() > DEADLINE);
-    late.then(|| Dynamic::from(format!("took longer than {} ms", DEADLINE.as_millis())))
+    let now = Instant::now();
+    let first = first.unwrap_or(now);
+    WATCH.set(Watch { next: steps + STEPS_PER_LOOK, first: Some(first) });
+    (now - first > DEADLINE).then(|| Dynamic::from(format!("took longer than {} ms", DEADLINE.as_millis())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_anew_in_each_run_whichever_numbers_of_steps_come_up() {
+        for steps in [1, 2, 127, 129, 300] {
+            assert_eq!(past_deadline(steps).map(drop), None);
+        }
+        let long_ago = Instant::now().checked_sub(2 * DEADLINE);
+        WATCH.set(Watch { first: long_ago, ..WATCH.get() });
+        assert!(past_deadline(301).is_none(), "not every step looks");
+        assert!(past_deadline(10_007).is_some());
+        // The next run has nothing to do with that.
+        assert!(past_deadline(1).is_none() && past_deadline(10_007).is_none());
+    }
 }

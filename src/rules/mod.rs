@@ -11,7 +11,7 @@
 //!   top-level syntax; `check` walks the trees with the types of `vocabulary`; `code` holds them in the order in
 //!   which they run, as `maker` made them.
 //! - `api` and `views` are what rules can say and see, `requests` what they asked for, `engine` the sandbox that all
-//!   of it runs in, `evaluate` the interpreter at work, `native` what is answered without it.
+//!   of it runs in, `scales` what their values count for in it, `evaluate` the interpreter at work, `native` what is answered without it.
 //! - [`decide`] makes a [`Commit`](crate::domain::commit::Commit) of a case: facts, rules, effects, segments;
 //!   `address` then says who hears of it. [`filter`] says which of these an endpoint wants, [`transform`] what it is sent of them.
 //! - [`testing`] runs the `test` blocks, [`report`] says what is wrong with a folder, as JSON and as text, [`difference`]
@@ -63,6 +63,7 @@ mod records;
 pub mod reference;
 pub mod report;
 mod requests;
+mod scales;
 mod segments;
 mod sign;
 mod split;

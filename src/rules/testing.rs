@@ -21,7 +21,7 @@ use super::check::start;
 use super::code::Unit;
 use super::conditions::false_parts;
 use super::diagnostic::{Diagnostic, Mistake, Spot};
-use super::engine::sandbox;
+use super::engine::sandbox_with;
 use super::expectation::disappointment;
 use super::language;
 use super::program::{Program, Sources, on_big_stack};
@@ -104,15 +104,12 @@ fn judge_once(outcomes: &mut [TestOutcome]) {
 
 /// What tests run on: rules know what their event brings, tests always the member.
 fn interpreter(program: &Program) -> Engine {
-    let mut engine = sandbox(Some(program.code.constants.clone()));
-    #[allow(deprecated)] // "volatile" in Rhai's words: pinned by the exact version in Cargo.toml
-    engine.on_var(|name, _, context| {
+    sandbox_with(Some(program.code.constants.clone()), |name, context| {
         // A parameter may be called so, too.
         let is_asked = name == MEMBER && !context.scope().contains(MEMBER);
         let bench = context.tag().read_lock::<Bench>().filter(|_| is_asked);
-        Ok(bench.map(|bench| Dynamic::from(bench.lock().member())))
-    });
-    engine
+        bench.map(|bench| Dynamic::from(bench.lock().member()))
+    })
 }
 
 fn outcome(test: &Unit, program: &Program, engine: &Engine, sources: &Sources, world: World) -> TestOutcome {

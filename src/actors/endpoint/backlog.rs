@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use crate::domain::delivery::Mark;
 use crate::domain::ids::DeliveryId;
 use crate::store::delivery::DueDelivery;
 
@@ -9,6 +10,8 @@ use crate::store::delivery::DueDelivery;
 const BATCH: usize = 1_024;
 /// With fewer waiting than this, more are read: early enough that sending never waits for a read.
 const LOW_WATER: usize = 256;
+/// What happened now goes before what a recovery sends again, but never more often than this in a row: a recovery goes on.
+const NEWS_IN_A_ROW: u32 = 7;
 
 /// Deliveries between being read and being written.
 ///
@@ -17,6 +20,10 @@ const LOW_WATER: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     waiting: VecDeque<DueDelivery>,
+    /// What recoveries send again, waiting.
+    again: VecDeque<DueDelivery>,
+    /// How many others went before those.
+    in_a_row: u32,
     held: HashSet<DeliveryId>,
     read: Option<Read>,
 }
@@ -32,7 +39,8 @@ struct Read {
 impl Backlog {
     /// Whether another read makes sense: none is under way and there is room.
     pub(super) fn has_room(&self) -> bool {
-        self.read.is_none() && self.waiting.len() < LOW_WATER
+        // What is sent again keeps nobody from seeing what is new.
+        self.read.is_none() && self.waiting.len() < LOW_WATER && self.again.len() < BATCH
     }
 
     /// Begins a read; answers how many rows to ask for. Held rows come back first, so they come on top.
@@ -48,7 +56,10 @@ impl Backlog {
         let full = rows.len() >= read.limit;
         for row in rows {
             if !read.released.contains(&row.id) && self.held.insert(row.id) {
-                self.waiting.push_back(row);
+                match row.mark {
+                    Some(Mark::Recovery(_)) => self.again.push_back(row),
+                    Some(Mark::Retry) | None => self.waiting.push_back(row),
+                }
             }
         }
         full
@@ -61,14 +72,25 @@ impl Backlog {
 
     /// The next one to send; it stays held.
     pub(super) fn next(&mut self) -> Option<DueDelivery> {
+        if !self.again.is_empty() && (self.waiting.is_empty() || self.in_a_row >= NEWS_IN_A_ROW) {
+            self.in_a_row = 0;
+            return self.again.pop_front();
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
         self.waiting.pop_front()
     }
 
     /// The one that was tried the least, the longest due of these; it stays held. An event that its receiver cannot stand
     /// says nothing of whether the receiver is back, and has been tried before.
     pub(super) fn freshest(&mut self) -> Option<DueDelivery> {
-        let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, row)| row.attempts)?;
-        self.waiting.remove(at)
+        let least =
+            |rows: &VecDeque<DueDelivery>| rows.iter().enumerate().map(|(at, row)| (row.attempts, at)).min();
+        match (least(&self.waiting), least(&self.again)) {
+            (None, None) => None,
+            (Some((tries, _)), Some((fewer, at))) if fewer < tries => self.again.remove(at),
+            (Some((_, at)), _) => self.waiting.remove(at),
+            (None, Some((_, at))) => self.again.remove(at),
+        }
     }
 
     /// Lets go of a delivery: its attempt is written, or could not be written and it will be read again.
@@ -81,14 +103,15 @@ impl Backlog {
 
     /// Lets go of everything that was not begun.
     pub(super) fn release_waiting(&mut self) {
-        for row in std::mem::take(&mut self.waiting) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for row in waiting.into_iter().chain(std::mem::take(&mut self.again)) {
             self.release(row.id);
         }
     }
 
     /// Whether none waits to be sent.
     pub(super) fn is_drained(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.again.is_empty()
     }
 
     /// How many are in memory.
@@ -105,7 +128,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{EventId, MemberId};
+    use crate::domain::ids::{EventId, MemberId, RecoveryId};
     use crate::domain::loyalty_event::EventType;
     use ulid::Ulid;
 
@@ -164,14 +187,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_recovery_sends_again_waits_for_what_is_new_but_not_for_ever() {
+        let again = |n| DueDelivery { mark: Some(Mark::Recovery(RecoveryId::new(Ulid(1)))), ..row(n) };
+        let mut backlog = Backlog::default();
+        backlog.begin_read();
+        backlog.end_read((100..600).map(again).collect());
+        assert!(backlog.has_room(), "what is new must be seen");
+        backlog.begin_read();
+        backlog
+            .end_read((1..=8).map(row).chain([DueDelivery { mark: Some(Mark::Retry), ..row(9) }]).collect());
+        let order: Vec<_> = std::iter::from_fn(|| backlog.next()).take(12).map(|row| row.id).collect();
+        assert_eq!(order, [1, 2, 3, 4, 5, 6, 7, 100, 8, 9, 101, 102].map(|n| row(n).id));
+        backlog.release_waiting();
+        assert!(backlog.is_drained() && backlog.held() == 12);
+    }
+
+    #[test]
     fn the_freshest_is_the_longest_due_of_those_that_were_tried_the_least() {
         let mut backlog = Backlog::default();
         backlog.begin_read();
         let tried = |n, attempts| DueDelivery { attempts, ..row(n) };
-        backlog.end_read(vec![tried(1, 4), tried(2, 1), tried(3, 1), tried(4, 2)]);
+        let mark = Some(Mark::Recovery(RecoveryId::new(Ulid(1))));
+        let again = DueDelivery { mark, ..tried(5, 2) };
+        backlog.end_read(vec![tried(1, 4), tried(2, 1), tried(3, 1), again, tried(4, 2)]);
         let order: Vec<_> = std::iter::from_fn(|| backlog.freshest()).map(|row| row.id).collect();
-        assert_eq!(order, [2, 3, 4, 1].map(|n| row(n).id));
-        assert_eq!(backlog.held(), 4);
+        assert_eq!(order, [2, 3, 4, 5, 1].map(|n| row(n).id));
+        assert_eq!(backlog.held(), 5);
     }
 
     #[test]

@@ -352,6 +352,25 @@ async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
 }
 
 #[actix::test]
+async fn a_receiver_that_answers_nothing_holds_two_lines_however_much_it_is_owed() {
+    let (url, connections) = receiver(|tcp| async move {
+        let _taken = tcp;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let rows = Rows::of(100);
+    let run = run(&rows, Endpoint::sample(&url));
+    run.nudge.notify_one();
+    while connections.get() < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((connections.get(), rows.attempts.borrow().len()), (2, 0));
+}
+
+#[actix::test]
 async fn a_receiver_that_fails_is_asked_by_one_probe_at_a_time_that_uses_up_no_ladder() {
     let requests = Rc::new(Cell::new(0));
     let counter = Rc::clone(&requests);

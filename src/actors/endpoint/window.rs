@@ -11,13 +11,14 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// What one begins with, and never gets less than: with every answer that is twice as much a moment later, and a
+    /// receiver that answers nothing holds no more sockets and buffers, however much it is owed.
     const SMALLEST: usize = 2;
-    const FIRST: usize = 16;
 
     /// One that never gets larger than that.
     pub(super) fn of(largest: Concurrency) -> Self {
         let largest = largest.get() as usize;
-        Self { size: Self::FIRST.min(largest), largest }
+        Self { size: Self::SMALLEST.min(largest), largest }
     }
 
     /// Has another bound from now on.
@@ -50,6 +51,7 @@ mod tests {
     fn a_dead_receiver_gets_little_and_a_live_one_gets_all_that_it_may() {
         for (largest, least) in [(64, 2), (3, 2), (1, 1)] {
             let mut window = Window::of(Concurrency::of(largest));
+            assert_eq!(window.size(), least, "of {largest}");
             (0..10).for_each(|_| window.narrow());
             assert_eq!(window.size(), least, "of {largest}");
             (0..100).for_each(|_| window.widen());

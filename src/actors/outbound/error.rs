@@ -134,6 +134,8 @@ fn of_io(error: &io::Error) -> AttemptError {
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::Other // how the codec says that the stream ended inside a head
         | io::ErrorKind::WriteZero => AttemptError::Disconnected,
+        // The line says so of a head without end.
+        io::ErrorKind::FileTooLarge => AttemptError::NotHttp,
         kind => AttemptError::Unreachable(kind),
     }
 }

@@ -18,6 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::AttemptError;
 use super::proxy::NoWayOut;
 
+/// The most bytes of an answer before its head is complete: a receiver that never completes one holds no more memory
+/// than that, of each line, for as long as an attempt may take.
+pub(super) const HEAD: usize = 32 * 1024;
+
 tokio::task_local! {
     /// The exchange that the current task is carrying out.
     static EXCHANGE: Rc<Trace>;
@@ -32,6 +36,8 @@ pub(super) struct Trace {
     at_home: Cell<bool>,
     /// The status code, once it came.
     pub(super) status: Cell<Option<u16>>,
+    /// Bytes that came since anything was sent.
+    came: Cell<usize>,
 }
 
 impl Trace {
@@ -45,6 +51,12 @@ impl Trace {
         self.line.take();
         self.dialled.set(false);
         self.status.set(None);
+    }
+
+    /// Takes note of so many bytes. Answers whether the head should be complete by now, and is not.
+    fn note_came(&self, bytes: usize) -> bool {
+        self.came.set(self.came.get() + bytes);
+        self.status.get().is_none() && self.came.get() > HEAD
     }
 
     /// Why there is no answer when it takes longer than that.
@@ -132,12 +144,23 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let _ = EXCHANGE.try_with(|trace| *trace.line.borrow_mut() = Some(Rc::clone(&self.0)));
-        self.with(Poll::Ready(Ok(())), |tcp| tcp.poll_read(cx, buffer))
+        let before = buffer.filled().len();
+        let read = self.with(Poll::Ready(Ok(())), |tcp| tcp.poll_read(cx, buffer));
+        let came = buffer.filled().len() - before;
+        match EXCHANGE.try_with(|trace| trace.note_came(came)) {
+            Ok(true) => {
+                self.0.hang_up();
+                Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()))
+            }
+            _ => read,
+        }
     }
 }
 
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // What came before belongs to a handshake.
+        let _ = EXCHANGE.try_with(|trace| trace.came.set(0));
         self.with(broken(), |tcp| tcp.poll_write(cx, bytes))
     }
 

@@ -111,6 +111,26 @@ async fn endless_answers_are_cut_at_the_cap() {
 }
 
 #[actix::test]
+async fn a_head_may_be_large_and_is_cut_off_as_soon_as_it_is_too_large() {
+    let outbound = outbound("127.0.0.0/8");
+    let head = |bytes: usize, end: &str| -> &'static [u8] {
+        let line = format!("x: {}\r\n", "a".repeat(995));
+        format!("HTTP/1.1 200 OK\r\n{}{end}", line.repeat(bytes / 1_000)).into_bytes().leak()
+    };
+    let (url, _) = closing(head(line::HEAD - 2_000, "content-length: 0\r\n\r\n")).await;
+    assert_eq!(send(&outbound, &url).await.status, Some(200));
+    // Without end, and in no hurry: the deadline would let it stay.
+    let url = repeating(head(line::HEAD + 2_000, ""), b"a", DRIP).await;
+    let exchange = send(&outbound, &url).await;
+    assert_eq!(exchange.outcome, Err(AttemptError::NotHttp));
+    // A large body that comes with its head is something else.
+    let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n{}", "a".repeat(40_000));
+    let (url, _) = closing(whole.into_bytes().leak()).await;
+    let exchange = send(&outbound, &url).await;
+    assert_eq!(exchange.outcome.map(|answer| answer.body.len()), Ok(40_000));
+}
+
+#[actix::test]
 async fn what_is_not_an_http_answer_is_a_failure() {
     let outbound = outbound("127.0.0.0/8");
     for (head, bytes) in [

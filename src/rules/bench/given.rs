@@ -38,6 +38,7 @@ impl World {
     /// `given_member(#{ tier: "gold", points: 10, orders: [ … ], coupons: [ … ], referred: true, churn_probability: 0.7 })`: a known
     /// member instead of the one so far.
     pub(in crate::rules) fn given_member(&mut self, facts: Map) -> Result<(), String> {
+        self.has_time()?;
         let mut given = Given {
             member: fresh_member(&self.program, self.now),
             foresight: Foresight::Nothing,

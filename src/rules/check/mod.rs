@@ -370,6 +370,9 @@ impl<'a> Checker<'a> {
     }
 
     fn push(&mut self, mistake: Mistake, spot: Spot, message: impl Into<String>, help: Option<String>) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         if !self.manifest.is_whole && mistake.is_about_what_is_declared() {
             return; // it may be declared where program.toml cannot be read
         }
@@ -382,8 +385,7 @@ impl<'a> Checker<'a> {
         };
         let file = &self.files[self.here.file].name;
         let problem = Diagnostic::new(mistake, file, spot, message).maybe_help(help);
-        let is_news = self.problems.iter().all(|known| !known.says_the_same(&problem));
-        if self.problems.len() < MAX_PROBLEMS && is_news {
+        if self.problems.iter().all(|known| !known.says_the_same(&problem)) {
             self.problems.push(problem);
         }
     }

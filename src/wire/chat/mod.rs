@@ -7,6 +7,7 @@ mod texts;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -88,7 +89,7 @@ impl Speaks for Chat {
 
 impl Chat {
     fn fill(&self, wording: &Wording, message: &str) -> Result<String, Unsendable> {
-        let mut said = String::new();
+        let (mut said, mut opened) = (String::new(), Opened::default());
         for part in wording.parts() {
             // It will be cut.
             if said.len() > 4 * self.longest {
@@ -100,7 +101,9 @@ impl Chat {
                     for choice in choices {
                         let found = match choice {
                             Choice::Text(text) => Some(text.to_string()),
-                            Choice::Path(path) => value(message, path)?.map(|value| (self.clean)(&value)),
+                            Choice::Path(path) => {
+                                opened.value(message, path)?.map(|value| (self.clean)(&value))
+                            }
                         };
                         if let Some(found) = found {
                             said.push_str(&found);
@@ -114,21 +117,33 @@ impl Chat {
     }
 }
 
-/// What stands at this path of a JSON text, in words; `None` when nothing does. Numbers stay the digits that they are.
-fn value(json: &str, path: &[Box<str>]) -> Result<Option<String>, Unsendable> {
-    let unreadable = |error: serde_json::Error| Unsendable::Unreadable(error.to_string());
-    let Some((name, rest)) = path.split_first() else {
-        return match json.as_bytes().first() {
+/// The objects of a message on the way to what a wording asks for, each read once: a wording may ask for hundreds of things,
+/// and a message may be long.
+#[derive(Default)]
+struct Opened<'w, 'm>(BTreeMap<&'w [Box<str>], BTreeMap<Cow<'m, str>, &'m RawValue>>);
+
+impl<'w, 'm> Opened<'w, 'm> {
+    /// What stands at this path of a message, in words; `None` when nothing does. Numbers stay the digits that they are.
+    fn value(&mut self, message: &'m str, path: &'w [Box<str>]) -> Result<Option<String>, Unsendable> {
+        let unreadable = |error: serde_json::Error| Unsendable::Unreadable(error.to_string());
+        let mut json = message;
+        for (depth, name) in path.iter().enumerate() {
+            if !json.starts_with('{') {
+                return Ok(None);
+            }
+            let fields = match self.0.entry(&path[..depth]) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(serde_json::from_str(json).map_err(unreadable)?),
+            };
+            let Some(field) = fields.get(&**name).copied() else { return Ok(None) };
+            json = field.get();
+        }
+        match json.as_bytes().first() {
             Some(b'"') => serde_json::from_str(json).map(Some).map_err(unreadable),
             _ if json == "null" => Ok(None),
             _ => Ok(Some(json.to_owned())),
-        };
-    };
-    if !json.starts_with('{') {
-        return Ok(None);
+        }
     }
-    let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
-    fields.get(&**name).map_or(Ok(None), |field| value(field.get(), rest))
 }
 
 fn shortened(text: String, longest: usize) -> String {

@@ -72,6 +72,10 @@ fn a_text_of_which_nothing_is_left_is_said_in_our_words() {
     assert!(said.starts_with("Ana just earned"), "{said}");
 }
 
+fn value(json: &str, path: &[Box<str>]) -> Result<Option<String>, Unsendable> {
+    Opened::default().value(json, path)
+}
+
 #[test]
 fn amounts_are_said_to_the_digit() {
     assert_eq!(
