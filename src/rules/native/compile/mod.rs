@@ -21,6 +21,9 @@ const MAX_LEVELS: usize = 3;
 /// The most nodes that are compiled for one condition or body, with the functions that it calls each time they are called.
 const MAX_NODES: u32 = 2_000;
 
+/// So many elements of a list count as a node.
+const ELEMENTS_PER_NODE: u32 = 16;
+
 /// What a condition or a body can see.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rules) struct Sight<'a> {
@@ -78,6 +81,8 @@ impl<'a> Compiler<'a> {
         self.count()?;
         if let Some(value) = self.constant(expr) {
             let kind = Kind::of(&value)?;
+            // The interpreter counts what is heavy as more steps, too.
+            self.nodes += value.as_array_ref().map_or(0, |list| list.len() as u32 / ELEMENTS_PER_NODE);
             return Some((Term::Known(value), kind));
         }
         const TRUTH: Kind = Kind::Sure(Type::Bool);
