@@ -101,6 +101,8 @@ fn the_files_of_a_database_are_for_their_owner_only() {
     let file = folder.path().join("data/p.db");
     let store = open(&format!("sqlite://{}", file.display())).unwrap();
     store.migrate().unwrap();
+    let mut writer = store.writer().unwrap();
+    writer.write(&[order(1, &newcomer(1)).into()]).unwrap();
     let copy = tempfile::NamedTempFile::new_in(folder.path().join("data")).unwrap();
     crate::store::backup::copy(&file, copy.path()).unwrap();
     let found: Vec<_> = std::fs::read_dir(folder.path().join("data")).unwrap().map(Result::unwrap).collect();

@@ -60,7 +60,9 @@ async fn what_graphql_changes_leaves_the_same_lines(app: TestApp) {
         destination: { type: S3, s3Bucket: "guests" }, dataTypes: [ORDERS] }) { scheduleId }"#;
     let schedule = ask(schedule).await["scheduleId"].as_str().unwrap().to_owned();
     let configure = async |secret: &str, orders: bool| {
-        let sync = format!("guests: true, segments: false, signals: false, orders: {orders}, realTime: true");
+        let sync = format!(
+            "syncGuests: true, syncSegments: false, syncSignals: false, syncOrders: {orders}, realTime: true"
+        );
         let input = format!(
             r#"chainId: "harvest", platform: PUNCHH, credentials: {{ apiKey: "{secret}" }}, syncConfig: {{ {sync} }}"#
         );
