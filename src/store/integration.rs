@@ -78,14 +78,15 @@ pub fn put(
     let place = || integrations::table.find((new.chain.as_str(), new.platform.as_str()));
     let known = place().select((IntegrationRow::as_select(), integrations::credentials));
     let known = known.get_result(conn).optional()?.map(|row| open(vault, row)).transpose()?;
+    let is_same = |(known, theirs): &&Configured| known.sync == new.sync && theirs == credentials;
+    if let Some((same, _)) = known.as_ref().filter(is_same) {
+        let same = same.clone();
+        return Ok((same, known));
+    }
     let integration = match &known {
-        Some((known, theirs)) if known.sync == new.sync && theirs == credentials => known.clone(),
         Some((known, _)) => Integration { id: known.id, created_at: known.created_at, ..new.clone() },
         None => new.clone(),
     };
-    if known.as_ref().is_some_and(|(known, _)| *known == integration) {
-        return Ok((integration, known));
-    }
     let row = NewIntegration {
         chain: integration.chain.to_string(),
         platform: integration.platform.as_str(),

@@ -65,6 +65,10 @@ on_both! {
         let (again, before) = put(3, Platform::Punchh, "hunter4");
         assert_eq!(before, Some((first.clone(), credentials("hunter2"))));
         assert_eq!(again, Integration { updated_at: at(3), ..first });
+        let (_, before) = put(3, Platform::Punchh, "hunter5");
+        assert_eq!(before.unwrap().1, credentials("hunter4"));
+        let (_, before) = put(3, Platform::Punchh, "hunter4");
+        assert_eq!(before.unwrap().1, credentials("hunter5"), "at the same instant, too");
         let same = put(4, Platform::Punchh, "hunter4");
         assert_eq!(same, (again.clone(), Some((again.clone(), credentials("hunter4")))), "it was so already");
         assert_eq!(store.look(|c| integration::list(c, &harvest())), [new(2, Platform::Braze), again.clone()]);
