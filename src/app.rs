@@ -1,6 +1,6 @@
 //! The one place that wires everything: store, journal, actors, rules, HTTP.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,7 +167,7 @@ fn listen(
     spans: Option<Spans>,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |why| StartError::Listen { address: config.bind, why };
-    let listener = TcpListener::bind(config.bind).map_err(failed)?;
+    let listener = http::listen(config.bind).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let limits = ServerLimits { workers: config.workers.get(), ..ServerLimits::default() };
     let exposure = Exposure {

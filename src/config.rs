@@ -30,6 +30,9 @@ use flags::Flags;
 use layers::{Layered, Origin};
 use setting::Setting;
 
+/// What stands for what is not shown.
+const VEIL: &str = "…";
+
 /// A value that no log, error or print-out may show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden<T>(T);
@@ -48,7 +51,7 @@ impl<T> Hidden<T> {
 
 impl<T> fmt::Debug for Hidden<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
+        f.write_str(VEIL)
     }
 }
 
@@ -210,9 +213,9 @@ impl Config {
     /// A value as people may see it: secrets and passwords hidden.
     fn shown(&self, setting: Setting) -> String {
         let days = |keep: Option<chrono::Duration>| keep.map_or(0, |keep| keep.num_days()).to_string();
-        let hidden = |given: bool| if given { "(hidden)".to_owned() } else { "(none)".to_owned() };
-        let file =
-            |path: Option<&PathBuf>| path.map_or_else(|| hidden(false), |path| path.display().to_string());
+        let none = || "(none)".to_owned();
+        let hidden = |given: bool| if given { VEIL.to_owned() } else { none() };
+        let file = |path: Option<&PathBuf>| path.map_or_else(none, |path| path.display().to_string());
         match setting {
             Setting::Bind => self.bind.to_string(),
             Setting::TlsCert => file(self.tls.as_ref().map(|tls| &tls.certificate)),
@@ -226,16 +229,14 @@ impl Config {
             Setting::AllowPrivate => list(&self.allow_private),
             Setting::AllowHttp => self.allow_http.to_string(),
             Setting::TlsRoots => self.tls_roots.as_str().to_owned(),
-            Setting::Proxy => self.proxy.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string),
+            Setting::Proxy => self.proxy.as_ref().map_or_else(none, ToString::to_string),
             Setting::ProxyResolves => self.proxy.as_ref().is_some_and(Proxy::resolves).to_string(),
             Setting::ExtraCa => file(self.extra_ca.as_ref()),
             Setting::Graphiql => self.graphiql.to_string(),
             Setting::TestClock => self.test_clock.map_or_else(|| "(off)".to_owned(), |at| at.to_rfc3339()),
             Setting::Log => self.log.as_str().to_owned(),
             Setting::LogLevel => self.log_level.clone(),
-            Setting::OtlpEndpoint => {
-                self.otlp_endpoint.as_ref().map_or_else(|| hidden(false), ToString::to_string)
-            }
+            Setting::OtlpEndpoint => self.otlp_endpoint.as_ref().map_or_else(none, ToString::to_string),
             Setting::MaxInFlight => self.max_in_flight.to_string(),
             Setting::MemberIdleS => self.member_idle.as_secs().to_string(),
             Setting::AttemptTimeoutS => self.attempt_timeout.as_secs().to_string(),
@@ -372,7 +373,10 @@ mod tests {
         for secret in ["tell-nobody", key, "hunter2", "hunter3", "dTpodW50ZXIz"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        assert!(shown.contains("http://u:(hidden)@h:1"), "{shown}");
+        assert!(shown.contains("http://u:…@h:1") && shown.contains("postgres://u:…@h/d"), "{shown}");
+        let keys =
+            shown.lines().filter(|line| line.starts_with("admin_key ") || line.starts_with("master_key "));
+        assert_eq!(keys.filter(|line| line.contains(" … ")).count(), 2, "one way to say so: {shown}");
         assert!(loaded.config.proxy.unwrap().resolves());
     }
 
@@ -412,8 +416,8 @@ mod tests {
                 "flag --test-clock: test_clock `tomorrow` is not an instant",
             ),
             ("", vec![], vec![(Setting::Database, "mysql://x")], "flag --database: database `mysql://x` "),
-            ("", vec![], vec![(Setting::Database, "mysql://u:p@h/x")], "flag --database: database (hidden) "),
-            ("", vec![], vec![(Setting::MasterKey, "short")], "flag --master-key: master_key (hidden) "),
+            ("", vec![], vec![(Setting::Database, "mysql://u:p@h/x")], "flag --database: database `…` "),
+            ("", vec![], vec![(Setting::MasterKey, "short")], "flag --master-key: master_key `…` "),
             (
                 "",
                 vec![],
@@ -436,7 +440,7 @@ mod tests {
                 "",
                 vec![("PUNCHCARD_PROXY", "https://we:hunter2@proxy:1")],
                 vec![],
-                "environment PUNCHCARD_PROXY: proxy (hidden) must begin with http://",
+                "environment PUNCHCARD_PROXY: proxy `…` must begin with http://",
             ),
             (
                 "proxy_resolves = true",

@@ -66,7 +66,7 @@ pub fn init_logs(format: LogFormat, filter: &str) {
     // A second call means that somebody (a test, an embedding program) has already decided where lines go.
     let _ = match format {
         LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
     };
 }
 
@@ -91,7 +91,7 @@ pub struct AttemptLabels {
     pub outcome: &'static str,
 }
 
-/// What is kept for a time only: `attempts`, `source_events`.
+/// What is kept for a time only: `requests`, `attempts`, `source_events`, `audit_log`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KindLabels {
     /// What it is.
@@ -204,7 +204,8 @@ pub struct Metrics {
     pub clock: Gauge<f64, AtomicU64>,
     /// Rows that were cleared because their time was over.
     pub retention_rows: Family<KindLabels, Counter>,
-    /// When everything whose time was over had been cleared, by the engine's clock, in seconds since the epoch.
+    /// When everything whose time was over had been cleared, by the engine's clock, in seconds since the epoch; before that, when
+    /// the engine was started.
     pub retention_finished: Family<KindLabels, Gauge>,
 }
 
@@ -326,7 +327,7 @@ impl Metrics {
         r.register("retention_rows", "Rows cleared because their time was over", self.retention_rows.clone());
         r.register(
             "retention_finished_timestamp_seconds",
-            "When everything whose time was over had been cleared",
+            "When everything whose time was over had been cleared; before that, when the engine was started",
             self.retention_finished.clone(),
         );
         let build = Family::<BuildLabels, Gauge>::default();

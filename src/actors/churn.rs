@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Action, By, Change, Entry};
 use crate::domain::chain::ChainId;
-use crate::domain::churn::{ChurnModel, Learned, Lesson, Observations, Sample};
+use crate::domain::churn::{ChurnModel, Learned, Lesson, Observations, Sample, TooLittle};
 use crate::domain::ids::MemberId;
 use crate::domain::refusal::Refused;
 use crate::store::{self, DbConn, StoreError};
@@ -69,7 +69,9 @@ impl Engine {
         let (snapshot, lesson) = self.learn(chain, Some(by)).await?;
         match lesson {
             Lesson::Model(_) => Ok(snapshot),
-            Lesson::Refused(_, why) => Err(Refused::new(why.code(), why.to_string()).into()),
+            Lesson::Refused(too_little) => {
+                Err(Refused::new(too_little.why.code(), too_little.in_words()).into())
+            }
         }
     }
 
@@ -86,7 +88,9 @@ impl Engine {
                 let (members, took) = (model.members, started.elapsed().as_millis());
                 tracing::info!(%chain, members, took_ms = took, "churn model fitted");
             }
-            Lesson::Refused(_, why) => tracing::info!(%chain, %why, "no churn model yet"),
+            Lesson::Refused(too_little) => {
+                tracing::info!(%chain, why = too_little.in_words(), "no churn model yet");
+            }
         }
         let (of, taken) = (chain.clone(), lesson.clone());
         let change = async move |engine: Self| {
@@ -114,13 +118,13 @@ impl Engine {
         let horizon = snapshot.program()?.terms.churn.horizon.days();
         // Today is not over: who has not come yet may still come.
         let today = now.with_timezone(&zone).date_naive();
-        let observed = Observations::new(today.pred_opt().unwrap_or(today), horizon);
-        let observed = self.observe(chain, observed).await?;
+        let last = today.pred_opt().unwrap_or(today);
+        let observed = self.observe(chain, Observations::new(last, horizon)).await?;
         let fit = tokio::task::spawn_blocking(move || ChurnModel::fit(&observed, now));
         let fit = fit.await.map_err(|stopped| EngineError::Unavailable(stopped.into()))?;
         Ok(match fit {
             Ok(model) => Lesson::Model(Arc::new(model)),
-            Err(why) => Lesson::Refused(now, why),
+            Err(why) => Lesson::Refused(TooLittle { at: now, last, why }),
         })
     }
 

@@ -17,9 +17,6 @@ use crate::store::{DbConn, StoreError};
 
 use super::engine::{Engine, EngineError};
 
-/// Requests that are forgotten in one transaction.
-const FORGOTTEN_AT_ONCE: i64 = 500;
-
 /// Requests with keys that are on their way: as many as are carried out, so no more than there are connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnderWay(Arc<Mutex<HashSet<(String, Key)>>>);
@@ -158,17 +155,6 @@ impl Engine {
                 error,
                 "the answer to a request with a key is not kept: a repeat would be a new one"
             );
-        }
-    }
-
-    /// Forgets requests that are too old to be repeated, in steps: events are written between them.
-    pub(super) async fn forget_requests(&self) -> Result<(), EngineError> {
-        let now = self.0.clock.now();
-        loop {
-            let forget = move |conn: &mut _, _: &_| request::forget(conn, now, FORGOTTEN_AT_ONCE);
-            if (self.0.journal.run(forget).await? as i64) < FORGOTTEN_AT_ONCE {
-                return Ok(());
-            }
         }
     }
 }

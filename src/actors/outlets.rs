@@ -43,11 +43,12 @@ impl Engine {
         id: ExportScheduleId,
         by: By,
     ) -> Result<(), EngineError> {
-        let line = self.line(by, chain, Action::ExportScheduleDeleted, id, Change::default());
+        let mut line = self.line(by, chain, Action::ExportScheduleDeleted, id, Change::default());
         let of = chain.clone();
         let delete = move |conn: &mut _, _: &_| {
-            let is_gone = export_schedule::delete(conn, &of, id)?;
-            if is_gone { audit::insert(conn, &line).map(|()| true) } else { Ok(false) }
+            let Some(gone) = export_schedule::delete(conn, &of, id)? else { return Ok(false) };
+            line.change = Change::gone(Face::from(&gone));
+            audit::insert(conn, &line).map(|()| true)
         };
         if self.0.journal.run(delete).await? { Ok(()) } else { Err(EngineError::NotFound("export schedule")) }
     }
@@ -63,12 +64,19 @@ impl Engine {
         by: By,
     ) -> Result<Integration, EngineError> {
         let put = move |engine: Self| async move {
-            let change = Change::made(Face::from(&new));
-            let mut line = engine.line(by, &new.chain, Action::IntegrationConfigured, new.id, change);
+            let action = Action::IntegrationConfigured;
+            let mut line = engine.line(by, &new.chain, action, new.id, Change::default());
             let put = move |conn: &mut _, vault: &_| {
-                let stored = integration::put(conn, vault, new, &credentials)?;
+                let (stored, before) = integration::put(conn, vault, new, &credentials)?;
+                let face = Face::from((&stored, &credentials));
                 line.target = stored.id.to_string();
-                audit::insert(conn, &line)?;
+                line.change = match &before {
+                    None => Change::made(face),
+                    Some((known, theirs)) => Change::between(Face::from((known, theirs)), face),
+                };
+                if !line.change.is_nothing() {
+                    audit::insert(conn, &line)?;
+                }
                 Ok(stored)
             };
             Ok(engine.0.journal.run(put).await?)
@@ -86,11 +94,14 @@ impl Engine {
         id: IntegrationId,
         by: By,
     ) -> Result<(), EngineError> {
-        let line = self.line(by, chain, Action::IntegrationDeleted, id, Change::default());
+        let mut line = self.line(by, chain, Action::IntegrationDeleted, id, Change::default());
         let of = chain.clone();
-        let delete = move |conn: &mut _, _: &_| {
-            let is_gone = integration::delete(conn, &of, id)?;
-            if is_gone { audit::insert(conn, &line).map(|()| true) } else { Ok(false) }
+        let delete = move |conn: &mut _, vault: &_| {
+            let Some((gone, credentials)) = integration::delete(conn, vault, &of, id)? else {
+                return Ok(false);
+            };
+            line.change = Change::gone(Face::from((&gone, &credentials)));
+            audit::insert(conn, &line).map(|()| true)
         };
         if self.0.journal.run(delete).await? { Ok(()) } else { Err(EngineError::NotFound("integration")) }
     }

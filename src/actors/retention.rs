@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::chain::ChainId;
-use crate::store::retention::{self, Sweep};
+use crate::domain::Timestamp;
+use crate::domain::once;
+use crate::store::retention::{self, Sweep, Swept};
+use crate::store::{DbConn, StoreError};
 use crate::telemetry::KindLabels;
 
 use super::engine::{Engine, EngineError};
@@ -38,11 +40,13 @@ struct Kind {
 
 impl Retention {
     /// Everything that is kept for a time only: what, for how long, and how a page of it is cleared.
-    const fn kinds(self) -> [Kind; 3] {
+    fn kinds(self) -> [Kind; 4] {
+        let kind = |what, keep, sweep| Kind { what, keep, sweep };
         [
-            Kind { what: "attempts", keep: self.attempts, sweep: retention::attempts },
-            Kind { what: "source_events", keep: self.source_events, sweep: retention::source_events },
-            Kind { what: "audit_log", keep: self.audit, sweep: retention::audit_log },
+            kind("requests", Some(once::KEPT), Sweep::OfAll(retention::requests)),
+            kind("attempts", self.attempts, Sweep::OfChain(retention::attempts)),
+            kind("source_events", self.source_events, Sweep::OfChain(retention::source_events)),
+            kind("audit_log", self.audit, Sweep::OfAll(retention::audit_log)),
         ]
     }
 
@@ -55,8 +59,8 @@ impl Retention {
 impl Engine {
     /// Clears what is too old for as long as the engine runs.
     pub async fn keep_sweeping(self) {
-        // Until everything was cleared once, whoever waits for that waits since now.
-        self.0.retention.names().for_each(|kind| self.show_swept(kind));
+        // Whoever asks how long ago it was has an answer before the first sweep is over.
+        self.0.retention.names().for_each(|what| self.note_swept(what));
         tokio::time::sleep(FIRST_LOOK).await;
         while !self.is_draining() {
             if let Err(error) = self.sweep().await {
@@ -69,38 +73,43 @@ impl Engine {
 
     /// Clears everything that is too old by now.
     pub(super) async fn sweep(&self) -> Result<(), EngineError> {
-        for kind in self.0.retention.kinds() {
-            let Some(keep) = kind.keep else { continue };
-            for snapshot in self.chains() {
-                self.sweep_chain(&kind, keep, &snapshot.chain.id).await?;
+        for Kind { what, keep, sweep } in self.0.retention.kinds() {
+            let Some(keep) = keep else { continue };
+            match sweep {
+                Sweep::OfAll(sweep) => {
+                    self.sweep_pages(what, keep, move |conn, before, _| sweep(conn, before)).await?;
+                }
+                Sweep::OfChain(sweep) => {
+                    for snapshot in self.chains() {
+                        let of = snapshot.chain.id.clone();
+                        let page = move |conn: &mut DbConn, before, now| {
+                            retention::go_on(conn, (what, sweep), &of, before, now)
+                        };
+                        self.sweep_pages(what, keep, page).await?;
+                    }
+                }
             }
-            self.show_swept(kind.what);
+            self.note_swept(what);
         }
         Ok(())
     }
 
-    fn show_swept(&self, kind: &'static str) {
-        let swept_at = self.0.clock.now().timestamp();
-        self.0.metrics.retention_finished.get_or_create(&KindLabels { kind }).set(swept_at);
-    }
-
-    async fn sweep_chain(
+    /// Clears a page after the other, up to the end.
+    async fn sweep_pages(
         &self,
-        kind: &Kind,
+        kind: &'static str,
         keep: chrono::Duration,
-        chain: &ChainId,
+        page: impl Fn(&mut DbConn, Timestamp, Timestamp) -> Result<Swept, StoreError> + Clone + Send + 'static,
     ) -> Result<(), EngineError> {
-        let labels = KindLabels { kind: kind.what };
+        let labels = KindLabels { kind };
         while !self.is_draining() {
-            let (of, what, sweep) = (chain.clone(), kind.what, kind.sweep);
             let now = self.0.clock.now();
             let before = now.checked_sub_signed(keep).unwrap_or_default();
-            let started = Instant::now();
-            let page = move |conn: &mut _, _: &_| retention::go_on(conn, (what, sweep), &of, before, now);
-            let swept = self.0.journal.run(page).await?;
+            let (started, page) = (Instant::now(), page.clone());
+            let swept = self.0.journal.run(move |conn: &mut _, _: &_| page(conn, before, now)).await?;
             self.0.metrics.retention_rows.get_or_create(&labels).inc_by(swept.rows as u64);
             let took_us = started.elapsed().as_micros();
-            tracing::debug!(%chain, kind = what, rows = swept.rows, took_us, "a page was cleared");
+            tracing::debug!(kind, rows = swept.rows, took_us, "a page was cleared");
             if !self.0.clock.is_test() {
                 tokio::time::sleep((started.elapsed() * SHARE).clamp(LEAST_PAUSE, MOST_PAUSE)).await;
             }
@@ -109,5 +118,10 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn note_swept(&self, kind: &'static str) {
+        let swept_at = self.0.clock.now().timestamp();
+        self.0.metrics.retention_finished.get_or_create(&KindLabels { kind }).set(swept_at);
     }
 }

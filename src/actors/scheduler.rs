@@ -60,10 +60,6 @@ impl Engine {
             tracing::error!(error, "the database could not be measured");
         }
         self.keep_lanes_later();
-        if let Err(error) = self.forget_requests().await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "requests of yesterday could not be forgotten");
-        }
         for snapshot in self.chains() {
             let chain = &snapshot.chain.id;
             if let Err(error) = self.discard_orphans(chain).await {

@@ -154,9 +154,9 @@ pub(super) fn run(verb: &Key) -> Result<(), Failure> {
 fn create(store: &Store, create: &Create) -> Result<(), Failure> {
     let text = new_key()?;
     let now = Clock::System.now();
-    let expires_at = create.expires_at.or_else(|| create.expires_in.map(|time| now + time));
-    if expires_at.is_some_and(|at| at <= now) {
-        return Err(Failure::Usage("--expires-at must be in the future".to_owned()));
+    let expires_at = create.expires_at.or_else(|| create.expires_in.map(|time| after(now, time)));
+    if let Some(at) = expires_at {
+        ApiKey::check_end(at, now).map_err(|bad| Failure::Usage(format!("the end of the key {bad}")))?;
     }
     let key = ApiKey {
         id: KeyId::new(fresh_ulid(now)),
@@ -184,6 +184,12 @@ fn create(store: &Store, create: &Create) -> Result<(), Failure> {
     // The key alone on stdout, so that `KEY=$(punchcard key create …)` works.
     out::line(format_args!("{}", text.reveal()));
     Ok(())
+}
+
+/// The instant so long after another, or the last one there is.
+fn after(at: Timestamp, time: Duration) -> Timestamp {
+    let time = chrono::Duration::from_std(time).ok();
+    time.and_then(|time| at.checked_add_signed(time)).unwrap_or(Timestamp::MAX_UTC)
 }
 
 fn list(store: &Store) -> Result<(), Failure> {
@@ -319,5 +325,7 @@ mod tests {
         }
         assert_eq!(parse_overlap("0"), Ok(Duration::ZERO));
         assert!(parse_overlap("30d").is_ok() && parse_overlap("31d").is_err());
+        let longest = parse_time("4294967295d").unwrap();
+        assert_eq!(after(Timestamp::UNIX_EPOCH, longest), Timestamp::MAX_UTC);
     }
 }

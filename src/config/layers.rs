@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::flags::Flags;
 use super::setting::Setting;
+use super::{ConfigError, VEIL};
 
 /// The file that is read when nobody names another and it exists.
 const DEFAULT_FILE: &str = "punchcard.toml";
@@ -122,7 +122,7 @@ impl Layered {
             origin: origin.clone(),
             // What was meant as the address of a database may hold a password before an `@`.
             given: match setting.is_secret() || text.contains('@') {
-                true => "(hidden)".to_owned(),
+                true => format!("`{VEIL}`"),
                 false => format!("`{text}`"),
             },
             problem,

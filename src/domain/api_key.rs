@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::Engine as _;
+use chrono::Datelike as _;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -15,6 +16,9 @@ use super::text::Name;
 
 /// The most texts of a key that work at a time.
 pub const MOST_TEXTS: usize = 10;
+
+/// A way in that is left has to stay for so long, if it is not to stay for ever: whoever sees it end has time to make another.
+const WAY_IN_STAYS: chrono::Duration = chrono::Duration::days(1);
 
 /// The SHA-256 of a key's text. A key holds 256 random bits, so that no slow hash is needed: nobody finds a text for a hash by
 /// trying.
@@ -112,15 +116,46 @@ impl ApiKey {
         }
     }
 
+    /// Whether a key may end then.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check_end(at: Timestamp, now: Timestamp) -> Result<(), BadEnd> {
+        match at.year() {
+            _ if at <= now => Err(BadEnd::Over),
+            ..=9999 => Ok(()),
+            _ => Err(BadEnd::TooFar),
+        }
+    }
+
     /// When it ends, as far as that is known.
-    pub fn end(&self) -> Option<Timestamp> {
+    fn end(&self) -> Option<Timestamp> {
         self.revoked_at.or(self.expires_at)
     }
 
     /// Whether it opens all chains to an admin, and still will just after `at`.
-    pub fn leads_in_after(&self, at: Timestamp) -> bool {
+    fn leads_in_after(&self, at: Timestamp) -> bool {
         self.role == Role::Admin && self.chain.is_none() && self.check(at).is_ok()
     }
+
+    /// Until when another key must lead in, so that this one may become `after`: for a day longer, or for as long as this one
+    /// would have. `None` when nothing is taken away.
+    pub fn to_be_followed_until(&self, after: &Self) -> Option<Timestamp> {
+        let end = after.end().filter(|end| self.leads_in_after(*end))?;
+        let enough = end.checked_add_signed(WAY_IN_STAYS).unwrap_or(Timestamp::MAX_UTC);
+        Some(self.expires_at.map_or(enough, |own| own.min(enough)))
+    }
+}
+
+/// Why a key cannot end then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadEnd {
+    /// Then is now, or before.
+    #[error("must be in the future; to end a key now, revoke it")]
+    Over,
+    /// RFC 3339 has four digits for a year.
+    #[error("must be before the year 10000; a key without an end has none")]
+    TooFar,
 }
 
 /// A key that was found by one of its texts.
@@ -168,7 +203,8 @@ pub enum Unchanged {
     Dead(Dead),
     /// Nobody could get in any more.
     #[error(
-        "no other admin key for all chains would be left then; make one first, or start the server with an `admin_key`"
+        "no other admin key for all chains would be left then that stays for a day at least; make one first, or start the server with \
+         an `admin_key`"
     )]
     LastAdmin,
     /// As many texts as there may be work.
@@ -230,10 +266,60 @@ mod tests {
             assert_eq!(found(revoked, expires, until).check(at(10)), expected);
         }
         assert_eq!(Dead::Expired(at(10)).to_string(), "the API key expired at 1970-01-01T00:00:10Z");
-        let key = |expires| found(None, expires, None).key;
-        assert!(key(None).leads_in_after(at(10)) && key(Some(11)).leads_in_after(at(10)));
-        assert!(!key(Some(10)).leads_in_after(at(10)));
-        assert!(!ApiKey { role: Role::Manager, ..key(None) }.leads_in_after(at(10)));
-        assert!(!ApiKey { chain: "harvest".parse().ok(), ..key(None) }.leads_in_after(at(10)));
+    }
+
+    #[test]
+    fn a_way_in_is_followed_by_one_that_stays_a_day_or_as_long_as_it_would_have() {
+        const DAY: i64 = 86_400;
+        let at = |second| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(second);
+        let key = |expires: Option<i64>| ApiKey {
+            id: KeyId::new(ulid::Ulid(1)),
+            role: Role::Admin,
+            chain: None,
+            name: None,
+            created_at: at(0),
+            created_by: Name::parse("first start").unwrap(),
+            expires_at: expires.map(at),
+            revoked_at: None,
+            last_used_at: None,
+            requests_per_minute: None,
+        };
+        let revoked = |key: &ApiKey| ApiKey { revoked_at: Some(at(10)), ..key.clone() };
+        for (expires, then, until) in [
+            (None, None, None),
+            (None, Some(10), Some(DAY + 10)),
+            (Some(60), Some(10), Some(60)),
+            (Some(2 * DAY), Some(10), Some(DAY + 10)),
+            (Some(10), Some(10), None),
+            (Some(10), Some(60), None), // it is given more time
+            (Some(10), None, None),
+        ] {
+            let asked = key(expires).to_be_followed_until(&key(then));
+            assert_eq!(asked, until.map(at), "{expires:?} {then:?}");
+            if then == Some(10) {
+                assert_eq!(key(expires).to_be_followed_until(&revoked(&key(expires))), asked, "{expires:?}");
+            }
+        }
+        for other in [
+            ApiKey { role: Role::Manager, ..key(None) },
+            ApiKey { chain: "harvest".parse().ok(), ..key(None) },
+            revoked(&key(None)),
+        ] {
+            assert_eq!(other.to_be_followed_until(&revoked(&other)), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_ends_in_the_future_and_at_an_instant_that_can_be_written() {
+        let now: Timestamp = "2026-03-03T18:30:00Z".parse().unwrap();
+        for (at, fine) in [
+            ("2026-03-03T18:30:00Z", Err(BadEnd::Over)),
+            ("-0001-01-01T00:00:00Z", Err(BadEnd::Over)),
+            ("2026-03-03T18:30:01Z", Ok(())),
+            ("9999-12-31T23:59:59Z", Ok(())),
+            ("+10000-01-01T00:00:00Z", Err(BadEnd::TooFar)),
+        ] {
+            assert_eq!(ApiKey::check_end(at.parse().unwrap(), now), fine, "{at}");
+        }
     }
 }

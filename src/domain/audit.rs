@@ -14,11 +14,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
-use ulid::Ulid;
 
 use super::Timestamp;
 use super::chain::ChainId;
-use super::ids::{AuditId, KeyId};
+use super::ids::{AuditId, KeyId, first_ulid_at};
 use super::role::Role;
 use super::text::{Name, Text};
 
@@ -206,6 +205,11 @@ impl Change {
         Self { before: Some(before), ..Self::to(name, after) }
     }
 
+    /// Whether nothing differs.
+    pub fn is_nothing(&self) -> bool {
+        [&self.before, &self.after].iter().all(|fields| fields.as_ref().is_none_or(Fields::is_empty))
+    }
+
     /// Something new came of it, of which this is told.
     pub fn to(name: &str, after: impl Into<Value>) -> Self {
         Self { before: None, after: Some(Fields::from_iter([(name.to_owned(), after.into())])) }
@@ -238,7 +242,7 @@ impl AuditId {
 
     /// Before every line of this millisecond, and behind every earlier one.
     pub fn first_at(at: Timestamp) -> Self {
-        Self::new(Ulid::from_parts(at.timestamp_millis().max(0).unsigned_abs(), 0))
+        Self::new(first_ulid_at(at))
     }
 }
 

@@ -38,7 +38,7 @@ use super::Timestamp;
 use super::visited::VisitedDays;
 
 pub use foresight::Foresight;
-pub use learned::{Learned, Lesson};
+pub use learned::{Learned, Lesson, TooLittle};
 pub use observations::Observations;
 pub use parameters::{Fit, Parameters, Refusal};
 pub use report_card::{Calibration, Decile, ReportCard};

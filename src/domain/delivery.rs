@@ -147,7 +147,13 @@ pub enum NextStep {
     /// Try again at this instant; this try did not count. It was made to see whether the receiver is back.
     Spared(Timestamp),
     /// Try again at this instant; this try did not get out of our own network, so it counts nowhere.
-    Hindered(Timestamp),
+    Hindered {
+        /// When.
+        until: Timestamp,
+        /// Whether one before it said so already, and nothing got out since: then it is not in the log either, which would
+        /// grow for as long as nothing gets out.
+        again: bool,
+    },
     /// No tries are left.
     Failed,
 }

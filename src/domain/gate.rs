@@ -82,9 +82,9 @@ pub enum Hold {
 /// A receiver that has taken nothing for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trouble {
-    /// The first attempt after its last success that it did not take.
+    /// The first attempt after its last success that it did not take; later by the time in which nothing could leave since.
     pub since: Timestamp,
-    /// When it was told that the endpoint is failing, if it was.
+    /// When it was told that the endpoint is failing, if it was; later by that time, too.
     pub warned_at: Option<Timestamp>,
 }
 
@@ -177,6 +177,15 @@ impl Breaker {
     /// What is known of the receiver.
     pub const fn condition(&self) -> Condition {
         self.condition
+    }
+
+    /// Takes note of a time in which nothing could leave our own network: that is nobody's failure, so whatever follows of a
+    /// time without a success follows so much later.
+    pub fn pass_over(&mut self, time: chrono::Duration) {
+        if let Some(trouble) = &mut self.condition.trouble {
+            trouble.since += time;
+            trouble.warned_at = trouble.warned_at.map(|at| at + time);
+        }
     }
 
     /// Takes note of how an attempt ended at `now`. Of those that began before it opened, a failure says nothing new.

@@ -7,6 +7,8 @@ use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use super::Timestamp;
+
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of this kind: expected `{prefix}` and 26 characters")]
@@ -162,6 +164,12 @@ prefixed_id!(
     /// A platform that a chain's data are kept in step with.
     IntegrationId, "int_");
 
+/// The least ULID of an instant's millisecond. What a ULID is too small for, thousands of years from now, has the last one.
+pub fn first_ulid_at(at: Timestamp) -> Ulid {
+    const LAST_MS: u64 = (1 << 48) - 1;
+    Ulid::from_parts(at.timestamp_millis().max(0).unsigned_abs().min(LAST_MS), 0)
+}
+
 impl DeliveryId {
     /// That of a delivery that is made long after its loyalty event: always the same, so that it is made once. It sorts
     /// with the event, and no other endpoint's is the same.
@@ -183,6 +191,15 @@ mod tests {
         assert_eq!((&*id.text(), id.text().len()), ("evt_0000000000000000000000001A", 30));
         assert!(id.to_string().parse::<MemberId>().is_err());
         assert!("evt_not-a-ulid".parse::<EventId>().is_err());
+    }
+
+    #[test]
+    fn the_first_id_of_an_instant_is_never_before_that_of_an_earlier_one() {
+        let instants =
+            ["-0001-01-01", "1970-01-01", "2026-03-03", "9999-12-31", "+10889-08-03", "+200000-01-01"];
+        let first = instants.map(|day| first_ulid_at(format!("{day}T00:00:00Z").parse().unwrap()));
+        assert!(first.is_sorted() && first[0] == Ulid(0) && first[4] == first[5], "{first:?}");
+        assert_eq!(first_ulid_at(Timestamp::MAX_UTC), first[5]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Requests that are to have their effect once, however often they are sent, and what was answered to them.
 
 use std::fmt;
-use std::time::Duration;
 
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -11,7 +11,7 @@ use super::precondition::Tag;
 use super::text::Key;
 
 /// For how long a request is known.
-pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const KEPT: Duration = Duration::days(1);
 
 /// What a request is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]

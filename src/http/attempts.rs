@@ -2,7 +2,8 @@
 //!
 //! Nobody finds a key of 256 random bits by trying. What this is for: a program that goes on with a wrong key is told so in a
 //! way that programs understand, whoever tries keys all the same does not keep the store busy, and both come to light. A good
-//! key is answered from wherever it comes: a whole shop stands behind one address.
+//! key is answered from wherever it comes: a whole shop stands behind one address. While unknown keys flood in from there, one
+//! that this process has not seen yet may be told to try again, because look-ups of that network go one at a time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

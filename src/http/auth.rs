@@ -12,6 +12,7 @@ use super::limits::Meter;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{AppState, State, client};
+use crate::domain::allowance::RequestsPerMinute;
 use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::audit::{Author, By, Origin};
 use crate::domain::chain::ChainId;
@@ -30,6 +31,8 @@ pub(super) struct Caller {
     name: Arc<Name>,
     /// The key; `None` = that of the configuration.
     key: Option<KeyId>,
+    /// The key's own limit, if it has one.
+    limit: Option<RequestsPerMinute>,
     /// What the request is counted by.
     meter: Meter,
     /// From where they call.
@@ -41,14 +44,14 @@ pub(super) struct Caller {
 impl Caller {
     /// Whoever comes with a key of the store.
     pub(super) fn of(key: &ApiKey, name: Arc<Name>, meter: Meter) -> Self {
-        let (role, chain, key) = (key.role, key.chain.clone(), Some(key.id));
-        Self { role, chain, name, key, meter, address: None, request: None }
+        let ApiKey { id, role, ref chain, requests_per_minute: limit, .. } = *key;
+        Self { role, chain: chain.clone(), name, key: Some(id), limit, meter, address: None, request: None }
     }
 
     /// Whoever comes with the key of the configuration: an admin, under no limit, so that there is always a way in.
     pub(super) fn of_configuration(name: Arc<Name>) -> Self {
-        let meter = Meter::default();
-        Self { role: Role::Admin, chain: None, name, key: None, meter, address: None, request: None }
+        let (role, meter) = (Role::Admin, Meter::default());
+        Self { role, chain: None, name, key: None, limit: None, meter, address: None, request: None }
     }
 
     /// Refuses a caller who may not do that in this chain. To a key of another chain the chain does not exist.
@@ -76,6 +79,11 @@ impl Caller {
     /// The one chain the key is for; `None` = all.
     pub(super) const fn chain(&self) -> Option<&ChainId> {
         self.chain.as_ref()
+    }
+
+    /// The limit that this key has of its own: it gives no more than that.
+    pub(super) const fn own_limit(&self) -> Option<RequestsPerMinute> {
+        self.limit
     }
 
     /// Whose `Idempotency-Key` it is that comes with a request: names may be given twice.
@@ -161,7 +169,7 @@ mod tests {
     fn caller(role: Role, chain: Option<&str>) -> Caller {
         let name = Arc::new(Name::parse("till 3").unwrap());
         let (chain, meter) = (chain.map(|id| id.parse().unwrap()), Meter::default());
-        Caller { role, chain, name, key: None, meter, address: None, request: None }
+        Caller { role, chain, name, key: None, limit: None, meter, address: None, request: None }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use self::door::Door;
 pub use self::graphql::sdl;
 pub use self::limits::RequestLimits;
 pub use self::routes::configure;
-pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, serve};
+pub use self::server::{Certificate, CertificateError, Exposure, ServerLimits, TlsFiles, listen, serve};
 
 /// What every handler may use.
 pub struct AppState {

@@ -1,13 +1,13 @@
 //! What a chain's log says about its guests' coming back, as outsiders see it.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadError, Reader};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::churn::{Calibration, ChurnModel, Learned, Parameters, Refusal, ReportCard};
+use crate::domain::churn::{Calibration, ChurnModel, Learned, Parameters, ReportCard};
 use crate::domain::terms::churn::{ChurnTerms, Refit};
 use crate::store;
 
@@ -99,7 +99,11 @@ impl Reader {
             },
             next_fit_at,
             model: in_force.map(|model| ModelView::from(&**model)),
-            refused: learned.refused.map(|(at, why)| RefusalView { at: Some(at), ..why.into() }),
+            refused: learned.refused.map(|refused| RefusalView {
+                at: Some(refused.at),
+                code: refused.why.code(),
+                reason: refused.in_words(),
+            }),
             earlier: earlier.map(EarlierView::from).collect(),
         })
     }
@@ -109,7 +113,12 @@ impl From<&ChurnModel> for ModelView {
     fn from(model: &ChurnModel) -> Self {
         let (report_card, no_report_card) = match &model.calibration {
             Calibration::ReportCard(card) => (Some(card.clone().into()), None),
-            Calibration::Unknown(why) => (None, Some((*why).into())),
+            Calibration::Unknown(why) => {
+                let horizon = Days::new(model.horizon_days.get().into());
+                let last = model.to.checked_sub_days(horizon).unwrap_or(NaiveDate::MIN);
+                let view = RefusalView { at: None, code: why.code(), reason: why.by_the_end_of(last) };
+                (None, Some(view))
+            }
         };
         Self {
             fitted_at: model.fitted_at,
@@ -129,12 +138,6 @@ impl From<&ChurnModel> for ModelView {
 impl From<ReportCard> for ReportCardView {
     fn from(card: ReportCard) -> Self {
         Self { base_rate_brier: card.base_rate * (1.0 - card.base_rate), card }
-    }
-}
-
-impl From<Refusal> for RefusalView {
-    fn from(why: Refusal) -> Self {
-        Self { at: None, code: why.code(), reason: why.to_string() }
     }
 }
 

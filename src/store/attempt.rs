@@ -46,6 +46,8 @@ pub(super) struct AttemptChange {
     row: AttemptRow,
     /// The try before it that is no step.
     before: Option<Box<AttemptRow>>,
+    /// Whether they are written; what follows of them is.
+    is_logged: bool,
     step: Step,
     /// What it says of the receiver as a whole, when that is something new.
     pub(super) condition: Option<ConditionRow>,
@@ -96,13 +98,13 @@ impl AttemptChange {
         let before = before.map(|before| Box::new(AttemptRow::of(outcome, before)));
         let (status, due_at, settled_at) = match outcome.next {
             NextStep::Delivered => (DeliveryStatus::Delivered, None, Some(at)),
-            NextStep::RetryAt(due) | NextStep::Spared(due) | NextStep::Hindered(due) => {
+            NextStep::RetryAt(due) | NextStep::Spared(due) | NextStep::Hindered { until: due, .. } => {
                 (DeliveryStatus::Pending, Some(due.timestamp_micros()), None)
             }
             NextStep::Failed => (DeliveryStatus::Failed, None, Some(at)),
         };
         let number: i64 = attempt.number.into();
-        let counts = !matches!(outcome.next, NextStep::Spared(_) | NextStep::Hindered(_));
+        let counts = !matches!(outcome.next, NextStep::Spared(_) | NextStep::Hindered { .. });
         let after = if counts { number } else { number - 1 };
         let step = Step { before: number - 1, after, status: status.as_str(), due_at, settled_at };
         let condition = outcome.condition.as_ref();
@@ -110,9 +112,10 @@ impl AttemptChange {
         let told = outcome.told.as_ref().map(|told| Box::new(CommitRows::of(told)));
         let was_sent = attempt.status_code.is_some() || attempt.duration_ms > 0;
         let ms = was_sent.then_some(attempt.duration_ms);
-        let was_out = !matches!(outcome.next, NextStep::Hindered(_));
+        let was_out = !matches!(outcome.next, NextStep::Hindered { .. });
         let counted = was_out.then_some(Counted { number, status, ms });
-        Self { row, before, step, condition, told, counted }
+        let is_logged = !matches!(outcome.next, NextStep::Hindered { again: true, .. });
+        Self { row, before, is_logged, step, condition, told, counted }
     }
 
     /// Where it is counted, if it is: the endpoint, and when it began.
@@ -225,7 +228,7 @@ pub(super) fn last_of_endpoint(
 
 /// Writes attempts and what follows of them, no two of one delivery.
 ///
-/// Every try is in the log. Beyond that it changes only a delivery that is still owed: what a person settled in the
+/// Every try is in the log, but for those that only said again that nothing gets out. Beyond that it changes only a delivery that is still owed: what a person settled in the
 /// meantime stays settled. And a failed try only if the ladder is the one it belongs to: when a person started it anew
 /// in the meantime, the new one goes on. What was put behind another one of its lane in the meantime stays there, unless
 /// this try settled it.
@@ -236,7 +239,8 @@ pub(super) fn write(conn: &mut DbConn, changes: &[&AttemptChange]) -> QueryResul
             changes.chunks(ROWS_PER_STATEMENT).try_for_each(|changes| Steps(changes).execute(c).map(drop))?
         }
     }
-    let rows = changes.iter().flat_map(|change| change.before.as_deref().into_iter().chain([&change.row]));
+    let logged = changes.iter().filter(|change| change.is_logged);
+    let rows = logged.flat_map(|change| change.before.as_deref().into_iter().chain([&change.row]));
     let rows: Vec<&AttemptRow> = rows.collect();
     insert_all!(conn, attempts, rows)
 }

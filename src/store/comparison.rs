@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use ulid::Ulid;
 
 use super::connection::DbConn;
 use super::error::StoreError;
 use super::schema::{deliveries, endpoints, loyalty_events, source_events, transfers};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::ids::{DeliveryId, EventId, SourceId, TransferId};
+use crate::domain::ids::{DeliveryId, EventId, SourceId, TransferId, first_ulid_at};
 use crate::domain::receipt::SourceStatus;
 
 /// Who decided what is counted.
@@ -54,18 +53,13 @@ pub struct Counts {
     pub deliveries: i64,
 }
 
-/// The first id of an instant.
-fn first(at: Timestamp) -> Ulid {
-    Ulid::from_parts(at.timestamp_millis().max(0).unsigned_abs(), 0)
-}
-
 /// Rows of a table whose ids are in a stretch.
 macro_rules! within {
     ($table:ident, $id:ident, $chain:expr, $stretch:expr) => {
         $table::table
             .filter($table::chain.eq($chain.as_str()))
-            .filter($table::id.ge($id::new(first($stretch.since)).to_string()))
-            .filter($table::id.lt($id::new(first($stretch.until)).to_string()))
+            .filter($table::id.ge($id::new(first_ulid_at($stretch.since)).to_string()))
+            .filter($table::id.lt($id::new(first_ulid_at($stretch.until)).to_string()))
     };
 }
 

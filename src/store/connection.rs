@@ -1,5 +1,7 @@
 //! Opening either database, and the one type that stands for both.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -206,6 +208,7 @@ pub(super) fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, O
         std::fs::create_dir_all(folder)
             .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
+    make_private(path);
     let start = Instant::now();
     loop {
         match try_open_sqlite(path, role) {
@@ -215,6 +218,12 @@ pub(super) fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, O
             opened => return opened,
         }
     }
+}
+
+/// Makes the file, if there is none, for its owner only: guests and sealed secrets are in it. What SQLite puts beside it gets
+/// its mode. If this cannot be done, SQLite says why in a moment.
+fn make_private(path: &Path) {
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
 #[expect(clippy::disallowed_methods, reason = "opening blocks anyway; it is never done on an arbiter")]

@@ -57,10 +57,17 @@ pub fn insert(conn: &mut DbConn, schedule: &ExportSchedule, most: usize) -> Resu
     Ok(true)
 }
 
-/// Deletes a schedule. Answers whether there was one.
-pub fn delete(conn: &mut DbConn, chain: &ChainId, id: ExportScheduleId) -> Result<bool, StoreError> {
-    let row = export_schedules::table.find((chain.as_str(), id.to_string()));
-    Ok(diesel::delete(row).execute(conn)? == 1)
+/// Deletes a schedule. Answers what it was, if there was one.
+pub fn delete(
+    conn: &mut DbConn,
+    chain: &ChainId,
+    id: ExportScheduleId,
+) -> Result<Option<ExportSchedule>, StoreError> {
+    let place = || export_schedules::table.find((chain.as_str(), id.to_string()));
+    let row = place().select(ScheduleRow::as_select()).get_result(conn).optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let deleted = diesel::delete(place()).execute(conn)?;
+    if deleted == 1 { row.read().map(Some) } else { Ok(None) }
 }
 
 /// A chain's schedules, newest first.

@@ -50,23 +50,41 @@ impl IntegrationRow {
     }
 }
 
+/// An integration, and what lets us in there.
+pub type Configured = (Integration, Credentials);
+
 fn sealed_for(integration: &Integration) -> String {
     format!("integration {}/{}", integration.chain, integration.id)
 }
 
-/// Stores an integration in the place of the one with the same platform, whose id and day of birth it takes over. Answers
-/// it as it is then.
+fn open(vault: &Vault, (row, sealed): (IntegrationRow, Vec<u8>)) -> Result<Configured, StoreError> {
+    let integration = row.read()?;
+    let id = integration.id.to_string();
+    let credentials = vault.open(&sealed_for(&integration), &sealed)?;
+    // What does not fit is not quoted.
+    let credentials = serde_json::from_str(&credentials);
+    let credentials = Row { table: "integrations", id: &id }.check("credentials", credentials)?;
+    Ok((integration, credentials))
+}
+
+/// Stores an integration in the place of the one with the same platform, whose id and day of birth it takes over; one that
+/// is the same already stays as it is. Answers it as it is then, and as it was.
 pub fn put(
     conn: &mut DbConn,
     vault: &Vault,
     new: Integration,
     credentials: &Credentials,
-) -> Result<Integration, StoreError> {
+) -> Result<(Integration, Option<Configured>), StoreError> {
     let place = || integrations::table.find((new.chain.as_str(), new.platform.as_str()));
-    let known = place().select(IntegrationRow::as_select()).get_result(conn).optional()?;
-    let known = known.map(IntegrationRow::read).transpose()?;
+    let known = place().select((IntegrationRow::as_select(), integrations::credentials));
+    let known = known.get_result(conn).optional()?.map(|row| open(vault, row)).transpose()?;
+    let is_same = |(known, theirs): &&Configured| known.sync == new.sync && theirs == credentials;
+    if let Some((same, _)) = known.as_ref().filter(is_same) {
+        let same = same.clone();
+        return Ok((same, known));
+    }
     let integration = match &known {
-        Some(known) => Integration { id: known.id, created_at: known.created_at, ..new.clone() },
+        Some((known, _)) => Integration { id: known.id, created_at: known.created_at, ..new.clone() },
         None => new.clone(),
     };
     let row = NewIntegration {
@@ -85,13 +103,24 @@ pub fn put(
             .execute(conn)
             .map_err(|e| StoreError::taken(e, "integration", integration.id))?,
     };
-    Ok(integration)
+    Ok((integration, known))
 }
 
-/// Deletes an integration. Answers whether there was one.
-pub fn delete(conn: &mut DbConn, chain: &ChainId, id: IntegrationId) -> Result<bool, StoreError> {
-    let of_chain = integrations::chain.eq(chain.as_str()).and(integrations::id.eq(id.to_string()));
-    Ok(diesel::delete(integrations::table.filter(of_chain)).execute(conn)? == 1)
+/// Deletes an integration. Answers what it was, if there was one.
+pub fn delete(
+    conn: &mut DbConn,
+    vault: &Vault,
+    chain: &ChainId,
+    id: IntegrationId,
+) -> Result<Option<Configured>, StoreError> {
+    let of_chain =
+        || integrations::chain.eq(chain.as_str().to_owned()).and(integrations::id.eq(id.to_string()));
+    let known = integrations::table.filter(of_chain());
+    let known = known.select((IntegrationRow::as_select(), integrations::credentials));
+    let Some(known) = known.get_result(conn).optional()? else { return Ok(None) };
+    let known = open(vault, known)?;
+    let deleted = diesel::delete(integrations::table.filter(of_chain())).execute(conn)?;
+    Ok((deleted == 1).then_some(known))
 }
 
 /// A chain's integrations, by platform.

@@ -132,7 +132,7 @@ pub fn find_by_hash(conn: &mut DbConn, hash: &KeyHash) -> Result<Option<FoundKey
 }
 
 /// Makes of a key what `change` makes of it, if it can. With [`WayIn::MustStay`], the key that others get in by is not ended
-/// before there is another one; two nodes that each end one at the same instant are not held against each other.
+/// before there is another one ([`ApiKey::to_be_followed_until`]); two nodes that each end one at the same instant are not held against each other.
 pub fn change(
     conn: &mut DbConn,
     id: KeyId,
@@ -144,9 +144,9 @@ pub fn change(
     if let Err(dead) = change(&mut after) {
         return Ok(Err(Unchanged::Dead(dead)));
     }
-    let shut_at = after.end().filter(|end| way_in == WayIn::MustStay && before.leads_in_after(*end));
-    if let Some(end) = shut_at
-        && !another_leads_in_after(conn, id, end)?
+    if way_in == WayIn::MustStay
+        && let Some(until) = before.to_be_followed_until(&after)
+        && !another_leads_in_until(conn, id, until)?
     {
         return Ok(Err(Unchanged::LastAdmin));
     }
@@ -223,14 +223,14 @@ fn get_held(conn: &mut DbConn, id: KeyId) -> Result<Option<ApiKey>, StoreError> 
     get(conn, id)
 }
 
-/// Whether another key opens all chains to an admin, and still will just after `at`.
-fn another_leads_in_after(conn: &mut DbConn, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+/// Whether another key opens all chains to an admin until then.
+fn another_leads_in_until(conn: &mut DbConn, id: KeyId, until: Timestamp) -> Result<bool, StoreError> {
     let found: Option<String> = api_keys::table
         .filter(api_keys::chain.is_null())
         .filter(api_keys::id.ne(id.to_string()))
         .filter(api_keys::role.eq(Role::Admin.as_str()))
         .filter(api_keys::revoked_at.is_null())
-        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(at.timestamp_micros())))
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.ge(until.timestamp_micros())))
         .select(api_keys::id)
         .limit(1)
         .get_result(conn)

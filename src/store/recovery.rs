@@ -20,7 +20,7 @@ use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
 use crate::domain::delivery::{DeliveryStatus, Mark};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{DeliveryId, EndpointId, EventId, RecoveryId};
+use crate::domain::ids::{DeliveryId, EndpointId, EventId, RecoveryId, first_ulid_at};
 use crate::domain::json::to_json;
 use crate::domain::recovery::{
     Candidate, Counts, Feed, Missed, Page, Past, Period, Position, Progress, Recovery,
@@ -347,14 +347,9 @@ pub fn page(
     }
 }
 
-/// The least ULID of an instant's millisecond.
-pub(super) fn ulid_at(at: Timestamp) -> Ulid {
-    Ulid::from_parts(at.timestamp_millis().max(0).unsigned_abs(), 0)
-}
-
 /// The least one of the millisecond after the period: nothing is committed before its id is made.
 fn after_all(period: &Period) -> Ulid {
-    ulid_at(period.until() + chrono::Duration::milliseconds(1))
+    first_ulid_at(period.until() + chrono::Duration::milliseconds(1))
 }
 
 fn failed(
@@ -464,7 +459,7 @@ fn events(
 ) -> Result<Page, StoreError> {
     // Right before the first that may have been committed in the period.
     let since = period.since().checked_sub_signed(LATE).unwrap_or_default();
-    let before = || EventId::new(Ulid(ulid_at(since).0.saturating_sub(1)));
+    let before = || EventId::new(Ulid(first_ulid_at(since).0.saturating_sub(1)));
     let rows: Vec<EventRow> = loyalty_events::table
         .filter(loyalty_events::chain.eq(endpoint.chain.as_str()))
         .filter(loyalty_events::id.gt(after.unwrap_or_else(before).to_string()))

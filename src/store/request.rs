@@ -106,10 +106,10 @@ pub fn replace(
     insert(conn, vault, asked, reply, now)
 }
 
-/// Forgets requests that are too old to be repeated, `limit` of them at most. Answers how many there were.
-pub fn forget(conn: &mut DbConn, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
+/// Forgets requests that came before an instant or at it, the oldest, `limit` of them at most. Answers how many there were.
+pub fn forget(conn: &mut DbConn, instant: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let old: Vec<(String, String)> = idempotent_requests::table
-        .filter(idempotent_requests::created_at.le((now - KEPT).timestamp_micros()))
+        .filter(idempotent_requests::created_at.le(instant.timestamp_micros()))
         .order(idempotent_requests::created_at)
         .limit(limit)
         .select((idempotent_requests::caller, idempotent_requests::key))

@@ -8,12 +8,11 @@ use diesel::prelude::*;
 
 use super::connection::{DbConn, on_backend};
 use super::error::StoreError;
-use super::recovery::ulid_at;
 use super::schema::{attempts, deliveries, endpoints, sweeps};
 use super::source_event::{self, Cleared};
 use crate::domain::Timestamp;
 use crate::domain::chain::ChainId;
-use crate::domain::ids::{DeliveryId, SourceId};
+use crate::domain::ids::{DeliveryId, SourceId, first_ulid_at};
 
 /// Deliveries of which the attempts are looked at in one page; most have one.
 const DELIVERIES: usize = 200;
@@ -21,6 +20,8 @@ const DELIVERIES: usize = 200;
 const EVENTS: usize = 200;
 /// Lines of the audit log in one page.
 const LINES: usize = 500;
+/// Requests in one page: each is deleted by itself.
+const REQUESTS: usize = 200;
 /// A sweep begins anew so long after it was begun. What was not settled or decided when it came by may be by then.
 const ANEW_AFTER: Duration = Duration::days(30);
 
@@ -35,13 +36,21 @@ pub struct Swept {
     pub is_end: bool,
 }
 
+/// How a page of something is cleared.
+pub enum Sweep {
+    /// Of what each chain has.
+    OfChain(ChainSweep),
+    /// Of what there is, about whichever chain or none.
+    OfAll(fn(&mut DbConn, Timestamp) -> Result<Swept, StoreError>),
+}
+
 /// Clears a page of what a chain has from before an instant, from a position on.
-pub type Sweep = fn(&mut DbConn, &ChainId, Timestamp, Option<&str>) -> Result<Swept, StoreError>;
+pub type ChainSweep = fn(&mut DbConn, &ChainId, Timestamp, Option<&str>) -> Result<Swept, StoreError>;
 
 /// Clears the next page, and writes down where the one after it begins.
 pub fn go_on(
     conn: &mut DbConn,
-    (what, sweep): (&str, Sweep),
+    (what, sweep): (&str, ChainSweep),
     chain: &ChainId,
     before: Timestamp,
     now: Timestamp,
@@ -92,7 +101,7 @@ pub fn attempts(
     };
     let tried: Vec<String> = of_endpoint()
         .filter(attempts::delivery.gt(after))
-        .filter(attempts::delivery.lt(DeliveryId::new(ulid_at(before)).to_string()))
+        .filter(attempts::delivery.lt(DeliveryId::new(first_ulid_at(before)).to_string()))
         .select(attempts::delivery)
         .distinct()
         .order(attempts::delivery)
@@ -127,15 +136,16 @@ fn two_endpoints_from(conn: &mut DbConn, chain: &ChainId, from: &str) -> QueryRe
         .load(conn)
 }
 
-/// Deletes lines of the audit log from before an instant: of all chains and of none, whichever chain's turn it is.
-pub fn audit_log(
-    conn: &mut DbConn,
-    _: &ChainId,
-    before: Timestamp,
-    _: Option<&str>,
-) -> Result<Swept, StoreError> {
+/// Deletes lines of the audit log from before an instant.
+pub fn audit_log(conn: &mut DbConn, before: Timestamp) -> Result<Swept, StoreError> {
     let rows = super::audit::delete_before(conn, before, LINES as i64)?;
     Ok(Swept { rows, position: None, is_end: rows < LINES })
+}
+
+/// Forgets requests from before an instant, and what was answered to them.
+pub fn requests(conn: &mut DbConn, before: Timestamp) -> Result<Swept, StoreError> {
+    let rows = super::request::forget(conn, before, REQUESTS as i64)?;
+    Ok(Swept { rows, position: None, is_end: rows < REQUESTS })
 }
 
 /// Takes body and receipt from source events that were processed and came before an instant. The rows stay: keys are
@@ -146,7 +156,7 @@ pub fn source_events(
     before: Timestamp,
     from: Option<&str>,
 ) -> Result<Swept, StoreError> {
-    let until = SourceId::new(ulid_at(before)).to_string();
+    let until = SourceId::new(first_ulid_at(before)).to_string();
     let page = (from.unwrap_or_default(), &*until);
     let Cleared { seen, last, rows } = source_event::clear(conn, chain, page, EVENTS as i64)?;
     let position = last.or_else(|| from.map(str::to_owned));

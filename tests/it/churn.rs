@@ -116,7 +116,14 @@ async fn too_little_is_said_so_and_nothing_is_foretold(app: TestApp) {
     send_visits(&app, 60).await;
     let refused = app.post(&format!("{CHURN}/refit"), &json!({})).await.expect(409);
     assert_eq!(refused["code"], "too_few_members");
-    assert_eq!(refused["detail"], "60 members have visited so far; at least 200 are needed");
+    assert_eq!(refused["detail"], "by the end of 2026-03-02, 60 members had come; at least 200 are needed");
+    for guest in 0..5 {
+        let today = json!({ "key": format!("today {guest}"), "type": "visit", "data": {},
+            "occurred_at": "2026-03-03T17:00:00Z", "member": { "id": format!("new{guest}") } });
+        app.send(&today).await.expect(200);
+    }
+    let again = app.post(&format!("{CHURN}/refit"), &json!({})).await.expect(409);
+    assert_eq!(again["detail"], refused["detail"], "today is not over");
     let shown = app.get(CHURN).await.expect(200);
     assert_eq!((&shown["model"], &shown["earlier"]), (&Value::Null, &json!([])));
     assert_eq!(shown["refused"]["code"], "too_few_members");

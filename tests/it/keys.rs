@@ -17,6 +17,7 @@ on_both_backends! {
     when_a_key_was_used_last_is_known_to_the_minute,
     the_last_admin_key_of_all_chains_does_not_go_by_the_api,
     a_key_of_one_chain_rules_its_chain_alone,
+    a_key_with_a_limit_of_its_own_gives_no_more_than_that,
     keys_are_listed_page_by_page_and_never_shown_again,
     the_command_line_makes_rotates_and_revokes_beside_a_server,
 }
@@ -167,6 +168,10 @@ async fn the_last_admin_key_of_all_chains_does_not_go_by_the_api(mut app: TestAp
     assert!(refused.text.contains("make one first"), "{}", refused.text);
     let end = json!({ "expires_at": "2026-03-03T18:31:00Z" });
     assert_refused(&ask(Method::PATCH, end.clone()).await, 409, "last_admin_key");
+    // One that ends before anybody has seen it is no way in.
+    let brief = json!({ "role": "admin", "expires_at": "2026-03-04T18:29:59Z" });
+    crate::keys::ask(&app, &key, Method::POST, "/v1/keys", brief).await.expect(201);
+    assert_refused(&ask(Method::DELETE, Value::Null).await, 409, "last_admin_key");
     assert_eq!(ask(Method::GET, Value::Null).await.expect(200)["expires_at"], Value::Null);
     // Rotating takes nothing away: whoever asks is shown the new text.
     let rotated =
@@ -209,6 +214,10 @@ async fn a_key_of_one_chain_rules_its_chain_alone(app: TestApp) {
         (json!({ "role": "ingest", "chain": "harvest", "requests_per_minute": 9 }), "requests_per_minute"),
         (json!({ "role": "owner", "chain": "harvest" }), "role"),
         (json!({ "role": "ingest", "chain": "harvest", "expires_at": "2026-03-03T18:30:00Z" }), "expires_at"),
+        (
+            json!({ "role": "ingest", "chain": "harvest", "expires_at": "+10000-01-01T00:00:00Z" }),
+            "expires_at",
+        ),
     ] {
         assert_eq!(ask(Method::POST, "/v1/keys", body).await.expect(422)["field"], field);
     }
@@ -383,6 +392,39 @@ async fn each_key_and_each_chain_has_its_limit_and_answers_tell_of_it(app: TestA
     app.advance(2).await;
     assert_eq!(opens(&app, &first).await.status, 404);
     assert_eq!(opens(&app, &first).await.status, 429);
+    app.stop().await;
+}
+
+async fn a_key_with_a_limit_of_its_own_gives_no_more_than_that(app: TestApp) {
+    let limited = json!({ "role": "admin", "requests_per_minute": 600 });
+    let (id, of_all) = make(&app, limited.clone()).await;
+    let mut of_one = limited;
+    of_one["chain"] = json!("harvest");
+    let (_, of_one) = make(&app, of_one).await;
+    let (till, _) = make(&app, json!({ "role": "ingest", "chain": "harvest" })).await;
+    for key in [&of_all, &of_one] {
+        let made =
+            ask(&app, key, Method::POST, "/v1/keys", json!({ "role": "admin", "chain": "harvest" })).await;
+        let made = made.expect(201);
+        assert_eq!(made["requests_per_minute"], 600, "it is given on");
+        // And so is that which was given.
+        let next = json!({ "role": "ingest", "chain": "harvest" });
+        let next = ask(&app, &text(&made, "key"), Method::POST, "/v1/keys", next).await.expect(201);
+        assert_eq!(next["requests_per_minute"], 600);
+    }
+    for (asked, status) in [(json!(599), 201), (json!(600), 201), (json!(601), 422)] {
+        let body = json!({ "role": "viewer", "requests_per_minute": asked });
+        assert_eq!(ask(&app, &of_all, Method::POST, "/v1/keys", body).await.status, status, "{asked}");
+    }
+    for id in [&id, &till] {
+        for (asked, status) in [(json!(601), 422), (Value::Null, 422), (json!(600), 200)] {
+            let body = json!({ "requests_per_minute": asked });
+            let answer = ask(&app, &of_all, Method::PATCH, &path(id), body).await;
+            assert_eq!(answer.status, status, "{asked}: {}", answer.text);
+        }
+        let renamed = json!({ "name": "till 3" });
+        ask(&app, &of_all, Method::PATCH, &path(id), renamed).await.expect(200);
+    }
     app.stop().await;
 }
 

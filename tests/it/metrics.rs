@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use awc::http::Method;
 use serde_json::json;
 
+use crate::support::builders::START;
 use crate::support::{Receiver, TestApp, on_both_backends, order};
 
 on_both_backends! {
     every_metric_is_in_the_page_and_every_metric_of_the_page_is_served,
     requests_are_counted_by_their_route_and_never_by_their_path,
     what_alerts_watch_is_there_before_it_happens,
+    what_was_never_cleared_can_be_told_from_what_is_not_kept_for_a_time,
 }
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
@@ -103,5 +105,17 @@ async fn what_alerts_watch_is_there_before_it_happens(app: TestApp) {
     ] {
         assert!(text.contains(&format!("\n{expected}")), "{expected} in {text}");
     }
+    app.stop().await;
+}
+
+async fn what_was_never_cleared_can_be_told_from_what_is_not_kept_for_a_time(app: TestApp) {
+    // Of source events nothing is cleared unless somebody says so.
+    let started = START.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp();
+    let line =
+        |kind: &str| format!("punchcard_retention_finished_timestamp_seconds{{kind=\"{kind}\"}} {started}\n");
+    let has_all =
+        |text: &String| ["requests", "attempts", "audit_log"].iter().all(|kind| text.contains(&line(kind)));
+    let text = app.until("the time of the start", async || Some(metrics(&app).await).filter(has_all)).await;
+    assert!(!text.contains("{kind=\"source_events\"}"), "{text}");
     app.stop().await;
 }

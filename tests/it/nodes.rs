@@ -2,9 +2,10 @@
 //! in the store keep what is promised of everybody together.
 
 use actix_web::rt::time::sleep;
+use awc::http::Method;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Backend, TestApp, order};
 
@@ -108,7 +109,7 @@ async fn upload(node: &TestApp, book: &str, codes: &str) {
     let key = &books.find(|found| found["id"] == book).unwrap()["coupon_book_key"];
     let path = format!("{CHAIN}/coupon_books/{}/codes", key.as_str().unwrap());
     let plain = [("content-type", "text/plain")];
-    node.request(awc::http::Method::POST, &path, &plain, codes.as_bytes().to_vec()).await.expect(200);
+    node.request(Method::POST, &path, &plain, codes.as_bytes().to_vec()).await.expect(200);
 }
 
 async fn stop([one, other]: [TestApp; 2]) {
@@ -153,6 +154,26 @@ async fn a_budget_is_given_to_the_last_point_on_two_nodes_at_once() {
         let told = node.get(&format!("{CHAIN}/events?type=campaign.exhausted")).await.expect(200);
         assert_eq!(told["items"].as_array().unwrap().len(), 1);
     }
+    stop(nodes).await;
+}
+
+#[actix_web::test]
+async fn a_key_that_is_revoked_on_one_node_ends_on_the_other_within_seconds() {
+    let nodes = two_nodes().await;
+    let made = nodes[0].post("/v1/keys", &json!({ "role": "viewer" })).await.expect(201);
+    let auth = format!("Bearer {}", made["key"].as_str().unwrap());
+    let look = async |node: &TestApp| {
+        let path = format!("{CHAIN}/members/nobody");
+        node.request(Method::GET, &path, &[("authorization", &*auth)], Vec::new()).await.status
+    };
+    assert_eq!((look(&nodes[0]).await, look(&nodes[1]).await), (404, 404), "the key is good on both");
+    let key = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+    nodes[0].request(Method::DELETE, &key, &[], Vec::new()).await.expect(204);
+    let revoked = Instant::now();
+    assert_eq!(look(&nodes[0]).await, 401, "at once");
+    nodes[1].until("it is noticed", async || (look(&nodes[1]).await == 401).then_some(())).await;
+    // Two are promised; a busy machine is given more.
+    assert!(revoked.elapsed() < Duration::from_secs(10), "{:?}", revoked.elapsed());
     stop(nodes).await;
 }
 

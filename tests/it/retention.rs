@@ -12,6 +12,11 @@ on_both_backends! {
     what_is_not_decided_is_kept_however_old,
 }
 
+on_both_backends! {
+    from super::without_a_chain;
+    what_is_about_no_chain_goes_where_there_is_none,
+}
+
 const CHAIN: &str = "/v1/chains/harvest";
 const DAY: i64 = 86_400;
 
@@ -22,6 +27,40 @@ async fn with_a_month(backend: Backend) -> TestApp {
         (config.retention.attempts, config.retention.source_events) = (month, month);
     })
     .await
+}
+
+async fn without_a_chain(backend: Backend) -> TestApp {
+    TestApp::start_with(backend, |config| {
+        config.rules.set_file_name("no-rules");
+        std::fs::create_dir(&config.rules).unwrap();
+    })
+    .await
+}
+
+async fn what_is_about_no_chain_goes_where_there_is_none(app: TestApp) {
+    assert_eq!(app.get("/v1/chains").await.expect(200)["items"], json!([]));
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k1")];
+    let key = json!({ "role": "viewer" }).to_string().into_bytes();
+    let made = app.request(Method::POST, "/v1/keys", &headers, key.clone()).await.expect(201);
+    app.advance(DAY - 1).await;
+    assert_eq!(
+        app.request(Method::POST, "/v1/keys", &headers, key).await.expect(201),
+        made,
+        "it is a repeat"
+    );
+    let cleared = async |kind: &str| {
+        let metrics = app.get("/metrics").await.text;
+        let line = format!("punchcard_retention_rows_total{{kind=\"{kind}\"}} ");
+        let count = metrics.lines().find_map(|found| found.strip_prefix(&line)).map(str::to_owned);
+        count.unwrap_or_else(|| panic!("{line} in {metrics}"))
+    };
+    assert_eq!((cleared("requests").await, cleared("audit_log").await), ("0".to_owned(), "0".to_owned()));
+    app.advance(3_600).await;
+    assert_eq!((cleared("requests").await, cleared("audit_log").await), ("1".to_owned(), "0".to_owned()));
+    app.advance(401 * DAY).await;
+    assert_eq!(cleared("audit_log").await, "1");
+    assert_eq!(app.get("/v1/audit").await.expect(200)["items"], json!([]));
+    app.stop().await;
 }
 
 async fn source(app: &TestApp, receipt: &Value) -> Value {

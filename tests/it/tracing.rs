@@ -142,6 +142,7 @@ async fn a_request_has_a_line_that_names_it_and_nobody_else() {
     );
     assert_eq!((line["status"].as_u64(), line["ms"].is_u64()), (Some(404), true), "{line}");
     assert_eq!(line["route"], "/v1/chains/{chain}/members/{member}");
+    assert_eq!(line.get("spans"), None, "it is said once: {line}");
     let span = &line["span"];
     for (name, value) in [
         ("id", "mine"),

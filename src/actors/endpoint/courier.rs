@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::backlog::Backlog;
 use super::depot::{Ask, Depot, Stock};
 use super::errand::{Errand, Lesson, Report};
-use super::gate::{Gate, Rest};
+use super::gate::{Gate, NotOut, Rest};
 use super::news::{self, Teller};
 use super::tally::Tally;
 use super::window::Window;
@@ -333,12 +333,14 @@ impl<D: Depot + 'static> Courier<D> {
         match report.lesson {
             Lesson::Nothing => None,
             Lesson::Receiver(sign) => {
-                self.gate.unblock();
+                self.gate.unblock(self.errand.clock.now());
                 // What a former receiver did says nothing of this one.
                 (report.sent_to.url == self.errand.endpoint.url).then_some(sign)
             }
             Lesson::NoWayOut => {
-                report.outcome.next = NextStep::Hindered(self.gate.block(self.errand.clock.now()));
+                let NotOut { until, again, noted } = self.gate.block(self.errand.clock.now());
+                report.outcome.next = NextStep::Hindered { until, again };
+                report.outcome.condition = noted;
                 self.backlog.release_waiting();
                 self.wanted = true;
                 None
@@ -365,7 +367,8 @@ impl<D: Depot + 'static> Courier<D> {
             return self.back_off("an attempt could not be written", &trouble);
         }
         self.troubles = 0;
-        if let NextStep::RetryAt(at) | NextStep::Spared(at) | NextStep::Hindered(at) = kept.next {
+        if let NextStep::RetryAt(at) | NextStep::Spared(at) | NextStep::Hindered { until: at, .. } = kept.next
+        {
             let now = self.errand.clock.now();
             // A test clock may have been moved past it while it was written, and that nudge is spent.
             self.wanted |= at <= now;

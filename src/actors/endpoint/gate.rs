@@ -41,6 +41,19 @@ struct Blocked {
     until: Timestamp,
     /// How often there was none, one after the other.
     times: u32,
+    /// Up to when the time is passed over.
+    passed: Timestamp,
+}
+
+/// What follows for an attempt that did not get out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotOut {
+    /// When to see again.
+    pub(super) until: Timestamp,
+    /// Whether one before it found that out.
+    pub(super) again: bool,
+    /// What is to be stored of its receiver, when that is something new.
+    pub(super) noted: Option<Noted>,
 }
 
 impl Blocked {
@@ -96,22 +109,42 @@ impl Gate {
         })
     }
 
-    /// Takes note that nothing gets out. Answers when to see again.
-    pub(super) fn block(&mut self, now: Timestamp) -> Timestamp {
+    /// Takes note that nothing gets out. The time since it was found out is passed over attempt by attempt, so that a restart
+    /// forgets little of it.
+    pub(super) fn block(&mut self, now: Timestamp) -> NotOut {
         let times = match self.blocked {
             // Those that were under way together say it once.
-            Some(Blocked { until, .. }) if now < until => return until,
+            Some(Blocked { until, times, .. }) if now < until => {
+                return NotOut { until, again: times > 0, noted: None };
+            }
             Some(Blocked { times, .. }) => times.saturating_add(1),
             None => 0,
         };
+        self.pass_over(now);
         let until = now + Blocked::SHORTEST.saturating_mul(1 << times.min(16)).min(Blocked::LONGEST);
-        self.blocked = Some(Blocked { until, times });
-        until
+        self.blocked = Some(Blocked { until, times, passed: now });
+        NotOut { until, again: times > 0, noted: self.news() }
     }
 
-    /// Takes note that there is a way out.
-    pub(super) const fn unblock(&mut self) {
+    /// Takes note that there is a way out. What follows of it for the receiver is stored with what the attempt says.
+    pub(super) fn unblock(&mut self, now: Timestamp) {
+        self.pass_over(now);
         self.blocked = None;
+    }
+
+    fn pass_over(&mut self, now: Timestamp) {
+        if let (Some(Blocked { passed, .. }), Some(known)) = (self.blocked, &mut self.known) {
+            known.breaker.pass_over((now - passed).max(chrono::Duration::zero()));
+        }
+    }
+
+    /// What is known, if that is something new.
+    fn news(&mut self) -> Option<Noted> {
+        let known = self.known.as_mut()?;
+        let noted = Noted { condition: known.breaker.condition(), ..known.noted };
+        let is_new = noted != known.noted;
+        known.noted = noted;
+        is_new.then_some(noted)
     }
 
     /// Whether nothing may leave, and until when.
@@ -137,17 +170,14 @@ impl Gate {
     ) -> (Option<News>, Option<Noted>) {
         let Some(known) = &mut self.known else { return (None, None) };
         let news = known.breaker.learn(sign, is_probe, now, &settings.failing);
-        let noted = Noted { condition: known.breaker.condition(), ..known.noted };
-        let is_new = noted != known.noted;
-        known.noted = noted;
-        (news, is_new.then_some(noted))
+        (news, self.news())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::gate::Condition;
+    use crate::domain::gate::{Condition, Trouble};
 
     #[test]
     fn only_what_is_new_is_stored_and_nothing_leaves_before_it_was_read() {
@@ -173,14 +203,40 @@ mod tests {
         gate.recall(Noted::default());
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
             let until = now + chrono::Duration::seconds(pause);
-            assert_eq!([gate.block(now), gate.block(now)], [until; 2], "what was under way says it once");
+            let out = NotOut { until, again: pause > 1, noted: None };
+            assert_eq!([gate.block(now), gate.block(now)], [out; 2], "what was under way says it once");
             assert_eq!(gate.leave(now), Some(Leave::NothingBefore(until)));
             assert_eq!(gate.leave(until), Some(Leave::OneProbe));
             now = until;
         }
-        gate.unblock();
+        gate.unblock(now);
         assert_eq!(gate.leave(now), Some(Leave::Freely));
-        assert_eq!(gate.block(now), now + chrono::Duration::seconds(1));
+        let until = now + chrono::Duration::seconds(1);
+        assert_eq!(gate.block(now), NotOut { until, again: false, noted: None });
+    }
+
+    #[test]
+    fn the_time_in_which_nothing_gets_out_makes_no_receiver_look_worse() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+        let settings = Settings::default();
+        let mut gate = Gate::of(&settings);
+        gate.recall(Noted::default());
+        let since = |noted: Option<Noted>| noted.and_then(|noted| noted.condition.trouble).map(|t| t.since);
+        assert_eq!(since(gate.learn(Sign::Refuses, false, at(0), &settings).1), Some(at(0)));
+        assert_eq!(since(gate.block(at(100)).noted), None, "the time before may be the receiver's");
+        assert_eq!(since(gate.block(at(150)).noted), Some(at(50)));
+        assert_eq!(since(gate.block(at(151)).noted), None, "what was under way says it once");
+        // What is read again is what was stored.
+        gate.forget();
+        gate.recall(Noted { condition: gate_after(at(50)), ..Noted::default() });
+        gate.unblock(at(170));
+        assert_eq!(since(gate.learn(Sign::Refuses, true, at(170), &settings).1), Some(at(70)));
+        gate.unblock(at(200));
+        assert_eq!(since(gate.learn(Sign::Refuses, false, at(200), &settings).1), None);
+    }
+
+    fn gate_after(since: Timestamp) -> Condition {
+        Condition { trouble: Some(Trouble { since, warned_at: None }), ..Condition::default() }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Tally {
         }
         match (&report.verdict, &report.outcome.next) {
             (Verdict::Gone { .. }, _) => self.gone.inc(),
-            (_, NextStep::RetryAt(_) | NextStep::Spared(_) | NextStep::Hindered(_)) => self.retry.inc(),
+            (_, NextStep::RetryAt(_) | NextStep::Spared(_) | NextStep::Hindered { .. }) => self.retry.inc(),
             (_, NextStep::Failed) => self.failed.inc(),
             (_, NextStep::Delivered) => {
                 self.metrics.event_to_arrival_seconds.observe(report.age.as_secs_f64());

@@ -91,7 +91,7 @@ impl Depot for Rc<Rows> {
             NextStep::RetryAt(at) => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number));
             }
-            NextStep::Spared(at) | NextStep::Hindered(at) => {
+            NextStep::Spared(at) | NextStep::Hindered { until: at, .. } => {
                 self.pending.borrow_mut().insert(id, (at, outcome.attempt.number - 1));
             }
             next => {

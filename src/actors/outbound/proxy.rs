@@ -87,7 +87,7 @@ impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("http://")?;
         if let Some((name, _)) = &self.account {
-            write!(f, "{name}:(hidden)@")?;
+            write!(f, "{name}:…@")?;
         }
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -214,8 +214,8 @@ mod tests {
             ("http://10.0.0.1:3128/", "http://10.0.0.1:3128", None),
             ("http://[fd00::1]:8080", "http://[fd00::1]:8080", None),
             ("http://proxy", "http://proxy:80", None),
-            ("http://we:p%40ss:w%2Frd@proxy:1", "http://we:(hidden)@proxy:1", Some("Basic d2U6cEBzczp3L3Jk")),
-            ("http://we@proxy:1", "http://we:(hidden)@proxy:1", Some("Basic d2U6")),
+            ("http://we:p%40ss:w%2Frd@proxy:1", "http://we:…@proxy:1", Some("Basic d2U6cEBzczp3L3Jk")),
+            ("http://we@proxy:1", "http://we:…@proxy:1", Some("Basic d2U6")),
         ] {
             let proxy: Proxy = text.parse().unwrap_or_else(|bad| panic!("{text} {bad}"));
             assert_eq!(proxy.to_string(), shown);

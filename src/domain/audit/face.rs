@@ -15,7 +15,7 @@ use crate::domain::chain::Chain;
 use crate::domain::coupon::{BookFace, CouponBook};
 use crate::domain::endpoint::{Auth, ClientCredentials, Endpoint, Identity, Keys};
 use crate::domain::export_schedule::{Destination, ExportSchedule, ExportSettings};
-use crate::domain::integration::Integration;
+use crate::domain::integration::{Credentials, Integration};
 use crate::domain::json::to_json;
 use crate::domain::publication::Publication;
 use crate::domain::recovery::Recovery;
@@ -229,10 +229,11 @@ impl From<&ExportSchedule> for Face {
     }
 }
 
-impl From<&Integration> for Face {
-    fn from(integration: &Integration) -> Self {
+impl From<(&Integration, &Credentials)> for Face {
+    fn from((integration, credentials): (&Integration, &Credentials)) -> Self {
         let Integration { id: _, chain: _, platform, sync, created_at: _, updated_at: _ } = integration;
-        Self::default().show("platform", platform).show_all(sync)
+        let face = Self::default().show("platform", platform).show_all(sync);
+        face.veil("credentials", VEIL, &to_json(credentials))
     }
 }
 

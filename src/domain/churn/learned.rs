@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 
 use super::{ChurnModel, Foresight, Refusal};
@@ -15,8 +15,26 @@ use crate::domain::terms::wallet::start_of;
 pub struct Learned {
     /// What decisions are made by: the last model, even if there was too little for a newer one.
     pub foresight: Foresight,
-    /// When there was last too little to learn from, if no model was fitted since.
-    pub refused: Option<(Timestamp, Refusal)>,
+    /// What there was last too little in to learn from, if no model was fitted since.
+    pub refused: Option<TooLittle>,
+}
+
+/// A look at the log of which no model came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLittle {
+    /// When.
+    pub at: Timestamp,
+    /// The last day that was looked at.
+    pub last: NaiveDate,
+    /// What was missing.
+    pub why: Refusal,
+}
+
+impl TooLittle {
+    /// What people are told of it.
+    pub fn in_words(&self) -> String {
+        self.why.by_the_end_of(self.last)
+    }
 }
 
 /// What came of one look at the log.
@@ -24,8 +42,8 @@ pub struct Learned {
 pub enum Lesson {
     /// A model.
     Model(Arc<ChurnModel>),
-    /// Too little to learn from, at this time.
-    Refused(Timestamp, Refusal),
+    /// Too little to learn from.
+    Refused(TooLittle),
 }
 
 impl Learned {
@@ -33,7 +51,7 @@ impl Learned {
     pub fn take(&mut self, lesson: Lesson) {
         match lesson {
             Lesson::Model(model) => *self = Self { foresight: Foresight::Model(model), refused: None },
-            Lesson::Refused(at, why) => self.refused = Some((at, why)),
+            Lesson::Refused(too_little) => self.refused = Some(too_little),
         }
     }
 
@@ -43,7 +61,7 @@ impl Learned {
         let Refit::Every(days) = terms.refit else { return None };
         let model = self.foresight.model();
         let last = match (self.refused, model) {
-            (Some((at, _)), _) => at,
+            (Some(too_little), _) => too_little.at,
             (None, Some(model)) if model.horizon_days == terms.horizon.days() => model.fitted_at,
             (None, _) => return Some(Timestamp::UNIX_EPOCH),
         };
@@ -60,6 +78,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn refused(text: &str) -> Lesson {
+        Lesson::Refused(TooLittle { at: at(text), last: at(text).date_naive(), why: Refusal::Undecided })
+    }
+
     /// In New York, where days begin at five in the morning of ours.
     fn next(learned: &Learned, terms: &ChurnTerms) -> Option<Timestamp> {
         learned.next_fit(terms, chrono_tz::America::New_York)
@@ -70,13 +92,13 @@ mod tests {
         let weekly = ChurnTerms { horizon: "70 days".parse().unwrap(), refit: "7 days".parse().unwrap() };
         let mut learned = Learned::default();
         assert_eq!(next(&learned, &weekly), Some(Timestamp::UNIX_EPOCH));
-        learned.take(Lesson::Refused(at("2026-02-01T04:59:59Z"), Refusal::Undecided)); // still January
+        learned.take(refused("2026-02-01T04:59:59Z")); // still January
         assert_eq!(next(&learned, &weekly), Some(at("2026-02-07T05:00:00Z")));
         learned.take(Lesson::Model(ChurnModel::example().into()));
         assert_eq!(next(&learned, &weekly), Some(at("2026-03-08T05:00:00Z")));
         let longer = ChurnTerms { horizon: "71 days".parse().unwrap(), ..weekly };
         assert_eq!(next(&learned, &longer), Some(Timestamp::UNIX_EPOCH), "it answers another question");
-        learned.take(Lesson::Refused(at("2026-03-20T12:00:00Z"), Refusal::Undecided));
+        learned.take(refused("2026-03-20T12:00:00Z"));
         assert!(learned.foresight.model().is_some(), "better than none");
         assert_eq!(next(&learned, &longer), Some(at("2026-03-27T04:00:00Z")));
         let never = ChurnTerms { refit: "never".parse().unwrap(), ..weekly };

@@ -9,6 +9,7 @@
 
 use std::num::NonZeroU16;
 
+use chrono::NaiveDate;
 use libm::{exp, log, log1p};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,14 +53,14 @@ impl TryFrom<Unchecked> for Parameters {
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Fewer members than [`Parameters::MIN_MEMBERS`].
-    #[error("{members} members have visited so far; at least {needed} are needed", needed = Parameters::MIN_MEMBERS)]
+    #[error("{members} members had come; at least {needed} are needed", needed = Parameters::MIN_MEMBERS)]
     TooFewMembers {
         /// How many there are.
         members: u64,
     },
     /// Fewer members who came again than [`Parameters::MIN_RETURNED`].
     #[error(
-        "{returned} members have come again on another day so far; at least {needed} are needed",
+        "{returned} members had come again on another day; at least {needed} are needed",
         needed = Parameters::MIN_RETURNED
     )]
     TooFewReturned {
@@ -67,11 +68,16 @@ pub enum Refusal {
         returned: u64,
     },
     /// No parameters are the most likely ones.
-    #[error("the visits so far fit many models equally well; more of them will decide")]
+    #[error("the visits fitted many models equally well; more of them will decide")]
     Undecided,
 }
 
 impl Refusal {
+    /// The whole sentence: today is not over, so what is looked at ends with a day before it.
+    pub fn by_the_end_of(self, last: NaiveDate) -> String {
+        format!("by the end of {last}, {self}")
+    }
+
     /// The stable word for programs.
     pub const fn code(self) -> &'static str {
         match self {

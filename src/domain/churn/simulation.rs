@@ -123,8 +123,8 @@ fn too_little_is_refused_with_what_is_missing() {
     assert_eq!(fitted(once(0)), Err(Refusal::TooFewMembers { members: 0 }));
     assert_eq!(fitted(once(199)), Err(Refusal::TooFewMembers { members: 199 }));
     assert_eq!(fitted(once(200)), Err(Refusal::TooFewReturned { returned: 0 }));
-    let said = Refusal::TooFewMembers { members: 199 }.to_string();
-    assert_eq!(said, "199 members have visited so far; at least 200 are needed");
+    let said = Refusal::TooFewMembers { members: 199 }.by_the_end_of("2026-03-02".parse().unwrap());
+    assert_eq!(said, "by the end of 2026-03-02, 199 members had come; at least 200 are needed");
 }
 
 #[test]

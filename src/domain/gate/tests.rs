@@ -143,6 +143,22 @@ fn people_are_warned_after_a_day_and_it_is_given_up_after_five_to_the_second() {
 }
 
 #[test]
+fn a_time_in_which_nothing_could_leave_is_held_against_nobody() {
+    let mut breaker = Breaker::default();
+    breaker.pass_over(chrono::Duration::days(9));
+    assert_eq!(breaker.condition(), Condition::default(), "of whom nothing bad is known");
+    assert_eq!(learn(&mut breaker, Sign::Refuses, 0), None);
+    breaker.pass_over(chrono::Duration::days(3));
+    assert_eq!(learn(&mut breaker, Sign::Refuses, 4 * DAY - 1), None);
+    let warned = learn(&mut breaker, Sign::Refuses, 4 * DAY);
+    assert!(matches!(warned, Some(News::Failing { .. })), "{warned:?}");
+    breaker.pass_over(chrono::Duration::days(7));
+    assert_eq!(learn(&mut breaker, Sign::Refuses, 15 * DAY - 1), None);
+    let since = at(10 * DAY);
+    assert_eq!(learn(&mut breaker, Sign::Refuses, 15 * DAY), Some(News::GivenUp { since }));
+}
+
+#[test]
 fn nothing_is_given_up_without_a_warning_four_days_before() {
     let mut breaker = Breaker::default();
     let told: Vec<_> = [0, 20 * DAY, 24 * DAY - 1, 24 * DAY]

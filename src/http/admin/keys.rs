@@ -115,7 +115,11 @@ fn made(state: &AppState, caller: &Caller, new: NewKey) -> Result<ApiKey, Proble
     let role: Role = role.parse().map_err(|error| Problem::field("role", error))?;
     check_chain(state, caller, chain.as_ref())?;
     check_end(state, expires_at)?;
-    check_limit(caller, requests_per_minute.is_some())?;
+    // Whoever has a limit gives it on.
+    let requests_per_minute = match requests_per_minute {
+        None => caller.own_limit(),
+        asked => check_limit(caller, asked)?,
+    };
     let now = state.engine.clock().now();
     Ok(ApiKey {
         id: KeyId::new(fresh_ulid(now)),
@@ -145,19 +149,23 @@ fn check_chain(state: &AppState, caller: &Caller, chain: Option<&ChainId>) -> Re
 }
 
 fn check_end(state: &AppState, expires_at: Option<Timestamp>) -> Result<(), Problem> {
-    let is_over = expires_at.is_some_and(|at| at <= state.engine.clock().now());
-    if is_over {
-        Err(Problem::field("expires_at", "must be in the future; DELETE ends a key now"))
-    } else {
-        Ok(())
-    }
+    let Some(at) = expires_at else { return Ok(()) };
+    let now = state.engine.clock().now();
+    ApiKey::check_end(at, now).map_err(|bad| Problem::field("expires_at", bad.to_string()))
 }
 
-/// Who is limited does not lift the limit.
-fn check_limit(caller: &Caller, is_set: bool) -> Result<(), Problem> {
-    match caller.chain() {
-        Some(_) if is_set => Err(Problem::field("requests_per_minute", "is set with a key for all chains")),
-        _ => Ok(()),
+/// The limit that is asked for, if the caller may give it: none lifts their own.
+fn check_limit(
+    caller: &Caller,
+    asked: Option<RequestsPerMinute>,
+) -> Result<Option<RequestsPerMinute>, Problem> {
+    let refused = |problem: String| Err(Problem::field("requests_per_minute", problem));
+    match (caller.chain(), caller.own_limit()) {
+        (Some(_), _) => refused("is set with a key for all chains".to_owned()),
+        (None, Some(own)) if asked.is_none_or(|asked| asked > own) => {
+            refused(format!("must be at most {}: this key has no more itself", own.get()))
+        }
+        (None, _) => Ok(asked),
     }
 }
 
@@ -192,7 +200,9 @@ pub(in crate::http) async fn patch(
     let key = known(&state, &caller, &path).await?;
     let KeyPatch { name, expires_at, requests_per_minute } = body.json().await?;
     check_end(&state, expires_at.flatten())?;
-    check_limit(&caller, requests_per_minute.is_some())?;
+    if let Some(asked) = requests_per_minute {
+        check_limit(&caller, asked)?;
+    }
     let change = move |key: &mut ApiKey| {
         if key.revoked_at.is_some() {
             return Err(Dead::Revoked); // one that has expired may be given more time

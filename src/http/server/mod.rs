@@ -24,6 +24,7 @@ use actix_service::{
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
 use ipnet::IpNet;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -36,6 +37,9 @@ use super::cors::WebOrigin;
 use super::{Door, client, routes};
 use crate::telemetry::Spans;
 
+/// Connections that wait to be taken up. With fewer, a crowd that comes at once finds the door shut for seconds: what the
+/// standard library asks for are 128. The system may allow less.
+const BACKLOG: i32 = 4_096;
 /// A request's head must arrive within this, and a handshake as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept this long.
@@ -81,6 +85,16 @@ pub struct Exposure {
     pub cors_origins: Vec<WebOrigin>,
     /// Where spans of requests go.
     pub spans: Option<Spans>,
+}
+
+/// Listens for connections, with room for a crowd.
+///
+/// # Errors
+/// The address is taken, or not ours.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    SockRef::from(&listener).listen(BACKLOG)?;
+    Ok(listener)
 }
 
 /// Serves `listener` until the server's handle is told to stop; a graceful stop finishes requests in progress. It

@@ -66,6 +66,18 @@ async fn is_cut(stream: &mut TcpStream) {
     let _ = timeout(LONG, stream.read_to_end(&mut rest)).await.expect("the connection is cut");
 }
 
+#[test]
+fn a_crowd_that_comes_at_once_waits_in_line() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let come = |n: u32| {
+        let came = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(2));
+        came.unwrap_or_else(|error| panic!("the {n}th finds the door shut: {error}"))
+    };
+    let crowd: Vec<_> = (1..=400).map(come).collect();
+    assert_eq!(crowd.len(), 400, "and nobody was taken up yet");
+}
+
 #[actix_web::test]
 async fn a_later_head_that_never_ends_is_not_awaited() {
     let server = Serving::start(Exposure::default(), 100);

@@ -85,14 +85,20 @@ on_both! {
             let minutes = store.look(|c| endpoint_minutes::since(c, &harvest(), endpoint_id(1), slot_of(at(0))));
             minutes.first_tries + minutes.retries
         };
-        for (next, counted) in [(NextStep::Hindered(at(90)), 0), (NextStep::Spared(at(90)), 1)] {
+        let hindered = |seconds, again| NextStep::Hindered { until: at(seconds), again };
+        for (n, next, due, counted, logged) in [
+            (1, hindered(61, false), 61, 0, 1),
+            (2, hindered(62, true), 62, 0, 1), // said already
+            (3, NextStep::Spared(at(90)), 90, 1, 2),
+        ] {
             let mut tried = attempt(endpoint_id(1), 1, 1, next);
-            tried.attempt.id = AttemptId::derived(ulid(1), counted as u32);
-            store.write(&[tried.into()]);
+            tried.attempt.id = AttemptId::derived(ulid(1), n);
+            store.write(&[AttemptOutcome { condition: Some(noted(0, n.into(), 1)), ..tried }.into()]);
             let stored = store.look(|c| delivery::get(c, &harvest(), delivery_id(1))).unwrap();
-            assert_eq!((stored.attempts, stored.due_at, tries()), (0, Some(at(90)), counted));
+            assert_eq!((stored.attempts, stored.due_at, tries()), (0, Some(at(due)), counted));
+            let log = store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1)));
+            assert_eq!((log.len(), known(store)), (logged, noted(0, n.into(), 1)));
         }
-        assert_eq!(store.look(|c| delivery::attempts(c, &harvest(), delivery_id(1))).len(), 2);
     }
 
     fn what_an_attempt_tells_is_written_with_it_and_owed_to_others(store) {

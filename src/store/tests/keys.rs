@@ -144,11 +144,14 @@ on_both! {
         assert_eq!(revoke(&first, NOBODY_ELSE), Err(Unchanged::LastAdmin));
         assert_eq!(expire(store, &first, Some(at(60)), NOBODY_ELSE), Err(Unchanged::LastAdmin));
         assert_eq!(store.look(|c| key::get(c, first.id)), Some(first.clone()));
-        // One that ends before is no way in, one that ends later is.
+        // One that ends within a day after it is no way in, one that ends later is.
         let second = stored(store, 4, Role::Admin, None);
-        expire(store, &second, Some(at(60)), NOBODY_ELSE).unwrap();
-        assert_eq!(expire(store, &first, Some(at(60)), NOBODY_ELSE), Err(Unchanged::LastAdmin));
-        expire(store, &first, Some(at(59)), NOBODY_ELSE).unwrap();
+        let day = 86_400;
+        expire(store, &second, Some(at(60 + day)), NOBODY_ELSE).unwrap();
+        assert_eq!(expire(store, &first, Some(at(61)), NOBODY_ELSE), Err(Unchanged::LastAdmin));
+        expire(store, &first, Some(at(60)), NOBODY_ELSE).unwrap();
+        // The second stays for long enough behind one that goes now.
+        revoke(&stored(store, 5, Role::Admin, None), NOBODY_ELSE).unwrap();
         expire(store, &first, None, NOBODY_ELSE).unwrap();
         // What has ended takes nothing away by being revoked.
         expire(store, &second, Some(at(50)), NOBODY_ELSE).unwrap();

@@ -95,6 +95,28 @@ fn a_missing_file_is_made_with_its_folder() {
 }
 
 #[test]
+fn the_files_of_a_database_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("data/p.db");
+    let store = open(&format!("sqlite://{}", file.display())).unwrap();
+    store.migrate().unwrap();
+    let mut writer = store.writer().unwrap();
+    writer.write(&[order(1, &newcomer(1)).into()]).unwrap();
+    let copy = tempfile::NamedTempFile::new_in(folder.path().join("data")).unwrap();
+    crate::store::backup::copy(&file, copy.path()).unwrap();
+    let found: Vec<_> = std::fs::read_dir(folder.path().join("data")).unwrap().map(Result::unwrap).collect();
+    for name in ["p.db", "p.db-wal", "p.db-shm"] {
+        assert!(found.iter().any(|file| file.file_name() == name), "{name} of {found:?}");
+    }
+    for file in &found {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:o} of {file:?}", mode);
+    }
+    assert!(found.len() >= 4 && copy.as_file().metadata().unwrap().len() > 0);
+}
+
+#[test]
 fn a_server_that_answers_before_it_is_durable_is_refused() {
     let url = postgres::fresh_database();
     let (_, name) = url.split_once(":///").unwrap();

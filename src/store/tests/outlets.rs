@@ -34,7 +34,7 @@ on_both! {
             assert_eq!(store.change(|c| export_schedule::insert(c, &schedule(n), 2)), kept, "{n}");
         }
         assert_eq!(store.look(|c| export_schedule::list(c, &harvest())), [schedule(2), schedule(1)]);
-        for deleted in [true, false] {
+        for deleted in [Some(schedule(2)), None] {
             assert_eq!(store.change(|c| export_schedule::delete(c, &harvest(), schedule(2).id)), deleted);
         }
         assert_eq!(store.look(|c| export_schedule::list(c, &harvest())), [schedule(1)]);
@@ -59,11 +59,18 @@ on_both! {
         let put = |n, platform, secret: &str| {
             store.change(|c| integration::put(c, store.vault(), new(n, platform), &credentials(secret)))
         };
-        let first = put(1, Platform::Punchh, "hunter2");
-        assert_eq!(first, new(1, Platform::Punchh));
+        let (first, before) = put(1, Platform::Punchh, "hunter2");
+        assert_eq!((&first, before), (&new(1, Platform::Punchh), None));
         put(2, Platform::Braze, "hunter3");
-        let again = put(3, Platform::Punchh, "hunter4");
+        let (again, before) = put(3, Platform::Punchh, "hunter4");
+        assert_eq!(before, Some((first.clone(), credentials("hunter2"))));
         assert_eq!(again, Integration { updated_at: at(3), ..first });
+        let (_, before) = put(3, Platform::Punchh, "hunter5");
+        assert_eq!(before.unwrap().1, credentials("hunter4"));
+        let (_, before) = put(3, Platform::Punchh, "hunter4");
+        assert_eq!(before.unwrap().1, credentials("hunter5"), "at the same instant, too");
+        let same = put(4, Platform::Punchh, "hunter4");
+        assert_eq!(same, (again.clone(), Some((again.clone(), credentials("hunter4")))), "it was so already");
         assert_eq!(store.look(|c| integration::list(c, &harvest())), [new(2, Platform::Braze), again.clone()]);
         let sealed: Vec<u8> = store.look(|c| {
             let row = integrations::table.find(("harvest", "punchh")).select(integrations::credentials);
@@ -73,8 +80,9 @@ on_both! {
         let aad = format!("integration harvest/{}", again.id);
         let opened: Credentials = serde_json::from_str(&store.vault().open(&aad, &sealed).unwrap()).unwrap();
         assert_eq!(opened, credentials("hunter4"));
-        for deleted in [true, false] {
-            assert_eq!(store.change(|c| integration::delete(c, &harvest(), again.id)), deleted);
+        for deleted in [Some((again.clone(), credentials("hunter4"))), None] {
+            let delete = store.change(|c| integration::delete(c, store.vault(), &harvest(), again.id));
+            assert_eq!(delete, deleted);
         }
     }
 }

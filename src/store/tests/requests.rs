@@ -55,16 +55,16 @@ on_both! {
         assert!(!sealed.windows(7).any(|bytes| bytes == b"hunter2"));
     }
 
-    fn requests_of_yesterday_are_forgotten_so_many_at_a_time(store) {
+    fn old_requests_are_forgotten_so_many_at_a_time(store) {
         for n in 0..5 {
             let asked = asked("key_1", &format!("k{n}"), "{}");
             store.change(|c| request::insert(c, store.vault(), &asked, &reply("x"), at(n)));
         }
         let forget = |seconds, limit| store.change(|c| request::forget(c, at(seconds), limit));
-        assert_eq!(forget(DAY - 1, 2), 0);
-        assert_eq!(forget(DAY + 2, 2), 2);
-        assert_eq!(forget(DAY + 2, 2), 1);
-        assert_eq!(forget(DAY + 2, 2), 0);
+        assert_eq!(forget(-1, 2), 0);
+        assert_eq!(forget(2, 2), 2);
+        assert_eq!(forget(2, 2), 1);
+        assert_eq!(forget(2, 2), 0);
         let left = store.look(|c| Ok(idempotent_requests::table.count().get_result::<i64>(c)?));
         assert_eq!(left, 2);
     }
