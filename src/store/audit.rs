@@ -137,7 +137,8 @@ pub fn look(
             let author = author.to_string();
             match chain {
                 Some(chain) => {
-                    let in_chain = sql::<Bool>("chain || ' ' || author = ").bind::<Text, _>(both(chain, &author));
+                    let in_chain =
+                        sql::<Bool>("chain || ' ' || author = ").bind::<Text, _>(both(chain, &author));
                     lines().filter(in_chain).load(conn)?
                 }
                 None => lines().filter(audit_log::author.eq(author)).load(conn)?,

@@ -61,7 +61,7 @@ fn place<'p>(
         let inner = match segment {
             PathSegment::Field(key) => {
                 let mut fields = Vec::new();
-                sets.iter().for_each(|set| find(document, set, key, &mut fields));
+                sets.iter().copied().for_each(|set| find(document, set, key, &mut fields));
                 let name = fields.first().map(|field| field.name.node.as_str());
                 sets = fields.iter().map(|field| &field.selection_set.node).collect();
                 name.and_then(|name| TYPES.get(parent)?.get(name))
@@ -84,15 +84,12 @@ fn place<'p>(
 }
 
 /// The fields that are answered under this key, be it that fragments ask for them. They are one field to whoever is answered.
-fn find<'a>(
-    document: &'a ExecutableDocument,
-    set: &'a SelectionSet,
-    key: &str,
-    found: &mut Vec<&'a Field>,
-) {
+fn find<'a>(document: &'a ExecutableDocument, set: &'a SelectionSet, key: &str, found: &mut Vec<&'a Field>) {
     for selection in &set.items {
         match &selection.node {
-            Selection::Field(field) if field.node.response_key().node == key => found.push(&field.node),
+            Selection::Field(field) if field.node.response_key().node.as_str() == key => {
+                found.push(&field.node)
+            }
             Selection::Field(_) => {}
             Selection::InlineFragment(part) => find(document, &part.node.selection_set.node, key, found),
             Selection::FragmentSpread(spread) => {

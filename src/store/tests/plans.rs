@@ -360,11 +360,12 @@ on_both! {
     }
 
     fn what_is_another_chains_is_looked_for_like_what_is_not_there(store) {
-        let commit = owed(order(1, &newcomer(1)), endpoint_id(1), at(0));
+        let mut commit = owed(order(1, &newcomer(1)), endpoint_id(1), at(0));
+        commit.new_identities = vec![card(1)];
         store.change(|c| {
             endpoint::insert(c, &Vault::new([7; 32]), &endpoint(1))?;
-            key::insert(c, &super::keys::api_key(1, Role::Viewer, Some(harvest())), &KeyHash([1; 32]))?;
-            audit::insert(c, &Entry { chain: Some(harvest()), ..super::audit::line(1) })
+            key::insert(c, &crate::store::tests::keys::api_key(1, Role::Viewer, Some(harvest())), &KeyHash([1; 32]))?;
+            audit::insert(c, &Entry { chain: Some(harvest()), ..crate::store::tests::audit::line(1) })
         });
         store.write(&[commit.into()]);
         let other = "other".parse().unwrap();
