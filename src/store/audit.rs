@@ -96,8 +96,8 @@ pub fn get(conn: &mut DbConn, chain: Option<&ChainId>, id: AuditId) -> Result<Op
 }
 
 /// Lines, newest first, from before `after`, that may be among those sought: all that the narrowest of the filter's parts finds
-/// by its index, and nothing else is looked at, of a chain's lines none of another one. What the other parts say of them is up to the
-/// caller ([`Filter::matches`]).
+/// by its index, and nothing else is looked at; where a chain is sought, no line of another one. What the other parts say of them
+/// is up to the caller ([`Filter::matches`]).
 pub fn look(
     conn: &mut DbConn,
     filter: &Filter,
