@@ -307,7 +307,7 @@ on_both! {
             (by_author.clone(), "audit_log_by_author"),
             (with(|f| f.target = Some("ep_1".to_owned())), "audit_log_of_target"),
             (
-                Filter { chain: "chain-0".parse().ok(), ..by_author.clone() },
+                Filter { chain: "chain-0".parse().ok(), ..by_author },
                 "audit_log_of_chain_by_author",
             ),
             (
