@@ -124,18 +124,6 @@ fn everything_has_an_example_that_is_as_its_schema_says() {
 }
 
 #[test]
-fn every_problem_that_may_be_answered_has_an_example() {
-    let document = written();
-    for (name, response) in document["components"]["responses"].as_object().unwrap() {
-        let content = &response["content"]["application/problem+json"];
-        let codes = content["schema"]["properties"]["code"]["enum"].as_array().unwrap();
-        let codes: Vec<_> = codes.iter().filter_map(Value::as_str).collect();
-        let examples: Vec<_> = content["examples"].as_object().unwrap().keys().collect();
-        assert_eq!(examples, codes, "{name}");
-    }
-}
-
-#[test]
 fn whatever_makes_something_may_be_repeated_and_what_has_a_state_is_changed_on_condition() {
     let document = written();
     let mut conditional = 0;
