@@ -88,6 +88,14 @@ impl AppState {
         caller.require(right, id)?;
         Ok(self.engine.known_chain(id)?)
     }
+
+    /// The chains that this caller's key is for, by id.
+    fn chains_of(&self, caller: &Caller) -> Vec<Arc<ChainSnapshot>> {
+        match caller.chain() {
+            Some(own) => self.engine.chain(own.as_str()).into_iter().collect(),
+            None => self.engine.chains(),
+        }
+    }
 }
 
 /// Random bytes for a secret that is about to be made.

@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a request, as RFC 9457 problem documents. One enum is the whole list.
 
+pub(super) mod examples;
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

@@ -70,13 +70,13 @@ impl Reader {
         Ok(self.store.read(move |conn| store::key::find_by_hash(conn, &hash)).await?)
     }
 
-    /// The key with this id, whether it works or not.
+    /// The key with this id, whether it works or not; with a chain, if it is for that one.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn key(&self, id: KeyId) -> Result<Option<KeyView>, ReadError> {
-        let key = self.run(move |conn| Ok(store::key::get(conn, id)?)).await?;
-        Ok(key.map(KeyView::from))
+    pub async fn key(&self, chain: Option<ChainId>, id: KeyId) -> Result<Option<KeyView>, ReadError> {
+        let find = move |conn: &mut _| Ok(store::key::find(conn, chain.as_ref(), id)?);
+        Ok(self.run(find).await?.map(KeyView::from))
     }
 
     /// The keys of one chain, or all keys; newest first.

@@ -140,11 +140,16 @@ impl Reader {
         self.run(find).await?.map(|line| Ok(line.into()))
     }
 
-    /// One line.
+    /// One line; with a chain, if it is about that one.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn audit_entry(&self, id: AuditId) -> Result<Option<EntryView>, ReadError> {
-        Ok(self.run(move |conn| Ok(store::audit::get(conn, id)?)).await?.map(EntryView::from))
+    pub async fn audit_entry(
+        &self,
+        chain: Option<ChainId>,
+        id: AuditId,
+    ) -> Result<Option<EntryView>, ReadError> {
+        let get = move |conn: &mut _| Ok(store::audit::get(conn, chain.as_ref(), id)?);
+        Ok(self.run(get).await?.map(EntryView::from))
     }
 }

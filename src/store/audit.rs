@@ -13,6 +13,7 @@ use super::row::Row;
 use super::schema::audit_log;
 use crate::domain::Timestamp;
 use crate::domain::audit::{Action, Author, By, Change, Entry, Filter, Origin, RequestName};
+use crate::domain::chain::ChainId;
 use crate::domain::ids::AuditId;
 use crate::domain::json::to_json;
 use crate::domain::role::Role;
@@ -85,15 +86,18 @@ pub(super) fn insert_row(conn: &mut DbConn, row: &AuditRow) -> QueryResult<()> {
     diesel::insert_into(audit_log::table).values(row).execute(conn).map(drop)
 }
 
-/// The line of this id.
-pub fn get(conn: &mut DbConn, id: AuditId) -> Result<Option<Entry>, StoreError> {
-    let row =
-        audit_log::table.find(id.to_string()).select(AuditRow::as_select()).get_result(conn).optional()?;
-    row.map(AuditRow::read).transpose()
+/// The line of this id; with a chain, if it is about that one.
+pub fn get(conn: &mut DbConn, chain: Option<&ChainId>, id: AuditId) -> Result<Option<Entry>, StoreError> {
+    let mut line = audit_log::table.find(id.to_string()).select(AuditRow::as_select()).into_boxed();
+    if let Some(chain) = chain {
+        line = line.filter(audit_log::chain.eq(chain.as_str()));
+    }
+    line.get_result(conn).optional()?.map(AuditRow::read).transpose()
 }
 
 /// Lines, newest first, from before `after`, that may be among those sought: all that the narrowest of the filter's parts finds
-/// by its index, and nothing else is looked at. What the other parts say of them is up to the caller ([`Filter::matches`]).
+/// by its index, and nothing else is looked at; where a chain is sought, no line of another one. What the other parts say of them
+/// is up to the caller ([`Filter::matches`]).
 pub fn look(
     conn: &mut DbConn,
     filter: &Filter,
@@ -119,21 +123,25 @@ pub fn look(
         }
     };
     let chain = filter.chain.as_ref().map(|chain| chain.as_str());
-    // Said so that no planner goes by the chain. A cursor must not name a line of a chain that whoever asks may not see.
-    let in_chain = || sql::<Bool>("coalesce(chain, '') = ").bind::<Text, _>(chain.unwrap_or_default());
+    // Said as its index says it: no planner goes by another one.
+    let both = |chain: &str, other: &str| format!("{chain} {other}");
     let rows = match filter {
-        Filter { target: Some(target), .. } => {
-            let of_target = lines().filter(audit_log::target.eq(target));
-            match chain {
-                Some(_) => of_target.filter(in_chain()).load(conn)?,
-                None => of_target.load(conn)?,
+        Filter { target: Some(target), .. } => match chain {
+            Some(chain) => {
+                let in_chain = sql::<Bool>("chain || ' ' || target = ").bind::<Text, _>(both(chain, target));
+                lines().filter(in_chain).load(conn)?
             }
-        }
+            None => lines().filter(audit_log::target.eq(target)).load(conn)?,
+        },
         Filter { author: Some(author), .. } => {
-            let by_author = lines().filter(audit_log::author.eq(author.to_string()));
+            let author = author.to_string();
             match chain {
-                Some(_) => by_author.filter(in_chain()).load(conn)?,
-                None => by_author.load(conn)?,
+                Some(chain) => {
+                    let in_chain =
+                        sql::<Bool>("chain || ' ' || author = ").bind::<Text, _>(both(chain, &author));
+                    lines().filter(in_chain).load(conn)?
+                }
+                None => lines().filter(audit_log::author.eq(author)).load(conn)?,
             }
         }
         Filter { actions: Some(actions), .. } => {

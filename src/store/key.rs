@@ -112,8 +112,16 @@ pub fn list(
 
 /// The key with this id, whether it works or not.
 pub fn get(conn: &mut DbConn, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
-    let row = api_keys::table.find(id.to_string()).select(KeyRow::as_select()).get_result(conn).optional()?;
-    row.map(KeyRow::read).transpose()
+    find(conn, None, id)
+}
+
+/// The same; with a chain, if it is for that one.
+pub fn find(conn: &mut DbConn, chain: Option<&ChainId>, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+    let mut key = api_keys::table.find(id.to_string()).select(KeyRow::as_select()).into_boxed();
+    if let Some(chain) = chain {
+        key = key.filter(api_keys::chain.eq(chain.as_str()));
+    }
+    key.get_result(conn).optional()?.map(KeyRow::read).transpose()
 }
 
 /// The key that has a text with this hash, whether it works or not.

@@ -80,9 +80,7 @@ pub(in crate::http) async fn list(
     caller.require_role(Right::Administer)?;
     let wanted = query.page::<ChainId>()?;
     query.finish()?;
-    let all = state.engine.chains();
-    let own = all.iter().filter(|chain| caller.chain().is_none_or(|own| *own == chain.chain.id));
-    let views = own.map(|chain| ChainView::from(&*chain.chain)).collect();
+    let views = state.chains_of(&caller).iter().map(|chain| ChainView::from(&*chain.chain)).collect();
     Ok(HttpResponse::Ok().json(wanted.of_all(views, |chain| chain.id.clone(), |chain| chain.id.to_string())))
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{explain, of_problem, refused, status};
 use super::limits::judge;
 use super::loader::Reads;
-use super::{Asked, SCHEMA};
+use super::{Asked, SCHEMA, nulls};
 use crate::domain::json::{self, BadJson};
 use crate::domain::role::Right;
 use crate::http::State;
@@ -119,11 +119,15 @@ async fn execute(state: State, caller: Caller, said: Said) -> Response {
         return refused(of_problem(problem));
     }
     let variables = serde_json::Value::Object(said.variables.unwrap_or_default());
-    let mut request = Request::new(said.query).variables(Variables::from_json(variables));
-    request.operation_name = said.operation_name;
+    let mut request = Request::new(&said.query).variables(Variables::from_json(variables));
+    request.operation_name.clone_from(&said.operation_name);
     request.set_parsed_query(judged.document);
     let reads = Reads::new(state.clone());
-    SCHEMA.execute(request.data(reads).data(Asked { state, caller })).await
+    let mut response = SCHEMA.execute(request.data(reads).data(Asked { state, caller })).await;
+    if response.is_err() {
+        nulls::put(&mut response, &said.query, said.operation_name.as_deref());
+    }
+    response
 }
 
 /// Whether the client knows responses whose status says how it went, and likes them no less than others.

@@ -54,9 +54,7 @@ impl ChainQueries {
         let Asked { state, caller } = Asked::of(ctx);
         caller.require_role(Right::Administer)?;
         let wanted = wanted::<ChainId>(first, after.as_deref())?;
-        let all = state.engine.chains();
-        let own = all.iter().filter(|chain| caller.chain().is_none_or(|own| *own == chain.chain.id));
-        let views = own.map(|chain| ChainView::from(&*chain.chain)).collect();
+        let views = state.chains_of(caller).iter().map(|chain| ChainView::from(&*chain.chain)).collect();
         let page = wanted.of_all(views, |chain| chain.id.clone(), |chain| chain.id.to_string());
         connection(page, &wanted, |chain| chain.id.to_string(), |chain| Ok(chain.into()))
     }

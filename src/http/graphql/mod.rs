@@ -16,6 +16,7 @@ mod ledger;
 mod limits;
 mod loader;
 mod member;
+mod nulls;
 mod page;
 mod program;
 mod scalars;

@@ -252,10 +252,9 @@ fn find(asked: &Asked, id: &str) -> Result<Arc<Endpoint>, Problem> {
     let Asked { state, caller } = asked;
     caller.require_role(Right::Administer)?;
     let id: EndpointId = id.parse().map_err(|_| Problem::NotFound(WHAT))?;
-    let all = state.engine.chains();
-    let mut own = all.iter().filter(|chain| caller.chain().is_none_or(|own| *own == chain.chain.id));
     let is_meant = |known: &&Arc<Endpoint>| known.id == id && known.dialect == Dialect::Guestiq;
-    let found = own.find_map(|chain| chain.endpoints.iter().find(is_meant).cloned());
+    let chains = state.chains_of(caller);
+    let found = chains.iter().find_map(|chain| chain.endpoints.iter().find(is_meant).cloned());
     found.ok_or(Problem::NotFound(WHAT))
 }
 

@@ -106,6 +106,20 @@ pub(super) struct MediaType {
     pub(super) schema: Schema,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) example: Option<Value>,
+    /// Where there are several, among the components.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) examples: BTreeMap<&'static str, Reference>,
+}
+
+impl MediaType {
+    pub(super) const fn of(schema: Schema, example: Option<Value>) -> Self {
+        Self { schema, example, examples: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Example {
+    pub(super) value: Value,
 }
 
 /// An answer, or the name of one among the components.
@@ -152,6 +166,7 @@ pub(super) struct SecurityScheme {
 pub(super) struct Components {
     pub(super) schemas: BTreeMap<String, Value>,
     pub(super) responses: BTreeMap<String, ResponseObject>,
+    pub(super) examples: BTreeMap<&'static str, Example>,
     pub(super) headers: BTreeMap<&'static str, Header>,
     pub(super) security_schemes: BTreeMap<&'static str, SecurityScheme>,
 }

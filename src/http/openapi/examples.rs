@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-/// By operation and status.
-static ALL: LazyLock<HashMap<String, HashMap<String, Value>>> =
+/// By status and media type.
+type Answers = HashMap<String, HashMap<String, Value>>;
+
+/// By operation.
+static ALL: LazyLock<HashMap<String, Answers>> =
     LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
 
-/// What an operation once answered with this status.
-pub(super) fn of(operation: &str, status: u16) -> Option<Value> {
-    ALL.get(operation)?.get(&status.to_string()).cloned()
+/// What an operation once answered with this status, in this type.
+pub(super) fn of(operation: &str, status: u16, media_type: &str) -> Option<Value> {
+    ALL.get(operation)?.get(&status.to_string())?.get(media_type).cloned()
 }

@@ -6,14 +6,14 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 
 use super::document::{
-    Components, Document, Header, Info, MediaType, OperationObject, ParameterObject, PathItem, Reference,
-    RequestBody, Response, ResponseObject, SecurityScheme, Server, Tag,
+    Components, Document, Example, Header, Info, MediaType, OperationObject, ParameterObject, PathItem,
+    Reference, RequestBody, Response, ResponseObject, SecurityScheme, Server, Tag,
 };
 use super::operation::{Answer, Content, JSON, Needs, Operation, Place, Takes};
 use super::schemas::{Names, Schemas};
 use super::{examples, path, problems};
 use crate::domain::loyalty_event::EventType;
-use crate::http::problem::Problem;
+use crate::http::problem::{self, Problem};
 use crate::http::routes::{Group, Routes};
 
 /// The name of the security scheme.
@@ -27,7 +27,8 @@ or for all. Another chain's things do not exist for it: they are answered 404. `
 operation needs, `x-punchcard-roles` the roles that have it.\n\n\
 **Problems.** What goes wrong is answered as `application/problem+json` (RFC 9457) with a stable `code`, what is wrong \
 (`detail`, `field`) and what to do (`action`). A method that a path does not know is answered 405 with those that it knows \
-in `Allow`; a path that is not here, 404 `no_such_route`. Unknown fields and parameters are mistakes, never ignored.\n\n\
+in `Allow`; a path that is not here, 404 `no_such_route`. Unknown fields of a body are mistakes, never ignored, \
+and so are unknown parameters of a route that takes any.\n\n\
 **Lists** are read page by page: `limit`, and as `cursor` the `next_cursor` of the page before.\n\n\
 **Repeats.** What takes an `Idempotency-Key` is done once under each key: a repeat gets the first answer again, marked \
 `Idempotent-Replayed: true` where what is made is no event and no command.\n\n\
@@ -37,14 +38,14 @@ still; else the answer is 412 with the state that it is in.\n\n\
 
 /// The document of these routes.
 pub(super) fn document(groups: &[Group]) -> Document {
-    let mut maker = Maker { schemas: Schemas::new(), responses: BTreeMap::new() };
+    let mut maker = Maker { schemas: Schemas::new(), responses: BTreeMap::new(), codes: BTreeSet::new() };
     let mut paths: Vec<_> = groups
         .iter()
         .flat_map(|group| group.routes.iter().map(move |routes| (group, routes)))
         .map(|(group, routes)| (routes.path().to_owned(), maker.path_item(group.name, routes)))
         .collect();
     let webhooks = maker.webhooks();
-    let Maker { schemas, responses } = maker;
+    let Maker { schemas, responses, codes } = maker;
     let (schemas, names) = schemas.finish();
     let operations = paths.iter_mut().flat_map(|(_, item)| &mut item.0);
     operations.for_each(|(_, operation)| settle(operation, &names));
@@ -63,6 +64,7 @@ pub(super) fn document(groups: &[Group]) -> Document {
         components: Components {
             schemas,
             responses,
+            examples: codes.into_iter().filter_map(example_of).collect(),
             headers: headers(),
             security_schemes: BTreeMap::from([(
                 KEY,
@@ -80,6 +82,8 @@ struct Maker {
     schemas: Schemas,
     /// The problems that many operations answer alike.
     responses: BTreeMap<String, ResponseObject>,
+    /// Their codes.
+    codes: BTreeSet<&'static str>,
 }
 
 impl Maker {
@@ -98,7 +102,7 @@ impl Maker {
         said: &Operation,
     ) -> OperationObject {
         let answers = said.answers.iter().map(|answer| {
-            let response = Response::Here(self.answer(answer, examples::of(said.id, answer.status)));
+            let response = Response::Here(self.answer(said.id, answer));
             (answer.status.to_string(), response)
         });
         let mut responses: BTreeMap<_, _> = answers.collect();
@@ -132,7 +136,7 @@ impl Maker {
             description: known.description,
             required: true,
             schema: self.schemas.sent(known.shape),
-            example: Some(known.example.into()),
+            example: Some(number_or_text(known.example)),
         });
         let mut all: Vec<_> = in_path.collect();
         all.extend(said.parameters.iter().map(|parameter| ParameterObject {
@@ -151,15 +155,15 @@ impl Maker {
 
     fn request_body(&mut self, takes: &Takes) -> RequestBody {
         let content = takes.contents.iter().map(|Content { media_type, shape, example }| {
-            (*media_type, MediaType { schema: self.schemas.sent(*shape), example: example.clone() })
+            (*media_type, MediaType::of(self.schemas.sent(*shape), example.clone()))
         });
         RequestBody { required: takes.required, content: content.collect() }
     }
 
-    fn answer(&mut self, answer: &Answer, example: Option<Value>) -> ResponseObject {
+    fn answer(&mut self, operation: &str, answer: &Answer) -> ResponseObject {
         let content = answer.contents.iter().map(|Content { media_type, shape, .. }| {
-            let example = example.clone().filter(|_| *media_type == JSON);
-            (*media_type, MediaType { schema: self.schemas.answered(*shape), example })
+            let example = examples::of(operation, answer.status, media_type);
+            (*media_type, MediaType::of(self.schemas.answered(*shape), example))
         });
         ResponseObject {
             description: answer.description.to_owned(),
@@ -170,6 +174,7 @@ impl Maker {
 
     /// The answer with one of these problems.
     fn problem(&mut self, status: u16, codes: BTreeSet<&'static str>) -> Response {
+        self.codes.extend(&codes);
         let codes: Vec<_> = codes.into_iter().collect();
         let name = format!("{status}.{}", codes.join("."));
         let mut schema = self.schemas.answered(Problem::schema);
@@ -179,7 +184,10 @@ impl Maker {
                 "properties".to_owned(),
                 json!({ "status": { "const": status }, "code": { "enum": codes } }),
             );
-            let content = MediaType { schema, example: None };
+            let named =
+                |code: &&'static str| (*code, Reference { to: format!("#/components/examples/{code}") });
+            let content =
+                MediaType { examples: codes.iter().map(named).collect(), ..MediaType::of(schema, None) };
             ResponseObject {
                 description: format!("{} Codes: {}.", problems::meaning(status), said.join(", ")),
                 headers: headers_of(status, &[]),
@@ -194,7 +202,7 @@ impl Maker {
         let of = |kind: &EventType| {
             let schema = self.schemas.answered(|generator| kind.definition(generator));
             let example = serde_json::from_str(&kind.example().to_json()).ok();
-            let content = BTreeMap::from([(JSON, MediaType { schema, example })]);
+            let content = BTreeMap::from([(JSON, MediaType::of(schema, example))]);
             let taken = ResponseObject {
                 description: "Any 2xx: it was taken. Anything else: it is sent again later.".to_owned(),
                 headers: BTreeMap::new(),
@@ -212,11 +220,22 @@ impl Maker {
     }
 }
 
+/// A problem of a code, as somebody might be told of it.
+fn example_of(code: &'static str) -> Option<(&'static str, Example)> {
+    let value = serde_json::from_str(&problem::examples::of(code)?.to_json(None)).ok()?;
+    Some((code, Example { value }))
+}
+
 /// Gives references to what is sent their final names. What endpoints are sent is what we write, and has its names.
 fn settle(operation: &mut OperationObject, names: &Names) {
     operation.parameters.iter_mut().for_each(|parameter| names.settle(&mut parameter.schema));
     let bodies = operation.request_body.iter_mut().flat_map(|body| body.content.values_mut());
     bodies.for_each(|content| names.settle(&mut content.schema));
+}
+
+/// What stands in a path is written as it is read.
+fn number_or_text(example: &str) -> Value {
+    example.parse::<u64>().map_or_else(|_| example.into(), Into::into)
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -182,8 +182,10 @@ impl Operation {
         self,
         name: &'static str,
         description: &'static str,
+        example: &'static str,
     ) -> Self {
-        self.with(Place::Header, name, description, SchemaGenerator::subschema_for::<T>, None)
+        let shape = SchemaGenerator::subschema_for::<T>;
+        self.with(Place::Header, name, description, shape, Some(example.into()))
     }
 
     /// It answers a list, page by page.
@@ -200,6 +202,7 @@ impl Operation {
             "Idempotency-Key",
             "A key of your own for this request. The same request under the same key is done once; another one under it is \
              refused as `key_reused`.",
+            "5f0c7f6a-1d0e-4a52-9a37-2f6f1e0b8c11",
         )
     }
 
@@ -212,7 +215,7 @@ impl Operation {
     pub(in crate::http) fn conditional(self) -> Self {
         let about = "The `ETag` under which it was read (several with commas between them), or `*`: it is changed only if it is \
                      that still.";
-        self.header::<String>("If-Match", about).fails(412, &["precondition_failed"])
+        self.header::<String>("If-Match", about, "\"3\"").fails(412, &["precondition_failed"])
     }
 
     /// The answers that were named so far say which state they show.

@@ -206,8 +206,8 @@ fn problems(document: &Document, operation: &OperationObject) -> Markup {
 /// A command that does it.
 fn curl(path: &str, method: &str, operation: &OperationObject) -> String {
     let filled = operation.parameters.iter().fold(path.to_owned(), |path, parameter| {
-        let example = parameter.example.as_ref().and_then(Value::as_str).unwrap_or_default();
-        path.replace(&format!("{{{}}}", parameter.name), example)
+        let example = parameter.example.as_ref().map(shown).unwrap_or_default();
+        path.replace(&format!("{{{}}}", parameter.name), &example)
     });
     let mut command = match method {
         "get" => "curl".to_owned(),

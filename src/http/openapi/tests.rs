@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -66,30 +66,59 @@ fn no_two_types_have_one_name() {
     assert!(twice.is_empty(), "say `#[schemars(rename = …)]` on one of each: {twice:?}");
 }
 
-#[test]
-fn examples_are_as_their_schemas_say() {
-    let document = written();
-    let components = &document["components"];
-    let mut wrong = Vec::new();
-    let mut check = |at: &str, media_type: &str, content: &Value| {
-        let (Some(example), true) = (content.get("example"), media_type == "application/json") else {
-            return;
-        };
-        let mut schema = content["schema"].clone();
-        schema["components"] = components.clone();
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        wrong.extend(validator.iter_errors(example).map(|error| format!("{at}: {error}")));
+/// Whatever has a schema, with the examples of it: bodies by their types, and parameters.
+fn shown(document: &Value) -> Vec<(String, Value, Vec<Value>)> {
+    let mut all = Vec::new();
+    let mut add = |at: String, thing: &Value| {
+        let several = thing["examples"].as_object().into_iter().flatten();
+        let several = several.map(|(_, example)| {
+            let pointer = example["$ref"].as_str().unwrap().trim_start_matches('#');
+            document.pointer(pointer).unwrap()["value"].clone()
+        });
+        all.push((
+            at,
+            thing["schema"].clone(),
+            thing.get("example").cloned().into_iter().chain(several).collect(),
+        ));
     };
-    for (at, operation) in operations(&document) {
-        let bodies = operation["requestBody"]["content"].as_object().into_iter().flatten();
-        bodies.for_each(|(media_type, content)| check(&at, media_type, content));
+    let contents = |body: &Value| body["content"].as_object().cloned().into_iter().flatten();
+    for (at, operation) in operations(document) {
+        for (media_type, content) in contents(&operation["requestBody"]) {
+            add(format!("{at}: {media_type}"), &content);
+        }
         for (status, response) in operation["responses"].as_object().unwrap() {
-            let contents = response["content"].as_object().into_iter().flatten();
-            contents.for_each(|(media_type, content)| check(&format!("{at}: {status}"), media_type, content));
+            for (media_type, content) in contents(response) {
+                add(format!("{at}: {status} {media_type}"), &content);
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            // What is sought by is left out of most requests.
+            if parameter["in"] != "query" || parameter.get("example").is_some() {
+                add(format!("{at}: {}", parameter["name"]), parameter);
+            }
         }
     }
+    for (name, response) in document["components"]["responses"].as_object().unwrap() {
+        contents(response).for_each(|(_, content)| add(name.clone(), &content));
+    }
     for (name, webhook) in document["webhooks"].as_object().unwrap() {
-        check(name, "application/json", &webhook["post"]["requestBody"]["content"]["application/json"]);
+        contents(&webhook["post"]["requestBody"]).for_each(|(_, content)| add(name.clone(), &content));
+    }
+    all
+}
+
+#[test]
+fn everything_has_an_example_that_is_as_its_schema_says() {
+    let document = written();
+    let mut wrong = Vec::new();
+    for (at, mut schema, examples) in shown(&document) {
+        if examples.is_empty() {
+            wrong.push(format!("{at}: no example"));
+        }
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors = examples.iter().flat_map(|example| validator.iter_errors(example));
+        wrong.extend(errors.map(|error| format!("{at}: {error}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -138,23 +167,27 @@ fn rights_roles_and_keys_are_said_of_every_operation() {
     }
 }
 
-/// Every code that any operation may answer, and those that paths and methods that are not there are answered with.
-fn codes(document: &Value) -> BTreeSet<String> {
-    let mut enums = Vec::new();
-    under(&document["components"]["responses"], "code", &mut enums);
-    let said = enums.iter().flat_map(|code| code["enum"].as_array().into_iter().flatten());
-    let said = said.filter_map(Value::as_str).map(str::to_owned);
-    said.chain(["method_not_allowed", "no_such_route"].map(str::to_owned)).collect()
+/// Every code that any operation may answer with its status, and what a method that is not there is answered.
+fn codes(document: &Value) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::from([("method_not_allowed".to_owned(), 405)]);
+    for response in document["components"]["responses"].as_object().unwrap().values() {
+        let said = &response["content"]["application/problem+json"]["schema"]["properties"];
+        for code in said["code"]["enum"].as_array().unwrap() {
+            all.insert(code.as_str().unwrap().to_owned(), said["status"]["const"].as_u64().unwrap());
+        }
+    }
+    all
 }
 
 #[test]
 fn the_docs_say_of_every_code_what_to_do() {
     let page = include_str!("../../../docs/errors.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let advised: BTreeSet<_> = rows
+    let advised: BTreeMap<_, _> = rows
         .map(|(code, rest)| {
-            assert!(rest.split(" | ").nth(1).is_some_and(|advice| advice.len() > 10), "{code}: {rest}");
-            code.to_owned()
+            let (status, advice) = rest.split_once(" | ").unwrap();
+            assert!(advice.len() > 10, "{code}: {rest}");
+            (code.to_owned(), status.parse().unwrap())
         })
         .collect();
     assert_eq!(codes(&written()), advised);

@@ -46,7 +46,7 @@ pub(super) fn group() -> Group {
                     chains::get,
                     op("get_chain", "One chain")
                         .needs(Right::Administer)
-                        .header::<String>("If-None-Match", "The `ETag` that is known already.")
+                        .header::<String>("If-None-Match", "The `ETag` that is known already.", "\"3\"")
                         .answers::<ChainView>(200, "The chain.")
                         .answers_nothing(304, "It is in the state that is known.")
                         .tagged(),

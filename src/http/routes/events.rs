@@ -90,7 +90,7 @@ fn receive() -> Operation {
              with the first receipt, with `\"duplicate\": true`.",
         )
         .needs(Right::SendEvents)
-        .header::<String>("Prefer", PREFER)
+        .header::<String>("Prefer", PREFER, "respond-async")
         .repeatable()
         .takes::<SourceEvent>(order())
         .answers::<Receipt>(200, "The receipt: what became of it.")
@@ -106,7 +106,7 @@ fn batch() -> Operation {
              of both it is.",
         )
         .needs(Right::SendEvents)
-        .header::<String>("Prefer", PREFER)
+        .header::<String>("Prefer", PREFER, "respond-async")
         .may_take::<Vec<SourceEvent>>(json!([order()]))
         .takes_text(
             "application/x-ndjson",

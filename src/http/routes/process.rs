@@ -41,7 +41,7 @@ pub(super) fn group() -> Group {
                 op("get_openapi", "This document")
                     .about("`If-None-Match` with the `ETag` of the last answer is answered 304 while nothing is new.")
                     .always()
-                    .header::<String>("If-None-Match", "The `ETag` of the document that you have.")
+                    .header::<String>("If-None-Match", "The `ETag` of the document that you have.", "\"8c6f7a5b0d1e2f34\"")
                     .answers_json_with_etag("The document: OpenAPI 3.1.")
                     .answers_nothing(304, "It is the one that you have."),
             ),

@@ -112,7 +112,7 @@ fn backtest() -> Operation {
             "Either `files` or a `version`. By `Accept: text/csv` or `application/x-ndjson` answers a list of who differs. One \
              backtest runs at a time, and of a bounded length; `punchcard backtest` has no such bound.",
         )
-        .header::<String>("Accept", "`text/csv` or `application/x-ndjson`: a list of who differs.")
+        .header::<String>("Accept", "`text/csv` or `application/x-ndjson`: a list of who differs.", "text/csv")
         .takes::<TryOut>(json!({ "version": 2, "since": "2026-03-01T00:00:00Z" }))
         .answers::<Report>(200, "Both programs, side by side.")
         .answers_text(200, "text/csv; charset=utf-8", "Who differs, in columns.")

@@ -74,8 +74,8 @@ on_both! {
         }
         written.reverse();
         assert_eq!(all(store), written);
-        assert_eq!(store.look(|c| audit::get(c, written[0].id)), Some(written[0].clone()));
-        assert_eq!(store.look(|c| audit::get(c, AuditId::new(ulid(77)))), None);
+        assert_eq!(store.look(|c| audit::get(c, None, written[0].id)), Some(written[0].clone()));
+        assert_eq!(store.look(|c| audit::get(c, None, AuditId::new(ulid(77)))), None);
     }
 
     fn nobody_changes_a_line(store) {
@@ -99,6 +99,9 @@ on_both! {
             (with(|f| f.chain = "chain-1".parse().ok()), |n| n % 2 == 1),
             (with(|f| f.author = Some(line(0).by.author.code())), |n| n % 2 == 0),
             (with(|f| f.target = Some("ep_3".to_owned())), |n| n % 5 == 3),
+            (with(|f| (f.chain, f.target) = ("chain-0".parse().ok(), Some("ep_3".to_owned()))), |n| n % 10 == 8),
+            (with(|f| (f.chain, f.author) = ("chain-0".parse().ok(), Some(line(0).by.author.code()))), |n| n % 2 == 0),
+            (with(|f| (f.chain, f.author) = ("chain-1".parse().ok(), Some(line(0).by.author.code()))), |_| false),
             (with(|f| f.actions = "key.created".parse().ok()), |n| n % 3 == 2),
             (with(|f| f.actions = "endpoint.*".parse().ok()), |n| n % 3 != 2),
             (

@@ -15,7 +15,7 @@ use crate::store::{Store, key};
 
 const NOBODY_ELSE: WayIn = WayIn::MustStay;
 
-fn api_key(n: u64, role: Role, chain: Option<ChainId>) -> ApiKey {
+pub(super) fn api_key(n: u64, role: Role, chain: Option<ChainId>) -> ApiKey {
     ApiKey {
         id: KeyId::new(ulid(n)),
         role,

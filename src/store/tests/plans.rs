@@ -10,8 +10,10 @@ use super::on_both;
 use super::sample::*;
 use crate::domain::api_key::KeyHash;
 use crate::domain::audit::{Action, Author, By, Entry, Filter};
+use crate::domain::chain::ChainId;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{AuditId, CouponBookKey, EventId, KeyId};
+use crate::domain::identity::MemberName;
+use crate::domain::ids::{AuditId, CouponBookKey, EventId, KeyId, SourceId, TransferId};
 use crate::domain::loyalty_event::EventType;
 use crate::domain::receipt::SourceStatus;
 use crate::domain::recovery::{Period, Position};
@@ -19,9 +21,10 @@ use crate::domain::role::Role;
 use crate::domain::text::{Key, Name};
 use crate::store::delivery_log::Behind;
 use crate::store::loyalty_event::EventFilter;
+use crate::store::vault::Vault;
 use crate::store::{
-    DbConn, Store, StoreError, audit, coupon, delivery, delivery_log, endpoint_minutes, key, lane, ledger,
-    loyalty_event, member, recovery, source_event,
+    DbConn, Store, StoreError, audit, coupon, delivery, delivery_log, endpoint, endpoint_minutes, key, lane,
+    ledger, loyalty_event, member, recovery, source_event,
 };
 
 /// Remembers the text of what is run.
@@ -35,6 +38,58 @@ impl Instrumentation for Listener {
     }
 }
 
+/// An index, by the column that it begins with; empty for an expression.
+#[derive(QueryableByName)]
+struct Index {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    first: String,
+}
+
+fn indexes(conn: &mut DbConn) -> Result<Vec<Index>, StoreError> {
+    Ok(match conn {
+        DbConn::Sqlite(c) => sql_query(
+            "SELECT t.name AS table_name, coalesce(i.name, '') AS first
+                FROM sqlite_master t JOIN pragma_index_list(t.name) l JOIN pragma_index_info(l.name) i
+                WHERE t.type = 'table' AND i.seqno = 0",
+        )
+        .load(c)?,
+        DbConn::Postgres(c) => sql_query(
+            "SELECT t.relname::text AS table_name, coalesce(a.attname::text, '') AS first
+                FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+                LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0]
+                WHERE t.relnamespace = current_schema()::regnamespace",
+        )
+        .load(c)?,
+    })
+}
+
+/// A look-up of the n-th thing of its kind in a chain: whether it is there.
+type LookUp = fn(&mut DbConn, &ChainId, u64) -> Result<bool, StoreError>;
+
+/// Whatever a path names by its id, in its chain or in that of the key.
+const LOOK_UPS: &[(&str, LookUp)] = &[
+    ("member", |c, chain, n| Ok(member::load_living(c, chain, member_id(n))?.is_some())),
+    ("member by name", |c, chain, n| {
+        let name = MemberName::Known(vec![card(n)]);
+        Ok(member::find(c, chain, &name)?.is_some())
+    }),
+    ("source event", |c, chain, n| Ok(source_event::get(c, chain, SourceId::new(ulid(n)))?.is_some())),
+    ("event", |c, chain, n| Ok(loyalty_event::get(c, chain, EventId::derived(ulid(n), 0))?.is_some())),
+    ("ledger line", |c, chain, n| {
+        let line = TransferId::derived(ulid(n), 0);
+        Ok(ledger::get(c, chain, member_id(n), line)?.is_some())
+    }),
+    ("endpoint", |c, chain, n| {
+        let vault = Vault::new([7; 32]);
+        Ok(endpoint::get(c, &vault, chain, endpoint_id(n))?.is_some())
+    }),
+    ("delivery", |c, chain, n| Ok(delivery::get(c, chain, delivery_id(n))?.is_some())),
+    ("API key", |c, chain, n| Ok(key::find(c, Some(chain), KeyId::new(ulid(n)))?.is_some())),
+    ("audit line", |c, chain, n| Ok(audit::get(c, Some(chain), AuditId::new(ulid(n)))?.is_some())),
+];
+
 #[derive(QueryableByName)]
 struct SqlitePlan {
     #[diesel(sql_type = Text)]
@@ -47,14 +102,23 @@ struct PostgresPlan {
     line: String,
 }
 
+/// What `f` comes to, and the queries that it runs.
+fn heard<T>(
+    conn: &mut DbConn,
+    f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
+) -> Result<(T, Vec<String>), StoreError> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    conn.set_instrumentation(Listener(heard.clone()));
+    let found = f(conn)?;
+    let queries = std::mem::take(&mut *heard.lock().unwrap());
+    Ok((found, queries.iter().map(|query| query.split(" -- binds").next().unwrap().to_owned()).collect()))
+}
+
 /// The plan of the one query that `f` runs.
 fn plan<T>(store: &Store, f: impl FnOnce(&mut DbConn) -> Result<T, StoreError>) -> String {
-    let heard = Arc::new(Mutex::new(Vec::new()));
     store.change(|conn| {
-        conn.set_instrumentation(Listener(heard.clone()));
-        f(conn)?;
-        let text = heard.lock().unwrap().last().unwrap().split(" -- binds").next().unwrap().to_owned();
-        Ok(explain(conn, &text)?)
+        let (_, queries) = heard(conn, f)?;
+        Ok(explain(conn, queries.last().unwrap())?)
     })
 }
 
@@ -240,8 +304,16 @@ on_both! {
         let since = Filter { since: Some(at(0)), ..Filter::default() };
         for (filter, index) in [
             (with(|f| f.chain = "chain-0".parse().ok()), "audit_log_of_chain"),
-            (by_author, "audit_log_by_author"),
+            (by_author.clone(), "audit_log_by_author"),
             (with(|f| f.target = Some("ep_1".to_owned())), "audit_log_of_target"),
+            (
+                Filter { chain: "chain-0".parse().ok(), ..by_author },
+                "audit_log_of_chain_by_author",
+            ),
+            (
+                with(|f| (f.chain, f.target) = ("chain-0".parse().ok(), Some("ep_1".to_owned()))),
+                "audit_log_of_chain_by_target",
+            ),
             (with(|f| f.actions = "endpoint.*".parse().ok()), "audit_log_by_action"),
             (
                 with(|f| (f.chain, f.actions) = ("chain-0".parse().ok(), "key.*".parse().ok())),
@@ -255,7 +327,7 @@ on_both! {
         }
         let old = plan(store, |c| audit::delete_before(c, at(-9), 10));
         assert_reads(&old, "audit_log_");
-        let one = plan(store, |c| audit::get(c, AuditId::new(ulid(1))));
+        let one = plan(store, |c| audit::get(c, Some(&harvest()), AuditId::new(ulid(1))));
         assert_reads(&one, "audit_log_");
     }
 
@@ -266,6 +338,44 @@ on_both! {
         assert_reads(&of_chain, "api_keys_by_chain");
         let all = plan(store, |c| key::list(c, None, 10, Some(KeyId::new(ulid(1)))));
         assert_reads(&all, if all.contains("pkey") { "api_keys_pkey" } else { "PRIMARY KEY" });
+    }
+
+    fn an_index_begins_with_the_chain_so_that_no_chain_walks_through_what_is_of_others(store) {
+        // What is found by a hash or an id of its own, is of callers, or of all chains. How one chain's lines of the audit log and
+        // keys are read is tested above.
+        const OF_ALL: &[&str] = &[
+            "__diesel_schema_migrations",
+            "api_key_texts",
+            "api_keys",
+            "audit_log",
+            "chains",
+            "idempotent_requests",
+            "sweeps",
+        ];
+        let indexes = store.look(indexes);
+        assert!(indexes.len() > 50, "{}", indexes.len());
+        for Index { table_name, first } in indexes {
+            assert!(first == "chain" || OF_ALL.contains(&&*table_name), "{table_name}: {first}");
+        }
+    }
+
+    fn what_is_another_chains_is_looked_for_like_what_is_not_there(store) {
+        let mut commit = owed(order(1, &newcomer(1)), endpoint_id(1), at(0));
+        commit.new_identities = vec![card(1)];
+        store.change(|c| {
+            endpoint::insert(c, &Vault::new([7; 32]), &endpoint(1))?;
+            key::insert(c, &crate::store::tests::keys::api_key(1, Role::Viewer, Some(harvest())), &KeyHash([1; 32]))?;
+            audit::insert(c, &Entry { chain: Some(harvest()), ..crate::store::tests::audit::line(1) })
+        });
+        store.write(&[commit.into()]);
+        let other = "other".parse().unwrap();
+        for (what, look_up) in LOOK_UPS {
+            let look = |chain: &ChainId, n| store.change(|conn| heard(conn, |c| look_up(c, chain, n)));
+            assert!(look(&harvest(), 1).0, "{what}");
+            let (theirs, nobodys) = (look(&other, 1), look(&other, 77));
+            assert!(!theirs.0 && !theirs.1.is_empty(), "{what}");
+            assert_eq!(theirs, nobodys, "{what}");
+        }
     }
 
     fn wake_ups_are_read_from_their_index_in_order(store) {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use awc::http::Method;
 use serde_json::{Value, json};
 
-use super::{JSON, RESPONSES, ask, code, data, send, send_for_status};
+use super::rights::key;
+use super::{JSON, RESPONSES, ask, ask_as, code, data, send, send_for_status};
 use crate::support::{Backend, TestApp};
 
 /// What one request may cost, on a slow machine that builds something else meanwhile.
@@ -228,22 +229,28 @@ async fn large_and_strange_variables_are_taken_or_refused() {
 }
 
 #[actix_web::test]
-async fn what_fails_in_a_part_leaves_the_rest() {
+async fn what_fails_in_a_part_is_null_and_leaves_the_rest() {
     let app = TestApp::start(Backend::Sqlite).await;
     let body =
         json!({ "query": "{ __typename member(chainId: \"nobodys\", id: \"a\") { id } }" }).to_string();
     let (status, _, apart) = send_for_status(&app, &body).await;
     assert_eq!(status, 200);
     for answer in [send(&app, &[JSON], body).await.expect(200), apart] {
-        let data = &answer["data"];
-        assert_eq!((&data["__typename"], &data["member"]), (&json!("Query"), &Value::Null));
+        assert_eq!(answer["data"], json!({ "__typename": "Query", "member": null }));
         assert_eq!(code(&answer), "not_found");
         assert_eq!(answer["errors"][0]["path"], json!(["member"]));
     }
     let unknown = json!({ "query": "{ chain(chainId: \"nobodys\") { id } }" }).to_string();
     let (status, _, answer) = send_for_status(&app, &unknown).await;
     let said = &answer["errors"][0]["extensions"]["status"];
-    assert_eq!((status, &answer["data"], said), (200, &Value::Null, &json!(404)));
+    assert_eq!((status, answer.get("data"), said), (200, Some(&Value::Null), &json!(404)));
+    // A ledger is never null: whoever may see the member and not the ledger is shown neither.
+    app.post("/v1/chains/harvest/members", &json!({ "id": "m-42" })).await.expect(201);
+    let till = key(&app, "ingest", Some("harvest")).await;
+    let of_member = "{ member(chainId: \"harvest\", id: \"m-42\") { points ledger { nodes { amount } } } }";
+    let answer = ask_as(&app, &till, of_member, json!({})).await;
+    assert_eq!((code(&answer), &answer["data"]), ("forbidden", &json!({ "member": null })));
+    assert_eq!(answer["errors"][0]["path"], json!(["member", "ledger"]));
     app.stop().await;
 }
 

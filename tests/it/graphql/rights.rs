@@ -41,7 +41,7 @@ const MATRIX: [(&str, [bool; 3]); 17] = [
     ),
 ];
 
-async fn key(app: &TestApp, role: &str, chain: Option<&str>) -> String {
+pub(super) async fn key(app: &TestApp, role: &str, chain: Option<&str>) -> String {
     let made = app.post("/v1/keys", &json!({ "role": role, "chain": chain, "name": role })).await.expect(201);
     made["key"].as_str().unwrap().to_owned()
 }
