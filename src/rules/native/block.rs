@@ -44,12 +44,29 @@ pub(super) enum Act {
     Set(usize, Term),
     /// `x += …;` and its like.
     Change(usize, Reckoning, Term),
-    If(Term, Block, Block),
+    If(Box<If>),
     Switch(Box<Switch>),
-    Each(usize, Walk, Block),
+    Each(Box<Each>),
     Break,
     Continue,
     Return(Option<Term>),
+}
+
+/// `if x { … } else { … }`
+#[derive(Debug)]
+pub(super) struct If {
+    pub(super) condition: Term,
+    pub(super) then: Block,
+    pub(super) otherwise: Block,
+}
+
+/// `for x in … { … }`
+#[derive(Debug)]
+pub(super) struct Each {
+    /// The place of its variable.
+    pub(super) at: usize,
+    pub(super) walk: Walk,
+    pub(super) body: Block,
 }
 
 /// What a `for` walks over.
@@ -103,12 +120,12 @@ impl Act {
                 frame.set(*at, Local::Number(changed))?;
                 NOTHING
             }
-            Self::If(condition, then, otherwise) => {
-                let holds = condition.holds(frame)?;
-                return if holds { then } else { otherwise }.run(frame);
+            Self::If(choice) => {
+                let holds = choice.condition.holds(frame)?;
+                return if holds { &choice.then } else { &choice.otherwise }.run(frame);
             }
             Self::Switch(switch) => ControlFlow::Continue(switch.value(frame)?),
-            Self::Each(at, walk, body) => return walk.each(frame, *at, body),
+            Self::Each(each) => return each.walk.each(frame, each.at, &each.body),
             Self::Break => ControlFlow::Break(Exit::Break),
             Self::Continue => ControlFlow::Break(Exit::Continue),
             Self::Return(term) => {

@@ -142,27 +142,13 @@ fn compare(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
 #[derive(Debug)]
 pub(super) struct Asked {
     /// What it may be: one for whole numbers and one for others, where that shows only when it runs.
-    pub(super) ways: Box<[Way]>,
+    pub(super) words: Box<[&'static Word]>,
     pub(super) arguments: Box<[Term]>,
+    /// The arguments of which the type must be looked at before one is called.
+    pub(super) looked_at: [bool; MAX_ARGUMENTS],
     /// Whether the first argument is asked where it is, and not copied.
     pub(super) in_place: bool,
     pub(super) position: Position,
-}
-
-/// A word, if it is the one.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) word: &'static Word,
-    /// The arguments of which the type must be looked at before it is called.
-    pub(super) looked_at: [bool; MAX_ARGUMENTS],
-}
-
-impl Way {
-    /// Whether it is called with these, of which the first is the argument of this number.
-    fn fits(&self, first: usize, values: &[Dynamic]) -> bool {
-        let wanted = self.looked_at.iter().zip(&self.word.params).skip(first);
-        wanted.zip(values).all(|((looked_at, param), value)| !looked_at || type_of(value) == Some(*param))
-    }
 }
 
 impl Asked {
@@ -175,8 +161,7 @@ impl Asked {
         for argument in copied {
             values.try_push(argument.value(frame)?).ok()?;
         }
-        let first = usize::from(self.in_place);
-        let word = self.ways.iter().find(|way| way.fits(first, &values))?.word;
+        let word = self.words.iter().find(|word| self.is_for(word, &values))?;
         let caller = frame.caller();
         let mut handed = ArrayVec::<&mut Dynamic, MAX_ARGUMENTS>::new();
         match owner {
@@ -195,6 +180,12 @@ impl Asked {
                 effect.call_within((engine, word.name, None, global, self.position).into(), &mut handed)
             }
         }
+    }
+
+    /// Whether a word takes these, which are all of the arguments but what is asked in its place.
+    fn is_for(&self, word: &Word, values: &[Dynamic]) -> bool {
+        let wanted = self.looked_at.iter().zip(&word.params).skip(self.in_place.into());
+        wanted.zip(values).all(|((looked_at, param), value)| !looked_at || type_of(value) == Some(*param))
     }
 }
 

@@ -4,7 +4,7 @@ use rhai::{AST, ASTFlags, ASTNode, Expr, FlowControl, Ident, OpAssignment, Stmt,
 
 use super::kind::Kind;
 use super::{Compiler, Variable};
-use crate::rules::native::block::{Act, Block, Step, Switch, Walk};
+use crate::rules::native::block::{Act, Block, Each, If, Step, Switch, Walk};
 use crate::rules::native::frame::MAX_LOCALS;
 use crate::rules::native::number::Reckoning;
 use crate::rules::native::term::Term;
@@ -58,7 +58,7 @@ impl Compiler<'_> {
                 let condition = self.truth(&flow.expr)?;
                 let (then, kind) = self.block(flow.body.iter())?;
                 let (otherwise, other) = self.block(flow.branch.iter())?;
-                Some((Act::If(condition, then, otherwise), kind.or(other)))
+                Some((Act::If(Box::new(If { condition, then, otherwise })), kind.or(other)))
             }
             Stmt::Switch(switch, _) => self.switch(&switch.0, &switch.1),
             Stmt::For(each, _) => self.each(each),
@@ -142,7 +142,7 @@ impl Compiler<'_> {
         let (body, _) = self.block(body.iter())?;
         self.variables.truncate(at);
         self.leaves = leaves;
-        Some((Act::Each(at, walk, body), NOTHING))
+        Some((Act::Each(Box::new(Each { at, walk, body })), NOTHING))
     }
 
     /// What a `for` walks over, and the kind of each thing in it.

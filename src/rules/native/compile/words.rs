@@ -6,7 +6,7 @@ use rhai::{Dynamic, Position};
 use super::Compiler;
 use super::kind::Kind;
 use crate::rules::api::VOCABULARY;
-use crate::rules::native::term::{Asked, MAX_ARGUMENTS, Term, Way};
+use crate::rules::native::term::{Asked, MAX_ARGUMENTS, Term};
 use crate::rules::vocabulary::{Type, Word};
 
 impl Compiler<'_> {
@@ -34,17 +34,17 @@ impl Compiler<'_> {
         let mut looked_at = [false; MAX_ARGUMENTS];
         looked_at.iter_mut().zip(&kinds).for_each(|(looked_at, kind)| *looked_at = *kind == Kind::Number);
         let kind = words.iter().map(|word| returned(word.returns)).reduce(Kind::or)?;
-        let ways: Box<[Way]> = words.into_iter().map(|word| Way { word, looked_at }).collect();
         let arguments: Box<[Term]> = arguments.into_iter().map(|(term, _)| term).collect();
-        let known = settled(&arguments, &ways);
-        let asked = || Term::Asked(Box::new(Asked { ways, arguments, in_place, position }));
+        let known = settled(&arguments, &words);
+        let asked =
+            || Term::Asked(Box::new(Asked { words: words.into(), arguments, looked_at, in_place, position }));
         Some((known.map_or_else(asked, Term::Known), kind))
     }
 }
 
 /// What always comes to the same, such as `30.days`.
-fn settled(arguments: &[Term], ways: &[Way]) -> Option<Dynamic> {
-    let [Way { word, looked_at: [false, ..] }] = ways else { return None };
+fn settled(arguments: &[Term], words: &[&Word]) -> Option<Dynamic> {
+    let [word] = words else { return None };
     let known = |term: &Term| match term {
         Term::Known(value) => Some(value.clone()),
         _ => None,
