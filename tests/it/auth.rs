@@ -76,7 +76,7 @@ async fn a_token_is_fetched_once_for_many_deliveries_and_anew_when_it_is_refused
     app.advance(0).await;
     assert_eq!(authorizations(&crm), ["Bearer one"; 20]);
     let asked = issuer.arrivals();
-    assert_eq!(asked.len(), 1, "twenty at once wait for one token");
+    assert_eq!(asked.len(), 1, "what is sent at once waits for one token");
     assert_eq!(asked[0].headers["content-type"], "application/x-www-form-urlencoded");
     let form = "grant_type=client_credentials&scope=events.write&audience=crm";
     assert_eq!(String::from_utf8_lossy(&asked[0].body), form);

@@ -161,8 +161,9 @@ async fn only_attempts(app: &TestApp, endpoint: &str, deliveries: usize) -> Vec<
 
 /// More of them than any pool of connections has room for, on the very thread that serves the healthy endpoint.
 async fn receivers_that_hang_delay_nobody_else(app: TestApp) {
-    const HANGING: usize = 8;
-    const ORDERS: usize = 60;
+    // Each has two requests under way, because it never answered.
+    const HANGING: usize = 60;
+    const ORDERS: usize = 20;
     let rude = Rude::start(Manners::Hangs).await;
     let mut hanging = Vec::new();
     for _ in 0..HANGING {
