@@ -99,14 +99,14 @@ impl Sum for Money {
         let Some(Self(first)) = amounts.next() else { return Self::ZERO };
         let (mut units, mut others) = (first.mantissa(), Self::ZERO);
         for amount in amounts {
-            if amount.0.scale() == first.scale() {
-                units = units.saturating_add(amount.0.mantissa());
+            let sum = units + amount.0.mantissa();
+            if amount.0.scale() == first.scale() && sum.abs() <= Decimal::MAX.mantissa() {
+                units = sum;
             } else {
                 others = others.plus(amount);
             }
         }
-        let most = if units < 0 { Decimal::MIN } else { Decimal::MAX };
-        Self(Decimal::try_from_i128_with_scale(units, first.scale()).unwrap_or(most)).plus(others)
+        Self(Decimal::from_i128_with_scale(units, first.scale())).plus(others)
     }
 }
 
@@ -293,6 +293,8 @@ mod tests {
             let total: Money = amounts.iter().map(|text| text.parse::<Money>().unwrap()).sum();
             assert_eq!(total.decimal().to_string(), sum, "{amounts:?}");
         }
+        let long = || "1.0000000000000000000000000000".parse::<Money>().unwrap();
+        assert_eq!(std::iter::repeat_with(long).take(9).sum::<Money>(), "9".parse().unwrap());
         let most = || Money(Decimal::MAX);
         assert_eq!([most(), most()].into_iter().sum::<Money>(), most());
     }

@@ -1,5 +1,6 @@
 //! The compiled form of a folder: rules by event, triggers, functions, constants.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +24,7 @@ use super::engine::sandbox;
 use super::language::{self, Block, Declaration, Group, Rung};
 use super::maker::Maker;
 use super::manifest::Manifest;
-use super::native::{Deeds, Guard};
+use super::native::{Deeds, Guard, MAX_NODES_OF_ALL};
 use super::program::Sources;
 use super::split;
 use super::vocabulary::Type;
@@ -416,6 +417,7 @@ impl<'a> Builder<'a> {
             files: &self.files,
             version: self.version,
             constants: &constants,
+            left: Cell::new(MAX_NODES_OF_ALL),
             functions: &self.functions,
         };
         let rules = maker.grouped(self.rules, rule_events, RuleEvent::variable);

@@ -4,6 +4,7 @@
 //! ([`Program::filtering`]), and never while events are decided. It fails open: what it cannot be asked about passes. An event too many
 //! is one that a receiver drops; one too few is missed for ever.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::diagnostic::{Diagnostic, Mistake};
 use super::language;
 use super::maker::Maker;
 use super::manifest::Manifest;
+use super::native::MAX_NODES_OF_ALL;
 use super::program::{Program, on_big_stack};
 
 /// The longest condition that help repeats, in bytes.
@@ -204,6 +206,7 @@ impl<'p> Words<'p> {
             files: &files,
             version: self.program.version,
             constants: &self.constants,
+            left: Cell::new(MAX_NODES_OF_ALL),
             functions: &code.declared.functions,
         };
         let unit = maker.filter(files.len() - 1, by.id.to_string().into(), condition);

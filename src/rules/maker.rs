@@ -1,5 +1,6 @@
 //! Makes what runs of what was parsed and checked.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(super) struct Maker<'a> {
     pub(super) files: &'a [File],
     pub(super) version: i64,
     pub(super) constants: &'a BTreeMap<String, Dynamic>,
+    /// How many nodes may still be compiled to run without the interpreter.
+    pub(super) left: Cell<u32>,
     /// Those of the program, each parsed alone.
     pub(super) functions: &'a [(usize, AST, Position)],
 }
@@ -137,7 +140,8 @@ impl Maker<'_> {
             program_version: self.version,
             campaign: named(block.campaign),
         };
-        let sight = Sight { event, constants: self.constants, functions: self.functions };
+        let Self { constants, functions, .. } = *self;
+        let sight = Sight { event, constants, left: &self.left, functions };
         Unit {
             name: block.name,
             file,

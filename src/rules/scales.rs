@@ -38,7 +38,8 @@ impl Scales {
     }
 }
 
-fn in_steps(value: &Dynamic) -> u64 {
+/// What a value counts for besides the step that reading it is.
+pub(super) fn in_steps(value: &Dynamic) -> u64 {
     (weight(value) / BYTES_PER_STEP) as u64
 }
 

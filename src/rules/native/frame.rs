@@ -7,9 +7,10 @@ use super::number::Number;
 
 /// The most variables of a body at once, those of the functions that it calls included.
 pub(super) const MAX_LOCALS: usize = 24;
-/// What may be done, in nodes of the parsed text, before the interpreter takes over and counts exactly. It takes at most a few steps for a
-/// node, so that nothing ends well here which would have gone too far there.
-const MAX_NODES: u32 = 4_000;
+/// What may be done, in nodes of the parsed text, before the interpreter takes over and counts exactly. It takes six steps for a node at
+/// most, those for long texts included, and counts condition and body together: nothing ends well here which would have
+/// gone too far there.
+const MAX_NODES: u32 = 1_500;
 
 pub(super) const MEMBER: &str = "member";
 
@@ -81,9 +82,11 @@ impl<'a> Frame<'a> {
 
     /// Sets a variable; those in the places before it have been set.
     pub(super) fn set(&mut self, at: usize, local: Local) -> Option<()> {
+        let places = self.locals.len();
         match self.locals.get_mut(at) {
             Some(known) => *known = local,
-            None => self.locals.try_push(local).ok()?,
+            None if at == places => self.locals.try_push(local).ok()?,
+            None => return None,
         }
         Some(())
     }

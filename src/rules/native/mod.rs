@@ -21,7 +21,7 @@ use compile::Compiler;
 use frame::Frame;
 use term::Term;
 
-pub(super) use compile::Sight;
+pub(super) use compile::{MAX_NODES_OF_ALL, Sight};
 pub(super) use frame::Subjects;
 
 /// What is known of a condition, or of the parts of an `and` that it begins with, without the interpreter.
@@ -49,7 +49,8 @@ impl Guard {
         }
         let Expr::And(parts, _) = condition else { return None };
         // Only what stands before the rest is asked before it.
-        let known: Box<[Term]> = parts.iter().map_while(|part| Compiler::new(sight).truth(part)).collect();
+        let mut compiler = Compiler::new(sight);
+        let known: Box<[Term]> = parts.iter().map_while(|part| compiler.truth(part)).collect();
         (!known.is_empty()).then_some(Self { term: Term::All(known), is_whole: false })
     }
 

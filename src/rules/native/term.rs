@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use arrayvec::ArrayVec;
 use rhai::{Dynamic, Position};
@@ -10,6 +10,7 @@ use rhai::{Dynamic, Position};
 use super::block::{Block, Exit};
 use super::frame::{Frame, Local, Subject};
 use super::number::{Number, Reckoning};
+use crate::rules::engine::MAX_TEXT_BYTES;
 use crate::rules::sign::Sign;
 use crate::rules::vocabulary::{Type, Word};
 
@@ -30,6 +31,8 @@ pub(super) enum Term {
     Negative(Box<Term>),
     Reckoned(Reckoning, Box<[Term; 2]>),
     Compared(Sign, Box<[Term; 2]>),
+    /// A whole number that lies from the first to the last of these.
+    Within(Box<Term>, RangeInclusive<i64>),
     All(Box<[Term]>),
     Any(Box<[Term]>),
     Not(Box<Term>),
@@ -49,7 +52,9 @@ impl Term {
             },
             Self::Asked(asked) => asked.value(frame)?,
             Self::Negative(_) | Self::Reckoned(..) => self.number(frame)?.into(),
-            Self::Compared(..) | Self::All(_) | Self::Any(_) | Self::Not(_) => self.holds(frame)?.into(),
+            Self::Compared(..) | Self::Within(..) | Self::All(_) | Self::Any(_) | Self::Not(_) => {
+                self.holds(frame)?.into()
+            }
             Self::Block(block) => match block.run(frame)? {
                 ControlFlow::Continue(value) => value,
                 ControlFlow::Break(_) => return None,
@@ -110,6 +115,7 @@ impl Term {
                 let ordering = compare(&left, &*right.seen(frame)?)?;
                 Some(sign.holds(Some(ordering)))
             }
+            Self::Within(term, range) => Some(range.contains(&term.number(frame)?.whole()?)),
             other => other.value(frame)?.as_bool().ok(),
         }
     }
@@ -174,7 +180,7 @@ impl Asked {
         }
         handed.extend(values.iter_mut());
         match &word.effect {
-            None => word.native.as_ref()?.call(&mut handed),
+            None => word.native.as_ref()?.call(&mut handed).filter(is_small),
             Some(effect) => {
                 let (engine, global) = caller?;
                 effect.call_within((engine, word.name, None, global, self.position).into(), &mut handed)
@@ -212,6 +218,11 @@ impl Call {
             ControlFlow::Break(Exit::Break | Exit::Continue) => None,
         }
     }
+}
+
+/// Whether the interpreter takes this from a word.
+pub(super) fn is_small(value: &Dynamic) -> bool {
+    value.as_immutable_string_ref().map_or(true, |text| text.len() <= MAX_TEXT_BYTES)
 }
 
 /// The type of a plain value.

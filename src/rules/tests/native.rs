@@ -66,7 +66,7 @@ const NOT_AT_ALL: [&str; 3] = [
 ];
 
 /// Bodies that need no interpreter; some of them fail, always or at times.
-const PLAIN_BODIES: [&str; 34] = [
+const PLAIN_BODIES: [&str; 36] = [
     "award(order.total);",
     "award(FROM); deduct(2.5, \"why\");",
     "award(order.items.len, DAY);",
@@ -100,16 +100,24 @@ const PLAIN_BODIES: [&str; 34] = [
     "let n = nested(order.total); award(n);",
     "award(1); award(order.at.hour * 922337203685477580);",
     "award(1 + spent(order, \"coffee\"));",
+    "if give(3) in 1..5 { award(10); }",
+    "award(give(order.at.hour)); award(both(1, spent(order, \"coffee\")));",
     "const TWICE = 2; let total = order.total * TWICE; if total == 0 { return; } award(total);",
 ];
 
 /// Bodies that the interpreter must run.
-const OTHER_BODIES: [&str; 7] = [
+const OTHER_BODIES: [&str; 13] = [
     "let list = [1, 2]; award(list[0]);",
     "award(1, `for ${order.total}`);",
     "let n = 0; for (item, nth) in order.items { n += nth; } award(n + 1);",
     "let x = 1; if order.total > 5 { x = \"5\"; } award(1, `${x}`);",
     "let data = #{ a: 1 }; award(data.a);",
+    "award(give(1).max(give(2)));",
+    "let n = 1; award(n.max(if order.total > 5 { n += 10; 5 } else { 4 }));",
+    "let n = 1; award(both(n, if order.total > 5 { n += 1; n } else { 7 }));",
+    "let n = 1; award(max(n, if order.total > 5 { n += 10; 5 } else { 6 }));",
+    "let days = DAYS; if days.contains(order.at.weekday) { award(1); }",
+    "award(both(give(1), give(2)));",
     "award(deep(3));",
     "award(many(order.total));",
 ];
@@ -124,6 +132,8 @@ fn times(category) { switch category { "coffee" => 3, "food" => 2, _ => 1 } }
 fn graded(n) { if n > 100 { return 10; } let m = n + 1; if m > 20 { return m * 1.5; } m }
 fn nested(n) { let doubled = share(n) + share(graded(n)); doubled + share(doubled) }
 fn spent(order, category) { let sum = 0; for item in order.items { if item.category == category { sum += item.total; } } sum }
+fn give(n) { award(n); n }
+fn both(a, b) { a * 100 + b }
 fn deep(n) { if n > 0 { deep(n - 1) } else { 1 } }
 fn many(n) { let sum = 0; for i in 0..1500 { sum += n; sum -= n; } sum + 1 }
 "#;

@@ -4,6 +4,7 @@ mod kind;
 mod statements;
 mod words;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use rhai::{AST, Dynamic, Expr, FnCallExpr, Position};
@@ -12,6 +13,7 @@ use super::block::Block;
 use super::frame::{MEMBER, Subject};
 use super::number::Reckoning;
 use super::term::{Call, MAX_PARAMETERS, Term};
+use crate::rules::scales::in_steps;
 use crate::rules::sign::Sign;
 use crate::rules::vocabulary::Type;
 use kind::Kind;
@@ -21,8 +23,8 @@ const MAX_LEVELS: usize = 3;
 /// The most nodes that are compiled for one condition or body, with the functions that it calls each time they are called.
 const MAX_NODES: u32 = 2_000;
 
-/// So many elements of a list count as a node.
-const ELEMENTS_PER_NODE: u32 = 16;
+/// The most nodes that are compiled for one program: some ten times what a large one has.
+pub(in crate::rules) const MAX_NODES_OF_ALL: u32 = 200_000;
 
 /// What a condition or a body can see.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub(in crate::rules) struct Sight<'a> {
     /// The variable besides `member`, with its type.
     pub(in crate::rules) event: Option<(&'static str, Type)>,
     pub(in crate::rules) constants: &'a BTreeMap<String, Dynamic>,
+    /// How many nodes may still be compiled for the program.
+    pub(in crate::rules) left: &'a Cell<u32>,
     /// The functions of the program, each parsed alone.
     pub(in crate::rules) functions: &'a [(usize, AST, Position)],
 }
@@ -40,6 +44,14 @@ struct Variable {
     name: String,
     kind: Kind,
     may_change: bool,
+}
+
+/// Where the compiler stood.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    effects: u32,
+    changed: usize,
+    variables: usize,
 }
 
 /// One condition or body at work.
@@ -55,13 +67,27 @@ pub(super) struct Compiler<'a> {
     nodes: u32,
     /// How many `break` and `continue` there were whose loop has not ended.
     leaves: usize,
+    /// How many effects may be asked for.
+    effects: u32,
+    /// The first place of which the variable is changed.
+    changed: usize,
     /// What the `return`s of the function come to which is compiled now.
     returns: Vec<Kind>,
 }
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(sight: Sight<'a>) -> Self {
-        Self { sight, variables: Vec::new(), visible: 0, level: 0, nodes: 0, leaves: 0, returns: Vec::new() }
+        Self {
+            sight,
+            variables: Vec::new(),
+            visible: 0,
+            level: 0,
+            nodes: 0,
+            leaves: 0,
+            effects: 0,
+            changed: usize::MAX,
+            returns: Vec::new(),
+        }
     }
 
     /// Something that is true or false.
@@ -82,7 +108,7 @@ impl<'a> Compiler<'a> {
         if let Some(value) = self.constant(expr) {
             let kind = Kind::of(&value)?;
             // The interpreter counts what is heavy as more steps, too.
-            self.nodes += value.as_array_ref().map_or(0, |list| list.len() as u32 / ELEMENTS_PER_NODE);
+            self.weigh(in_steps(&value).try_into().ok()?)?;
             return Some((Term::Known(value), kind));
         }
         const TRUTH: Kind = Kind::Sure(Type::Bool);
@@ -105,7 +131,14 @@ impl<'a> Compiler<'a> {
     }
 
     fn count(&mut self) -> Option<()> {
-        self.nodes += 1;
+        self.weigh(1)
+    }
+
+    /// Counts so many nodes, of this and of all that is compiled of the program.
+    fn weigh(&mut self, nodes: u32) -> Option<()> {
+        self.nodes += nodes;
+        let left = self.sight.left.get().checked_sub(nodes)?;
+        self.sight.left.set(left);
         (self.nodes <= MAX_NODES).then_some(())
     }
 
@@ -181,20 +214,17 @@ impl<'a> Compiler<'a> {
 
     /// `value in 7..10`, of whole numbers.
     fn within(&mut self, value: &Expr, range: &FnCallExpr) -> Option<(Term, Kind)> {
-        let below = match &*range.name {
-            ".." => Sign::Below,
-            "..=" => Sign::AtMost,
+        let [from, to] = &range.args[..] else { return None };
+        let whole = |expr| self.constant(expr).and_then(|known| known.as_int().ok());
+        let (from, to) = (whole(from)?, whole(to)?);
+        let to = match &*range.name {
+            ".." => to.checked_sub(1)?,
+            "..=" => to,
             _ => return None,
         };
-        let [from, to] = &range.args[..] else { return None };
-        let whole = |known: &Self, expr| known.constant(expr).filter(Dynamic::is_int).map(Term::Known);
-        let (from, to) = (whole(self, from)?, whole(self, to)?);
-        let mut read = || self.term(value).filter(|(_, kind)| *kind == Kind::Sure(Type::Whole));
-        let sides = [
-            Term::Compared(Sign::AtLeast, [read()?.0, from].into()),
-            Term::Compared(below, [read()?.0, to].into()),
-        ];
-        Some((Term::All(sides.into()), Kind::Sure(Type::Bool)))
+        let (term, kind) = self.term(value)?;
+        let is_whole = kind == Kind::Sure(Type::Whole);
+        is_whole.then_some((Term::Within(term.into(), from..=to), Kind::Sure(Type::Bool)))
     }
 
     /// A function, of the program or of the vocabulary.
@@ -207,9 +237,12 @@ impl<'a> Compiler<'a> {
         {
             return self.within(value, range);
         }
-        let mut arguments = Vec::new();
+        let (before, mut arguments) = (self.mark(), Vec::new());
         for argument in &call.args {
             arguments.push(self.term(argument)?);
+        }
+        if self.does_since(before) && arguments.len() > 1 {
+            return None;
         }
         match self.function(&call.name, arguments.len()) {
             Some(function) => self.called(function, arguments),
@@ -247,18 +280,34 @@ impl<'a> Compiler<'a> {
         Some((Term::Call(Box::new(Call { first, arguments, body })), kind))
     }
 
+    /// Where the compiler stands before it looks at operands.
+    fn mark(&mut self) -> Mark {
+        let changed = std::mem::replace(&mut self.changed, usize::MAX);
+        Mark { effects: self.effects, changed, variables: self.variables.len() }
+    }
+
+    /// Whether operands do more than come to something: ask for effects, or change a variable that others see. The interpreter
+    /// does not look at all of them from left to right, so several of them are its own where one is so.
+    fn does_since(&mut self, before: Mark) -> bool {
+        let does = self.effects > before.effects || self.changed < before.variables;
+        self.changed = self.changed.min(before.changed);
+        does
+    }
+
     fn path(&mut self, owner: &Expr, rest: &Expr) -> Option<(Term, Kind)> {
+        let before = self.mark();
         let mut term = self.term(owner)?;
-        let mut rest = rest;
+        let (mut rest, mut is_alone) = (rest, true);
         loop {
             let (step, more) = match rest {
                 Expr::Dot(pair, ..) => (&pair.lhs, Some(&pair.rhs)),
                 last => (last, None),
             };
+            is_alone &= !matches!(step, Expr::MethodCall(call, _) if !call.args.is_empty());
             term = self.step(term, step)?;
             match more {
                 Some(more) => rest = more,
-                None => return Some(term),
+                None => return (!self.does_since(before) || is_alone).then_some(term),
             }
         }
     }

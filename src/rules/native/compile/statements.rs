@@ -87,9 +87,10 @@ impl Compiler<'_> {
     /// Makes room for a variable; none may hide another one.
     pub(super) fn declare(&mut self, variable: Variable) -> Option<usize> {
         let at = self.variables.len();
-        let is_one_too_many = at >= MAX_LOCALS;
+        // The interpreter counts how heavy a list is whenever it is read.
+        let is_list = variable.kind == Kind::Sure(Type::List);
         self.variables.push(variable);
-        (!is_one_too_many).then_some(at)
+        (at < MAX_LOCALS && !is_list).then_some(at)
     }
 
     fn declared(&mut self, name: &Ident, value: &Expr, may_change: bool) -> Option<(Act, Kind)> {
@@ -120,6 +121,7 @@ impl Compiler<'_> {
         if !variable.may_change {
             return None;
         }
+        self.changed = self.changed.min(at);
         let act = match sign.get_op_assignment_info() {
             None => variable.kind.takes(kind).then_some(Act::Set(at, term))?,
             Some((.., sign)) => {

@@ -6,7 +6,7 @@ use rhai::{Dynamic, Position};
 use super::Compiler;
 use super::kind::Kind;
 use crate::rules::api::VOCABULARY;
-use crate::rules::native::term::{Asked, MAX_ARGUMENTS, Term};
+use crate::rules::native::term::{Asked, MAX_ARGUMENTS, Term, is_small};
 use crate::rules::vocabulary::{Type, Word};
 
 impl Compiler<'_> {
@@ -31,6 +31,7 @@ impl Compiler<'_> {
         if !are_effects && !words.iter().all(|word| word.native.is_some()) {
             return None;
         }
+        self.effects += u32::from(are_effects);
         let mut looked_at = [false; MAX_ARGUMENTS];
         looked_at.iter_mut().zip(&kinds).for_each(|(looked_at, kind)| *looked_at = *kind == Kind::Number);
         let kind = words.iter().map(|word| returned(word.returns)).reduce(Kind::or)?;
@@ -51,7 +52,7 @@ fn settled(arguments: &[Term], words: &[&Word]) -> Option<Dynamic> {
     };
     let mut values: Vec<Dynamic> = arguments.iter().map(known).collect::<Option<_>>()?;
     let mut handed: Vec<&mut Dynamic> = values.iter_mut().collect();
-    word.native.as_ref()?.call(&mut handed)
+    word.native.as_ref()?.call(&mut handed).filter(is_small)
 }
 
 /// Whether a word takes these; of a number of which the kind is not known it must take one.
