@@ -68,11 +68,11 @@ impl Engine {
             let mut line = engine.line(by, &new.chain, action, new.id, Change::default());
             let put = move |conn: &mut _, vault: &_| {
                 let (stored, before) = integration::put(conn, vault, new, &credentials)?;
-                let face = Face::from((&stored, &credentials));
+                let face = Face::from((&stored, Some(&credentials)));
                 line.target = stored.id.to_string();
                 line.change = match &before {
                     None => Change::made(face),
-                    Some((known, theirs)) => Change::between(Face::from((known, theirs)), face),
+                    Some((known, theirs)) => Change::between(Face::from((known, theirs.as_ref())), face),
                 };
                 if !line.change.is_nothing() {
                     audit::insert(conn, &line)?;
@@ -100,7 +100,7 @@ impl Engine {
             let Some((gone, credentials)) = integration::delete(conn, vault, &of, id)? else {
                 return Ok(false);
             };
-            line.change = Change::gone(Face::from((&gone, &credentials)));
+            line.change = Change::gone(Face::from((&gone, credentials.as_ref())));
             audit::insert(conn, &line).map(|()| true)
         };
         if self.0.journal.run(delete).await? { Ok(()) } else { Err(EngineError::NotFound("integration")) }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 use crate::domain::Timestamp;
 use crate::domain::once;
 use crate::store::retention::{self, Sweep, Swept};
@@ -32,27 +34,29 @@ pub struct Retention {
 }
 
 /// Something that is kept for a time only.
+#[derive(Clone, Copy)]
 struct Kind {
     what: &'static str,
-    keep: Option<chrono::Duration>,
+    keep: chrono::Duration,
     sweep: Sweep,
 }
 
 impl Retention {
     /// Everything that is kept for a time only: what, for how long, and how a page of it is cleared.
-    fn kinds(self) -> [Kind; 4] {
-        let kind = |what, keep, sweep| Kind { what, keep, sweep };
-        [
+    fn kinds(self) -> impl Iterator<Item = Kind> {
+        let kind = |what, keep: Option<_>, sweep| keep.map(|keep| Kind { what, keep, sweep });
+        let kinds = [
             kind("requests", Some(once::KEPT), Sweep::OfAll(retention::requests)),
             kind("attempts", self.attempts, Sweep::OfChain(retention::attempts)),
             kind("source_events", self.source_events, Sweep::OfChain(retention::source_events)),
             kind("audit_log", self.audit, Sweep::OfAll(retention::audit_log)),
-        ]
+        ];
+        kinds.into_iter().flatten()
     }
 
     /// What is cleared at all.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
-        self.kinds().into_iter().filter(|kind| kind.keep.is_some()).map(|kind| kind.what)
+        self.kinds().map(|kind| kind.what)
     }
 }
 
@@ -62,10 +66,15 @@ impl Engine {
         // Whoever asks how long ago it was has an answer before the first sweep is over.
         self.0.retention.names().for_each(|what| self.note_swept(what));
         tokio::time::sleep(FIRST_LOOK).await;
+        join_all(self.0.retention.kinds().map(|kind| self.keep_sweeping_kind(kind))).await;
+    }
+
+    /// Each kind for itself: the first time may take one of them days.
+    async fn keep_sweeping_kind(&self, kind: Kind) {
         while !self.is_draining() {
-            if let Err(error) = self.sweep().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "what is too old is not cleared yet; trying again in an hour");
+            if let Err(error) = self.sweep_kind(kind).await {
+                let (kind, error) = (kind.what, &error as &dyn std::error::Error);
+                tracing::warn!(kind, error, "what is too old is not cleared yet; trying again in an hour");
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -73,24 +82,28 @@ impl Engine {
 
     /// Clears everything that is too old by now.
     pub(super) async fn sweep(&self) -> Result<(), EngineError> {
-        for Kind { what, keep, sweep } in self.0.retention.kinds() {
-            let Some(keep) = keep else { continue };
-            match sweep {
-                Sweep::OfAll(sweep) => {
-                    self.sweep_pages(what, keep, move |conn, before, _| sweep(conn, before)).await?;
-                }
-                Sweep::OfChain(sweep) => {
-                    for snapshot in self.chains() {
-                        let of = snapshot.chain.id.clone();
-                        let page = move |conn: &mut DbConn, before, now| {
-                            retention::go_on(conn, (what, sweep), &of, before, now)
-                        };
-                        self.sweep_pages(what, keep, page).await?;
-                    }
+        for kind in self.0.retention.kinds() {
+            self.sweep_kind(kind).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_kind(&self, Kind { what, keep, sweep }: Kind) -> Result<(), EngineError> {
+        match sweep {
+            Sweep::OfAll(sweep) => {
+                self.sweep_pages(what, keep, move |conn, before, _| sweep(conn, before)).await?;
+            }
+            Sweep::OfChain(sweep) => {
+                for snapshot in self.chains() {
+                    let of = snapshot.chain.id.clone();
+                    let page = move |conn: &mut DbConn, before, now| {
+                        retention::go_on(conn, (what, sweep), &of, before, now)
+                    };
+                    self.sweep_pages(what, keep, page).await?;
                 }
             }
-            self.note_swept(what);
         }
+        self.note_swept(what);
         Ok(())
     }
 

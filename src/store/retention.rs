@@ -37,6 +37,7 @@ pub struct Swept {
 }
 
 /// How a page of something is cleared.
+#[derive(Clone, Copy)]
 pub enum Sweep {
     /// Of what each chain has.
     OfChain(ChainSweep),

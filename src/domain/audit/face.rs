@@ -229,11 +229,11 @@ impl From<&ExportSchedule> for Face {
     }
 }
 
-impl From<(&Integration, &Credentials)> for Face {
-    fn from((integration, credentials): (&Integration, &Credentials)) -> Self {
+impl From<(&Integration, Option<&Credentials>)> for Face {
+    fn from((integration, credentials): (&Integration, Option<&Credentials>)) -> Self {
         let Integration { id: _, chain: _, platform, sync, created_at: _, updated_at: _ } = integration;
         let face = Self::default().show("platform", platform).show_all(sync);
-        face.veil("credentials", VEIL, &to_json(credentials))
+        face.veil("credentials", VEIL, &to_json(&credentials))
     }
 }
 

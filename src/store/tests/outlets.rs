@@ -63,14 +63,14 @@ on_both! {
         assert_eq!((&first, before), (&new(1, Platform::Punchh), None));
         put(2, Platform::Braze, "hunter3");
         let (again, before) = put(3, Platform::Punchh, "hunter4");
-        assert_eq!(before, Some((first.clone(), credentials("hunter2"))));
+        assert_eq!(before, Some((first.clone(), Some(credentials("hunter2")))));
         assert_eq!(again, Integration { updated_at: at(3), ..first });
         let (_, before) = put(3, Platform::Punchh, "hunter5");
-        assert_eq!(before.unwrap().1, credentials("hunter4"));
+        assert_eq!(before.unwrap().1, Some(credentials("hunter4")));
         let (_, before) = put(3, Platform::Punchh, "hunter4");
-        assert_eq!(before.unwrap().1, credentials("hunter5"), "at the same instant, too");
+        assert_eq!(before.unwrap().1, Some(credentials("hunter5")), "at the same instant, too");
         let same = put(4, Platform::Punchh, "hunter4");
-        assert_eq!(same, (again.clone(), Some((again.clone(), credentials("hunter4")))), "it was so already");
+        assert_eq!(same, (again.clone(), Some((again.clone(), Some(credentials("hunter4"))))), "it was so already");
         assert_eq!(store.look(|c| integration::list(c, &harvest())), [new(2, Platform::Braze), again.clone()]);
         let sealed: Vec<u8> = store.look(|c| {
             let row = integrations::table.find(("harvest", "punchh")).select(integrations::credentials);
@@ -80,7 +80,16 @@ on_both! {
         let aad = format!("integration harvest/{}", again.id);
         let opened: Credentials = serde_json::from_str(&store.vault().open(&aad, &sealed).unwrap()).unwrap();
         assert_eq!(opened, credentials("hunter4"));
-        for deleted in [Some((again.clone(), credentials("hunter4"))), None] {
+        let spoil = || {
+            let theirs = integrations::table.find(("harvest", "punchh"));
+            store.change(|c| Ok(diesel::update(theirs).set(integrations::credentials.eq(vec![7_u8])).execute(c)?));
+        };
+        spoil();
+        let (_, before) = put(5, Platform::Punchh, "hunter4");
+        assert_eq!(before.unwrap().1, None, "what cannot be opened can be replaced");
+        spoil();
+        let again = Integration { updated_at: at(5), ..again };
+        for deleted in [Some((again.clone(), None)), None] {
             let delete = store.change(|c| integration::delete(c, store.vault(), &harvest(), again.id));
             assert_eq!(delete, deleted);
         }
