@@ -124,7 +124,7 @@ async fn an_engine_at_capacity_answers_503_before_accepting() {
     assert!(shed.iter().all(|r| matches!(r.status, 429 | 503) && r.header("retry-after").is_some()));
     assert!(!shed.is_empty() && !done.is_empty());
     let member = app.get("/v1/chains/harvest/members/ana").await.expect(200);
-    assert_eq!(member["points"], done.len(), "what was shed was not accepted");
+    assert_eq!(member["lifetime_visits"], done.len(), "what was shed was not accepted");
     app.stop().await;
 }
 
