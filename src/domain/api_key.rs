@@ -236,22 +236,26 @@ mod tests {
         assert_eq!(format!("{key:?} {:?}", key.hash()), "pck_… sha256:…");
     }
 
+    fn first_key() -> ApiKey {
+        ApiKey {
+            id: KeyId::new(ulid::Ulid(1)),
+            role: Role::Admin,
+            chain: None,
+            name: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            created_by: Name::parse("first start").unwrap(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+            requests_per_minute: None,
+        }
+    }
+
     #[test]
     fn a_key_works_to_the_second_and_says_why_it_does_not() {
         let at = |second| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(second);
         let found = |revoked: Option<i64>, expires: Option<i64>, until: Option<i64>| FoundKey {
-            key: ApiKey {
-                id: KeyId::new(ulid::Ulid(1)),
-                role: Role::Admin,
-                chain: None,
-                name: None,
-                created_at: at(0),
-                created_by: Name::parse("first start").unwrap(),
-                expires_at: expires.map(at),
-                revoked_at: revoked.map(at),
-                last_used_at: None,
-                requests_per_minute: None,
-            },
+            key: ApiKey { expires_at: expires.map(at), revoked_at: revoked.map(at), ..first_key() },
             text_until: until.map(at),
         };
         for (revoked, expires, until, expected) in [
@@ -272,18 +276,7 @@ mod tests {
     fn a_way_in_is_followed_by_one_that_stays_a_day_or_as_long_as_it_would_have() {
         const DAY: i64 = 86_400;
         let at = |second| Timestamp::UNIX_EPOCH + chrono::Duration::seconds(second);
-        let key = |expires: Option<i64>| ApiKey {
-            id: KeyId::new(ulid::Ulid(1)),
-            role: Role::Admin,
-            chain: None,
-            name: None,
-            created_at: at(0),
-            created_by: Name::parse("first start").unwrap(),
-            expires_at: expires.map(at),
-            revoked_at: None,
-            last_used_at: None,
-            requests_per_minute: None,
-        };
+        let key = |expires: Option<i64>| ApiKey { expires_at: expires.map(at), ..first_key() };
         let revoked = |key: &ApiKey| ApiKey { revoked_at: Some(at(10)), ..key.clone() };
         for (expires, then, until) in [
             (None, None, None),

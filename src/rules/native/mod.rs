@@ -2,8 +2,8 @@
 //!
 //! `member.tier == "gold" && order.total >= 50` reads two properties and compares them; `award(order.total * 2);` reads
 //! one and asks for an effect. Most of what program managers write is of this kind: reading, comparing, reckoning, choosing, walking over
-//! the lines of an order. To come to it takes the interpreter ten times as long as doing it. The very functions are
-//! called that it would call. Whatever is out of the ordinary is left to it, from the beginning, so that a rule has one
+//! the lines of an order. To come to it takes the interpreter longer than doing it. The very functions are called that it
+//! would call. Whatever is out of the ordinary is left to it, from the beginning, so that a rule has one
 //! meaning, and its errors one wording and one place.
 
 mod block;

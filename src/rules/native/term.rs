@@ -32,7 +32,7 @@ pub(super) enum Term {
     Reckoned(Reckoning, Box<[Term; 2]>),
     Compared(Sign, Box<[Term; 2]>),
     /// A whole number that lies from the first to the last of these.
-    Within(Box<Term>, RangeInclusive<i64>),
+    Within(Box<(Term, RangeInclusive<i64>)>),
     All(Box<[Term]>),
     Any(Box<[Term]>),
     Not(Box<Term>),
@@ -40,6 +40,9 @@ pub(super) enum Term {
     Block(Block),
     Call(Box<Call>),
 }
+
+// A server keeps some ten of them for each rule of each chain.
+const _: () = assert!(size_of::<Term>() <= 24);
 
 impl Term {
     pub(super) fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
@@ -52,7 +55,7 @@ impl Term {
             },
             Self::Asked(asked) => asked.value(frame)?,
             Self::Negative(_) | Self::Reckoned(..) => self.number(frame)?.into(),
-            Self::Compared(..) | Self::Within(..) | Self::All(_) | Self::Any(_) | Self::Not(_) => {
+            Self::Compared(..) | Self::Within(_) | Self::All(_) | Self::Any(_) | Self::Not(_) => {
                 self.holds(frame)?.into()
             }
             Self::Block(block) => match block.run(frame)? {
@@ -115,7 +118,10 @@ impl Term {
                 let ordering = compare(&left, &*right.seen(frame)?)?;
                 Some(sign.holds(Some(ordering)))
             }
-            Self::Within(term, range) => Some(range.contains(&term.number(frame)?.whole()?)),
+            Self::Within(within) => {
+                let (term, range) = &**within;
+                Some(range.contains(&term.number(frame)?.whole()?))
+            }
             other => other.value(frame)?.as_bool().ok(),
         }
     }

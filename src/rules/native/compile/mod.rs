@@ -224,7 +224,7 @@ impl<'a> Compiler<'a> {
         };
         let (term, kind) = self.term(value)?;
         let is_whole = kind == Kind::Sure(Type::Whole);
-        is_whole.then_some((Term::Within(term.into(), from..=to), Kind::Sure(Type::Bool)))
+        is_whole.then_some((Term::Within(Box::new((term, from..=to))), Kind::Sure(Type::Bool)))
     }
 
     /// A function, of the program or of the vocabulary.
