@@ -9,10 +9,10 @@ use chrono::{Days, Months, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::money::Money;
+use super::money::{Money, Units};
 use super::packed::{BadBytes, Packed};
 use super::visited::VisitedDays;
-use day::{DayNumber, DaySummary};
+use day::{DayNumber, DaySummary, PackedDay};
 
 /// How many days of history a member keeps: a rolling year, and a month for late events.
 pub const HISTORY_DAYS: u64 = 400;
@@ -225,6 +225,13 @@ impl History {
         self.days.iter().rev().skip_while(move |s| s.day > last).take_while(move |s| s.day >= first)
     }
 
+    /// The same of the window that ends today, read as far as somebody wants to know.
+    fn within(&self, window: Window, today: NaiveDate) -> impl Iterator<Item = PackedDay<'_>> {
+        let (first, last) = (DayNumber::from(window.first_day(today)), DayNumber::from(today));
+        let days = self.days.bytes_backwards().map_while(PackedDay::of);
+        days.skip_while(move |day| day.day > last).take_while(move |day| day.day >= first)
+    }
+
     /// Everything from `first` to `last`, both included, as far back as days are kept.
     pub fn sums(&self, first: NaiveDate, last: NaiveDate) -> Sums {
         self.between(first, last).fold(Sums::default(), |sums, day| Sums {
@@ -247,12 +254,12 @@ impl History {
 
     /// Orders and visits in the window that ends today.
     pub fn visits_in(&self, window: Window, today: NaiveDate) -> u64 {
-        self.between(window.first_day(today), today).map(|day| u64::from(day.visits)).sum()
+        self.within(window, today).map(PackedDay::visits).sum()
     }
 
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
-        self.between(window.first_day(today), today).map(|day| day.spend).sum()
+        Units::sum(self.within(window, today).map_while(PackedDay::spend))
     }
 
     /// The days with a visit from `first` to `last`, both included, as far back as days are kept; oldest first.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
-use std::iter::Sum;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -93,20 +92,38 @@ impl Money {
     }
 }
 
-/// Saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most have, are added as whole numbers.
-impl Sum for Money {
-    fn sum<I: Iterator<Item = Self>>(mut amounts: I) -> Self {
-        let Some(Self(first)) = amounts.next() else { return Self::ZERO };
-        let (mut units, mut others) = (first.mantissa(), Self::ZERO);
+/// An amount as a whole number of units with so many decimals: what a [`Decimal`] is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Units {
+    units: i128,
+    decimals: u32,
+}
+
+impl Units {
+    /// `units` with so many decimals; `None` of more of either than a [`Decimal`] has.
+    pub fn new(units: i128, decimals: u32) -> Option<Self> {
+        let fits =
+            units.unsigned_abs() <= Decimal::MAX.mantissa().unsigned_abs() && decimals <= Decimal::MAX_SCALE;
+        fits.then_some(Self { units, decimals })
+    }
+
+    /// The amount.
+    pub fn money(self) -> Money {
+        Money(Decimal::from_i128_with_scale(self.units, self.decimals))
+    }
+
+    /// Saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most have, are added as
+    /// whole numbers.
+    pub fn sum(mut amounts: impl Iterator<Item = Self>) -> Money {
+        let Some(mut sum) = amounts.next() else { return Money::ZERO };
+        let mut others = Money::ZERO;
         for amount in amounts {
-            let sum = units + amount.0.mantissa();
-            if amount.0.scale() == first.scale() && sum.abs() <= Decimal::MAX.mantissa() {
-                units = sum;
-            } else {
-                others = others.plus(amount);
+            match Self::new(sum.units + amount.units, sum.decimals) {
+                Some(larger) if amount.decimals == sum.decimals => sum = larger,
+                _ => others = others.plus(amount.money()),
             }
         }
-        Self(Decimal::from_i128_with_scale(units, first.scale())).plus(others)
+        sum.money().plus(others)
     }
 }
 
@@ -281,6 +298,10 @@ mod tests {
         assert_eq!(money("-1").checked(&usd), Err(BadMoney::Negative));
     }
 
+    fn sum_of(amounts: impl Iterator<Item = Money>) -> Money {
+        Units::sum(amounts.map(|Money(amount)| Units::new(amount.mantissa(), amount.scale()).unwrap()))
+    }
+
     #[test]
     fn amounts_are_summed_whatever_their_decimals() {
         for (amounts, sum) in [
@@ -290,13 +311,23 @@ mod tests {
             (&["7", "0.10", "3", "0.005"], "10.105"),
             (&["-0.10", "-7"], "-7.10"),
         ] {
-            let total: Money = amounts.iter().map(|text| text.parse::<Money>().unwrap()).sum();
+            let total = sum_of(amounts.iter().map(|text| text.parse().unwrap()));
             assert_eq!(total.decimal().to_string(), sum, "{amounts:?}");
         }
         let long = || "1.0000000000000000000000000000".parse::<Money>().unwrap();
-        assert_eq!(std::iter::repeat_with(long).take(9).sum::<Money>(), "9".parse().unwrap());
-        let most = || Money(Decimal::MAX);
-        assert_eq!([most(), most()].into_iter().sum::<Money>(), most());
+        assert_eq!(sum_of(std::iter::repeat_with(long).take(9)), "9".parse().unwrap());
+        let most = Money(Decimal::MAX);
+        assert_eq!(sum_of([most, most].into_iter()), most);
+    }
+
+    #[test]
+    fn there_are_no_more_units_and_decimals_than_an_amount_can_have() {
+        let most = Decimal::MAX.mantissa();
+        for (units, decimals, is_some) in
+            [(most, 28, true), (-most, 0, true), (most + 1, 0, false), (-most - 1, 2, false), (1, 29, false)]
+        {
+            assert_eq!(Units::new(units, decimals).is_some(), is_some, "{units} {decimals}");
+        }
     }
 
     #[test]

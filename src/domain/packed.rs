@@ -81,6 +81,12 @@ impl<R: Record> Packed<R> {
         Iter { rest: &self.bytes, records: PhantomData }
     }
 
+    /// The bytes of one after the other, the last one first: for who wants to know a part of each.
+    pub fn bytes_backwards(&self) -> impl Iterator<Item = &[u8]> {
+        let mut records = self.iter();
+        std::iter::from_fn(move || records.last_bytes())
+    }
+
     /// Changes the record with this key, or the lack of one. What there is cannot be taken out like this.
     pub fn change(&mut self, key: R::Key, change: impl FnOnce(Option<R>) -> Option<R>) {
         let mut records = self.iter();
@@ -184,12 +190,18 @@ impl<R: Record> Iterator for Iter<'_, R> {
     }
 }
 
-impl<R: Record> DoubleEndedIterator for Iter<'_, R> {
-    fn next_back(&mut self) -> Option<R> {
+impl<'a, R> Iter<'a, R> {
+    fn last_bytes(&mut self) -> Option<&'a [u8]> {
         let (length, rest) = self.rest.split_last()?;
         let (rest, record) = rest.split_at_checked(rest.len().checked_sub((*length).into())?)?;
         self.rest = rest;
-        R::of(R::unpack(record)?.0)
+        Some(record)
+    }
+}
+
+impl<R: Record> DoubleEndedIterator for Iter<'_, R> {
+    fn next_back(&mut self) -> Option<R> {
+        R::of(R::unpack(self.last_bytes()?)?.0)
     }
 }
 

@@ -53,11 +53,13 @@ impl<const MAX: usize> Text<MAX> {
         if text.len() > MAX {
             return Err(BadText::TooLong { max: MAX });
         }
-        if let Some(c) = text.chars().find(|c| c.is_control()) {
-            return Err(BadText::Control { code: c as u32 });
-        }
-        if text.trim().len() != text.len() {
-            return Err(BadText::Padded);
+        if !is_plain(text) {
+            if let Some(c) = text.chars().find(|c| c.is_control()) {
+                return Err(BadText::Control { code: c as u32 });
+            }
+            if text.trim().len() != text.len() {
+                return Err(BadText::Padded);
+            }
         }
         Ok(Self(text.into()))
     }
@@ -66,6 +68,13 @@ impl<const MAX: usize> Text<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether it is printable ASCII without a space at either end, as most texts are: then nothing else need be looked at.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        && ![bytes.first(), bytes.last()].contains(&Some(&b' '))
 }
 
 impl<const MAX: usize> FromStr for Text<MAX> {

@@ -17,7 +17,7 @@ use super::language;
 use super::native::{Answer, Deeds, Subjects};
 use super::program::Program;
 use super::reads::reads;
-use super::requests::{Failure, Page, Requests};
+use super::requests::{Failure, Requests, Wishes};
 use super::verdict::{Judged, Reads, Telling, Unmet, Why};
 
 /// Programs that a thread keeps warm. One more than that costs microseconds, not correctness.
@@ -90,8 +90,8 @@ impl<'a> Run<'a> {
         if let Some(suspension) = self.suspended.iter().find(|suspension| suspension.rule == *unit.name) {
             return self.leave_out(unit, suspension);
         }
-        let page = self.asked(unit, |purse| Page::of_rule(unit.name.clone(), purse))?;
-        Ok(self.judged(unit, page, Page::into_actions))
+        let wishes = self.asked(unit, || Wishes::of_rule(unit.name.clone()))?;
+        Ok(self.judged(unit, wishes, Wishes::into_actions))
     }
 
     /// A suspended rule fails, unless it is plain without the interpreter that it would have done nothing.
@@ -116,31 +116,31 @@ impl<'a> Run<'a> {
 
     /// The tags that the trigger forwards to.
     pub(super) fn trigger(&mut self, unit: &Unit) -> Result<Judged<Vec<Name>>, RuleFailure> {
-        let page = self.asked(unit, Page::of_trigger)?;
-        Ok(self.judged(unit, page, Page::into_tags))
+        let wishes = self.asked(unit, Wishes::of_trigger)?;
+        Ok(self.judged(unit, wishes, Wishes::into_tags))
     }
 
     /// Whether the condition of a segment or a tier holds.
     pub(super) fn condition(&mut self, unit: &Unit) -> Result<Judged<()>, RuleFailure> {
-        let page = self.asked(unit, Page::of_condition)?;
-        Ok(self.judged(unit, page, drop))
+        let wishes = self.asked(unit, || Wishes::Nobody)?;
+        Ok(self.judged(unit, wishes, drop))
     }
 
     /// What was asked for; `None` when the condition did not hold.
-    fn asked(&mut self, unit: &Unit, page: impl Fn(Purse) -> Page) -> Result<Option<Page>, RuleFailure> {
+    fn asked(&mut self, unit: &Unit, nothing: impl Fn() -> Wishes) -> Result<Option<Wishes>, RuleFailure> {
         let guard = self.guard(unit);
         if guard == Answer::Fails {
             return Ok(None);
         }
         let holds = guard == Answer::Holds || unit.condition.is_none();
         if let Some(deeds) = unit.deeds.as_ref().filter(|_| holds)
-            && let Some(page) = self.asked_plainly(deeds, &page)
+            && let Some(wishes) = self.asked_plainly(deeds, nothing())
         {
-            return Ok(Some(page));
+            return Ok(Some(wishes));
         }
-        let (outcome, page) = self.at_work(page, |context| run(context, unit, guard));
+        let (outcome, wishes) = self.at_work(nothing(), |context| run(context, unit, guard));
         match outcome {
-            Some(Ok(held)) => Ok(held.then_some(page)),
+            Some(Ok(held)) => Ok(held.then_some(wishes)),
             Some(Err(error)) => Err(failure(self.code, unit, &error)),
             None => {
                 let error = "the interpreter stopped unexpectedly; please report this rule";
@@ -150,18 +150,22 @@ impl<'a> Run<'a> {
     }
 
     /// What is asked for without the interpreter; `None` when that must say.
-    fn asked_plainly(&mut self, deeds: &Deeds, page: impl FnOnce(Purse) -> Page) -> Option<Page> {
+    fn asked_plainly(&mut self, deeds: &Deeds, nothing: Wishes) -> Option<Wishes> {
         let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
-        kept.requests.open(page(std::mem::take(&mut self.purse)));
-        let asked = deeds.ask(&mut self.subjects, &self.scope, (&self.code.engine, &kept.global));
-        let mut page = kept.requests.close();
-        self.purse = std::mem::take(&mut page.purse);
-        asked.map(|()| page)
+        kept.requests.open(nothing, &mut self.purse);
+        let done = deeds.ask(&mut self.subjects, &self.scope, (&self.code.engine, &kept.global));
+        let wishes = kept.requests.close(&mut self.purse);
+        done.map(|()| wishes)
     }
 
-    fn judged<T>(&mut self, unit: &Unit, page: Option<Page>, came: impl FnOnce(Page) -> T) -> Judged<T> {
-        match page {
-            Some(page) => Judged::Held(came(page), self.reads(unit)),
+    fn judged<T>(
+        &mut self,
+        unit: &Unit,
+        wishes: Option<Wishes>,
+        came: impl FnOnce(Wishes) -> T,
+    ) -> Judged<T> {
+        match wishes {
+            Some(wishes) => Judged::Held(came(wishes), self.reads(unit)),
             None => self.not(unit),
         }
     }
@@ -171,7 +175,7 @@ impl<'a> Run<'a> {
         if self.telling == Telling::What {
             return None;
         }
-        let read = self.at_work(Page::of_condition, |context| reads(context, unit)).0;
+        let read = self.at_work(Wishes::Nobody, |context| reads(context, unit)).0;
         Some(read.unwrap_or_default().into())
     }
 
@@ -188,7 +192,7 @@ impl<'a> Run<'a> {
         let read = |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>| {
             false_parts(context, condition, &unit.written)
         };
-        let because = self.at_work(Page::of_condition, read).0.unwrap_or_default();
+        let because = self.at_work(Wishes::Nobody, read).0.unwrap_or_default();
         Some(Box::new(Unmet { condition: unit.written.text.clone(), because }))
     }
 
@@ -196,11 +200,11 @@ impl<'a> Run<'a> {
     /// happens, the variables are as before.
     fn at_work<T>(
         &mut self,
-        page: impl FnOnce(Purse) -> Page,
+        nothing: Wishes,
         work: impl FnOnce(&mut EvalContext<'_, '_, '_, '_, '_, '_>) -> T,
-    ) -> (Option<T>, Page) {
+    ) -> (Option<T>, Wishes) {
         let kept = self.kept.get_or_insert_with(|| Kept::new(self.code));
-        kept.requests.open(page(std::mem::take(&mut self.purse)));
+        kept.requests.open(nothing, &mut self.purse);
         kept.global.num_operations = 0;
         kept.global.level = 0;
         kept.global.scope_level = 0;
@@ -211,12 +215,11 @@ impl<'a> Run<'a> {
             work(&mut EvalContext::new(engine, global, caches, scope, None))
         }));
         self.scope.rewind(variables);
-        let mut page = kept.requests.close();
-        self.purse = std::mem::take(&mut page.purse);
+        let wishes = kept.requests.close(&mut self.purse);
         if outcome.is_err() {
             self.kept = None;
         }
-        (outcome.ok(), page)
+        (outcome.ok(), wishes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the running rule or trigger asked for. The interpreter carries it as its tag, so that `award` finds it.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{EvalAltResult, Map, NativeCallContext};
@@ -23,7 +24,7 @@ pub(super) type Failure = Box<EvalAltResult>;
 
 /// What may be asked for now, and what was.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Wishes {
     /// Nothing runs that may ask for anything.
     Nobody,
     Rule {
@@ -35,44 +36,39 @@ enum Asked {
     },
 }
 
-/// What the code that runs may ask for, and what it may ask about.
-#[derive(Debug)]
-pub(super) struct Page {
-    asked: Asked,
-    pub(super) purse: Purse,
-}
-
-impl Page {
-    /// For the rule `name`.
-    pub(super) const fn of_rule(name: Arc<str>, purse: Purse) -> Self {
-        Self { asked: Asked::Rule { name, actions: Vec::new() }, purse }
+impl Wishes {
+    /// Of the rule `name`: nothing so far.
+    pub(super) const fn of_rule(name: Arc<str>) -> Self {
+        Self::Rule { name, actions: Vec::new() }
     }
 
-    /// For a trigger.
-    pub(super) const fn of_trigger(purse: Purse) -> Self {
-        Self { asked: Asked::Trigger { tags: Vec::new() }, purse }
-    }
-
-    /// For what may ask for nothing.
-    pub(super) const fn of_condition(purse: Purse) -> Self {
-        Self { asked: Asked::Nobody, purse }
+    /// Of a trigger: nothing so far.
+    pub(super) const fn of_trigger() -> Self {
+        Self::Trigger { tags: Vec::new() }
     }
 
     /// The effects that the rule asked for.
     pub(super) fn into_actions(self) -> Vec<Action> {
-        match self.asked {
-            Asked::Rule { actions, .. } => actions,
-            Asked::Trigger { .. } | Asked::Nobody => Vec::new(),
+        match self {
+            Self::Rule { actions, .. } => actions,
+            Self::Trigger { .. } | Self::Nobody => Vec::new(),
         }
     }
 
     /// The tags that the trigger forwards to.
     pub(super) fn into_tags(self) -> Vec<Name> {
-        match self.asked {
-            Asked::Trigger { tags } => tags,
-            Asked::Rule { .. } | Asked::Nobody => Vec::new(),
+        match self {
+            Self::Trigger { tags } => tags,
+            Self::Rule { .. } | Self::Nobody => Vec::new(),
         }
     }
+}
+
+/// What the code that runs asks for, and what it may ask about.
+#[derive(Debug)]
+struct Page {
+    wishes: Wishes,
+    purse: Purse,
 }
 
 /// The order pad of the code that runs. Shared with the interpreter, of which each thread has its own.
@@ -81,7 +77,7 @@ pub(super) struct Requests(Arc<Mutex<Page>>);
 
 impl Requests {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Page::of_condition(Purse::default()))))
+        Self(Arc::new(Mutex::new(Page { wishes: Wishes::Nobody, purse: Purse::default() })))
     }
 
     // A poisoned pad belongs to a rule that panicked; the next rule begins with a fresh page anyway.
@@ -89,14 +85,18 @@ impl Requests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A fresh page.
-    pub(super) fn open(&self, page: Page) {
-        *self.lock() = page;
+    /// A fresh page, with the purse on it until it is closed.
+    pub(super) fn open(&self, nothing: Wishes, purse: &mut Purse) {
+        let mut page = self.lock();
+        page.wishes = nothing;
+        mem::swap(&mut page.purse, purse);
     }
 
-    /// The page, as it was filled.
-    pub(super) fn close(&self) -> Page {
-        std::mem::replace(&mut *self.lock(), Page::of_condition(Purse::default()))
+    /// What was asked for. The purse goes back.
+    pub(super) fn close(&self, purse: &mut Purse) -> Wishes {
+        let mut page = self.lock();
+        mem::swap(&mut page.purse, purse);
+        mem::replace(&mut page.wishes, Wishes::Nobody)
     }
 }
 
@@ -110,7 +110,7 @@ fn ask(
         Some(pad) => pad.lock(),
         None => return Err("effects such as `award` can only be used in a rule".into()),
     };
-    let Asked::Rule { name, actions } = &mut page.asked else {
+    let Wishes::Rule { name, actions } = &mut page.wishes else {
         return Err("effects such as `award` can only be used in a rule".into());
     };
     if actions.len() >= MAX_EFFECTS {
@@ -276,7 +276,7 @@ pub(super) fn forward(context: &NativeCallContext<'_>, tag: &str) -> Result<(), 
         Some(pad) => pad.lock(),
         None => return Err("`forward` can only be used in a trigger".into()),
     };
-    let Asked::Trigger { tags } = &mut page.asked else {
+    let Wishes::Trigger { tags } = &mut page.wishes else {
         return Err("`forward` can only be used in a trigger".into());
     };
     if tags.len() >= MAX_EFFECTS {

@@ -59,6 +59,11 @@ impl Purse {
         Wanted { held: unknown.map(|book| (*book, self.since)).collect(), ..Wanted::default() }
     }
 
+    /// Whether nothing was asked, as hardly any rule does.
+    pub fn is_unasked(&self) -> bool {
+        self.asked.is_empty()
+    }
+
     /// What was asked.
     pub fn into_asked(self) -> BTreeSet<CouponBookKey> {
         self.asked

@@ -106,7 +106,11 @@ impl Draft {
         Ok(self.cut(terms, cause, (wished, self.day_of_rules()))?.0)
     }
 
-    fn cut(
+    /// The same, with the limit that it is for what happened on a day.
+    ///
+    /// # Errors
+    /// As [`Draft::within_campaign`].
+    pub(super) fn cut(
         &mut self,
         terms: &Terms,
         cause: &Cause,
@@ -130,6 +134,12 @@ impl Draft {
     ) -> Result<Points, Refusal> {
         let Movement { cause, amount, .. } = movement;
         let (left, limit) = self.cut(terms, cause, (amount, day))?;
+        self.note_cut(cause, (left, amount), limit);
+        Ok(left)
+    }
+
+    /// The receipt says what a limit left of what should have been given.
+    pub(super) fn note_cut(&mut self, cause: &Cause, (left, amount): (Points, Points), limit: Option<Limit>) {
         if let (Some(limit), Some(campaign)) = (limit, &cause.campaign) {
             self.note(format!(
                 "\"{}\" gave {left} of {amount}: that was left of campaign `{campaign}`, {}",
@@ -137,7 +147,6 @@ impl Draft {
                 limit.in_words()
             ));
         }
-        Ok(left)
     }
 
     /// The limit of a campaign that leaves least.

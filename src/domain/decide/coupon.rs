@@ -204,6 +204,9 @@ impl Draft {
 
     /// Takes note of what they asked.
     pub fn put_away(&mut self, purse: Purse) {
+        if purse.is_unasked() {
+            return;
+        }
         self.wanted.coupons.add(purse.lacks());
         self.asked_books = purse.into_asked();
     }

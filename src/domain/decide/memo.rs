@@ -15,8 +15,9 @@ impl Draft {
         cause: &Cause,
         (counter, amount): (&Name, i64),
     ) -> Result<(), Refusal> {
-        self.open_memo(frame, &frame.terms.counters, counter, "counter")?;
+        known(&frame.terms.counters, counter, "counter")?;
         self.member.standing.memo.count(counter, amount).ok_or(Refusal::TooMuchCounted)?;
+        self.open_memo(frame, &frame.terms.counters, counter, "counter")?;
         self.lines.push(EffectLine {
             rule: (*cause.rule).into(),
             at: (*cause.at).into(),

@@ -304,18 +304,44 @@ impl Draft {
     /// # Errors
     /// The refusal of the first effect that cannot be applied; the draft is then as before.
     pub fn apply(&mut self, frame: Frame<'_>, effects: &RuleEffects) -> Result<(), Refusal> {
-        self.all_or_nothing(|draft| {
-            let mut lacks = Ok(());
-            for action in &effects.actions {
-                match draft.act(frame, effects, action) {
-                    Err(Refusal::Lacks) => lacks = Err(Refusal::Lacks),
-                    done => done?,
+        match &effects.actions[..] {
+            [only] if self.is_refused_first(only) => self.act(frame, effects, only)?,
+            several => self.all_or_nothing(|draft| {
+                let mut lacks = Ok(());
+                for action in several {
+                    match draft.act(frame, effects, action) {
+                        Err(Refusal::Lacks) => lacks = Err(Refusal::Lacks),
+                        done => done?,
+                    }
                 }
-            }
-            lacks
-        })?;
+                lacks
+            })?,
+        }
         self.recommend_on_return(effects);
         Ok(())
+    }
+
+    /// Whether an action changes nothing before everything that could refuse it: most rules ask for one such, and need no
+    /// copy of what was before.
+    fn is_refused_first(&self, action: &Action) -> bool {
+        match action {
+            Action::Award { .. } => self.desk.tombstones.is_empty(),
+            Action::SetTier(_)
+            | Action::Mark(_)
+            | Action::Recommend(_)
+            | Action::Count { .. }
+            | Action::Reset(_)
+            | Action::PutMark(_)
+            | Action::TakeMark(_)
+            | Action::Emit(_)
+            | Action::Progress { .. }
+            | Action::Achieve(_) => true,
+            Action::Deduct { .. }
+            | Action::TakeBack { .. }
+            | Action::Confirm { .. }
+            | Action::AssignCoupon(_)
+            | Action::GiveReward(_) => false,
+        }
     }
 
     /// Undoes what was done when it could not be done to the end.

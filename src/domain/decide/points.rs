@@ -57,16 +57,23 @@ impl Draft {
     ) -> Result<(), Refusal> {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let cause = &*frame.cause_in(wallet, cause);
-        let mut amount = self.room_for(wallet, whole);
+        let earned = self.room_for(wallet, whole);
         let is_of_order = self.reacts_to.is_none() && self.source_kind() == Some(SourceType::OrderCompleted);
+        let is_earned_by_order = is_of_order && earned > Points::ZERO;
         let origin = Origin { wallet: &wallet.code, campaign: cause.campaign.as_ref() };
-        if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount > Points::ZERO) {
-            amount = order.earn(origin, amount).ok_or(Refusal::TooManyPoints)?;
-        }
+        let wished = match self.order.as_ref().filter(|_| is_earned_by_order) {
+            Some(order) => order.would_give(origin, earned).ok_or(Refusal::TooManyPoints)?,
+            None => earned,
+        };
         let day = self.day_of_rules();
-        let wished = amount;
-        amount = self.cut_by_campaign(frame.terms, Movement { cause, wallet, amount, reason }, day)?;
-        if let Some(order) = self.order.as_mut().filter(|_| is_of_order && amount < wished) {
+        let (amount, limit) = self.cut(frame.terms, cause, (wished, day))?;
+        if amount > Points::ZERO {
+            self.earn(frame, Movement { cause, wallet, amount, reason })?;
+        }
+        // Nothing fails from here on.
+        self.note_cut(cause, (amount, wished), limit);
+        if let Some(order) = self.order.as_mut().filter(|_| is_earned_by_order) {
+            order.earn(origin, earned);
             order.cut(origin, Points(wished.0 - amount.0));
         }
         self.line(cause, "award", Some((wallet, amount)), None);
@@ -78,7 +85,7 @@ impl Draft {
             let brought = Brought::Points { wallet: wallet.code.clone(), points: amount };
             self.remember_in_reaction(&brought);
         }
-        self.earn(frame, Movement { cause, wallet, amount, reason })
+        Ok(())
     }
 
     /// As much of `amount` as the wallet may still hold.

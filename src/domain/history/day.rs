@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Units};
 use crate::domain::packed::{Record, signed, small_numbers};
 
 /// What a member did on one day in the chain's zone.
@@ -68,6 +68,42 @@ impl Record for DaySummary {
             }
             None => postcard::take_from_bytes(bytes).ok(),
         }
+    }
+}
+
+/// A day as it is packed: a rule that asks about a year looks at hundreds of them, and wants one number of each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackedDay<'a> {
+    pub(super) day: DayNumber,
+    visits_and_decimals: u64,
+    /// Units of money, and what is behind them.
+    rest: &'a [u8],
+}
+
+impl<'a> PackedDay<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (day, visits_and_decimals, rest) = match small_numbers(bytes) {
+            Some(([day, visits_and_decimals], rest)) => {
+                (DayNumber(signed(day)), visits_and_decimals.into(), rest)
+            }
+            None => {
+                let ((day, visits_and_decimals), rest) = postcard::take_from_bytes(bytes).ok()?;
+                (day, visits_and_decimals, rest)
+            }
+        };
+        Some(Self { day, visits_and_decimals, rest })
+    }
+
+    pub(super) const fn visits(self) -> u64 {
+        self.visits_and_decimals / DECIMALS
+    }
+
+    pub(super) fn spend(self) -> Option<Units> {
+        let units = match small_numbers(self.rest) {
+            Some(([units], _)) => signed(units).into(),
+            None => postcard::take_from_bytes(self.rest).ok()?.0,
+        };
+        Units::new(units, (self.visits_and_decimals % DECIMALS) as u32)
     }
 }
 
@@ -145,6 +181,12 @@ mod tests {
             for end in 0..=bytes.len() {
                 let all = postcard::take_from_bytes(&bytes[..end]).ok();
                 prop_assert_eq!(DaySummary::unpack(&bytes[..end]), all);
+            }
+            let whole = DaySummary::of(numbers);
+            let parts = PackedDay::of(&bytes).unwrap();
+            if let Some(whole) = whole {
+                prop_assert_eq!((parts.day, parts.visits()), (whole.day, whole.visits.into()));
+                prop_assert_eq!(parts.spend().map(Units::money), Some(whole.spend));
             }
         }
     }

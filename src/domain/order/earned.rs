@@ -58,6 +58,11 @@ fn is_none(points: &Points) -> bool {
 }
 
 impl Earned {
+    /// By what the order earned it.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { wallet: &self.wallet, campaign: self.campaign.as_ref() }
+    }
+
     /// Of so much that the order leaves more, what the member has not kept anyway.
     pub(super) fn give(&mut self, amount: Points) -> Points {
         let kept = self.let_go.min(amount);

@@ -305,6 +305,9 @@ impl OrderRecord {
         let Some(total) = self.total().filter(|_| self.phase() == Phase::Completed) else {
             return Share::NOTHING;
         };
+        if self.returned.is_nothing() {
+            return Share::ALL;
+        }
         let back = self.returned.of_items(self.items());
         if self.returned.full || self.is_all(&back) {
             return Share::NOTHING;
@@ -409,12 +412,21 @@ impl OrderRecord {
         Points(of_wallet.map(|earned| earned.earned.0).sum())
     }
 
-    /// It earned so much more. Answers how much of it the member is to get: all but what they have already, because it
-    /// was let go when it should have been taken back. `None` beyond [`Points::LIMIT`].
-    pub fn earn(&mut self, origin: Origin<'_>, amount: Points) -> Option<Points> {
+    /// How much of what it would earn the member would get: all but what they have already, because it was let go when it
+    /// should have been taken back. `None` if that would be beyond [`Points::LIMIT`].
+    pub fn would_give(&self, origin: Origin<'_>, amount: Points) -> Option<Points> {
+        let Some(held) = self.earned.iter().find(|earned| earned.origin() == origin) else {
+            return Points::ZERO.plus(amount);
+        };
+        held.earned.plus(amount)?;
+        Some(held.clone().give(amount))
+    }
+
+    /// It earned so much more, of which the member gets what [`OrderRecord::would_give`] says.
+    pub fn earn(&mut self, origin: Origin<'_>, amount: Points) {
         let earned = self.earned_by(origin);
-        earned.earned = earned.earned.plus(amount)?;
-        Some(earned.give(amount))
+        earned.earned.0 += amount.0;
+        earned.give(amount);
     }
 
     /// So much that should have been taken back was spent, and is let go.
@@ -461,9 +473,7 @@ impl OrderRecord {
     }
 
     fn earned_by(&mut self, origin: Origin<'_>) -> &mut Earned {
-        let is_it =
-            |earned: &Earned| (&earned.wallet, earned.campaign.as_ref()) == (origin.wallet, origin.campaign);
-        let at = match self.earned.iter().position(is_it) {
+        let at = match self.earned.iter().position(|earned| earned.origin() == origin) {
             Some(at) => at,
             None => {
                 let none = Earned {

@@ -43,8 +43,16 @@ impl Share {
         Self { part: of.saturating_sub(gone), of }
     }
 
-    /// This share of `whole`, without the fraction. Bit by bit, because the product could need more than 128.
+    /// This share of `whole`, without the fraction.
     pub(super) fn floor_of(self, whole: u64) -> u64 {
+        match self.part.checked_mul(whole.into()) {
+            Some(product) => (product / self.of) as u64, // no more than `whole`
+            None => self.floor_bit_by_bit(whole),
+        }
+    }
+
+    /// The same where the product needs more than 128 bits.
+    fn floor_bit_by_bit(self, whole: u64) -> u64 {
         let (mut quotient, mut rest) = (0_u64, 0_u128);
         for bit in (0..u64::BITS).rev() {
             quotient *= 2;
@@ -72,6 +80,7 @@ mod tests {
             let share = Share::new(part.into(), of.into());
             let exact = u128::from(part.min(of)) * u128::from(whole) / u128::from(of);
             prop_assert_eq!(u128::from(share.floor_of(whole)), exact);
+            prop_assert_eq!(u128::from(share.floor_bit_by_bit(whole)), exact);
         }
 
         #[test]

@@ -12,7 +12,12 @@ pub(super) enum Number {
 
 impl Number {
     pub(super) fn of(value: &Dynamic) -> Option<Self> {
-        value.as_int().map(Self::Whole).or_else(|_| value.as_decimal().map(Self::Decimal)).ok()
+        // Asked first: to fail costs the interpreter's types more than the answer.
+        match value {
+            value if value.is_int() => value.as_int().ok().map(Self::Whole),
+            value if value.is_decimal() => value.as_decimal().ok().map(Self::Decimal),
+            _ => None,
+        }
     }
 
     pub(super) fn decimal(self) -> Decimal {

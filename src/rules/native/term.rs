@@ -137,14 +137,15 @@ impl Term {
 
 /// How two plain values of one kind stand to each other, as the interpreter has it.
 fn compare(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
-    if let (Ok(a), Ok(b)) = (a.as_int(), b.as_int()) {
-        return Some(a.cmp(&b));
-    }
-    if let (Ok(a), Ok(b)) = (a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
+    if a.is_string() {
+        let (a, b) = (a.as_immutable_string_ref().ok()?, b.as_immutable_string_ref().ok()?);
         return Some(a.as_str().cmp(b.as_str()));
     }
-    if let (Some(a), Some(b)) = (Number::of(a), Number::of(b)) {
-        return Some(a.decimal().cmp(&b.decimal()));
+    if let Some(a) = Number::of(a) {
+        return Some(match (a, Number::of(b)?) {
+            (Number::Whole(a), Number::Whole(b)) => a.cmp(&b),
+            (a, b) => a.decimal().cmp(&b.decimal()),
+        });
     }
     let (a, b) = (a.as_bool().ok()?, b.as_bool().ok()?);
     Some(a.cmp(&b))
@@ -228,7 +229,7 @@ impl Call {
 
 /// Whether the interpreter takes this from a word.
 pub(super) fn is_small(value: &Dynamic) -> bool {
-    value.as_immutable_string_ref().map_or(true, |text| text.len() <= MAX_TEXT_BYTES)
+    !value.is_string() || value.as_immutable_string_ref().is_ok_and(|text| text.len() <= MAX_TEXT_BYTES)
 }
 
 /// The type of a plain value.

@@ -299,3 +299,59 @@ fn rules_on_signals_and_profiles_see_what_was_said() {
     life.send(r#"{"key":"u3","type":"member.updated","data":{"language":"pt"}}"#);
     assert_eq!(life.member.standing.points().0, 11, "what stays as it is is no change");
 }
+
+/// What rules with one effect each say, which is refused when it comes to it, after so many visits.
+const REFUSED: &[(&str, usize)] = &[
+    ("award(1000000000000)", 0),
+    ("award_to(1, \"\", \"no\" + \"ne\")", 0),
+    ("award_to(1, \"late\", \"held\")", 100),
+    ("set_tier(\"no\" + \"ne\")", 0),
+    ("recommend(\"call\")", 0),
+    ("count(\"stamps\", 1000000000000)", 0),
+    ("count(\"no\" + \"ne\")", 0),
+    ("reset(\"no\" + \"ne\")", 0),
+    ("unmark(\"no\" + \"ne\")", 0),
+    ("mark(\"no\" + \"ne\")", 0),
+    ("emit(\"no\" + \"ne\")", 0),
+    ("progress(\"no\" + \"ne\")", 0),
+];
+
+#[test]
+fn a_single_effect_that_is_refused_changes_nothing() {
+    let manifest = MANIFEST.to_owned()
+        + "counters = [\"stamps\"]\n[[wallets]]\ncode = \"points\"\n[[wallets]]\ncode = \"held\"\npending = \"until confirmed\"\n";
+    let life = |rule: &str| {
+        let rules = format!(
+            "rule \"a\" on visit priority 1 {{ award(5); count(\"stamps\"); }}\n\
+             rule \"b\" on order.completed priority 1 {{ award(5); count(\"stamps\"); }}\n\
+             rule \"c\" on visit when member.visits <= 100 {{ award_to(1, \"visit\", \"held\"); }}\n{rule}"
+        );
+        let files = [("a.rhai", rules), ("program.toml", manifest.clone())];
+        let files = files.map(|(name, text)| (name.to_owned(), text)).to_vec();
+        let program = Program::load(&Sources { files }, &chain(), 1);
+        Life::new(program.unwrap_or_else(|problems| panic!("{problems:#?}")))
+    };
+    for (effect, visits) in REFUSED {
+        for event in ["visit", "order.completed"] {
+            let rule = format!("rule \"refused\" on {event} when member.visits > {visits} {{ {effect}; }}");
+            let [with, without] = [rule.as_str(), ""].map(|rule| {
+                let mut life = life(rule);
+                (0..*visits).for_each(|n| drop(life.send(&format!(r#"{{"key":"v{n}","type":"visit"}}"#))));
+                match event {
+                    "visit" => life.send(r#"{"type":"visit"}"#),
+                    _ => life.order(ORDER),
+                }
+            });
+            assert_eq!(errors(&with).len(), 1, "{effect} on {event}: {with:#?}");
+            assert!(errors(&without).is_empty());
+            let seen = |commit: &Commit| {
+                let earned = commit.order.as_ref().map(|order| order.earned().to_vec());
+                let told: Vec<_> = commit.events.iter().map(|event| event.data.clone()).collect();
+                let receipt = &commit.source.as_ref().unwrap().receipt;
+                let standing = commit.member.as_ref().unwrap().standing.clone();
+                (standing, earned, commit.transfers.clone(), told, receipt.effects.clone())
+            };
+            assert_eq!(seen(&with), seen(&without), "{effect} on {event}");
+        }
+    }
+}
