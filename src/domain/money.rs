@@ -115,14 +115,13 @@ impl Units {
     /// Saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most have, are added as
     /// whole numbers.
     pub fn sum(mut amounts: impl Iterator<Item = Self>) -> Money {
-        let Some(mut sum) = amounts.next() else { return Money::ZERO };
-        let mut others = Money::ZERO;
-        for amount in amounts {
+        let Some(first) = amounts.next() else { return Money::ZERO };
+        let (sum, others) = amounts.fold((first, Money::ZERO), |(sum, others), amount| {
             match Self::new(sum.units + amount.units, sum.decimals) {
-                Some(larger) if amount.decimals == sum.decimals => sum = larger,
-                _ => others = others.plus(amount.money()),
+                Some(larger) if amount.decimals == sum.decimals => (larger, others),
+                _ => (sum, others.plus(amount.money())),
             }
-        }
+        });
         sum.money().plus(others)
     }
 }

@@ -81,6 +81,7 @@ pub(super) struct PackedDay<'a> {
 }
 
 impl<'a> PackedDay<'a> {
+    #[inline]
     pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
         let (day, visits_and_decimals, rest) = match small_numbers(bytes) {
             Some(([day, visits_and_decimals], rest)) => {
@@ -98,6 +99,7 @@ impl<'a> PackedDay<'a> {
         self.visits_and_decimals / DECIMALS
     }
 
+    #[inline]
     pub(super) fn spend(self) -> Option<Units> {
         let units = match small_numbers(self.rest) {
             Some(([units], _)) => signed(units).into(),
