@@ -144,7 +144,8 @@ pub enum NextStep {
     Delivered,
     /// Try again at this instant.
     RetryAt(Timestamp),
-    /// Try again at this instant; this try did not count. It was made to see whether the receiver is back.
+    /// Try again at this instant; this try did not count. It was made to see whether the receiver is back, or the receiver
+    /// wants nothing at all, which is not about this one.
     Spared(Timestamp),
     /// Try again at this instant; this try did not get out of our own network, so it counts nowhere.
     Hindered {
@@ -275,7 +276,9 @@ impl RetryPolicy {
     pub fn after(&self, tried: Tried, verdict: &Verdict) -> NextStep {
         let retry_after = match verdict {
             Verdict::Accepted | Verdict::Gone { accepted: true } => return NextStep::Delivered,
-            Verdict::Rejected { .. } | Verdict::Gone { accepted: false } => return NextStep::Failed,
+            // It waits like all others until somebody enables the endpoint.
+            Verdict::Gone { accepted: false } => return NextStep::Spared(tried.now),
+            Verdict::Rejected { .. } => return NextStep::Failed,
             Verdict::Refused { retry_after } => retry_after.map(|d| d.min(Self::LONGEST_RETRY_AFTER)),
         };
         let Some(pause) = self.pauses_s.after(tried.number).or_else(|| self.last_again(tried)) else {
@@ -320,7 +323,7 @@ mod tests {
             assert_eq!(policy.after(tried(number), &refused(None)), NextStep::RetryAt(then));
         }
         assert_eq!(policy.after(tried(5), &refused(Some(10))), NextStep::Failed);
-        assert_eq!(policy.after(tried(1), &Verdict::Gone { accepted: false }), NextStep::Failed);
+        assert_eq!(policy.after(tried(1), &Verdict::Gone { accepted: false }), NextStep::Spared(NOW));
         assert_eq!(policy.after(tried(1), &Verdict::Gone { accepted: true }), NextStep::Delivered);
         assert_eq!(policy.after(tried(1), &Verdict::Rejected { why: "invalid_data" }), NextStep::Failed);
         assert_eq!(policy.after(tried(5), &Verdict::Accepted), NextStep::Delivered);

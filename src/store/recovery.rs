@@ -269,8 +269,8 @@ fn reopen(
     Ok(found.len())
 }
 
-/// Makes deliveries of loyalty events that were never owed to an endpoint; what somebody made meanwhile stays as it is.
-/// Answers how many.
+/// Makes deliveries of loyalty events that were never owed to an endpoint, numbered in the order of the events; what
+/// somebody made meanwhile stays as it is. Answers how many.
 fn make_late(
     conn: &mut DbConn,
     chain: &ChainId,
@@ -288,8 +288,7 @@ fn make_late(
         .into_iter()
         .collect();
     let rows = missed.iter().map(|missed| DeliveryRow::late(chain, endpoint, missed, again));
-    let mut rows: Vec<_> = rows.filter(|row| !known.contains(row.key().2)).collect();
-    rows.sort_by(|one, other| one.key().cmp(&other.key()));
+    let rows: Vec<_> = rows.filter(|row| !known.contains(row.key().2)).collect();
     delivery::insert(conn, &rows.iter().collect::<Vec<_>>())?;
     Ok(rows.len())
 }

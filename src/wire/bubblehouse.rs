@@ -51,6 +51,10 @@ impl Speaks for Bubblehouse {
         Ok(Some(Rendered { body, headers: Vec::new() }))
     }
 
+    fn capitals(&self) -> bool {
+        true
+    }
+
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
         #[derive(Serialize)]
         struct Claims {
@@ -79,9 +83,11 @@ impl Speaks for Bubblehouse {
         struct Said {
             outcome: String,
         }
+        // Files of scripts begin with this mark, and then so does what they print.
+        let body = answer.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&answer.body);
         // A list would be read as an object without names.
-        let is_object = answer.body.trim_ascii_start().starts_with(b"{");
-        let said = serde_json::from_slice::<Said>(&answer.body).ok().filter(|_| is_object);
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let said = serde_json::from_slice::<Said>(body).ok().filter(|_| is_object);
         let outcome = said.as_ref().map(|said| &*said.outcome);
         match (standard::judge(answer, now), outcome) {
             (Verdict::Gone { accepted }, _) => {

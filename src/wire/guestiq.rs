@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::told::{List, Raw, Told};
+use super::told::{List, Raw, Seconds, Told};
 use super::{Header, Letter, Rendered, Sealing, Speaks, Unsendable, name_of, sign};
-use crate::domain::Timestamp;
 use crate::domain::endpoint::Dialect;
 use crate::domain::ids::EventId;
 use crate::domain::json::to_json;
@@ -36,9 +35,13 @@ impl Speaks for Guestiq {
         let headers = vec![
             ("x-guestiq-event", name),
             ("x-guestiq-delivery-id", letter.delivery.to_string()),
-            ("x-guestiq-timestamp", told.timestamp.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
+            ("x-guestiq-timestamp", Seconds(told.timestamp).to_string()),
         ];
         Ok(Some(Rendered { body, headers }))
+    }
+
+    fn capitals(&self) -> bool {
+        true
     }
 
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
@@ -53,7 +56,7 @@ struct Envelope<'a, D> {
     id: EventId,
     #[serde(rename = "type")]
     name: &'a str,
-    timestamp: Timestamp,
+    timestamp: Seconds,
     chain_id: &'a str,
     data: OfGuest<'a, D>,
 }
@@ -71,7 +74,7 @@ fn envelope<D: Serialize>(told: &Told<'_>, name: &str, own: D) -> String {
     to_json(&Envelope {
         id: told.id,
         name,
-        timestamp: told.timestamp,
+        timestamp: Seconds(told.timestamp),
         chain_id: &told.chain,
         data: OfGuest { guest_id: told.member_id(), own },
     })

@@ -42,6 +42,10 @@ impl Speaks for Gustaio {
         Ok(Some(Rendered { body, headers: Vec::new() }))
     }
 
+    fn capitals(&self) -> bool {
+        true
+    }
+
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
         let timestamp = sealing.timestamp().to_string();
         let signature = sign::hex_hmac(sealing.secret(), &[&timestamp, ".", sealing.body]);

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::told::{Raw, Told};
+use super::told::{Raw, Seconds, Told};
 use super::{Header, Letter, Rendered, Sealing, Speaks, Unsendable, name_of, sign};
-use crate::domain::Timestamp;
 use crate::domain::endpoint::Dialect;
 use crate::domain::json::to_json;
 use crate::domain::loyalty_event::EventType;
@@ -51,6 +50,10 @@ impl Speaks for Loyali {
         Ok(Some(Rendered { body, headers: Vec::new() }))
     }
 
+    fn capitals(&self) -> bool {
+        true
+    }
+
     /// As long as there are several secrets, verifiers accept any of the signatures.
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header> {
         let timestamp = sealing.timestamp().to_string();
@@ -72,13 +75,13 @@ impl Envelope<'_> {
         struct Written<'a, D> {
             id: String,
             event_type: &'a str,
-            created_at: Timestamp,
+            created_at: Seconds,
             data: D,
         }
         to_json(&Written {
             id: format!("whd_{}", self.letter.delivery.ulid()),
             event_type: self.name,
-            created_at: self.told.timestamp,
+            created_at: Seconds(self.told.timestamp),
             data,
         })
     }

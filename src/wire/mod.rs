@@ -111,6 +111,8 @@ impl Letter {
 pub struct SignedRequest {
     /// The protocol's headers, names in lower case.
     pub headers: Vec<Header>,
+    /// Whether all names are sent with capitals (`X-Api-Key`).
+    pub capitals: bool,
     /// The body.
     pub body: String,
 }
@@ -180,6 +182,12 @@ trait Speaks: Sync {
     /// Its own headers of authenticity, beside those of Standard Webhooks.
     fn sign(&self, sealing: &Sealing<'_>) -> Vec<Header>;
 
+    /// Whether the product's document shows names of headers with capitals. HTTP ignores that, and code that looks a name up
+    /// in what came over the wire does not.
+    fn capitals(&self) -> bool {
+        false
+    }
+
     /// What an answer means.
     fn judge(&self, answer: &Answer, now: Timestamp) -> Verdict {
         standard::judge(answer, now)
@@ -235,7 +243,7 @@ pub fn encode(
     let trace = letter.trace();
     let headers =
         always.into_iter().chain(standard).chain(occasion).chain(about).chain(own).chain(trace).collect();
-    Ok(SignedRequest { headers, body: body.unwrap_or(letter.message) })
+    Ok(SignedRequest { headers, capitals: speaker.capitals(), body: body.unwrap_or(letter.message) })
 }
 
 /// Judges a receiver's answer that came at `now`.

@@ -207,6 +207,16 @@ fn standard_sends_what_was_told_as_it_is() {
     }
 }
 
+#[test]
+fn names_of_headers_are_sent_as_the_documents_show_them() {
+    for dialect in Dialect::ALL {
+        let request = encoded(*dialect, EventType::PointsEarned.example().to_json()).unwrap();
+        let shown =
+            matches!(dialect, Dialect::Guestiq | Dialect::Loyali | Dialect::Gustaio | Dialect::Bubblehouse);
+        assert_eq!(request.capitals, shown, "{dialect:?}");
+    }
+}
+
 /// Where a message of the dialect says what it is about. Nowhere in a sentence.
 fn name_in(dialect: Dialect, body: &Value) -> Option<&Value> {
     Some(match dialect {
@@ -398,6 +408,7 @@ fn the_outcome_says_what_became_of_it() {
     for (status, body, verdict) in [
         (200, r#"{"outcome":"sent"}"#, Verdict::Accepted),
         (201, r#"{"outcome":"skipped","why":"no"}"#, Verdict::Accepted),
+        (200, "\u{feff}{\"outcome\":\"sent\"}", Verdict::Accepted),
         (200, r#"{"outcome":"invalid_data"}"#, rejected("invalid_data")),
         (200, r#"{"outcome":"unsubscribed"}"#, rejected("unsubscribed")),
         (200, r#"{"outcome":"failure"}"#, refused.clone()),

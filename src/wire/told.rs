@@ -4,6 +4,7 @@
 //! of somebody who was erased little is told, and that, too, has to be sayable.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::SecondsFormat;
 use serde::ser::SerializeMap as _;
@@ -118,6 +119,22 @@ pub(super) struct Millis(pub(super) Timestamp);
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// An instant, written with whole seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seconds(pub(super) Timestamp);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -231,6 +231,12 @@ async fn a_receiver_that_is_gone_disables_its_endpoint(app: TestApp) {
     app.send(&order("o2", "ana", "24.50")).await.expect(200);
     app.advance(24 * 3600).await;
     assert_eq!(crm.arrivals().len(), 1);
+    app.post(&format!("{path}/enable"), &json!({})).await.expect(200);
+    app.advance(0).await;
+    let orders = crm.arrivals().into_iter().map(|a| a.json()["data"]["order_id"].to_string());
+    let mut orders: Vec<_> = orders.collect();
+    orders.sort();
+    assert_eq!(orders, ["\"o1\"", "\"o1\"", "\"o2\""], "what it did not take leaves like what waited");
     app.stop().await;
 }
 

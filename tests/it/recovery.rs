@@ -15,6 +15,7 @@ on_both_backends! {
     live_traffic_goes_first,
     a_recovery_waits_while_its_endpoint_is_disabled_runs_alone_and_can_be_stopped,
     what_was_committed_late_belongs_to_the_time_of_its_commit,
+    what_is_made_late_has_its_number_in_the_order_of_the_events,
     who_sends_again_is_said_in_a_header_and_in_the_log,
     what_cannot_be_recovered_is_refused,
 }
@@ -228,6 +229,22 @@ async fn what_was_committed_late_belongs_to_the_time_of_its_commit(app: TestApp)
     assert_eq!(counts(&recover(&app, &endpoint, &json!({ "since": START, "status": "all" })).await)[2], 1);
     app.advance(0).await;
     assert_eq!(crm.arrivals().len(), 3, "o1 at last, x1 again");
+    app.stop().await;
+}
+
+/// All of one decision happened in the same millisecond.
+async fn what_is_made_late_has_its_number_in_the_order_of_the_events(app: TestApp) {
+    let crm = Receiver::start().await;
+    send_many(&app, "o", 20, a_meal).await;
+    let (endpoint, _) = app.endpoint(&crm.url, &["*"]).await;
+    patch(&app, &endpoint, &json!({ "lane": "endpoint" })).await;
+    recover(&app, &endpoint, &json!({ "since": START, "status": "unsent" })).await;
+    app.advance(0).await;
+    let arrivals = crm.arrivals();
+    let ids: Vec<_> = arrivals.iter().map(|arrival| &*arrival.id).collect();
+    assert!(ids.len() >= 60 && ids.is_sorted(), "{ids:?}");
+    let numbers = arrivals.iter().map(|arrival| arrival.headers["punchcard-sequence"].clone());
+    assert!(numbers.eq((1..=ids.len()).map(|number| number.to_string())));
     app.stop().await;
 }
 

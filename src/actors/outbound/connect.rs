@@ -103,7 +103,7 @@ impl Dialer {
         &self.lines
     }
 
-    async fn dial(&self, host: &str, port: u16) -> Result<Line, ConnectError> {
+    async fn dial(&self, host: &str, port: u16, is_plain: bool) -> Result<Line, ConnectError> {
         let tcp = match &self.proxy {
             None => {
                 let addrs = self.vetted(host, port).await.map_err(own)?;
@@ -113,7 +113,7 @@ impl Dialer {
         };
         // A request leaves in one piece; waiting for more only costs time.
         let _ = tcp.set_nodelay(true);
-        let line = Line::new(tcp);
+        let line = Line::new(tcp, is_plain);
         self.lines.0.borrow_mut().push(Rc::downgrade(line.wire()));
         Ok(line)
     }
@@ -256,7 +256,8 @@ impl Service<ConnectInfo<Uri>> for Dialer {
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
         let dialer = self.clone();
         Box::pin(async move {
-            let line = dialer.dial(info.hostname(), info.port()).await?;
+            let is_plain = info.request().scheme_str() == Some("http");
+            let line = dialer.dial(info.hostname(), info.port(), is_plain).await?;
             Ok(Connection::new(info.request().clone(), line))
         })
     }

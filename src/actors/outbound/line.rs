@@ -4,6 +4,9 @@
 //! again. Two things follow that we must not let happen: after an interim answer (`100 Continue`) the real one would be
 //! read as the answer to the *next* delivery, and idle connections would hold file descriptors for ever. So a line
 //! can be hung up from outside; to the pool it then looks closed by the peer.
+//!
+//! And awc takes an answer of HTTP/1.1 without a length for one without a body, where `Connection: close` says that the
+//! body ends with the connection. What of it came with the head is kept here, and the rest can be read from here.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::AttemptError;
 use super::proxy::NoWayOut;
@@ -38,6 +41,8 @@ pub(super) struct Trace {
     pub(super) status: Cell<Option<u16>>,
     /// Bytes that came since anything was sent.
     came: Cell<usize>,
+    /// The last of them before the status code was known, with a few of those before. Nothing of what is encrypted.
+    heard: RefCell<Vec<u8>>,
 }
 
 impl Trace {
@@ -51,6 +56,32 @@ impl Trace {
         self.line.take();
         self.dialled.set(false);
         self.status.set(None);
+    }
+
+    /// Keeps these bytes, and of those before as many as the end of a head may be torn into.
+    fn hear(&self, bytes: &[u8]) {
+        if self.status.get().is_none() && !bytes.is_empty() {
+            let mut heard = self.heard.borrow_mut();
+            let torn = heard.len().min(3);
+            let old = heard.len() - torn;
+            heard.drain(..old);
+            heard.extend_from_slice(bytes);
+        }
+    }
+
+    /// The body of an answer that ends with its connection, or so much of it. Nothing over TLS, where it cannot be read
+    /// from here.
+    pub(super) async fn rest(&self, most: usize) -> Vec<u8> {
+        let heard = self.heard.take();
+        let Some(mut body) = after_head(&heard).map(<[u8]>::to_vec) else { return Vec::new() };
+        let tcp = self.line.take().and_then(|wire| wire.tcp.take());
+        if let Some(tcp) = tcp {
+            let room = most.saturating_sub(body.len());
+            // What breaks off is taken as it is.
+            let _ = tcp.take(room as u64).read_to_end(&mut body).await;
+        }
+        body.truncate(most);
+        body
     }
 
     /// Takes note of so many bytes. Answers whether the head should be complete by now, and is not.
@@ -75,6 +106,12 @@ impl Trace {
             wire.hang_up();
         }
     }
+}
+
+fn after_head(heard: &[u8]) -> Option<&[u8]> {
+    let end = |of: &[u8]| heard.windows(of.len()).position(|some| some == of).map(|at| at + of.len());
+    let at = [end(b"\r\n\r\n"), end(b"\n\n")].into_iter().flatten().min()?;
+    heard.get(at..)
 }
 
 /// Does what is our own network's affair: when the exchange ends in the middle of it, that is nobody else's fault.
@@ -107,25 +144,30 @@ impl Wire {
 
 /// A TCP connection to a vetted address.
 #[derive(Debug)]
-pub(super) struct Line(Rc<Wire>);
+pub(super) struct Line {
+    wire: Rc<Wire>,
+    /// Whether what goes over it is not encrypted.
+    is_plain: bool,
+}
 
 impl Line {
     /// Wraps a fresh connection and notes that the current exchange dialled it.
-    pub(super) fn new(tcp: TcpStream) -> Self {
+    pub(super) fn new(tcp: TcpStream, is_plain: bool) -> Self {
         let _ = EXCHANGE.try_with(|trace| trace.dialled.set(true));
-        Self(Rc::new(Wire { tcp: RefCell::new(Some(tcp)), used: Cell::new(Instant::now()) }))
+        let wire = Rc::new(Wire { tcp: RefCell::new(Some(tcp)), used: Cell::new(Instant::now()) });
+        Self { wire, is_plain }
     }
 
     /// What may hang it up.
     pub(super) fn wire(&self) -> &Rc<Wire> {
-        &self.0
+        &self.wire
     }
 
     /// Asks the open connection, or answers `closed`.
     fn with<T>(&self, closed: T, ask: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
-        match self.0.tcp.borrow_mut().as_mut() {
+        match self.wire.tcp.borrow_mut().as_mut() {
             Some(tcp) => {
-                self.0.used.set(Instant::now());
+                self.wire.used.set(Instant::now());
                 ask(Pin::new(tcp))
             }
             None => closed,
@@ -143,13 +185,19 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let _ = EXCHANGE.try_with(|trace| *trace.line.borrow_mut() = Some(Rc::clone(&self.0)));
+        let _ = EXCHANGE.try_with(|trace| *trace.line.borrow_mut() = Some(Rc::clone(&self.wire)));
         let before = buffer.filled().len();
         let read = self.with(Poll::Ready(Ok(())), |tcp| tcp.poll_read(cx, buffer));
-        let came = buffer.filled().len() - before;
-        match EXCHANGE.try_with(|trace| trace.note_came(came)) {
+        let came = &buffer.filled()[before..];
+        let note = |trace: &Rc<Trace>| {
+            if self.is_plain {
+                trace.hear(came);
+            }
+            trace.note_came(came.len())
+        };
+        match EXCHANGE.try_with(note) {
             Ok(true) => {
-                self.0.hang_up();
+                self.wire.hang_up();
                 Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()))
             }
             _ => read,
@@ -159,8 +207,11 @@ impl AsyncRead for Line {
 
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // What came before belongs to a handshake.
-        let _ = EXCHANGE.try_with(|trace| trace.came.set(0));
+        // What came before belongs to a handshake, or to nobody.
+        let _ = EXCHANGE.try_with(|trace| {
+            trace.came.set(0);
+            trace.heard.take();
+        });
         self.with(broken(), |tcp| tcp.poll_write(cx, bytes))
     }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use awc::http::{StatusCode, Uri};
+use awc::http::{StatusCode, Uri, Version};
 use awc::{Client, ClientRequest, ClientResponse, Connector};
 use futures_util::StreamExt as _;
 use rustls::ClientConfig;
@@ -271,7 +271,8 @@ impl Outbound {
     ) -> Result<Answer, AttemptError> {
         let client = target.client.as_ref().unwrap_or(&self.client);
         let ask = || {
-            let mut post = client.post(&target.uri).no_decompress();
+            let post = client.post(&target.uri).no_decompress();
+            let mut post = if request.capitals { post.camel_case() } else { post };
             for (name, value) in &target.headers {
                 post = post.insert_header((name, value));
             }
@@ -310,7 +311,7 @@ impl Outbound {
             if let Some(to) = redirect(response.status(), response.headers()) {
                 return Err(AttemptError::Redirect { status: response.status().as_u16(), to });
             }
-            Ok(read(response).await)
+            Ok(read(response, trace).await)
         };
         trace.follow(exchange).await
     }
@@ -355,8 +356,20 @@ fn redirect(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     Some(text.chars().take(200).collect())
 }
 
+/// Whether the body of an answer ends with its connection and in no other way.
+fn ends_with_its_connection(response: &ClientResponse) -> bool {
+    let headers = response.headers();
+    let connection = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok());
+    let mut tokens = connection.into_iter().flat_map(|value| value.split(','));
+    tokens.any(|token| token.trim().eq_ignore_ascii_case("close"))
+        && response.version() == Version::HTTP_11
+        && !headers.contains_key(header::CONTENT_LENGTH)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 /// Reads the body up to the cap. A body that breaks off is taken as it is: the head was the answer.
-async fn read(mut response: ClientResponse) -> Answer {
+async fn read(mut response: ClientResponse, trace: &Trace) -> Answer {
     let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let mut answer = Answer {
         status: response.status().as_u16(),
@@ -364,6 +377,10 @@ async fn read(mut response: ClientResponse) -> Answer {
         webhook_delivery: text("webhook-delivery"),
         body: Vec::new(),
     };
+    if ends_with_its_connection(&response) {
+        answer.body = trace.rest(BODY_CAP).await;
+        return answer;
+    }
     while let Some(Ok(chunk)) = response.next().await {
         let room = BODY_CAP - answer.body.len();
         answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);

@@ -14,7 +14,7 @@ use rustls::RootCertStore;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::receiver::{OK, answering, receiver, take_request};
+use super::receiver::{OK, answering, receiver, take_head, take_request};
 use super::*;
 
 /// Short, so that the tests are quick; long enough for a busy machine to answer over loopback.
@@ -30,7 +30,11 @@ fn reach(policy: AddressPolicy) -> Reach {
 }
 
 fn request() -> SignedRequest {
-    SignedRequest { headers: vec![("content-type", "application/json".into())], body: "{}".into() }
+    SignedRequest {
+        headers: vec![("content-type", "application/json".into())],
+        capitals: false,
+        body: "{}".into(),
+    }
 }
 
 async fn send(outbound: &Outbound, url: &str) -> Exchange {
@@ -144,6 +148,27 @@ async fn what_is_not_an_http_answer_is_a_failure() {
         let exchange = send(&outbound, &url).await;
         assert_eq!(exchange.outcome, Err(AttemptError::NotHttp), "{head}");
         assert_bounded(&exchange, head);
+    }
+}
+
+#[actix::test]
+async fn names_of_headers_have_capitals_where_the_request_says_so() {
+    let outbound = outbound("127.0.0.0/8");
+    for (capitals, expected) in [(true, "\r\nX-Loyali-Signature: t"), (false, "\r\nx-loyali-signature: t")] {
+        let head = Rc::new(RefCell::new(String::new()));
+        let seen = Rc::clone(&head);
+        let (url, _) = receiver(move |mut tcp| {
+            let seen = Rc::clone(&seen);
+            async move {
+                *seen.borrow_mut() = take_head(&mut tcp).await.unwrap_or_default();
+                let _ = tcp.write_all(OK).await;
+            }
+        })
+        .await;
+        let headers = vec![("x-loyali-signature", "t".to_owned())];
+        let request = SignedRequest { headers, capitals, ..request() };
+        outbound.attempt(&outbound.target(&Endpoint::sample(&url)).unwrap(), &request).await;
+        assert!(head.borrow().contains(expected), "{}", head.borrow());
     }
 }
 

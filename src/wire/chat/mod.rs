@@ -75,7 +75,7 @@ impl Speaks for Chat {
         };
         // Rooms refuse what is empty.
         let said = match said.trim().is_empty() {
-            true => self.fill(&texts::built_in(told.kind)?, &letter.message)?,
+            true => self.fill(&texts::built_in(&told)?, &letter.message)?,
             false => said,
         };
         Ok(Some(Rendered { body: (self.body)(&shortened(said, self.longest)), headers: Vec::new() }))

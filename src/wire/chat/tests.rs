@@ -32,9 +32,10 @@ fn quoted(text: &str) -> String {
 #[test]
 fn every_event_has_a_text_that_says_what_is_told_and_leaves_nothing_empty() {
     for kind in EventType::ALL {
-        let wording = texts::built_in(*kind).unwrap();
+        let message = kind.example().to_json();
+        let wording = texts::built_in(&Told::read(&message).unwrap()).unwrap();
         wording.check_for(*kind).unwrap();
-        let text = said(Dialect::Slack, kind.example().to_json(), None)["text"].as_str().unwrap().to_owned();
+        let text = said(Dialect::Slack, message, None)["text"].as_str().unwrap().to_owned();
         assert!(!text.contains(['{', '}']) && !text.contains("  "), "{kind}: {text}");
         assert!(text.len() > 10 && text.ends_with(['.', '0']), "{kind}: {text}");
     }
@@ -49,6 +50,16 @@ fn a_room_is_told_in_its_own_way() {
     let mentions = serde_json::json!({ "parse": [] });
     let discord = serde_json::json!({ "content": text, "allowed_mentions": mentions });
     assert_eq!(said(Dialect::Discord, message(), None), discord);
+}
+
+#[test]
+fn points_that_were_taken_by_hand_are_not_said_to_be_given() {
+    let given = EventType::PointsAdjusted.example().to_json();
+    let taken = given.replace(r#""amount":24"#, r#""amount":24,"taken":true"#);
+    for (message, expected) in [(given, "Ana was given 24 points"), (taken, "24 points of Ana were taken")] {
+        let said = said(Dialect::Slack, message, None)["text"].as_str().unwrap().to_owned();
+        assert!(said.starts_with(expected), "{said}");
+    }
 }
 
 #[test]

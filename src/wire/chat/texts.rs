@@ -1,6 +1,8 @@
 //! What is said of each event where an endpoint has no text of its own.
 
-use super::{EventType, Unsendable, Wording};
+use serde::Deserialize;
+
+use super::{EventType, Told, Unsendable, Wording};
 
 macro_rules! about {
     ($what:literal) => {
@@ -9,8 +11,10 @@ macro_rules! about {
 }
 
 /// Our own wording. One that could not be read would be found by the test that fills them all in.
-pub(super) fn built_in(kind: EventType) -> Result<Wording, Unsendable> {
-    let wording = match text(kind) {
+pub(super) fn built_in(told: &Told<'_>) -> Result<Wording, Unsendable> {
+    let kind = told.kind;
+    let text = if kind == EventType::PointsAdjusted && are_taken(told)? { Some(TAKEN) } else { text(kind) };
+    let wording = match text {
         Some(text) => text.parse(),
         None if kind.is_about_member() => {
             format!("{{member.full_name|member.first_name|member.id}}: {}", kind.description().trim()).parse()
@@ -20,6 +24,18 @@ pub(super) fn built_in(kind: EventType) -> Result<Wording, Unsendable> {
     let unreadable = |bad| Unsendable::Unreadable(format!("the text of {kind} {bad}"));
     wording.map_err(unreadable)
 }
+
+/// Whether points were taken by hand, and not given.
+fn are_taken(told: &Told<'_>) -> Result<bool, Unsendable> {
+    #[derive(Deserialize)]
+    struct Adjusted {
+        #[serde(default)]
+        taken: bool,
+    }
+    Ok(told.data::<Adjusted>()?.taken)
+}
+
+const TAKEN: &str = "{data.amount} points of {member.full_name|member.first_name|member.id} were taken by hand: {data.reason}. Balance: {data.new_balance}.";
 
 #[rustfmt::skip]
 const fn text(kind: EventType) -> Option<&'static str> {
@@ -38,7 +54,7 @@ const fn text(kind: EventType) -> Option<&'static str> {
         E::PointsPending => about!("will have {data.amount} points from {data.available_at} on: {data.reason}."),
         E::PointsExpired => "{data.amount} points of {member.full_name|member.first_name|member.id} expired. Balance: {data.new_balance}.",
         E::PointsExpiringSoon => "{data.amount} points of {member.full_name|member.first_name|member.id} expire on {data.expires_at}.",
-        E::PointsAdjusted => "Points of {member.full_name|member.first_name|member.id} were adjusted by {data.amount}: {data.reason}. Balance: {data.new_balance}.",
+        E::PointsAdjusted => about!("was given {data.amount} points by hand: {data.reason}. Balance: {data.new_balance}."),
         E::PointsRedeemed => about!("spent {data.amount} points on {data.reason}. Balance: {data.new_balance}."),
         E::PointsReturned => about!("got {data.amount} points back: {data.reason}. Balance: {data.new_balance}."),
         E::RedemptionCreated => about!("redeemed {data.reward.title} for {data.points_spent} points."),
@@ -63,7 +79,7 @@ const fn text(kind: EventType) -> Option<&'static str> {
         E::MemberAtRisk => about!("has not come for {data.days_since_last_visit} days ({data.risk_level|\"no\"} risk)."),
         E::MemberChurned => about!("has not come for {data.days_since_last_visit} days and counts as lost."),
         E::MemberReactivated => about!("is back."),
-        E::CustomEmitted => about!(": {data.name}."),
+        E::CustomEmitted => "{member.full_name|member.first_name|member.id}: {data.name}.",
         E::CampaignExhausted => "The campaign {data.name|data.campaign} has given its whole budget of {data.budget}.",
         E::RuleSuspended => "The rule \"{data.rule}\" ({data.at}) is suspended: {data.error}",
         E::RuleResumed => "The rule \"{data.rule}\" ({data.at}) is run again.",

@@ -55,6 +55,47 @@ async fn what_is_packed_stays_packed() {
 }
 
 #[actix::test]
+async fn a_body_that_ends_with_its_connection_is_read() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nconnection: Close\r\n\r\n";
+    let outbound = outbound("127.0.0.0/8");
+    let large = "a".repeat(2 * BODY_CAP);
+    for (pieces, expected) in [
+        (vec![HEAD, "{\"outcome\":", "\"sent\"}"], "{\"outcome\":\"sent\"}"),
+        (vec![HEAD, "\r\n\r\n", "ok"], "\r\n\r\nok"),
+        (vec![&HEAD[..HEAD.len() - 1], "\nok"], "ok"),
+        (vec!["HTTP/1.1 200 OK\nconnection: close\n\n", "ok"], "ok"),
+        (vec![HEAD], ""),
+        (vec![HEAD, &large], &large[..BODY_CAP]),
+        // Who says that nothing comes, and who does not say that the connection ends, is not waited for.
+        (vec!["HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n", "ok"], ""),
+        (vec!["HTTP/1.1 200 OK\r\n\r\n", "ok"], ""),
+    ] {
+        // All at once, and one after the other.
+        for pieces in [vec![pieces.concat()], pieces.iter().map(|piece| (*piece).to_owned()).collect()] {
+            let said = pieces.clone();
+            let (url, _) = receiver(move |mut tcp| {
+                let pieces = said.clone();
+                async move {
+                    take_request(&mut tcp).await;
+                    for piece in pieces {
+                        let _ = tcp.write_all(piece.as_bytes()).await;
+                        tokio::time::sleep(DRIP).await;
+                    }
+                }
+            })
+            .await;
+            let exchange = send(&outbound, &url).await;
+            let body = exchange.outcome.map(|answer| answer.body);
+            assert_eq!(body, Ok(expected.as_bytes().to_vec()), "{:.80}", pieces.concat());
+        }
+    }
+    let url = repeating(HEAD.as_bytes(), b"1", DRIP).await;
+    assert_eq!(send(&outbound, &url).await.outcome, Err(AttemptError::TimedOut(TIMEOUT)));
+    let url = repeating(HEAD.as_bytes(), CHUNK, Duration::ZERO).await;
+    assert_bounded(&send(&outbound, &url).await, "a body without end");
+}
+
+#[actix::test]
 async fn other_versions_of_http() {
     let outbound = outbound("127.0.0.0/8");
     for (answer, expected) in [
