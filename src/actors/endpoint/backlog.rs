@@ -8,8 +8,11 @@ use crate::store::delivery::DueDelivery;
 
 /// New rows that one read may bring.
 const BATCH: usize = 1_024;
-/// With fewer waiting than this, more are read: early enough that sending never waits for a read.
-const LOW_WATER: usize = 256;
+/// With fewer waiting than so many for each request that may be under way at once, more are read: early enough that sending
+/// never waits for a read. Were more read for a receiver that hangs, every event would bring all that waits once more.
+const LOW_WATER: usize = 16;
+/// And with fewer than this.
+const MOST_LOW_WATER: usize = 256;
 /// What happened now goes before what a recovery sends again, but never more often than this in a row: a recovery goes on.
 const NEWS_IN_A_ROW: u32 = 7;
 
@@ -37,10 +40,11 @@ struct Read {
 }
 
 impl Backlog {
-    /// Whether another read makes sense: none is under way and there is room.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether another read makes sense, when so many may be under way at once: no other is going on and there is room.
+    pub(super) fn has_room(&self, window: usize) -> bool {
+        let low_water = window.saturating_mul(LOW_WATER).min(MOST_LOW_WATER);
         // What is sent again keeps nobody from seeing what is new.
-        self.read.is_none() && self.waiting.len() < LOW_WATER && self.again.len() < BATCH
+        self.read.is_none() && self.waiting.len() < low_water && self.again.len() < BATCH
     }
 
     /// Begins a read; answers how many rows to ask for. Held rows come back first, so they come on top.
@@ -181,9 +185,23 @@ mod tests {
         let mut backlog = Backlog::default();
         let limit = backlog.begin_read();
         assert!(backlog.end_read((0..limit as u128).map(row).collect()));
-        assert!(!backlog.has_room());
+        assert!(!backlog.has_room(64));
         while backlog.next().is_some() {}
         assert_eq!(backlog.begin_read(), 2 * limit);
+    }
+
+    #[test]
+    fn more_is_read_early_enough_for_what_may_be_under_way_and_no_earlier() {
+        for (window, low_water) in [(1, 16), (2, 32), (16, 256), (64, 256)] {
+            let mut backlog = Backlog::default();
+            backlog.begin_read();
+            backlog.end_read((1..low_water).map(row).collect());
+            assert!(backlog.has_room(window), "window {window}");
+            backlog.begin_read();
+            assert!(!backlog.has_room(window), "one is going on");
+            backlog.end_read((1..=low_water).map(row).collect());
+            assert!(!backlog.has_room(window), "window {window}");
+        }
     }
 
     #[test]
@@ -192,7 +210,7 @@ mod tests {
         let mut backlog = Backlog::default();
         backlog.begin_read();
         backlog.end_read((100..600).map(again).collect());
-        assert!(backlog.has_room(), "what is new must be seen");
+        assert!(backlog.has_room(64), "what is new must be seen");
         backlog.begin_read();
         backlog
             .end_read((1..=8).map(row).chain([DueDelivery { mark: Some(Mark::Retry), ..row(9) }]).collect());

@@ -172,7 +172,7 @@ impl<D: Depot + 'static> Courier<D> {
         let idle = self.sending.is_empty() && self.writing.is_empty();
         self.desk.rest.set(held.filter(|_| idle));
         let held = held.map(|until| self.alarm_for(Some(until), now));
-        let look = if self.wanted && self.backlog.has_room() {
+        let look = if self.wanted && self.backlog.has_room(self.window.size()) {
             // Something holds the read back: spacing, or a pause.
             self.read_after.max(self.paused_until)
         } else {
@@ -193,7 +193,8 @@ impl<D: Depot + 'static> Courier<D> {
     /// Begins a read when one is wanted and nothing speaks against it.
     fn read(&mut self) {
         let now = Instant::now();
-        if !self.wanted || !self.backlog.has_room() || now < self.read_after || !self.may_send() {
+        let has_room = self.backlog.has_room(self.window.size());
+        if !self.wanted || !has_room || now < self.read_after || !self.may_send() {
             return;
         }
         if matches!(self.gate.leave(self.errand.clock.now()), Some(Leave::NothingBefore(_))) {

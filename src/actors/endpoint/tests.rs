@@ -30,6 +30,8 @@ struct Rows {
     condition: Cell<Noted>,
     told: RefCell<Vec<EventData>>,
     failing_writes: Cell<usize>,
+    /// How many rows reads have brought.
+    brought: Cell<usize>,
     written: Notify,
 }
 
@@ -72,7 +74,9 @@ impl Depot for Rc<Rows> {
             };
             let next_due = pending.values().map(|(at, _)| *at).min();
             let condition = ask.condition.then(|| self.condition.get());
-            Stock { due: due.map(row).collect(), next_due, oldest: None, condition }
+            let due: Vec<_> = due.map(row).collect();
+            self.brought.set(self.brought.get() + due.len());
+            Stock { due, next_due, oldest: None, condition }
         };
         for _ in 0..50 {
             tokio::task::yield_now().await;
@@ -227,6 +231,27 @@ async fn every_delivery_is_sent_exactly_once_however_often_it_is_nudged() {
     assert_eq!(rows.settled.borrow().len(), 3000);
     assert!(connections.get() <= 64, "{} connections", connections.get());
     assert!(text.contains("punchcard_attempts_total{outcome=\"delivered\"} 3000"), "{text}");
+}
+
+#[actix::test]
+async fn for_a_receiver_that_hangs_little_is_read_however_much_it_is_owed() {
+    let (url, _) = receiver(|mut tcp| async move {
+        take_request(&mut tcp).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let rows = Rows::of(0);
+    let run = run(&rows, Endpoint::sample(&url));
+    for n in 1..=300 {
+        rows.pending.borrow_mut().insert(DeliveryId::new(Ulid(n)), (Timestamp::UNIX_EPOCH, 0));
+        run.nudge.notify_one();
+        for _ in 0..60 {
+            tokio::task::yield_now().await; // the read is over
+        }
+    }
+    let brought = rows.brought.get();
+    assert!((32..1_000).contains(&brought), "{brought} rows were read, and two are under way");
+    run.task.abort();
 }
 
 #[actix::test]

@@ -21,6 +21,8 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Book {
     start: Instant,
+    /// Latencies of what was sent before it do not count.
+    measured_from: Instant,
     pages: Box<[OnceLock<Box<[Entry]>>]>,
     first_arrivals: AtomicU64,
     last_arrival: AtomicU64,
@@ -48,7 +50,18 @@ impl Book {
     /// Empty books for up to `orders` orders.
     pub(super) fn new(start: Instant, orders: u64) -> Self {
         let pages = (0..orders.div_ceil(PAGE)).map(|_| OnceLock::new()).collect();
-        Self { start, pages, first_arrivals: AtomicU64::new(0), last_arrival: AtomicU64::new(0) }
+        Self {
+            start,
+            measured_from: start,
+            pages,
+            first_arrivals: AtomicU64::new(0),
+            last_arrival: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, in which latencies do not count before that.
+    pub(super) fn measured_from(self, measured_from: Instant) -> Self {
+        Self { measured_from, ..self }
     }
 
     fn entry(&self, order: u64) -> Option<&Entry> {
@@ -68,10 +81,11 @@ impl Book {
         }
     }
 
-    /// How long after its sending `at` is.
-    pub(super) fn since_sent(&self, order: u64, at: Instant) -> Duration {
+    /// How long after its sending `at` is; `None` for what was sent before latencies count.
+    pub(super) fn latency(&self, order: u64, at: Instant) -> Option<Duration> {
         let sent = self.entry(order).map_or(0, |entry| entry.sent.load(Relaxed));
-        Duration::from_nanos(self.nanos(at).saturating_sub(sent))
+        let counts = sent >= self.nanos(self.measured_from);
+        counts.then(|| Duration::from_nanos(self.nanos(at).saturating_sub(sent)))
     }
 
     /// Notes what an order's receipt promised.
@@ -155,8 +169,20 @@ mod tests {
     #[test]
     fn latency_counts_from_the_noted_moment() {
         let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
         let book = Book::new(start, 1);
-        book.sent(0, start + Duration::from_millis(5));
-        assert_eq!(book.since_sent(0, start + Duration::from_millis(12)), Duration::from_millis(7));
+        book.sent(0, after(5));
+        assert_eq!(book.latency(0, after(12)), Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn what_was_sent_before_latencies_count_has_none_although_it_arrives_later() {
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let book = Book::new(start, 2).measured_from(after(5));
+        book.sent(0, after(4));
+        book.sent(1, after(5));
+        assert_eq!(book.latency(0, after(12)), None);
+        assert_eq!(book.latency(1, after(12)), Some(Duration::from_millis(7)));
     }
 }

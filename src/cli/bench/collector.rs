@@ -78,10 +78,10 @@ impl Handler for Collector {
             self.counted.checked += 1;
             self.counted.wrongly_signed += u64::from(!arrival.is_signed_by(&self.key));
         }
-        if self.book.arrived(order, bit, arrival.at) {
-            self.counted.latency.saturating_record(micros(self.book.since_sent(order, arrival.at)));
-        } else {
+        if !self.book.arrived(order, bit, arrival.at) {
             self.counted.duplicated += 1;
+        } else if let Some(latency) = self.book.latency(order, arrival.at) {
+            self.counted.latency.saturating_record(micros(latency));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::loyalty_event::EventType;
 
 use super::book::Book;
 use super::collector::order_of;
-use super::deaf::Deaf;
+use super::others::{Accept, Beside, Ear, Others};
 use super::process::Process;
 use super::run::{run_id, runtime, send};
 use super::sender::{Load, Plan};
@@ -47,9 +47,8 @@ pub(super) struct Deliver {
     /// Endpoints that share them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     endpoints: u32,
-    /// So many more endpoints, at a receiver that never answers
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    hanging: u32,
+    #[command(flatten)]
+    beside: Beside,
     /// Restart the server once everything waits, and measure how long that takes
     #[arg(long)]
     restart: bool,
@@ -131,8 +130,8 @@ pub(super) fn run(deliver: &Deliver) -> Result<Report, Failure> {
     let fail = |e| Failure::because("cannot listen for webhooks", &e);
     let listener = TcpListener::bind("127.0.0.1:0").map_err(fail)?;
     let url = format!("http://{}", listener.local_addr().map_err(fail)?);
-    let deaf = Deaf::listen()?;
-    let ids = runtime.block_on(subscribe(deliver, &url, &deaf, &server, &mut client))?;
+    let hanging = Ear::of(Others::Hanging)?;
+    let ids = runtime.block_on(subscribe(deliver, &url, &hanging, &server, &mut client))?;
 
     let now = Clock::System.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let workload = Arc::new(Workload::new(run_id()?, 1, 10_000, now));
@@ -177,7 +176,7 @@ pub(super) fn run(deliver: &Deliver) -> Result<Report, Failure> {
     let deliveries_per_s = if drain_s > 0.0 { arrived as f64 / drain_s } else { 0.0 };
     Ok(Report {
         endpoints: deliver.endpoints,
-        hanging: deliver.hanging,
+        hanging: deliver.beside.hanging,
         expected,
         arrived,
         lost: expected - arrived,
@@ -198,12 +197,12 @@ pub(super) fn run(deliver: &Deliver) -> Result<Report, Failure> {
 async fn subscribe(
     deliver: &Deliver,
     url: &str,
-    deaf: &Deaf,
+    hanging: &Ear,
     server: &Server,
     client: &mut Client,
 ) -> Result<Vec<String>, Failure> {
     let event = EventPattern::One(EVENT);
-    let mut ids = deaf.subscribe(deliver.hanging, std::slice::from_ref(&event), server, client).await?;
+    let mut ids = hanging.subscribe(&deliver.beside, std::slice::from_ref(&event), server, client).await?;
     for n in 0..deliver.endpoints {
         let url = format!("{url}/bench/{n}");
         ids.push(client.create_endpoint(&server.chain, &url, &[event.to_string()]).await?.0);
@@ -262,12 +261,6 @@ async fn drained(arrived: &AtomicU64, expected: u64) {
             (known, since) = (now, Instant::now());
         }
     }
-}
-
-struct Accept;
-
-impl Handler for Accept {
-    fn arrived(&mut self, _: &Arrival<'_>) {}
 }
 
 fn plain_per_s(seconds: u64, counter: &Counter) -> Result<Option<f64>, Failure> {

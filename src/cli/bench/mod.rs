@@ -11,9 +11,10 @@
 
 mod book;
 mod collector;
-mod deaf;
+mod compare;
 mod deliver;
 mod ndjson;
+mod others;
 mod plain;
 mod process;
 mod report;
@@ -38,6 +39,8 @@ Examples:
   punchcard bench --orders 200000                        as fast as it goes, NDJSON
   punchcard bench --mode single --connections 64         as fast as it goes, one request per order
   punchcard bench --rate 1000 --seconds 60               open loop: latencies free of coordinated omission
+  punchcard bench --mode single --rate 300 --seconds 20 --hanging 1 --compare answering
+                                                         what an endpoint that hangs changes for others
   punchcard bench --target http://127.0.0.1:8080 --key pck_… --chain harvest
   punchcard bench -- --workers 1                         what stands after -- goes to the server
   punchcard bench deliver --deliveries 1000000           how a backlog of a million drains
@@ -64,7 +67,7 @@ pub(super) struct Bench {
     /// Orders in all [default: 20000, unless --seconds says when to stop]
     #[arg(long, visible_alias = "events-total", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     orders: Option<u64>,
-    /// Stop after this many seconds of sending
+    /// Stop after this many seconds of sending, the warm ones not counted
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
     /// Orders per second, each due at its own instant [default: as fast as answers come]
@@ -79,6 +82,9 @@ pub(super) struct Bench {
     /// Enrol this many members first; not measured
     #[arg(long, value_name = "N", default_value_t = 0)]
     warm_members: u64,
+    /// Orders of so many first seconds have no latencies in the report
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    warm_seconds: u64,
     /// The loyalty events that the receiver subscribes to
     #[arg(long, value_name = "EVENT,…", default_value = "points.earned", value_delimiter = ',')]
     events: Vec<EventPattern>,
@@ -94,9 +100,10 @@ pub(super) struct Bench {
     /// Same seed, same orders
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// So many other endpoints want the same, at a receiver that never answers
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    hanging: u32,
+    #[command(flatten)]
+    beside: others::Beside,
+    #[command(flatten)]
+    compare: compare::Compare,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -187,7 +194,12 @@ pub(super) fn run(verb: &Bench) -> Result<(), Failure> {
         print(deliver.json, &report, || report.to_text());
         return report.verdict();
     }
-    let report = run::run(verb)?;
+    if let Some(with) = verb.compare.with {
+        let comparison = compare::run(verb, with)?;
+        print(verb.json, &comparison, || comparison.to_text());
+        return comparison.verdict();
+    }
+    let report = run::run(verb, others::Others::Hanging)?;
     print(verb.json, &report, || report.to_text());
     report.verdict()
 }

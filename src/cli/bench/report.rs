@@ -44,6 +44,8 @@ pub(super) struct Report {
     pub(super) rate: Option<f64>,
     pub(super) members: u64,
     pub(super) warm_members: u64,
+    /// Orders of so many first seconds have no latencies here.
+    pub(super) warm_seconds: u64,
     pub(super) seed: u64,
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
@@ -64,6 +66,9 @@ pub(super) struct Report {
     pub(super) deliveries_per_s: f64,
     pub(super) deliveries_per_s_during_ingest: f64,
     pub(super) arrival_latency: Latencies,
+    /// The same in full, in microseconds.
+    #[serde(skip)]
+    pub(super) arrivals: Histogram<u64>,
     /// Promised and not arrived.
     pub(super) lost: u64,
     /// Arrivals beyond the first of each delivery.
@@ -86,7 +91,13 @@ impl Latencies {
         Self { p50_ms: ms(0.50), p95_ms: ms(0.95), p99_ms: ms(0.99), max_ms: micros.max() as f64 / 1_000.0 }
     }
 
-    fn to_text(self) -> String {
+    /// How many times the other's p99 this one's is; 0 when that has none.
+    pub(super) fn p99_over(self, other: Self) -> f64 {
+        if other.p99_ms > 0.0 { self.p99_ms / other.p99_ms } else { 0.0 }
+    }
+
+    /// A line for people.
+    pub(super) fn to_text(self) -> String {
         let Self { p50_ms, p95_ms, p99_ms, max_ms } = self;
         format!("p50 {p50_ms:.1} ms   p95 {p95_ms:.1} ms   p99 {p99_ms:.1} ms   max {max_ms:.1} ms")
     }
@@ -134,7 +145,8 @@ impl Report {
         text
     }
 
-    fn load(&self) -> String {
+    /// What was sent, for people.
+    pub(super) fn load(&self) -> String {
         let pace = match self.rate {
             Some(rate) => format!("open loop at {rate} orders/s"),
             None => "as fast as it goes".to_owned(),
@@ -144,7 +156,11 @@ impl Report {
             Mode::Single => "single requests",
         };
         let (connections, members, seed) = (self.connections, thousands(self.members), self.seed);
-        format!("{mode} over {connections} connections, {pace}, {members} members, seed {seed}")
+        let warm = match self.warm_seconds {
+            0 => String::new(),
+            seconds => format!(", latencies after {seconds} s"),
+        };
+        format!("{mode} over {connections} connections, {pace}, {members} members, seed {seed}{warm}")
     }
 
     fn reconciled(&self) -> String {

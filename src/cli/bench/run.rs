@@ -13,7 +13,7 @@ use crate::clock::Clock;
 
 use super::book::Book;
 use super::collector::{Collector, Counted};
-use super::deaf::Deaf;
+use super::others::{Ear, Others};
 use super::process::Process;
 use super::report::{Latencies, Report, ServerCost};
 use super::sender::{Load, Plan, Sender, Tally};
@@ -30,11 +30,11 @@ impl From<CallError> for Failure {
     }
 }
 
-/// Runs the benchmark and measures it.
+/// Runs the benchmark beside others that are like that, and measures it.
 ///
 /// # Errors
 /// Why it could not be run to its end, for people.
-pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
+pub(super) fn run(bench: &Bench, others: Others) -> Result<Report, Failure> {
     let runtime = runtime()?;
     let server = Server::of(&bench.which)?;
     let mut client = Client::new(server.access.clone());
@@ -53,8 +53,8 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
         TcpListener::bind("127.0.0.1:0").map_err(|e| Failure::because("cannot listen for webhooks", &e))?;
     client.reconnect(); // the old connection may have been idle for longer than the server keeps it
     let endpoint = runtime.block_on(subscribe(bench, &server, &mut client, &listener))?;
-    let deaf = Deaf::listen()?;
-    let hanging = runtime.block_on(deaf.subscribe(bench.hanging, &bench.events, &server, &mut client))?;
+    let ear = Ear::of(others)?;
+    let beside = runtime.block_on(ear.subscribe(&bench.beside, &bench.events, &server, &mut client))?;
     let cpu = || (server.process().and_then(Process::cpu_s), Process::this().cpu_s());
     let cpu_before = cpu();
     let mut report = measure(bench, &server, workload, listener, endpoint.key)?;
@@ -69,7 +69,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, Failure> {
     report.bench_cpu_s = spent(cpu_before.1, cpu_after.1);
     // An endpoint that nobody listens at would be retried for hours in a database that is kept.
     client.reconnect(); // likewise
-    for id in hanging.iter().chain([&endpoint.id]) {
+    for id in beside.iter().chain([&endpoint.id]) {
         let path = format!("/v1/chains/{}/endpoints/{id}", server.chain);
         runtime.block_on(client.call("DELETE", &path, None))?;
     }
@@ -159,7 +159,8 @@ fn measure(
     key: SigningKey,
 ) -> Result<Report, Failure> {
     let start = Instant::now();
-    let book = Arc::new(Book::new(start, bench.orders()));
+    let measured_from = start + Duration::from_secs(bench.warm_seconds);
+    let book = Arc::new(Book::new(start, bench.orders()).measured_from(measured_from));
     let collector = Collector {
         book: Arc::clone(&book),
         workload: Arc::clone(&workload),
@@ -170,7 +171,7 @@ fn measure(
     let delay = Duration::from_millis(bench.receiver_delay_ms);
     let receiver = Receiver::start(listener, delay, collector)
         .map_err(|e| Failure::because("cannot start the receiver", &e))?;
-    let end = bench.seconds.map(|seconds| start + Duration::from_secs(seconds));
+    let end = bench.seconds.map(|seconds| measured_from + Duration::from_secs(seconds));
     let plan = Plan { end, ..plan(bench, server, Load::Orders) };
     let tally = send(plan, bench.mode, Arc::clone(&book), workload, start)?;
     let during_ingest = book.arrivals();
@@ -235,6 +236,7 @@ fn report(
         rate: bench.rate,
         members: bench.members,
         warm_members: bench.warm_members,
+        warm_seconds: bench.warm_seconds,
         seed: bench.seed,
         sent: tally.sent,
         acknowledged: tally.acknowledged,
@@ -249,6 +251,7 @@ fn report(
         deliveries_per_s: per_second(book.arrivals(), drain_s),
         deliveries_per_s_during_ingest: per_second(during_ingest, ingest_s),
         arrival_latency: Latencies::of(&counted.latency),
+        arrivals: counted.latency.clone(),
         lost: reconciled.missing,
         duplicated: counted.duplicated,
         unpromised: reconciled.unpromised,

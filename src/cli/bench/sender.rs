@@ -158,7 +158,9 @@ impl Sender {
         tally.repeated += u64::from(duplicate);
         tally.last_receipt = tally.last_receipt.max(Some(at));
         if self.plan.load == Load::Orders {
-            tally.latency.saturating_record(micros(self.book.since_sent(order, at)));
+            if let Some(latency) = self.book.latency(order, at) {
+                tally.latency.saturating_record(micros(latency));
+            }
             self.book.promised(order, self.promised_bits(&answer.events));
         }
     }

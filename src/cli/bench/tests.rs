@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use base64::Engine as _;
@@ -15,7 +15,8 @@ use ulid::Ulid;
 use crate::cli::net::api::{Access, Client};
 use crate::domain::ids::EventId;
 
-use super::{Bench, run};
+use super::others::Others;
+use super::{Bench, compare, run};
 
 /// What the server does wrong, by the number of the order.
 const LOST: u64 = 3;
@@ -29,32 +30,40 @@ struct CommandLine {
     bench: Bench,
 }
 
-/// A server on a thread of its own; one worker, so that its state needs no lock.
+/// A server on a thread of its own; one worker, so that its state needs no lock but for what others look at.
 struct FaultyServer {
     address: String,
+    /// What was done to endpoints other than the measured one.
+    others: Arc<Mutex<Vec<String>>>,
     handle: actix_web::dev::ServerHandle,
     thread: std::thread::JoinHandle<()>,
 }
 
 struct Faulty {
     target: Rc<Cell<Option<u16>>>,
+    others: Arc<Mutex<Vec<String>>>,
     secret: String,
 }
 
 impl FaultyServer {
     fn start() -> Self {
         let (started, start) = mpsc::channel();
+        let others = Arc::<Mutex<Vec<String>>>::default();
+        let noted = Arc::clone(&others);
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let make = || {
+                let make = move || {
                     let secret = format!("whsec_{}", BASE64_STANDARD.encode([1; 32]));
-                    let state = web::Data::new(Faulty { target: Rc::default(), secret });
+                    let state =
+                        web::Data::new(Faulty { target: Rc::default(), others: Arc::clone(&noted), secret });
                     App::new()
                         .app_data(state)
                         .route("/readyz", web::get().to(HttpResponse::Ok))
                         .route("/v1/chains/harvest", web::get().to(|| async { web::Json(json!({})) }))
                         .route("/v1/chains/harvest/endpoints", web::post().to(subscribe))
-                        .route("/v1/chains/harvest/endpoints/ep_1", web::delete().to(HttpResponse::NoContent))
+                        .route("/v1/chains/harvest/endpoints/{id}", web::delete().to(HttpResponse::NoContent))
+                        .route("/v1/chains/harvest/endpoints/{id}", web::patch().to(patch))
+                        .route("/v1/chains/harvest/endpoints/{id}/disable", web::post().to(disable))
                         .route("/v1/chains/harvest/events", web::post().to(one))
                         .route("/v1/chains/harvest/events/batch", web::post().to(many))
                 };
@@ -66,7 +75,7 @@ impl FaultyServer {
             });
         });
         let (address, handle) = start.recv().unwrap();
-        Self { address, handle, thread }
+        Self { address, others, handle, thread }
     }
 
     fn stop(self) {
@@ -76,9 +85,25 @@ impl FaultyServer {
 }
 
 async fn subscribe(state: web::Data<Faulty>, body: web::Json<Value>) -> web::Json<Value> {
-    let port = body["url"].as_str().and_then(|url| url::Url::parse(url).unwrap().port());
-    state.target.set(port);
-    web::Json(json!({ "id": "ep_1", "secret": state.secret }))
+    let url = url::Url::parse(body["url"].as_str().unwrap()).unwrap();
+    let id = if url.path() == "/bench" {
+        state.target.set(url.port());
+        "ep_1"
+    } else {
+        state.others.lock().unwrap().push("made".to_owned());
+        "ep_2"
+    };
+    web::Json(json!({ "id": id, "secret": state.secret }))
+}
+
+async fn patch(state: web::Data<Faulty>, id: web::Path<String>, body: web::Json<Value>) -> HttpResponse {
+    state.others.lock().unwrap().push(format!("{id} has {body}"));
+    HttpResponse::Ok().json(json!({}))
+}
+
+async fn disable(state: web::Data<Faulty>, id: web::Path<String>) -> HttpResponse {
+    state.others.lock().unwrap().push(format!("{id} disabled"));
+    HttpResponse::Ok().json(json!({}))
 }
 
 async fn one(state: web::Data<Faulty>, body: web::Bytes) -> HttpResponse {
@@ -123,13 +148,18 @@ async fn deliver(port: u16, secret: &str, id: &str, body: &str) {
     Client::new(access).send(&head, body.as_bytes()).await.unwrap();
 }
 
-fn bench(arguments: &[&str]) -> Value {
-    let server = FaultyServer::start();
+/// The bench that such a command line asks for.
+fn parsed(server: &FaultyServer, arguments: &[&str]) -> Bench {
     let target = format!("http://{}", server.address);
     let mut line =
         vec!["bench", "--target", &target, "--key", "pck_x", "--stall-seconds", "1", "--verify", "all"];
     line.extend(arguments);
-    let report = run::run(&CommandLine::parse_from(line).bench).unwrap();
+    CommandLine::parse_from(line).bench
+}
+
+fn bench(arguments: &[&str]) -> Value {
+    let server = FaultyServer::start();
+    let report = run::run(&parsed(&server, arguments), Others::Hanging).unwrap();
     server.stop();
     assert!(report.verdict().is_err(), "losses and forgeries must fail the run");
     serde_json::to_value(report).unwrap()
@@ -166,4 +196,64 @@ fn a_fixed_rate_is_kept() {
     assert_faults_are_counted(&report, 100);
     let rate = report["events_per_s"].as_f64().unwrap();
     assert!((150.0..=205.0).contains(&rate), "{rate}");
+}
+
+#[test]
+fn a_comparison_has_as_many_runs_of_both_kinds_and_the_faults_of_all() {
+    let server = FaultyServer::start();
+    let arguments =
+        ["--mode", "single", "--orders", "60", "--hanging", "1", "--compare", "answering", "--rounds", "2"];
+    let bench = parsed(&server, &arguments);
+    let comparison = compare::run(&bench, bench.compare.with.unwrap()).unwrap();
+    server.stop();
+    assert!(comparison.verdict().is_err(), "a loss in one run must fail all");
+    let text = comparison.to_text();
+    assert!(text.contains("236 expected, 232 arrived, lost 4, duplicated 4"), "{text}");
+    let report = serde_json::to_value(comparison).unwrap();
+    let rounds = report["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    for run in rounds.iter().flat_map(|round| [&round["hanging"], &round["compared"]]) {
+        assert_faults_are_counted(run, 60);
+    }
+    for ratio in rounds.iter().chain([&report]).map(|of| of["p99_ratio"].as_f64().unwrap()) {
+        assert!(ratio > 0.0, "{report}");
+    }
+}
+
+#[test]
+fn the_others_are_as_the_command_line_says() {
+    let made = ["made", "ep_2 has {\"timeout_s\":1}"];
+    for (others, expected) in [
+        (Others::Hanging, made.to_vec()),
+        (Others::Answering, made.to_vec()),
+        (Others::Disabled, [&made[..], &["ep_2 disabled"]].concat()),
+        (Others::None, vec![]),
+    ] {
+        let server = FaultyServer::start();
+        let arguments = ["--mode", "single", "--orders", "1", "--hanging", "1", "--hanging-timeout", "1"];
+        run::run(&parsed(&server, &arguments), others).unwrap();
+        assert_eq!(*server.others.lock().unwrap(), expected, "{others:?}");
+        server.stop();
+    }
+}
+
+#[test]
+fn orders_of_the_warm_seconds_are_counted_without_their_latencies() {
+    let arguments = [
+        "--mode",
+        "single",
+        "--rate",
+        "200",
+        "--orders",
+        "100",
+        "--warm-seconds",
+        "60",
+        "--connections",
+        "4",
+    ];
+    let report = bench(&arguments);
+    assert_faults_are_counted(&report, 100);
+    for latency in ["ingest_latency", "arrival_latency"] {
+        assert_eq!(report[latency]["max_ms"], 0.0, "{report}");
+    }
 }
