@@ -84,9 +84,10 @@ impl Checker<'_> {
         let mut is_pure = true;
         expr.walk(&mut Vec::new(), &mut |path| {
             is_pure &= match path.last() {
-                Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
-                    self.is_pure_call(call)
-                }
+                Some(
+                    ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+                    | ASTNode::Stmt(Stmt::FnCall(call, _)),
+                ) => self.is_pure_call(call),
                 Some(ASTNode::Expr(Expr::Custom(..) | Expr::Stmt(_)) | ASTNode::Stmt(_)) => false,
                 _ => true,
             };
