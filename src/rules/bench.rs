@@ -53,6 +53,8 @@ pub(super) struct World {
     now: Timestamp,
     member: Member,
     foresight: Foresight,
+    /// Since the last event: who was given, and the last day of their past.
+    given: Option<NaiveDate>,
     records: Records,
     /// Events sent so far; also numbers orders without an id.
     sends: u128,
@@ -81,6 +83,7 @@ impl World {
             now,
             member,
             foresight: Foresight::Nothing,
+            given: None,
             records: Records::default(),
             sends: 0,
             told: 0,
@@ -133,6 +136,12 @@ impl World {
             return Err(format!("a test may send {MAX_SENDS} events"));
         }
         self.has_time()?;
+        if let Some(day) = self.given.take().filter(|day| *day > self.today()) {
+            let clock = self.now.with_timezone(&self.chain.timezone).format("%Y-%m-%d %H:%M");
+            return Err(format!(
+                "the member was given a visit on {day}, and here it is {clock}; set the clock with at(\"…\")"
+            ));
+        }
         self.sent = Some(kind.into());
         // Ids lie far apart: each event derives the ids of its effects from its own.
         let id = Ulid(self.sends << 64);

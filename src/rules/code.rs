@@ -1,7 +1,7 @@
 //! The compiled form of a folder: rules by event, triggers, functions, constants.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -340,6 +340,8 @@ struct Builder<'a> {
     tests: Vec<(usize, Block)>,
     functions: Vec<(usize, AST, Position)>,
     constants: Vec<(usize, String, Position, Expr)>,
+    /// Names of declarations that could not be read: what uses them is not at fault.
+    unread: BTreeSet<String>,
     problems: Vec<Diagnostic>,
 }
 
@@ -359,6 +361,7 @@ impl<'a> Builder<'a> {
             tests: Vec::new(),
             functions: Vec::new(),
             constants: Vec::new(),
+            unread: BTreeSet::new(),
             problems: Vec::new(),
         }
     }
@@ -368,7 +371,10 @@ impl<'a> Builder<'a> {
         self.files.push(File { name: name.into(), text: text.to_owned() });
         let pieces = match split::pieces(name, text) {
             Ok(pieces) => pieces,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => {
+                self.unread.extend(split::names(text));
+                return self.problems.push(problem);
+            }
         };
         for piece in pieces {
             match language::parse(&self.parser, name, text, piece) {
@@ -381,7 +387,10 @@ impl<'a> Builder<'a> {
                 Ok(Declaration::Constant { name, position, value }) => {
                     self.constants.push((index, name, position, value));
                 }
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => {
+                    self.unread.extend(split::names(piece.text));
+                    self.problems.push(problem);
+                }
             }
         }
     }
@@ -474,7 +483,14 @@ impl<'a> Builder<'a> {
                     let message = format!("`{name}` must be a number, a text, true, false, or a list");
                     failed.insert(at, problem(Mistake::WrongType, message));
                 }
-                Err(message) => _ = failed.insert(at, problem(Mistake::InvalidConstant, message)),
+                Err(message) => {
+                    let is_asked = |other: &str| other != name && message.contains(&format!("`{other}`"));
+                    let mut later = self.constants.iter().map(|(_, other, ..)| other);
+                    let help = later.find(|other| is_asked(other)).map(|other| {
+                        format!("constants are reckoned from top to bottom, file by file: `{other}` must come first")
+                    });
+                    failed.insert(at, problem(Mistake::InvalidConstant, message).maybe_help(help));
+                }
             }
         }
         (known, failed)
@@ -487,6 +503,7 @@ impl<'a> Builder<'a> {
         mut failed: BTreeMap<usize, Diagnostic>,
     ) -> Checked {
         let mut checker = Checker::new(self.manifest, constants, &self.files, &self.functions);
+        checker.know_unread(&self.unread);
         for (at, (file, name, _, value)) in self.constants.iter().enumerate() {
             let failed_name = failed.contains_key(&at).then_some(name.as_str());
             if !check::too_deep(value) && checker.constant_value(*file, value, failed_name) {

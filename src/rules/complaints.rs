@@ -15,14 +15,38 @@ pub(super) fn syntax_error(file: &str, text: &str, start: usize, error: &ParseEr
     };
     let context = Context::of(&spot);
     let (message, help) = match error.err_type() {
+        _ if context.rest.starts_with("=<") => unusable("=<", &context),
         ParseErrorType::UnexpectedEOF => {
             ("something is missing before the end".to_owned(), Some("is a `}` missing?".to_owned()))
         }
         ParseErrorType::MissingToken(token, why) if token == "}" || token == ")" || token == ";" => {
             let usual = || "is the line before complete?".to_owned();
-            (format!("`{token}` is missing {why}"), Some(context.help().unwrap_or_else(usual)))
+            let help = context.help().or_else(|| context.before(token)).unwrap_or_else(usual);
+            (format!("`{token}` is missing {why}"), Some(help))
         }
-        ParseErrorType::MissingToken(token, _) => (format!("expected `{token}` here"), context.help()),
+        ParseErrorType::MissingToken(token, _) => {
+            (format!("expected `{token}` here"), context.help().or_else(|| context.before(token)))
+        }
+        ParseErrorType::MismatchedType(wanted, found) => mismatched(wanted, found),
+        ParseErrorType::ExprExpected(_) => {
+            ("a case is a number or a text that is written out".to_owned(), context.case_help())
+        }
+        ParseErrorType::WrongSwitchIntegerCase => (
+            "a number cannot stand behind a range".to_owned(),
+            Some("write it before the ranges; it is taken first in any case".to_owned()),
+        ),
+        ParseErrorType::VariableExpected => ("a name is expected here".to_owned(), context.name_help()),
+        ParseErrorType::VariableExists(name) => (
+            format!("there is a variable called `{name}` already"),
+            Some(format!("to change it, write `{name} = …` without `let`")),
+        ),
+        ParseErrorType::FnMissingParams(name) => {
+            ("expected `(` here".to_owned(), Some(format!("write `fn {name}() {{ … }}`")))
+        }
+        ParseErrorType::AssignmentToInvalidLHS(_) => {
+            ("nothing can be put into this".to_owned(), Some("to compare, write `==`".to_owned()))
+        }
+        ParseErrorType::MissingSymbol(wanted) => context.wanted(wanted),
         ParseErrorType::ExprTooDeep => {
             ("this is nested too deeply".to_owned(), Some("use `let` for its parts".to_owned()))
         }
@@ -36,15 +60,41 @@ pub(super) fn syntax_error(file: &str, text: &str, start: usize, error: &ParseEr
             let said = other.to_string();
             let (message, help) = said.split_once('\n').unwrap_or((&said, ""));
             let help = (!help.is_empty()).then(|| help.to_owned());
-            (lower_first(message), help.or_else(|| context.help()))
+            let help = help.or_else(|| context.help()).or_else(|| context.body_help());
+            (lower_first(message), help)
         }
     };
     Diagnostic::new(Mistake::Syntax, file, spot, message).maybe_help(help)
 }
 
 fn unusable(word: &str, context: &Context<'_>) -> (String, Option<String>) {
-    let help = instead_of(word).map(str::to_owned).or_else(|| context.help());
+    match word {
+        "else" => {
+            let help = "a rule has no `else`: write `if … { … } else { … }` in its body, or a second rule";
+            return ("there is no `if` before this `else`".to_owned(), Some(help.to_owned()));
+        }
+        "}" => {
+            let help = "delete it, or is a `{` missing before it?";
+            return ("this `}` closes nothing".to_owned(), Some(help.to_owned()));
+        }
+        _ => {}
+    }
+    let differs = (word == ">" && context.sign == Some('<')).then_some("write `!=`");
+    let help = differs.or_else(|| instead_of(word)).map(str::to_owned).or_else(|| context.help());
     (format!("`{word}` cannot be used in rules"), help)
+}
+
+/// What is said where the parser sees that a written value is of the wrong type.
+fn mismatched(wanted: &str, found: &str) -> (String, Option<String>) {
+    let bare = found.trim_start_matches("an ").trim_start_matches("a ");
+    let found = if bare.ends_with("number") { "a number" } else { in_words(bare) };
+    if wanted.contains("iterable") {
+        let help = "`for` walks over `order.items`, a list or a range such as 0..5";
+        return (format!("`for` cannot walk over {found}"), Some(help.to_owned()));
+    }
+    let help =
+        "say each time what is compared: `… == \"a\" or … == \"b\"`; or list them: `… in [\"a\", \"b\"]`";
+    (format!("this must be true or false, but it is {found}"), Some(help.to_owned()))
 }
 
 /// What stands around the place where the parser stopped.
@@ -55,6 +105,8 @@ struct Context<'a> {
     rest: &'a str,
     /// The last sign before it.
     sign: Option<char>,
+    /// All that stands before it on the line.
+    line: &'a str,
 }
 
 impl<'a> Context<'a> {
@@ -66,17 +118,127 @@ impl<'a> Context<'a> {
         let word = before
             .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-        Self { before: &before[word..], rest, sign: before.chars().next_back() }
+        Self { before: &before[word..], rest, sign: before.chars().next_back(), line: before }
+    }
+
+    /// Whether what stands here comes right behind a number.
+    fn is_behind_number(&self) -> bool {
+        self.before.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// The word that it stands at.
+    fn word(&self) -> &'a str {
+        self.rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
+    }
+
+    /// What a number should be written without.
+    fn number_help(&self) -> Option<&'static str> {
+        let mut rest = self.rest.chars();
+        let (first, second) = (rest.next()?, rest.next());
+        let goes_on = second.is_some_and(|c| c.is_ascii_digit());
+        Some(match (first, self.word()) {
+            (',' | '\'' | '’', _) if goes_on => {
+                "a number has a point before its decimals and no other mark: 12.50, 1000"
+            }
+            (':', _) if goes_on => "an hour is a number of its own: 14; `.minute` gives the minutes",
+            (_, "am" | "pm" | "AM" | "PM" | "h" | "Uhr" | "o") => "hours are the numbers 0 to 23: 14",
+            ('€' | '$' | '£' | '¥' | '₹', _) => "write the number alone: 5.50",
+            (
+                _,
+                "USD" | "EUR" | "GBP" | "CHF" | "dollars" | "dollar" | "euros" | "euro" | "points"
+                | "percent",
+            ) => "write the number alone: 5.50",
+            _ => return None,
+        })
+    }
+
+    /// What was probably meant where this token is missing.
+    fn before(&self, token: &str) -> Option<String> {
+        let first = self.rest.chars().next();
+        let is_in = |bracket: &str| {
+            let opened = self.line.rfind(bracket);
+            opened.is_some_and(|at| self.line[..at].trim_end().ends_with(" in"))
+        };
+        let opened = || self.line.rfind('{').map(|at| &self.line[..at]);
+        let begins = |word: &str| self.line.trim_start().starts_with(word);
+        Some(match (token, first) {
+            (")", Some(',')) if is_in("(") => "a list stands in square brackets: [\"…\", \"…\"]".to_owned(),
+            (";", Some(',')) if is_in("{") => "a list stands in square brackets: [\"…\", \"…\"]".to_owned(),
+            (";", Some(':')) if opened().is_some_and(|before| before.ends_with(['(', ' ', ','])) => {
+                "names and values stand in `#{ … }`: #{ total: 5 }".to_owned()
+            }
+            (";", Some('{')) if begins("segment") => {
+                "a segment ends with `;` behind its condition; rules ask for it".to_owned()
+            }
+            (";", Some('{')) if begins("tier") => "a tier ends with `;` behind its conditions".to_owned(),
+            (";", _) if begins("const ") && !self.line.contains('=') => "write `const NAME = …;`".to_owned(),
+            (",", Some(';')) => "is a `)` missing before it?".to_owned(),
+            ("=>", _) => "write `=>` between a case and what it gives: \"gold\" => 3".to_owned(),
+            ("in", _) => "write `for item in order.items { … }`".to_owned(),
+            ("on", _) if matches!(self.word(), "when" | "priority" | "campaign" | "group") => {
+                "`on` and the event come first: rule \"…\" on order.completed when …".to_owned()
+            }
+            ("{", _) => "write `{` before what is done, and `}` behind it".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// What to write for a case.
+    fn case_help(&self) -> Option<String> {
+        Some(match self.word() {
+            "default" | "else" | "otherwise" => "write `_ => …` for all others".to_owned(),
+            "case" => "write the case alone: \"gold\" => 3".to_owned(),
+            _ if self.rest.starts_with(['|', ',']) || matches!(self.word(), "or") => {
+                "write a line for each case".to_owned()
+            }
+            _ => "write a range of whole numbers such as 0..50, or use `if … else if …`".to_owned(),
+        })
+    }
+
+    /// What to write for a name.
+    fn name_help(&self) -> Option<String> {
+        let is_event = self.before == "on" || self.sign == Some('.');
+        Some(match self.rest.chars().next()? {
+            '"' if is_event => "an event stands without quotes: on order.completed".to_owned(),
+            '*' if is_event => "name one event; what is for several needs a rule for each".to_owned(),
+            _ => return self.help(),
+        })
+    }
+
+    /// What is said where something of a head is missing that the parser knows by kind.
+    fn wanted(&self, what: &str) -> (String, Option<String>) {
+        let help = |usual: &str| Some(self.help().unwrap_or_else(|| usual.to_owned()));
+        if what.ends_with("integer number") {
+            return ("a whole number is expected here".to_owned(), help("write it out: priority 10"));
+        }
+        if what.ends_with("a string") {
+            return ("a name in quotes is expected here".to_owned(), help("write it in quotes: \"…\""));
+        }
+        (lower_first(what), self.help())
+    }
+
+    /// What to write where a head goes on with what is done.
+    fn body_help(&self) -> Option<String> {
+        let behind = self.rest[self.word().len()..].trim_start();
+        let is_body = behind.starts_with('(') || self.rest.starts_with([':', ';', '(']);
+        is_body.then(|| "write `{` before what is done, and `}` behind it".to_owned())
     }
 
     /// What was probably meant.
     fn help(&self) -> Option<String> {
         const SPANS: [&str; 6] = ["days", "weeks", "months", "day", "week", "month"];
         const BEGINNINGS: [&str; 6] = ["expect", "let", "if", "for", "return", "switch"];
-        let word = self.rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
-        let is_number = self.before.starts_with(|c: char| c.is_ascii_digit());
-        if is_number && let Some(span) = SPANS.into_iter().find(|span| *span == word) {
-            return Some(format!("write {}.{}s", self.before, span.trim_end_matches('s')));
+        let word = self.word();
+        if self.is_behind_number() {
+            if let Some(span) = SPANS.into_iter().find(|span| *span == word) {
+                return Some(format!("write {}.{}s", self.before, span.trim_end_matches('s')));
+            }
+            if let Some(help) = self.number_help() {
+                return Some(help.to_owned());
+            }
+        }
+        if word == "x" && self.rest[1..].trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+            return Some("write `*`".to_owned());
         }
         if self.sign == Some('%') {
             return Some("a percentage is a number: 10 % of it is `* 0.1`".to_owned());
@@ -88,7 +250,9 @@ impl<'a> Context<'a> {
         if self.rest.starts_with('"') && KEYWORDS.contains(&&*small) && small != self.before {
             return Some(format!("write `{small}`, in small letters"));
         }
-        if let Some(help) = instead_of(word).or_else(|| instead_of(self.before)) {
+        let sign: String = self.rest.chars().take(1).filter(|c| !c.is_ascii() || *c == '?').collect();
+        let known = instead_of(word).or_else(|| instead_of(&sign)).or_else(|| instead_of(self.before));
+        if let Some(help) = known.or_else(|| (self.before == "when").then_some(ONE_WHEN)) {
             return Some(help.to_owned());
         }
         let is_beginning = BEGINNINGS.contains(&self.before);
@@ -96,13 +260,27 @@ impl<'a> Context<'a> {
     }
 }
 
+const ONE_WHEN: &str = "`when` stands once, before the `{`; join conditions with `and`";
+const NAME_LETTERS: &str = "names are made of the letters a to z, digits and `_`";
+
 /// What to write instead of a word or sign that other languages, or word processors, have.
 fn instead_of(word: &str) -> Option<&'static str> {
     Some(match word {
-        "&" | "AND" | "And" => "write `and`",
-        "|" | "OR" | "Or" => "write `or`",
-        "not" | "NOT" | "Not" | "~" => "write `!` before what must not be so",
-        "“" | "”" | "„" | "‘" | "’" => "write straight quotes: \"",
+        "&" | "AND" | "And" | "und" => "write `and`",
+        "|" | "OR" | "Or" | "oder" => "write `or`",
+        "not" | "NOT" | "Not" | "~" => "write `!` before what must not be so: !(… in …)",
+        "“" | "”" | "„" | "‘" | "’" | "«" | "»" | "´" => "write straight quotes: \"",
+        "–" | "—" | "−" => "write `-`",
+        "×" | "·" => "write `*`",
+        "÷" => "write `/`",
+        "..." | "…" => "write `..`",
+        "\u{a0}" | "\u{202f}" | "\u{2007}" => "this is a no-break space: write an ordinary one",
+        "?" => "write `if … { … } else { … }`",
+        "null" | "NULL" | "None" | "exists" | "empty" => {
+            "what is not said reads as 0 or \"\": compare with that"
+        }
+        "foreach" | "each" => "write `for item in order.items { … }`",
+        "to" => "a range is written 14..16",
         "<>" | "=/=" | "≠" => "write `!=`",
         "=>" | "≥" => "write `>=`",
         "=<" | "≤" => "write `<=`",
@@ -119,8 +297,17 @@ fn instead_of(word: &str) -> Option<&'static str> {
         "++" => "write `+= 1`",
         "var" => "write `let`",
         "while" | "loop" | "do" => "only `for` repeats: `for item in order.items { … }`",
+        word if word.starts_with(|c: char| c.is_alphabetic() && !c.is_ascii()) => NAME_LETTERS,
         _ => return None,
     })
+}
+
+/// A word that the parser could not take, as it is written; `None` for what it says in words of its own.
+pub(super) fn bare(found: &str) -> Option<&str> {
+    let quoted = found.strip_prefix("Unexpected '").and_then(|rest| rest.strip_suffix('\''));
+    let invalid = || found.strip_prefix('\'').and_then(|rest| rest.split_once("' is ")).map(|(word, _)| word);
+    let spoken = || found.contains(' ') && !found.starts_with('"');
+    quoted.or_else(invalid).or_else(|| (!spoken()).then_some(found))
 }
 
 /// What to write instead of a word in the head of a declaration.
@@ -134,7 +321,11 @@ pub(super) fn instead_of_clause<'a>(
     }
     match found {
         "if" | "where" | "If" | "Where" => return Some("a condition begins with `when`".to_owned()),
-        "and" | "or" => return Some("join conditions behind `when`".to_owned()),
+        "and" | "or" | "&&" | "||" | "," if clauses.clone().any(|clause| clause == "when") => {
+            let help = "it starts on one event: write one for each, and join conditions behind `when`";
+            return Some(help.to_owned());
+        }
+        "on" => return Some("this starts on no event: it is asked with each".to_owned()),
         _ => {}
     }
     instead_of(found).map(str::to_owned).or_else(|| suggest::did_you_mean(found, clauses))

@@ -21,7 +21,7 @@ use rhai::{
 use crate::domain::segment::SegmentType;
 
 pub(super) use super::complaints::failure;
-use super::complaints::{instead_of_clause, stray, syntax_error};
+use super::complaints::{bare, instead_of_clause, stray, syntax_error};
 use super::diagnostic::{Diagnostic, Mistake, Spot};
 use super::split::{self, Keyword, ONLY_DECLARATIONS, Piece};
 use super::testing;
@@ -137,6 +137,7 @@ mod step {
     pub(super) const NAMED: i64 = 8;
     pub(super) const KEEP: i64 = 9;
     pub(super) const KEEP_CONDITION: i64 = 10;
+    pub(super) const MINUS: i64 = 11;
     pub(super) const MASK: i64 = 15;
     pub(super) const SEEN_WHEN: i64 = 16;
     pub(super) const SEEN_PRIORITY: i64 = 32;
@@ -179,7 +180,8 @@ fn head(next: &str, state: &mut Dynamic, of: Head) -> NextSymbol {
         }
         (step::AFTER_EVENT | step::CLAUSE, "group") if may_group => ("group", step::NAMED | step::SEEN_GROUP),
         (step::CONDITION, _) => ("$expr$", step::CLAUSE),
-        (step::PRIORITY, _) => ("$int$", step::CLAUSE),
+        (step::PRIORITY, "-") => ("-", step::MINUS),
+        (step::PRIORITY | step::MINUS, _) => ("$int$", step::CLAUSE),
         (step::NAMED, _) => ("$string$", step::CLAUSE),
         (step::AFTER_EVENT | step::CLAUSE, "{") => ("$block$", step::END),
         (step::END, _) => return Ok(None),
@@ -251,11 +253,14 @@ fn unexpected(clauses: &[(bool, &str)], must: &str, found: &str) -> ParseError {
     let message = match found {
         "" => format!("expected {wanted}, but found the end of the file"),
         "=" => "to compare, write `==`".to_owned(),
-        found => {
-            let help = instead_of_clause(found, may.iter().map(|word| word.trim_matches('`')));
-            let help = help.map_or(String::new(), |help| format!("\n{help}"));
-            format!("expected {wanted}, but found `{found}`{help}")
-        }
+        found => match bare(found) {
+            Some(found) => {
+                let help = instead_of_clause(found, may.iter().map(|word| word.trim_matches('`')));
+                let help = help.map_or(String::new(), |help| format!("\n{help}"));
+                format!("expected {wanted}, but found `{found}`{help}")
+            }
+            None => format!("expected {wanted} here"),
+        },
     };
     LexError::Runtime(message).into_err(Position::NONE)
 }
@@ -390,7 +395,9 @@ fn block(custom: &rhai::CustomExpr, position: Position) -> Option<Block> {
                 block.event.push_str(&variable.1);
             }
             ("$expr$", condition) => block.condition = Some(condition.clone()),
-            ("$int$", Expr::IntegerConstant(priority, _)) => block.priority = *priority,
+            ("$int$", Expr::IntegerConstant(priority, _)) => {
+                block.priority = if clause == "-" { -*priority } else { *priority };
+            }
             ("$string$", id) => {
                 let id = (text_of(id)?.to_owned(), id.position());
                 match clause {

@@ -44,7 +44,7 @@ Every event, property and function that rules, triggers, segments and tests can 
 
 | | |
 |---|---|
-| `rule \"name\" on event when condition priority 10 campaign \"id\" group \"id\" { … }` | what happens on an event; without `when` always. Higher priorities go first, then files by name and rules by line; 0 unless said. `campaign` and `group` name those of [program.toml](program.md#campaigns-and-groups) |
+| `rule \"name\" on event when condition priority 10 campaign \"id\" group \"id\" { … }` | what happens on an event; without `when` always. Higher priorities go first, then files by name and rules by line; 0 unless said, and `-5` goes behind those. `campaign` and `group` name those of [program.toml](program.md#campaigns-and-groups) |
 | `trigger \"name\" on event when condition { … }` | which loyalty events are forwarded, and to whom |
 | `segment \"name\" compound because \"reason\" when condition;` | who belongs together; `primary` (unless said), `compound` or `cohort` |
 | `tier \"id\" when condition keep when condition;` | who reaches a tier, and who keeps it besides; [more](rules.md#tiers-in-a-sentence) |
@@ -52,7 +52,7 @@ Every event, property and function that rules, triggers, segments and tests can 
 | `const NAME = value;` | a number, a text, true, false, or a list, for all files of the folder |
 | `fn name(a, b) { … }` | a calculation, for all files of the folder |
 
-Inside: `let`, `if … else`, `switch`, `for … in`, `return`, `and`, `or`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `+`, `-`, `*`, `/`, `%`, and texts with values
+Inside: `let`, `if … else`, `switch`, `for … in`, `return`, `and`, `or`, `!`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `!in`, `+`, `-`, `*`, `/`, `%`, and texts with values
 in back-ticks: `` `${order.total} dollars` ``. What the sender does not say reads as 0 or \"\".
 ";
 

@@ -171,6 +171,16 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     tokens.filter(|token| token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
 }
 
+/// The names behind the keywords of a text that may not be readable.
+pub(super) fn names(text: &str) -> impl Iterator<Item = String> {
+    let mut scanner = Scanner::new(text);
+    let mut tokens = std::iter::from_fn(move || scanner.token().map(|(_, token)| token));
+    std::iter::from_fn(move || {
+        tokens.find(|token| KEYWORDS.contains(token))?;
+        tokens.next().map(|name| name.trim_matches('"').to_owned())
+    })
+}
+
 /// What follows a word, outside of texts and comments, up to the next of `ends` or the end of `text`.
 pub(super) fn clause<'a>(text: &'a str, word: &str, ends: &[&str]) -> Option<&'a str> {
     let begin = Scanner::new(text).find(&[word])? + word.len();

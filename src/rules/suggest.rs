@@ -22,6 +22,19 @@ pub(super) fn or_list<'a>(given: &str, known: impl IntoIterator<Item = &'a str> 
     })
 }
 
+/// [`or_list`] of names with dots: where some have a part in common with what was given, only those.
+pub(super) fn or_family<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    let given_parts = given.to_lowercase();
+    let given_parts: Vec<&str> = given_parts.split(['.', '_']).filter(|part| part.len() > 3).collect();
+    let is_kin =
+        |name: &&str| name.split(['.', '_']).any(|part| given_parts.iter().any(|g| part.starts_with(g)));
+    let kin: Vec<&str> = known.clone().into_iter().filter(is_kin).collect();
+    match kin.is_empty() {
+        true => or_list(given, known),
+        false => did_you_mean(given, known).or_else(|| or_list(given, kin)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +47,16 @@ mod tests {
         assert_eq!(did_you_mean("give_coupon", known), None);
         assert_eq!(or_list("x", ["gold"]).as_deref(), Some("there is `gold`"));
         assert_eq!(or_list("x", []), None);
+    }
+
+    #[test]
+    fn of_many_names_those_that_share_a_part_are_told() {
+        let known = ["order.completed", "order.refunded", "member.birthday", "visit"];
+        let told = |given| or_family(given, known).unwrap();
+        assert_eq!(told("order.complete"), "did you mean `order.completed`?");
+        assert_eq!(told("birthday"), "there is `member.birthday`");
+        assert_eq!(told("refund"), "there is `order.refunded`");
+        assert_eq!(told("order.paid"), "there is `order.completed`, `order.refunded`");
+        assert_eq!(told("daily"), "there is `order.completed`, `order.refunded`, `member.birthday`, `visit`");
     }
 }

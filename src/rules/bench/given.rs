@@ -20,6 +20,7 @@ use crate::domain::segment::{Membership, SegmentType};
 use crate::domain::text::Name;
 use crate::domain::wallet::Wallet;
 use crate::rules::api::money;
+use crate::rules::complaints::in_words;
 
 /// What can be said of a member.
 const FACTS: &str = "tier, status, points, wallets, achievements, segments, visits, orders, coupons, counters, marks, first_name, \
@@ -32,6 +33,8 @@ struct Given {
     coupons: coupon::Desk,
     /// As `member.updated` has it.
     profile: JsonMap<String, Value>,
+    /// The last day on which they were here.
+    last_day: NaiveDate,
 }
 
 impl World {
@@ -39,17 +42,21 @@ impl World {
     /// member instead of the one so far.
     pub(in crate::rules) fn given_member(&mut self, facts: Map) -> Result<(), String> {
         self.has_time()?;
+        if self.given.is_some() {
+            return Err("a member was given already; say everything in one `given_member(#{ … })`".to_owned());
+        }
         let mut given = Given {
             member: fresh_member(&self.program, self.now),
             foresight: Foresight::Nothing,
             coupons: coupon::Desk::default(),
             profile: JsonMap::new(),
+            last_day: NaiveDate::MIN,
         };
         given.member.version = 1;
         for (fact, value) in facts {
             self.fact(&mut given, &fact, value)?;
         }
-        let Given { mut member, foresight, coupons, profile } = given;
+        let Given { mut member, foresight, coupons, profile, last_day } = given;
         let change =
             ProfileChange::parse(&Value::Object(profile).to_string()).map_err(|bad| bad.to_string())?;
         let (profile, _) =
@@ -57,6 +64,7 @@ impl World {
         member.profile = profile;
         self.member = member;
         self.foresight = foresight;
+        self.given = Some(last_day);
         self.last = None;
         self.sent = None;
         self.records.forget_coupons();
@@ -65,7 +73,7 @@ impl World {
     }
 
     fn fact(&self, given: &mut Given, fact: &str, value: Dynamic) -> Result<(), String> {
-        let Given { member, foresight, coupons, profile } = given;
+        let Given { member, foresight, coupons, profile, last_day } = given;
         let standing = &mut member.standing;
         match fact {
             "tier" => standing.tier = Some(self.known_tier(&text(fact, value)?)?),
@@ -104,12 +112,13 @@ impl World {
             }
             "visits" => {
                 for visit in list(fact, value)? {
-                    past_visit(member, &self.chain, &text(fact, visit)?, Money::ZERO)?;
+                    let day = past_visit(member, &self.chain, &text(fact, visit)?, Money::ZERO)?;
+                    *last_day = day.max(*last_day);
                 }
             }
             "orders" => {
                 for order in list(fact, value)? {
-                    past_order(member, &self.chain, order)?;
+                    *last_day = past_order(member, &self.chain, order)?.max(*last_day);
                 }
             }
             "coupons" => {
@@ -169,7 +178,8 @@ impl World {
     }
 }
 
-fn past_order(member: &mut Member, chain: &Chain, order: Dynamic) -> Result<(), String> {
+/// Puts an order into the past; gives its day.
+fn past_order(member: &mut Member, chain: &Chain, order: Dynamic) -> Result<NaiveDate, String> {
     let wanted = "an order of the past is written #{ at: \"2025-06-15\", total: 40.00 }";
     let order = order.try_cast::<Map>().ok_or(wanted)?;
     if order.keys().any(|key| key != "at" && key != "total") {
@@ -180,12 +190,13 @@ fn past_order(member: &mut Member, chain: &Chain, order: Dynamic) -> Result<(), 
     past_visit(member, chain, &day, total)
 }
 
-fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Result<(), String> {
+/// Puts a visit into the past; gives its day.
+fn past_visit(member: &mut Member, chain: &Chain, day: &str, spend: Money) -> Result<NaiveDate, String> {
     let day: NaiveDate = day.parse().map_err(|_| format!("`{day}` is no day; write it as \"2026-03-02\""))?;
     member.history.visit(day, spend);
     let noon = day.and_hms_opt(12, 0, 0).and_then(|noon| instant(chain, noon));
     member.enrolled_at = noon.map_or(member.enrolled_at, |noon| noon.min(member.enrolled_at));
-    Ok(())
+    Ok(day)
 }
 
 fn known_status(status: &str) -> Result<Status, String> {
@@ -219,11 +230,11 @@ fn given_probability(value: &Dynamic) -> Result<Foresight, String> {
 }
 
 fn text(what: &str, value: Dynamic) -> Result<String, String> {
-    value.into_string().map_err(|found| format!("`{what}` must be a text, not {found}"))
+    value.into_string().map_err(|found| format!("`{what}` must be a text, not {}", in_words(found)))
 }
 
 fn list(what: &str, value: Dynamic) -> Result<Array, String> {
-    value.into_array().map_err(|found| format!("`{what}` must be a list, not {found}"))
+    value.into_array().map_err(|found| format!("`{what}` must be a list, not {}", in_words(found)))
 }
 
 fn name_of(what: &str, value: Dynamic) -> Result<Name, String> {

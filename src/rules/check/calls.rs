@@ -51,6 +51,7 @@ impl Checker<'_> {
     /// Checks the body of a function; gives what it gives.
     pub(super) fn function(&mut self, at: usize, given: &[Known]) -> Known {
         let ast = self.functions[at].ast;
+        self.here.is_function = true;
         ast.walk(&mut |path| self.here.note_assigned(path));
         for (name, known) in self.functions[at].params.clone().into_iter().zip(given) {
             let known = self.kept(&name, *known);

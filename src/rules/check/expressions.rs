@@ -2,7 +2,7 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use super::{Checker, Known, Mistake, Origin, Place, Standing, Type, WHAT_IS_EXPECTED};
+use super::{Checker, Known, Mistake, Origin, Place, Role, Spot, Standing, Type, Variable, WHAT_IS_EXPECTED};
 use crate::rules::api::VOCABULARY;
 use crate::rules::engine::MAX_DEPTH;
 use crate::rules::suggest;
@@ -24,8 +24,14 @@ impl Checker<'_> {
         match expr {
             Expr::BoolConstant(..) => Known::of(Type::Bool),
             Expr::IntegerConstant(..) => Known::of(Type::Whole),
-            Expr::StringConstant(..) => Known::of(Type::Text),
-            Expr::DynamicConstant(value, _) => Known::of(super::type_of(value)),
+            Expr::StringConstant(text, position) => {
+                self.unfilled(text, *position);
+                Known::of(Type::Text)
+            }
+            Expr::DynamicConstant(value, position) => {
+                value.as_decimal().into_iter().for_each(|number| self.thousands(number, *position));
+                Known::of(super::type_of(value))
+            }
             Expr::Unit(_) => Known::of(Type::Nothing),
             Expr::InterpolatedString(parts, _) => {
                 self.expressions(parts);
@@ -42,10 +48,13 @@ impl Checker<'_> {
             Expr::Variable(variable, _, position) => self.name(&variable.1, *position),
             Expr::Stmt(block) => self.statements(block),
             Expr::FnCall(call, position) => self.call(call, *position),
-            Expr::Dot(pair, ..) => {
-                let owner = self.expression(&pair.lhs);
-                self.member_of(owner, Some(&pair.lhs), &pair.rhs)
-            }
+            Expr::Dot(pair, ..) => match self.unquoted_event(&pair.lhs, &pair.rhs) {
+                Some((event, position)) => self.unquoted(&event, position),
+                None => {
+                    let owner = self.expression(&pair.lhs);
+                    self.member_of(owner, Some(&pair.lhs), &pair.rhs)
+                }
+            },
             Expr::Index(pair, flags, _) => {
                 let owner = self.expression(&pair.lhs);
                 self.element_of(owner, &pair.rhs, flags.contains(rhai::ASTFlags::BREAK))
@@ -62,6 +71,7 @@ impl Checker<'_> {
             Expr::Or(parts, _) => {
                 parts.iter().for_each(|part| self.condition(part, "this"));
                 self.any_of(parts.iter());
+                self.mixed(parts);
                 Known::of(Type::Bool)
             }
             Expr::CharConstant(..) => {
@@ -120,23 +130,74 @@ impl Checker<'_> {
         if self.failed.contains(name) {
             return Known::ANY;
         }
-        let is_function = self.own(name).count() > 0 || function_words(name).count() > 0;
-        let names = || {
-            let variables = self.here.variables.iter().map(|variable| variable.name.as_str());
-            variables.chain(self.constants.keys().map(String::as_str))
-        };
-        let help = match is_function {
-            true => Some(format!("`{name}` is a function: write {name}(…)")),
-            false if self.is_name(name) => Some(format!("write it in quotes: \"{name}\"")),
-            false => suggest::did_you_mean(name, names()).or_else(|| {
-                let here: Vec<_> =
-                    self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
-                (!here.is_empty()).then(|| format!("here you can use {}", here.join(", ")))
-            }),
-        };
+        let help = self.instead_of_name(name);
         let message = format!("there is nothing called `{name}` here");
         self.problem(Mistake::UnknownVariable, position, message, help);
         Known::ANY
+    }
+
+    /// What to write instead of a name that is nothing here.
+    fn instead_of_name(&self, name: &str) -> Option<String> {
+        const GIVEN: [&str; 8] = ["member", "order", "refund", "visit", "cart", "session", "tick", "event"];
+        let here = self.here.place;
+        let may_be_used = |word: &&Word| {
+            here == Place::Anywhere || matches!(word.place, Place::Anywhere) || word.place == here
+        };
+        let takes = self.own(name).map(|own| own.params.len()).next();
+        let takes = takes.or_else(|| function_words(name).find(may_be_used).map(|word| word.params.len()));
+        if let Some(takes) = takes {
+            let given = if takes == 0 { "" } else { "…" };
+            return Some(format!("`{name}` is a function: write {name}({given})"));
+        }
+        if self.here.is_function && GIVEN.contains(&name) {
+            return Some(format!(
+                "a function sees nothing but what it is given: write `{name}` in its brackets, here and where it is called"
+            ));
+        }
+        if self.is_name(name) {
+            return Some(format!("write it in quotes: \"{name}\""));
+        }
+        let in_sight = || self.here.variables.iter().filter(|variable| variable.origin == Origin::Given);
+        match &*name.to_lowercase() {
+            "true" | "false" | "yes" | "no" => return Some("write `true` or `false`".to_owned()),
+            "now" | "today" if here != Place::Test => {
+                let has_time =
+                    |variable: &&Variable| properties_of(variable.known.kind).any(|word| word.name == "at");
+                let owner = in_sight().find(has_time).map_or("order", |variable| &variable.name);
+                return Some(format!("the time is that of what happened: {owner}.at"));
+            }
+            _ => {}
+        }
+        let variables = self.here.variables.iter().map(|variable| variable.name.as_str());
+        let names = variables.chain(self.constants.keys().map(String::as_str));
+        suggest::did_you_mean(name, names).or_else(|| {
+            let here: Vec<_> =
+                self.here.variables.iter().map(|variable| format!("`{}`", variable.name)).collect();
+            (!here.is_empty()).then(|| format!("here you can use {}", here.join(", ")))
+        })
+    }
+
+    /// Something that must stand in quotes, and does not; a text, as it was meant.
+    pub(super) fn unquoted(&mut self, name: &str, position: Position) -> Known {
+        let spot = Spot { length: name.chars().count(), ..self.spot(position) };
+        let message = format!("there is nothing called `{name}` here");
+        self.push(Mistake::UnknownVariable, spot, message, Some(format!("write it in quotes: \"{name}\"")));
+        Known::of(Type::Text)
+    }
+
+    /// `order.completed` without its quotes, where there is no `order`.
+    fn unquoted_event(&self, owner: &Expr, member: &Expr) -> Option<(String, Position)> {
+        let (Expr::Variable(variable, _, position), Expr::Property(names, _)) = (owner, member) else {
+            return None;
+        };
+        let is_here = self.here.variables.iter().any(|known| known.name == variable.1.as_str());
+        let name = format!("{}.{}", variable.1, names.2);
+        let is_event = || {
+            let roles =
+                [Role::SourceEvent, Role::LoyaltyEvent].into_iter().filter_map(|role| self.names_of(role));
+            roles.into_iter().any(|(_, known)| known.contains(&name))
+        };
+        (!is_here && is_event()).then_some((name, *position))
     }
 
     /// The right side of a dot. The parser nests chains to the right: `a.b.c` is `a . (b . c)`.
@@ -190,7 +251,7 @@ impl Checker<'_> {
             let is_method = methods_of(owner).any(|word| word.name == name);
             let help = match is_method {
                 true => Some(format!("write {name}(…)")),
-                false => suggest::did_you_mean(name, names),
+                false => suggest::did_you_mean(name, names).or_else(|| elsewhere(owner, name)),
             };
             let message = no_property(owner, name);
             self.problem(Mistake::UnknownProperty, position, message, help);
@@ -227,12 +288,18 @@ impl Checker<'_> {
                 return self.refused(position, message, Some(help));
             }
             let properties = properties_of(owner.kind).map(|word| word.name);
+            let stands_alone = || {
+                let is_effect = words.iter().any(|word| word.place != Place::Anywhere);
+                is_effect.then(|| format!("write {}(…) alone, with nothing before it", call.name))
+            };
             let help = match properties_of(owner.kind).any(|word| word.name == call.name) {
                 true => Some(format!("write {} without brackets", call.name)),
-                false => suggest::did_you_mean(
-                    &call.name,
-                    methods_of(owner.kind).map(|w| w.name).chain(properties),
-                ),
+                false => stands_alone()
+                    .or_else(|| {
+                        let methods = methods_of(owner.kind).map(|word| word.name);
+                        suggest::did_you_mean(&call.name, methods.chain(properties))
+                    })
+                    .or_else(|| elsewhere(owner.kind, &call.name)),
             };
             let message = no_property(owner.kind, &call.name);
             self.problem(Mistake::UnknownProperty, position, message, help);
@@ -244,7 +311,8 @@ impl Checker<'_> {
 
     pub(super) fn call(&mut self, call: &FnCallExpr, position: Position) -> Known {
         let args: Vec<&Expr> = call.args.iter().collect();
-        if call.op_token.is_some() {
+        // `!in` is read as the opposite of `contains`, which is marked as a sign then.
+        if call.op_token.is_some() && call.name != "contains" {
             return self.operator(&call.name, &args, position);
         }
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
@@ -252,6 +320,7 @@ impl Checker<'_> {
             self.mark(&args, position);
         }
         self.amount(&call.name, &args);
+        self.reason(&call.name, &args);
         self.failing(&call.name, &args, position);
         if call.name == "contains" {
             self.listed(&args, &known); // `x in list` is parsed as contains(list, x)
@@ -272,6 +341,9 @@ impl Checker<'_> {
             return self.refused(position, message, None);
         }
         let words: Vec<&Word> = function_words(&call.name).collect();
+        if words.is_empty() && self.failed.contains(call.name.as_str()) {
+            return Known::ANY;
+        }
         if words.is_empty() {
             let names = function_words_all().map(|word| word.name);
             let help = suggest::did_you_mean(
@@ -333,9 +405,10 @@ impl Checker<'_> {
             let wanted = words
                 .iter()
                 .filter(|word| before == 0 || word.params.first().is_some_and(|first| owner.fits(*first)))
-                .max_by_key(|word| word.params.len());
+                .max_by_key(|word| (word.params.len() == kinds.len(), word.params.len()));
             let is_comma = super::effects::is_movement(name)
-                && matches!(args, [Expr::IntegerConstant(..), Expr::IntegerConstant(..)]);
+                && matches!(args, [_, Expr::IntegerConstant(..)])
+                && kinds.iter().all(|kind| kind.is_number());
             let owner = (before == 0).then(|| self.owner_of(words, &kinds)).flatten();
             let help = owner.map(|owner| format!("write {owner}.{name}(…)"));
             let help = help.or_else(|| {
@@ -414,6 +487,14 @@ fn odd_set(name: &str, kinds: &[Type], args: &[&Expr]) -> Option<(&'static str, 
         ("contains", [Type::Range, Type::Decimal]) => {
             Some(("a range holds whole numbers", "write >= 5 and < 10 instead of `in 5..10`".to_owned()))
         }
+        ("contains", [Type::Range, Type::Text]) => Some((
+            "a range holds whole numbers",
+            "write `>= \"…\"` and `<= \"…\"` instead of `in`".to_owned(),
+        )),
+        ("contains", [Type::Whole | Type::Decimal | Type::Bool, _]) => Some((
+            "`in` wants a list or a range behind it",
+            "a list is [\"…\", \"…\"], a range 14..16".to_owned(),
+        )),
         ("contains", [Type::Items | Type::Order | Type::Cart, _]) => {
             let category = match args.last() {
                 Some(Expr::StringConstant(text, _)) => text.as_str(),
@@ -424,6 +505,35 @@ fn odd_set(name: &str, kinds: &[Type], args: &[&Expr]) -> Option<(&'static str, 
             Some(("items are no texts, so none of them can be this", help))
         }
         _ => None,
+    }
+}
+
+/// Where something is found that a value itself does not have.
+fn elsewhere(owner: Type, name: &str) -> Option<String> {
+    match (owner, name) {
+        (Type::Items | Type::List | Type::Text, "count" | "length" | "size") => {
+            return Some("write `len`".to_owned());
+        }
+        (Type::Whole | Type::Decimal, "year" | "years") => return Some("write 12.months".to_owned()),
+        (Type::Whole, "hour" | "hours") => return Some("days, weeks and months can be asked for".to_owned()),
+        (Type::Decimal, "days" | "weeks" | "months") => {
+            return Some("write a whole number before it".to_owned());
+        }
+        (Type::Items, _) if properties_of(Type::Item).any(|word| word.name == name) => {
+            let help = "each item has its own: walk over them with `for item in order.items { … }`";
+            return Some(help.to_owned());
+        }
+        (Type::Any, _) => return None,
+        _ => {}
+    }
+    let has_it = |word: &&Word| {
+        let inner = if word.returns == Type::Items { Type::Item } else { word.returns };
+        !inner.is_open() && inner != owner && properties_of(inner).any(|inner| inner.name == name)
+    };
+    let through = properties_of(owner).find(has_it)?;
+    match through.returns {
+        Type::Items => Some(format!("each item has its own: walk over `{}` with `for`", through.name)),
+        _ => Some(format!("write {}.{name}", through.name)),
     }
 }
 

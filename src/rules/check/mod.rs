@@ -13,10 +13,12 @@ mod effects;
 mod endless;
 mod expressions;
 mod groups;
+mod idle;
 mod literals;
 mod marks;
 mod names;
 mod never;
+mod odd;
 mod operators;
 mod roles;
 mod segments;
@@ -109,7 +111,7 @@ pub(super) struct Checker<'a> {
     manifest: &'a Manifest,
     files: &'a [File],
     constants: &'a BTreeMap<String, Dynamic>,
-    /// Constants that could not be reckoned: of what type they would be is not known.
+    /// Constants that could not be reckoned, and names of what could not be read: nothing is known of them.
     failed: BTreeSet<&'a str>,
     functions: Vec<Function<'a>>,
     functions_by_name: BTreeMap<String, Vec<usize>>,
@@ -146,6 +148,8 @@ struct Here {
     returned: Option<Known>,
     /// How many branches it is in that need not be taken.
     branches: usize,
+    /// Whether this is a function, which sees nothing but what it is given.
+    is_function: bool,
     /// The calls that led here, and where the first of them is.
     called: Option<(usize, String)>,
     depth: usize,
@@ -163,6 +167,7 @@ impl Here {
             held: Vec::new(),
             returned: None,
             branches: 0,
+            is_function: false,
             called: None,
             depth: 0,
         }
@@ -245,7 +250,7 @@ impl<'a> Checker<'a> {
                 Some("who was erased is nobody any more; use a `trigger` for this".to_owned())
             }
             Ok(_) => Some("rules start on what happens to a guest; use a `trigger` for this".to_owned()),
-            Err(_) => suggest::or_list(&block.event, all),
+            Err(_) => suggest::or_family(&block.event, all),
         };
         if self.manifest.is_whole || meant.is_some() {
             self.unknown_event(block, help);
@@ -275,7 +280,7 @@ impl<'a> Checker<'a> {
                 let known = EventType::ALL.iter().map(|e| e.as_str()).chain(own);
                 let meant =
                     suggest::nearest(&block.event, known.clone()).and_then(|meant| meant.parse().ok());
-                (meant, suggest::or_list(&block.event, known))
+                (meant, suggest::or_family(&block.event, known))
             }
         };
         self.enter(file, Place::Trigger, meant);
@@ -317,6 +322,11 @@ impl<'a> Checker<'a> {
         std::mem::take(&mut self.problems)
     }
 
+    /// Takes note of the names of declarations that could not be read.
+    pub(super) fn know_unread(&mut self, names: &'a BTreeSet<String>) {
+        self.failed.extend(names.iter().map(String::as_str));
+    }
+
     /// Takes note of segments that were checked before.
     pub(super) fn know_segments(&mut self, names: Vec<String>) {
         self.segment_names = names;
@@ -328,6 +338,7 @@ impl<'a> Checker<'a> {
             let params = vec![Known::ANY; self.functions[at].params.len()];
             self.here = Here::new(self.functions[at].file, Place::Anywhere);
             self.function(at, &params);
+            self.idle_function(at);
             self.recursive(at);
         }
     }
@@ -354,6 +365,9 @@ impl<'a> Checker<'a> {
         }
         block.body.walk(&mut Vec::new(), &mut |path| self.here.note_assigned(path));
         self.expression(&block.body);
+        if let Expr::Stmt(body) = &block.body {
+            self.idle_block(body);
+        }
     }
 
     fn enter(&mut self, file: usize, place: Place, event: Option<EventType>) {

@@ -96,7 +96,14 @@ impl Checker<'_> {
         };
         if let Some(bounds) = known.bounds.filter(outside) {
             self.problem(Mistake::NeverTrue, at, format!("`{what}` is never that: it is {bounds}"), None);
-        } else if known.kind == Type::Whole && sign == Sign::Is && !number.fract().is_zero() {
+        } else if number.fract().is_zero() || known.kind != Type::Whole {
+        } else if known.bounds.is_some_and(|bounds| bounds.high.is_some()) && sign != Sign::Is {
+            let message = format!("`{what}` is a whole number, and {number} is none");
+            let help = what
+                .ends_with(".hour")
+                .then(|| "for half past two ask for the `.hour` 14 and the `.minute` 30".to_owned());
+            self.problem(Mistake::Unclear, at, message, help);
+        } else if sign == Sign::Is {
             let message = format!("`{what}` is a whole number, so it is never {number}");
             self.problem(Mistake::NeverTrue, at, message, None);
         }
@@ -161,8 +168,8 @@ impl Checker<'_> {
                 let position = position.or_else(|| Some(super::start(part)));
                 return self.claims_at(&call.args[0], !holds, position);
             }
-            Expr::FnCall(call, _) if call.op_token.is_some() => self.compared(call, position),
             Expr::FnCall(call, _) if call.name == "contains" => return self.among(call, holds, position),
+            Expr::FnCall(call, _) if call.op_token.is_some() => self.compared(call, position),
             property => self.truth(property, position),
         };
         match claim {

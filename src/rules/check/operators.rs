@@ -1,13 +1,19 @@
 //! Operators: what they compare and reckon with.
 
 use rhai::{Expr, Position};
+use rust_decimal::Decimal;
 
-use super::literals::written;
+use super::literals::{Literal, written};
 use super::{Checker, Known, Mistake, Role, Type};
 use crate::domain::loyalty_event::EventType;
 
 impl Checker<'_> {
     pub(super) fn operator(&mut self, sign: &str, args: &[&Expr], position: Position) -> Known {
+        if let ("-", [left, right]) = (sign, args)
+            && let Some(name) = dashed(left, right).filter(|name| self.is_name(name))
+        {
+            return self.unquoted(&name, super::start(left));
+        }
         // What holds around does not tell what is asked for its opposite.
         let held = if sign == "!" { std::mem::take(&mut self.here.held) } else { Vec::new() };
         let known: Vec<Known> = args.iter().map(|arg| self.expression(arg)).collect();
@@ -17,11 +23,13 @@ impl Checker<'_> {
         }
         match (sign, args, &known[..]) {
             ("!", [operand], [known]) => {
-                if !known.kind.fits(Type::Bool) {
-                    let message = format!("`!` needs true or false, but this is {}", known.kind.as_str());
-                    self.problem(Mistake::WrongType, super::start(operand), message, None);
+                if known.kind.fits(Type::Bool) {
+                    return Known::of(Type::Bool);
                 }
-                Known::of(Type::Bool)
+                let message = format!("`!` needs true or false, but this is {}", known.kind.as_str());
+                let help = Some("to deny a comparison, put brackets around it: !(… == …)".to_owned());
+                self.problem(Mistake::WrongType, super::start(operand), message, help);
+                Known::ANY
             }
             ("-" | "+", [operand], [known]) => {
                 self.number(sign, operand, known.kind);
@@ -37,6 +45,7 @@ impl Checker<'_> {
             }
             (_, [_, right], [a, b]) => {
                 self.divisor(sign, right);
+                self.percentage(sign, args, position);
                 Known::of(self.arithmetic(sign, a.kind, b.kind, position))
             }
             _ => Known::ANY,
@@ -70,11 +79,10 @@ impl Checker<'_> {
         let alike = a == b || a.is_open() || b.is_open() || a.is_number() && b.is_number();
         if !alike {
             let message = format!("cannot compare {} with {}", a.as_str(), b.as_str());
-            let help = match (a, b) {
-                (Type::Text, Type::Nothing) | (Type::Nothing, Type::Text) => {
-                    "a text that is missing is empty: compare with \"\"".to_owned()
-                }
-                _ => format!("this would always be {}", sign == "!="),
+            let meant = self.meant(left, right).or_else(|| self.meant(right, left));
+            let help = match meant {
+                Some(meant) => format!("{meant}; this would always be {}", sign == "!="),
+                None => format!("this would always be {}", sign == "!="),
             };
             self.problem(Mistake::WrongType, position, message, Some(help));
         } else if let Some(odd) = [a, b].into_iter().find(|kind| !plain(*kind)) {
@@ -95,6 +103,42 @@ impl Checker<'_> {
             (Some(a), Some(b)) if alike => self.fixed(sign, &a, &b, position),
             _ => self.within_bounds(sign, [left, right]),
         }
+    }
+
+    /// What was probably meant where something was compared with another sort of value.
+    fn meant(&self, (value, known): (&Expr, Known), (other, with): (&Expr, Known)) -> Option<String> {
+        let written = self.literal(other);
+        let asked = self.path(value).map(|subject| subject.path).unwrap_or_default();
+        Some(match (known.kind, with.kind) {
+            (Type::Text, Type::Nothing) => "a text that is missing is empty: compare with \"\"".to_owned(),
+            (Type::Text, Type::List) => "to find it in a list, write `in`".to_owned(),
+            (Type::Text, kind) if kind.is_number() => match known.role? {
+                Role::Weekday => "write its name: \"Tuesday\"".to_owned(),
+                Role::Date => "a day stands in quotes: \"2026-12-24\"".to_owned(),
+                _ => return None,
+            },
+            (Type::Moment, Type::Text) => {
+                "compare its `.date` with a day, its `.hour` with a number".to_owned()
+            }
+            (Type::Bool, kind) if kind.is_number() && is_comparison(value) => {
+                "two limits are two comparisons: `10 <= x and x < 50`".to_owned()
+            }
+            (Type::Bool, _) => {
+                "it is true or false by itself: write it alone, or with `!` before it".to_owned()
+            }
+            (kind, Type::Text) if kind.is_number() => match written? {
+                Literal::Text(text) if text.parse::<Decimal>().is_ok() => {
+                    format!("write the number without quotes: {text}")
+                }
+                _ if asked.ends_with(".hour") => "hours are the numbers 0 to 23: 14".to_owned(),
+                _ if asked.ends_with(".month") => "months are the numbers 1 to 12".to_owned(),
+                _ if asked.ends_with(".day") => {
+                    "it is the day of the month; `.weekday` has a name".to_owned()
+                }
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     /// Names stand in no order: `member.tier > "bronze"` would ask which comes first in the alphabet.
@@ -175,5 +219,24 @@ impl Checker<'_> {
                 Type::Any
             }
         }
+    }
+}
+
+fn is_comparison(expr: &Expr) -> bool {
+    matches!(expr, Expr::FnCall(call, _) if call.op_token.is_some() && matches!(&*call.name, "<" | "<=" | ">" | ">="))
+}
+
+/// `birthday-treat`, which reads as one variable less another one.
+fn dashed(left: &Expr, right: &Expr) -> Option<String> {
+    let first = match left {
+        Expr::Variable(variable, ..) => variable.1.to_string(),
+        Expr::FnCall(call, _) if call.op_token.is_some() && call.name == "-" && call.args.len() == 2 => {
+            dashed(&call.args[0], &call.args[1])?
+        }
+        _ => return None,
+    };
+    match right {
+        Expr::Variable(variable, ..) => Some(format!("{first}-{}", variable.1)),
+        _ => None,
     }
 }

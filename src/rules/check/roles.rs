@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Expr, Position};
 
 use super::literals::Literal;
-use super::{Checker, Known, Mistake, Role};
+use super::{Checker, Known, Mistake, Role, Type};
 use crate::domain::identity::IdentityKind;
 use crate::domain::loyalty_event::EventType;
 use crate::domain::member::{RiskLevel, Status};
@@ -24,6 +24,11 @@ impl Checker<'_> {
                 self.problem(Mistake::NeverTrue, *position, "nothing is in an empty list", help);
             }
             parts.iter().for_each(|part| self.listed_value(value, part));
+        } else if let (Expr::StringConstant(_, position), Some(_), true) =
+            (list, value.role, value.kind == Type::Text)
+        {
+            let help = Some("write each in quotes of its own: [\"…\", \"…\"]".to_owned());
+            self.problem(Mistake::Unclear, *position, "this is one text and no list of names", help);
         } else if let Some(Ok(parts)) = self.constant(list).map(Dynamic::as_array_ref) {
             let position = list.position();
             for part in parts.iter() {
@@ -73,7 +78,7 @@ impl Checker<'_> {
     /// Complains about a name of something that does not exist.
     pub(super) fn unknown(&mut self, role: Role, name: &str, position: Position) {
         let Some((what, known)) = self.names_of(role) else { return };
-        if known.iter().any(|known| known == name) {
+        if known.iter().any(|known| known == name) || self.failed.contains(name) {
             return;
         }
         let in_manifest = matches!(
@@ -90,7 +95,11 @@ impl Checker<'_> {
                 | Role::Counter
                 | Role::OwnEvent
         );
-        let help = suggest::or_list(name, known.iter().map(String::as_str))
+        let told = role == Role::SourceEvent && name.parse::<EventType>().is_ok();
+        let told =
+            told.then(|| "this is told, not sent: send what brings it about, and expect told(…)".to_owned());
+        let help = told
+            .or_else(|| suggest::or_family(name, known.iter().map(String::as_str)))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))
             .or_else(|| (role == Role::Segment).then(|| format!("declare it: segment \"{name}\" when …")));
         self.problem(Mistake::UnknownName, position, format!("there is no {what} called `{name}`"), help);
@@ -98,7 +107,7 @@ impl Checker<'_> {
 
     /// Whether a word without quotes is the name of something that texts name.
     pub(super) fn is_name(&self, word: &str) -> bool {
-        const ROLES: [Role; 8] = [
+        const ROLES: [Role; 10] = [
             Role::Tier,
             Role::Status,
             Role::Weekday,
@@ -107,6 +116,8 @@ impl Checker<'_> {
             Role::Wallet,
             Role::Achievement,
             Role::Endpoint,
+            Role::CouponBook,
+            Role::Reward,
         ];
         let mut names = ROLES.into_iter().filter_map(|role| self.names_of(role));
         names.any(|(_, known)| known.iter().any(|name| name == word))

@@ -186,7 +186,12 @@ impl Checker<'_> {
             };
             let names = self.here.variables.iter().map(|known| known.name.as_str());
             let help = suggest::did_you_mean(name, names);
-            return self.problem(mistake, *at, message, help);
+            let help = help.or_else(|| {
+                (mistake == Mistake::UnknownVariable).then(|| format!("begin with `let {name} = …`"))
+            });
+            self.problem(mistake, *at, message, help);
+            // Once is enough.
+            return self.declare(name.to_owned(), Known::ANY, Origin::Used);
         };
         if self.here.variables[index].origin == Origin::Given {
             return self.problem(Mistake::ReadOnly, *at, format!("`{name}` cannot be changed"), None);

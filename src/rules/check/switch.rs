@@ -77,7 +77,40 @@ impl Checker<'_> {
                 seen.push(case);
             }
         }
+        self.gaps(known.kind, &seen, &arms);
         cases.def_case.is_none() && self.may_be_another(value, known, &seen)
+    }
+
+    /// Complains about ranges that leave out what lies between them: `0..50` and `51..100` have no place for 50.
+    fn gaps(&mut self, kind: Type, seen: &[Case], arms: &[Arm<'_>]) {
+        let ranges =
+            || arms.iter().map(|arm| (arm, Case::read(arm.case))).filter(|(arm, _)| !arm.has_condition);
+        let has = |number: i64| {
+            seen.iter().any(|case| match case {
+                Case::Value(Literal::Number(value), _) => *value == number.into(),
+                Case::Range(from, to, ends) => *from <= number && (number < *to || *ends && number == *to),
+                Case::Value(..) | Case::Other => false,
+            })
+        };
+        for (arm, case) in ranges() {
+            let Case::Range(_, to, ends) = case else { continue };
+            let next = to.saturating_add(1);
+            let goes_on = ranges().any(|(_, other)| matches!(other, Case::Range(from, ..) if from == next));
+            let is_covered = ranges()
+                .any(|(_, other)| matches!(other, Case::Range(from, end, _) if from <= to && next <= end));
+            let (message, help) = match kind {
+                Type::Whole if goes_on && !ends && !has(to) => (
+                    format!("`{}` ends before {to}, so {to} is in no case", arm.case),
+                    format!("write `..=` to have {to} in it"),
+                ),
+                Type::Decimal if goes_on && !is_covered => (
+                    format!("what lies between {to} and {next} is in no case"),
+                    format!("end this one with `..{next}`, or begin the next one with {to}"),
+                ),
+                _ => continue,
+            };
+            self.problem(Mistake::Unclear, arm.position, message, Some(help));
+        }
     }
 
     /// Whether it may be that no case fits. Quiet of what is reckoned, and of what something said of it here narrows down.

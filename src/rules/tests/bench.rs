@@ -84,13 +84,46 @@ fn a_given_member_has_wallets_and_a_profile() {
     for (given, problem) in [
         ("wallets: #{ moons: 3 }", "there is no wallet called `moons` in program.toml"),
         ("wallets: 3", "`wallets` must be a map"),
-        ("language: 3", "`language` must be a text, not i64"),
+        ("language: 3", "`language` must be a text, not a number"),
         ("attributes: 3", "`attributes` must be a map"),
         ("attributes: #{ list: [1] }", "data.attributes"),
         ("colour: \"red\"", "a member has no `colour`; there is tier, status, points, wallets"),
     ] {
         let said = says(&format!("given_member(#{{ {given} }}); expect points() == 0;")).unwrap();
         assert!(said.contains(problem), "{given}: {said}");
+    }
+}
+
+#[test]
+fn a_member_is_given_once_before_an_event_and_has_been_nowhere_after_it() {
+    for (lines, problem) in [
+        (
+            "given_member(#{ points: 5 }); given_member(#{ tier: \"gold\" });",
+            Some("a member was given already"),
+        ),
+        (
+            "given_member(#{ points: 5 }); send(\"visit\"); given_member(#{ points: 6 }); send(\"visit\");",
+            None,
+        ),
+        (
+            "given_member(#{ visits: [\"2026-02-10\"] }); send(\"visit\");",
+            Some("here it is 2026-01-05 12:00"),
+        ),
+        (
+            "given_member(#{ orders: [#{ at: \"2026-02-10\", total: 4 }] }); send(\"visit\");",
+            Some("a visit on 2026-02-10"),
+        ),
+        ("given_member(#{ visits: [\"2026-02-10\"] }); at(\"2026-02-10 00:00\"); send(\"visit\");", None),
+        (
+            "at(\"2026-03-01 12:00\"); given_member(#{ visits: [\"2026-02-10\", \"2026-01-10\"] }); send(\"visit\");",
+            None,
+        ),
+        ("given_member(#{ visits: 5 }); send(\"visit\");", Some("`visits` must be a list, not a number")),
+    ] {
+        let said = says(lines);
+        let is_as_wanted = problem
+            .map_or(said.is_none(), |problem| said.as_ref().is_some_and(|said| said.contains(problem)));
+        assert!(is_as_wanted, "{lines}: {said:?}");
     }
 }
 

@@ -101,7 +101,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("fn f(x) { x }\nrule \"a\" on visit { award(f(1, 2)); }", "2:27", "takes 1 arguments"),
     ("fn tier_of(x) { x }\nrule \"a\" on visit { award(tier_off(1)); }", "2:27", "did you mean `tier_of`?"),
     ("fn f(x) { x }\nrule \"a\" on visit { award(f); }", "2:27", "write f(…)"),
-    (r#"rule "a" on visit priority high { }"#, "1:28", "integer"),
+    (r#"rule "a" on visit priority high { }"#, "1:28", "whole number"),
     (
         r#"rule "a" on visit if true { }"#,
         "1:19",
@@ -113,7 +113,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "expected `priority`, `campaign`, `group` or `{`",
     ),
     (r#"trigger "a" on points.earned priority 5 { }"#, "1:30", "expected `when` or `{`"),
-    (r#"rule a on visit { }"#, "1:6", "string"),
+    (r#"rule a on visit { }"#, "1:6", "in quotes"),
     (r#"rule "a" visit { }"#, "1:10", "expected `on`"),
     ("rule \"a\" on visit {\n  award(1, \"x\";\n}", "2:15", ""),
     ("rule \"a\" on visit {\n  award(1, \"x);\n}", "2:12", "closing quote"),

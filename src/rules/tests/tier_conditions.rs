@@ -26,7 +26,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (r#"tier "gold" when order.total > 5;"#, "1:18", "here you can use `member`"),
     (r#"tier "gold" member.visits > 3;"#, "1:13", "expected `when`"),
     (r#"tier "gold" when member.visits > 3 keep member.visits > 2;"#, "1:41", "expected `when`"),
-    (r#"tier gold when true;"#, "1:6", "string"),
+    (r#"tier gold when true;"#, "1:6", "in quotes"),
     (r#"tier "gold" when true { award(1); }"#, "1:23", "`;`"),
     (r#"tier "gold" when award(5);"#, "1:18", "only be used in a `rule`"),
     (

@@ -22,7 +22,7 @@ use crate::rules::diagnostic::Mistake;
 /// The files of the corpus: read when the tests run, so that a mistake is planted without compiling anything.
 static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules/tests/mistakes");
-    let files = ["names", "types", "never", "structure", "program", "words", "right"];
+    let files = ["names", "types", "never", "structure", "program", "words", "slips", "right"];
     let read = |name| std::fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
     files.into_iter().map(read).collect()
 });
