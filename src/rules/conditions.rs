@@ -214,8 +214,8 @@ impl Excerpt {
     }
 
     fn find_condition(file: &str, block: &Block) -> Option<Self> {
-        let head = offset(file, (1, 1), block.event_position)?;
-        let body = offset(file, (1, 1), block.body.start_position())?;
+        let head = split::offset(file, (1, 1), block.event_position)?;
+        let body = split::offset(file, (1, 1), block.body.start_position())?;
         let head = file.get(head..body)?;
         let when = words(head, "when").next()?;
         Some(Self::of(file, without_clauses(head.get(when.end..)?.trim())))
@@ -225,7 +225,7 @@ impl Excerpt {
     /// before it. For declarations without a body.
     pub(super) fn of_clause(file: &str, position: Position, clauses: &[Clause<'_>]) -> Self {
         let find = || {
-            let declaration = file.get(offset(file, (1, 1), position)?..)?;
+            let declaration = file.get(split::offset(file, (1, 1), position)?..)?;
             clauses.iter().try_fold(declaration, |text, (word, ends)| split::clause(text, word, ends))
         };
         find().map_or_else(Self::default, |text| Self::of(file, text))
@@ -234,7 +234,7 @@ impl Excerpt {
     /// What stands behind the `expect` whose condition begins there.
     pub(super) fn of_expectation(file: &str, condition: Position) -> Self {
         let find = || {
-            let before = file.get(..offset(file, (1, 1), condition)?)?;
+            let before = file.get(..split::offset(file, (1, 1), condition)?)?;
             split::clause(file.get(before.rfind(EXPECT)?..)?, EXPECT, &[";"])
         };
         find().map_or_else(Self::default, |text| Self::of(file, text))
@@ -268,7 +268,7 @@ impl Excerpt {
         let mut cuts = Vec::with_capacity(count);
         let mut from = range.start;
         for next in parts.skip(1) {
-            let between = offset(&self.text, (self.line, self.column), start(next))
+            let between = split::offset(&self.text, (self.line, self.column), start(next))
                 .and_then(|end| self.text.get(from..end));
             // The last one is it: behind it nothing but parentheses can stand before the next part.
             let operator = between.and_then(|between| {
@@ -298,15 +298,6 @@ impl Excerpt {
             (opens, closes) => self.bare(first + usize::from(opens)..last - usize::from(closes)),
         }
     }
-}
-
-/// Where a position of a file is in a text that begins at this line and column of it.
-fn offset(text: &str, begin: (usize, usize), position: Position) -> Option<usize> {
-    let (line, column) = (position.line()?, position.position()?);
-    let first = if line == begin.0 { begin.1 } else { 1 };
-    let before = text.split_inclusive('\n').take(line.checked_sub(begin.0)?).map(str::len).sum();
-    let rest = text.get(before..)?;
-    Some(before + rest.char_indices().nth(column.checked_sub(first)?)?.0)
 }
 
 /// Where parentheses open and close in `text`; one without its other half is left out.

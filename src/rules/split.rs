@@ -119,6 +119,15 @@ pub(super) fn readable(file: &str, text: &str) -> Result<(), Diagnostic> {
     Err(Diagnostic::new(Mistake::Syntax, file, spot, message).help("delete it"))
 }
 
+/// Where a position of a file is in a text that begins at this line and column of it.
+pub(super) fn offset(text: &str, begin: (usize, usize), position: Position) -> Option<usize> {
+    let (line, column) = (position.line()?, position.position()?);
+    let first = if line == begin.0 { begin.1 } else { 1 };
+    let before = text.split_inclusive('\n').take(line.checked_sub(begin.0)?).map(str::len).sum();
+    let rest = text.get(before..)?;
+    Some(before + rest.char_indices().nth(column.checked_sub(first)?)?.0)
+}
+
 /// A case of a `switch` as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Arm<'a> {
@@ -131,11 +140,7 @@ pub(super) struct Arm<'a> {
 /// The cases of the `switch` that stands at this place; `None` when it is written too oddly to be read.
 pub(super) fn arms(text: &str, switch: Position) -> Option<Vec<Arm<'_>>> {
     let (line, column) = (switch.line()?, switch.position()?);
-    let line_start = match line {
-        1 => 0,
-        _ => text.match_indices('\n').nth(line - 2)?.0 + 1,
-    };
-    let start = line_start + text[line_start..].char_indices().nth(column - 1)?.0;
+    let start = offset(text, (1, 1), switch)?;
     let mut scanner = Scanner { text, at: start };
     let rest = scanner.rest().strip_prefix("switch")?;
     scanner.at = text.len() - rest.len();

@@ -24,10 +24,10 @@ pub(super) fn or_list<'a>(given: &str, known: impl IntoIterator<Item = &'a str> 
 
 /// [`or_list`] of names with dots: where some have a part in common with what was given, only those.
 pub(super) fn or_family<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
-    let given_parts = given.to_lowercase();
-    let given_parts: Vec<&str> = given_parts.split(['.', '_']).filter(|part| part.len() > 3).collect();
+    let lower = given.to_lowercase();
+    let shared: Vec<&str> = lower.split(['.', '_']).filter(|part| part.len() > 3).collect();
     let is_kin =
-        |name: &&str| name.split(['.', '_']).any(|part| given_parts.iter().any(|g| part.starts_with(g)));
+        |name: &&str| name.split(['.', '_']).any(|part| shared.iter().any(|begin| part.starts_with(begin)));
     let kin: Vec<&str> = known.clone().into_iter().filter(is_kin).collect();
     match kin.is_empty() {
         true => or_list(given, known),

@@ -141,6 +141,7 @@ fn together<'a>(runs: impl Iterator<Item = &'a Histogram<u64>>) -> Latencies {
     }
     Latencies::of(&all)
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

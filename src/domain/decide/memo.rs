@@ -17,7 +17,7 @@ impl Draft {
     ) -> Result<(), Refusal> {
         known(&frame.terms.counters, counter, "counter")?;
         self.member.standing.memo.count(counter, amount).ok_or(Refusal::TooMuchCounted)?;
-        self.open_memo(frame, &frame.terms.counters, counter, "counter")?;
+        self.member.standing.memo.keep(&frame.terms.counters, &frame.terms.marks);
         self.lines.push(EffectLine {
             rule: (*cause.rule).into(),
             at: (*cause.at).into(),

@@ -3,7 +3,7 @@
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 
 use super::expressions::function_words;
-use super::{Checker, Mistake, Place, Type, start};
+use super::{Checker, Diagnostic, Mistake, Place, Type, start};
 
 impl Checker<'_> {
     /// Complains about statements of a body that do nothing. Its own value is nobody's.
@@ -65,9 +65,9 @@ impl Checker<'_> {
 
     /// Complains about a value that nobody gets, unless something else was said of its line.
     fn wasted(&mut self, position: Position, expr: Option<&Expr>) {
-        let spot = self.spot(position);
         let file = &self.files[self.here.file].name;
-        if self.problems.iter().any(|known| known.line == spot.line && known.file == **file) {
+        let is_of_line = |known: &Diagnostic| position.line() == Some(known.line) && known.file == **file;
+        if self.problems.iter().any(is_of_line) {
             return;
         }
         let is_comparison = |expr: &&Expr| matches!(expr, Expr::FnCall(call, _) if call.op_token.is_some() && call.name == "==");
@@ -76,7 +76,7 @@ impl Checker<'_> {
             (_, Some(_)) => "to put a value into a variable, write one `=`; to ask something, `if`",
             _ => "to give points, write award(…); to keep a value, `let x = …`",
         };
-        self.push(Mistake::Unused, spot, "nothing is done with this value", Some(help.to_owned()));
+        self.problem(Mistake::Unused, position, "nothing is done with this value", Some(help.to_owned()));
     }
 
     /// Whether reckoning this changes nothing.

@@ -48,8 +48,8 @@ const WHAT_IS_EXPECTED: &str = "what `expect` expects";
 const MAX_PROBLEMS: usize = 500;
 /// How many comparisons of a program are held against each other: a hostile one has thousands in each rule.
 const MAX_LOOKS: usize = 300_000;
-/// How many times a `switch` of a program is read again.
-const MAX_SWITCHES: usize = 3_000;
+/// How many times something is searched for in the text of a file once more: the cases of a `switch`, a bracket.
+const MAX_SEARCHES: usize = 3_000;
 
 /// What is known of a value before it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,8 +123,8 @@ pub(super) struct Checker<'a> {
     calls: BTreeMap<(usize, Vec<Known>), Known>,
     /// How many comparisons may still be held against each other.
     looks: usize,
-    /// How many times a `switch` may still be read.
-    switches: usize,
+    /// How many times the text of a file may still be searched.
+    searches: usize,
     problems: Vec<Diagnostic>,
     /// Of the declaration at hand.
     here: Here,
@@ -193,7 +193,7 @@ impl<'a> Checker<'a> {
             has_tier_conditions: false,
             calls: BTreeMap::new(),
             looks: MAX_LOOKS,
-            switches: MAX_SWITCHES,
+            searches: MAX_SEARCHES,
             problems: Vec::new(),
             here: Here::new(0, Place::Anywhere),
         };
@@ -379,6 +379,12 @@ impl<'a> Checker<'a> {
         self.here.variables.push(variable);
     }
 
+    /// Whether the text of a file may be searched once more.
+    fn may_search(&mut self) -> bool {
+        self.searches = self.searches.saturating_sub(1);
+        self.searches > 0
+    }
+
     fn spot(&self, position: Position) -> Spot {
         Spot::of_position(&self.files[self.here.file].text, position)
     }
@@ -411,7 +417,10 @@ impl<'a> Checker<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.push(mistake, self.spot(position), message, help);
+        // A spot is searched for, and nobody is told of it then.
+        if self.problems.len() < MAX_PROBLEMS {
+            self.push(mistake, self.spot(position), message, help);
+        }
     }
 
     /// Something that must be true or false.

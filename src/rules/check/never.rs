@@ -95,9 +95,13 @@ impl Checker<'_> {
                 || bounds.high.is_some_and(|high| exclude(&said, &limit(Sign::AtMost, high), is_whole))
         };
         if let Some(bounds) = known.bounds.filter(outside) {
-            self.problem(Mistake::NeverTrue, at, format!("`{what}` is never that: it is {bounds}"), None);
-        } else if number.fract().is_zero() || known.kind != Type::Whole {
-        } else if known.bounds.is_some_and(|bounds| bounds.high.is_some()) && sign != Sign::Is {
+            let message = format!("`{what}` is never that: it is {bounds}");
+            return self.problem(Mistake::NeverTrue, at, message, None);
+        }
+        if number.fract().is_zero() || known.kind != Type::Whole {
+            return;
+        }
+        if known.bounds.is_some_and(|bounds| bounds.high.is_some()) && sign != Sign::Is {
             let message = format!("`{what}` is a whole number, and {number} is none");
             let help = what
                 .ends_with(".hour")

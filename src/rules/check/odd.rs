@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use super::literals::{Literal, written};
 use super::{Checker, Mistake, start};
+use crate::rules::split;
 
 impl Checker<'_> {
     /// `"You spent ${order.total}"`: only back-ticks put values in.
@@ -91,15 +92,12 @@ impl Checker<'_> {
         Some(self.path(value)?.path)
     }
 
-    /// Whether a bracket stands before it.
-    fn is_in_brackets(&self, part: &Expr) -> bool {
+    /// Whether a bracket stands before it; quiet when that cannot be looked up.
+    fn is_in_brackets(&mut self, part: &Expr) -> bool {
+        if !self.may_search() {
+            return true;
+        }
         let text = &self.files[self.here.file].text;
-        let position = start(part);
-        let (Some(line), Some(column)) = (position.line(), position.position()) else { return true };
-        let mut lines = text.split_inclusive('\n');
-        let above: usize = lines.by_ref().take(line - 1).map(str::len).sum();
-        let beside: usize =
-            lines.next().unwrap_or_default().chars().take(column - 1).map(char::len_utf8).sum();
-        text[..above + beside].trim_end().ends_with('(')
+        split::offset(text, (1, 1), start(part)).is_none_or(|at| text[..at].trim_end().ends_with('('))
     }
 }

@@ -95,9 +95,9 @@ impl Checker<'_> {
                 | Role::Counter
                 | Role::OwnEvent
         );
-        let told = role == Role::SourceEvent && name.parse::<EventType>().is_ok();
-        let told =
-            told.then(|| "this is told, not sent: send what brings it about, and expect told(…)".to_owned());
+        let is_told = role == Role::SourceEvent && name.parse::<EventType>().is_ok();
+        let told = is_told
+            .then(|| "this is told, not sent: send what brings it about, and expect told(…)".to_owned());
         let help = told
             .or_else(|| suggest::or_family(name, known.iter().map(String::as_str)))
             .or_else(|| in_manifest.then(|| "list it in program.toml".to_owned()))

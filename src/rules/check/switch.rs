@@ -51,12 +51,12 @@ impl Checker<'_> {
         cases: &SwitchCasesCollection,
         position: Position,
     ) -> bool {
-        self.switches = self.switches.saturating_sub(1);
+        let may_search = self.may_search();
         let text = &self.files[self.here.file].text;
         // Braces before those of the cases would be taken for them.
         let arms = match value {
             Expr::Stmt(_) | Expr::Map(..) | Expr::InterpolatedString(..) => None,
-            _ if self.switches == 0 => None,
+            _ if !may_search => None,
             _ => arms(text, position),
         };
         let Some(arms) = arms.filter(|arms| arms.len() == cases.expressions.len()) else {
@@ -83,8 +83,8 @@ impl Checker<'_> {
 
     /// Complains about ranges that leave out what lies between them: `0..50` and `51..100` have no place for 50.
     fn gaps(&mut self, kind: Type, seen: &[Case], arms: &[Arm<'_>]) {
-        let ranges =
-            || arms.iter().map(|arm| (arm, Case::read(arm.case))).filter(|(arm, _)| !arm.has_condition);
+        let cases = arms.iter().map(|arm| (arm, Case::read(arm.case)));
+        let ranges: Vec<(&Arm<'_>, Case)> = cases.filter(|(arm, _)| !arm.has_condition).collect();
         let has = |number: i64| {
             seen.iter().any(|case| match case {
                 Case::Value(Literal::Number(value), _) => *value == number.into(),
@@ -92,12 +92,14 @@ impl Checker<'_> {
                 Case::Value(..) | Case::Other => false,
             })
         };
-        for (arm, case) in ranges() {
-            let Case::Range(_, to, ends) = case else { continue };
+        for (arm, case) in &ranges {
+            let Case::Range(_, to, ends) = *case else { continue };
             let next = to.saturating_add(1);
-            let goes_on = ranges().any(|(_, other)| matches!(other, Case::Range(from, ..) if from == next));
-            let is_covered = ranges()
-                .any(|(_, other)| matches!(other, Case::Range(from, end, _) if from <= to && next <= end));
+            let goes_on =
+                ranges.iter().any(|(_, other)| matches!(other, Case::Range(from, ..) if *from == next));
+            let covers =
+                |other: &Case| matches!(other, Case::Range(from, end, _) if *from <= to && next <= *end);
+            let is_covered = ranges.iter().any(|(_, other)| covers(other));
             let (message, help) = match kind {
                 Type::Whole if goes_on && !ends && !has(to) => (
                     format!("`{}` ends before {to}, so {to} is in no case", arm.case),
