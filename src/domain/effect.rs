@@ -1,10 +1,9 @@
 //! Effects: what a rule asked for, as data. The engine applies them.
 
-use std::sync::Arc;
-
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::custom::Emitted;
 use super::member::{RiskLevel, Status};
@@ -20,9 +19,9 @@ pub const API: &str = "api";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cause {
     /// The rule's name; of what no rule asked for, what it was.
-    pub rule: Arc<str>,
+    pub rule: SmolStr,
     /// `file:line` within the chain's rules folder, `engine`, or `api:` and the name of the API key.
-    pub at: Arc<str>,
+    pub at: SmolStr,
     /// The version of the program that decided.
     pub program_version: i64,
     /// The campaign whose points they are, or whose rule it is.

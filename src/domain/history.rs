@@ -9,7 +9,7 @@ use chrono::{Days, Months, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::money::{Money, Units};
+use super::money::{Money, UnitSum};
 use super::packed::{BadBytes, Packed};
 use super::visited::VisitedDays;
 use day::{DayNumber, DaySummary, PackedDay};
@@ -225,11 +225,23 @@ impl History {
         self.days.iter().rev().skip_while(move |s| s.day > last).take_while(move |s| s.day >= first)
     }
 
-    /// The same of the window that ends today, read as far as somebody wants to know.
-    fn within(&self, window: Window, today: NaiveDate) -> impl Iterator<Item = PackedDay<'_>> {
+    /// Hands out the days of the window that ends today, the newest first, read as far as somebody wants to know; until
+    /// there is nothing to be made of one.
+    #[inline]
+    fn each_within(
+        &self,
+        window: Window,
+        today: NaiveDate,
+        mut take: impl FnMut(PackedDay<'_>) -> Option<()>,
+    ) {
         let (first, last) = (DayNumber::from(window.first_day(today)), DayNumber::from(today));
-        let days = self.days.bytes_backwards().map_while(PackedDay::of);
-        days.skip_while(move |day| day.day > last).take_while(move |day| day.day >= first)
+        // No chain of iterators: those hand each day from one to the next, and that takes longer than to read it.
+        for bytes in self.days.bytes_backwards() {
+            let Some(day) = PackedDay::of(bytes).filter(|day| day.day >= first) else { return };
+            if day.day <= last && take(day).is_none() {
+                return;
+            }
+        }
     }
 
     /// Everything from `first` to `last`, both included, as far back as days are kept.
@@ -254,12 +266,19 @@ impl History {
 
     /// Orders and visits in the window that ends today.
     pub fn visits_in(&self, window: Window, today: NaiveDate) -> u64 {
-        self.within(window, today).map(PackedDay::visits).sum()
+        let mut visits = 0;
+        self.each_within(window, today, |day| {
+            visits += day.visits();
+            Some(())
+        });
+        visits
     }
 
     /// Money spent in the window that ends today, less refunds.
     pub fn spend_in(&self, window: Window, today: NaiveDate) -> Money {
-        Units::sum(self.within(window, today).map_while(PackedDay::spend))
+        let mut spend = UnitSum::default();
+        self.each_within(window, today, |day| day.spend().map(|units| spend.add(units)));
+        spend.money()
     }
 
     /// The days with a visit from `first` to `last`, both included, as far back as days are kept; oldest first.

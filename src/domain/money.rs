@@ -101,6 +101,7 @@ pub struct Units {
 
 impl Units {
     /// `units` with so many decimals; `None` of more of either than a [`Decimal`] has.
+    #[inline]
     pub fn new(units: i128, decimals: u32) -> Option<Self> {
         let fits =
             units.unsigned_abs() <= Decimal::MAX.mantissa().unsigned_abs() && decimals <= Decimal::MAX_SCALE;
@@ -111,18 +112,33 @@ impl Units {
     pub fn money(self) -> Money {
         Money(Decimal::from_i128_with_scale(self.units, self.decimals))
     }
+}
 
-    /// Saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most have, are added as
-    /// whole numbers.
-    pub fn sum(mut amounts: impl Iterator<Item = Self>) -> Money {
-        let Some(first) = amounts.next() else { return Money::ZERO };
-        let (sum, others) = amounts.fold((first, Money::ZERO), |(sum, others), amount| {
-            match Self::new(sum.units + amount.units, sum.decimals) {
-                Some(larger) if amount.decimals == sum.decimals => (larger, others),
-                _ => (sum, others.plus(amount.money())),
-            }
-        });
-        sum.money().plus(others)
+/// A sum in the making; it saturates as [`Money::plus`] does. Amounts with as many decimals as the first one, which most
+/// have, are added as whole numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnitSum {
+    sum: Option<Units>,
+    others: Money,
+}
+
+impl UnitSum {
+    /// Adds one more.
+    #[inline]
+    pub fn add(&mut self, amount: Units) {
+        let Some(sum) = self.sum else {
+            self.sum = Some(amount);
+            return;
+        };
+        match Units::new(sum.units + amount.units, sum.decimals) {
+            Some(larger) if amount.decimals == sum.decimals => self.sum = Some(larger),
+            _ => self.others = self.others.plus(amount.money()),
+        }
+    }
+
+    /// What they come to.
+    pub fn money(self) -> Money {
+        self.sum.map_or(Money::ZERO, Units::money).plus(self.others)
     }
 }
 
@@ -298,7 +314,11 @@ mod tests {
     }
 
     fn sum_of(amounts: impl Iterator<Item = Money>) -> Money {
-        Units::sum(amounts.map(|Money(amount)| Units::new(amount.mantissa(), amount.scale()).unwrap()))
+        let mut sum = UnitSum::default();
+        for Money(amount) in amounts {
+            sum.add(Units::new(amount.mantissa(), amount.scale()).unwrap());
+        }
+        sum.money()
     }
 
     #[test]

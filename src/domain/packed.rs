@@ -82,6 +82,7 @@ impl<R: Record> Packed<R> {
     }
 
     /// The bytes of one after the other, the last one first: for who wants to know a part of each.
+    #[inline]
     pub fn bytes_backwards(&self) -> impl Iterator<Item = &[u8]> {
         let mut records = self.iter();
         std::iter::from_fn(move || records.last_bytes())
@@ -149,6 +150,7 @@ fn packed<R: Record>(record: &R, lend: impl FnOnce(&[u8])) {
 }
 
 /// Numbers that the bytes begin with, if each takes four bytes at most, and what is behind them.
+#[inline]
 pub fn small_numbers<const N: usize>(mut bytes: &[u8]) -> Option<([u32; N], &[u8])> {
     let mut numbers = [0; N];
     for number in &mut numbers {
@@ -158,6 +160,7 @@ pub fn small_numbers<const N: usize>(mut bytes: &[u8]) -> Option<([u32; N], &[u8
 }
 
 /// Seven bits a byte, the low ones first; the last byte is below 128.
+#[inline]
 fn small_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let put = |byte: &u8, at: u32| u32::from(byte & 0x7f) << (7 * at);
     match bytes {
@@ -191,6 +194,7 @@ impl<R: Record> Iterator for Iter<'_, R> {
 }
 
 impl<'a, R> Iter<'a, R> {
+    #[inline]
     fn last_bytes(&mut self) -> Option<&'a [u8]> {
         let (length, rest) = self.rest.split_last()?;
         let (rest, record) = rest.split_at_checked(rest.len().checked_sub((*length).into())?)?;

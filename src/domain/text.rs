@@ -47,27 +47,43 @@ pub type Note = Text<500>;
 impl<const MAX: usize> Text<MAX> {
     /// Checks `text` and wraps it.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        if text.is_empty() {
-            return Err(BadText::Empty);
-        }
-        if text.len() > MAX {
-            return Err(BadText::TooLong { max: MAX });
-        }
-        if !is_plain(text) {
-            if let Some(c) = text.chars().find(|c| c.is_control()) {
-                return Err(BadText::Control { code: c as u32 });
-            }
-            if text.trim().len() != text.len() {
-                return Err(BadText::Padded);
-            }
-        }
+        check(text, MAX)?;
         Ok(Self(text.into()))
+    }
+
+    /// Checks `text` and takes it as it is.
+    pub fn of(text: SmolStr) -> Result<Self, BadText> {
+        check(&text, MAX)?;
+        Ok(Self(text))
+    }
+
+    /// The text, to be copied cheaply.
+    pub fn shared(&self) -> &SmolStr {
+        &self.0
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn check(text: &str, max: usize) -> Result<(), BadText> {
+    if text.is_empty() {
+        return Err(BadText::Empty);
+    }
+    if text.len() > max {
+        return Err(BadText::TooLong { max });
+    }
+    if !is_plain(text) {
+        if let Some(c) = text.chars().find(|c| c.is_control()) {
+            return Err(BadText::Control { code: c as u32 });
+        }
+        if text.trim().len() != text.len() {
+            return Err(BadText::Padded);
+        }
+    }
+    Ok(())
 }
 
 /// Whether it is printable ASCII without a space at either end, as most texts are: then nothing else need be looked at.

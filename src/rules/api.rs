@@ -229,7 +229,7 @@ fn effects(author: &mut Author) {
 }
 
 fn order(author: &mut Author) {
-    author.property("id", Type::Text, |o: &mut OrderView| Text::from(o.id())).says("The order's id.");
+    author.text("id", |o: &mut OrderView| o.id()).says("The order's id.");
     author
         .property("total", Type::Decimal, |o: &mut OrderView| o.money(|o| Some(o.total)))
         .never_negative()
@@ -266,13 +266,13 @@ fn order(author: &mut Author) {
         .never_negative()
         .says("What of it was paid by gift card.");
     author
-        .property("channel", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.channel.as_ref())))
+        .text("channel", |o: &mut OrderView| o.text(|o| o.channel.as_ref()))
         .says("Where it was ordered, in the till's words: `pos`, `app`.");
     author
-        .property("location", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.location.as_ref())))
+        .text("location", |o: &mut OrderView| o.text(|o| o.location.as_ref()))
         .says("The place, as the till calls it.");
     author
-        .property("status", Type::Text, |o: &mut OrderView| Text::from(o.text(|o| o.status.as_ref())))
+        .text("status", |o: &mut OrderView| o.text(|o| o.status.as_ref()))
         .says("How it stands, in the sender's words.");
     author
         .property("at", Type::Moment, |o: &mut OrderView| o.at)
@@ -301,14 +301,10 @@ fn order(author: &mut Author) {
         .never_negative()
         .says("How many lines.");
     author.module().set_iterator::<Items>();
+    author.text("sku", |i: &mut ItemView| i.text(|i| i.sku.as_ref())).says("The item's number.");
+    author.text("name", |i: &mut ItemView| i.text(|i| i.name.as_ref())).says("Its name.");
     author
-        .property("sku", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.sku.as_ref())))
-        .says("The item's number.");
-    author
-        .property("name", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.name.as_ref())))
-        .says("Its name.");
-    author
-        .property("category", Type::Text, |i: &mut ItemView| Text::from(i.text(|i| i.category.as_ref())))
+        .text("category", |i: &mut ItemView| i.text(|i| i.category.as_ref()))
         .role(Role::Category)
         .says("Its category.");
     author
@@ -326,9 +322,7 @@ fn order(author: &mut Author) {
 }
 
 fn refund_visit_and_tick(author: &mut Author) {
-    author
-        .property("order_id", Type::Text, |r: &mut RefundView| Text::from(r.order_id()))
-        .says("The order that it belongs to.");
+    author.text("order_id", |r: &mut RefundView| r.order_id()).says("The order that it belongs to.");
     author
         .property("total", Type::Decimal, |r: &mut RefundView| r.total())
         .never_negative()
@@ -339,25 +333,19 @@ fn refund_visit_and_tick(author: &mut Author) {
     author
         .property("order_points", Type::Whole, |r: &mut RefundView| r.order_points)
         .says("Points that the order earned in the first wallet.");
-    author
-        .property("reason", Type::Text, |r: &mut RefundView| Text::from(r.reason()))
-        .says("Why, in the till's words.");
-    author
-        .property("location", Type::Text, |r: &mut RefundView| Text::from(r.location()))
-        .says("The place, as the till calls it.");
+    author.text("reason", |r: &mut RefundView| r.reason()).says("Why, in the till's words.");
+    author.text("location", |r: &mut RefundView| r.location()).says("The place, as the till calls it.");
     author.property("at", Type::Moment, |r: &mut RefundView| r.at).says("When.");
     author
-        .property("channel", Type::Text, |v: &mut VisitView| Text::from(v.channel()))
+        .text("channel", |v: &mut VisitView| v.channel())
         .says("Where the guest showed up, in the sender's words.");
-    author.property("location", Type::Text, |v: &mut VisitView| Text::from(v.location())).says("The place.");
+    author.text("location", |v: &mut VisitView| v.location()).says("The place.");
     author.property("at", Type::Moment, |v: &mut VisitView| v.at).says("When.");
     author.property("at", Type::Moment, |t: &mut Tick| t.at).says("When it was due.");
 }
 
 fn cart_and_session(author: &mut Author) {
-    author
-        .property("id", Type::Text, |c: &mut CartView| Text::from(c.cart().cart_id.as_str()))
-        .says("The cart's id.");
+    author.text("id", |c: &mut CartView| c.cart().cart_id.as_str()).says("The cart's id.");
     author
         .property("total", Type::Decimal, |c: &mut CartView| c.cart().value.decimal())
         .never_negative()
@@ -367,11 +355,9 @@ fn cart_and_session(author: &mut Author) {
         .never_negative()
         .says("How many things are in it; what is weighed counts as one.");
     author
-        .property("channel", Type::Text, |c: &mut CartView| Text::from(or_empty(c.cart().channel.as_ref())))
+        .text("channel", |c: &mut CartView| or_empty(c.cart().channel.as_ref()))
         .says("Where it is filled: `web`, `app`.");
-    author
-        .property("location", Type::Text, |c: &mut CartView| Text::from(or_empty(c.cart().location.as_ref())))
-        .says("The place.");
+    author.text("location", |c: &mut CartView| or_empty(c.cart().location.as_ref())).says("The place.");
     author.property("at", Type::Moment, |c: &mut CartView| c.at).says("When it was changed.");
     author.property("items", Type::Items, |c: &mut CartView| Items::new(c.lines())).says("Its lines.");
     author
@@ -382,13 +368,11 @@ fn cart_and_session(author: &mut Author) {
         .function("count_of", Type::Decimal, |c: &mut CartView, category: Text| c.lines().count_of(&category))
         .role(Role::Category)
         .says("How many things of one category.");
-    author.property("id", Type::Text, |s: &mut SessionView| Text::from(s.id())).says("The session's id.");
+    author.text("id", |s: &mut SessionView| s.id()).says("The session's id.");
     author
-        .property("channel", Type::Text, |s: &mut SessionView| Text::from(s.channel()))
+        .text("channel", |s: &mut SessionView| s.channel())
         .says("Where it was started: `kiosk`, `app`. Of the start only.");
-    author
-        .property("location", Type::Text, |s: &mut SessionView| Text::from(s.location()))
-        .says("The place.");
+    author.text("location", |s: &mut SessionView| s.location()).says("The place.");
     author.property("at", Type::Moment, |s: &mut SessionView| s.at).says("When.");
 }
 

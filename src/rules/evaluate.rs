@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         if let Some(suspension) = self.suspended.iter().find(|suspension| suspension.rule == *unit.name) {
             return self.leave_out(unit, suspension);
         }
-        let wishes = self.asked(unit, || Wishes::of_rule(unit.name.clone()))?;
+        let wishes = self.asked(unit, || Wishes::of_rule(unit.cause.rule.clone()))?;
         Ok(self.judged(unit, wishes, Wishes::into_actions))
     }
 

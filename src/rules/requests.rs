@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{EvalAltResult, Map, NativeCallContext};
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use crate::domain::coupon::Purse;
 use crate::domain::custom::Emitted;
@@ -28,7 +29,7 @@ pub(super) enum Wishes {
     /// Nothing runs that may ask for anything.
     Nobody,
     Rule {
-        name: Arc<str>,
+        name: SmolStr,
         actions: Vec<Action>,
     },
     Trigger {
@@ -38,7 +39,7 @@ pub(super) enum Wishes {
 
 impl Wishes {
     /// Of the rule `name`: nothing so far.
-    pub(super) const fn of_rule(name: Arc<str>) -> Self {
+    pub(super) const fn of_rule(name: SmolStr) -> Self {
         Self::Rule { name, actions: Vec::new() }
     }
 
@@ -103,7 +104,7 @@ impl Requests {
 /// Adds an effect to the page of the running rule; `effect` gets the rule's name.
 fn ask(
     context: &NativeCallContext<'_>,
-    effect: impl FnOnce(&str) -> Result<Option<Action>, String>,
+    effect: impl FnOnce(&SmolStr) -> Result<Option<Action>, String>,
 ) -> Result<(), Failure> {
     let pad = context.tag().and_then(|tag| tag.read_lock::<Requests>());
     let mut page = match &pad {
@@ -131,8 +132,10 @@ fn amount(verb: &str, amount: Decimal) -> Result<Decimal, String> {
     Ok(amount)
 }
 
-fn note(reason: &str) -> Result<Note, String> {
-    Note::parse(reason).map_err(|problem| format!("the reason {problem}"))
+/// The reason that was said, else the rule's name.
+fn note(reason: Option<&str>, rule: &SmolStr) -> Result<Note, String> {
+    let note = reason.map_or_else(|| Note::of(rule.clone()), Note::parse);
+    note.map_err(|problem| format!("the reason {problem}"))
 }
 
 fn name(what: &str, text: &str) -> Result<Name, String> {
@@ -150,7 +153,7 @@ pub(super) struct Sum<'a> {
 /// `award(amount, reason)`, `award_to(amount, reason, wallet)`
 pub(super) fn award(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(), Failure> {
     ask(context, |rule| {
-        let reason = note(sum.reason.unwrap_or(rule))?;
+        let reason = note(sum.reason, rule)?;
         let wallet = sum.wallet.map(|code| name("wallet", code)).transpose()?;
         Ok(Some(Action::Award { wallet, amount: amount("award", sum.amount)?, reason }))
     })
@@ -159,7 +162,7 @@ pub(super) fn award(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<()
 /// `deduct(amount, reason)`, `deduct_from(amount, reason, wallet)`
 pub(super) fn deduct(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(), Failure> {
     ask(context, |rule| {
-        let reason = note(sum.reason.unwrap_or(rule))?;
+        let reason = note(sum.reason, rule)?;
         let wallet = sum.wallet.map(|code| name("wallet", code)).transpose()?;
         Ok(Some(Action::Deduct { wallet, amount: amount("deduct", sum.amount)?, reason }))
     })
@@ -167,7 +170,7 @@ pub(super) fn deduct(context: &NativeCallContext<'_>, sum: &Sum<'_>) -> Result<(
 
 /// `take_back(reason)`
 pub(super) fn take_back(context: &NativeCallContext<'_>, reason: Option<&str>) -> Result<(), Failure> {
-    ask(context, |rule| Ok(Some(Action::TakeBack { reason: note(reason.unwrap_or(rule))? })))
+    ask(context, |rule| Ok(Some(Action::TakeBack { reason: note(reason, rule)? })))
 }
 
 /// `confirm(origin)`

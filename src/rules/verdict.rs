@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use crate::domain::Timestamp;
 use crate::domain::campaign::Closed;
@@ -173,7 +174,7 @@ pub struct RuleVerdict {
     /// Its name.
     pub rule: Arc<str>,
     /// `file:line`.
-    pub at: Arc<str>,
+    pub at: SmolStr,
     /// What it starts on.
     pub on: &'static str,
     /// How.
@@ -203,7 +204,7 @@ pub struct TriggerVerdict {
     /// Its name.
     pub trigger: Arc<str>,
     /// `file:line`.
-    pub at: Arc<str>,
+    pub at: SmolStr,
     /// The event's type.
     pub on: &'static str,
     /// The event.
@@ -219,7 +220,7 @@ pub struct TierVerdict {
     /// The tier.
     pub tier: Arc<str>,
     /// `file:line`.
-    pub at: Arc<str>,
+    pub at: SmolStr,
     /// How. Of a tier that is reviewed, what was asked last: who reaches it, then who keeps it.
     #[serde(flatten)]
     pub verdict: Verdict<Reached>,

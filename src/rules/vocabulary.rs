@@ -1,11 +1,17 @@
 //! What rules can say, with the types and places that the checker needs. Registering a word for the interpreter and
 //! describing it for the checker is one call, so the two cannot differ.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 
-use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext, RhaiFunc, RhaiNativeFunc, Shared, Variant};
+use rhai::{
+    Dynamic, FuncRegistration, ImmutableString, Module, NativeCallContext, RhaiFunc, RhaiNativeFunc, Shared,
+    Variant,
+};
+use rust_decimal::Decimal;
 
+use super::native::Number;
+use super::requests::Failure;
 use crate::domain::loyalty_event::EventType;
 
 /// The types that the checker tells apart.
@@ -167,6 +173,52 @@ pub(super) struct Word {
     pub(super) native: Option<Native>,
     /// The same of what needs to know for whom it is called, and nothing else of the interpreter: effects.
     pub(super) effect: Option<Native>,
+    /// Of properties that give a plain value: the value itself.
+    pub(super) reader: Option<Reader>,
+}
+
+/// Reads a plain value off its owner, without the room of its own that the interpreter's values need. `None` when the
+/// owner is of another type.
+pub(super) enum Reader {
+    Number(Box<Read<Number>>),
+    Truth(Box<Read<bool>>),
+    Text(Box<ReadText>),
+}
+
+type Read<T> = dyn Fn(&mut Dynamic) -> Option<T> + Send + Sync;
+/// Shows the text.
+type ReadText = dyn Fn(&mut Dynamic, &mut dyn FnMut(&str)) -> Option<()> + Send + Sync;
+
+impl Reader {
+    /// Of a function that gives a number, or true or false.
+    fn of<V: Variant + Clone, R: 'static>(func: fn(&mut V) -> R) -> Option<Self> {
+        let func: &dyn Any = &func;
+        let whole = func.downcast_ref::<fn(&mut V) -> i64>().copied();
+        let decimal = func.downcast_ref::<fn(&mut V) -> Decimal>().copied();
+        let truth = func.downcast_ref::<fn(&mut V) -> bool>().copied();
+        let whole = whole.map(|read| Self::number(move |owner| Number::Whole(read(owner))));
+        let decimal = || decimal.map(|read| Self::number(move |owner| Number::Decimal(read(owner))));
+        let truth = || truth.map(|read| Self::Truth(Box::new(move |owner| borrow(owner, read))));
+        whole.or_else(decimal).or_else(truth)
+    }
+
+    fn number<V: Variant + Clone>(read: impl Fn(&mut V) -> Number + Send + Sync + 'static) -> Self {
+        Self::Number(Box::new(move |owner| borrow(owner, &read)))
+    }
+
+    fn text<V: Variant + Clone>(read: fn(&mut V) -> &str) -> Self {
+        Self::Text(Box::new(move |owner, see| borrow(owner, |owner| see(read(owner)))))
+    }
+}
+
+fn borrow<V: Variant + Clone, T>(owner: &mut Dynamic, read: impl FnOnce(&mut V) -> T) -> Option<T> {
+    owner.write_lock::<V>().map(|mut owner| read(&mut owner))
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
 }
 
 /// What a word calls.
@@ -178,18 +230,13 @@ impl Native {
         (func.get_native_fn().is_some() && func.has_context() == has_context).then(|| Self(func.clone()))
     }
 
-    /// Calls it with exactly what it takes; `None` when it fails.
-    pub(super) fn call(&self, args: &mut [&mut Dynamic]) -> Option<Dynamic> {
-        self.0.get_native_fn()?(None, args).ok()
-    }
-
-    /// The same of what needs to know for whom.
-    pub(super) fn call_within(
+    /// Calls it with exactly what it takes, and for whom if it needs to know.
+    pub(super) fn call(
         &self,
-        context: NativeCallContext<'_>,
+        context: Option<NativeCallContext<'_>>,
         args: &mut [&mut Dynamic],
-    ) -> Option<Dynamic> {
-        self.0.get_native_fn()?(Some(context), args).ok()
+    ) -> Option<Result<Dynamic, Failure>> {
+        Some(self.0.get_native_fn()?(context, args))
     }
 }
 
@@ -278,8 +325,31 @@ impl Author {
         self.push(word)
     }
 
-    /// A property of its first parameter's type.
-    pub(super) fn property<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+    /// A property.
+    pub(super) fn property<V: Variant + Clone, R: Variant + Clone>(
+        &mut self,
+        name: &'static str,
+        returns: Type,
+        read: fn(&mut V) -> R,
+    ) -> &mut Word {
+        let word = self.attempt(name, returns, read);
+        word.reader = Reader::of(read);
+        word
+    }
+
+    /// A property that lends a text.
+    pub(super) fn text<V: Variant + Clone>(
+        &mut self,
+        name: &'static str,
+        read: fn(&mut V) -> &str,
+    ) -> &mut Word {
+        let word = self.attempt(name, Type::Text, move |owner: &mut V| ImmutableString::from(read(owner)));
+        word.reader = Some(Reader::text(read));
+        word
+    }
+
+    /// A property that may fail.
+    pub(super) fn attempt<A: 'static, const N: usize, const X: bool, R, const F: bool>(
         &mut self,
         name: &'static str,
         returns: Type,
@@ -320,6 +390,7 @@ impl Author {
             says: "",
             native,
             effect,
+            reader: None,
         }
     }
 

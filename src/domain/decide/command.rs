@@ -34,7 +34,7 @@ impl Draft {
         let cause = self.cause_of_command(frame);
         let wallet = frame.wallet(adjustment.wallet.as_ref())?;
         let amount = Points(adjustment.amount.get().abs());
-        let movement = Movement { cause: &cause, wallet, amount, reason: &adjustment.reason };
+        let movement = Movement { cause: &cause, wallet, amount, reason: adjustment.reason.shared() };
         let moved = if adjustment.amount.is_positive() {
             self.credit(frame, movement, ChainAccount::Adjusted)?
         } else {

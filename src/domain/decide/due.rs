@@ -75,7 +75,7 @@ impl Draft {
             taken: false,
             wallet: wallet.code.clone(),
             new_balance,
-            reason: (*cause.rule).into(),
+            reason: cause.rule.clone(),
             expires_at: None,
             order_id: None,
         }));

@@ -19,8 +19,8 @@ impl Draft {
         self.member.standing.memo.count(counter, amount).ok_or(Refusal::TooMuchCounted)?;
         self.member.standing.memo.keep(&frame.terms.counters, &frame.terms.marks);
         self.lines.push(EffectLine {
-            rule: (*cause.rule).into(),
-            at: (*cause.at).into(),
+            rule: cause.rule.clone(),
+            at: cause.at.clone(),
             effect: "count",
             amount: Some(amount),
             wallet: None,

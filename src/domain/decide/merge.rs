@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::points::Line;
 use super::{Draft, Frame, Occasion};
 use crate::domain::command::Command;
@@ -80,6 +82,7 @@ impl Draft {
     pub(super) fn erase(&mut self, frame: Frame<'_>) -> Result<(), Refused> {
         self.abandon_redemptions(frame)?;
         let cause = self.cause_of_command(frame);
+        let reason = SmolStr::new_static("member erased");
         let handed: Vec<_> = self.member.standing.wallets.iter().map(Handed::of).collect();
         for handed in &handed {
             for (account, amount) in handed.lines() {
@@ -87,7 +90,7 @@ impl Draft {
                 let chain = Account::Chain(ChainAccount::Forfeited);
                 let (debit, credit) = if amount > Points::ZERO { (own, chain) } else { (chain, own) };
                 let line = Line { member: self.member.id, wallet: &handed.wallet, debit, credit };
-                self.write_line(line, Points(amount.0.abs()), &cause, "member erased");
+                self.write_line(line, Points(amount.0.abs()), &cause, &reason);
             }
         }
         let known_as = self.member.known_as();
@@ -136,6 +139,7 @@ impl Draft {
         (from, to): (MemberId, MemberId),
     ) {
         let cause = self.cause_of_command(frame);
+        let reason = SmolStr::new(reason);
         let way = Account::Chain(ChainAccount::Merged);
         for handed in handed {
             let wallet = &handed.wallet;
@@ -143,9 +147,9 @@ impl Draft {
                 let (giver, taker) = if amount > Points::ZERO { (from, to) } else { (to, from) };
                 let amount = Points(amount.0.abs());
                 let out = Line { member: giver, wallet, debit: account(giver), credit: way };
-                self.write_line(out, amount, &cause, reason);
+                self.write_line(out, amount, &cause, &reason);
                 let into = Line { member: taker, wallet, debit: way, credit: account(taker) };
-                self.write_line(into, amount, &cause, reason);
+                self.write_line(into, amount, &cause, &reason);
             }
         }
     }

@@ -437,8 +437,8 @@ impl Draft {
         value: Option<Name>,
     ) {
         self.lines.push(EffectLine {
-            rule: (*cause.rule).into(),
-            at: (*cause.at).into(),
+            rule: cause.rule.clone(),
+            at: cause.at.clone(),
             effect,
             amount: moved.map(|(_, amount)| amount.0),
             wallet: moved.map(|(wallet, _)| wallet.code.clone()),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::points::Movement;
 use super::{Draft, Frame, Refusal, achievement};
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use crate::domain::Timestamp;
 use crate::domain::effect::{Action, Cause, RuleEffects, RuleFailure};
@@ -391,6 +392,7 @@ impl Draft {
     fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &str) -> Result<bool, Refusal> {
         let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
         let moved = !moves.is_empty();
+        let reason = &SmolStr::new(reason);
         for due in moves {
             let Due { wallet: code, campaign, change } = &due;
             let Some(wallet) = frame.terms.wallet(Some(code)) else {

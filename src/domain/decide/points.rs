@@ -15,6 +15,7 @@ use crate::domain::text::{Key, Name, Note};
 use crate::domain::wallet::{Lot, Until, Waiting, Wallet, WalletError};
 use chrono::Duration;
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 /// Points on their way: where, how many and why.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub(super) struct Movement<'a> {
     pub(super) wallet: &'a WalletTerms,
     /// More than zero.
     pub(super) amount: Points,
-    pub(super) reason: &'a str,
+    pub(super) reason: &'a SmolStr,
 }
 
 /// From where to where, and in whose history.
@@ -68,7 +69,7 @@ impl Draft {
         let day = self.day_of_rules();
         let (amount, limit) = self.cut(frame.terms, cause, (wished, day))?;
         if amount > Points::ZERO {
-            self.earn(frame, Movement { cause, wallet, amount, reason })?;
+            self.earn(frame, Movement { cause, wallet, amount, reason: reason.shared() })?;
         }
         // Nothing fails from here on.
         self.note_cut(cause, (amount, wished), limit);
@@ -101,9 +102,9 @@ impl Draft {
         let Movement { wallet, amount, reason, .. } = movement;
         let until = match wallet.pending {
             Pending::No => {
-                let moved = self.credit(frame, movement, ChainAccount::Issued)?;
+                let mut moved = self.credit(frame, movement, ChainAccount::Issued)?;
                 self.hand_on(wallet, amount, |held| held.credit(amount, moved.expires_at))?;
-                let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
+                moved.order_id = self.order_at_hand();
                 self.told.push(EventData::PointsEarned(moved));
                 return Ok(());
             }
@@ -117,7 +118,7 @@ impl Draft {
         self.told.push(EventData::PointsPending(PointsPending {
             amount,
             wallet: wallet.code.clone(),
-            reason: reason.into(),
+            reason: reason.clone(),
             available_at: until.instant(),
             order_id: self.order_at_hand(),
         }));
@@ -221,8 +222,8 @@ impl Draft {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = Points(whole.0.min(self.balance(wallet).0.max(0)));
         if amount > Points::ZERO {
-            let (moved, _) =
-                self.debit(Movement { cause, wallet, amount, reason }, ChainAccount::Deducted)?;
+            let (moved, _) = self
+                .debit(Movement { cause, wallet, amount, reason: reason.shared() }, ChainAccount::Deducted)?;
             let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
             self.told.push(EventData::PointsDeducted(moved));
         }
@@ -277,7 +278,7 @@ impl Draft {
             theirs.count_earned(wallet, day, Points(-amount.0));
         }
         if amount > Points::ZERO {
-            let (wallet, reason) = (wallet.code.clone(), reason.into());
+            let (wallet, reason) = (wallet.code.clone(), reason.clone());
             let order_id = self.order_at_hand();
             let moved =
                 PointsMoved { amount, taken: false, wallet, new_balance, reason, expires_at: None, order_id };
@@ -318,7 +319,7 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, from, Account::Member(self.member.id));
         let wallet = wallet.code.clone();
-        let reason = reason.into();
+        let reason = reason.clone();
         Ok(PointsMoved { amount, taken: false, wallet, new_balance, reason, expires_at, order_id: None })
     }
 
@@ -338,7 +339,7 @@ impl Draft {
         let new_balance = held.balance();
         self.book(movement, Account::Member(self.member.id), Account::Chain(to));
         let wallet = wallet.code.clone();
-        let reason = reason.into();
+        let reason = reason.clone();
         Ok((
             PointsMoved {
                 amount,
@@ -360,7 +361,7 @@ impl Draft {
     }
 
     /// Writes any line into the ledger.
-    pub(super) fn write_line(&mut self, line: Line<'_>, amount: Points, cause: &Cause, reason: &str) {
+    pub(super) fn write_line(&mut self, line: Line<'_>, amount: Points, cause: &Cause, reason: &SmolStr) {
         self.transfers.push(Transfer {
             id: TransferId::derived(self.cause_id(), self.transfers.len() as u32),
             previous: None, // known when the decision is finished
@@ -370,7 +371,7 @@ impl Draft {
             credit: line.credit,
             amount,
             cause: cause.clone(),
-            reason: reason.into(),
+            reason: reason.clone(),
             source: match &self.occasion {
                 Occasion::Source(input) => Some(input.id),
                 Occasion::Tick { .. } | Occasion::Due { .. } => None,

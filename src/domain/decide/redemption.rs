@@ -37,7 +37,7 @@ impl Draft {
             return Err(Refused::new("insufficient_points", problem));
         }
         let cause = self.cause_of_command(frame);
-        let movement = Movement { cause: &cause, wallet, amount: reward.cost, reason: &reward.title };
+        let movement = Movement { cause: &cause, wallet, amount: reward.cost, reason: reward.title.shared() };
         let (moved, drawn) = self.debit(movement, ChainAccount::Redeemed)?;
         self.hand_out(frame, reward, wallet, Some((moved, drawn)));
         Ok(())
@@ -257,7 +257,7 @@ impl Draft {
         let held = self.member.standing.wallets.open(&wallet.code);
         held.used_at = held.used_at.or(wallet.expiry.when_used(self.at, None));
         let new_balance = held.balance();
-        let (spent, reason) = (redemption.points_spent, &*redemption.reward.title);
+        let (spent, reason) = (redemption.points_spent, redemption.reward.title.shared());
         if amount < spent {
             self.note(format!(
                 "only {amount} of {spent} {} were given back: there is no room for more",
@@ -274,7 +274,7 @@ impl Draft {
             taken: false,
             wallet: wallet.code.clone(),
             new_balance,
-            reason: reason.into(),
+            reason: reason.clone(),
             expires_at: None,
             order_id: None,
         }));

@@ -76,7 +76,7 @@ const PAYLOADS: &[EventType] = &[
 
 pub(super) fn words(author: &mut Author) {
     author
-        .property("type", Type::Text, |e: &mut EventView| Text::from(e.event.kind().as_str()))
+        .text("type", |e: &mut EventView| e.event.kind().as_str())
         .role(Role::LoyaltyEvent)
         .says("Its type, such as `points.earned`.");
     author.property("at", Type::Moment, |e: &mut EventView| e.at).says("When it happened.");
@@ -92,42 +92,35 @@ pub(super) fn words(author: &mut Author) {
         .events(POINTS)
         .says("The wallet's balance after it.");
     author
-        .property("wallet", Type::Text, |e: &mut EventView| {
-            Text::from(e.amount().map_or("", |(_, wallet)| wallet))
-        })
+        .text("wallet", |e: &mut EventView| e.amount().map_or("", |(_, wallet)| wallet))
         .role(Role::Wallet)
         .events(AMOUNTS)
         .says("The wallet that they are in.");
     author
-        .property("coupon_book", Type::Text, |e: &mut EventView| Text::from(e.coupon_book()))
+        .text("coupon_book", |e: &mut EventView| e.coupon_book())
         .role(Role::CouponBook)
         .events(COUPONS)
         .says("The coupon's book, as `program.toml` calls it; \"\" for a book that was made over the API.");
     author
-        .property("reward", Type::Text, |e: &mut EventView| Text::from(e.reward()))
+        .text("reward", |e: &mut EventView| e.reward())
         .events(REDEMPTIONS)
         .role(Role::Reward)
         .says("Which reward.");
+    author.text("reason", |e: &mut EventView| e.reason()).events(REASONS).says("Why.");
     author
-        .property("reason", Type::Text, |e: &mut EventView| Text::from(e.reason()))
-        .events(REASONS)
-        .says("Why.");
-    author
-        .property("previous_tier", Type::Text, |e: &mut EventView| {
-            Text::from(or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id)))
+        .text("previous_tier", |e: &mut EventView| {
+            or_empty(e.tier().and_then(|moved| moved.previous_tier.as_ref()).map(|tier| &tier.id))
         })
         .role(Role::Tier)
         .events(TIERS)
         .says("The tier before; \"\" when there was none.");
     author
-        .property("new_tier", Type::Text, |e: &mut EventView| {
-            Text::from(e.tier().map_or("", |t| &t.new_tier.id))
-        })
+        .text("new_tier", |e: &mut EventView| e.tier().map_or("", |t| &t.new_tier.id))
         .role(Role::Tier)
         .events(TIERS)
         .says("The tier after.");
     author
-        .property("tier", Type::Text, |e: &mut EventView| Text::from(e.danger().map_or("", |d| &d.tier.id)))
+        .text("tier", |e: &mut EventView| e.danger().map_or("", |d| &d.tier.id))
         .role(Role::Tier)
         .events(&[TierWillDowngrade])
         .says("The tier that would be lost.");
@@ -138,7 +131,7 @@ pub(super) fn words(author: &mut Author) {
         .events(&[TierWillDowngrade])
         .says("How much is missing to keep it.");
     author
-        .property("achievement", Type::Text, |e: &mut EventView| Text::from(e.achievement()))
+        .text("achievement", |e: &mut EventView| e.achievement())
         .role(Role::Achievement)
         .events(ACHIEVEMENTS)
         .says("Which achievement.");
@@ -154,12 +147,12 @@ pub(super) fn words(author: &mut Author) {
         .events(&[AchievementProgressed])
         .says("How far it is in all.");
     author
-        .property("role", Type::Text, |e: &mut EventView| Text::from(e.side()))
+        .text("role", |e: &mut EventView| e.side())
         .role(Role::Side)
         .events(REFERRALS)
         .says("Whose side is told: `sender` or `receiver`.");
     author
-        .property("referral_channel", Type::Text, |e: &mut EventView| Text::from(e.referral_channel()))
+        .text("referral_channel", |e: &mut EventView| e.referral_channel())
         .events(REFERRALS)
         .says("Where the code came from: `friend`, `instagram`.");
     author
@@ -175,36 +168,29 @@ pub(super) fn words(author: &mut Author) {
         .never_negative()
         .says("How long the member stayed away.");
     author
-        .property("risk_level", Type::Text, |e: &mut EventView| {
-            Text::from(e.absence().map_or("", |absence| absence.risk_level.as_str()))
-        })
+        .text("risk_level", |e: &mut EventView| e.absence().map_or("", |absence| absence.risk_level.as_str()))
         .role(Role::RiskLevel)
         .events(ABSENCES)
         .says("`LOW`, `MEDIUM` or `HIGH`.");
     author
-        .property("segment_name", Type::Text, |e: &mut EventView| {
-            Text::from(e.segment().map_or("", |change| &change.segment_name))
-        })
+        .text("segment_name", |e: &mut EventView| e.segment().map_or("", |change| &change.segment_name))
         .role(Role::Segment)
         .events(SEGMENTS)
         .says("The segment.");
     author
-        .property("segment_type", Type::Text, |e: &mut EventView| {
-            Text::from(e.segment().map_or("", |change| change.segment_type.as_str()))
+        .text("segment_type", |e: &mut EventView| {
+            e.segment().map_or("", |change| change.segment_type.as_str())
         })
         .role(Role::SegmentType)
         .events(SEGMENTS)
         .says("`PRIMARY`, `COMPOUND` or `COHORT`.");
-    author
-        .property("order_id", Type::Text, |e: &mut EventView| Text::from(e.order_id()))
-        .events(ORDERS)
-        .says("The order.");
+    author.text("order_id", |e: &mut EventView| e.order_id()).events(ORDERS).says("The order.");
     author
         .property("total", Type::Decimal, |e: &mut EventView| e.total())
         .events(ORDERS)
         .says("What it came to; of a refund, what goes back.");
     author
-        .property("channel", Type::Text, |e: &mut EventView| Text::from(e.channel()))
+        .text("channel", |e: &mut EventView| e.channel())
         .events(CHANNELS)
         .says("Where, in the sender's words.");
     author
@@ -220,8 +206,8 @@ pub(super) fn words(author: &mut Author) {
         .never_negative()
         .says("How many things are in it.");
     author
-        .property("identified_via", Type::Text, |e: &mut EventView| {
-            Text::from(e.identified().map_or("", |identified| identified.identified_via.as_str()))
+        .text("identified_via", |e: &mut EventView| {
+            e.identified().map_or("", |identified| identified.identified_via.as_str())
         })
         .role(Role::IdentityKind)
         .events(&[MemberIdentified])
@@ -238,7 +224,7 @@ pub(super) fn words(author: &mut Author) {
         .events(&[MemberUpdated])
         .says("The parts of the profile that are others now: `event.changed.contains(\"language\")`.");
     author
-        .property("name", Type::Text, |e: &mut EventView| Text::from(e.name()))
+        .text("name", |e: &mut EventView| e.name())
         .events(&[SignalReceived, CustomEmitted])
         .says("What the sender calls it; of an event of your own, its name in `program.toml`.");
     author.property("data", Type::Json, |e: &mut EventView| e.data.clone()).events(PAYLOADS).says(

@@ -13,12 +13,9 @@ pub(super) fn words(author: &mut Author) {
     author
         .property("id", Type::Text, |m: &mut MemberView| Text::from(m.id()))
         .says("Your own id of the guest; without one, ours (`mem_…`).");
+    author.text("tier", |m: &mut MemberView| m.tier()).role(Role::Tier).says("The member's tier.");
     author
-        .property("tier", Type::Text, |m: &mut MemberView| Text::from(m.tier()))
-        .role(Role::Tier)
-        .says("The member's tier.");
-    author
-        .property("system_tier", Type::Text, |m: &mut MemberView| Text::from(m.system_tier()))
+        .text("system_tier", |m: &mut MemberView| m.system_tier())
         .role(Role::Tier)
         .says("The tier without the one given by hand.");
     author
@@ -51,11 +48,11 @@ pub(super) fn words(author: &mut Author) {
         .role(Role::Wallet)
         .says("The balance of a wallet.");
     author
-        .property("status", Type::Text, |m: &mut MemberView| Text::from(m.member.standing.status.as_str()))
+        .text("status", |m: &mut MemberView| m.member.standing.status.as_str())
         .role(Role::Status)
         .says("`active`, `at_risk` or `churned`.");
     author
-        .property("risk_level", Type::Text, |m: &mut MemberView| Text::from(m.risk_level()))
+        .text("risk_level", |m: &mut MemberView| m.risk_level())
         .role(Role::RiskLevel)
         .says("`LOW`, `MEDIUM`, `HIGH`; \"\" for who is not at risk.");
     author
@@ -104,14 +101,10 @@ pub(super) fn words(author: &mut Author) {
         .never_negative()
         .says("Days since they became one; 0 on the first.");
     author
-        .property("first_name", Type::Text, |m: &mut MemberView| {
-            Text::from(or_empty(m.member.profile.first_name.as_ref()))
-        })
+        .text("first_name", |m: &mut MemberView| or_empty(m.member.profile.first_name.as_ref()))
         .says("Given name, \"\" when it is not known.");
     author
-        .property("language", Type::Text, |m: &mut MemberView| {
-            Text::from(or_empty(m.member.profile.language.as_ref()))
-        })
+        .text("language", |m: &mut MemberView| or_empty(m.member.profile.language.as_ref()))
         .says("The language to write in, such as `en`; \"\" when it is not known.");
     author.function("attribute", Type::Json, |m: &mut MemberView, name: Text| m.attribute(&name)).says("What your systems keep of the member under this name; compare it, as in `member.attribute(\"staff\") == true`.");
     author

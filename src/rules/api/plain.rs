@@ -24,10 +24,7 @@ pub(super) fn values(author: &mut Author) {
 }
 
 fn moments_and_windows(author: &mut Author) {
-    author
-        .property("weekday", Type::Text, |m: &mut Moment| Text::from(m.weekday()))
-        .role(Role::Weekday)
-        .says("`Monday` to `Sunday`.");
+    author.text("weekday", |m: &mut Moment| m.weekday()).role(Role::Weekday).says("`Monday` to `Sunday`.");
     author.property("hour", Type::Whole, |m: &mut Moment| m.hour()).between(0, 23).says("0 to 23.");
     author.property("minute", Type::Whole, |m: &mut Moment| m.minute()).between(0, 59).says("0 to 59.");
     author
@@ -41,13 +38,13 @@ fn moments_and_windows(author: &mut Author) {
         .role(Role::Date)
         .says("The day as `2026-03-02`; such texts compare like days.");
     author
-        .property("days", Type::Window, |n: &mut i64| count(*n).map(Window::Days))
+        .attempt("days", Type::Window, |n: &mut i64| count(*n).map(Window::Days))
         .says("So many days that end today, today included.");
     author
-        .property("weeks", Type::Window, |n: &mut i64| count(n.saturating_mul(7)).map(Window::Days))
+        .attempt("weeks", Type::Window, |n: &mut i64| count(n.saturating_mul(7)).map(Window::Days))
         .says("So many weeks of seven days that end today.");
     author
-        .property("months", Type::Window, |n: &mut i64| count(*n).map(Window::Months))
+        .attempt("months", Type::Window, |n: &mut i64| count(*n).map(Window::Months))
         .says("So many calendar months that end today; 13 at most.");
 }
 

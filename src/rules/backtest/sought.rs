@@ -93,7 +93,7 @@ impl Search {
     /// What the rule read when it asked for the `nth` effect that may be the line. One that reacts to things told is asked
     /// about each of them.
     fn reads(&self, verdicts: &[RuleVerdict], nth: usize) -> Option<Vec<Value>> {
-        let mut of_rule = verdicts.iter().filter(|judged| judged.rule == self.sought.cause.rule);
+        let mut of_rule = verdicts.iter().filter(|judged| *judged.rule == *self.sought.cause.rule);
         let mut effects = of_rule.clone().flat_map(|judged| {
             let effects = match &judged.verdict {
                 Verdict::Fired(done) => &done.effects[..],

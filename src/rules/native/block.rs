@@ -1,27 +1,23 @@
 //! Statements, as they run without the interpreter. What answers `None` the interpreter must run, from the first on.
 
 use std::hash::{Hash, Hasher};
-use std::ops::ControlFlow;
 
 use rhai::{Array, Dynamic, RangeCase};
 
 use super::frame::{Frame, Local};
-use super::number::Reckoning;
-use super::term::Term;
+use super::number::{Number, Reckoning};
+use super::term::{Given, Term};
 use crate::rules::lines::Items;
 
-/// Why a block ends before its end.
-#[derive(Debug)]
-pub(super) enum Exit {
+/// How a statement ends. What a `return` gives lies in the frame: nothing large is handed up from block to block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// The next one comes.
+    On,
     Break,
     Continue,
-    Return(Dynamic),
+    Return,
 }
-
-/// What a statement comes to.
-type Outcome = ControlFlow<Exit, Dynamic>;
-
-const NOTHING: Outcome = ControlFlow::Continue(Dynamic::UNIT);
 
 /// Statements, one after the other. The last one says what they come to.
 #[derive(Debug, Default)]
@@ -91,91 +87,131 @@ pub(super) struct Switch {
 }
 
 impl Block {
-    pub(super) fn run(&self, frame: &mut Frame<'_>) -> Option<Outcome> {
-        let mut value = Dynamic::UNIT;
+    /// Runs it for what it does.
+    pub(super) fn run(&self, frame: &mut Frame<'_>) -> Option<Flow> {
         for step in &self.0 {
             frame.count(step.nodes)?;
             match step.act.run(frame)? {
-                ControlFlow::Continue(last) => value = last,
+                Flow::On => {}
                 exit => return Some(exit),
             }
         }
-        Some(ControlFlow::Continue(value))
+        Some(Flow::On)
+    }
+
+    /// Runs it for what it comes to. Of what leaves it only a `return` is known here: it ends the function whose body
+    /// this is, or is the last part of.
+    pub(super) fn give<G: Given>(&self, frame: &mut Frame<'_>) -> Option<G> {
+        let Some((last, before)) = self.0.split_last() else { return G::nothing() };
+        for step in before {
+            frame.count(step.nodes)?;
+            match step.act.run(frame)? {
+                Flow::On => {}
+                Flow::Return => return G::of_local(frame.returned()?),
+                Flow::Break | Flow::Continue => return None,
+            }
+        }
+        frame.count(last.nodes)?;
+        last.act.give(frame)
     }
 }
 
 impl Act {
-    fn run(&self, frame: &mut Frame<'_>) -> Option<Outcome> {
-        Some(match self {
-            Self::Value(term) => ControlFlow::Continue(term.value(frame)?),
+    fn run(&self, frame: &mut Frame<'_>) -> Option<Flow> {
+        match self {
+            Self::Value(term) => term.run(frame)?,
             Self::Block(block) => return block.run(frame),
             Self::Set(at, term) => {
                 let value = term.local(frame)?;
                 frame.set(*at, value)?;
-                NOTHING
             }
             Self::Change(at, reckoning, term) => {
                 let by = term.number(frame)?;
                 let changed = reckoning.of(Term::Local(*at).number(frame)?, by)?;
                 frame.set(*at, Local::Number(changed))?;
-                NOTHING
             }
-            Self::If(choice) => {
-                let holds = choice.condition.holds(frame)?;
-                return if holds { &choice.then } else { &choice.otherwise }.run(frame);
-            }
-            Self::Switch(switch) => ControlFlow::Continue(switch.value(frame)?),
+            Self::If(choice) => return choice.branch(frame)?.run(frame),
+            Self::Switch(switch) => switch.arm(frame)?.map_or(Some(()), |term| term.run(frame))?,
             Self::Each(each) => return each.walk.each(frame, each.at, &each.body),
-            Self::Break => ControlFlow::Break(Exit::Break),
-            Self::Continue => ControlFlow::Break(Exit::Continue),
+            Self::Break => return Some(Flow::Break),
+            Self::Continue => return Some(Flow::Continue),
             Self::Return(term) => {
-                let value = term.as_ref().map_or(Some(Dynamic::UNIT), |term| term.value(frame))?;
-                ControlFlow::Break(Exit::Return(value))
+                let nothing = || Some(Local::Other(Dynamic::UNIT));
+                let value = term.as_ref().map_or_else(nothing, |term| term.local(frame))?;
+                frame.leave_with(value);
+                return Some(Flow::Return);
             }
-        })
+        }
+        Some(Flow::On)
+    }
+
+    fn give<G: Given>(&self, frame: &mut Frame<'_>) -> Option<G> {
+        match self {
+            Self::Value(term) | Self::Return(Some(term)) => G::of(term, frame),
+            Self::Block(block) => block.give(frame),
+            Self::If(choice) => choice.branch(frame)?.give(frame),
+            Self::Switch(switch) => switch.give(frame),
+            Self::Set(..) | Self::Change(..) | Self::Each(_) | Self::Return(None) => match self.run(frame)? {
+                Flow::Return => G::of_local(frame.returned()?),
+                Flow::On => G::nothing(),
+                Flow::Break | Flow::Continue => None,
+            },
+            Self::Break | Self::Continue => None,
+        }
+    }
+}
+
+impl If {
+    fn branch(&self, frame: &mut Frame<'_>) -> Option<&Block> {
+        let holds = self.condition.holds(frame)?;
+        Some(if holds { &self.then } else { &self.otherwise })
     }
 }
 
 impl Walk {
-    fn each(&self, frame: &mut Frame<'_>, at: usize, body: &Block) -> Option<Outcome> {
+    fn each(&self, frame: &mut Frame<'_>, at: usize, body: &Block) -> Option<Flow> {
         match self {
             Self::Items(term) => {
                 let items = term.value(frame)?.try_cast::<Items>()?;
-                walk(items.map(Dynamic::from), frame, at, body)
+                walk(items.map(|item| Local::Other(Dynamic::from(item))), frame, at, body)
             }
-            Self::List(list) => walk(list.iter().cloned(), frame, at, body),
+            Self::List(list) => walk(list.iter().cloned().map(Local::from), frame, at, body),
             Self::Numbers(from, to, is_inclusive) => {
                 let (from, to) = (from.number(frame)?.whole()?, to.number(frame)?.whole()?);
+                let whole = |number| Local::Number(Number::Whole(number));
                 if *is_inclusive {
-                    walk((from..=to).map(Dynamic::from), frame, at, body)
+                    walk((from..=to).map(whole), frame, at, body)
                 } else {
-                    walk((from..to).map(Dynamic::from), frame, at, body)
+                    walk((from..to).map(whole), frame, at, body)
                 }
             }
         }
     }
 }
 
-fn walk(
-    values: impl Iterator<Item = Dynamic>,
-    frame: &mut Frame<'_>,
-    at: usize,
-    body: &Block,
-) -> Option<Outcome> {
+fn walk(values: impl Iterator<Item = Local>, frame: &mut Frame<'_>, at: usize, body: &Block) -> Option<Flow> {
     for value in values {
         frame.count(1)?;
-        frame.set(at, value.into())?;
+        frame.set(at, value)?;
         match body.run(frame)? {
-            ControlFlow::Continue(_) | ControlFlow::Break(Exit::Continue) => {}
-            ControlFlow::Break(Exit::Break) => break,
-            exit @ ControlFlow::Break(Exit::Return(_)) => return Some(exit),
+            Flow::On | Flow::Continue => {}
+            Flow::Break => break,
+            Flow::Return => return Some(Flow::Return),
         }
     }
-    Some(NOTHING)
+    Some(Flow::On)
 }
 
 impl Switch {
-    fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
+    fn give<G: Given>(&self, frame: &mut Frame<'_>) -> Option<G> {
+        match self.arm(frame)? {
+            Some(term) => G::of(term, frame),
+            None => G::nothing(),
+        }
+    }
+
+    /// What is done.
+    fn arm(&self, frame: &mut Frame<'_>) -> Option<Option<&Term>> {
         let value = self.value.value(frame)?;
         let hash = hash(&value);
         let cases =
@@ -184,12 +220,12 @@ impl Switch {
         for arm in cases.chain(ranges) {
             let (condition, then) = self.arms.get(arm)?;
             if condition.holds(frame)? {
-                return then.value(frame);
+                return Some(Some(then));
             }
         }
         match self.otherwise {
-            Some(arm) => self.arms.get(arm)?.1.value(frame),
-            None => Some(Dynamic::UNIT),
+            Some(arm) => Some(Some(&self.arms.get(arm)?.1)),
+            None => Some(None),
         }
     }
 }

@@ -52,13 +52,15 @@ pub(super) struct Frame<'a> {
     scope: &'a Scope<'a>,
     locals: ArrayVec<Local, MAX_LOCALS>,
     left: u32,
+    /// What a `return` gave on its way out.
+    returned: Option<Local>,
     /// `None` where nothing may be asked for.
     caller: Option<Caller<'a>>,
 }
 
 impl<'a> Frame<'a> {
     pub(super) fn new(subjects: &'a mut Subjects, scope: &'a Scope<'a>, caller: Option<Caller<'a>>) -> Self {
-        Self { subjects, scope, locals: ArrayVec::new(), left: MAX_NODES, caller }
+        Self { subjects, scope, locals: ArrayVec::new(), left: MAX_NODES, returned: None, caller }
     }
 
     pub(super) fn caller(&self) -> Option<Caller<'a>> {
@@ -89,6 +91,16 @@ impl<'a> Frame<'a> {
             None => return None,
         }
         Some(())
+    }
+
+    /// Leaves a function, or the body itself, with this.
+    pub(super) fn leave_with(&mut self, value: Local) {
+        self.returned = Some(value);
+    }
+
+    /// What it was left with.
+    pub(super) fn returned(&mut self) -> Option<Local> {
+        self.returned.take()
     }
 
     /// Counts what is done; `None` when it is too much.

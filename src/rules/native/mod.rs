@@ -23,6 +23,7 @@ use term::Term;
 
 pub(super) use compile::{MAX_NODES_OF_ALL, Sight};
 pub(super) use frame::Subjects;
+pub(super) use number::Number;
 
 /// What is known of a condition, or of the parts of an `and` that it begins with, without the interpreter.
 #[derive(Debug)]

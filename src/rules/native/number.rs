@@ -1,11 +1,13 @@
 //! Numbers as rules reckon with them: whole ones, and exact ones with decimals.
 
+use std::cmp::Ordering;
+
 use rhai::Dynamic;
 use rust_decimal::Decimal;
 
 /// A number of either kind.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Number {
+pub(in crate::rules) enum Number {
     Whole(i64),
     Decimal(Decimal),
 }
@@ -31,6 +33,14 @@ impl Number {
         match self {
             Self::Whole(number) => Some(number),
             Self::Decimal(_) => None,
+        }
+    }
+
+    /// How it stands to another one.
+    pub(super) fn cmp(self, other: Self) -> Ordering {
+        match (self, other) {
+            (Self::Whole(one), Self::Whole(other)) => one.cmp(&other),
+            (one, other) => one.decimal().cmp(&other.decimal()),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Expressions, as they are reckoned without the interpreter. What answers `None` the interpreter must look at.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use arrayvec::ArrayVec;
 use rhai::{Dynamic, Position};
 
-use super::block::{Block, Exit};
+use super::block::{Block, Flow};
 use super::frame::{Frame, Local, Subject};
 use super::number::{Number, Reckoning};
 use crate::rules::engine::MAX_TEXT_BYTES;
+use crate::rules::requests::Failure;
 use crate::rules::sign::Sign;
-use crate::rules::vocabulary::{Type, Word};
+use crate::rules::vocabulary::{Reader, Type, Word};
 
 /// The most that a word takes.
 pub(super) const MAX_ARGUMENTS: usize = 3;
@@ -30,7 +30,7 @@ pub(super) enum Term {
     Asked(Box<Asked>),
     Negative(Box<Term>),
     Reckoned(Reckoning, Box<[Term; 2]>),
-    Compared(Sign, Box<[Term; 2]>),
+    Compared(Sign, Sort, Box<[Term; 2]>),
     /// A whole number that lies from the first to the last of these.
     Within(Box<(Term, RangeInclusive<i64>)>),
     All(Box<[Term]>),
@@ -44,7 +44,86 @@ pub(super) enum Term {
 // A server keeps some ten of them for each rule of each chain.
 const _: () = assert!(size_of::<Term>() <= 24);
 
+/// What a term can be asked for. A number, or whether something holds, needs no room of its own as the interpreter's values
+/// do: it is handed up as it is.
+pub(super) trait Given: Sized {
+    fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self>;
+
+    fn of_local(local: Local) -> Option<Self>;
+
+    /// What a block without a last value comes to.
+    fn nothing() -> Option<Self> {
+        None
+    }
+}
+
+impl Given for Dynamic {
+    fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self> {
+        term.value(frame)
+    }
+
+    fn of_local(local: Local) -> Option<Self> {
+        Some(match local {
+            Local::Number(number) => number.into(),
+            Local::Other(value) => value,
+        })
+    }
+
+    fn nothing() -> Option<Self> {
+        Some(Self::UNIT)
+    }
+}
+
+impl Given for Local {
+    fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self> {
+        term.local(frame)
+    }
+
+    fn of_local(local: Local) -> Option<Self> {
+        Some(local)
+    }
+
+    fn nothing() -> Option<Self> {
+        Some(Self::Other(Dynamic::UNIT))
+    }
+}
+
+impl Given for Number {
+    fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self> {
+        term.number(frame)
+    }
+
+    fn of_local(local: Local) -> Option<Self> {
+        match local {
+            Local::Number(number) => Some(number),
+            Local::Other(_) => None,
+        }
+    }
+}
+
+impl Given for bool {
+    fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self> {
+        term.holds(frame)
+    }
+
+    fn of_local(local: Local) -> Option<Self> {
+        match local {
+            Local::Number(_) => None,
+            Local::Other(value) => value.as_bool().ok(),
+        }
+    }
+}
+
 impl Term {
+    /// Does what it does, for nothing else.
+    pub(super) fn run(&self, frame: &mut Frame<'_>) -> Option<()> {
+        match self {
+            Self::Asked(asked) => asked.run(frame),
+            Self::Block(block) => (block.run(frame)? == Flow::On).then_some(()),
+            other => other.value(frame).map(drop),
+        }
+    }
+
     pub(super) fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
         Some(match self {
             Self::Known(value) => value.clone(),
@@ -58,15 +137,12 @@ impl Term {
             Self::Compared(..) | Self::Within(_) | Self::All(_) | Self::Any(_) | Self::Not(_) => {
                 self.holds(frame)?.into()
             }
-            Self::Block(block) => match block.run(frame)? {
-                ControlFlow::Continue(value) => value,
-                ControlFlow::Break(_) => return None,
-            },
-            Self::Call(call) => call.value(frame)?,
+            Self::Block(block) => block.give(frame)?,
+            Self::Call(call) => call.give(frame)?,
         })
     }
 
-    /// The same of what is a number, which needs no room of its own.
+    /// The same of what is a number.
     pub(super) fn number(&self, frame: &mut Frame<'_>) -> Option<Number> {
         match self {
             Self::Known(value) => Number::of(value),
@@ -74,13 +150,21 @@ impl Term {
                 Local::Number(number) => Some(*number),
                 Local::Other(_) => None,
             },
+            Self::Asked(asked) => asked.number(frame),
             Self::Negative(term) => term.number(frame)?.negative(),
             Self::Reckoned(reckoning, sides) => {
                 let [left, right] = &**sides;
                 let left = left.number(frame)?;
                 reckoning.of(left, right.number(frame)?)
             }
-            other => Number::of(&other.value(frame)?),
+            Self::Block(block) => block.give(frame),
+            Self::Call(call) => call.give(frame),
+            Self::Subject(_)
+            | Self::Compared(..)
+            | Self::Within(_)
+            | Self::All(_)
+            | Self::Any(_)
+            | Self::Not(_) => None,
         }
     }
 
@@ -88,6 +172,9 @@ impl Term {
     pub(super) fn local(&self, frame: &mut Frame<'_>) -> Option<Local> {
         match self {
             Self::Negative(_) | Self::Reckoned(..) => self.number(frame).map(Local::Number),
+            Self::Asked(asked) if asked.reads_number() => asked.number(frame).map(Local::Number),
+            Self::Block(block) => block.give(frame),
+            Self::Call(call) => call.give(frame),
             other => other.value(frame).map(Local::from),
         }
     }
@@ -95,6 +182,7 @@ impl Term {
     /// The same of what is true or false.
     pub(super) fn holds(&self, frame: &mut Frame<'_>) -> Option<bool> {
         match self {
+            Self::Known(value) => value.as_bool().ok(),
             Self::All(terms) => {
                 for term in terms {
                     if !term.holds(frame)? {
@@ -112,43 +200,63 @@ impl Term {
                 Some(false)
             }
             Self::Not(term) => term.holds(frame).map(|holds| !holds),
-            Self::Compared(sign, sides) => {
+            Self::Compared(sign, sort, sides) => {
                 let [left, right] = &**sides;
-                let left = left.seen(frame)?;
-                let ordering = compare(&left, &*right.seen(frame)?)?;
+                let ordering = match sort {
+                    Sort::Numbers => left.number(frame)?.cmp(right.number(frame)?),
+                    Sort::Truths => left.holds(frame)?.cmp(&right.holds(frame)?),
+                    Sort::Texts => compare_texts(left, right, frame)?,
+                };
                 Some(sign.holds(Some(ordering)))
             }
             Self::Within(within) => {
                 let (term, range) = &**within;
                 Some(range.contains(&term.number(frame)?.whole()?))
             }
-            other => other.value(frame)?.as_bool().ok(),
+            Self::Asked(asked) => asked.holds(frame),
+            Self::Block(block) => block.give(frame),
+            Self::Call(call) => call.give(frame),
+            Self::Subject(_) | Self::Local(_) | Self::Negative(_) | Self::Reckoned(..) => {
+                self.value(frame)?.as_bool().ok()
+            }
         }
     }
 
-    /// What is known is not copied to be looked at.
-    fn seen(&self, frame: &mut Frame<'_>) -> Option<Cow<'_, Dynamic>> {
+    /// Shows a text.
+    fn text(&self, frame: &mut Frame<'_>, see: &mut dyn FnMut(&str)) -> Option<()> {
         match self {
-            Self::Known(value) => Some(Cow::Borrowed(value)),
-            other => other.value(frame).map(Cow::Owned),
+            Self::Known(text) => see(text.as_immutable_string_ref().ok()?.as_str()),
+            Self::Asked(asked) => return asked.text(frame, see),
+            other => see(other.value(frame)?.as_immutable_string_ref().ok()?.as_str()),
         }
+        Some(())
     }
 }
 
-/// How two plain values of one kind stand to each other, as the interpreter has it.
-fn compare(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
-    if a.is_string() {
-        let (a, b) = (a.as_immutable_string_ref().ok()?, b.as_immutable_string_ref().ok()?);
-        return Some(a.as_str().cmp(b.as_str()));
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Numbers,
+    Texts,
+    Truths,
+}
+
+/// How two texts stand to each other, as the interpreter has it.
+fn compare_texts(left: &Term, right: &Term, frame: &mut Frame<'_>) -> Option<Ordering> {
+    let mut ordering = None;
+    match (left, right) {
+        // What is written in the rule is not copied to be looked at, nor what it is held against.
+        (_, Term::Known(known)) => {
+            let known = known.as_immutable_string_ref().ok()?;
+            left.text(frame, &mut |text| ordering = Some(text.cmp(known.as_str())))?;
+        }
+        _ => {
+            let left = left.value(frame)?;
+            let left = left.as_immutable_string_ref().ok()?;
+            right.text(frame, &mut |text| ordering = Some(left.as_str().cmp(text)))?;
+        }
     }
-    if let Some(a) = Number::of(a) {
-        return Some(match (a, Number::of(b)?) {
-            (Number::Whole(a), Number::Whole(b)) => a.cmp(&b),
-            (a, b) => a.decimal().cmp(&b.decimal()),
-        });
-    }
-    let (a, b) = (a.as_bool().ok()?, b.as_bool().ok()?);
-    Some(a.cmp(&b))
+    ordering
 }
 
 /// A word of the vocabulary with what it is handed: a property, a method, a function, an effect.
@@ -166,6 +274,16 @@ pub(super) struct Asked {
 
 impl Asked {
     fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
+        let value = self.call(frame)?.ok()?;
+        is_small(&value).then_some(value)
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) -> Option<()> {
+        self.call(frame)?.is_ok_and(|value| is_small(&value)).then_some(())
+    }
+
+    /// Calls the word for what it is handed.
+    fn call(&self, frame: &mut Frame<'_>) -> Option<Result<Dynamic, Failure>> {
         let (owner, copied) = match &self.arguments[..] {
             [owner, copied @ ..] if self.in_place => (Some(owner), copied),
             copied => (None, copied),
@@ -187,12 +305,66 @@ impl Asked {
         }
         handed.extend(values.iter_mut());
         match &word.effect {
-            None => word.native.as_ref()?.call(&mut handed).filter(is_small),
+            None => word.native.as_ref()?.call(None, &mut handed),
             Some(effect) => {
                 let (engine, global) = caller?;
-                effect.call_within((engine, word.name, None, global, self.position).into(), &mut handed)
+                let context = (engine, word.name, None, global, self.position).into();
+                effect.call(Some(context), &mut handed)
             }
         }
+    }
+
+    fn reader(&self) -> Option<&'static Reader> {
+        match &self.words[..] {
+            [word] => word.reader.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn reads_number(&self) -> bool {
+        matches!(self.reader(), Some(Reader::Number(_)))
+    }
+
+    fn number(&self, frame: &mut Frame<'_>) -> Option<Number> {
+        match self.reader() {
+            Some(Reader::Number(read)) => self.owner(frame, read)?,
+            _ => Number::of(&self.value(frame)?),
+        }
+    }
+
+    fn holds(&self, frame: &mut Frame<'_>) -> Option<bool> {
+        match self.reader() {
+            Some(Reader::Truth(read)) => self.owner(frame, read)?,
+            _ => self.value(frame)?.as_bool().ok(),
+        }
+    }
+
+    /// Shows the text that it comes to, if the interpreter takes it.
+    fn text(&self, frame: &mut Frame<'_>, see: &mut dyn FnMut(&str)) -> Option<()> {
+        let Some(Reader::Text(read)) = self.reader() else {
+            see(self.value(frame)?.as_immutable_string_ref().ok()?.as_str());
+            return Some(());
+        };
+        let mut is_small = true;
+        let mut see = |text: &str| match text.len() <= MAX_TEXT_BYTES {
+            true => see(text),
+            false => is_small = false,
+        };
+        self.owner(frame, |owner| read(owner, &mut see))??;
+        is_small.then_some(())
+    }
+
+    /// Lends that of which a property is read.
+    fn owner<T>(&self, frame: &mut Frame<'_>, read: impl FnOnce(&mut Dynamic) -> T) -> Option<T> {
+        Some(match &self.arguments[..] {
+            [Term::Subject(subject)] => read(frame.subject(*subject)?),
+            [Term::Local(at)] => match frame.local(*at)? {
+                Local::Other(value) => read(value),
+                Local::Number(_) => return None,
+            },
+            [owner] => read(&mut owner.value(frame)?),
+            _ => return None,
+        })
     }
 
     /// Whether a word takes these, which are all of the arguments but what is asked in its place.
@@ -212,7 +384,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
+    fn give<G: Given>(&self, frame: &mut Frame<'_>) -> Option<G> {
         let mut values = ArrayVec::<Local, MAX_PARAMETERS>::new();
         for argument in &self.arguments {
             values.try_push(argument.local(frame)?).ok()?;
@@ -220,10 +392,7 @@ impl Call {
         for (nth, value) in values.into_iter().enumerate() {
             frame.set(self.first + nth, value)?;
         }
-        match self.body.run(frame)? {
-            ControlFlow::Continue(value) | ControlFlow::Break(Exit::Return(value)) => Some(value),
-            ControlFlow::Break(Exit::Break | Exit::Continue) => None,
-        }
+        self.body.give(frame)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rhai::Dynamic;
 
-use crate::rules::native::term::type_of;
+use crate::rules::native::term::{Sort, type_of};
 use crate::rules::vocabulary::Type;
 
 /// What an expression comes to.
@@ -47,10 +47,14 @@ impl Kind {
         }
     }
 
-    /// Whether two values can be compared here: numbers, texts, or truths.
-    pub(super) fn compares_with(self, other: Self) -> bool {
-        let both = |kind| self == Self::Sure(kind) && other == self;
-        (self.is_number() && other.is_number()) || both(Type::Text) || both(Type::Bool)
+    /// As what two values can be compared here, if they can.
+    pub(super) fn compares_with(self, other: Self) -> Option<Sort> {
+        match (self, other) {
+            (one, other) if one.is_number() && other.is_number() => Some(Sort::Numbers),
+            (Self::Sure(Type::Text), Self::Sure(Type::Text)) => Some(Sort::Texts),
+            (Self::Sure(Type::Bool), Self::Sure(Type::Bool)) => Some(Sort::Truths),
+            _ => None,
+        }
     }
 
     /// Whether a variable of this kind may be given a value of another one.

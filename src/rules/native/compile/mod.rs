@@ -205,8 +205,8 @@ impl<'a> Compiler<'a> {
                 let sign = Sign::parse(sign)?;
                 let ((left, kind), (right, other)) = (self.term(left)?, self.term(right)?);
                 let has_order = kind != TRUTH || matches!(sign, Sign::Is | Sign::IsNot);
-                let sides = [left, right].into();
-                (kind.compares_with(other) && has_order).then_some((Term::Compared(sign, sides), TRUTH))
+                let sort = kind.compares_with(other).filter(|_| has_order)?;
+                Some((Term::Compared(sign, sort, [left, right].into()), TRUTH))
             }
             _ => None,
         }

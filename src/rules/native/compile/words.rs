@@ -52,7 +52,7 @@ fn settled(arguments: &[Term], words: &[&Word]) -> Option<Dynamic> {
     };
     let mut values: Vec<Dynamic> = arguments.iter().map(known).collect::<Option<_>>()?;
     let mut handed: Vec<&mut Dynamic> = values.iter_mut().collect();
-    word.native.as_ref()?.call(&mut handed).filter(is_small)
+    word.native.as_ref()?.call(None, &mut handed)?.ok().filter(is_small)
 }
 
 /// Whether a word takes these; of a number of which the kind is not known it must take one.
