@@ -66,7 +66,7 @@ const NOT_AT_ALL: [&str; 3] = [
 ];
 
 /// Bodies that need no interpreter; some of them fail, always or at times.
-const PLAIN_BODIES: [&str; 36] = [
+const PLAIN_BODIES: [&str; 37] = [
     "award(order.total);",
     "award(FROM); deduct(2.5, \"why\");",
     "award(order.items.len, DAY);",
@@ -89,6 +89,7 @@ const PLAIN_BODIES: [&str; 36] = [
     "let text = \"b\"; text = order.at.weekday; award(1, text);",
     "let found = false; for day in DAYS { if day == order.at.weekday { found = true; break; } } if found { award(7); }",
     "let n = 0; for i in 1..=4 { if i == 3 { continue; } n += i; } award(n);",
+    "let n = 0; for i in 1..=4 { if i == 3 { break; } n += i; } award(n);",
     "let n = 1; for i in 0..order.at.hour { n += i; if n > 30 { return; } } award(n);",
     "let n = 1; for i in 0..order.items.len { for j in 0..3 { n += i * j + 1; } } award(n);",
     "award(graded(order.total)); award(graded(order.at.hour) + 1);",
@@ -187,6 +188,31 @@ fn bodies_that_reckon_choose_and_ask_for_effects_need_no_interpreter() {
     // The last one is only too long for it.
     let others = [(true, PLAIN_BODIES.len()), (false, OTHER_BODIES.len() - 1), (true, 1)];
     assert_eq!(plain, such(&others));
+}
+
+#[test]
+fn bodies_that_need_no_interpreter_come_to_their_end_without_it() {
+    let failing = program("rule \"fails\" on order.completed { award(order.total - 100000); }");
+    let mut alone = bodies();
+    for unit in Arc::get_mut(&mut alone.code).unwrap().rules.values_mut().flatten() {
+        // Where the interpreter comes in after all, the rule fails.
+        unit.body = rules(&failing)[0].body.clone();
+    }
+    let (mut life, mut other) = (Life::new(bodies()), Life::new(alone));
+    let failed = |commit: Commit| -> Vec<usize> {
+        let errors = commit.source.unwrap().receipt.errors;
+        let rules = errors.iter().map(|failure| failure.rule.parse().unwrap());
+        rules.filter(|nth| *nth < PLAIN_BODIES.len()).collect()
+    };
+    for (total, category) in [("12.00", "coffee"), ("150.00", "food"), ("301.50", "mug")] {
+        let data = format!(
+            r#""total":{total},"status":"paid","channel":"pos","items":[
+                {{"category":"{category}","price":3}},{{"category":"food","quantity":2,"price":1.50}}]"#
+        );
+        let wanted = failed(life.order(&data));
+        assert!(wanted.len() < 5, "{wanted:?}");
+        assert_eq!(failed(other.order(&data)), wanted, "{total}");
+    }
 }
 
 /// Both go through the same life, and decide the same.
