@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::{RoundingStrategy, ToPrimitive};
+use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -262,8 +262,8 @@ impl Points {
     /// Whole points of a computed amount: fractions are dropped towards zero, so 54.80 gives 54 and nobody gains by
     /// splitting an order. `None` beyond [`Points::LIMIT`].
     pub fn floor(amount: Decimal) -> Option<Self> {
-        let whole = amount.round_dp_with_strategy(0, RoundingStrategy::ToZero).to_i64()?;
-        (whole.abs() <= Self::LIMIT).then_some(Self(whole))
+        let whole = amount.to_i64()?; // which drops fractions
+        (whole.unsigned_abs() <= Self::LIMIT.unsigned_abs()).then_some(Self(whole))
     }
 
     /// Sum, or `None` beyond [`Points::LIMIT`].
@@ -354,7 +354,9 @@ mod tests {
         let points = |text: &str| Points::floor(text.parse().unwrap());
         assert_eq!(points("54.80"), Some(Points(54)));
         assert_eq!(points("-54.80"), Some(Points(-54)));
+        assert_eq!(points("0.999"), Some(Points(0)));
         assert_eq!(points("99999999999999"), None);
+        assert_eq!(points("-9223372036854775808"), None);
         assert_eq!(Points(Points::LIMIT).plus(Points(1)), None);
     }
 }

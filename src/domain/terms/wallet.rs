@@ -140,7 +140,7 @@ impl Rounding {
     /// Whole points of a computed amount; `None` beyond [`Points::LIMIT`].
     pub fn whole(self, amount: Decimal) -> Option<Points> {
         let strategy = match self {
-            Self::Down => RoundingStrategy::ToZero,
+            Self::Down => return Points::floor(amount),
             Self::Up => RoundingStrategy::AwayFromZero,
             Self::HalfUp => RoundingStrategy::MidpointAwayFromZero,
             Self::HalfEven => RoundingStrategy::MidpointNearestEven,
