@@ -52,7 +52,7 @@ impl<const MAX: usize> Text<MAX> {
     }
 
     /// Checks `text` and takes it as it is.
-    pub fn of(text: SmolStr) -> Result<Self, BadText> {
+    pub fn parse_shared(text: SmolStr) -> Result<Self, BadText> {
         check(&text, MAX)?;
         Ok(Self(text))
     }

@@ -135,7 +135,7 @@ impl Maker<'_> {
         let line = block.position.line().unwrap_or(1);
         let at = format!("{file}:{line}").into();
         let cause = Cause {
-            rule: (*block.name).into(),
+            rule: block.name.clone().into(),
             at,
             program_version: self.version,
             campaign: named(block.campaign),

@@ -56,6 +56,7 @@ mod maker;
 pub mod manifest;
 mod message;
 mod native;
+mod number;
 mod payload;
 pub mod program;
 mod reads;

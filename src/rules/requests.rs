@@ -134,7 +134,7 @@ fn amount(verb: &str, amount: Decimal) -> Result<Decimal, String> {
 
 /// The reason that was said, else the rule's name.
 fn note(reason: Option<&str>, rule: &SmolStr) -> Result<Note, String> {
-    let note = reason.map_or_else(|| Note::of(rule.clone()), Note::parse);
+    let note = reason.map_or_else(|| Note::parse_shared(rule.clone()), Note::parse);
     note.map_err(|problem| format!("the reason {problem}"))
 }
 

@@ -10,7 +10,7 @@ use rhai::{
 };
 use rust_decimal::Decimal;
 
-use super::native::Number;
+use super::number::Number;
 use super::requests::Failure;
 use crate::domain::loyalty_event::EventType;
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::points::Movement;
 use super::{Draft, Frame, Refusal, achievement};
 use rust_decimal::Decimal;
-use smol_str::SmolStr;
 
 use crate::domain::Timestamp;
 use crate::domain::effect::{Action, Cause, RuleEffects, RuleFailure};
@@ -389,10 +388,9 @@ impl Draft {
     }
 
     /// Moves what the order's record says must move. Answers whether anything did.
-    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &str) -> Result<bool, Refusal> {
+    fn settle(&mut self, frame: Frame<'_>, cause: &Cause, reason: &Note) -> Result<bool, Refusal> {
         let moves = self.order.as_mut().map(OrderRecord::settle).unwrap_or_default();
         let moved = !moves.is_empty();
-        let reason = &SmolStr::new(reason);
         for due in moves {
             let Due { wallet: code, campaign, change } = &due;
             let Some(wallet) = frame.terms.wallet(Some(code)) else {
@@ -402,7 +400,8 @@ impl Draft {
                 continue;
             };
             let cause = &Cause { campaign: campaign.clone(), ..cause.clone() };
-            let movement = Movement { cause, wallet, amount: Points(change.0.abs()), reason };
+            let movement =
+                Movement { cause, wallet, amount: Points(change.0.abs()), reason: reason.shared() };
             match change.0 {
                 ..0 => self.take(frame, movement, due.origin())?,
                 _ => self.give(frame, movement, due.origin())?,

@@ -222,9 +222,9 @@ impl Draft {
         let Some((wallet, whole)) = whole(frame, code, amount)? else { return Ok(()) };
         let amount = Points(whole.0.min(self.balance(wallet).0.max(0)));
         if amount > Points::ZERO {
-            let (moved, _) = self
+            let (mut moved, _) = self
                 .debit(Movement { cause, wallet, amount, reason: reason.shared() }, ChainAccount::Deducted)?;
-            let moved = PointsMoved { order_id: self.order_at_hand(), ..moved };
+            moved.order_id = self.order_at_hand();
             self.told.push(EventData::PointsDeducted(moved));
         }
         self.line(cause, "deduct", Some((wallet, amount)), None);

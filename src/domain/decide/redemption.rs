@@ -116,7 +116,7 @@ impl Draft {
             Some(_) | None => return Ok(()),
         };
         redemption.status = RedemptionStatus::Cancelled;
-        redemption.reason = Note::parse(&cause.rule).ok();
+        redemption.reason = Note::parse_shared(cause.rule.clone()).ok();
         self.tell_status(&redemption);
         self.keep_redemption(frame, cause, redemption);
         Ok(())

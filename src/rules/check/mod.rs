@@ -381,8 +381,9 @@ impl<'a> Checker<'a> {
 
     /// Whether the text of a file may be searched once more.
     fn may_search(&mut self) -> bool {
-        self.searches = self.searches.saturating_sub(1);
-        self.searches > 0
+        let left = self.searches.checked_sub(1);
+        self.searches = left.unwrap_or(0);
+        left.is_some()
     }
 
     fn spot(&self, position: Position) -> Spot {
@@ -417,7 +418,7 @@ impl<'a> Checker<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        // A spot is searched for, and nobody is told of it then.
+        // To find the spot costs a search: in vain, when no more problems are kept.
         if self.problems.len() < MAX_PROBLEMS {
             self.push(mistake, self.spot(position), message, help);
         }

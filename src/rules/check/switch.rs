@@ -51,13 +51,11 @@ impl Checker<'_> {
         cases: &SwitchCasesCollection,
         position: Position,
     ) -> bool {
-        let may_search = self.may_search();
-        let text = &self.files[self.here.file].text;
-        // Braces before those of the cases would be taken for them.
         let arms = match value {
+            // Braces before those of the cases would be taken for them.
             Expr::Stmt(_) | Expr::Map(..) | Expr::InterpolatedString(..) => None,
-            _ if !may_search => None,
-            _ => arms(text, position),
+            _ if !self.may_search() => None,
+            _ => arms(&self.files[self.here.file].text, position),
         };
         let Some(arms) = arms.filter(|arms| arms.len() == cases.expressions.len()) else {
             return false;

@@ -5,9 +5,9 @@ use std::hash::{Hash, Hasher};
 use rhai::{Array, Dynamic, RangeCase};
 
 use super::frame::{Frame, Local};
-use super::number::{Number, Reckoning};
 use super::term::{Given, Term};
 use crate::rules::lines::Items;
+use crate::rules::number::{Number, Reckoning};
 
 /// How a statement ends. What a `return` gives lies in the frame: nothing large is handed up from block to block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Block {
             frame.count(step.nodes)?;
             match step.act.run(frame)? {
                 Flow::On => {}
-                Flow::Return => return G::of_local(frame.returned()?),
+                Flow::Return => return G::of_local(frame.take_returned()?),
                 Flow::Break | Flow::Continue => return None,
             }
         }
@@ -152,7 +152,7 @@ impl Act {
             Self::If(choice) => choice.branch(frame)?.give(frame),
             Self::Switch(switch) => switch.give(frame),
             Self::Set(..) | Self::Change(..) | Self::Each(_) | Self::Return(None) => match self.run(frame)? {
-                Flow::Return => G::of_local(frame.returned()?),
+                Flow::Return => G::of_local(frame.take_returned()?),
                 Flow::On => G::nothing(),
                 Flow::Break | Flow::Continue => None,
             },
@@ -210,7 +210,7 @@ impl Switch {
         }
     }
 
-    /// What is done.
+    /// What is to be done; nothing where no case fits.
     fn arm(&self, frame: &mut Frame<'_>) -> Option<Option<&Term>> {
         let value = self.value.value(frame)?;
         let hash = hash(&value);

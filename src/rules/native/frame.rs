@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use rhai::{Dynamic, Engine, GlobalRuntimeState, Scope};
 
-use super::number::Number;
+use crate::rules::number::Number;
 
 /// The most variables of a body at once, those of the functions that it calls included.
 pub(super) const MAX_LOCALS: usize = 24;
@@ -30,7 +30,7 @@ pub(in crate::rules) struct Subjects {
     event: Option<Dynamic>,
 }
 
-/// A variable of the body. Numbers, which bodies reckon with, lie here as they are; elsewhere they take room of their own.
+/// A variable of the body. Numbers, which bodies reckon with, lie here as they are.
 #[derive(Debug)]
 pub(super) enum Local {
     Number(Number),
@@ -99,7 +99,7 @@ impl<'a> Frame<'a> {
     }
 
     /// What it was left with.
-    pub(super) fn returned(&mut self) -> Option<Local> {
+    pub(super) fn take_returned(&mut self) -> Option<Local> {
         self.returned.take()
     }
 

@@ -9,7 +9,6 @@
 mod block;
 mod compile;
 mod frame;
-mod number;
 mod term;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +22,6 @@ use term::Term;
 
 pub(super) use compile::{MAX_NODES_OF_ALL, Sight};
 pub(super) use frame::Subjects;
-pub(super) use number::Number;
 
 /// What is known of a condition, or of the parts of an `and` that it begins with, without the interpreter.
 #[derive(Debug)]

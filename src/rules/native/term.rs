@@ -8,8 +8,8 @@ use rhai::{Dynamic, Position};
 
 use super::block::{Block, Flow};
 use super::frame::{Frame, Local, Subject};
-use super::number::{Number, Reckoning};
 use crate::rules::engine::MAX_TEXT_BYTES;
+use crate::rules::number::{Number, Reckoning};
 use crate::rules::requests::Failure;
 use crate::rules::sign::Sign;
 use crate::rules::vocabulary::{Reader, Type, Word};
@@ -47,8 +47,10 @@ const _: () = assert!(size_of::<Term>() <= 24);
 /// What a term can be asked for. A number, or whether something holds, needs no room of its own as the interpreter's values
 /// do: it is handed up as it is.
 pub(super) trait Given: Sized {
+    /// What a term comes to.
     fn of(term: &Term, frame: &mut Frame<'_>) -> Option<Self>;
 
+    /// What a variable holds, or what a function returned.
     fn of_local(local: Local) -> Option<Self>;
 
     /// What a block without a last value comes to.
@@ -115,7 +117,7 @@ impl Given for bool {
 }
 
 impl Term {
-    /// Does what it does, for nothing else.
+    /// Does what it does; nobody asks what it comes to.
     pub(super) fn run(&self, frame: &mut Frame<'_>) -> Option<()> {
         match self {
             Self::Asked(asked) => asked.run(frame),
@@ -124,6 +126,7 @@ impl Term {
         }
     }
 
+    /// What it comes to, as a value of the interpreter's.
     pub(super) fn value(&self, frame: &mut Frame<'_>) -> Option<Dynamic> {
         Some(match self {
             Self::Known(value) => value.clone(),
@@ -142,7 +145,7 @@ impl Term {
         })
     }
 
-    /// The same of what is a number.
+    /// What it comes to, of what is a number.
     pub(super) fn number(&self, frame: &mut Frame<'_>) -> Option<Number> {
         match self {
             Self::Known(value) => Number::of(value),
@@ -168,7 +171,7 @@ impl Term {
         }
     }
 
-    /// The same of what is kept in a variable.
+    /// What it comes to, to be kept in a variable.
     pub(super) fn local(&self, frame: &mut Frame<'_>) -> Option<Local> {
         match self {
             Self::Negative(_) | Self::Reckoned(..) => self.number(frame).map(Local::Number),
@@ -179,7 +182,7 @@ impl Term {
         }
     }
 
-    /// The same of what is true or false.
+    /// Whether it holds, of what is true or false.
     pub(super) fn holds(&self, frame: &mut Frame<'_>) -> Option<bool> {
         match self {
             Self::Known(value) => value.as_bool().ok(),
@@ -203,7 +206,7 @@ impl Term {
             Self::Compared(sign, sort, sides) => {
                 let [left, right] = &**sides;
                 let ordering = match sort {
-                    Sort::Numbers => left.number(frame)?.cmp(right.number(frame)?),
+                    Sort::Numbers => left.number(frame)?.compare(right.number(frame)?),
                     Sort::Truths => left.holds(frame)?.cmp(&right.holds(frame)?),
                     Sort::Texts => compare_texts(left, right, frame)?,
                 };
@@ -245,7 +248,7 @@ pub(super) enum Sort {
 fn compare_texts(left: &Term, right: &Term, frame: &mut Frame<'_>) -> Option<Ordering> {
     let mut ordering = None;
     match (left, right) {
-        // What is written in the rule is not copied to be looked at, nor what it is held against.
+        // Neither what is written in the rule is copied, nor the property that it is held against.
         (_, Term::Known(known)) => {
             let known = known.as_immutable_string_ref().ok()?;
             left.text(frame, &mut |text| ordering = Some(text.cmp(known.as_str())))?;
@@ -327,14 +330,14 @@ impl Asked {
 
     fn number(&self, frame: &mut Frame<'_>) -> Option<Number> {
         match self.reader() {
-            Some(Reader::Number(read)) => self.owner(frame, read)?,
+            Some(Reader::Number(read)) => self.with_owner(frame, read)?,
             _ => Number::of(&self.value(frame)?),
         }
     }
 
     fn holds(&self, frame: &mut Frame<'_>) -> Option<bool> {
         match self.reader() {
-            Some(Reader::Truth(read)) => self.owner(frame, read)?,
+            Some(Reader::Truth(read)) => self.with_owner(frame, read)?,
             _ => self.value(frame)?.as_bool().ok(),
         }
     }
@@ -350,12 +353,12 @@ impl Asked {
             true => see(text),
             false => is_small = false,
         };
-        self.owner(frame, |owner| read(owner, &mut see))??;
+        self.with_owner(frame, |owner| read(owner, &mut see))??;
         is_small.then_some(())
     }
 
     /// Lends that of which a property is read.
-    fn owner<T>(&self, frame: &mut Frame<'_>, read: impl FnOnce(&mut Dynamic) -> T) -> Option<T> {
+    fn with_owner<T>(&self, frame: &mut Frame<'_>, read: impl FnOnce(&mut Dynamic) -> T) -> Option<T> {
         Some(match &self.arguments[..] {
             [Term::Subject(subject)] => read(frame.subject(*subject)?),
             [Term::Local(at)] => match frame.local(*at)? {

@@ -11,8 +11,8 @@ use rhai::{AST, Dynamic, Expr, FnCallExpr, Position};
 
 use super::block::Block;
 use super::frame::{MEMBER, Subject};
-use super::number::Reckoning;
 use super::term::{Call, MAX_PARAMETERS, Term};
+use crate::rules::number::Reckoning;
 use crate::rules::scales::in_steps;
 use crate::rules::sign::Sign;
 use crate::rules::vocabulary::Type;

@@ -6,8 +6,8 @@ use super::kind::Kind;
 use super::{Compiler, Variable};
 use crate::rules::native::block::{Act, Block, Each, If, Step, Switch, Walk};
 use crate::rules::native::frame::MAX_LOCALS;
-use crate::rules::native::number::Reckoning;
 use crate::rules::native::term::Term;
+use crate::rules::number::Reckoning;
 use crate::rules::vocabulary::Type;
 
 const NOTHING: Kind = Kind::Sure(Type::Nothing);

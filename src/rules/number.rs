@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 /// A number of either kind.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::rules) enum Number {
+pub(super) enum Number {
     Whole(i64),
     Decimal(Decimal),
 }
@@ -37,7 +37,7 @@ impl Number {
     }
 
     /// How it stands to another one.
-    pub(super) fn cmp(self, other: Self) -> Ordering {
+    pub(super) fn compare(self, other: Self) -> Ordering {
         match (self, other) {
             (Self::Whole(one), Self::Whole(other)) => one.cmp(&other),
             (one, other) => one.decimal().cmp(&other.decimal()),
