@@ -177,7 +177,6 @@ impl Rules {
         lua.globals().set("achieve", achieve)?;
         let rules = lua.load(FIVE).eval()?;
         if is_stopped {
-            lua.set_memory_limit(16 << 20)?;
             let every = HookTriggers::new().every_nth_instruction(1_000);
             lua.set_hook(every, |_, _| Ok(VmState::Continue))?;
         }
