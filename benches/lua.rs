@@ -66,8 +66,7 @@ return {
 "#;
 
 /// What a rule asks for.
-#[derive(Debug)]
-#[allow(dead_code, reason = "looked at by the compiler only")]
+#[derive(Debug, PartialEq)]
 enum Asked {
     Award(Decimal),
     SetTier(String),
@@ -200,10 +199,17 @@ fn decisions(criterion: &mut Criterion) {
     let Occasion::Source(input) = &case.occasion else { unreachable!("an order") };
     let SourceData::OrderCompleted(completed) = &input.event.data else { unreachable!("an order") };
     let order = &completed.order;
+    let wanted = [
+        Asked::Award(67.into()),
+        Asked::Award(Decimal::new(3450, 2)),
+        Asked::SetTier("silver".to_owned()),
+        Asked::Achieve("regular".to_owned()),
+        Asked::Award(1.into()),
+    ];
     let mut group = criterion.benchmark_group("ask");
     for (name, is_stopped) in [("the five, in Lua", false), ("the five, in Lua that can be stopped", true)] {
         let rules = Rules::new(is_stopped).unwrap();
-        assert_eq!(rules.ask(order, &case.member, case.now).unwrap().len(), 5);
+        assert_eq!(rules.ask(order, &case.member, case.now).unwrap(), wanted);
         group.bench_function(name, |bencher| {
             bencher.iter(|| rules.ask(order, &case.member, case.now).unwrap());
         });
